@@ -1,0 +1,1 @@
+"""Rotation of HTTP requests through a pool of proxies."""
