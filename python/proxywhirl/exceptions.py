@@ -1,0 +1,372 @@
+"""Exceptions of proxywhirl; pure standard library.
+
+::
+
+    Exception
+      ProxyWhirlError = ProxyError
+        ProxyValidationError
+        ProxyPoolEmptyError
+          StrategyMetadataError
+        ProxyConnectionError
+          ProxyBannedError
+        ProxyAuthenticationError
+        SessionNotFoundError            also a KeyError
+        ProxyFetchError
+        ProxyStorageError
+        CacheCorruptionError
+        CacheStorageError
+        CacheValidationError            also a ValueError
+        RequestQueueFullError
+      RetryableError
+      NonRetryableError
+      RegexTimeoutError
+      RegexComplexityError
+
+Credentials never show: URLs given as ``proxy_url``, found in the message or in the metadata are redacted when the
+exception is made. Every class can be pickled and copied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any, ClassVar, Optional
+
+from proxywhirl._redact import MASK, redact_url, scrub_text
+
+__all__ = [
+    "CacheCorruptionError",
+    "CacheStorageError",
+    "CacheValidationError",
+    "NonRetryableError",
+    "ProxyAuthenticationError",
+    "ProxyBannedError",
+    "ProxyConnectionError",
+    "ProxyError",
+    "ProxyErrorCode",
+    "ProxyFetchError",
+    "ProxyPoolEmptyError",
+    "ProxyStorageError",
+    "ProxyValidationError",
+    "ProxyWhirlError",
+    "RegexComplexityError",
+    "RegexTimeoutError",
+    "RequestQueueFullError",
+    "RetryableError",
+    "SessionNotFoundError",
+    "StrategyMetadataError",
+    "redact_url",
+]
+
+_TIMEOUT = re.compile(r"time[ds]?[ _-]?out", re.IGNORECASE)
+_PASSWORD_KEYS = ("password", "passwd", "secret", "token", "api_key", "credential")
+
+
+class ProxyErrorCode(str, Enum):
+    """Machine-readable reason of a :class:`ProxyWhirlError`; a member equals its value."""
+
+    PROXY_POOL_EMPTY = "PROXY_POOL_EMPTY"
+    PROXY_VALIDATION_FAILED = "PROXY_VALIDATION_FAILED"
+    PROXY_CONNECTION_FAILED = "PROXY_CONNECTION_FAILED"
+    PROXY_AUTH_FAILED = "PROXY_AUTH_FAILED"
+    PROXY_BANNED = "PROXY_BANNED"
+    PROXY_FETCH_FAILED = "PROXY_FETCH_FAILED"
+    PROXY_STORAGE_FAILED = "PROXY_STORAGE_FAILED"
+    CACHE_CORRUPTED = "CACHE_CORRUPTED"
+    CACHE_STORAGE_FAILED = "CACHE_STORAGE_FAILED"
+    CACHE_VALIDATION_FAILED = "CACHE_VALIDATION_FAILED"
+    SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
+    TIMEOUT = "TIMEOUT"
+    NETWORK_ERROR = "NETWORK_ERROR"
+    INVALID_CONFIGURATION = "INVALID_CONFIGURATION"
+    QUEUE_FULL = "QUEUE_FULL"
+
+
+def _scrub_metadata(value: Any, key: object = None) -> Any:
+    if value is not None and isinstance(key, str) and any(word in key.casefold() for word in _PASSWORD_KEYS):
+        return MASK
+    if type(value) is str:
+        return scrub_text(value)
+    if isinstance(value, Mapping):
+        return {name: _scrub_metadata(item, name) for name, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_scrub_metadata(item) for item in value)
+    return value
+
+
+class ProxyWhirlError(Exception):
+    """Base of all errors of this library.
+
+    Args:
+        message: What was asked, what was found, what to do. Credentials in it are hidden.
+        proxy_url: The proxy concerned; stored without its credentials.
+        error_type: Free classification, for instance ``"timeout"``.
+        error_code: Overrides the code of the class.
+        retry_recommended: Whether trying again makes sense; ``None`` takes the answer of the class.
+        attempt_count: How many attempts were made.
+        **metadata: Anything else worth knowing; part of :meth:`to_dict`.
+    """
+
+    default_error_code: ClassVar[ProxyErrorCode] = ProxyErrorCode.NETWORK_ERROR
+    default_retry_recommended: ClassVar[bool] = False
+    hint: ClassVar[Optional[str]] = None
+    """What the user can do about it; the end of the text."""
+
+    message: str
+    proxy_url: Optional[str]
+    error_type: Optional[str]
+    error_code: ProxyErrorCode
+    retry_recommended: bool
+    attempt_count: Optional[int]
+    metadata: dict[str, Any]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        proxy_url: Optional[str] = None,
+        error_type: Optional[str] = None,
+        error_code: Optional[ProxyErrorCode] = None,
+        retry_recommended: Optional[bool] = None,
+        attempt_count: Optional[int] = None,
+        **metadata: Any,
+    ) -> None:
+        text = str(message)
+        self.proxy_url = None
+        if proxy_url is not None:
+            self.proxy_url = redact_url(proxy_url)
+            # The exact URL is known here, so it goes first: no guess about where it ends in the text is needed.
+            text = text.replace(str(proxy_url), self.proxy_url)
+        self.message = scrub_text(text)
+        self.error_type = error_type
+        self.error_code = self._code_for(self.message) if error_code is None else error_code
+        self.retry_recommended = self.default_retry_recommended if retry_recommended is None else retry_recommended
+        self.attempt_count = attempt_count
+        self.metadata = {key: _scrub_metadata(value, key) for key, value in metadata.items()}
+        # One positional argument only: pickle and copy call the class with it and then restore the attributes.
+        super().__init__(self.message)
+
+    @classmethod
+    def _code_for(cls, message: str) -> ProxyErrorCode:
+        del message
+        return cls.default_error_code
+
+    def __str__(self) -> str:
+        text = self.message
+        if self.proxy_url is not None:
+            text += f" (proxy: {self.proxy_url})"
+        if self.attempt_count is not None:
+            text += f" [attempt {self.attempt_count}]"
+        if self.hint:
+            text += f"{'' if text.endswith(('.', '!', '?')) else '.'} Hint: {self.hint}"
+        return text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not the default: a second base such as KeyError must not change what is restored.
+        return (type(self), (self.message,), self.__dict__.copy())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as a dictionary that may be logged.
+
+        Returns:
+            ``error_code`` (its value), ``message``, ``proxy_url``, ``error_type``, ``retry_recommended``,
+            ``attempt_count``, then the metadata.
+        """
+        code = self.error_code
+        facts: dict[str, Any] = {
+            "error_code": code.value if isinstance(code, Enum) else code,
+            "message": self.message,
+            "proxy_url": self.proxy_url,
+            "error_type": self.error_type,
+            "retry_recommended": self.retry_recommended,
+            "attempt_count": self.attempt_count,
+        }
+        for key, value in self.metadata.items():
+            facts.setdefault(key, value)
+        return facts
+
+
+ProxyError = ProxyWhirlError
+
+
+class ProxyValidationError(ProxyWhirlError):
+    """A proxy, or what was meant as one, is not acceptable."""
+
+    default_error_code = ProxyErrorCode.PROXY_VALIDATION_FAILED
+    hint = "a proxy URL looks like http://user:password@host:8080, with http, https, socks4 or socks5 in front"
+
+
+class ProxyPoolEmptyError(ProxyWhirlError):
+    """No proxy can be chosen."""
+
+    default_error_code = ProxyErrorCode.PROXY_POOL_EMPTY
+    hint = "add proxies with add_proxy(), or look at the health of those in the pool"
+
+    def __init__(self, message: str = "No healthy proxies available", **details: Any) -> None:
+        super().__init__(message, **details)
+
+
+class StrategyMetadataError(ProxyPoolEmptyError):
+    """A strategy lacks the facts about the proxies that it chooses by.
+
+    Args:
+        message: The text; made from the other two when left out.
+        missing_fields: Names of the fields without data.
+        strategy: Name of the strategy.
+        **details: As for :class:`ProxyWhirlError`.
+    """
+
+    default_error_code = ProxyErrorCode.INVALID_CONFIGURATION
+    hint = "send some requests first, configure a fallback strategy, or allow exploration"
+
+    missing_fields: list[str]
+    strategy: Optional[str]
+
+    def __init__(
+        self,
+        message: Optional[str] = None,
+        *,
+        missing_fields: Iterable[str] = (),
+        strategy: Optional[str] = None,
+        **details: Any,
+    ) -> None:
+        self.missing_fields = list(missing_fields)
+        self.strategy = strategy
+        if message is None:
+            who = f"Strategy {strategy!r}" if strategy else "The strategy"
+            what = f": {', '.join(self.missing_fields)}" if self.missing_fields else ""
+            message = f"{who} needs metadata that no proxy has{what}"
+        super().__init__(message, **details)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as a dictionary, the missing fields and the strategy included."""
+        return {**super().to_dict(), "missing_fields": list(self.missing_fields), "strategy": self.strategy}
+
+
+class ProxyConnectionError(ProxyWhirlError):
+    """A request could not be carried through a proxy.
+
+    Args:
+        message: What happened; mentioning a timeout sets the code to ``TIMEOUT``.
+        response: The last answer received, when attempts were used up on answers rather than on failures.
+        **details: As for :class:`ProxyWhirlError`.
+    """
+
+    default_error_code = ProxyErrorCode.PROXY_CONNECTION_FAILED
+    default_retry_recommended = True
+
+    response: Optional[Any]
+
+    def __init__(self, message: str, *, response: Optional[Any] = None, **details: Any) -> None:
+        self.response = response
+        super().__init__(message, **details)
+
+    @classmethod
+    def _code_for(cls, message: str) -> ProxyErrorCode:
+        if cls.default_error_code is ProxyErrorCode.PROXY_CONNECTION_FAILED and _TIMEOUT.search(message):
+            return ProxyErrorCode.TIMEOUT
+        return cls.default_error_code
+
+
+class ProxyBannedError(ProxyConnectionError):
+    """The site refused every proxy that was tried; raised instead of returning the answer with ``raise_on_ban``."""
+
+    default_error_code = ProxyErrorCode.PROXY_BANNED
+
+
+class ProxyAuthenticationError(ProxyWhirlError):
+    """A proxy refused the credentials."""
+
+    default_error_code = ProxyErrorCode.PROXY_AUTH_FAILED
+    hint = "check user name and password of the proxy, and whether its quota is used up"
+
+    def __init__(self, message: str = "Proxy authentication failed", **details: Any) -> None:
+        super().__init__(message, **details)
+
+
+class SessionNotFoundError(ProxyWhirlError, KeyError):
+    """No session of that name exists, or it has expired."""
+
+    default_error_code = ProxyErrorCode.SESSION_NOT_FOUND
+
+    def __init__(self, message: str = "Session not found or expired", **details: Any) -> None:
+        super().__init__(message, **details)
+
+
+class ProxyFetchError(ProxyWhirlError):
+    """A list of proxies could not be loaded or read."""
+
+    default_error_code = ProxyErrorCode.PROXY_FETCH_FAILED
+    default_retry_recommended = True
+
+
+class ProxyStorageError(ProxyWhirlError):
+    """Proxies could not be saved or loaded."""
+
+    default_error_code = ProxyErrorCode.PROXY_STORAGE_FAILED
+    hint = "check that the path exists, that it may be written, and that the disk is not full"
+
+
+class CacheCorruptionError(ProxyWhirlError):
+    """Cached data cannot be read any more."""
+
+    default_error_code = ProxyErrorCode.CACHE_CORRUPTED
+
+
+class CacheStorageError(ProxyWhirlError):
+    """The cache cannot be written or reached."""
+
+    default_error_code = ProxyErrorCode.CACHE_STORAGE_FAILED
+    default_retry_recommended = True
+
+
+class CacheValidationError(ProxyWhirlError, ValueError):
+    """A cache entry is not acceptable."""
+
+    default_error_code = ProxyErrorCode.CACHE_VALIDATION_FAILED
+
+
+class RequestQueueFullError(ProxyWhirlError):
+    """The queue of waiting requests is full.
+
+    Args:
+        message: The text.
+        queue_size: Capacity of the queue, shown in the text.
+        **details: As for :class:`ProxyWhirlError`.
+    """
+
+    default_error_code = ProxyErrorCode.QUEUE_FULL
+    default_retry_recommended = True
+
+    queue_size: Optional[int]
+
+    def __init__(
+        self, message: str = "Request queue is full", *, queue_size: Optional[int] = None, **details: Any
+    ) -> None:
+        self.queue_size = queue_size
+        super().__init__(message, **details)
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if self.queue_size is None else f"{text} (queue size: {self.queue_size})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as a dictionary, the size of the queue included."""
+        return {**super().to_dict(), "queue_size": self.queue_size}
+
+
+class RetryableError(Exception):
+    """An attempt failed in a way that another attempt may mend."""
+
+
+class NonRetryableError(Exception):
+    """An attempt failed in a way that no further attempt will mend."""
+
+
+class RegexTimeoutError(Exception):
+    """A regular expression took longer than allowed."""
+
+
+class RegexComplexityError(Exception):
+    """A regular expression is too long or too complex to be run safely."""
