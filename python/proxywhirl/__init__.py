@@ -1,1 +1,291 @@
-"""Rotation of HTTP requests through a pool of proxies."""
+"""Rotation of HTTP requests through a pool of proxies.
+
+Every public name can be had from here. A name is imported from its module when it is first used, so that
+``import proxywhirl`` costs next to nothing and needs neither httpx nor pydantic.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl import _core, _model
+
+if TYPE_CHECKING:
+    from proxywhirl._core import (
+        Lease as Lease,
+        Proxy as Proxy,
+        ProxyPool as ProxyPool,
+        SelectionContext as SelectionContext,
+        Session as Session,
+        SessionManager as SessionManager,
+    )
+    from proxywhirl._enums import (
+        BackoffStrategy as BackoffStrategy,
+        CircuitBreakerState as CircuitBreakerState,
+        HealthStatus as HealthStatus,
+        Outcome as Outcome,
+        ProxyFormat as ProxyFormat,
+        ProxySource as ProxySource,
+        RenderMode as RenderMode,
+        RetryOutcome as RetryOutcome,
+        ValidationLevel as ValidationLevel,
+    )
+    from proxywhirl.config import (
+        ProxyConfiguration as ProxyConfiguration,
+        StrategyConfig as StrategyConfig,
+    )
+    from proxywhirl.exceptions import (
+        CacheCorruptionError as CacheCorruptionError,
+        CacheStorageError as CacheStorageError,
+        CacheValidationError as CacheValidationError,
+        NonRetryableError as NonRetryableError,
+        ProxyAuthenticationError as ProxyAuthenticationError,
+        ProxyBannedError as ProxyBannedError,
+        ProxyConnectionError as ProxyConnectionError,
+        ProxyError as ProxyError,
+        ProxyFetchError as ProxyFetchError,
+        ProxyPoolEmptyError as ProxyPoolEmptyError,
+        ProxyStorageError as ProxyStorageError,
+        ProxyValidationError as ProxyValidationError,
+        ProxyWhirlError as ProxyWhirlError,
+        RegexComplexityError as RegexComplexityError,
+        RegexTimeoutError as RegexTimeoutError,
+        RequestQueueFullError as RequestQueueFullError,
+        RetryableError as RetryableError,
+        SessionNotFoundError as SessionNotFoundError,
+        StrategyMetadataError as StrategyMetadataError,
+    )
+    from proxywhirl.models import (
+        BootstrapConfig as BootstrapConfig,
+        CircuitBreakerConfig as CircuitBreakerConfig,
+        GeoLocation as GeoLocation,
+        ProxyChain as ProxyChain,
+        ProxyCredentials as ProxyCredentials,
+        ProxyMetadata as ProxyMetadata,
+        ProxySession as ProxySession,
+        ProxySourceConfig as ProxySourceConfig,
+        SourceStats as SourceStats,
+    )
+    from proxywhirl.retry import RetryPolicy as RetryPolicy
+    from proxywhirl.rotator import (
+        AsyncProxyRotator as AsyncProxyRotator,
+        AsyncProxyWhirl as AsyncProxyWhirl,
+        ProxyRotator as ProxyRotator,
+        ProxyWhirl as ProxyWhirl,
+    )
+    from proxywhirl.strategies import (
+        ComposedStrategy as ComposedStrategy,
+        CompositeStrategy as CompositeStrategy,
+        CostAwareStrategy as CostAwareStrategy,
+        GeoTargetedStrategy as GeoTargetedStrategy,
+        LeastUsedStrategy as LeastUsedStrategy,
+        PerformanceBasedStrategy as PerformanceBasedStrategy,
+        ProxyMetrics as ProxyMetrics,
+        RandomStrategy as RandomStrategy,
+        RotationStrategy as RotationStrategy,
+        RoundRobinStrategy as RoundRobinStrategy,
+        SessionPersistenceStrategy as SessionPersistenceStrategy,
+        SessionStrategy as SessionStrategy,
+        StrategyRegistry as StrategyRegistry,
+        StrategyState as StrategyState,
+        WeightedRandomStrategy as WeightedRandomStrategy,
+        WeightedStrategy as WeightedStrategy,
+    )
+    from proxywhirl.transport import (
+        AsyncRotatingTransport as AsyncRotatingTransport,
+        RotatingTransport as RotatingTransport,
+    )
+    from proxywhirl.utils import (
+        calculate_timeout as calculate_timeout,
+        create_proxy_from_url as create_proxy_from_url,
+        decrypt_credentials as decrypt_credentials,
+        encrypt_credentials as encrypt_credentials,
+        generate_encryption_key as generate_encryption_key,
+        is_valid_proxy_url as is_valid_proxy_url,
+        parse_proxy_url as parse_proxy_url,
+        proxy_to_dict as proxy_to_dict,
+        validate_proxy_model as validate_proxy_model,
+    )
+
+__version__: str = _core.__version__
+
+# The native classes answer to Pydantic's protocol from the start, whichever module they are imported from. Pydantic
+# itself is imported when one of its methods is called.
+_model.install(_core)
+
+__all__ = [
+    "AsyncProxyRotator",
+    "AsyncProxyWhirl",
+    "AsyncRotatingTransport",
+    "BackoffStrategy",
+    "BootstrapConfig",
+    "CacheCorruptionError",
+    "CacheStorageError",
+    "CacheValidationError",
+    "CircuitBreakerConfig",
+    "CircuitBreakerState",
+    "ComposedStrategy",
+    "CompositeStrategy",
+    "CostAwareStrategy",
+    "GeoLocation",
+    "GeoTargetedStrategy",
+    "HealthStatus",
+    "Lease",
+    "LeastUsedStrategy",
+    "NonRetryableError",
+    "Outcome",
+    "PerformanceBasedStrategy",
+    "Proxy",
+    "ProxyAuthenticationError",
+    "ProxyBannedError",
+    "ProxyChain",
+    "ProxyConfiguration",
+    "ProxyConnectionError",
+    "ProxyCredentials",
+    "ProxyError",
+    "ProxyFetchError",
+    "ProxyFormat",
+    "ProxyMetadata",
+    "ProxyMetrics",
+    "ProxyPool",
+    "ProxyPoolEmptyError",
+    "ProxyRotator",
+    "ProxySession",
+    "ProxySource",
+    "ProxySourceConfig",
+    "ProxyStorageError",
+    "ProxyValidationError",
+    "ProxyWhirl",
+    "ProxyWhirlError",
+    "RandomStrategy",
+    "RegexComplexityError",
+    "RegexTimeoutError",
+    "RenderMode",
+    "RequestQueueFullError",
+    "RetryOutcome",
+    "RetryPolicy",
+    "RetryableError",
+    "RotatingTransport",
+    "RotationStrategy",
+    "RoundRobinStrategy",
+    "SelectionContext",
+    "Session",
+    "SessionManager",
+    "SessionNotFoundError",
+    "SessionPersistenceStrategy",
+    "SessionStrategy",
+    "SourceStats",
+    "StrategyConfig",
+    "StrategyMetadataError",
+    "StrategyRegistry",
+    "StrategyState",
+    "ValidationLevel",
+    "WeightedRandomStrategy",
+    "WeightedStrategy",
+    "__version__",
+    "calculate_timeout",
+    "create_proxy_from_url",
+    "decrypt_credentials",
+    "encrypt_credentials",
+    "generate_encryption_key",
+    "is_valid_proxy_url",
+    "parse_proxy_url",
+    "proxy_to_dict",
+    "validate_proxy_model",
+]
+
+# Where each name lives. The imports above say the same to type checkers; a test compares the three.
+_HOMES: dict[str, str] = {
+    "AsyncProxyRotator": "proxywhirl.rotator",
+    "AsyncProxyWhirl": "proxywhirl.rotator",
+    "AsyncRotatingTransport": "proxywhirl.transport",
+    "BackoffStrategy": "proxywhirl._enums",
+    "BootstrapConfig": "proxywhirl.models",
+    "CacheCorruptionError": "proxywhirl.exceptions",
+    "CacheStorageError": "proxywhirl.exceptions",
+    "CacheValidationError": "proxywhirl.exceptions",
+    "CircuitBreakerConfig": "proxywhirl.models",
+    "CircuitBreakerState": "proxywhirl._enums",
+    "ComposedStrategy": "proxywhirl.strategies",
+    "CompositeStrategy": "proxywhirl.strategies",
+    "CostAwareStrategy": "proxywhirl.strategies",
+    "GeoLocation": "proxywhirl.models",
+    "GeoTargetedStrategy": "proxywhirl.strategies",
+    "HealthStatus": "proxywhirl._enums",
+    "Lease": "proxywhirl._core",
+    "LeastUsedStrategy": "proxywhirl.strategies",
+    "NonRetryableError": "proxywhirl.exceptions",
+    "Outcome": "proxywhirl._enums",
+    "PerformanceBasedStrategy": "proxywhirl.strategies",
+    "Proxy": "proxywhirl._core",
+    "ProxyAuthenticationError": "proxywhirl.exceptions",
+    "ProxyBannedError": "proxywhirl.exceptions",
+    "ProxyChain": "proxywhirl.models",
+    "ProxyConfiguration": "proxywhirl.config",
+    "ProxyConnectionError": "proxywhirl.exceptions",
+    "ProxyCredentials": "proxywhirl.models",
+    "ProxyError": "proxywhirl.exceptions",
+    "ProxyFetchError": "proxywhirl.exceptions",
+    "ProxyFormat": "proxywhirl._enums",
+    "ProxyMetadata": "proxywhirl.models",
+    "ProxyMetrics": "proxywhirl.strategies",
+    "ProxyPool": "proxywhirl._core",
+    "ProxyPoolEmptyError": "proxywhirl.exceptions",
+    "ProxyRotator": "proxywhirl.rotator",
+    "ProxySession": "proxywhirl.models",
+    "ProxySource": "proxywhirl._enums",
+    "ProxySourceConfig": "proxywhirl.models",
+    "ProxyStorageError": "proxywhirl.exceptions",
+    "ProxyValidationError": "proxywhirl.exceptions",
+    "ProxyWhirl": "proxywhirl.rotator",
+    "ProxyWhirlError": "proxywhirl.exceptions",
+    "RandomStrategy": "proxywhirl.strategies",
+    "RegexComplexityError": "proxywhirl.exceptions",
+    "RegexTimeoutError": "proxywhirl.exceptions",
+    "RenderMode": "proxywhirl._enums",
+    "RequestQueueFullError": "proxywhirl.exceptions",
+    "RetryOutcome": "proxywhirl._enums",
+    "RetryPolicy": "proxywhirl.retry",
+    "RetryableError": "proxywhirl.exceptions",
+    "RotatingTransport": "proxywhirl.transport",
+    "RotationStrategy": "proxywhirl.strategies",
+    "RoundRobinStrategy": "proxywhirl.strategies",
+    "SelectionContext": "proxywhirl._core",
+    "Session": "proxywhirl._core",
+    "SessionManager": "proxywhirl._core",
+    "SessionNotFoundError": "proxywhirl.exceptions",
+    "SessionPersistenceStrategy": "proxywhirl.strategies",
+    "SessionStrategy": "proxywhirl.strategies",
+    "SourceStats": "proxywhirl.models",
+    "StrategyConfig": "proxywhirl.config",
+    "StrategyMetadataError": "proxywhirl.exceptions",
+    "StrategyRegistry": "proxywhirl.strategies",
+    "StrategyState": "proxywhirl.strategies",
+    "ValidationLevel": "proxywhirl._enums",
+    "WeightedRandomStrategy": "proxywhirl.strategies",
+    "WeightedStrategy": "proxywhirl.strategies",
+    "calculate_timeout": "proxywhirl.utils",
+    "create_proxy_from_url": "proxywhirl.utils",
+    "decrypt_credentials": "proxywhirl.utils",
+    "encrypt_credentials": "proxywhirl.utils",
+    "generate_encryption_key": "proxywhirl.utils",
+    "is_valid_proxy_url": "proxywhirl.utils",
+    "parse_proxy_url": "proxywhirl.utils",
+    "proxy_to_dict": "proxywhirl.utils",
+    "validate_proxy_model": "proxywhirl.utils",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    # From the second time on Python finds it without asking.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

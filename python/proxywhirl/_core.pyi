@@ -1,0 +1,655 @@
+"""The native module: proxies, pools, strategies, sessions and leases."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from os import PathLike
+from types import TracebackType
+from typing import Any, ClassVar, Literal, final, overload, type_check_only
+from uuid import UUID
+
+from pydantic import SecretStr
+from typing_extensions import Self
+
+from proxywhirl._adapter import Adapter
+from proxywhirl._enums import HealthStatus, Outcome, ProxySource
+from proxywhirl._proxy_list import ProxyList
+from proxywhirl.models import GeoLocation, ProxyCredentials
+
+__version__: str
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the shim installs on the classes that are documented as Pydantic models
+# ---------------------------------------------------------------------------------------------------------------------
+
+_IncEx = set[str] | set[int] | Mapping[str, Any] | Mapping[int, Any] | None
+_Moment = datetime | str | float
+_Protocol = Literal["http", "https", "socks4", "socks5"]
+
+@type_check_only
+class _Model:
+    model_fields: ClassVar[dict[str, Any]]
+    model_config: ClassVar[dict[str, Any]]
+    @property
+    def model_fields_set(self) -> set[str]: ...
+    @property
+    def model_extra(self) -> dict[str, Any] | None: ...
+    def model_dump(
+        self,
+        *,
+        mode: Literal["json", "python"] | str = "python",
+        include: _IncEx = None,
+        exclude: _IncEx = None,
+        context: Any = None,
+        by_alias: bool | None = None,
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+        round_trip: bool = False,
+        warnings: bool | Literal["none", "warn", "error"] = True,
+        serialize_as_any: bool = False,
+        reveal: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]: ...
+    def model_dump_json(
+        self,
+        *,
+        indent: int | None = None,
+        include: _IncEx = None,
+        exclude: _IncEx = None,
+        context: Any = None,
+        by_alias: bool | None = None,
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+        round_trip: bool = False,
+        warnings: bool | Literal["none", "warn", "error"] = True,
+        serialize_as_any: bool = False,
+        reveal: bool = False,
+        **kwargs: Any,
+    ) -> str: ...
+    @classmethod
+    def model_validate(cls, obj: Any, **kwargs: Any) -> Self: ...
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **kwargs: Any) -> Self: ...
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self: ...
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self: ...
+    @classmethod
+    def model_json_schema(cls, **kwargs: Any) -> dict[str, Any]: ...
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any: ...
+    @staticmethod
+    def _fields() -> list[str]: ...
+    def _dump(self) -> dict[str, Any]: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self: ...
+    def __eq__(self, other: object) -> bool: ...
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Proxies
+# ---------------------------------------------------------------------------------------------------------------------
+
+class Proxy(_Model):
+    """One proxy: its address, its state and its counters."""
+
+    def __new__(
+        cls,
+        *,
+        url: str,
+        id: UUID | str = ...,
+        protocol: _Protocol | None = None,
+        username: SecretStr | str | None = None,
+        password: SecretStr | str | None = None,
+        allow_local: bool = False,
+        health_status: HealthStatus | str = ...,
+        last_success_at: _Moment | None = None,
+        last_failure_at: _Moment | None = None,
+        requests_started: int = 0,
+        requests_completed: int = 0,
+        requests_active: int = 0,
+        total_requests: int = 0,
+        total_successes: int = 0,
+        total_failures: int = 0,
+        average_response_time_ms: float | None = None,
+        latency_ms: float | None = None,
+        ema_response_time_ms: float | None = None,
+        ema_alpha: float = 0.2,
+        window_start: _Moment | None = None,
+        window_duration_seconds: int = 3600,
+        country_code: str | None = None,
+        region: str | None = None,
+        consecutive_failures: int = 0,
+        last_health_check: _Moment | None = None,
+        consecutive_successes: int = 0,
+        recovery_attempt: int = 0,
+        next_check_time: _Moment | None = None,
+        last_health_error: str | None = None,
+        total_checks: int = 0,
+        total_health_failures: int = 0,
+        tags: Iterable[str] = ...,
+        source: ProxySource | str = ...,
+        source_url: str | None = None,
+        metadata: Mapping[str, Any] = ...,
+        created_at: _Moment = ...,
+        updated_at: _Moment = ...,
+        ttl: int | None = None,
+        expires_at: _Moment | None = None,
+        cost_per_request: float | None = 0.0,
+        geo_location: GeoLocation | Mapping[str, Any] | None = None,
+        **extra: Any,
+    ) -> Self: ...
+
+    max_history_entries: ClassVar[int]
+
+    @property
+    def id(self) -> UUID: ...
+    @id.setter
+    def id(self, value: UUID | str) -> None: ...
+    url: str
+    protocol: _Protocol
+    @property
+    def username(self) -> SecretStr | None: ...
+    @username.setter
+    def username(self, value: SecretStr | str | None) -> None: ...
+    @property
+    def password(self) -> SecretStr | None: ...
+    @password.setter
+    def password(self, value: SecretStr | str | None) -> None: ...
+    allow_local: bool
+    @property
+    def health_status(self) -> HealthStatus: ...
+    @health_status.setter
+    def health_status(self, value: HealthStatus | str) -> None: ...
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    requests_started: int
+    requests_completed: int
+    requests_active: int
+    total_requests: int
+    total_successes: int
+    total_failures: int
+    average_response_time_ms: float | None
+    latency_ms: float | None
+    ema_response_time_ms: float | None
+    ema_alpha: float
+    window_start: datetime | None
+    window_duration_seconds: int
+    country_code: str | None
+    region: str | None
+    consecutive_failures: int
+    last_health_check: datetime | None
+    consecutive_successes: int
+    recovery_attempt: int
+    next_check_time: datetime | None
+    last_health_error: str | None
+    total_checks: int
+    total_health_failures: int
+    @property
+    def tags(self) -> set[str]: ...
+    @tags.setter
+    def tags(self, value: Iterable[str]) -> None: ...
+    @property
+    def source(self) -> ProxySource: ...
+    @source.setter
+    def source(self, value: ProxySource | str) -> None: ...
+    source_url: str | None
+    metadata: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    ttl: int | None
+    expires_at: datetime | None
+    cost_per_request: float | None
+    @property
+    def geo_location(self) -> GeoLocation | None: ...
+    @geo_location.setter
+    def geo_location(self, value: GeoLocation | Mapping[str, Any] | None) -> None: ...
+    @property
+    def success_rate(self) -> float: ...
+    @property
+    def is_healthy(self) -> bool: ...
+    @property
+    def is_expired(self) -> bool: ...
+    @property
+    def credentials(self) -> ProxyCredentials | None: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def window_request_count(self) -> int: ...
+    @property
+    def history(self) -> list[Any]: ...
+    def start_request(self) -> None: ...
+    def complete_request(self, success: bool, response_time_ms: float, alpha: float | None = None) -> None: ...
+    def record_success(self, response_time_ms: float, alpha: float | None = None) -> None: ...
+    def record_failure(self, error: str | None = None) -> None: ...
+    def update_metrics(self, response_time_ms: float, alpha: float | None = None) -> None: ...
+    def record_request(self, success: bool, duration_ms: float) -> None: ...
+    def reset_window(self) -> None: ...
+    def is_window_expired(self) -> bool: ...
+    def reset_if_expired(self) -> bool: ...
+    def _metadata(self) -> ProxyMetadataView: ...
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Self: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def __hash__(self) -> int: ...
+
+@final
+class ProxyMetadataView(_Model):
+    """A proxy's counters as ``ProxyMetadata`` documents them: a live view, not a copy."""
+
+    @property
+    def proxy_id(self) -> UUID: ...
+    @property
+    def requests_started(self) -> int: ...
+    @property
+    def requests_completed(self) -> int: ...
+    @property
+    def requests_successful(self) -> int: ...
+    @property
+    def requests_failed(self) -> int: ...
+    @property
+    def requests_active(self) -> int: ...
+    @property
+    def ema_response_time_ms(self) -> float | None: ...
+    @property
+    def ema_alpha(self) -> float: ...
+    @property
+    def last_updated(self) -> datetime: ...
+    @property
+    def request_window(self) -> dict[datetime, int]: ...
+    @property
+    def window_duration_seconds(self) -> int: ...
+    @property
+    def window_request_count(self) -> int: ...
+    def increment_started(self) -> None: ...
+    def record_completion(self, success: bool, response_time_ms: float) -> None: ...
+
+@final
+class Journal:
+    """Notes the starts and completions made on this thread while it is open."""
+
+    def __new__(cls) -> Self: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    def settle_start(self, proxy: Proxy) -> None: ...
+    def settle_completion(
+        self, proxy: Proxy, success: bool, response_time_ms: float, alpha: float | None = None
+    ) -> None: ...
+    def rollback(self) -> None: ...
+
+def parse_proxy_url(url: str) -> dict[str, Any]: ...
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Pools and leases
+# ---------------------------------------------------------------------------------------------------------------------
+
+@final
+class AddReport:
+    """What became of a bulk addition."""
+
+    @property
+    def added(self) -> int: ...
+    @property
+    def duplicates(self) -> int: ...
+    @property
+    def errors(self) -> list[tuple[int, str, str]]: ...
+
+class ProxyPool(_Model):
+    """Many proxies, in order of insertion, found by id, URL, tag, source and country."""
+
+    def __new__(
+        cls,
+        *,
+        id: UUID | str = ...,
+        name: str = "default",
+        proxies: Iterable[Proxy | str | Mapping[str, Any]] = ...,
+        max_pool_size: int = 100,
+        auto_remove_dead: bool = False,
+        dead_proxy_threshold: int = 5,
+        created_at: _Moment = ...,
+        updated_at: _Moment = ...,
+        **extra: Any,
+    ) -> Self: ...
+    @property
+    def id(self) -> UUID: ...
+    @id.setter
+    def id(self, value: UUID | str) -> None: ...
+    name: str
+    @property
+    def proxies(self) -> ProxyList: ...
+    @proxies.setter
+    def proxies(self, value: Iterable[Proxy | str]) -> None: ...
+    max_pool_size: int
+    auto_remove_dead: bool
+    dead_proxy_threshold: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def healthy_count(self) -> int: ...
+    @property
+    def unhealthy_count(self) -> int: ...
+    @property
+    def total_requests(self) -> int: ...
+    @property
+    def overall_success_rate(self) -> float: ...
+    def add_proxy(self, proxy: Proxy | str) -> None: ...
+    def add_many(
+        self,
+        urls: Iterable[str],
+        *,
+        on_error: Literal["raise", "skip"] = "raise",
+        source: ProxySource | str | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> AddReport: ...
+    def remove_proxy(self, proxy_id: UUID | str) -> None: ...
+    def update_proxy(self, proxy: Proxy) -> None: ...
+    def get_proxy_by_id(self, id: UUID | str) -> Proxy | None: ...
+    def get_proxy_by_url(self, url: str) -> Proxy | None: ...
+    def get_healthy_proxies(self) -> list[Proxy]: ...
+    def get_all_proxies(self) -> list[Proxy]: ...
+    def filter_by_tags(self, tags: Iterable[str]) -> list[Proxy]: ...
+    def filter_by_source(self, source: ProxySource | str) -> list[Proxy]: ...
+    def filter_by_country(self, code: str) -> list[Proxy]: ...
+    def clear_unhealthy(self) -> int: ...
+    def clear_expired(self) -> int: ...
+    def get_source_breakdown(self) -> dict[str, int]: ...
+    def reset_counters(self) -> None: ...
+    def select_next(self) -> Proxy: ...
+    @classmethod
+    def from_file(cls, path: str | PathLike[str], lazy: bool = False) -> Self: ...
+    def lease(
+        self,
+        strategy: Strategy | Adapter,
+        url: str | None = None,
+        *,
+        session_id: str | None = None,
+        country: str | None = None,
+        region: str | None = None,
+        tags: Iterable[str] | None = None,
+        exclude: Iterable[UUID | str] = (),
+        context: SelectionContext | None = None,
+    ) -> Lease: ...
+    def __contains__(self, proxy: object) -> bool: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __iter__(self) -> Iterator[Proxy]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def _item(self, index: int) -> Proxy: ...
+    def _set_item(self, index: int, proxy: Proxy) -> None: ...
+    def _del_item(self, index: int) -> None: ...
+    def _insert(self, index: int, proxy: Proxy) -> None: ...
+    def _replace_all(self, proxies: list[Proxy]) -> None: ...
+
+@final
+class Lease:
+    """One proxy, taken for one piece of work, until its outcome is told."""
+
+    @property
+    def proxy(self) -> Proxy: ...
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def requests_proxies(self) -> dict[str, str]: ...
+    @property
+    def playwright_proxy(self) -> dict[str, str]: ...
+    @property
+    def closed(self) -> bool: ...
+    def report(
+        self,
+        status: int | None = None,
+        headers: Any = None,
+        body: bytes | str | None = None,
+        error: BaseException | str | None = None,
+        elapsed_ms: float | None = None,
+        bytes_sent: int = 0,
+        bytes_received: int = 0,
+    ) -> Outcome: ...
+    def success(self, elapsed_ms: float | None = None) -> None: ...
+    def failure(self, error: BaseException | str | None = None) -> None: ...
+    def banned(self, cooldown: float | None = None) -> None: ...
+    def release(self) -> None: ...
+    def finish(
+        self,
+        outcome: Outcome | str,
+        elapsed_ms: float | None = None,
+        error: BaseException | str | None = None,
+    ) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+class SelectionContext(_Model):
+    """What is known about a request when its proxy is chosen."""
+
+    def __new__(
+        cls,
+        *,
+        session_id: str | None = None,
+        target_url: str | None = None,
+        target_country: str | None = None,
+        target_region: str | None = None,
+        request_priority: int | None = None,
+        timeout_ms: float | None = None,
+        failed_proxy_ids: Iterable[UUID | str] = ...,
+        attempt_number: int = 1,
+        metadata: Mapping[str, Any] = ...,
+        preferred_country: str | None = None,
+        max_response_time_ms: float | None = None,
+        min_success_rate: float | None = None,
+        exclude_proxy_ids: Iterable[UUID | str] = ...,
+        **extra: Any,
+    ) -> Self: ...
+
+    session_id: str | None
+    target_url: str | None
+    target_country: str | None
+    target_region: str | None
+    request_priority: int | None
+    timeout_ms: float | None
+    failed_proxy_ids: list[str]
+    attempt_number: int
+    metadata: dict[str, Any]
+    preferred_country: str | None
+    max_response_time_ms: float | None
+    min_success_rate: float | None
+    exclude_proxy_ids: set[UUID]
+    def __getattr__(self, name: str) -> Any: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sessions
+# ---------------------------------------------------------------------------------------------------------------------
+
+class Session(_Model):
+    """A sticky assignment: one session id, one proxy, until a moment."""
+
+    def __new__(
+        cls,
+        *,
+        session_id: str,
+        proxy_id: str | UUID,
+        created_at: _Moment = ...,
+        expires_at: _Moment,
+        last_used_at: _Moment = ...,
+        request_count: int = 0,
+    ) -> Self: ...
+
+    session_id: str
+    proxy_id: str
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime
+    request_count: int
+    def is_expired(self) -> bool: ...
+    def touch(self) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+class SessionManager:
+    """Sticky assignments by session id, bounded, least recently used first out."""
+
+    def __new__(cls, max_sessions: int = 10000, auto_cleanup_threshold: int = 100) -> Self: ...
+    @overload
+    def create_session(self, session_id: str, proxy: Proxy, timeout_seconds: int = 300) -> Session: ...
+    @overload
+    def create_session(self, proxy: Proxy, timeout_seconds: int = 300) -> str: ...
+    def get_session(self, session_id: str) -> Session | None: ...
+    def close_session(self, session_id: str) -> None: ...
+    def remove_session(self, session_id: str) -> bool: ...
+    def touch_session(self, session_id: str) -> bool: ...
+    def cleanup_expired_sessions(self) -> int: ...
+    def cleanup_expired(self) -> int: ...
+    def get_all_sessions(self) -> list[Session]: ...
+    def clear_all(self) -> None: ...
+    @property
+    def sessions(self) -> Mapping[str, Session]: ...
+    @property
+    def _sessions(self) -> Mapping[str, Session]: ...
+    @property
+    def max_sessions(self) -> int: ...
+    @property
+    def auto_cleanup_threshold(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, session_id: object) -> bool: ...
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Strategies
+# ---------------------------------------------------------------------------------------------------------------------
+
+# Whatever stands for a strategy: a name, {"name": ..., **arguments}, a class, an instance, a callable.
+_StrategyLike = str | Mapping[str, Any] | type | Callable[..., Any] | object
+
+class Strategy:
+    """What the built-in strategies have in common."""
+
+    config: Any
+    @property
+    def requires_metadata(self) -> set[str]: ...
+    def select(self, pool: ProxyPool, context: SelectionContext | None = None) -> Proxy: ...
+    def record_result(self, proxy: Proxy, success: bool, response_time_ms: float) -> None: ...
+    def configure(self, config: Any) -> None: ...
+    def filter(self, candidates: list[Proxy], context: SelectionContext | None = None) -> list[Proxy]: ...
+    def validate_metadata(self, pool: ProxyPool) -> bool: ...
+    def validate_requirements(self, pool: ProxyPool, metadata: Any = None) -> bool: ...
+
+class RoundRobinStrategy(Strategy):
+    """Each in turn, in the pool's order."""
+
+    def __new__(cls) -> Self: ...
+
+class RandomStrategy(Strategy):
+    """Any, with equal chances."""
+
+    def __new__(cls, *, seed: int | None = None) -> Self: ...
+
+class WeightedStrategy(Strategy):
+    """By weights per id, URL or tag; by success rate where there are none."""
+
+    def __new__(cls, weights: Mapping[str, float] | None = None, *, seed: int | None = None) -> Self: ...
+
+class LeastUsedStrategy(Strategy):
+    """The one with the fewest requests in its window."""
+
+    def __new__(cls, tie_breaker: Literal["lowest-id", "random"] = "lowest-id", *, seed: int | None = None) -> Self: ...
+
+class PerformanceBasedStrategy(Strategy):
+    """The faster, the likelier: chances in proportion to the inverse of the average response time."""
+
+    @overload
+    def __new__(
+        cls, alpha: float | None = None, exploration_count: int | None = None, *, seed: int | None = None
+    ) -> Self: ...
+    @overload
+    def __new__(cls, exploration_count: int, /, *, seed: int | None = None) -> Self: ...
+
+class SessionPersistenceStrategy(Strategy):
+    """The same proxy for all requests of a session."""
+
+    def __new__(
+        cls,
+        max_sessions: int = 10000,
+        auto_cleanup_threshold: int = 100,
+        *,
+        timeout_seconds: int | None = None,
+        fallback_strategy: _StrategyLike = "round-robin",
+        sliding_expiration: bool | None = None,
+    ) -> Self: ...
+    @property
+    def session_manager(self) -> SessionManager: ...
+    @property
+    def _session_manager(self) -> SessionManager: ...
+    @property
+    def _session_timeout_seconds(self) -> int: ...
+    def close_session(self, session_id: str) -> None: ...
+    def cleanup_expired_sessions(self) -> int: ...
+    def get_session_stats(self) -> dict[str, int]: ...
+
+class GeoTargetedStrategy(Strategy):
+    """Only proxies of the wanted country or region, chosen among by another strategy."""
+
+    def __new__(
+        cls,
+        preferred_countries: Iterable[str] | None = None,
+        fallback_strategy: _StrategyLike | None = None,
+        secondary_strategy: _StrategyLike = "round_robin",
+        preferred_regions: Iterable[str] | None = None,
+        fallback_enabled: bool = True,
+    ) -> Self: ...
+
+class CostAwareStrategy(Strategy):
+    """The cheaper, the likelier, up to a limit."""
+
+    def __new__(cls, max_cost_per_request: float | None = None, *, seed: int | None = None) -> Self: ...
+    max_cost_per_request: float | None
+    free_proxy_boost: float
+
+class CompositeStrategy(Strategy):
+    """Filters, one after the other, and a strategy that selects among what they leave."""
+
+    def __new__(
+        cls,
+        filters: Iterable[_StrategyLike] | None = None,
+        selector: _StrategyLike | None = None,
+        *,
+        strategies: Iterable[_StrategyLike] | None = None,
+        fallback: _StrategyLike | None = None,
+    ) -> Self: ...
+    filters: list[Any]
+    selector: Any
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self: ...
+
+def builtin_strategy(name: str, **kwargs: Any) -> Strategy: ...
+def builtin_strategy_names() -> list[str]: ...
