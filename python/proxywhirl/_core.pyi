@@ -587,12 +587,9 @@ class LeastUsedStrategy(Strategy):
 class PerformanceBasedStrategy(Strategy):
     """The faster, the likelier: chances in proportion to the inverse of the average response time."""
 
-    @overload
     def __new__(
         cls, alpha: float | None = None, exploration_count: int | None = None, *, seed: int | None = None
     ) -> Self: ...
-    @overload
-    def __new__(cls, exploration_count: int, /, *, seed: int | None = None) -> Self: ...
 
 class SessionPersistenceStrategy(Strategy):
     """The same proxy for all requests of a session."""
