@@ -12,20 +12,16 @@ from __future__ import annotations
 import collections.abc
 import inspect
 import logging
-import re
 import traceback
-import typing
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
 from proxywhirl._metadata import PoolMetadata
-from proxywhirl._protocol import RotationStrategy
 from proxywhirl._redact import scrub_text
+from proxywhirl._shapes import RecordCall, SelectCall, candidates_of, describe, filter_call, may_serve, method
 from proxywhirl.exceptions import ProxyPoolEmptyError, StrategyMetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext
 
 __all__ = ["Adapter", "adapt", "check", "describe"]
@@ -34,19 +30,6 @@ _log = logging.getLogger("proxywhirl.strategies")
 
 # What a built-in strategy calls on itself without asking Python: a subclass that overrides one of these is Python.
 _OVERRIDABLE = ("select", "record_result", "filter", "configure", "validate_metadata")
-
-# First parameters that want the list of proxies instead of the pool.
-_LIST_NAMES = frozenset({"candidates", "proxies", "proxy_list", "seq", "sequence"})
-_LIST_TYPES = (
-    list,
-    collections.abc.Sequence,
-    collections.abc.MutableSequence,
-    collections.abc.Collection,
-    collections.abc.Iterable,
-)
-_LIST_ANNOTATION = re.compile(r"^(?:\w+\.)*(?:[Ll]ist|Sequence|MutableSequence|Collection|Iterable)\b")
-
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def adapt(obj: Any, *, warm_up: bool = False) -> _core.Strategy | Adapter:
@@ -82,25 +65,16 @@ def check(what: Any) -> None:
     Raises:
         TypeError: It is none, or one of the two methods that belong together is missing.
     """
-    if isinstance(what, Adapter) or _method(what, "select_proxy") is not None:
+    if isinstance(what, Adapter) or method(what, "select_proxy") is not None:
         return
-    present = {name: _method(what, name) is not None for name in ("select", "record_result")}
+    present = {name: method(what, name) is not None for name in ("select", "record_result")}
     if all(present.values()):
         return
     # Every class is callable, so for a class it is the calling of its instances that counts.
-    as_callable = _method(what, "__call__") is not None if inspect.isclass(what) else callable(what)
+    as_callable = method(what, "__call__") is not None if inspect.isclass(what) else callable(what)
     if as_callable and not any(present.values()):
         return
     raise _missing(what, [name for name, there in present.items() if not there])
-
-
-def describe(what: Any) -> str:
-    """A name for logs and messages: the class of an object, the name of a function."""
-    if isinstance(what, Adapter):
-        return what.name
-    if inspect.isclass(what) or inspect.isroutine(what):
-        return what.__name__
-    return type(what).__name__
 
 
 class Adapter:
@@ -124,6 +98,7 @@ class Adapter:
     """
 
     __slots__ = (
+        "__weakref__",
         "_alpha",
         "_call_filter",
         "_call_record",
@@ -138,7 +113,6 @@ class Adapter:
         "name",
         "user",
         "warm_up",
-        "__weakref__",
     )
 
     def __init__(self, user: Any, *, warm_up: bool = False) -> None:
@@ -153,27 +127,27 @@ class Adapter:
         # Serves when the strategy fails. Its own, so that it goes round evenly.
         self._rescue = _core.RoundRobinStrategy()
 
-        select = _method(user, "select")
-        select_proxy = _method(user, "select_proxy")
+        select = method(user, "select")
+        select_proxy = method(user, "select_proxy")
         if select is not None:
-            self._call_select = _SelectCall(select, user)
+            self._call_select = SelectCall(select, user)
         elif select_proxy is not None:
-            self._call_select = _SelectCall(select_proxy, user, wants_list=True)
+            self._call_select = SelectCall(select_proxy, user, wants_list=True)
         elif callable(user):
-            self._call_select = _SelectCall(user, user)
+            self._call_select = SelectCall(user, user)
         else:
             raise _missing(
-                user, ["select"] if _method(user, "record_result") is not None else ["select", "record_result"]
+                user, ["select"] if method(user, "record_result") is not None else ["select", "record_result"]
             )
 
-        record = _method(user, "record_result")
-        self._call_record = None if record is None else _RecordCall(record, user)
-        self._call_filter = _filter_call(user)
+        record = method(user, "record_result")
+        self._call_record = None if record is None else RecordCall(record, user)
+        self._call_filter = filter_call(user)
         # Only the shape that is given the metadata declares what it needs of it: in the built-in classes, which users
         # derive from, the same names mean something that select() itself looks after.
         plan = self._call_select.wants_metadata
         self._requires = plan and hasattr(user, "requires_metadata")
-        self._validate_requirements = _method(user, "validate_requirements") if plan else None
+        self._validate_requirements = method(user, "validate_requirements") if plan else None
 
     def __repr__(self) -> str:
         return f"<adapter of {self.name}>"
@@ -211,11 +185,11 @@ class Adapter:
                     _log.warning(
                         "strategy %s misses metadata, %s serves this request: %s",
                         self.name,
-                        describe(substitute),
+                        _name(substitute),
                         error,
                         extra={
                             "strategy": self.name,
-                            "fallback": describe(substitute),
+                            "fallback": _name(substitute),
                             "missing_fields": error.missing_fields,
                         },
                     )
@@ -225,7 +199,7 @@ class Adapter:
             except Exception:
                 journal.rollback()
                 substitute = self._for_failure()
-                self._report(f"to choose, {describe(substitute)} serves this request", fallback=describe(substitute))
+                self._report(f"to choose, {_name(substitute)} serves this request", fallback=_name(substitute))
             except BaseException:
                 # Interrupted in the middle: nothing was chosen, so nothing stands.
                 journal.rollback()
@@ -235,8 +209,8 @@ class Adapter:
                 _log.debug(
                     "strategy %s chose a proxy that may not serve this request, %s chooses instead",
                     self.name,
-                    describe(substitute),
-                    extra={"strategy": self.name, "fallback": describe(substitute)},
+                    _name(substitute),
+                    extra={"strategy": self.name, "fallback": _name(substitute)},
                 )
         return substitute.select(pool, context)
 
@@ -308,7 +282,7 @@ class Adapter:
             from proxywhirl._registry import resolve
 
             fallback = resolve(named)
-        configure = _method(self.user, "configure")
+        configure = method(self.user, "configure")
         if configure is not None:
             configure(config)
         self.fallback = fallback
@@ -328,7 +302,7 @@ class Adapter:
         """
         if self._missing_fields(pool, None) or self._refuses(pool):
             return False
-        own = _method(self.user, "validate_metadata")
+        own = method(self.user, "validate_metadata")
         return True if own is None else bool(own(pool))
 
     # How a choice is made and judged.
@@ -353,7 +327,7 @@ class Adapter:
             raise StrategyMetadataError(
                 f"strategy {self.name} returned a proxy that is not in the pool", strategy=self.name
             )
-        return stored if _may_serve(stored, context) else None
+        return stored if may_serve(stored, context) else None
 
     def _in_country_of_choice(self, candidates: list[Proxy], context: SelectionContext | None) -> list[Proxy]:
         pool = _core.ProxyPool(name="candidates", proxies=candidates)
@@ -382,7 +356,7 @@ class Adapter:
             required = (required,)
         if not isinstance(required, (set, frozenset, list, tuple)) or not required:
             return []
-        candidates = _candidates(pool, context)
+        candidates = candidates_of(pool, context)
         return sorted(field for field in required if not any(_has(proxy, field) for proxy in candidates))
 
     def _refuses(self, pool: ProxyPool) -> bool:
@@ -420,203 +394,19 @@ class Adapter:
         return self._rescue if self.fallback is None else self.fallback
 
 
-class _Signature:
-    """What a callable can be given: its parameters without ``self``, counted and named once."""
-
-    __slots__ = ("by_name", "is_open", "keywords", "names", "required", "takes_any_keyword", "wants_list")
-
-    def __init__(self, function: Callable[..., Any], owner: Any, what: str) -> None:
-        for form in (function, getattr(function, "__call__", None)):
-            if inspect.iscoroutinefunction(form) or inspect.isasyncgenfunction(form):
-                raise TypeError(f"{describe(owner)}: {what} must not be a coroutine; selection never waits")
-        try:
-            parameters = list(inspect.signature(function).parameters.values())
-        except ValueError:
-            # Some callables made in C do not say. One argument is what the smallest shape takes.
-            parameters = [inspect.Parameter("pool", inspect.Parameter.POSITIONAL_ONLY)]
-        except TypeError as error:
-            raise TypeError(f"{describe(owner)}: {what} cannot be called: {error}") from error
-        positional = [p for p in parameters if p.kind in _POSITIONAL]
-        self.names = [p.name for p in positional]
-        self.by_name = [p.name for p in positional if p.kind is p.POSITIONAL_OR_KEYWORD]
-        self.required = sum(p.default is p.empty for p in positional)
-        self.is_open = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        self.takes_any_keyword = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        self.keywords = {p.name: p.default is p.empty for p in parameters if p.kind is p.KEYWORD_ONLY}
-        self.wants_list = bool(positional) and _asks_for_list(positional[0])
-
-    def takes(self, count: int) -> bool:
-        """Whether ``count`` positional arguments fit."""
-        return self.required <= count and (self.is_open or count <= len(self.names))
-
-    def has_room_for_context(self, index: int) -> bool:
-        """Whether the positional argument at ``index`` is one for the context.
-
-        A parameter with a default and another name is the author's own: ``lambda pool, weights=weights: ...``.
-        """
-        if index >= len(self.names):
-            return self.is_open
-        if index < self.required:
-            return True
-        name = self.names[index]
-        return "context" in name or name.startswith(("ctx", "_"))
-
-    def missing_keywords(self, given: Iterable[str]) -> list[str]:
-        return sorted(name for name, required in self.keywords.items() if required and name not in given)
-
-
-class _SelectCall:
-    """Calls ``select`` with what its signature asks for."""
-
-    __slots__ = ("_context_by_name", "_function", "_metadata_by_name", "_positional", "_wants_list", "wants_metadata")
-
-    def __init__(self, function: Callable[..., Any], owner: Any, *, wants_list: bool = False) -> None:
-        signature = _Signature(function, owner, "the method that selects")
-        self._function = function
-        self._wants_list = wants_list or signature.wants_list
-        names = signature.names
-        second_is_metadata = len(names) > 1 and names[1] == "metadata"
-        self._metadata_by_name = "metadata" in signature.keywords
-        as_plan = second_is_metadata or signature.required >= 3
-        self.wants_metadata = as_plan or self._metadata_by_name
-        self._context_by_name = "context" in signature.keywords
-
-        wanted = 3 if as_plan else 2
-        if self._context_by_name or not signature.has_room_for_context(wanted - 1):
-            wanted -= 1
-        if not signature.is_open:
-            wanted = min(wanted, len(names))
-        if wanted < 2 and not self._context_by_name and signature.takes_any_keyword and not signature.is_open:
-            self._context_by_name = True
-        self._positional = wanted
-        keywords = [name for name in ("metadata", "context") if name in signature.keywords]
-        missing = signature.missing_keywords(keywords)
-        if wanted < 1 or not signature.takes(wanted) or missing:
-            raise TypeError(
-                f"{describe(owner)} cannot be used as a strategy: it selects with {_signature_text(function)}, which is "
-                "none of select(pool), select(pool, context), select(pool, metadata, context), select_proxy(proxies)"
-            )
-
-    def __call__(self, pool: ProxyPool, context: SelectionContext | None) -> Any:
-        source: Any = _offered(pool, context) if self._wants_list else pool
-        if self.wants_metadata:
-            return self._with_metadata(source, pool, context)
-        if self._context_by_name:
-            return self._function(source, context=context)
-        if self._positional == 2:
-            return self._function(source, context)
-        return self._function(source)
-
-    def _with_metadata(self, source: Any, pool: ProxyPool, context: SelectionContext | None) -> Any:
-        metadata = PoolMetadata(pool)
-        keywords: dict[str, Any] = {"context": context} if self._context_by_name else {}
-        if self._metadata_by_name:
-            keywords["metadata"] = metadata
-            return self._function(*(source, context)[: self._positional], **keywords)
-        return self._function(*(source, metadata, context)[: self._positional], **keywords)
-
-
-class _RecordCall:
-    """Calls ``record_result`` with what its signature asks for."""
-
-    __slots__ = ("_by_name", "_function", "_metadata")
-
-    def __init__(self, function: Callable[..., Any], owner: Any) -> None:
-        signature = _Signature(function, owner, "record_result")
-        self._function = function
-        names = signature.names
-        self._metadata = (len(names) > 1 and names[1] == "metadata") or signature.required >= 4
-        # By name where the names are the documented ones: then their order, and whether they are keyword-only, is the
-        # author's choice.
-        known = {*signature.keywords, *signature.by_name}
-        needed = {"success", "response_time_ms", "metadata"} if self._metadata else {"success", "response_time_ms"}
-        self._by_name = needed <= known or (
-            signature.takes_any_keyword and not signature.is_open and not self._metadata and len(names) < 3
-        )
-        if self._by_name:
-            others = [name for name in names[: signature.required] if name not in needed]
-            fits = not signature.missing_keywords(needed) and len(others) <= 1 and bool(names)
-        else:
-            fits = signature.takes(4 if self._metadata else 3)
-        if not fits:
-            raise TypeError(
-                f"{describe(owner)} cannot be used as a strategy: record_result{_signature_text(function)} is neither "
-                "record_result(proxy, success, response_time_ms) nor "
-                "record_result(proxy, metadata, success, response_time_ms)"
-            )
-
-    def __call__(self, proxy: Proxy, success: bool, response_time_ms: float) -> None:
-        if self._by_name:
-            keywords = {"metadata": proxy._metadata()} if self._metadata else {}
-            self._function(proxy, success=success, response_time_ms=response_time_ms, **keywords)
-        elif self._metadata:
-            self._function(proxy, proxy._metadata(), success, response_time_ms)
-        else:
-            self._function(proxy, success, response_time_ms)
-
-
-def _filter_call(user: Any) -> Callable[[list[Proxy], SelectionContext | None], Any] | None:
-    """The strategy's own ``filter``, made to take the context whether or not it does.
-
-    A method of this name with any other signature is the author's own affair.
-    """
-    function = _method(user, "filter")
-    if function is None:
-        return None
-    try:
-        signature = _Signature(function, user, "filter")
-    except TypeError:
-        return None
-    # Copies are handed over: what the strategy does to its list is not to change the composite's.
-    if signature.takes(2):
-        return lambda candidates, context: function(list(candidates), context)
-    if signature.takes(1):
-        return lambda candidates, context: function(list(candidates))
-    return None
-
-
-def _signature_text(function: Callable[..., Any]) -> str:
-    """The signature of a callable as it was written."""
-    try:
-        return str(inspect.signature(function))
-    except (TypeError, ValueError):
-        return "(...)"
-
-
-def _asks_for_list(parameter: inspect.Parameter) -> bool:
-    annotation = parameter.annotation
-    if annotation is parameter.empty:
-        return parameter.name in _LIST_NAMES
-    if isinstance(annotation, str):
-        return _LIST_ANNOTATION.match(annotation.strip("\"' ")) is not None
-    if typing.get_origin(annotation) is Union:
-        return False
-    return (typing.get_origin(annotation) or annotation) in _LIST_TYPES
-
-
-def _method(obj: Any, name: str) -> Any | None:
-    """The callable attribute, unless it is the one that is only inherited from the protocol as a stand-in."""
-    holder = obj if inspect.isclass(obj) else type(obj)
-    if name == "__call__":
-        # Asked of classes alone, whose own `__call__` makes instances.
-        return next((vars(base)[name] for base in holder.__mro__ if name in vars(base)), None)
-    found = getattr(obj, name, None)
-    if not callable(found):
-        return None
-    if getattr(found, "__func__", found) is getattr(RotationStrategy, name, None):
-        return None
-    return found
-
-
 def _instantiated(cls: type) -> Any:
-    if _method(cls, "select") is None and _method(cls, "select_proxy") is None and _method(cls, "__call__") is None:
-        raise _missing(cls, [name for name in ("select", "record_result") if _method(cls, name) is None])
+    if method(cls, "select") is None and method(cls, "select_proxy") is None and method(cls, "__call__") is None:
+        raise _missing(cls, [name for name in ("select", "record_result") if method(cls, name) is None])
     try:
         return cls()
     except TypeError as error:
         raise TypeError(
             f"{cls.__name__} cannot be made without arguments ({error}); hand over an instance instead"
         ) from error
+
+
+def _name(strategy: _core.Strategy | Adapter) -> str:
+    return strategy.name if isinstance(strategy, Adapter) else describe(strategy)
 
 
 def _missing(what: Any, names: list[str]) -> TypeError:
@@ -641,42 +431,6 @@ def _is_native(cls: type) -> bool:
 
 
 _NATIVE = [value for value in vars(_core).values() if inspect.isclass(value) and issubclass(value, _core.Strategy)]
-
-
-# A tuple, because a member of a string enum equals its value but has another hash.
-_SERVING = ("healthy", "unknown", "degraded")
-
-
-def _excluded(context: SelectionContext | None) -> set[str]:
-    if context is None:
-        return set()
-    return {str(proxy_id) for proxy_id in (*context.failed_proxy_ids, *context.exclude_proxy_ids)}
-
-
-def _may_serve(proxy: Proxy, context: SelectionContext | None) -> bool:
-    if proxy.is_expired or proxy.health_status not in _SERVING:
-        return False
-    return context is None or str(proxy.id) not in _excluded(context)
-
-
-def _candidates(pool: ProxyPool, context: SelectionContext | None) -> list[Proxy]:
-    excluded = _excluded(context)
-    healthy = pool.get_healthy_proxies()
-    return [proxy for proxy in healthy if str(proxy.id) not in excluded] if excluded else healthy
-
-
-def _offered(pool: ProxyPool, context: SelectionContext | None) -> list[Proxy]:
-    """The list for a strategy that takes one; it never gets to see an empty one."""
-    healthy = pool.get_healthy_proxies()
-    if not healthy:
-        raise ProxyPoolEmptyError("No healthy proxies available")
-    excluded = _excluded(context)
-    if not excluded:
-        return healthy
-    left = [proxy for proxy in healthy if str(proxy.id) not in excluded]
-    if not left:
-        raise ProxyPoolEmptyError("No healthy proxies available after failed proxies were filtered out")
-    return left
 
 
 def _has(proxy: Proxy, field: str) -> bool:
