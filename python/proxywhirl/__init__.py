@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from proxywhirl import _core, _model
+from proxywhirl import _core
+from proxywhirl._model import ensure_installed as _ensure_installed
 
 if TYPE_CHECKING:
     from proxywhirl._core import (
@@ -112,7 +113,7 @@ __version__: str = _core.__version__
 
 # The native classes answer to Pydantic's protocol from the start, whichever module they are imported from. Pydantic
 # itself is imported when one of its methods is called.
-_model.install(_core)
+_ensure_installed(_core)
 
 __all__ = [
     "AsyncProxyRotator",

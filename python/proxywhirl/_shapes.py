@@ -113,7 +113,8 @@ class SelectCall:
         if wanted < 1 or not signature.takes(wanted) or missing:
             raise TypeError(
                 f"{describe(owner)} cannot be used as a strategy: it selects with {_signature_text(function)}, "
-                "which is none of select(pool), select(pool, context), select(pool, metadata, context), select_proxy(proxies)"
+                "which is none of select(pool), select(pool, context), select(pool, metadata, context) and "
+                "select_proxy(proxies)"
             )
 
     def __call__(self, pool: ProxyPool, context: SelectionContext | None) -> Any:
