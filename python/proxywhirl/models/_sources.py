@@ -1,0 +1,92 @@
+"""Where lists of proxies come from, and how that went."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Dict, Literal, Optional, Tuple
+
+from pydantic import Field, HttpUrl, field_serializer, field_validator
+from pydantic_core.core_schema import FieldSerializationInfo
+
+from proxywhirl._enums import ProxyFormat, RenderMode
+from proxywhirl._redact import SECRET_MASK
+from proxywhirl.models._base import QuietModel
+
+__all__ = ["ProxySourceConfig", "SourceStats"]
+
+
+class ProxySourceConfig(QuietModel):
+    """One list of proxies and how to read it.
+
+    Attributes:
+        url: Address of the list, http or https.
+        format: How the list is written.
+        render_mode: How the page is loaded.
+        parser: Name of a parser that overrides the one of the format.
+        custom_parser: Object with ``parse(text)``, or a callable taking the text.
+        protocol: Protocol of the proxies when the list does not say.
+        wait_selector: CSS selector a browser waits for.
+        wait_timeout: How long it waits, in milliseconds.
+        refresh_interval: Seconds until the list is read again.
+        enabled: Whether the list is read at all.
+        priority: Order of reading, larger first.
+        trusted: Whether its proxies are used without a check.
+        headers: Headers sent with the request for the list.
+        auth: User name and password for the list.
+        metadata: Anything else.
+    """
+
+    url: HttpUrl
+    format: ProxyFormat = ProxyFormat.JSON
+    render_mode: RenderMode = RenderMode.AUTO
+    parser: Optional[str] = None
+    custom_parser: Optional[Any] = None
+    protocol: Optional[Literal["http", "https", "socks4", "socks5"]] = None
+    wait_selector: Optional[str] = None
+    wait_timeout: int = Field(default=30000, gt=0)
+    refresh_interval: int = Field(default=3600, ge=0)
+    enabled: bool = True
+    priority: int = 0
+    trusted: bool = False
+    headers: Dict[str, str] = Field(default_factory=dict, repr=False)
+    auth: Optional[Tuple[str, str]] = Field(default=None, repr=False)
+    metadata: Dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("custom_parser")
+    @classmethod
+    def _can_parse(cls, value: Any) -> Any:
+        if value is not None and not callable(value) and not callable(getattr(value, "parse", None)):
+            raise ValueError("custom_parser must be callable or have a method parse(text)")
+        return value
+
+    @field_serializer("auth", when_used="json")
+    def _mask_auth(self, value: Optional[Tuple[str, str]], info: FieldSerializationInfo) -> Optional[Tuple[str, str]]:
+        # JSON is what gets logged and stored. Like pydantic's secrets: Python dumps keep the values.
+        context = info.context
+        if value is None or (isinstance(context, dict) and context.get("reveal") is True):
+            return value
+        return (SECRET_MASK, SECRET_MASK)
+
+
+class SourceStats(QuietModel):
+    """What has come from one list so far.
+
+    Attributes:
+        source_url: Address of the list.
+        total_fetched: Entries read.
+        valid_count: Entries that were usable.
+        invalid_count: Entries that were not.
+        last_fetch_at: When it was last read.
+        last_fetch_duration_ms: How long that took, in milliseconds.
+        fetch_failure_count: How often it could not be read.
+        last_error: Why not, the last time.
+    """
+
+    source_url: str
+    total_fetched: int = Field(default=0, ge=0)
+    valid_count: int = Field(default=0, ge=0)
+    invalid_count: int = Field(default=0, ge=0)
+    last_fetch_at: Optional[datetime] = None
+    last_fetch_duration_ms: Optional[float] = Field(default=None, ge=0.0)
+    fetch_failure_count: int = Field(default=0, ge=0)
+    last_error: Optional[str] = None
