@@ -107,7 +107,9 @@ def _toml_module() -> Any:
         try:
             import tomli  # type: ignore[import-not-found, unused-ignore]
         except ImportError as error:
-            raise ImportError("reading TOML before Python 3.11 needs an extra: pip install 'proxywhirl-rs[toml]'") from error
+            raise ImportError(
+                "reading TOML before Python 3.11 needs an extra: pip install 'proxywhirl-rs[toml]'"
+            ) from error
         return tomli
     return tomllib
 

@@ -1,10 +1,12 @@
 """The two configuration objects: one for strategies, one for rotators."""
 
+# pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
+
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,7 +17,7 @@ __all__ = ["ProxyConfiguration", "StrategyConfig"]
 
 _LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 _Seconds = Union[int, float]
-StrategySpec = Union[str, Dict[str, Any]]
+StrategySpec = Union[str, dict[str, Any]]
 """A strategy as data: its name, or ``{"name": ..., **arguments}``."""
 
 
@@ -45,11 +47,11 @@ class StrategyConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    weights: Optional[Dict[str, float]] = None
+    weights: Optional[dict[str, float]] = None
     ema_alpha: float = Field(default=0.2, ge=0.0, le=1.0)
     session_stickiness_duration_seconds: int = Field(default=300, ge=0)
-    preferred_countries: Optional[List[str]] = None
-    preferred_regions: Optional[List[str]] = None
+    preferred_countries: Optional[list[str]] = None
+    preferred_regions: Optional[list[str]] = None
     geo_fallback_enabled: bool = True
     geo_secondary_strategy: StrategySpec = "round_robin"
     fallback_strategy: Optional[StrategySpec] = None
@@ -57,10 +59,10 @@ class StrategyConfig(BaseModel):
     min_success_rate: Optional[float] = Field(default=None, ge=0.0, le=1.0)
     window_duration_seconds: int = Field(default=3600, gt=0)
     exploration_count: int = Field(default=5, ge=0)
-    metadata: Dict[str, Any] = Field(default_factory=dict)
+    metadata: dict[str, Any] = Field(default_factory=dict)
     strategy_name: Optional[str] = None
     session_timeout_seconds: int = Field(default=3600, gt=0)
-    geo_preferences: List[str] = Field(default_factory=list)
+    geo_preferences: list[str] = Field(default_factory=list)
     enable_filtering: bool = True
     enable_fallback: bool = True
 

@@ -7,7 +7,10 @@ for ``_``, and by member name, because configuration files and saved pools write
 from __future__ import annotations
 
 from enum import Enum
-from typing import TypeVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = [
     "BackoffStrategy",
@@ -21,14 +24,12 @@ __all__ = [
     "ValidationLevel",
 ]
 
-_Member = TypeVar("_Member", bound="_TextEnum")
-
 
 class _TextEnum(str, Enum):
     """A ``str`` enumeration with a forgiving constructor."""
 
     @classmethod
-    def _missing_(cls: type[_Member], value: object) -> _Member | None:
+    def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, str):
             return None
         wanted = value.strip().casefold().replace("-", "_")
@@ -95,7 +96,7 @@ class ValidationLevel(_TextEnum):
     BASIC = "basic"
     STANDARD = "standard"
     FULL = "full"
-    MEDIUM = "basic"  # noqa: PIE796 - the documented second name of BASIC
+    MEDIUM = "basic"  # the documented second name of BASIC
 
 
 class CircuitBreakerState(_TextEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple
 from uuid import uuid4
 
 from proxywhirl._enums import HealthStatus, ProxySource
@@ -43,9 +43,9 @@ class FieldSpec(NamedTuple):
     name: str
     annotation: str
     default: Any = None
-    factory: Optional[Callable[[], Any]] = None
+    factory: Callable[[], Any] | None = None
     bounds: Mapping[str, float] = {}
-    enum: Optional[type[Enum]] = None
+    enum: type[Enum] | None = None
     secret: bool = False
     url: bool = False
 

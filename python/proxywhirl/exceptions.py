@@ -31,7 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 from proxywhirl._redact import MASK, redact_url, scrub_text
 
@@ -110,26 +110,26 @@ class ProxyWhirlError(Exception):
 
     default_error_code: ClassVar[ProxyErrorCode] = ProxyErrorCode.NETWORK_ERROR
     default_retry_recommended: ClassVar[bool] = False
-    hint: ClassVar[Optional[str]] = None
+    hint: ClassVar[str | None] = None
     """What the user can do about it; the end of the text."""
 
     message: str
-    proxy_url: Optional[str]
-    error_type: Optional[str]
+    proxy_url: str | None
+    error_type: str | None
     error_code: ProxyErrorCode
     retry_recommended: bool
-    attempt_count: Optional[int]
+    attempt_count: int | None
     metadata: dict[str, Any]
 
     def __init__(
         self,
         message: str,
         *,
-        proxy_url: Optional[str] = None,
-        error_type: Optional[str] = None,
-        error_code: Optional[ProxyErrorCode] = None,
-        retry_recommended: Optional[bool] = None,
-        attempt_count: Optional[int] = None,
+        proxy_url: str | None = None,
+        error_type: str | None = None,
+        error_code: ProxyErrorCode | None = None,
+        retry_recommended: bool | None = None,
+        attempt_count: int | None = None,
         **metadata: Any,
     ) -> None:
         text = str(message)
@@ -221,14 +221,14 @@ class StrategyMetadataError(ProxyPoolEmptyError):
     hint = "send some requests first, configure a fallback strategy, or allow exploration"
 
     missing_fields: list[str]
-    strategy: Optional[str]
+    strategy: str | None
 
     def __init__(
         self,
-        message: Optional[str] = None,
+        message: str | None = None,
         *,
         missing_fields: Iterable[str] = (),
-        strategy: Optional[str] = None,
+        strategy: str | None = None,
         **details: Any,
     ) -> None:
         self.missing_fields = list(missing_fields)
@@ -256,9 +256,9 @@ class ProxyConnectionError(ProxyWhirlError):
     default_error_code = ProxyErrorCode.PROXY_CONNECTION_FAILED
     default_retry_recommended = True
 
-    response: Optional[Any]
+    response: Any | None
 
-    def __init__(self, message: str, *, response: Optional[Any] = None, **details: Any) -> None:
+    def __init__(self, message: str, *, response: Any | None = None, **details: Any) -> None:
         self.response = response
         super().__init__(message, **details)
 
@@ -339,10 +339,10 @@ class RequestQueueFullError(ProxyWhirlError):
     default_error_code = ProxyErrorCode.QUEUE_FULL
     default_retry_recommended = True
 
-    queue_size: Optional[int]
+    queue_size: int | None
 
     def __init__(
-        self, message: str = "Request queue is full", *, queue_size: Optional[int] = None, **details: Any
+        self, message: str = "Request queue is full", *, queue_size: int | None = None, **details: Any
     ) -> None:
         self.queue_size = queue_size
         super().__init__(message, **details)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Optional
+from typing import Any
 
 from proxywhirl._fields import MODELS, ModelSpec
 from proxywhirl._model import _build, _describe, _dump
@@ -40,7 +40,7 @@ _PROTOCOL: dict[str, Any] = {
 }
 
 
-def ensure_installed(core: Optional[ModuleType] = None) -> None:
+def ensure_installed(core: ModuleType | None = None) -> None:
     """Set the protocol on all native classes that do not have it yet; ``import proxywhirl`` does it.
 
     Args:
@@ -56,7 +56,7 @@ def ensure_installed(core: Optional[ModuleType] = None) -> None:
             install_class(names[name], spec, names)
 
 
-def install_class(cls: type, spec: ModelSpec, names: Optional[Mapping[str, Any]] = None) -> None:
+def install_class(cls: type, spec: ModelSpec, names: Mapping[str, Any] | None = None) -> None:
     """Set the protocol on one class.
 
     Args:

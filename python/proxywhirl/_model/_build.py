@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy as _copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl._model._dump import any_serializer, secret_text
 from proxywhirl._model._errors import error_from_details, masked_input, validation_error, without_secrets
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["copy_v1", "model_construct", "model_copy", "model_validate", "model_validate_json"]
 
 
-def model_validate(cls: type[Any], /, obj: Any, *, from_attributes: Optional[bool] = None, **ignored: Any) -> Any:
+def model_validate(cls: type[Any], /, obj: Any, *, from_attributes: bool | None = None, **ignored: Any) -> Any:
     """Make an object from data.
 
     Args:
@@ -117,13 +117,13 @@ def _restore_masked(title: str, twin: Twin, data: dict[Any, Any]) -> None:
         data["url"] = str(url).replace(MASKED_USERINFO, f"{username}:{password}@", 1)
 
 
-def model_construct(cls: type[Any], /, _fields_set: Optional[set[str]] = None, **values: Any) -> Any:
+def model_construct(cls: type[Any], /, _fields_set: set[str] | None = None, **values: Any) -> Any:
     """Make an object from values that are known to be right; the native constructor still looks at them."""
     del _fields_set
     return cls(**values)
 
 
-def model_copy(self: Any, *, update: Optional[Mapping[str, Any]] = None, deep: bool = False) -> Any:
+def model_copy(self: Any, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Any:
     """Copy the object.
 
     Args:
@@ -144,7 +144,7 @@ def copy_v1(
     *,
     include: Any = None,
     exclude: Any = None,
-    update: Optional[Mapping[str, Any]] = None,
+    update: Mapping[str, Any] | None = None,
     deep: bool = False,
 ) -> Any:
     """The older name of ``model_copy``; with ``include`` or ``exclude`` the fields left out get their default."""

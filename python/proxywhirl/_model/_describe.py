@@ -52,6 +52,8 @@ def get_core_schema(cls: type[Any], /, source: Any, handler: Any) -> Any:
 
     return core_schema.no_info_plain_validator_function(
         cls.model_validate,
+        # A name of its own makes JSON schemas refer to the class instead of repeating it.
+        ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}",
         serialization=core_schema.plain_serializer_function_ser_schema(serialise, info_arg=True),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl._fields import FieldSpec
 from proxywhirl._model._twin import has_twin, twin_of
@@ -22,7 +22,7 @@ def model_dump(
     mode: str = "python",
     include: Any = None,
     exclude: Any = None,
-    by_alias: Optional[bool] = None,
+    by_alias: bool | None = None,
     exclude_unset: bool = False,
     exclude_defaults: bool = False,
     exclude_none: bool = False,
@@ -55,7 +55,7 @@ def model_dump(
 
 
 def model_dump_json(
-    self: Any, *, indent: Optional[int] = None, include: Any = None, exclude: Any = None, **options: Any
+    self: Any, *, indent: int | None = None, include: Any = None, exclude: Any = None, **options: Any
 ) -> str:
     """Return the fields as JSON.
 
@@ -92,7 +92,7 @@ def _plain(self: Any, json_mode: bool, reveal: bool, skip_defaults: bool, skip_n
     return data
 
 
-def _rendered(field: Optional[FieldSpec], value: Any, json_mode: bool, reveal: bool, options: dict[str, Any]) -> Any:
+def _rendered(field: FieldSpec | None, value: Any, json_mode: bool, reveal: bool, options: dict[str, Any]) -> Any:
     if field is not None:
         if field.secret:
             return _rendered_secret(value, json_mode, reveal)
@@ -139,7 +139,7 @@ def _nested(value: Any, json_mode: bool, reveal: bool, options: dict[str, Any]) 
     return value
 
 
-_serializer: Optional[SchemaSerializer] = None
+_serializer: SchemaSerializer | None = None
 
 
 def any_serializer() -> SchemaSerializer:

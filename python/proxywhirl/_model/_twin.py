@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from proxywhirl._fields import REQUIRED, ModelSpec
@@ -24,7 +24,7 @@ class Twin:
         self.by_name = {field.name: field for field in spec.fields}
         self._title = cls.__name__
         self._names = names
-        self._model: Optional[type[BaseModel]] = None
+        self._model: type[BaseModel] | None = None
 
     def model(self) -> type[BaseModel]:
         if self._model is None:
@@ -44,7 +44,7 @@ class Twin:
             else:
                 settings["default"] = ... if field.default is REQUIRED else field.default
             # The text comes from our own table, never from outside.
-            annotation = eval(field.annotation, names)  # noqa: S307
+            annotation = eval(field.annotation, names)
             definitions[field.name] = (annotation, Field(**settings))
         config = ConfigDict(extra=self.spec.extra, arbitrary_types_allowed=True)  # type: ignore[typeddict-item]
         made: type[BaseModel] = create_model(self._title, __config__=config, **definitions)

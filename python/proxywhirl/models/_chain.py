@@ -1,8 +1,10 @@
 """Several proxies in a row."""
 
+# pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
+
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Optional
 
 from pydantic import BaseModel, Field
 
@@ -20,7 +22,7 @@ class ProxyChain(BaseModel):
         description: What it is for.
     """
 
-    proxies: List[Proxy] = Field(min_length=2)
+    proxies: list[Proxy] = Field(min_length=2)
     name: Optional[str] = None
     description: Optional[str] = None
 
@@ -39,6 +41,6 @@ class ProxyChain(BaseModel):
         """Number of links."""
         return len(self.proxies)
 
-    def get_chain_urls(self) -> List[str]:
+    def get_chain_urls(self) -> list[str]:
         """The URLs of the links, in order, as they were given: meant for a client, so credentials are in them."""
         return [proxy.url for proxy in self.proxies]

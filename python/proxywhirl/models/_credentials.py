@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
@@ -27,7 +27,7 @@ class ProxyCredentials(BaseModel):
     username: SecretStr
     password: SecretStr
     auth_type: Literal["basic", "digest", "bearer"] = "basic"
-    additional_headers: Dict[str, str] = Field(default_factory=dict, repr=False)
+    additional_headers: dict[str, str] = Field(default_factory=dict, repr=False)
 
     def to_httpx_auth(self) -> httpx.BasicAuth | httpx.DigestAuth:
         """Make the httpx object that authenticates with these credentials.
@@ -45,7 +45,7 @@ class ProxyCredentials(BaseModel):
         kind = httpx.DigestAuth if self.auth_type == "digest" else httpx.BasicAuth
         return kind(self.username.get_secret_value(), self.password.get_secret_value())
 
-    def to_dict(self, reveal: bool = False) -> Dict[str, Any]:
+    def to_dict(self, reveal: bool = False) -> dict[str, Any]:
         """Return the credentials as a dictionary.
 
         Args:

@@ -1,5 +1,7 @@
 """Where a proxy is."""
 
+# pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
+
 from __future__ import annotations
 
 from typing import Optional

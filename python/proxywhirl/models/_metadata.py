@@ -1,11 +1,13 @@
 """Counters of one proxy as a plain model."""
 
+# pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
+
 from __future__ import annotations
 
 import sys
 from abc import ABCMeta
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Optional
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -64,7 +66,7 @@ class ProxyMetadata(BaseModel, metaclass=_AcceptsLiveViews):
     ema_response_time_ms: Optional[float] = Field(default=None, ge=0.0)
     ema_alpha: float = Field(default=0.25, ge=0.0, le=1.0)
     last_updated: datetime = Field(default_factory=utc_now)
-    request_window: Dict[datetime, int] = Field(default_factory=dict)
+    request_window: dict[datetime, int] = Field(default_factory=dict)
     window_duration_seconds: int = Field(default=3600, gt=0)
 
     def increment_started(self) -> None:

@@ -1,9 +1,11 @@
 """What is told about a request, a proxy and a pool."""
 
+# pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
+
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Dict, List, Optional
+from typing import Optional
 
 from pydantic import Field
 
@@ -35,7 +37,7 @@ class RequestResult(QuietModel):
     elapsed_ms: float
     proxy_used: Optional[str] = None
     attempts: int = 1
-    headers: Dict[str, str] = Field(default_factory=dict, repr=False)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
     body: Optional[str] = Field(default=None, repr=False)
     error: Optional[str] = None
     timestamp: datetime = Field(default_factory=utc_now)
@@ -88,4 +90,4 @@ class PoolSummary(QuietModel):
     failed: int
     rotation_strategy: str
     current_index: int
-    proxies: List[ProxyStatus] = Field(default_factory=list)
+    proxies: list[ProxyStatus] = Field(default_factory=list)

@@ -1,8 +1,10 @@
 """Settings of the circuit breaker and of the first filling of an empty pool."""
 
+# pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
+
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Optional, Union
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,7 +50,7 @@ class BootstrapConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = True
-    sources: Optional[List[Union[ProxySourceConfig, str, Dict[str, Any]]]] = None
+    sources: Optional[list[Union[ProxySourceConfig, str, dict[str, Any]]]] = None
     sample_size: int = Field(default=10, ge=1)
     validate_proxies: bool = True
     timeout: int = Field(default=10, gt=0)

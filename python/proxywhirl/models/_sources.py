@@ -1,9 +1,11 @@
 """Where lists of proxies come from, and how that went."""
 
+# pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
+
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Dict, Literal, Optional, Tuple
+from typing import Any, Literal, Optional
 
 from pydantic import Field, HttpUrl, field_serializer, field_validator
 from pydantic_core.core_schema import FieldSerializationInfo
@@ -48,9 +50,9 @@ class ProxySourceConfig(QuietModel):
     enabled: bool = True
     priority: int = 0
     trusted: bool = False
-    headers: Dict[str, str] = Field(default_factory=dict, repr=False)
-    auth: Optional[Tuple[str, str]] = Field(default=None, repr=False)
-    metadata: Dict[str, Any] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    auth: Optional[tuple[str, str]] = Field(default=None, repr=False)
+    metadata: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("custom_parser")
     @classmethod
@@ -60,7 +62,7 @@ class ProxySourceConfig(QuietModel):
         return value
 
     @field_serializer("auth", when_used="json")
-    def _mask_auth(self, value: Optional[Tuple[str, str]], info: FieldSerializationInfo) -> Optional[Tuple[str, str]]:
+    def _mask_auth(self, value: Optional[tuple[str, str]], info: FieldSerializationInfo) -> Optional[tuple[str, str]]:
         # JSON is what gets logged and stored. Like pydantic's secrets: Python dumps keep the values.
         context = info.context
         if value is None or (isinstance(context, dict) and context.get("reveal") is True):

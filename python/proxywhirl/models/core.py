@@ -6,7 +6,7 @@ from typing import Any
 
 from proxywhirl import models as _models
 
-__all__ = _models.__all__  # noqa: PLE0605 - one list, kept in one place
+__all__ = _models.__all__
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,11 @@
 """The policy of retries: how many, after which answers, with which pauses."""
 
+# pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
+
 from __future__ import annotations
 
 import random
-from typing import List, Optional
+from typing import Optional
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -33,13 +35,13 @@ class RetryPolicy(BaseModel):
     multiplier: float = Field(default=2.0, gt=1.0, le=10.0)
     max_backoff_delay: float = Field(default=30.0, gt=0.0, le=300.0)
     jitter: bool = False
-    retry_status_codes: List[int] = Field(default_factory=lambda: [502, 503, 504])
+    retry_status_codes: list[int] = Field(default_factory=lambda: [502, 503, 504])
     timeout: Optional[float] = Field(default=None, gt=0.0)
     retry_non_idempotent: bool = False
 
     @field_validator("retry_status_codes")
     @classmethod
-    def _are_errors(cls, codes: List[int]) -> List[int]:
+    def _are_errors(cls, codes: list[int]) -> list[int]:
         wrong = [code for code in codes if not 400 <= code <= 599]
         if wrong:
             raise ValueError(f"retry_status_codes must be between 400 and 599, not {wrong}")
