@@ -1,6 +1,18 @@
 //! Rotation of HTTP requests through a pool of proxies: choosing, leasing and judging proxies, fast.
+//!
+//! # Layers
+//! [`proxy`] is one proxy, [`pool`] is many, [`strategy`] chooses, [`session`] remembers, [`rotation`] ties them into
+//! leases. Nothing but the binding layer knows that Python exists.
 
+pub mod clock;
 #[cfg(feature = "fleet")]
 pub mod fleet;
+pub mod pool;
+pub mod proxy;
 #[cfg(feature = "python")]
 mod py;
+mod random;
+pub mod rotation;
+pub mod session;
+pub mod strategy;
+mod sync;

@@ -1,0 +1,138 @@
+//! A set of slots that finds the next member in constant time: bits, with a summary bit per word on every level above.
+
+use crate::sync::{AtomicU64, Ordering};
+
+const WORD: usize = 64;
+
+/// A fixed-capacity set of small numbers. One writer at a time; readers never wait.
+#[derive(Debug)]
+pub(crate) struct Bits {
+    // Level 0 holds the members; bit i of a level says that word i of the level below is not empty.
+    levels: Vec<Box<[AtomicU64]>>,
+}
+
+impl Bits {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let mut levels = Vec::new();
+        let mut words = capacity.div_ceil(WORD).max(1);
+        loop {
+            levels.push((0..words).map(|_| AtomicU64::new(0)).collect());
+            if words == 1 {
+                break;
+            }
+            words = words.div_ceil(WORD);
+        }
+        Self { levels }
+    }
+
+    pub(crate) fn contains(&self, slot: usize) -> bool {
+        self.levels[0].get(slot / WORD).is_some_and(|word| word.load(Ordering::Acquire) >> (slot % WORD) & 1 == 1)
+    }
+
+    /// Adds a member. Callers hold the pool's writer lock.
+    pub(crate) fn insert(&self, slot: usize) {
+        let mut index = slot;
+        for level in &self.levels {
+            // Release: who finds the bit finds what was published for the slot before. From the bottom up, so that a
+            // summary never promises what is not there yet.
+            let before = level[index / WORD].fetch_or(1 << (index % WORD), Ordering::AcqRel);
+            if before != 0 {
+                break;
+            }
+            index /= WORD;
+        }
+    }
+
+    /// Removes a member. Callers hold the pool's writer lock.
+    pub(crate) fn remove(&self, slot: usize) {
+        let mut index = slot;
+        for level in &self.levels {
+            let bit = 1 << (index % WORD);
+            let before = level[index / WORD].fetch_and(!bit, Ordering::AcqRel);
+            if before & !bit != 0 {
+                break;
+            }
+            index /= WORD;
+        }
+    }
+
+    /// The smallest member that is `from` or more.
+    pub(crate) fn next(&self, from: usize) -> Option<usize> {
+        let mut index = from;
+        let mut level = 0;
+        loop {
+            let word = self.levels[level].get(index / WORD)?.load(Ordering::Acquire);
+            let rest = word & (!0 << (index % WORD));
+            if rest == 0 {
+                // Nothing more under this word: look for the next one a level up.
+                level += 1;
+                if level == self.levels.len() {
+                    return None;
+                }
+                index = index / WORD + 1;
+                continue;
+            }
+            let found = index / WORD * WORD + rest.trailing_zeros() as usize;
+            if level == 0 {
+                return Some(found);
+            }
+            // A summary may lag behind a removal: then the word below is empty and the search comes back up.
+            level -= 1;
+            index = found * WORD;
+        }
+    }
+
+    /// All members, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let found = self.next(from)?;
+            from = found + 1;
+            Some(found)
+        })
+    }
+
+    /// The member before which there are `rank` others.
+    pub(crate) fn nth(&self, mut rank: usize) -> Option<usize> {
+        for (index, word) in self.levels[0].iter().enumerate() {
+            let mut word = word.load(Ordering::Acquire);
+            let ones = word.count_ones() as usize;
+            if rank >= ones {
+                rank -= ones;
+                continue;
+            }
+            for _ in 0..rank {
+                word &= word - 1;
+            }
+            return Some(index * WORD + word.trailing_zeros() as usize);
+        }
+        None
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_plain_set(steps in prop::collection::vec((0usize..70_000, any::<bool>()), 1..200), probes in prop::collection::vec(0usize..70_000, 20)) {
+            let bits = Bits::new(70_000);
+            let mut model = BTreeSet::new();
+            for (slot, on) in steps {
+                if on { bits.insert(slot); model.insert(slot); } else { bits.remove(slot); model.remove(&slot); }
+            }
+            prop_assert_eq!(bits.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
+            for from in probes {
+                prop_assert_eq!(bits.next(from), model.range(from..).next().copied());
+                prop_assert_eq!(bits.contains(from), model.contains(&from));
+            }
+            for (rank, slot) in model.iter().enumerate() {
+                prop_assert_eq!(bits.nth(rank), Some(*slot));
+            }
+            prop_assert_eq!(bits.nth(model.len()), None);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a selection may be restricted to, and weights given by name: both are rules about a proxy's description.
+
+use ahash::AHashMap;
+
+use crate::proxy::health::Source;
+use crate::proxy::{Id, Proxy, address_hash, same_address};
+use crate::proxy::address::Address;
+
+/// A conjunction of demands on a proxy's description. Equal filters share one view of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Filter {
+    /// Its country is one of these, upper case. Empty: any.
+    pub countries: Vec<Box<str>>,
+    /// Its region is one of these, upper case. Empty: any.
+    pub regions: Vec<Box<str>>,
+    /// It has all of these tags, sorted.
+    pub tags: Vec<Box<str>>,
+    /// It came from there.
+    pub source: Option<Source>,
+    /// It costs at most this; bits of the number, so that filters can be hashed.
+    pub max_cost: Option<u64>,
+}
+
+impl Filter {
+    /// Whether it demands nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.countries.is_empty()
+            && self.regions.is_empty()
+            && self.tags.is_empty()
+            && self.source.is_none()
+            && self.max_cost.is_none()
+    }
+
+    /// A filter for these countries.
+    pub fn countries<'a>(codes: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { countries: normalised(codes), ..Self::default() }
+    }
+
+    /// A filter for these regions.
+    pub fn regions<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { regions: normalised(names), ..Self::default() }
+    }
+
+    /// A filter for all of these tags.
+    pub fn tags<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut tags: Vec<Box<str>> = tags.into_iter().map(Into::into).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        Self { tags, ..Self::default() }
+    }
+
+    /// A filter for a price of at most `limit` per request.
+    #[must_use]
+    pub fn max_cost(limit: f64) -> Self {
+        Self { max_cost: Some(limit.to_bits()), ..Self::default() }
+    }
+
+    /// Both demands at once; `None` if they exclude each other.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Option<Self> {
+        let both = |a: &[Box<str>], b: &[Box<str>]| -> Option<Vec<Box<str>>> {
+            if a.is_empty() || b.is_empty() {
+                return Some(if a.is_empty() { b.to_vec() } else { a.to_vec() });
+            }
+            let common: Vec<Box<str>> = a.iter().filter(|x| b.contains(x)).cloned().collect();
+            (!common.is_empty()).then_some(common)
+        };
+        let mut tags = self.tags.clone();
+        tags.extend(other.tags.iter().cloned());
+        tags.sort_unstable();
+        tags.dedup();
+        let source = match (self.source, other.source) {
+            (Some(a), Some(b)) if a != b => return None,
+            (a, b) => a.or(b),
+        };
+        let cost = |bits: Option<u64>| bits.map(f64::from_bits);
+        let max_cost = match (cost(self.max_cost), cost(other.max_cost)) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Some(Self {
+            countries: both(&self.countries, &other.countries)?,
+            regions: both(&self.regions, &other.regions)?,
+            tags,
+            source,
+            max_cost: max_cost.map(f64::to_bits),
+        })
+    }
+
+    /// Whether a proxy meets every demand.
+    #[must_use]
+    pub fn matches(&self, proxy: &Proxy) -> bool {
+        if self.source.is_some_and(|source| proxy.source() != source) {
+            return false;
+        }
+        if self.max_cost.is_some_and(|bits| proxy.cost() > f64::from_bits(bits)) {
+            return false;
+        }
+        if self.countries.is_empty() && self.regions.is_empty() && self.tags.is_empty() {
+            return true;
+        }
+        proxy.cold(|cold| {
+            let one_of = |list: &[Box<str>], value: Option<&str>| {
+                list.is_empty()
+                    || value.is_some_and(|value| list.iter().any(|entry| same_word(entry, value)))
+            };
+            one_of(&self.countries, cold.country.as_deref())
+                && one_of(&self.regions, cold.region.as_deref())
+                && self.tags.iter().all(|tag| cold.tags.binary_search(tag).is_ok())
+        })
+    }
+}
+
+fn same_word(upper: &str, value: &str) -> bool {
+    if value.is_ascii() { upper.eq_ignore_ascii_case(value) } else { upper == value.to_uppercase() }
+}
+
+fn normalised<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<Box<str>> {
+    let mut words: Vec<Box<str>> = words.into_iter().map(|word| word.trim().to_uppercase().into()).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// Weights given by identifier, URL or tag.
+#[derive(Debug, Default)]
+pub struct WeightTable {
+    by_id: AHashMap<Id, f64>,
+    by_address: AHashMap<u32, Vec<(Address, f64)>>,
+    by_raw: AHashMap<Box<str>, f64>,
+    /// Tags with the probability of their whole group, best first.
+    pub(crate) groups: Vec<(Box<str>, f64)>,
+    /// What makes the largest weight 1.
+    pub(crate) scale: f64,
+}
+
+impl WeightTable {
+    /// Sorts the keys by what they are: an identifier, a URL, or else a tag. Weights that are not positive and finite are
+    /// unusable and left out.
+    pub fn new<'a>(weights: impl IntoIterator<Item = (&'a str, f64)>) -> Self {
+        let mut table = Self { scale: 1.0, ..Self::default() };
+        let mut largest = 1.0f64;
+        for (key, weight) in weights {
+            let usable = weight.is_finite() && weight > 0.0;
+            if let Some(id) = Id::parse(key) {
+                if usable {
+                    largest = largest.max(weight);
+                    table.by_id.insert(id, weight);
+                }
+            } else if key.contains("://") {
+                if usable {
+                    largest = largest.max(weight);
+                    if let Ok(address) = Address::parse(key) {
+                        table.by_address.entry(address_hash(&address)).or_default().push((address, weight));
+                    } else {
+                        table.by_raw.insert(key.into(), weight);
+                    }
+                }
+            } else {
+                // A group with an unusable weight still is a group: its members get nothing.
+                table.groups.push((key.into(), if usable { weight } else { 0.0 }));
+            }
+        }
+        table.groups.sort_by(|a, b| b.1.total_cmp(&a.1));
+        table.scale = 1.0 / largest;
+        table
+    }
+
+    /// Whether it says anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty() && self.by_address.is_empty() && self.by_raw.is_empty() && self.groups.is_empty()
+    }
+
+    /// Whether any key is an identifier or a URL.
+    pub(crate) fn names_single_proxies(&self) -> bool {
+        !(self.by_id.is_empty() && self.by_address.is_empty() && self.by_raw.is_empty())
+    }
+
+    /// The scaled weight given to this very proxy, by identifier first, then by URL.
+    pub(crate) fn fixed_weight(&self, proxy: &Proxy) -> Option<f64> {
+        if let Some(weight) = self.by_id.get(&proxy.id()) {
+            return Some(weight * self.scale);
+        }
+        if !self.by_address.is_empty() {
+            let address = proxy.address();
+            let bare = Address { credentials: None, ..address.clone() };
+            for wanted in [address, bare] {
+                let candidates = self.by_address.get(&address_hash(&wanted)).map_or(&[][..], Vec::as_slice);
+                if let Some((_, weight)) = candidates.iter().find(|(key, _)| same_address(key, &wanted)) {
+                    return Some(weight * self.scale);
+                }
+            }
+        }
+        if self.by_raw.is_empty() {
+            return None;
+        }
+        self.by_raw.get(proxy.url().as_str()).map(|weight| weight * self.scale)
+    }
+
+    /// The group a proxy belongs to: the most probable of those whose tag it has.
+    pub(crate) fn group_of(&self, proxy: &Proxy) -> Option<usize> {
+        proxy.cold(|cold| self.groups.iter().position(|(tag, _)| cold.tags.binary_search(tag).is_ok()))
+    }
+}

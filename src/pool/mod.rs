@@ -1,0 +1,552 @@
+//! Many proxies: the roster, who is eligible now, and look-ups by identifier, address and description.
+
+pub(crate) mod bits;
+pub(crate) mod dense;
+pub mod filter;
+pub mod order;
+pub mod query;
+pub mod sampler;
+mod table;
+pub(crate) mod view;
+
+use std::fmt;
+
+use hashbrown::HashTable;
+
+use crate::clock::{Clock, Micros};
+use crate::proxy::address::Address;
+use crate::proxy::health::{Health, reason};
+use crate::proxy::{Id, Proxy, address_hash, same_address};
+use crate::sync::{Arc, ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Weak};
+use filter::Filter;
+pub use table::{Attachment, Keeper, Slot, Table};
+use view::{Demand, View};
+
+/// Views by filter that a pool keeps; beyond that the one unused for longest goes.
+const FACETS: usize = 256;
+const FIRST_CAPACITY: usize = 16;
+
+/// A pool of proxies. All methods may be called from any thread. Selections read a snapshot and take no lock; changes to
+/// the membership, and of a proxy's eligibility, are made under one short lock.
+pub struct Pool {
+    table: ArcSwap<Table>,
+    writer: Mutex<Writer>,
+    myself: Weak<Pool>,
+    count: AtomicUsize,
+    uses: AtomicU64,
+    limit: AtomicUsize,
+    auto_remove_dead: AtomicBool,
+    dead_threshold: AtomicU32,
+    updated: AtomicI64,
+}
+
+#[derive(Default)]
+struct Writer {
+    by_id: HashTable<u32>,
+    by_address: HashTable<(u32, u32)>,
+    // Slots in use or dead; the next proxy goes to this one.
+    used: usize,
+    dead: usize,
+    next_position: u64,
+}
+
+/// Why a proxy was not added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddError {
+    /// The pool holds as many as it may.
+    Full {
+        /// How many that is.
+        limit: usize,
+    },
+    /// The pool already holds a proxy with this identifier.
+    SameId,
+}
+
+impl fmt::Display for AddError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { limit } => write!(f, "the pool is at its maximum capacity of {limit} proxies"),
+            Self::SameId => f.write_str("the pool already holds another proxy with this id"),
+        }
+    }
+}
+
+impl std::error::Error for AddError {}
+
+/// What became of a proxy that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// It is in the pool now.
+    New,
+    /// The same address was there already; nothing changed.
+    Duplicate,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+fn id_hash(id: Id) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = crate::random::hasher();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn spread(hash: u32) -> u64 {
+    // The table takes its tag from the top bits and the place from the bottom ones.
+    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+impl Pool {
+    /// An empty pool that may hold `limit` proxies; `keeper` looks after what the embedding program attaches.
+    #[must_use]
+    pub fn new(limit: usize, keeper: Keeper, now: Micros) -> Arc<Self> {
+        Arc::new_cyclic(|myself| Self {
+            table: ArcSwap::from_pointee(Table::new(FIRST_CAPACITY, View::new(None, FIRST_CAPACITY), keeper, false)),
+            writer: Mutex::new(Writer::default()),
+            myself: myself.clone(),
+            count: AtomicUsize::new(0),
+            uses: AtomicU64::new(0),
+            limit: AtomicUsize::new(limit),
+            auto_remove_dead: AtomicBool::new(false),
+            dead_threshold: AtomicU32::new(5),
+            updated: AtomicI64::new(now),
+        })
+    }
+
+    /// The present snapshot.
+    #[inline]
+    #[must_use]
+    pub fn table(&self) -> arc_swap::Guard<Arc<Table>> {
+        self.table.load()
+    }
+
+    /// Number of proxies, eligible or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many it may hold.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Sets how many it may hold; those above stay.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Whether proxies that die are removed, and after how many failures in a row.
+    #[must_use]
+    pub fn removal_of_dead(&self) -> (bool, u32) {
+        (self.auto_remove_dead.load(Ordering::Relaxed), self.dead_threshold.load(Ordering::Relaxed))
+    }
+
+    /// Sets whether proxies that die are removed, and after how many failures in a row.
+    pub fn set_removal_of_dead(&self, on: bool, threshold: u32) {
+        self.auto_remove_dead.store(on, Ordering::Relaxed);
+        self.dead_threshold.store(threshold, Ordering::Relaxed);
+    }
+
+    /// When the membership last changed.
+    #[must_use]
+    pub fn updated(&self) -> Micros {
+        self.updated.load(Ordering::Relaxed)
+    }
+
+    // ---- membership --------------------------------------------------------------------------------------------
+
+    /// Adds a proxy at the end of the order. An address that is there already changes nothing, even in a full pool.
+    /// On success the pool takes over the caller's share in `attachment`; otherwise the caller keeps it.
+    ///
+    /// # Errors
+    /// [`AddError::Full`] at the limit (checked only if `limited`), [`AddError::SameId`] for another proxy of that id.
+    pub fn add(&self, proxy: Arc<Proxy>, attachment: Option<Attachment>, limited: bool) -> Result<Added, AddError> {
+        let address = proxy.address();
+        let hash = address_hash(&address);
+        // A table's last owner gives back what hangs on it, which may run foreign code: never under the lock.
+        let _outlive;
+        let mut writer = self.writer.lock();
+        let table = self.table.load_full();
+        if writer.find_address(&table, hash, &address).is_some() {
+            return Ok(Added::Duplicate);
+        }
+        if writer.find_id(&table, proxy.id()).is_some() {
+            return Err(AddError::SameId);
+        }
+        let limit = self.limit();
+        if limited && self.len() >= limit {
+            return Err(AddError::Full { limit });
+        }
+        _outlive = self.append(&mut writer, table, proxy, attachment, hash);
+        drop(writer);
+        Ok(Added::New)
+    }
+
+    /// Adds a proxy that is known to be new; returns the table that was replaced for it or not, to be dropped later.
+    fn append(
+        &self,
+        writer: &mut Writer,
+        before: Arc<Table>,
+        proxy: Arc<Proxy>,
+        attachment: Option<Attachment>,
+        hash: u32,
+    ) -> Arc<Table> {
+        let table = if writer.used == before.slots.len() {
+            self.rebuild(writer, &before, (self.len() + 1).next_power_of_two().max(FIRST_CAPACITY))
+        } else {
+            before.clone()
+        };
+        let number = writer.used;
+        writer.used += 1;
+        if let Some(history) = &table.history {
+            history[number].store(writer.next_position, Ordering::Release);
+        }
+        writer.next_position += 1;
+        let bits = table.all.watches() | table.facets.load().values().fold(0, |bits, view| bits | view.watches());
+        proxy.add_watch(bits);
+        proxy.join(&self.myself);
+        let id = proxy.id();
+        table.slots[number].fill(proxy, attachment);
+        let number = number as u32;
+        let of_id = |slot: &u32| table.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
+        writer.by_id.insert_unique(id_hash(id), number, of_id);
+        writer.by_address.insert_unique(spread(hash), (number, hash), |(_, hash)| spread(*hash));
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
+        self.place_everywhere(&table, number, table.proxy(number));
+        before
+    }
+
+    fn place_everywhere(&self, table: &Table, number: u32, proxy: Option<&Proxy>) {
+        table.all.place(number, proxy);
+        for view in table.facets.load().values() {
+            view.place(number, proxy);
+        }
+    }
+
+    /// Removes the proxy of that identifier and returns it.
+    pub fn remove(&self, id: Id) -> Option<Arc<Proxy>> {
+        // Shares dropped under the lock could run code of the embedding program; they outlive it here.
+        let mut outlive = None;
+        let removed = {
+            let mut writer = self.writer.lock();
+            let table = self.table.load_full();
+            let number = writer.find_id(&table, id)?;
+            let proxy = self.take_out(&mut writer, &table, number);
+            if writer.dead > FIRST_CAPACITY.max(writer.used / 4) {
+                self.rebuild(&mut writer, &table, self.len().next_power_of_two().max(FIRST_CAPACITY));
+                outlive = Some(table);
+            }
+            proxy
+        };
+        drop(outlive);
+        removed
+    }
+
+    fn take_out(&self, writer: &mut Writer, table: &Table, number: u32) -> Option<Arc<Proxy>> {
+        let proxy = table.slot(number)?.share()?;
+        self.place_everywhere(table, number, None);
+        proxy.leave(&self.myself);
+        if let Ok(entry) = writer.by_id.find_entry(id_hash(proxy.id()), |slot| *slot == number) {
+            entry.remove();
+        }
+        writer.forget_address(number, proxy.address_hash());
+        writer.dead += 1;
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
+        Some(proxy)
+    }
+
+    /// Replaces all members, keeping the order given. Shares in attachments are taken over; duplicates of an earlier one
+    /// are handed back.
+    pub fn replace_all(&self, members: Vec<(Arc<Proxy>, Option<Attachment>)>) -> Vec<Option<Attachment>> {
+        let mut refused = Vec::new();
+        let old = {
+            let mut writer = self.writer.lock();
+            let old = self.table.load_full();
+            for number in old.all.members.iter() {
+                if let Some(proxy) = old.proxy(number as u32) {
+                    proxy.leave(&self.myself);
+                }
+            }
+            let capacity = members.len().next_power_of_two().max(FIRST_CAPACITY);
+            // Positions go on, so that a round-robin under way starts over instead of skipping the new ones.
+            let table = Arc::new(Table::new(capacity, old.all.successor(capacity), old.keeper, true));
+            self.table.store(table.clone());
+            let next_position = writer.next_position;
+            *writer = Writer { next_position, ..Writer::default() };
+            self.count.store(0, Ordering::Relaxed);
+            for (proxy, attachment) in members {
+                let address = proxy.address();
+                let hash = address_hash(&address);
+                let taken = writer.find_address(&table, hash, &address).is_some()
+                    || writer.find_id(&table, proxy.id()).is_some();
+                if taken {
+                    refused.push(attachment);
+                } else {
+                    self.append(&mut writer, table.clone(), proxy, attachment, hash);
+                }
+            }
+            self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
+            old
+        };
+        drop(old);
+        refused
+    }
+
+    /// Builds and swaps in the next table, without the dead slots. The caller holds the writer lock.
+    fn rebuild(&self, writer: &mut Writer, old: &Arc<Table>, capacity: usize) -> Arc<Table> {
+        let with_history = old.history.is_some() || writer.dead > 0;
+        let next = Table::new(capacity, old.all.successor(capacity), old.keeper, with_history);
+        let mut facets = table::Facets::default();
+        for (filter, view) in old.facets.load().iter() {
+            facets.insert(filter.clone(), Arc::new(view.successor(capacity)));
+        }
+        next.facets.store(Arc::new(facets));
+        writer.by_id.clear();
+        writer.by_address.clear();
+        let mut used = 0;
+        for number in old.all.members.iter() {
+            let slot = &old.slots[number];
+            let Some(proxy) = slot.share() else { continue };
+            let attachment = slot.attachment();
+            if let Some(word) = attachment {
+                // SAFETY: the old table holds a share; the new one needs its own.
+                unsafe { (old.keeper.retain)(word) };
+            }
+            if let Some(history) = &next.history {
+                history[used].store(old.position(number), Ordering::Release);
+            }
+            let (id, hash) = (proxy.id(), proxy.address_hash());
+            next.slots[used].fill(proxy, attachment);
+            let of_id = |slot: &u32| next.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
+            writer.by_id.insert_unique(id_hash(id), used as u32, of_id);
+            writer.by_address.insert_unique(spread(hash), (used as u32, hash), |(_, hash)| spread(*hash));
+            self.place_everywhere(&next, used as u32, next.proxy(used as u32));
+            used += 1;
+        }
+        writer.used = used;
+        writer.dead = 0;
+        let next = Arc::new(next);
+        self.table.store(next.clone());
+        next
+    }
+
+    /// Makes room for `more` proxies at once.
+    pub fn reserve(&self, more: usize) {
+        let mut outlive = None;
+        {
+            let mut writer = self.writer.lock();
+            let table = self.table.load_full();
+            if writer.used + more > table.slots.len() {
+                self.rebuild(&mut writer, &table, (self.len() + more).next_power_of_two().max(FIRST_CAPACITY));
+                let of_id = |slot: &u32| self.table.load().proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
+                writer.by_id.reserve(more, of_id);
+                writer.by_address.reserve(more, |(_, hash)| spread(*hash));
+                outlive = Some(table);
+            }
+        }
+        drop(outlive);
+    }
+
+    // ---- look-ups ----------------------------------------------------------------------------------------------
+
+    /// The slot of that identifier, with the table it is in.
+    #[must_use]
+    pub fn find(&self, id: Id) -> Option<(Arc<Table>, u32)> {
+        let writer = self.writer.lock();
+        let table = self.table.load_full();
+        let number = writer.find_id(&table, id)?;
+        Some((table, number))
+    }
+
+    /// The slot of that address.
+    #[must_use]
+    pub fn find_address(&self, address: &Address) -> Option<(Arc<Table>, u32)> {
+        let writer = self.writer.lock();
+        let table = self.table.load_full();
+        let number = writer.find_address(&table, address_hash(address), address)?;
+        Some((table, number))
+    }
+
+    /// Hangs `word` on a slot, unless something hangs there already; returns what does. The pool takes over the caller's
+    /// share only if it returns `word` itself.
+    pub fn attach(&self, id: Id, word: Attachment) -> Option<Attachment> {
+        let writer = self.writer.lock();
+        let table = self.table.load();
+        let slot = table.slot(writer.find_id(&table, id)?)?;
+        if slot.attachment().is_none() {
+            slot.attach(word);
+        }
+        slot.attachment()
+    }
+
+    /// The slots of all members, in order.
+    #[must_use]
+    pub fn members(table: &Table) -> Vec<u32> {
+        table.all.members.iter().map(|slot| slot as u32).collect()
+    }
+
+    /// The slots of everyone who meets a filter, eligible or not, in order.
+    #[must_use]
+    pub fn matching(&self, filter: &Filter) -> (Arc<Table>, Vec<u32>) {
+        let table = self.table.load_full();
+        let slots = self.facet(&table, filter).members.iter().map(|slot| slot as u32).collect();
+        (table, slots)
+    }
+
+    /// The slots that may be chosen now, in order.
+    #[must_use]
+    pub fn eligible(&self, table: &Table, clock: &dyn Clock) -> Vec<u32> {
+        let live = |slot: &u32| table.proxy(*slot).is_some_and(|proxy| proxy.reasons() == 0 && !proxy.is_expired(clock));
+        table.all.eligible.iter().map(|slot| slot as u32).filter(live).collect()
+    }
+
+    /// The slot with that rank in the order.
+    #[must_use]
+    pub fn nth(table: &Table, rank: usize) -> Option<u32> {
+        table.all.members.nth(rank).map(|slot| slot as u32)
+    }
+
+    // ---- keeping up --------------------------------------------------------------------------------------------
+
+    /// Reconciles what is derived from a proxy with the proxy.
+    pub(crate) fn refresh(&self, proxy: &Proxy) {
+        let writer = self.writer.lock();
+        let table = self.table.load();
+        // The proxy is read under the lock: of two threads that changed it, the later one here sees both changes.
+        if let Some(number) = writer.find_id(&table, proxy.id()).filter(|number| table.holds(*number, proxy)) {
+            self.place_everywhere(&table, number, Some(proxy));
+        }
+    }
+
+    /// Files a proxy anew whose identifier was `old`, or whose address has changed.
+    pub(crate) fn refile(&self, proxy: &Proxy, old: Id) {
+        let mut writer = self.writer.lock();
+        let table = self.table.load_full();
+        let Some(number) = writer.by_id.iter().copied().find(|number| table.holds(*number, proxy)) else { return };
+        let _ = old;
+        writer.by_id.retain(|slot| *slot != number);
+        let of_id = |slot: &u32| table.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
+        writer.by_id.insert_unique(id_hash(proxy.id()), number, of_id);
+        writer.by_address.retain(|(slot, _)| *slot != number);
+        let hash = proxy.address_hash();
+        writer.by_address.insert_unique(spread(hash), (number, hash), |(_, hash)| spread(*hash));
+        self.place_everywhere(&table, number, Some(proxy));
+    }
+
+    /// Removes a proxy that has died, where the pool is asked to.
+    pub(crate) fn note_dead(&self, proxy: &Proxy, in_a_row: u32) {
+        let (on, threshold) = self.removal_of_dead();
+        if on && in_a_row >= threshold {
+            self.remove(proxy.id());
+        }
+    }
+
+    /// Removes every proxy for which `drop_it` says so, and returns how many those were.
+    pub fn remove_where(&self, drop_it: impl Fn(&Proxy) -> bool) -> usize {
+        let table = self.table.load_full();
+        let doomed: Vec<Id> =
+            table.all.members.iter().filter_map(|slot| table.proxy(slot as u32)).filter(|proxy| drop_it(proxy)).map(Proxy::id).collect();
+        doomed.into_iter().filter_map(|id| self.remove(id)).count()
+    }
+
+    /// Removes the unhealthy and the dead; their number.
+    pub fn clear_unhealthy(&self) -> usize {
+        self.remove_where(|proxy| matches!(proxy.health(), Health::Unhealthy | Health::Dead))
+    }
+
+    /// Removes the expired; their number.
+    pub fn clear_expired(&self, clock: &dyn Clock) -> usize {
+        self.remove_where(|proxy| proxy.is_expired(clock))
+    }
+
+    /// Marks a proxy whose time has come.
+    pub(crate) fn expire(proxy: &Proxy) {
+        proxy.set_reason(reason::EXPIRED, true);
+    }
+
+    /// The view of everyone who meets `filter`, made on first demand.
+    pub(crate) fn facet(&self, table: &Table, filter: &Filter) -> Arc<View> {
+        if let Some(view) = table.facets.load().get(filter) {
+            view.last_used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+            return view.clone();
+        }
+        let _writer = self.writer.lock();
+        let facets = table.facets.load();
+        if let Some(view) = facets.get(filter) {
+            return view.clone();
+        }
+        let view = Arc::new(View::new(Some(filter.clone()), table.slots.len()));
+        for number in table.all.members.iter() {
+            view.place(number as u32, table.proxy(number as u32));
+        }
+        let mut next = table::Facets::clone(&facets);
+        if next.len() >= FACETS {
+            let oldest = next.iter().min_by_key(|(_, view)| view.last_used.load(Ordering::Relaxed)).map(|(key, _)| key.clone());
+            if let Some(key) = oldest {
+                next.remove(&key);
+            }
+        }
+        view.last_used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        next.insert(filter.clone(), view.clone());
+        table.facets.store(Arc::new(next));
+        view
+    }
+
+    /// Makes a view keep what a strategy needs of it.
+    pub(crate) fn demand(&self, table: &Table, view: &View, what: &Demand) {
+        let _writer = self.writer.lock();
+        view.demand(what, |slot| table.proxy(slot));
+    }
+}
+
+impl Table {
+    fn holds(&self, number: u32, proxy: &Proxy) -> bool {
+        self.proxy(number).is_some_and(|held| std::ptr::eq(held, proxy))
+    }
+}
+
+impl Writer {
+    fn find_id(&self, table: &Table, id: Id) -> Option<u32> {
+        self.by_id.find(id_hash(id), |slot| table.proxy(*slot).is_some_and(|proxy| proxy.id() == id)).copied()
+    }
+
+    fn find_address(&self, table: &Table, hash: u32, address: &Address) -> Option<u32> {
+        self.by_address
+            .find(spread(hash), |(slot, other)| {
+                *other == hash && table.proxy(*slot).is_some_and(|proxy| same_address(&proxy.address(), address))
+            })
+            .map(|(slot, _)| *slot)
+    }
+
+    fn forget_address(&mut self, number: u32, hash: u32) {
+        if let Ok(entry) = self.by_address.find_entry(spread(hash), |(slot, _)| *slot == number) {
+            entry.remove();
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let table = self.table.load();
+        for number in table.all.members.iter() {
+            if let Some(proxy) = table.proxy(number as u32) {
+                proxy.leave(&self.myself);
+            }
+        }
+    }
+}

@@ -1,0 +1,518 @@
+//! One question to a pool: who may be chosen, and one of them by this or that rule.
+//!
+//! Every rule has a fast way over a view's structures, which draws and checks, and a plain way over a list of candidates,
+//! which is exact whatever is excluded. The fast way gives up after a bounded number of refusals and hands over.
+
+use std::cell::Cell;
+
+use smallvec::SmallVec;
+
+use crate::clock::Clock;
+use crate::pool::filter::{Filter, WeightTable};
+use crate::pool::order::TieBreak;
+use crate::pool::sampler::Weigh;
+use crate::pool::table::{Slot, Table};
+use crate::pool::view::{Demand, View};
+use crate::pool::Pool;
+use crate::proxy::{Id, Proxy};
+use crate::random::Random;
+use crate::strategy::context::{Context, Thresholds};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+
+/// Draws before the fast way gives up: a pool in which this many in a row are refused is better listed.
+const DRAWS: usize = 64;
+
+/// Where a choice was made: a slot of the query's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice(pub u32);
+
+/// Whom a question is about.
+#[derive(Clone, Copy)]
+enum Among<'a> {
+    View(&'a View),
+    List(&'a [u32]),
+}
+
+/// See the module. A query is made for one selection and lives on the stack.
+#[derive(Clone, Copy)]
+pub struct Query<'a> {
+    pool: &'a Pool,
+    table: &'a Arc<Table>,
+    among: Among<'a>,
+    context: &'a Context,
+    thresholds: Thresholds,
+    clock: &'a dyn Clock,
+    foreign: Option<&'a dyn std::any::Any>,
+}
+
+impl<'a> Query<'a> {
+    /// A question about all of a pool, under a context.
+    #[must_use]
+    pub fn new(pool: &'a Pool, table: &'a Arc<Table>, context: &'a Context, clock: &'a dyn Clock) -> Self {
+        Self {
+            pool,
+            table,
+            among: Among::View(&table.all),
+            context,
+            thresholds: context.thresholds,
+            clock,
+            foreign: None,
+        }
+    }
+
+    /// The same, carrying what the embedding program's own strategies want to find.
+    #[must_use]
+    pub fn with_foreign(self, foreign: &'a dyn std::any::Any) -> Self {
+        Self { foreign: Some(foreign), ..self }
+    }
+
+    /// What [`Query::with_foreign`] was given.
+    #[must_use]
+    pub fn foreign(&self) -> Option<&'a dyn std::any::Any> {
+        self.foreign
+    }
+
+    /// The pool asked.
+    #[must_use]
+    pub fn pool(&self) -> &'a Pool {
+        self.pool
+    }
+
+    /// The snapshot asked.
+    #[must_use]
+    pub fn table(&self) -> &'a Arc<Table> {
+        self.table
+    }
+
+    /// What the caller wants of this selection.
+    #[must_use]
+    pub fn context(&self) -> &'a Context {
+        self.context
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn clock(&self) -> &'a dyn Clock {
+        self.clock
+    }
+
+    /// Whether only part of the pool is asked about.
+    #[must_use]
+    pub fn is_narrowed(&self) -> bool {
+        match self.among {
+            Among::View(view) => view.filter.is_some(),
+            Among::List(_) => true,
+        }
+    }
+
+    /// The same question without thresholds.
+    #[must_use]
+    pub fn without_thresholds(self) -> Self {
+        Self { thresholds: Thresholds::default(), ..self }
+    }
+
+    /// The same question with thresholds of the strategy's own, where the context has none.
+    #[must_use]
+    pub fn or_thresholds(self, own: Thresholds) -> Self {
+        Self { thresholds: self.thresholds.or(own), ..self }
+    }
+
+    /// Whether any threshold is set.
+    #[must_use]
+    pub fn has_thresholds(&self) -> bool {
+        self.thresholds.any()
+    }
+
+    /// Asks the same about those only who meet `filter`.
+    pub fn narrowed<R>(&self, filter: &Filter, ask: impl FnOnce(&Query<'_>) -> R) -> R {
+        match self.among {
+            Among::View(view) => {
+                let both = match &view.filter {
+                    None => Some(std::borrow::Cow::Borrowed(filter)),
+                    Some(own) => own.and(filter).map(std::borrow::Cow::Owned),
+                };
+                match both {
+                    Some(filter) => {
+                        let view = self.pool.facet(self.table, &filter);
+                        ask(&Query { among: Among::View(&view), ..*self })
+                    }
+                    None => ask(&Query { among: Among::List(&[]), ..*self }),
+                }
+            }
+            Among::List(list) => {
+                let meets = |slot: &&u32| self.table.proxy(**slot).is_some_and(|proxy| filter.matches(proxy));
+                let rest: Vec<u32> = list.iter().filter(meets).copied().collect();
+                ask(&Query { among: Among::List(&rest), ..*self })
+            }
+        }
+    }
+
+    /// Asks the same about these slots only.
+    pub fn among<R>(&self, slots: &[u32], ask: impl FnOnce(&Query<'_>) -> R) -> R {
+        ask(&Query { among: Among::List(slots), ..*self })
+    }
+
+    /// The slot of a choice.
+    #[must_use]
+    pub fn slot(&self, choice: Choice) -> Option<&'a Slot> {
+        self.table.slot(choice.0)
+    }
+
+    /// The proxy chosen.
+    #[must_use]
+    pub fn proxy(&self, choice: Choice) -> Option<&'a Proxy> {
+        self.table.proxy(choice.0)
+    }
+
+    /// Whether a proxy may be chosen now. Also notices that its time to live is over.
+    #[inline]
+    #[must_use]
+    pub fn accepts(&self, proxy: &Proxy) -> bool {
+        if proxy.reasons() != 0 || self.context.excluded.contains(proxy) {
+            return false;
+        }
+        if proxy.is_expired(self.clock) {
+            Pool::expire(proxy);
+            return false;
+        }
+        !self.thresholds.any() || self.thresholds.admit(proxy)
+    }
+
+    /// Whether a proxy is among those asked about and may be chosen now.
+    #[must_use]
+    pub fn admits(&self, slot: u32) -> bool {
+        let inside = match self.among {
+            Among::View(view) => view.eligible.contains(slot as usize),
+            Among::List(list) => list.contains(&slot),
+        };
+        inside && self.table.proxy(slot).is_some_and(|proxy| self.accepts(proxy))
+    }
+
+    /// Everyone who may be chosen now, in order.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<u32> {
+        let live = |slot: &u32| self.table.proxy(*slot).is_some_and(|proxy| self.accepts(proxy));
+        match self.among {
+            Among::View(view) => view.eligible.iter().map(|slot| slot as u32).filter(live).collect(),
+            Among::List(list) => list.iter().copied().filter(live).collect(),
+        }
+    }
+
+    /// Whether nobody may be chosen now.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let live = |slot: u32| self.table.proxy(slot).is_some_and(|proxy| self.accepts(proxy));
+        match self.among {
+            Among::View(view) => !view.eligible.iter().any(|slot| live(slot as u32)),
+            Among::List(list) => !list.iter().any(|slot| live(*slot)),
+        }
+    }
+
+    /// Whether nobody would be eligible even with nothing excluded and no thresholds.
+    #[must_use]
+    pub fn is_barren(&self) -> bool {
+        let live = |slot: u32| {
+            self.table.proxy(slot).is_some_and(|proxy| proxy.reasons() == 0 && !proxy.is_expired(self.clock))
+        };
+        match self.among {
+            Among::View(view) => !view.eligible.iter().any(|slot| live(slot as u32)),
+            Among::List(list) => !list.iter().any(|slot| live(*slot)),
+        }
+    }
+
+    fn start(&self, slot: u32) -> Option<Choice> {
+        self.table.proxy(slot)?.start(self.clock);
+        Some(Choice(slot))
+    }
+
+    /// Counts a start on a slot that was chosen by other means.
+    pub fn take(&self, slot: u32) -> Option<Choice> {
+        self.start(slot)
+    }
+
+    // ---- in turn -----------------------------------------------------------------------------------------------
+
+    /// The next in turn after the one chosen last under the same cursors.
+    pub fn in_turn(&self, cursors: &Cursors) -> Option<Choice> {
+        let view = match self.among {
+            Among::View(view) => view,
+            Among::List(list) => return self.in_turn_of_list(list, cursors),
+        };
+        cursors.at(view.uid, |cursor| {
+            loop {
+                let position = cursor.load(Ordering::Relaxed);
+                let begin = self.table.slot_from(position);
+                let found = self.first_acceptable(view, begin, usize::MAX).or_else(|| self.first_acceptable(view, 0, begin))?;
+                let after = self.table.position(found as usize) + 1;
+                // Relaxed: the cursor orders nothing but itself. One thread wins each position, so turns are exact.
+                if cursor.compare_exchange(position, after, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                    return self.start(found);
+                }
+            }
+        })
+    }
+
+    #[inline]
+    fn first_acceptable(&self, view: &View, mut from: usize, end: usize) -> Option<u32> {
+        loop {
+            let slot = view.eligible.next(from).filter(|slot| *slot < end)?;
+            if self.table.proxy(slot as u32).is_some_and(|proxy| self.accepts(proxy)) {
+                return Some(slot as u32);
+            }
+            from = slot + 1;
+        }
+    }
+
+    fn in_turn_of_list(&self, list: &[u32], cursors: &Cursors) -> Option<Choice> {
+        // A list has no name of its own: its turns are kept under that of the whole pool.
+        cursors.at(self.table.all.uid, |cursor| {
+            loop {
+                let position = cursor.load(Ordering::Relaxed);
+                let acceptable = |slot: &u32| self.table.proxy(*slot).is_some_and(|proxy| self.accepts(proxy));
+                let ahead = list.iter().copied().filter(|slot| self.table.position(*slot as usize) >= position);
+                let found = ahead.clone().find(acceptable).or_else(|| list.iter().copied().find(acceptable))?;
+                let after = self.table.position(found as usize) + 1;
+                if cursor.compare_exchange(position, after, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                    return self.start(found);
+                }
+            }
+        })
+    }
+
+    // ---- at random ---------------------------------------------------------------------------------------------
+
+    /// Anybody, all with the same probability.
+    pub fn uniform(&self, random: &Random) -> Option<Choice> {
+        if let Among::View(view) = self.among {
+            for _ in 0..DRAWS {
+                let len = view.dense.len();
+                if len == 0 {
+                    return None;
+                }
+                let Some(slot) = view.dense.get(random.below(len)) else { continue };
+                if self.table.proxy(slot).is_some_and(|proxy| self.accepts(proxy)) {
+                    return self.start(slot);
+                }
+            }
+        }
+        let candidates = self.candidates();
+        if candidates.is_empty() {
+            return None;
+        }
+        self.start(candidates[random.below(candidates.len())])
+    }
+
+    /// Anybody, with probabilities in proportion to their weights. `None` if nobody has a weight.
+    pub fn weighted(&self, weigh: &Weigh, random: &Random) -> Option<Choice> {
+        if let Among::View(view) = self.among {
+            let extras = self.extras(view, || Demand::Weighed(weigh.clone()), |extras| extras.sampler(weigh).is_some());
+            if let Some(sampler) = extras.sampler(weigh) {
+                let drawn = sampler.draw(random, DRAWS, |slot| self.table.proxy(slot), |_, proxy| self.accepts(proxy));
+                if let Some(slot) = drawn {
+                    return self.start(slot);
+                }
+                if sampler.is_empty() {
+                    return None;
+                }
+            }
+        }
+        let candidates = self.candidates();
+        let weights = candidates.iter().map(|slot| self.table.proxy(*slot).map_or(0.0, |proxy| weigh.weight_of(proxy)));
+        self.start(pick(&candidates, weights, random)?)
+    }
+
+    /// First a tag group in proportion to its value among those that have a candidate, then a member of it.
+    pub fn grouped(&self, groups: &Arc<WeightTable>, random: &Random) -> Option<Choice> {
+        if let Among::View(view) = self.among {
+            let extras = self.extras(view, || Demand::Grouped(groups.clone()), |extras| extras.groups(groups).is_some());
+            if let Some(kept) = extras.groups(groups) {
+                let alive = |number: usize| if kept.samplers[number].is_empty() { 0.0 } else { groups.groups[number].1 };
+                let numbers: SmallVec<[u32; 8]> = (0..groups.groups.len() as u32).collect();
+                let number = pick(&numbers, numbers.iter().map(|number| alive(*number as usize)), random)? as usize;
+                let drawn = kept.samplers[number].draw(random, DRAWS, |slot| self.table.proxy(slot), |_, proxy| self.accepts(proxy));
+                if let Some(slot) = drawn {
+                    return self.start(slot);
+                }
+            }
+        }
+        self.grouped_plainly(groups, random)
+    }
+
+    fn grouped_plainly(&self, groups: &Arc<WeightTable>, random: &Random) -> Option<Choice> {
+        let mut members: Vec<Vec<u32>> = vec![Vec::new(); groups.groups.len()];
+        for slot in self.candidates() {
+            if let Some(number) = self.table.proxy(slot).and_then(|proxy| groups.group_of(proxy)) {
+                members[number].push(slot);
+            }
+        }
+        let numbers: Vec<u32> = (0..members.len() as u32).collect();
+        let value = |number: &u32| if members[*number as usize].is_empty() { 0.0 } else { groups.groups[*number as usize].1 };
+        let number = pick(&numbers, numbers.iter().map(value), random)?;
+        let inside = &members[number as usize];
+        let single = groups.names_single_proxies();
+        let weigh = Weigh::Table(groups.clone());
+        let weight = |slot: &u32| {
+            if single { self.table.proxy(*slot).map_or(0.0, |proxy| weigh.weight_of(proxy)) } else { 1.0 }
+        };
+        self.start(pick(inside, inside.iter().map(weight), random)?)
+    }
+
+    /// Anybody with fewer than `limit` results, all with the same probability.
+    pub fn unproven(&self, limit: u64, random: &Random) -> Option<Choice> {
+        if limit == 0 {
+            return None;
+        }
+        if let Among::View(view) = self.among {
+            let extras = self.extras(view, || Demand::Unproven(limit), |extras| extras.unproven(limit).is_some());
+            if let Some(unproven) = extras.unproven(limit) {
+                for _ in 0..DRAWS {
+                    let len = unproven.set.len();
+                    if len == 0 {
+                        return None;
+                    }
+                    let Some(slot) = unproven.set.get(random.below(len)) else { continue };
+                    let Some(proxy) = self.table.proxy(slot) else { continue };
+                    if proxy.total() >= limit {
+                        // Proven meanwhile; nobody told the set, since results are not to pay for it.
+                        proxy.refresh();
+                        continue;
+                    }
+                    if self.accepts(proxy) {
+                        return self.start(slot);
+                    }
+                }
+            }
+        }
+        let fresh = |slot: &u32| self.table.proxy(*slot).is_some_and(|proxy| proxy.total() < limit);
+        let candidates: Vec<u32> = self.candidates().into_iter().filter(fresh).collect();
+        if candidates.is_empty() {
+            return None;
+        }
+        self.start(candidates[random.below(candidates.len())])
+    }
+
+    // ---- by use ------------------------------------------------------------------------------------------------
+
+    /// Whoever has started the fewest requests; choosing and counting are one step.
+    pub fn least_used(&self, tie: TieBreak, random: &Random, list_lock: &Mutex<()>) -> Option<Choice> {
+        match self.among {
+            Among::View(view) => {
+                let extras = self.extras(view, || Demand::Ordered(tie), |extras| extras.order(tie).is_some());
+                let order = extras.order(tie)?;
+                for slot in order.windows_over(self.clock) {
+                    if let Some(proxy) = self.table.proxy(slot) {
+                        proxy.reset_if_expired(self.clock);
+                        order.expect_window_end(slot, proxy);
+                    }
+                }
+                // Whose time is over is marked after the order's lock is gone: marking goes back to the pool.
+                let expired: Cell<SmallVec<[u32; 4]>> = Cell::default();
+                let found = order.take(random, self.clock, |slot| self.table.proxy(slot), |slot, proxy| {
+                    if proxy.is_expired(self.clock) {
+                        let mut list = expired.take();
+                        list.push(slot);
+                        expired.set(list);
+                        return false;
+                    }
+                    !self.context.excluded.contains(proxy) && (!self.thresholds.any() || self.thresholds.admit(proxy))
+                });
+                for slot in expired.take() {
+                    if let Some(proxy) = self.table.proxy(slot) {
+                        Pool::expire(proxy);
+                    }
+                }
+                found.map(Choice)
+            }
+            Among::List(_) => {
+                let candidates = self.candidates();
+                for slot in &candidates {
+                    if let Some(proxy) = self.table.proxy(*slot) {
+                        proxy.reset_if_expired(self.clock);
+                    }
+                }
+                // Choosing and counting must be one step here as well.
+                let _turn = list_lock.lock();
+                let key = |slot: u32| self.table.proxy(slot).map_or((u64::MAX, Id(0, 0)), |proxy| (proxy.use_count(), proxy.id()));
+                let least = candidates.iter().copied().min_by_key(|slot| key(*slot))?;
+                let chosen = match tie {
+                    TieBreak::LowestId => least,
+                    TieBreak::Random => {
+                        let count = key(least).0;
+                        let equals: Vec<u32> = candidates.iter().copied().filter(|slot| key(*slot).0 == count).collect();
+                        equals[random.below(equals.len())]
+                    }
+                };
+                self.start(chosen)
+            }
+        }
+    }
+
+    #[inline]
+    fn extras(
+        &self,
+        view: &View,
+        demand: impl Fn() -> Demand,
+        present: impl Fn(&crate::pool::view::Extras) -> bool,
+    ) -> arc_swap::Guard<Arc<crate::pool::view::Extras>> {
+        let extras = view.extras.load();
+        if present(&extras) {
+            return extras;
+        }
+        self.pool.demand(self.table, view, &demand());
+        view.extras.load()
+    }
+}
+
+/// One of `items` in proportion to `weights`; `None` if none of them is positive.
+fn pick(items: &[u32], weights: impl Iterator<Item = f64> + Clone, random: &Random) -> Option<u32> {
+    let usable = |weight: f64| if weight.is_finite() && weight > 0.0 { weight } else { 0.0 };
+    let total: f64 = weights.clone().map(usable).sum();
+    if total <= 0.0 {
+        return None;
+    }
+    let mut point = random.unit() * total;
+    let mut last = None;
+    for (item, weight) in items.iter().zip(weights.map(usable)) {
+        if weight <= 0.0 {
+            continue;
+        }
+        last = Some(*item);
+        if point < weight {
+            break;
+        }
+        point -= weight;
+    }
+    last
+}
+
+/// Where a strategy stands in its rounds, one position per view. Two pools, or two countries, do not disturb each other.
+#[derive(Debug, Default)]
+pub struct Cursors {
+    // The view asked last, so that the usual case takes no lock: (uid, position).
+    first: (AtomicU64, AtomicU64),
+    others: Mutex<ahash::AHashMap<u64, Arc<AtomicU64>>>,
+}
+
+/// Positions kept for views other than the first; more than a pool keeps views.
+const CURSORS: usize = 1024;
+
+impl Cursors {
+    fn at<R>(&self, uid: u64, ask: impl FnOnce(&AtomicU64) -> R) -> R {
+        // Relaxed: the name is set once, and the position starts at zero for whoever sees it.
+        let owner = self.first.0.load(Ordering::Relaxed);
+        let mine = owner == uid
+            || (owner == 0 && self.first.0.compare_exchange(0, uid, Ordering::Relaxed, Ordering::Relaxed).is_ok())
+            || self.first.0.load(Ordering::Relaxed) == uid;
+        if mine {
+            return ask(&self.first.1);
+        }
+        let cursor = {
+            let mut others = self.others.lock();
+            if others.len() >= CURSORS && !others.contains_key(&uid) {
+                others.clear();
+            }
+            others.entry(uid).or_default().clone()
+        };
+        ask(&cursor)
+    }
+}

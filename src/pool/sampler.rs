@@ -1,0 +1,312 @@
+//! Weighted random choice among weights that change with every result, in constant time.
+//!
+//! Members are kept in buckets by the power of two above their weight. A draw picks a bucket in proportion to the most it
+//! can hold, a member of it uniformly, and keeps it with the probability that its own weight bears to that most: at least
+//! one half, so two rounds are expected at worst (rejection sampling over powers of two, as in Matias, Vitter and Ni,
+//! "Dynamic generation of discrete random variates", 2003). A result moves a member only when its weight passes a power of
+//! two. Draws take no lock; a counter of moves tells a draw that the buckets changed under it, and it starts again, since
+//! otherwise a member on its way would be drawn too often or too rarely.
+
+use crate::pool::filter::WeightTable;
+use crate::proxy::{Proxy, floored};
+use crate::random::Random;
+use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering};
+
+const BUCKETS: usize = 64;
+const FIRST_CHUNK: usize = 32;
+const CHUNKS: usize = 28;
+const NOWHERE: u64 = u64::MAX;
+
+/// Where weights come from. All are scaled to at most 1.
+#[derive(Debug, Clone)]
+pub enum Weigh {
+    /// The inverse of the latency average; nothing without one.
+    Latency,
+    /// The success rate, at least 0.1.
+    Rate,
+    /// Fixed weights per proxy where given, the success rate elsewhere.
+    Table(Arc<WeightTable>),
+    /// All the same.
+    Even,
+    /// By price: `boost` for what is free, else the inverse of the price.
+    Cost {
+        /// Weight of what costs nothing.
+        boost: f64,
+    },
+}
+
+impl PartialEq for Weigh {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Latency, Self::Latency) | (Self::Rate, Self::Rate) | (Self::Even, Self::Even) => true,
+            (Self::Table(a), Self::Table(b)) => Arc::ptr_eq(a, b),
+            (Self::Cost { boost: a }, Self::Cost { boost: b }) => a.to_bits() == b.to_bits(),
+            _ => false,
+        }
+    }
+}
+
+/// Weight of a latency average: its inverse, scaled so that a nanosecond weighs 1.
+pub(crate) fn latency_weight(ms: f64) -> f64 {
+    if ms > 0.0 { 1e-6 / ms.max(1e-6) } else { 0.0 }
+}
+
+/// Number of the bucket for a weight from 0 up to 1: bucket `b` holds weights of at most `2**-b`.
+pub(crate) fn bucket_of(weight: f64) -> u8 {
+    let exponent = ((weight.to_bits() >> 52) & 0x7ff) as i64 - 1023;
+    (-(exponent + 1)).clamp(0, BUCKETS as i64 - 1) as u8
+}
+
+fn ceiling(bucket: usize) -> f64 {
+    f64::from_bits((1023 - bucket as u64) << 52)
+}
+
+impl Weigh {
+    /// The weight of a proxy whose fixed weight, if any, is `fixed`.
+    #[inline]
+    fn weight(&self, proxy: &Proxy, fixed: f64) -> f64 {
+        match self {
+            Self::Latency => proxy.ema().map_or(0.0, latency_weight),
+            Self::Rate => floored(proxy.success_rate()),
+            Self::Table(table) => {
+                if fixed > 0.0 { fixed } else { floored(proxy.success_rate()) * table.scale }
+            }
+            Self::Even => 1.0,
+            Self::Cost { boost } => {
+                let scale = 1.0 / boost.max(1000.0);
+                let cost = proxy.cost();
+                (if cost == 0.0 { *boost } else { 1.0 / (cost + 0.001) }) * scale
+            }
+        }
+    }
+
+    /// The weight of a proxy, looking up everything it depends on.
+    pub(crate) fn weight_of(&self, proxy: &Proxy) -> f64 {
+        self.weight(proxy, self.fixed(proxy))
+    }
+
+    fn fixed(&self, proxy: &Proxy) -> f64 {
+        match self {
+            Self::Table(table) => table.fixed_weight(proxy).unwrap_or(0.0),
+            _ => 0.0,
+        }
+    }
+
+    /// What must tell the pool of changes for these weights to stay right.
+    pub(crate) fn watches(&self) -> u8 {
+        use crate::proxy::watch;
+        match self {
+            Self::Latency => watch::LATENCY,
+            Self::Rate | Self::Table(_) => watch::RATE,
+            Self::Even | Self::Cost { .. } => 0,
+        }
+    }
+}
+
+/// The members of one bucket: chunks that double, so that none ever moves while it is read.
+#[derive(Debug)]
+struct Bucket {
+    len: AtomicU32,
+    chunks: [OnceLock<Box<[AtomicU32]>>; CHUNKS],
+}
+
+fn locate(index: usize) -> (usize, usize) {
+    let shifted = index / FIRST_CHUNK + 1;
+    let chunk = shifted.ilog2() as usize;
+    (chunk, index - FIRST_CHUNK * ((1 << chunk) - 1))
+}
+
+impl Bucket {
+    fn new() -> Self {
+        Self { len: AtomicU32::new(0), chunks: std::array::from_fn(|_| OnceLock::new()) }
+    }
+
+    fn cell(&self, index: usize) -> &AtomicU32 {
+        let (chunk, offset) = locate(index);
+        let made = || (0..FIRST_CHUNK << chunk).map(|_| AtomicU32::new(u32::MAX)).collect();
+        &self.chunks[chunk].get_or_init(made)[offset]
+    }
+
+    fn get(&self, index: usize) -> Option<u32> {
+        let (chunk, offset) = locate(index);
+        let slot = self.chunks.get(chunk)?.get()?[offset].load(Ordering::Acquire);
+        (slot != u32::MAX).then_some(slot)
+    }
+}
+
+/// The buckets over one view's slots. Writes are made under the pool's writer lock.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    pub(crate) weigh: Weigh,
+    buckets: [OnceLock<Box<Bucket>>; BUCKETS],
+    occupied: AtomicU64,
+    moves: AtomicU64,
+    // bucket << 32 | index, the writer's alone.
+    places: Box<[AtomicU64]>,
+    fixed: Option<Box<[AtomicU64]>>,
+}
+
+impl Sampler {
+    pub(crate) fn new(weigh: Weigh, capacity: usize) -> Self {
+        let fixed = matches!(weigh, Weigh::Table(_)).then(|| (0..capacity).map(|_| AtomicU64::new(0)).collect());
+        Self {
+            weigh,
+            buckets: std::array::from_fn(|_| OnceLock::new()),
+            occupied: AtomicU64::new(0),
+            moves: AtomicU64::new(0),
+            places: (0..capacity).map(|_| AtomicU64::new(NOWHERE)).collect(),
+            fixed,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.occupied.load(Ordering::Acquire) == 0
+    }
+
+    /// Puts a slot where its proxy's weight belongs, or takes it out. The caller holds the pool's writer lock.
+    pub(crate) fn place(&self, slot: u32, proxy: Option<&Proxy>) {
+        let fixed = proxy.map_or(0.0, |proxy| self.weigh.fixed(proxy));
+        if let Some(all) = &self.fixed {
+            all[slot as usize].store(fixed.to_bits(), Ordering::Relaxed);
+        }
+        let weight = proxy.map_or(0.0, |proxy| self.weigh.weight(proxy, fixed));
+        let wanted = (weight > 0.0 && weight.is_finite()).then(|| bucket_of(weight) as usize);
+        let place = self.places[slot as usize].load(Ordering::Relaxed);
+        let current = (place != NOWHERE).then_some((place >> 32) as usize);
+        if wanted == current {
+            return;
+        }
+        // Odd while the buckets change. The release of the second step makes the moves visible before it.
+        self.moves.fetch_add(1, Ordering::AcqRel);
+        if let Some(bucket) = current {
+            self.take_out(bucket, place as u32 as usize);
+        }
+        match wanted {
+            Some(bucket) => self.put_in(bucket, slot),
+            None => self.places[slot as usize].store(NOWHERE, Ordering::Relaxed),
+        }
+        self.moves.fetch_add(1, Ordering::Release);
+    }
+
+    fn put_in(&self, number: usize, slot: u32) {
+        let bucket = self.buckets[number].get_or_init(|| Box::new(Bucket::new()));
+        let len = bucket.len.load(Ordering::Relaxed);
+        bucket.cell(len as usize).store(slot, Ordering::Relaxed);
+        bucket.len.store(len + 1, Ordering::Release);
+        self.places[slot as usize].store((number as u64) << 32 | u64::from(len), Ordering::Relaxed);
+        if len == 0 {
+            self.occupied.fetch_or(1 << number, Ordering::AcqRel);
+        }
+    }
+
+    fn take_out(&self, number: usize, index: usize) {
+        let Some(bucket) = self.buckets[number].get() else { return };
+        let last = bucket.len.load(Ordering::Relaxed) as usize - 1;
+        let mover = bucket.cell(last).load(Ordering::Relaxed);
+        bucket.cell(index).store(mover, Ordering::Release);
+        self.places[mover as usize].store((number as u64) << 32 | index as u64, Ordering::Relaxed);
+        bucket.len.store(last as u32, Ordering::Release);
+        if last == 0 {
+            self.occupied.fetch_and(!(1 << number), Ordering::AcqRel);
+        }
+    }
+
+    /// Draws until `accept` takes what came, at most `rounds` times. `None` is "gave up", or "empty" if [`Self::is_empty`].
+    #[inline]
+    pub(crate) fn draw<'p>(
+        &self,
+        random: &Random,
+        rounds: usize,
+        proxy: impl Fn(u32) -> Option<&'p Proxy>,
+        mut accept: impl FnMut(u32, &'p Proxy) -> bool,
+    ) -> Option<u32> {
+        for _ in 0..rounds {
+            let before = self.moves.load(Ordering::Acquire);
+            if before & 1 == 1 {
+                std::hint::spin_loop();
+                continue;
+            }
+            let Some((slot, spare, ceiling)) = self.propose(random) else {
+                if self.is_empty() {
+                    return None;
+                }
+                continue;
+            };
+            let Some(candidate) = proxy(slot) else { continue };
+            let fixed = self.fixed.as_ref().map_or(0.0, |all| f64::from_bits(all[slot as usize].load(Ordering::Relaxed)));
+            if spare * ceiling >= self.weigh.weight(candidate, fixed) {
+                continue;
+            }
+            // The acquire above and this one enclose the reads of the round.
+            if self.moves.load(Ordering::Acquire) == before && accept(slot, candidate) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// A member of a bucket, a number from 0 to 1 left over from the draw, and the bucket's ceiling.
+    #[inline]
+    fn propose(&self, random: &Random) -> Option<(u32, f64, f64)> {
+        let occupied = self.occupied.load(Ordering::Acquire);
+        if occupied == 0 {
+            return None;
+        }
+        let size = |number: usize| self.buckets[number].get().map_or(0, |bucket| bucket.len.load(Ordering::Acquire));
+        let mut total = 0.0;
+        let mut rest = occupied;
+        while rest != 0 {
+            let number = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            total += f64::from(size(number)) * ceiling(number);
+        }
+        let mut point = random.unit() * total;
+        rest = occupied;
+        while rest != 0 {
+            let number = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let ceiling = ceiling(number);
+            let mass = f64::from(size(number)) * ceiling;
+            if point < mass || rest == 0 {
+                // One random number serves all three choices: what is left of it inside the bucket picks the member, and
+                // what is left inside the member decides whether it is kept.
+                let position = point / ceiling;
+                let index = position as usize;
+                let slot = self.buckets[number].get()?.get(index)?;
+                return Some((slot, position - index as f64, ceiling));
+            }
+            point -= mass;
+        }
+        None
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_hold_what_they_promise() {
+        let mut weight = 1.0f64;
+        while weight > 1e-18 {
+            for w in [weight, weight * 0.999, weight * 0.75, weight * 0.5001] {
+                let bucket = bucket_of(w) as usize;
+                assert!(w <= ceiling(bucket), "{w} in {bucket}");
+                assert!(bucket == BUCKETS - 1 || w >= ceiling(bucket) / 2.0, "{w} in {bucket}");
+            }
+            weight /= 3.0;
+        }
+    }
+
+    #[test]
+    fn chunks_cover_every_index_once() {
+        let mut expected = (0, 0);
+        for index in 0..100_000 {
+            assert_eq!(locate(index), expected);
+            expected.1 += 1;
+            if expected.1 == FIRST_CHUNK << expected.0 {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+    }
+}

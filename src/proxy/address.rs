@@ -1,0 +1,465 @@
+//! Where a proxy is: the one grammar for a proxy's address.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// How a proxy is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Protocol {
+    /// Plain HTTP: absolute-form requests and `CONNECT`.
+    Http,
+    /// HTTP inside TLS to the proxy.
+    Https,
+    /// SOCKS version 4 (with 4a for names).
+    Socks4,
+    /// SOCKS version 5.
+    Socks5,
+}
+
+impl Protocol {
+    /// Every protocol, in the order of its number.
+    pub const ALL: [Self; 4] = [Self::Http, Self::Https, Self::Socks4, Self::Socks5];
+
+    /// The scheme as written in URLs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Socks4 => "socks4",
+            Self::Socks5 => "socks5",
+        }
+    }
+
+    /// The port meant when a URL names none.
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+            Self::Socks4 | Self::Socks5 => 1080,
+        }
+    }
+
+    /// The protocol of that scheme, in any case; `socks5h` and `socks4a` only say where names are resolved.
+    #[must_use]
+    pub fn parse(scheme: &str) -> Option<Self> {
+        let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+        if is("http") {
+            Some(Self::Http)
+        } else if is("https") {
+            Some(Self::Https)
+        } else if is("socks4") || is("socks4a") {
+            Some(Self::Socks4)
+        } else if is("socks5") || is("socks5h") {
+            Some(Self::Socks5)
+        } else {
+            None
+        }
+    }
+}
+
+/// User name and password, percent-decoded.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    /// The user name.
+    pub username: Box<str>,
+    /// The password.
+    pub password: Box<str>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(***)")
+    }
+}
+
+/// A proxy's address, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// How to speak to it.
+    pub protocol: Protocol,
+    /// Host name or IP literal, lower case, IPv6 without brackets.
+    pub host: Box<str>,
+    /// The port, if one was written.
+    pub port: Option<u16>,
+    /// What to log in with, if given.
+    pub credentials: Option<Credentials>,
+}
+
+/// Why a text is not a proxy's address. Never quotes the text: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// No `scheme://` in front.
+    NoScheme,
+    /// A scheme that no proxy speaks.
+    BadScheme,
+    /// Nothing between the scheme and the port.
+    NoHost,
+    /// White space, control characters, an unusual notation of a number, and the like.
+    BadHost,
+    /// Not a number from 1 to 65535.
+    BadPort,
+    /// No port where one is needed.
+    NoPort,
+    /// A user name without a password, or the reverse.
+    HalfCredentials,
+    /// A path, query or fragment behind the address.
+    TrailingText,
+    /// A malformed percent escape in the credentials.
+    BadEscape,
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoScheme => "Invalid proxy URL: URL must have a scheme (http, https, socks4 or socks5)",
+            Self::BadScheme => "Invalid proxy URL: the scheme must be http, https, socks4 or socks5",
+            Self::NoHost => "Invalid proxy URL: the host is missing",
+            Self::BadHost => "Invalid proxy URL: the host is neither a name nor an IP address in its usual notation",
+            Self::BadPort => "Invalid proxy URL: Port must be between 1 and 65535",
+            Self::NoPort => "Invalid proxy URL: the port is missing",
+            Self::HalfCredentials => {
+                "Invalid proxy URL: Both username and password must be provided together"
+            }
+            Self::TrailingText => "Invalid proxy URL: nothing may follow the host and the port",
+            Self::BadEscape => "Invalid proxy URL: malformed percent escape in the credentials",
+        })
+    }
+}
+
+impl std::error::Error for AddressError {}
+
+impl Address {
+    /// Reads `scheme://[user:password@]host[:port][/]`.
+    ///
+    /// # Errors
+    /// [`AddressError`] says what is wrong; its text never contains the input.
+    pub fn parse(url: &str) -> Result<Self, AddressError> {
+        let (scheme, rest) = url.split_once("://").ok_or(AddressError::NoScheme)?;
+        let protocol = Protocol::parse(scheme).ok_or(AddressError::BadScheme)?;
+        Self::parse_authority(protocol, rest)
+    }
+
+    /// Reads a line of a list: a URL, `host:port`, `user:password@host:port` or `host:port:user:password`.
+    /// Without a scheme it is an HTTP proxy, and the port must be there.
+    ///
+    /// # Errors
+    /// As [`Address::parse`].
+    pub fn parse_line(line: &str) -> Result<Self, AddressError> {
+        if line.contains("://") {
+            return Self::parse(line);
+        }
+        let colons = line.bytes().filter(|&b| b == b':').count();
+        if colons == 3 && !line.contains('@') && !line.contains('[') {
+            let mut parts = line.splitn(4, ':');
+            if let (Some(host), Some(port), Some(user), Some(password)) =
+                (parts.next(), parts.next(), parts.next(), parts.next())
+            {
+                if user.is_empty() || password.is_empty() {
+                    return Err(AddressError::HalfCredentials);
+                }
+                return Ok(Self {
+                    protocol: Protocol::Http,
+                    host: parse_host(host)?,
+                    port: Some(parse_port(port)?),
+                    credentials: Some(Credentials { username: user.into(), password: password.into() }),
+                });
+            }
+        }
+        let address = Self::parse_authority(Protocol::Http, line)?;
+        if address.port.is_none() {
+            return Err(AddressError::NoPort);
+        }
+        Ok(address)
+    }
+
+    fn parse_authority(protocol: Protocol, text: &str) -> Result<Self, AddressError> {
+        // The last '@' ends the credentials, so that an unescaped one in a password does no harm.
+        let (user_info, host_port) = match text.rfind('@') {
+            Some(at) => (Some(&text[..at]), &text[at + 1..]),
+            None => (None, text),
+        };
+        let host_port = host_port.strip_suffix('/').unwrap_or(host_port);
+        if host_port.contains(['/', '?', '#']) {
+            return Err(AddressError::TrailingText);
+        }
+        let (host, port) = split_port(host_port)?;
+        let credentials = match user_info {
+            None => None,
+            Some(info) => {
+                let (user, password) = info.split_once(':').ok_or(AddressError::HalfCredentials)?;
+                if user.is_empty() || password.is_empty() {
+                    return Err(AddressError::HalfCredentials);
+                }
+                Some(Credentials { username: unescape(user)?, password: unescape(password)? })
+            }
+        };
+        Ok(Self {
+            protocol,
+            host: parse_host(host)?,
+            port: port.map(parse_port).transpose()?,
+            credentials,
+        })
+    }
+
+    /// The port to dial.
+    #[must_use]
+    pub fn effective_port(&self) -> u16 {
+        self.port.unwrap_or(self.protocol.default_port())
+    }
+
+    /// `host[:port]` as written in a URL, without credentials.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let v6 = self.host.contains(':');
+        match (self.port, v6) {
+            (Some(port), true) => format!("[{}]:{port}", self.host),
+            (Some(port), false) => format!("{}:{port}", self.host),
+            (None, true) => format!("[{}]", self.host),
+            (None, false) => self.host.to_string(),
+        }
+    }
+
+    /// The URL without credentials.
+    #[must_use]
+    pub fn bare_url(&self) -> String {
+        format!("{}://{}", self.protocol.as_str(), self.authority())
+    }
+}
+
+/// Percent-encodes every byte that is not unreserved in a URL (RFC 3986, 2.3).
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for &byte in text.as_bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(byte as char);
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+fn unescape(text: &str) -> Result<Box<str>, AddressError> {
+    if text.bytes().any(|b| b <= b' ' || b == 0x7f) {
+        return Err(AddressError::BadEscape);
+    }
+    if !text.contains('%') {
+        return Ok(text.into());
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let digit = |b: Option<u8>| b.and_then(|b| (b as char).to_digit(16)).ok_or(AddressError::BadEscape);
+        let value = digit(bytes.next())? * 16 + digit(bytes.next())?;
+        out.push(u8::try_from(value).map_err(|_| AddressError::BadEscape)?);
+    }
+    String::from_utf8(out).map(Into::into).map_err(|_| AddressError::BadEscape)
+}
+
+fn split_port(text: &str) -> Result<(&str, Option<&str>), AddressError> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, tail) = rest.split_once(']').ok_or(AddressError::BadHost)?;
+        // The brackets stay with the caller's slice: only an IPv6 literal may stand in them.
+        if host.parse::<Ipv6Addr>().is_err() {
+            return Err(AddressError::BadHost);
+        }
+        return match tail.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if tail.is_empty() => Ok((host, None)),
+            None => Err(AddressError::BadHost),
+        };
+    }
+    match text.split_once(':') {
+        None => Ok((text, None)),
+        Some((_, port)) if port.contains(':') => Err(AddressError::BadHost),
+        Some((host, port)) => Ok((host, Some(port))),
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, AddressError> {
+    if text.is_empty() || text.len() > 5 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(AddressError::BadPort);
+    }
+    match text.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(AddressError::BadPort),
+    }
+}
+
+fn parse_host(text: &str) -> Result<Box<str>, AddressError> {
+    if text.is_empty() {
+        return Err(AddressError::NoHost);
+    }
+    if text.contains(':') {
+        return match text.parse::<Ipv6Addr>() {
+            Ok(ip) => Ok(ip.to_string().into()),
+            Err(_) => Err(AddressError::BadHost),
+        };
+    }
+    let last = text.strip_suffix('.').unwrap_or(text).rsplit('.').next().unwrap_or("");
+    // What a resolver would read as a number must be four plain octets: "2130706433", "0x7f.1" and "017.0.0.1"
+    // are ways to write an address past a filter.
+    let number_like = last.bytes().all(|b| b.is_ascii_digit())
+        || (last.len() > 1
+            && (last.starts_with("0x") || last.starts_with("0X"))
+            && last[2..].bytes().all(|b| b.is_ascii_hexdigit()));
+    if number_like {
+        return match text.parse::<Ipv4Addr>() {
+            Ok(_) => Ok(text.into()),
+            Err(_) => Err(AddressError::BadHost),
+        };
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let label_ok = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
+    };
+    if name.len() > 253 || !name.split('.').all(label_ok) {
+        return Err(AddressError::BadHost);
+    }
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        Ok(text.to_ascii_lowercase().into())
+    } else {
+        Ok(text.into())
+    }
+}
+
+/// Whether a host is this machine or this network: names of the local host, and private, loopback, link-local,
+/// unspecified, multicast and reserved addresses. Names are not resolved.
+#[must_use]
+pub fn locality(host: &str) -> Locality {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().starts_with("localhost.") {
+        return Locality::Localhost;
+    }
+    if name.to_ascii_lowercase().ends_with(".localhost") {
+        return Locality::Localhost;
+    }
+    match name.parse::<IpAddr>() {
+        Ok(ip) if is_public(ip) => Locality::Public,
+        Ok(_) => Locality::Private,
+        Err(_) => Locality::Public,
+    }
+}
+
+/// The answer of [`locality`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locality {
+    /// Not known to be local.
+    Public,
+    /// A name of this machine.
+    Localhost,
+    /// A literal address that is not public.
+    Private,
+}
+
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, c, _] = ip.octets();
+            !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_broadcast()
+                || ip.is_documentation()
+                || ip.is_multicast()
+                || a == 0
+                || a >= 240
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 198 && (b == 18 || b == 19)))
+        }
+        IpAddr::V6(ip) => {
+            if let Some(v4) = ip.to_ipv4() {
+                return is_public(IpAddr::V4(v4));
+            }
+            let first = ip.segments()[0];
+            !(ip.is_loopback()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || first & 0xfe00 == 0xfc00
+                || first & 0xffc0 == 0xfe80
+                || (first == 0x2001 && ip.segments()[1] == 0xdb8))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_documented_form() {
+        let full = Address::parse("SOCKS5://us%40er:p%3Aw@Proxy1.Example:1081/").unwrap();
+        assert_eq!(full.protocol, Protocol::Socks5);
+        assert_eq!(&*full.host, "proxy1.example");
+        assert_eq!(full.port, Some(1081));
+        let login = full.credentials.unwrap();
+        assert_eq!((&*login.username, &*login.password), ("us@er", "p:w"));
+        assert_eq!(Address::parse("http://proxy1.com").unwrap().effective_port(), 80);
+        assert_eq!(Address::parse("http://[::1]:8080").unwrap().authority(), "[::1]:8080");
+        assert_eq!(Address::parse_line("127.0.0.1:80").unwrap().bare_url(), "http://127.0.0.1:80");
+        let line = Address::parse_line("10.0.0.1:81:u:p").unwrap();
+        assert_eq!(&*line.credentials.unwrap().username, "u");
+    }
+
+    #[test]
+    fn refuses_what_is_not_an_address() {
+        use AddressError as E;
+        for (text, error) in [
+            ("proxy:80", E::NoScheme),
+            ("ftp://proxy:80", E::BadScheme),
+            ("http://", E::NoHost),
+            ("http://:80", E::NoHost),
+            ("http://a b:80", E::BadHost),
+            ("http://a\r\nHost: x:80", E::BadHost),
+            ("http://2130706433", E::BadHost),
+            ("http://0x7f.1:80", E::BadHost),
+            ("http://017.0.0.1:80", E::BadHost),
+            ("http://1.2.3:80", E::BadHost),
+            ("http://[nope]:80", E::BadHost),
+            ("http://h:0", E::BadPort),
+            ("http://h:65536", E::BadPort),
+            ("http://h:+80", E::BadPort),
+            ("http://h:", E::BadPort),
+            ("http://user@h:80", E::HalfCredentials),
+            ("http://user:@h:80", E::HalfCredentials),
+            ("http://u:%zz@h:80", E::BadEscape),
+            ("http://h:80/path", E::TrailingText),
+        ] {
+            assert_eq!(Address::parse(text), Err(error), "{text:?}");
+        }
+        assert_eq!(Address::parse_line("host"), Err(E::NoPort));
+    }
+
+    #[test]
+    fn knows_local_addresses() {
+        for host in ["127.0.0.1", "10.1.2.3", "::1", "::ffff:192.168.0.1", "169.254.1.1", "0.0.0.0", "fe80::1"] {
+            assert_eq!(locality(host), Locality::Private, "{host}");
+        }
+        for host in ["localhost", "LOCALHOST.", "a.localhost"] {
+            assert_eq!(locality(host), Locality::Localhost, "{host}");
+        }
+        for host in ["8.8.8.8", "example.com", "2606:4700::1"] {
+            assert_eq!(locality(host), Locality::Public, "{host}");
+        }
+    }
+
+    #[test]
+    fn escapes_credentials_reversibly() {
+        let odd = "p@ss:w/ö%";
+        assert_eq!(&*unescape(&escape(odd)).unwrap(), odd);
+    }
+}

@@ -1,0 +1,125 @@
+//! What is known of a proxy's liveness, and what speaks against choosing it.
+
+/// A proxy's documented health states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Health {
+    /// Never tried.
+    Unknown,
+    /// The last request through it succeeded.
+    Healthy,
+    /// One or two failures in a row.
+    Degraded,
+    /// Three or four failures in a row.
+    Unhealthy,
+    /// Five failures in a row or more.
+    Dead,
+}
+
+impl Health {
+    /// Every state, in the order of its number.
+    pub const ALL: [Self; 5] = [Self::Unknown, Self::Healthy, Self::Degraded, Self::Unhealthy, Self::Dead];
+
+    /// The state with that number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Self {
+        Self::ALL[(number as usize) % Self::ALL.len()]
+    }
+
+    /// The documented name, lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// The state of that name, in any case.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// The state after that many failures in a row.
+    #[must_use]
+    pub const fn after_failures(in_a_row: u32) -> Self {
+        match in_a_row {
+            0 => Self::Healthy,
+            1 | 2 => Self::Degraded,
+            3 | 4 => Self::Unhealthy,
+            _ => Self::Dead,
+        }
+    }
+
+    /// Whether a proxy in this state may be chosen.
+    #[must_use]
+    pub const fn is_usable(self) -> bool {
+        !matches!(self, Self::Unhealthy | Self::Dead)
+    }
+}
+
+/// Where a proxy came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Source {
+    /// Named by the user.
+    User,
+    /// Found in a fetched list.
+    Fetched,
+    /// Handed out by a provider's API.
+    Api,
+    /// Read from the user's file.
+    File,
+}
+
+impl Source {
+    /// Every source, in the order of its number.
+    pub const ALL: [Self; 4] = [Self::User, Self::Fetched, Self::Api, Self::File];
+
+    /// The source with that number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Self {
+        Self::ALL[(number as usize) % Self::ALL.len()]
+    }
+
+    /// The documented name, lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Fetched => "fetched",
+            Self::Api => "api",
+            Self::File => "file",
+        }
+    }
+
+    /// The source of that name, in any case.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether what it names may point into the user's own network.
+    #[must_use]
+    pub const fn is_the_users_own(self) -> bool {
+        matches!(self, Self::User | Self::File)
+    }
+}
+
+/// Reasons against a proxy, one bit each. Whoever owns a reason sets and clears its own bit; zero means eligible.
+pub mod reason {
+    /// Its health forbids it.
+    pub const UNHEALTHY: u32 = 1;
+    /// Its time to live is over.
+    pub const EXPIRED: u32 = 1 << 1;
+    /// Its circuit breaker is open.
+    pub const BREAKER: u32 = 1 << 2;
+    /// It carries as many requests as it may.
+    pub const AT_CAPACITY: u32 = 1 << 3;
+    /// It is on its way out.
+    pub const DRAINING: u32 = 1 << 4;
+}

@@ -1,0 +1,910 @@
+//! One proxy: where it is, what it has carried, how it fared.
+
+pub mod address;
+pub mod cold;
+pub mod health;
+mod window;
+
+use std::fmt;
+
+use compact_str::CompactString;
+use smallvec::SmallVec;
+
+use crate::clock::{Clock, Micros};
+use crate::pool::Pool;
+use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Arc, Mutex, OnceLock, Ordering, Weak};
+use address::{Address, Credentials, Protocol, escape};
+use cold::{Cold, DEFAULT_ALPHA, DEFAULT_WINDOW};
+use health::{Health, Source, reason};
+use window::SlidingCount;
+
+/// "No such time" in an atomic word.
+const NEVER: i64 = i64::MIN;
+
+/// A proxy's 128-bit identifier (a UUID), as two words that order like its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub u64, pub u64);
+
+impl Id {
+    /// A random identifier.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::from_u128(uuid::Builder::from_u128(
+            (u128::from(crate::random::next()) << 64) | u128::from(crate::random::next()),
+        )
+        .with_version(uuid::Version::Random)
+        .with_variant(uuid::Variant::RFC4122)
+        .into_uuid()
+        .as_u128())
+    }
+
+    /// From the number a UUID stands for.
+    #[must_use]
+    pub const fn from_u128(number: u128) -> Self {
+        Self((number >> 64) as u64, number as u64)
+    }
+
+    /// The number a UUID stands for.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        ((self.0 as u128) << 64) | self.1 as u128
+    }
+
+    /// Reads a UUID in any of its usual notations.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        uuid::Uuid::try_parse(text).ok().map(|uuid| Self::from_u128(uuid.as_u128()))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        uuid::Uuid::from_u128(self.as_u128()).hyphenated().fmt(f)
+    }
+}
+
+/// Kinds of derived state that somebody keeps about a proxy and that must hear of changes.
+pub(crate) mod watch {
+    /// Weights by latency average.
+    pub(crate) const LATENCY: u8 = 1;
+    /// Weights by success rate.
+    pub(crate) const RATE: u8 = 1 << 1;
+    /// Orders by use: hear of counts that fall.
+    pub(crate) const COUNTS: u8 = 1 << 2;
+    /// Sets of proxies with few results: hear of totals that fall.
+    pub(crate) const TOTALS: u8 = 1 << 3;
+}
+
+/// Fields away from their default: only then does the hot path look into the cold part.
+mod flag {
+    pub(super) const ALPHA: u8 = 1;
+    pub(super) const WINDOW: u8 = 1 << 1;
+    pub(super) const EXPIRY: u8 = 1 << 2;
+    pub(super) const COST: u8 = 1 << 3;
+}
+
+/// Which pools hold the proxy.
+#[derive(Debug, Default)]
+enum Homes {
+    #[default]
+    None,
+    One(Weak<Pool>),
+    Many(Box<Vec<Weak<Pool>>>),
+}
+
+#[derive(Debug)]
+struct Inner {
+    protocol: Protocol,
+    authority: CompactString,
+    homes: Homes,
+    cold: Option<Box<Cold>>,
+}
+
+/// One proxy. All methods may be called from any thread; counters are atomics and no reader of them takes a lock.
+///
+/// The fields that a selection reads and writes come first and share a cache line.
+#[repr(C)]
+pub struct Proxy {
+    reasons: AtomicU32,
+    active: AtomicU32,
+    started: AtomicU64,
+    completed: AtomicU64,
+    window_start: AtomicI64,
+    sliding: OnceBox<SlidingCount>,
+    health: AtomicU8,
+    flags: AtomicU8,
+    watch: AtomicU8,
+    source: AtomicU8,
+    consecutive_failures: AtomicU32,
+
+    total: AtomicU64,
+    successes: AtomicU64,
+    failures: AtomicU64,
+    ema: AtomicF64,
+    average: AtomicF64,
+    last_success: AtomicI64,
+    last_failure: AtomicI64,
+    updated: AtomicI64,
+    created: AtomicI64,
+    id: [AtomicU64; 2],
+    inner: Mutex<Inner>,
+}
+
+/// A box made at most once, one word wide.
+type OnceBox<T> = OncePointer<T>;
+
+/// See [`OnceBox`].
+pub(crate) struct OncePointer<T>(crate::sync::AtomicPtr<T>);
+
+impl<T> OncePointer<T> {
+    fn empty() -> Self {
+        Self(crate::sync::AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    fn get(&self) -> Option<&T> {
+        // SAFETY: a non-null pointer came from `Box::into_raw` in `get_or_init` and is freed only by `drop`, which
+        // has the cell to itself. Acquire pairs with the release there, so the value is seen whole.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        if let Some(value) = self.get() {
+            return value;
+        }
+        let made = Box::into_raw(Box::new(make()));
+        match self.0.compare_exchange(std::ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: as in `get`; this thread has just published it.
+            Ok(_) => unsafe { &*made },
+            Err(theirs) => {
+                // SAFETY: `made` was never shared; `theirs` is published.
+                unsafe {
+                    drop(Box::from_raw(made));
+                    &*theirs
+                }
+            }
+        }
+    }
+}
+
+impl<T> Drop for OncePointer<T> {
+    fn drop(&mut self) {
+        let pointer = self.0.load(Ordering::Acquire);
+        if !pointer.is_null() {
+            // SAFETY: made by `Box::into_raw`, and nobody else has the cell any more.
+            unsafe { drop(Box::from_raw(pointer)) };
+        }
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("id", &self.id().to_string())
+            .field("url", &self.masked_url())
+            .field("health", &self.health())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a request's end does to a proxy's books.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Verdict {
+    /// It carried the request; milliseconds to the answer.
+    Success(f64),
+    /// It did not.
+    Failure,
+    /// It did, but the site refused it: counted, neither success nor failure, and no failure in a row any more.
+    Refused,
+    /// The fault was elsewhere: counted, and nothing else.
+    Elsewhere,
+}
+
+impl Proxy {
+    /// A proxy at that address, created at `now`, with a random identifier.
+    #[must_use]
+    pub fn new(address: &Address, source: Source, now: Micros) -> Self {
+        let cold = address.credentials.as_ref().map(|login| {
+            Box::new(Cold { credentials: Some(login.clone()), ..Cold::default() })
+        });
+        Self {
+            reasons: AtomicU32::new(0),
+            active: AtomicU32::new(0),
+            started: AtomicU64::new(0),
+            completed: AtomicU64::new(0),
+            window_start: AtomicI64::new(NEVER),
+            sliding: OnceBox::empty(),
+            health: AtomicU8::new(Health::Unknown as u8),
+            flags: AtomicU8::new(0),
+            watch: AtomicU8::new(0),
+            source: AtomicU8::new(source as u8),
+            consecutive_failures: AtomicU32::new(0),
+            total: AtomicU64::new(0),
+            successes: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            ema: AtomicF64::none(),
+            average: AtomicF64::none(),
+            last_success: AtomicI64::new(NEVER),
+            last_failure: AtomicI64::new(NEVER),
+            updated: AtomicI64::new(now),
+            created: AtomicI64::new(now),
+            id: {
+                let id = Id::random();
+                [AtomicU64::new(id.0), AtomicU64::new(id.1)]
+            },
+            inner: Mutex::new(Inner {
+                protocol: address.protocol,
+                authority: CompactString::from(address.authority()),
+                homes: Homes::None,
+                cold,
+            }),
+        }
+    }
+
+    // ---- eligibility -------------------------------------------------------------------------------------------
+
+    /// The reasons against it; zero means eligible.
+    #[inline]
+    #[must_use]
+    pub fn reasons(&self) -> u32 {
+        // Acquire pairs with the release in `set_reason`: who sees a reason gone sees why.
+        self.reasons.load(Ordering::Acquire)
+    }
+
+    /// Sets or clears one reason, and tells the pools that hold the proxy.
+    pub fn set_reason(&self, bit: u32, on: bool) {
+        let before = if on {
+            self.reasons.fetch_or(bit, Ordering::AcqRel)
+        } else {
+            self.reasons.fetch_and(!bit, Ordering::AcqRel)
+        };
+        let after = if on { before | bit } else { before & !bit };
+        if (before == 0) != (after == 0) {
+            self.refresh();
+        }
+    }
+
+    /// Whether its time to live is over at `now`. Cheap for a proxy that has none.
+    #[inline]
+    #[must_use]
+    pub fn is_expired(&self, clock: &dyn Clock) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag::EXPIRY != 0
+            && self.cold(|cold| cold.expires_at).is_some_and(|at| clock.wall() > at)
+    }
+
+    /// Its health.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health::from_number(self.health.load(Ordering::Relaxed))
+    }
+
+    /// Sets its health.
+    pub fn set_health(&self, health: Health) {
+        self.health.store(health as u8, Ordering::Relaxed);
+        let forbidden = !health.is_usable();
+        if (self.reasons.load(Ordering::Relaxed) & reason::UNHEALTHY != 0) != forbidden {
+            self.set_reason(reason::UNHEALTHY, forbidden);
+        }
+    }
+
+    // ---- the pools that hold it --------------------------------------------------------------------------------
+
+    pub(crate) fn join(&self, pool: &Weak<Pool>) {
+        let mut inner = self.inner.lock();
+        inner.homes = match std::mem::take(&mut inner.homes) {
+            Homes::None => Homes::One(pool.clone()),
+            Homes::One(first) => Homes::Many(Box::new(vec![first, pool.clone()])),
+            Homes::Many(mut all) => {
+                all.retain(|home| home.strong_count() > 0);
+                all.push(pool.clone());
+                Homes::Many(all)
+            }
+        };
+    }
+
+    pub(crate) fn leave(&self, pool: &Weak<Pool>) {
+        let mut inner = self.inner.lock();
+        inner.homes = match std::mem::take(&mut inner.homes) {
+            Homes::One(home) if Weak::ptr_eq(&home, pool) => Homes::None,
+            Homes::Many(mut all) => {
+                all.retain(|home| !Weak::ptr_eq(home, pool) && home.strong_count() > 0);
+                Homes::Many(all)
+            }
+            other => other,
+        };
+    }
+
+    fn homes(&self) -> SmallVec<[Arc<Pool>; 2]> {
+        match &self.inner.lock().homes {
+            Homes::None => SmallVec::new(),
+            Homes::One(home) => home.upgrade().into_iter().collect(),
+            Homes::Many(all) => all.iter().filter_map(Weak::upgrade).collect(),
+        }
+    }
+
+    /// Brings the derived state in every pool that holds the proxy up to date with it.
+    pub(crate) fn refresh(&self) {
+        // The pools are collected first: a pool's writer lock comes before the proxy's own in the order of locks.
+        for pool in self.homes() {
+            pool.refresh(self);
+        }
+    }
+
+    pub(crate) fn add_watch(&self, bits: u8) {
+        self.watch.fetch_or(bits, Ordering::AcqRel);
+    }
+
+    fn is_watched(&self, bits: u8) -> bool {
+        self.watch.load(Ordering::Relaxed) & bits != 0
+    }
+
+    // ---- a request's start -------------------------------------------------------------------------------------
+
+    /// Counts a request as started. An expired counting window is begun anew first.
+    #[inline]
+    pub fn start(&self, clock: &dyn Clock) {
+        let now = clock.wall();
+        let (length, width) = self.window_shape();
+        let begun = self.window_start.load(Ordering::Relaxed);
+        if begun == NEVER || now - begun >= i64::from(length) * 1_000_000 {
+            self.begin_window(begun, now);
+        }
+        // Relaxed: counters publish nothing but themselves; whoever adds them up waits for the threads first.
+        self.started.fetch_add(1, Ordering::Relaxed);
+        self.active.fetch_add(1, Ordering::Relaxed);
+        self.updated.store(now, Ordering::Relaxed);
+        self.sliding.get_or_init(|| SlidingCount::new(now, width)).count(now, width);
+    }
+
+    /// Takes a start back, as if the proxy had never been chosen.
+    pub fn take_back(&self, clock: &dyn Clock) {
+        decrement(&self.active);
+        decrement64(&self.started);
+        if let Some(sliding) = self.sliding.get() {
+            sliding.uncount(clock.wall(), self.window_shape().1);
+        }
+        if self.is_watched(watch::COUNTS) {
+            self.refresh();
+        }
+    }
+
+    fn window_shape(&self) -> (u32, i64) {
+        if self.flags.load(Ordering::Relaxed) & flag::WINDOW == 0 {
+            return (DEFAULT_WINDOW, 60);
+        }
+        let length = self.cold(|cold| cold.window_duration);
+        (length, window::bucket_width(length))
+    }
+
+    fn begin_window(&self, seen: i64, now: Micros) {
+        // The thread that moves the start of the window resets the counters; the others count on.
+        if self.window_start.compare_exchange(seen, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() && seen != NEVER {
+            self.zero_window();
+        }
+    }
+
+    fn zero_window(&self) {
+        // What is in flight was started; leaving it in both counters' difference would make the sum wrong at rest.
+        let active = u64::from(self.active.load(Ordering::Relaxed));
+        self.completed.store(0, Ordering::Relaxed);
+        self.started.store(active, Ordering::Relaxed);
+        if self.is_watched(watch::COUNTS) {
+            self.refresh();
+        }
+    }
+
+    /// Begins the counting window anew: started and completed are zero, what is in flight is kept.
+    pub fn reset_window(&self, clock: &dyn Clock) {
+        self.window_start.store(clock.wall(), Ordering::Relaxed);
+        self.completed.store(0, Ordering::Relaxed);
+        self.started.store(0, Ordering::Relaxed);
+        if self.is_watched(watch::COUNTS) {
+            self.refresh();
+        }
+    }
+
+    /// Whether the counting window is over. False while none has begun.
+    #[must_use]
+    pub fn is_window_expired(&self, clock: &dyn Clock) -> bool {
+        let begun = self.window_start.load(Ordering::Relaxed);
+        begun != NEVER && clock.wall() - begun >= i64::from(self.window_shape().0) * 1_000_000
+    }
+
+    /// Begins the window anew if it is over; true for the one caller that did.
+    pub fn reset_if_expired(&self, clock: &dyn Clock) -> bool {
+        let begun = self.window_start.load(Ordering::Relaxed);
+        let now = clock.wall();
+        if begun == NEVER || now - begun < i64::from(self.window_shape().0) * 1_000_000 {
+            return false;
+        }
+        let won = self.window_start.compare_exchange(begun, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if won {
+            self.completed.store(0, Ordering::Relaxed);
+            self.started.store(0, Ordering::Relaxed);
+            if self.is_watched(watch::COUNTS) {
+                self.refresh();
+            }
+        }
+        won
+    }
+
+    /// The key of least-used: starts, or completions and requests in flight where those are more.
+    #[inline]
+    #[must_use]
+    pub fn use_count(&self) -> u64 {
+        let started = self.started.load(Ordering::Relaxed);
+        started.max(self.completed.load(Ordering::Relaxed) + u64::from(self.active.load(Ordering::Relaxed)))
+    }
+
+    /// When the counting window will be over, if one has begun.
+    pub(crate) fn window_end(&self) -> Option<Micros> {
+        let begun = self.window_start.load(Ordering::Relaxed);
+        (begun != NEVER).then(|| begun.saturating_add(i64::from(self.window_shape().0) * 1_000_000))
+    }
+
+    // ---- a request's end ---------------------------------------------------------------------------------------
+
+    /// Ends a started request. `alpha` is the weight of this sample in the latency average, the proxy's own if `None`.
+    #[inline]
+    pub fn complete(&self, verdict: Verdict, alpha: Option<f64>, clock: &dyn Clock) {
+        self.completed.fetch_add(1, Ordering::Relaxed);
+        decrement(&self.active);
+        self.record(verdict, alpha, clock);
+    }
+
+    /// Records a result without a start.
+    pub fn record(&self, verdict: Verdict, alpha: Option<f64>, clock: &dyn Clock) {
+        let now = clock.wall();
+        self.updated.store(now, Ordering::Relaxed);
+        match verdict {
+            Verdict::Success(ms) => self.succeed(ms, alpha, now),
+            Verdict::Failure => self.fail(now),
+            Verdict::Refused => {
+                self.tally(0, 0);
+                if self.consecutive_failures.load(Ordering::Relaxed) != 0 {
+                    self.consecutive_failures.store(0, Ordering::Relaxed);
+                    self.set_health(Health::Healthy);
+                }
+            }
+            Verdict::Elsewhere => self.tally(0, 0),
+        }
+        if verdict == Verdict::Failure {
+            self.after_failure();
+        }
+    }
+
+    fn succeed(&self, ms: f64, alpha: Option<f64>, now: Micros) {
+        self.tally(1, 0);
+        self.last_success.store(now, Ordering::Relaxed);
+        // Stores only on change keep the line shared between readers on other cores.
+        if self.consecutive_failures.load(Ordering::Relaxed) != 0 {
+            self.consecutive_failures.store(0, Ordering::Relaxed);
+        }
+        self.update_latency(ms, alpha);
+        if self.health.load(Ordering::Relaxed) != Health::Healthy as u8 {
+            self.set_health(Health::Healthy);
+        }
+    }
+
+    fn fail(&self, now: Micros) {
+        self.tally(0, 1);
+        self.last_failure.store(now, Ordering::Relaxed);
+        let in_a_row = self.consecutive_failures.fetch_add(1, Ordering::Relaxed) + 1;
+        let health = Health::after_failures(in_a_row);
+        if self.health.load(Ordering::Relaxed) != health as u8 {
+            self.set_health(health);
+        }
+    }
+
+    fn after_failure(&self) {
+        if self.health() == Health::Dead {
+            let in_a_row = self.consecutive_failures.load(Ordering::Relaxed);
+            for pool in self.homes() {
+                pool.note_dead(self, in_a_row);
+            }
+        }
+    }
+
+    fn tally(&self, success: u64, failure: u64) {
+        let total = self.total.fetch_add(1, Ordering::Relaxed) + 1;
+        let successes = self.successes.fetch_add(success, Ordering::Relaxed) + success;
+        if failure != 0 {
+            self.failures.fetch_add(failure, Ordering::Relaxed);
+        }
+        if self.is_watched(watch::RATE) {
+            let before = rate(successes - success, total - 1);
+            if crate::pool::sampler::bucket_of(floored(before)) != crate::pool::sampler::bucket_of(floored(rate(successes, total))) {
+                self.refresh();
+            }
+        }
+    }
+
+    /// The moving averages after one more sample: the first value initialises, later ones count by `alpha`.
+    pub fn update_latency(&self, ms: f64, alpha: Option<f64>) {
+        let alpha = alpha.unwrap_or_else(|| self.ema_alpha());
+        let step = |old: Option<f64>| old.map_or(ms, |old| alpha * ms + (1.0 - alpha) * old);
+        let (before, after) = self.ema.update(step);
+        self.average.update(step);
+        if self.is_watched(watch::LATENCY)
+            && before.map(latency_bucket) != Some(latency_bucket(after))
+        {
+            self.refresh();
+        }
+    }
+
+    // ---- readings ----------------------------------------------------------------------------------------------
+
+    /// Share of successes among all results, 0 to 1; 0 without any.
+    #[must_use]
+    pub fn success_rate(&self) -> f64 {
+        rate(self.successes.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    }
+
+    /// Its identifier.
+    #[inline]
+    #[must_use]
+    pub fn id(&self) -> Id {
+        Id(self.id[0].load(Ordering::Relaxed), self.id[1].load(Ordering::Relaxed))
+    }
+
+    /// Gives it another identifier and re-files it in the pools that hold it.
+    pub fn set_id(&self, id: Id) {
+        let old = self.id();
+        let homes = self.homes();
+        self.id[0].store(id.0, Ordering::Relaxed);
+        self.id[1].store(id.1, Ordering::Relaxed);
+        for pool in homes {
+            pool.refile(self, old);
+        }
+    }
+
+    /// How it is spoken to.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.inner.lock().protocol
+    }
+
+    /// `host[:port]`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.inner.lock().authority.to_string()
+    }
+
+    /// The address, with credentials.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        let (protocol, authority, credentials) = {
+            let inner = self.inner.lock();
+            let login = inner.cold.as_ref().and_then(|cold| cold.credentials.clone());
+            (inner.protocol, inner.authority.clone(), login)
+        };
+        let bare = format!("{}://{authority}", protocol.as_str());
+        let (host, port) = match Address::parse(&bare) {
+            Ok(address) => (address.host, address.port),
+            // What is stored was checked when it came in.
+            Err(_) => (authority.as_str().into(), None),
+        };
+        Address { protocol, host, port, credentials }
+    }
+
+    /// Moves it to another address; `raw` is the text to show as its URL.
+    pub fn set_address(&self, address: &Address, raw: Option<Box<str>>) {
+        let homes = self.homes();
+        {
+            let mut inner = self.inner.lock();
+            inner.protocol = address.protocol;
+            inner.authority = CompactString::from(address.authority());
+            if raw.is_some() || address.credentials.is_some() || inner.cold.is_some() {
+                let cold = inner.cold.get_or_insert_default();
+                cold.raw_url = raw;
+                if address.credentials.is_some() {
+                    cold.credentials.clone_from(&address.credentials);
+                }
+            }
+        }
+        let id = self.id();
+        for pool in homes {
+            pool.refile(self, id);
+        }
+    }
+
+    /// The URL as given.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let inner = self.inner.lock();
+        match inner.cold.as_ref().and_then(|cold| cold.raw_url.as_deref()) {
+            Some(raw) => raw.to_owned(),
+            None => format!("{}://{}", inner.protocol.as_str(), inner.authority),
+        }
+    }
+
+    /// The URL to hand to an HTTP client: from the parts, credentials percent-encoded.
+    #[must_use]
+    pub fn client_url(&self) -> String {
+        let inner = self.inner.lock();
+        match inner.cold.as_ref().and_then(|cold| cold.credentials.as_ref()) {
+            None => format!("{}://{}", inner.protocol.as_str(), inner.authority),
+            Some(login) => format!(
+                "{}://{}:{}@{}",
+                inner.protocol.as_str(),
+                escape(&login.username),
+                escape(&login.password),
+                inner.authority
+            ),
+        }
+    }
+
+    /// The URL with credentials masked.
+    #[must_use]
+    pub fn masked_url(&self) -> String {
+        let inner = self.inner.lock();
+        let login = inner.cold.as_ref().is_some_and(|cold| cold.credentials.is_some());
+        let mask = if login { "***:***@" } else { "" };
+        format!("{}://{mask}{}", inner.protocol.as_str(), inner.authority)
+    }
+
+    /// Hash of what makes two proxies the same: protocol, host, port as dialled, user and password.
+    pub(crate) fn address_hash(&self) -> u32 {
+        address_hash(&self.address())
+    }
+
+    /// What to log in with.
+    #[must_use]
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.cold(|cold| cold.credentials.clone())
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        Source::from_number(self.source.load(Ordering::Relaxed))
+    }
+
+    /// Sets where it came from.
+    pub fn set_source(&self, source: Source) {
+        self.source.store(source as u8, Ordering::Relaxed);
+        self.refresh();
+    }
+
+    /// Reads the cold part, or the defaults where there is none.
+    pub fn cold<R>(&self, read: impl FnOnce(&Cold) -> R) -> R {
+        static DEFAULTS: std::sync::LazyLock<Cold> = std::sync::LazyLock::new(Cold::default);
+        match &self.inner.lock().cold {
+            Some(cold) => read(cold),
+            None => read(&DEFAULTS),
+        }
+    }
+
+    /// Writes the cold part, then brings everything derived from it up to date.
+    pub fn set_cold<R>(&self, write: impl FnOnce(&mut Cold) -> R) -> R {
+        let (result, expiry) = {
+            let mut inner = self.inner.lock();
+            let cold = inner.cold.get_or_insert_default();
+            let result = write(cold);
+            let mut flags = 0;
+            if cold.ema_alpha.to_bits() != DEFAULT_ALPHA.to_bits() {
+                flags |= flag::ALPHA;
+            }
+            if cold.window_duration != DEFAULT_WINDOW {
+                flags |= flag::WINDOW;
+            }
+            if cold.expires_at.is_some() {
+                flags |= flag::EXPIRY;
+            }
+            if cold.cost.unwrap_or(0.0) != 0.0 {
+                flags |= flag::COST;
+            }
+            self.flags.store(flags, Ordering::Relaxed);
+            (result, cold.expires_at)
+        };
+        // Only ever cleared here: that a time has come is noticed by whoever looks next.
+        if self.reasons.load(Ordering::Relaxed) & reason::EXPIRED != 0
+            && expiry.is_none_or(|at| at >= crate::clock::exact_wall())
+        {
+            self.set_reason(reason::EXPIRED, false);
+        }
+        self.refresh();
+        result
+    }
+
+    /// Weight of the newest sample in its latency average.
+    #[inline]
+    #[must_use]
+    pub fn ema_alpha(&self) -> f64 {
+        if self.flags.load(Ordering::Relaxed) & flag::ALPHA == 0 {
+            DEFAULT_ALPHA
+        } else {
+            self.cold(|cold| cold.ema_alpha)
+        }
+    }
+
+    /// Price of one request; nothing known counts as free.
+    #[inline]
+    #[must_use]
+    pub fn cost(&self) -> f64 {
+        if self.flags.load(Ordering::Relaxed) & flag::COST == 0 {
+            0.0
+        } else {
+            self.cold(|cold| cold.cost.unwrap_or(0.0))
+        }
+    }
+
+    /// Moving average of the time to answer, in milliseconds.
+    #[inline]
+    #[must_use]
+    pub fn ema(&self) -> Option<f64> {
+        self.ema.get()
+    }
+
+    /// The second moving average of the documented API.
+    #[must_use]
+    pub fn average(&self) -> Option<f64> {
+        self.average.get()
+    }
+
+    /// Sets the moving average.
+    pub fn set_ema(&self, ms: Option<f64>) {
+        self.ema.set(ms);
+        self.refresh();
+    }
+
+    /// Sets the second moving average.
+    pub fn set_average(&self, ms: Option<f64>) {
+        self.average.set(ms);
+    }
+
+    /// Requests started in the current window, completed in it, and in flight.
+    #[must_use]
+    pub fn usage(&self) -> (u64, u64, u32) {
+        (
+            self.started.load(Ordering::Relaxed),
+            self.completed.load(Ordering::Relaxed),
+            self.active.load(Ordering::Relaxed),
+        )
+    }
+
+    /// All results, successes and failures.
+    #[inline]
+    #[must_use]
+    pub fn totals(&self) -> (u64, u64, u64) {
+        (
+            self.total.load(Ordering::Relaxed),
+            self.successes.load(Ordering::Relaxed),
+            self.failures.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Number of results.
+    #[inline]
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Sets one counter directly, as users of the documented API do.
+    pub fn set_counter(&self, counter: Counter, value: u64) {
+        match counter {
+            Counter::Started => self.started.store(value, Ordering::Relaxed),
+            Counter::Completed => self.completed.store(value, Ordering::Relaxed),
+            Counter::Active => self.active.store(saturate(value), Ordering::Relaxed),
+            Counter::Total => self.total.store(value, Ordering::Relaxed),
+            Counter::Successes => self.successes.store(value, Ordering::Relaxed),
+            Counter::Failures => self.failures.store(value, Ordering::Relaxed),
+            Counter::ConsecutiveFailures => self.consecutive_failures.store(saturate(value), Ordering::Relaxed),
+        }
+        self.refresh();
+    }
+
+    /// Failures since the last success.
+    #[must_use]
+    pub fn consecutive_failures(&self) -> u32 {
+        self.consecutive_failures.load(Ordering::Relaxed)
+    }
+
+    /// One of its times, if it has come.
+    #[must_use]
+    pub fn time(&self, which: Moment) -> Option<Micros> {
+        let at = self.moment(which).load(Ordering::Relaxed);
+        (at != NEVER).then_some(at)
+    }
+
+    /// Sets one of its times.
+    pub fn set_time(&self, which: Moment, at: Option<Micros>) {
+        self.moment(which).store(at.unwrap_or(NEVER), Ordering::Relaxed);
+        if which == Moment::WindowStart {
+            self.refresh();
+        }
+    }
+
+    fn moment(&self, which: Moment) -> &AtomicI64 {
+        match which {
+            Moment::Created => &self.created,
+            Moment::Updated => &self.updated,
+            Moment::LastSuccess => &self.last_success,
+            Moment::LastFailure => &self.last_failure,
+            Moment::WindowStart => &self.window_start,
+        }
+    }
+
+    /// Requests started per minute of the sliding window: start of the minute in seconds since 1970, and their number.
+    #[must_use]
+    pub fn window_buckets(&self, clock: &dyn Clock) -> Vec<(i64, u64)> {
+        let (length, _) = self.window_shape();
+        self.sliding.get().map_or_else(Vec::new, |sliding| sliding.buckets(clock.wall(), length))
+    }
+}
+
+/// The counters that may be written directly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counter {
+    /// Requests started in the current window.
+    Started,
+    /// Requests completed in the current window.
+    Completed,
+    /// Requests in flight.
+    Active,
+    /// All results.
+    Total,
+    /// Successes.
+    Successes,
+    /// Failures.
+    Failures,
+    /// Failures since the last success.
+    ConsecutiveFailures,
+}
+
+/// The times a proxy remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// When it was made.
+    Created,
+    /// When anything last happened to it.
+    Updated,
+    /// Its last success.
+    LastSuccess,
+    /// Its last failure.
+    LastFailure,
+    /// When its counting window began.
+    WindowStart,
+}
+
+fn saturate(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+fn rate(successes: u64, total: u64) -> f64 {
+    if total == 0 { 0.0 } else { (successes as f64 / total as f64).clamp(0.0, 1.0) }
+}
+
+/// The documented floor of a weight by success rate, so that nobody is never tried again.
+pub(crate) fn floored(rate: f64) -> f64 {
+    rate.max(0.1)
+}
+
+fn latency_bucket(ms: f64) -> u8 {
+    crate::pool::sampler::bucket_of(crate::pool::sampler::latency_weight(ms))
+}
+
+fn decrement(counter: &AtomicU32) {
+    // Never below zero: users may have set the counter in between.
+    let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+}
+
+fn decrement64(counter: &AtomicU64) {
+    let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+}
+
+/// See [`Proxy::address_hash`].
+pub(crate) fn address_hash(address: &Address) -> u32 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = crate::random::hasher();
+    (address.protocol, &address.host, address.effective_port(), &address.credentials).hash(&mut hasher);
+    hasher.finish() as u32
+}
+
+/// Whether two addresses are one proxy.
+pub(crate) fn same_address(a: &Address, b: &Address) -> bool {
+    a.protocol == b.protocol
+        && a.host == b.host
+        && a.effective_port() == b.effective_port()
+        && a.credentials == b.credentials
+}

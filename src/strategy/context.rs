@@ -1,0 +1,118 @@
+//! What a caller wants of one selection.
+
+use ahash::AHashSet;
+use smallvec::SmallVec;
+
+use crate::pool::filter::Filter;
+use crate::proxy::{Id, Proxy};
+
+/// Demands on what a proxy has shown so far.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Thresholds {
+    /// Longest latency average allowed, in milliseconds; proxies without one pass.
+    pub max_response_time_ms: Option<f64>,
+    /// Lowest success rate allowed, 0 to 1; proxies without a result pass.
+    pub min_success_rate: Option<f64>,
+}
+
+impl Thresholds {
+    /// Whether anything is demanded.
+    #[inline]
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.max_response_time_ms.is_some() || self.min_success_rate.is_some()
+    }
+
+    /// Each demand, or the other's where there is none.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            max_response_time_ms: self.max_response_time_ms.or(other.max_response_time_ms),
+            min_success_rate: self.min_success_rate.or(other.min_success_rate),
+        }
+    }
+
+    /// Whether a proxy meets them.
+    #[must_use]
+    pub fn admit(&self, proxy: &Proxy) -> bool {
+        let slow = self.max_response_time_ms.is_some_and(|limit| proxy.ema().is_some_and(|ema| ema > limit));
+        let poor = self.min_success_rate.is_some_and(|limit| proxy.total() > 0 && proxy.success_rate() < limit);
+        !slow && !poor
+    }
+}
+
+/// Proxies not to be chosen, by identifier.
+#[derive(Debug, Clone, Default)]
+pub enum Excluded {
+    /// None.
+    #[default]
+    Nobody,
+    /// So few that comparing is cheaper than hashing.
+    Few(SmallVec<[Id; 4]>),
+    /// More.
+    Many(Box<AHashSet<Id>>),
+}
+
+/// From this many on a set is faster than a list.
+const FEW: usize = 8;
+
+impl Excluded {
+    /// Those identifiers.
+    pub fn new(ids: impl IntoIterator<Item = Id>) -> Self {
+        let list: SmallVec<[Id; 4]> = ids.into_iter().collect();
+        match list.len() {
+            0 => Self::Nobody,
+            1..=FEW => Self::Few(list),
+            _ => Self::Many(Box::new(list.into_iter().collect())),
+        }
+    }
+
+    /// Whether nobody is excluded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Nobody)
+    }
+
+    /// Whether that proxy is.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, proxy: &Proxy) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Few(list) => list.contains(&proxy.id()),
+            Self::Many(set) => set.contains(&proxy.id()),
+        }
+    }
+
+    /// Number of identifiers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Nobody => 0,
+            Self::Few(list) => list.len(),
+            Self::Many(set) => set.len(),
+        }
+    }
+}
+
+/// What a caller wants of one selection.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Requests with the same one go through the same proxy under a session strategy.
+    pub session_id: Option<Box<str>>,
+    /// The country asked for.
+    pub target_country: Option<Box<str>>,
+    /// The country asked for, by its older name.
+    pub preferred_country: Option<Box<str>>,
+    /// The region asked for.
+    pub target_region: Option<Box<str>>,
+    /// Demands on what a proxy has shown.
+    pub thresholds: Thresholds,
+    /// Proxies not to be chosen.
+    pub excluded: Excluded,
+    /// What every candidate must meet, whatever the strategy.
+    pub required: Option<Filter>,
+    /// Whether this selection serves a request of a rotator: what is an error when a strategy is used by hand is then
+    /// served by its fallback.
+    pub in_rotation: bool,
+}

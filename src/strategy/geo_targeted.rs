@@ -1,0 +1,204 @@
+//! Those in the wanted country or region, chosen among by a second strategy.
+
+use crate::clock::Clock;
+use crate::pool::Pool;
+use crate::pool::filter::Filter;
+use crate::pool::query::{Choice, Query};
+use crate::strategy::config::Config;
+use crate::strategy::round_robin::RoundRobin;
+use crate::strategy::{Common, Narrowing, Refusal, Shared, Strategy};
+use crate::sync::{Arc, ArcSwap, AtomicBool, Ordering};
+
+/// Where the strategy looks when the request does not say.
+#[derive(Debug, Clone, Default)]
+struct Preferred {
+    countries: Vec<String>,
+    regions: Vec<String>,
+    filter: Option<Filter>,
+}
+
+impl Preferred {
+    fn new(countries: Vec<String>, regions: Vec<String>) -> Self {
+        let filter = if !countries.is_empty() {
+            Some(Filter::countries(countries.iter().map(String::as_str)))
+        } else if !regions.is_empty() {
+            Some(Filter::regions(regions.iter().map(String::as_str)))
+        } else {
+            None
+        };
+        Self { countries, regions, filter }
+    }
+}
+
+/// What is looked for, in the order of trying.
+enum Target {
+    Anywhere,
+    There(Filter),
+    // A region of two letters may be a country.
+    RegionOrCountry(Filter, Filter),
+}
+
+/// See the module.
+pub struct GeoTargeted {
+    common: Common,
+    secondary: ArcSwap<Shared>,
+    preferred: ArcSwap<Preferred>,
+    own: Preferred,
+    fallback_enabled: AtomicBool,
+}
+
+impl GeoTargeted {
+    /// Prefers those countries, or else those regions; `secondary` chooses among the matches.
+    #[must_use]
+    pub fn new(countries: Vec<String>, regions: Vec<String>, secondary: Option<Shared>, fallback_enabled: bool) -> Self {
+        let secondary: Shared = secondary.unwrap_or_else(|| Arc::new(RoundRobin::default()));
+        let own = Preferred::new(countries, regions);
+        Self {
+            common: Common::default(),
+            secondary: ArcSwap::from_pointee(secondary),
+            preferred: ArcSwap::from_pointee(own.clone()),
+            own,
+            fallback_enabled: AtomicBool::new(fallback_enabled),
+        }
+    }
+
+    /// Who chooses among the matches.
+    #[must_use]
+    pub fn secondary(&self) -> Shared {
+        Shared::clone(&self.secondary.load())
+    }
+
+    /// Sets who chooses among the matches.
+    pub fn set_secondary(&self, secondary: Shared) {
+        self.secondary.store(Arc::new(secondary));
+    }
+
+    /// Whether others serve when nobody matches.
+    #[must_use]
+    pub fn fallback_enabled(&self) -> bool {
+        self.fallback_enabled.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether others serve when nobody matches.
+    pub fn set_fallback_enabled(&self, on: bool) {
+        self.fallback_enabled.store(on, Ordering::Relaxed);
+    }
+
+    fn target(&self, query: &Query<'_>) -> Target {
+        let context = query.context();
+        if let Some(code) = context.target_country.as_deref().or(context.preferred_country.as_deref()) {
+            return Target::There(Filter::countries([code]));
+        }
+        if let Some(region) = context.target_region.as_deref() {
+            let regions = Filter::regions([region]);
+            return if region.chars().count() == 2 {
+                Target::RegionOrCountry(regions, Filter::countries([region]))
+            } else {
+                Target::There(regions)
+            };
+        }
+        match &self.preferred.load().filter {
+            Some(filter) => Target::There(filter.clone()),
+            None => Target::Anywhere,
+        }
+    }
+
+    fn among(&self, query: &Query<'_>, filter: &Filter) -> Result<Choice, Refusal> {
+        query.narrowed(filter, |there| self.secondary.load().select(there))
+    }
+}
+
+fn place_name(filter: &Filter) -> String {
+    let (what, names) =
+        if filter.countries.is_empty() { ("region", &filter.regions) } else { ("country", &filter.countries) };
+    format!("{what} {}", names.join(" or "))
+}
+
+impl Strategy for GeoTargeted {
+    fn name(&self) -> &str {
+        "GeoTargetedStrategy"
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    // The fallback of this strategy is part of its rule: it serves only when nobody is there.
+    fn select(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
+        self.pick(&query.or_thresholds(self.common.thresholds()))
+    }
+
+    fn pick(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
+        let (refusal, wanted) = match self.target(query) {
+            Target::Anywhere => return self.secondary.load().select(query),
+            Target::There(filter) => match self.among(query, &filter) {
+                Ok(choice) => return Ok(choice),
+                Err(refusal) => (refusal, place_name(&filter)),
+            },
+            Target::RegionOrCountry(region, country) => {
+                let found = self.among(query, &region).or_else(|_| self.among(query, &country));
+                match found {
+                    Ok(choice) => return Ok(choice),
+                    Err(refusal) => (refusal, place_name(&region)),
+                }
+            }
+        };
+        if !refusal.may_fall_back() {
+            return Err(refusal);
+        }
+        if self.fallback_enabled() {
+            let everywhere = query.without_thresholds();
+            return match self.common.fallback() {
+                Some(fallback) => fallback.select(&everywhere),
+                None => self.secondary.load().select(&everywhere),
+            };
+        }
+        if query.pool().is_empty() {
+            return Err(Refusal::EmptyPool);
+        }
+        Err(Refusal::NoMatch { wanted })
+    }
+
+    fn configure(&self, config: &Config) {
+        self.common.configure(config);
+        let countries = config.preferred_countries.clone().or_else(|| config.geo_preferences.clone()).unwrap_or_default();
+        let regions = config.preferred_regions.clone().unwrap_or_default();
+        // What the constructor was told comes first.
+        let pick = |own: &[String], given: Vec<String>| if own.is_empty() { given } else { own.to_vec() };
+        self.preferred.store(Arc::new(Preferred::new(pick(&self.own.countries, countries), pick(&self.own.regions, regions))));
+        if let Some(on) = config.geo_fallback_enabled {
+            self.set_fallback_enabled(on);
+        }
+    }
+
+    fn narrow(&self, query: &Query<'_>) -> Result<Narrowing, Refusal> {
+        Ok(match self.target(query) {
+            Target::Anywhere => Narrowing::All,
+            Target::There(filter) => Narrowing::By(filter),
+            Target::RegionOrCountry(region, country) => {
+                let nobody = query.narrowed(&region, |there| there.is_empty());
+                Narrowing::By(if nobody { country } else { region })
+            }
+        })
+    }
+
+    fn validate(&self, pool: &Pool, clock: &dyn Clock) -> bool {
+        if self.preferred.load().filter.is_none() {
+            return true;
+        }
+        let table = pool.table();
+        let eligible = pool.eligible(&table, clock);
+        eligible
+            .iter()
+            .filter_map(|slot| table.proxy(*slot))
+            .any(|proxy| proxy.cold(|cold| cold.country.is_some() || cold.region.is_some()))
+    }
+
+    fn honours_country(&self) -> bool {
+        true
+    }
+
+    fn enter_rotation(&self) {
+        self.secondary.load().enter_rotation();
+    }
+}

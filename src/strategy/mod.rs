@@ -1,0 +1,155 @@
+//! Strategies: each chooses one of the eligible proxies by its own rule.
+//!
+//! A strategy never scans, locks or judges by itself: it says by which rule a [`Query`] is to be answered.
+
+mod common;
+pub mod composite;
+pub mod config;
+pub mod context;
+pub mod cost_aware;
+pub mod geo_targeted;
+pub mod least_used;
+pub mod performance;
+pub mod random;
+mod refusal;
+pub mod round_robin;
+pub mod session;
+pub mod weighted;
+
+use crate::clock::Clock;
+use crate::pool::Pool;
+use crate::pool::filter::Filter;
+use crate::pool::query::{Choice, Query};
+use crate::proxy::{Proxy, Verdict};
+use crate::sync::Arc;
+pub use common::Common;
+use config::Config;
+pub use refusal::Refusal;
+
+/// What every strategy can do. Implementations may be called from any thread at any time.
+pub trait Strategy: Send + Sync {
+    /// The class name users know it by.
+    fn name(&self) -> &str;
+
+    /// The settings every strategy has.
+    fn common(&self) -> &Common;
+
+    /// Chooses a proxy by the strategy's rule and counts exactly one start on it.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there is none.
+    fn pick(&self, query: &Query<'_>) -> Result<Choice, Refusal>;
+
+    /// Chooses a proxy under the configured thresholds, with the configured fallback.
+    ///
+    /// # Errors
+    /// [`Refusal`] of the strategy, or of the fallback where there is one.
+    fn select(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
+        let own = self.common().thresholds();
+        let narrowed = if own.any() { query.or_thresholds(own) } else { *query };
+        match self.pick(&narrowed) {
+            Err(refusal) if refusal.may_fall_back() => match self.common().fallback() {
+                Some(fallback) => fallback.select(&query.without_thresholds()),
+                None => Err(refusal),
+            },
+            answer => answer,
+        }
+    }
+
+    /// Ends one request on a proxy this strategy has chosen.
+    fn record(&self, proxy: &Proxy, verdict: Verdict, clock: &dyn Clock) {
+        proxy.complete(verdict, self.common().alpha(), clock);
+    }
+
+    /// Applies a configuration.
+    fn configure(&self, config: &Config) {
+        self.common().configure(config);
+    }
+
+    /// How the strategy restricts the candidates of a composite; by default not at all.
+    ///
+    /// # Errors
+    /// [`Refusal`] of a strategy that is asked what it cannot do.
+    fn narrow(&self, _query: &Query<'_>) -> Result<Narrowing, Refusal> {
+        Ok(Narrowing::All)
+    }
+
+    /// Whether the strategy can choose from this pool as it is.
+    fn validate(&self, _pool: &Pool, _clock: &dyn Clock) -> bool {
+        true
+    }
+
+    /// Whether it looks at the context's country by itself.
+    fn honours_country(&self) -> bool {
+        false
+    }
+
+    /// Told once when a rotator takes the strategy into service.
+    fn enter_rotation(&self) {}
+}
+
+/// A strategy shared between threads.
+pub type Shared = Arc<dyn Strategy>;
+
+/// What is left of the candidates after a filter.
+#[derive(Debug, Clone)]
+pub enum Narrowing {
+    /// All of them.
+    All,
+    /// Those who meet this.
+    By(Filter),
+    /// These slots.
+    Slots(Vec<u32>),
+}
+
+/// Asks a strategy, under the context's own demands.
+///
+/// # Errors
+/// [`Refusal`] of the strategy.
+pub fn choose(strategy: &dyn Strategy, query: &Query<'_>) -> Result<Choice, Refusal> {
+    match &query.context().required {
+        None => strategy.select(query),
+        Some(filter) => query.narrowed(filter, |query| strategy.select(query)),
+    }
+}
+
+/// The documented names and what they stand for.
+pub const NAMES: [(&str, Kind); 13] = [
+    ("round-robin", Kind::RoundRobin),
+    ("random", Kind::Random),
+    ("weighted", Kind::Weighted),
+    ("weighted-random", Kind::Weighted),
+    ("least-used", Kind::LeastUsed),
+    ("performance-based", Kind::Performance),
+    ("performance", Kind::Performance),
+    ("session", Kind::Session),
+    ("session-persistence", Kind::Session),
+    ("geo-targeted", Kind::GeoTargeted),
+    ("geo", Kind::GeoTargeted),
+    ("cost-aware", Kind::CostAware),
+    ("composite", Kind::Composite),
+];
+
+/// The built-in strategies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Kind {
+    RoundRobin,
+    Random,
+    Weighted,
+    LeastUsed,
+    Performance,
+    Session,
+    GeoTargeted,
+    CostAware,
+    Composite,
+}
+
+impl Kind {
+    /// The strategy of that name; case does not matter, and `_` is as good as `-`.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let name = name.trim().to_ascii_lowercase().replace('_', "-");
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+    }
+}

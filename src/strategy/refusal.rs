@@ -1,0 +1,96 @@
+//! Why a strategy has nobody to offer.
+
+use std::any::Any;
+use std::fmt;
+
+use crate::pool::query::Query;
+
+/// Why a strategy has nobody to offer.
+#[non_exhaustive]
+pub enum Refusal {
+    /// The pool holds nobody at all.
+    EmptyPool,
+    /// Nobody in it may be chosen.
+    NoHealthy {
+        /// How many it holds.
+        size: usize,
+    },
+    /// Somebody may be, but all of those are excluded by the caller.
+    AllExcluded {
+        /// How many are excluded.
+        excluded: usize,
+    },
+    /// Nobody meets the demands.
+    NoMatch {
+        /// What was demanded, for people.
+        wanted: String,
+    },
+    /// The strategy lacks what it chooses by.
+    MissingMetadata {
+        /// Its class name.
+        strategy: String,
+        /// The fields it lacks.
+        fields: Vec<String>,
+    },
+    /// A session strategy was asked without a session.
+    NeedsSession,
+    /// An error of the embedding program's own code.
+    Foreign(Box<dyn Any + Send>),
+}
+
+impl Refusal {
+    /// Why a query without an answer has none.
+    #[must_use]
+    pub fn of(query: &Query<'_>) -> Self {
+        if query.pool().is_empty() {
+            return Self::EmptyPool;
+        }
+        if query.is_barren() {
+            return if query.is_narrowed() {
+                Self::NoMatch { wanted: "the filters of this request".to_owned() }
+            } else {
+                Self::NoHealthy { size: query.pool().len() }
+            };
+        }
+        if query.has_thresholds() && !query.without_thresholds().is_empty() {
+            return Self::NoMatch { wanted: "the thresholds on response time and success rate".to_owned() };
+        }
+        Self::AllExcluded { excluded: query.context().excluded.len() }
+    }
+
+    /// Whether a fallback may serve instead: yes where candidates or knowledge of them are missing.
+    #[must_use]
+    pub fn may_fall_back(&self) -> bool {
+        !matches!(self, Self::NeedsSession | Self::Foreign(_))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyPool => f.write_str("No healthy proxies available: the pool is empty"),
+            Self::NoHealthy { size } => write!(
+                f,
+                "No healthy proxies available: none of the {size} in the pool may be chosen (unhealthy, dead or expired)"
+            ),
+            Self::AllExcluded { excluded } => write!(
+                f,
+                "No healthy proxies available after filtering out failed proxies ({excluded} excluded by the request)"
+            ),
+            Self::NoMatch { wanted } => write!(f, "No healthy proxies available that match {wanted}"),
+            Self::MissingMetadata { strategy, fields } => {
+                write!(f, "{strategy} cannot choose: no proxy has {}", fields.join(", "))
+            }
+            Self::NeedsSession => f.write_str("SessionPersistenceStrategy requires SelectionContext with session_id"),
+            Self::Foreign(_) => f.write_str("a strategy of the embedding program failed"),
+        }
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refusal({self})")
+    }
+}
+
+impl std::error::Error for Refusal {}
