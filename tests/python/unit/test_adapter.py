@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import random
-from collections.abc import Sequence
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable
 from unittest.mock import Mock
 from uuid import UUID, uuid4
 
@@ -64,7 +63,7 @@ class Plan:
         self,
         pool: ProxyPool,
         metadata: dict[UUID, ProxyMetadata],
-        context: Optional[SelectionContext] = None,
+        context: SelectionContext | None = None,
     ) -> Proxy:
         return min(pool.get_healthy_proxies(), key=lambda proxy: metadata[proxy.id].requests_started)
 
@@ -75,7 +74,7 @@ class Plan:
 class Tasks:
     """Shape B."""
 
-    def select(self, pool: ProxyPool, context: Optional[SelectionContext] = None) -> Proxy:
+    def select(self, pool: ProxyPool, context: SelectionContext | None = None) -> Proxy:
         proxy = pool.get_healthy_proxies()[-1]
         proxy.start_request()
         return proxy
@@ -108,7 +107,7 @@ def of_pool(pool: ProxyPool) -> Proxy:
     return pool.get_healthy_proxies()[0]
 
 
-def of_pool_and_context(pool: ProxyPool, context: Optional[SelectionContext]) -> Proxy:
+def of_pool_and_context(pool: ProxyPool, context: SelectionContext | None) -> Proxy:
     return pool.get_healthy_proxies()[0]
 
 
@@ -228,50 +227,28 @@ def test_defaults_of_the_authors_own_are_left_alone(make_pool: MakePool) -> None
     assert adapter.failures == 0
 
 
-def annotated_builtin(pool: list[Proxy]) -> Any:
-    return pool
+@pytest.mark.parametrize("annotation", LIST_ANNOTATIONS)
+def test_an_annotated_list_is_given(annotation: Any, make_pool: MakePool) -> None:
+    def strategy(pool: Any) -> Proxy:
+        assert type(pool) is list
+        return pool[0]  # type: ignore[no-any-return]
+
+    strategy.__annotations__["pool"] = annotation
+    adapter = adapted(strategy)
+    adapter.select(make_pool(2))
+    assert adapter.failures == 0
 
 
-def annotated_typing(pool: List[Proxy]) -> Any:
-    return pool
+@pytest.mark.parametrize("annotation", [ProxyPool, "ProxyPool", Any, "Optional[list]", "listing.Pool"])
+def test_any_other_annotation_means_the_pool(annotation: Any, make_pool: MakePool) -> None:
+    def strategy(proxies: Any) -> Proxy:
+        assert type(proxies) is ProxyPool
+        return proxies.get_all_proxies()[0]
 
-
-def annotated_sequence(pool: Sequence[Proxy]) -> Any:
-    return pool
-
-
-def annotated_pool(proxies: ProxyPool) -> Any:
-    return proxies
-
-
-@pytest.mark.parametrize(
-    ("function", "gets_list"),
-    [
-        (annotated_builtin, True),
-        (annotated_typing, True),
-        (annotated_sequence, True),
-        (annotated_pool, False),
-        (lambda proxies: proxies, True),
-        (lambda anything: anything, False),
-    ],
-)
-@pytest.mark.parametrize("evaluated", [True, False])
-def test_pool_or_list_by_annotation_or_name(
-    function: Any, gets_list: bool, evaluated: bool, make_pool: MakePool
-) -> None:
-    if evaluated and function.__annotations__:
-        annotations = dict(zip(function.__annotations__, [eval(next(iter(function.__annotations__.values())))]))
-        function = functools.update_wrapper(lambda *args: function.__wrapped__(*args), function)
-        function.__wrapped__.__annotations__.update(annotations)
-    pool, seen = make_pool(2), []
-
-    @functools.wraps(function)
-    def strategy(*args: Any) -> Proxy:
-        seen.append(function(*args))
-        return pool.get_all_proxies()[0]
-
-    adapted(strategy).select(pool)
-    assert type(seen[0]) is (list if gets_list else ProxyPool)
+    strategy.__annotations__["proxies"] = annotation
+    adapter = adapted(strategy)
+    adapter.select(make_pool(2))
+    assert adapter.failures == 0
 
 
 def test_record_result_in_any_order_and_keyword_only(make_pool: MakePool) -> None:
@@ -863,7 +840,7 @@ def test_a_failing_filter_is_passed_over(make_pool: MakePool, caplog: pytest.Log
 
 
 def test_a_filter_may_leave_nothing(make_pool: MakePool) -> None:
-    class None_(Tasks):  # noqa: N801
+    class None_(Tasks):
         def filter(self, candidates: list[Proxy], context: Any = None) -> list[Proxy]:
             return []
 

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import proxywhirl
 import pytest
+
+import proxywhirl
 
 HEAVY = ("httpx", "pydantic", "pydantic_settings", "asyncio", "logging", "dataclasses", "inspect", "rich", "yaml")
 

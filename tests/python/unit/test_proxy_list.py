@@ -53,8 +53,8 @@ def test_reads_like_a_list(make_pool: MakePool) -> None:
     assert repr(proxies) == repr(content)
     assert proxies.copy() == content
     assert type(proxies.copy()) is list
-    assert proxies + [] == content
-    assert [] + proxies == content
+    assert proxies + content[:1] == content + content[:1]
+    assert content[:1] + proxies == content[:1] + content
     assert bool(proxies)
     assert not make_pool(0).proxies
 
