@@ -169,49 +169,28 @@ class Adapter:
             StrategyMetadataError: The strategy misses metadata and there is no fallback, or it returned something
                 that is not in the pool.
         """
-        with _core.Journal() as journal:
-            try:
+        journal = _core.Journal()
+        try:
+            with journal:
                 proxy = self._chosen(pool, context)
-                if proxy is not None:
-                    journal.settle_start(proxy)
-                    return proxy
-                journal.rollback()
-            except StrategyMetadataError as error:
-                journal.rollback()
-                substitute = self._for_missing_metadata()
-                if substitute is None:
-                    raise
-                if self._is_reported():
-                    _log.warning(
-                        "strategy %s misses metadata, %s serves this request: %s",
-                        self.name,
-                        _name(substitute),
-                        error,
-                        extra={
-                            "strategy": self.name,
-                            "fallback": _name(substitute),
-                            "missing_fields": error.missing_fields,
-                        },
-                    )
-            except ProxyPoolEmptyError:
-                journal.rollback()
+        except BaseException as error:
+            # Whatever was started belongs to a request that will not be made, interrupted ones included.
+            journal.rollback()
+            substitute = self._substitute_for(error)
+            if substitute is None:
                 raise
-            except Exception:
-                journal.rollback()
-                substitute = self._for_failure()
-                self._report(f"to choose, {_name(substitute)} serves this request", fallback=_name(substitute))
-            except BaseException:
-                # Interrupted in the middle: nothing was chosen, so nothing stands.
-                journal.rollback()
-                raise
-            else:
-                substitute = self._for_failure()
-                _log.debug(
-                    "strategy %s chose a proxy that may not serve this request, %s chooses instead",
-                    self.name,
-                    _name(substitute),
-                    extra={"strategy": self.name, "fallback": _name(substitute)},
-                )
+        else:
+            if proxy is not None:
+                journal.settle_start(proxy)
+                return proxy
+            journal.rollback()
+            substitute = self._for_failure()
+            _log.debug(
+                "strategy %s chose a proxy that may not serve this request, %s chooses instead",
+                self.name,
+                _name(substitute),
+                extra={"strategy": self.name, "fallback": _name(substitute)},
+            )
         return substitute.select(pool, context)
 
     def record_result(self, proxy: Proxy, success: bool, response_time_ms: float) -> None:
@@ -222,15 +201,16 @@ class Adapter:
             success: Whether the request was answered as it should be.
             response_time_ms: How long it took, in milliseconds.
         """
-        with _core.Journal() as journal:
-            try:
+        journal = _core.Journal()
+        try:
+            with journal:
                 if self._call_record is not None:
                     self._call_record(proxy, success, response_time_ms)
-            except Exception:
-                self._report("to record a result; the proxy's own counters have it")
-            finally:
-                # Interrupted or not, the request is over.
-                journal.settle_completion(proxy, success, response_time_ms, self._alpha)
+        except Exception:
+            self._report("to record a result; the proxy's own counters have it")
+        finally:
+            # Interrupted or not, the request is over.
+            journal.settle_completion(proxy, success, response_time_ms, self._alpha)
 
     def filter(self, candidates: list[Proxy], context: SelectionContext | None = None) -> list[Proxy]:
         """Act as a filter inside a composite; counts nothing.
@@ -250,21 +230,22 @@ class Adapter:
         """
         if not candidates:
             return []
-        with _core.Journal() as journal:
-            try:
-                if self._call_filter is not None:
-                    kept = {proxy.id for proxy in self._call_filter(candidates, context)}
-                    return [proxy for proxy in candidates if proxy.id in kept]
-                return self._in_country_of_choice(candidates, context)
-            except StrategyMetadataError:
-                raise
-            except ProxyPoolEmptyError:
-                return []
-            except Exception:
-                self._report("as a filter and is passed over")
-                return list(candidates)
-            finally:
-                journal.rollback()
+        journal = _core.Journal()
+        try:
+            with journal:
+                if self._call_filter is None:
+                    return self._in_country_of_choice(candidates, context)
+                kept = {proxy.id for proxy in self._call_filter(candidates, context)}
+                return [proxy for proxy in candidates if proxy.id in kept]
+        except StrategyMetadataError:
+            raise
+        except ProxyPoolEmptyError:
+            return []
+        except Exception:
+            self._report("as a filter and is passed over")
+            return list(candidates)
+        finally:
+            journal.rollback()
 
     def configure(self, config: Any) -> None:
         """Apply a configuration: the strategy's own ``configure`` gets it, fallback and alpha are taken from it.
@@ -382,6 +363,29 @@ class Adapter:
         return self.failures & (self.failures - 1) == 0
 
     # Who serves instead.
+
+    def _substitute_for(self, error: BaseException) -> _core.Strategy | Adapter | None:
+        """Who serves after this error; ``None`` when it is for the caller. Called while the error is handled."""
+        if isinstance(error, StrategyMetadataError):
+            substitute = self._for_missing_metadata()
+            if substitute is not None and self._is_reported():
+                _log.warning(
+                    "strategy %s misses metadata, %s serves this request: %s",
+                    self.name,
+                    _name(substitute),
+                    error,
+                    extra={
+                        "strategy": self.name,
+                        "fallback": _name(substitute),
+                        "missing_fields": error.missing_fields,
+                    },
+                )
+            return substitute
+        if isinstance(error, ProxyPoolEmptyError) or not isinstance(error, Exception):
+            return None
+        chosen = self._for_failure()
+        self._report(f"to choose, {_name(chosen)} serves this request", fallback=_name(chosen))
+        return chosen
 
     def _for_missing_metadata(self) -> _core.Strategy | Adapter | None:
         if not self._enable_fallback:
