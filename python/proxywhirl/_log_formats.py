@@ -157,5 +157,5 @@ class LoguruHandler(logging.Handler):
 
             bound = self._logger.bind(**self._parts._fields(record)).patch(place)
             bound.opt(exception=record.exc_info if self._diagnose else None).log(level, "{}", message)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever a sink raises
             self.handleError(record)  # the standard way: a broken sink must not break the request

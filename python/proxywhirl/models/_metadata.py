@@ -1,6 +1,7 @@
 """Counters of one proxy as a plain model."""
 
 # pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
+# ruff: noqa: UP045
 
 from __future__ import annotations
 
