@@ -1,0 +1,1 @@
+"""How a leased proxy carries bytes: connections, handshakes, TLS. Nothing here chooses or retries."""

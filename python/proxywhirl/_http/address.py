@@ -1,0 +1,58 @@
+"""Where a proxy is and how it wants to be spoken to, read once from a lease's URL."""
+
+from __future__ import annotations
+
+from typing import Optional
+from urllib.parse import unquote, urlsplit
+
+from proxywhirl._http.handshake import Handshake, basic_auth, connect, socks4, socks5
+
+__all__ = ["ProxyAddress"]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
+_HANDSHAKES = {
+    "http": connect,
+    "https": connect,
+    "socks4": socks4,
+    "socks4a": socks4,
+    "socks5": socks5,
+    "socks5h": socks5,
+}
+
+
+class ProxyAddress:
+    """A proxy as the connections need it.
+
+    Args:
+        url: ``scheme://user:password@host:port``, user name and password percent-encoded.
+
+    Raises:
+        ValueError: The scheme is none that can be spoken.
+    """
+
+    __slots__ = ("_auth", "_handshake", "authorization", "host", "is_http", "is_tls", "port", "scheme")
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.scheme = parts.scheme
+        handshake = _HANDSHAKES.get(self.scheme)
+        if handshake is None or not parts.hostname:
+            raise ValueError(f"no proxy can be spoken to with {self.scheme or 'no'} scheme and host {parts.hostname!r}")
+        self._handshake = handshake
+        self.host: str = parts.hostname
+        self.port: int = parts.port or _DEFAULT_PORTS[self.scheme]
+        self.is_http = self.scheme in ("http", "https")
+        self.is_tls = self.scheme == "https"
+        self._auth: Optional[tuple[str, str]] = None
+        if parts.username is not None or parts.password is not None:
+            self._auth = (unquote(parts.username or ""), unquote(parts.password or ""))
+        self.authorization: Optional[bytes] = None if self._auth is None else basic_auth(*self._auth)
+        """Value of ``Proxy-Authorization``."""
+
+    def handshake(self, host: str, port: int) -> Handshake:
+        """Begin the talk that opens the way to a target."""
+        return self._handshake(host, port, self._auth)
+
+    def __repr__(self) -> str:
+        # The credentials stay out: this shows up in tracebacks that print locals.
+        return f"ProxyAddress({self.scheme}://{self.host}:{self.port})"

@@ -1,0 +1,376 @@
+"""The inner interface: send this request through this lease; get status, headers and body, or an error.
+
+Everything above it (the loop, the transports, the rotators) knows a carrier only by ``send`` and by the two replies.
+These carriers speak HTTP through httpcore; another engine goes in here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator
+from typing import Any, Optional, Union
+
+from proxywhirl._enums import Outcome
+from proxywhirl._http.errors import meaning_of
+from proxywhirl._http.flavour import Flavour, core
+from proxywhirl._http.routes import AsyncRoutes, Limits, Route, Routes
+from proxywhirl._http.tls import Tls
+from proxywhirl._loop import Answer, Failure
+
+__all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "Terms"]
+
+
+class Terms:
+    """How an attempt is to be made.
+
+    Args:
+        flavour: Whose exceptions to report.
+        read: Whether to read the body before answering.
+        timeout: Seconds for each phase instead of the request's own; ``None`` leaves those.
+        time_left: Seconds left for everything.
+    """
+
+    __slots__ = ("flavour", "read", "time_left", "timeout")
+
+    def __init__(
+        self, flavour: Flavour, *, read: bool, timeout: Optional[float] = None, time_left: Optional[float] = None
+    ) -> None:
+        self.flavour = flavour
+        self.read = read
+        self.timeout = timeout
+        self.time_left = time_left
+
+
+class _Payload:
+    """What an answer holds: the head, and the body or the way to it."""
+
+    __slots__ = ("body", "closed", "extensions", "headers", "status", "stream", "tunnel")
+
+    def __init__(self, response: Any, *, tunnel: bool) -> None:
+        self.status: int = response.status
+        self.headers: list[tuple[bytes, bytes]] = response.headers
+        self.extensions: dict[str, Any] = response.extensions
+        self.stream: Any = response.stream
+        self.tunnel = tunnel
+        self.body: Optional[bytes] = None
+        self.closed = False
+
+
+class Payload(_Payload):
+    """As above; closing it gives the connection back."""
+
+    __slots__ = ("_route", "_routes")
+
+    def __init__(self, response: Any, routes: Routes, route: Route, *, tunnel: bool) -> None:
+        super().__init__(response, tunnel=tunnel)
+        self._routes = routes
+        self._route = route
+
+    def read(self, deadline: Optional[float] = None) -> None:
+        """Read the body."""
+        self.body = b"".join(self.stream if deadline is None else _until(self.stream, deadline))
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connection; a body that was not read to its end costs the connection."""
+        if not self.closed:
+            self.closed = True
+            try:
+                self.stream.close()
+            finally:
+                if self._routes.check_in(self._route):
+                    self._route.close()
+
+
+class AsyncPayload(_Payload):
+    """The same without blocking."""
+
+    __slots__ = ("_route", "_routes")
+
+    def __init__(self, response: Any, routes: AsyncRoutes, route: Route, *, tunnel: bool) -> None:
+        super().__init__(response, tunnel=tunnel)
+        self._routes = routes
+        self._route = route
+
+    async def read(self, deadline: Optional[float] = None) -> None:
+        """Read the body."""
+        parts: list[bytes] = []
+        async for part in self.stream:
+            parts.append(part)
+            if deadline is not None and time.monotonic() > deadline:
+                raise core().ReadTimeout("no time left for the rest of the body")
+        self.body = b"".join(parts)
+        await self.close()
+
+    async def close(self) -> None:
+        """Give back the connection; a body that was not read to its end costs the connection."""
+        if not self.closed:
+            self.closed = True
+            try:
+                await self.stream.aclose()
+            finally:
+                if self._routes.check_in(self._route):
+                    await self._route.aclose()
+
+
+def _until(stream: Any, deadline: float) -> Any:
+    for part in stream:
+        yield part
+        if time.monotonic() > deadline:
+            raise core().ReadTimeout("no time left for the rest of the body")
+
+
+class Carrier:
+    """Carries synchronous requests; may be shared by threads.
+
+    Args:
+        tls: The contexts.
+        limits: The bounds of the connections.
+    """
+
+    def __init__(self, tls: Tls, limits: Limits) -> None:
+        self.routes = Routes(tls, limits)
+
+    def send(self, lease: Any, request: Any, terms: Terms) -> Union[Answer, Failure]:
+        """Send a request through a leased proxy.
+
+        Args:
+            lease: The lease; its verdict is the caller's business.
+            request: Anything with ``method``, ``url``, ``headers``, ``stream`` and ``extensions`` as httpx has them.
+            terms: How to.
+
+        Returns:
+            The answer, or what the failure means. Other exceptions, as those of the user's own body, are raised.
+        """
+        routes = self.routes
+        route, leaving = routes.check_out(lease.id, lease.url)
+        for old in leaving:
+            old.close()
+        payload: Optional[Payload] = None
+        started = time.perf_counter()
+        deadline = None if terms.time_left is None else time.monotonic() + terms.time_left
+        tunnel = True
+        try:
+            pool, message, tunnel = _prepare(route, request, terms)
+            response = pool.handle_request(message)
+            elapsed = (time.perf_counter() - started) * 1000.0
+            payload = Payload(response, routes, route, tunnel=tunnel)
+            if terms.read:
+                payload.read(deadline)
+        except BaseException as error:
+            if payload is not None:
+                payload.close()
+            elif routes.check_in(route):
+                route.close()
+            failure = _failure(error, request, terms.flavour, tunnel, started)
+            if failure is None:
+                raise
+            return failure
+        return _answer(payload, elapsed)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.routes.close()
+
+
+class AsyncCarrier:
+    """Carries asynchronous requests. Connections belong to an event loop; each loop gets its own.
+
+    They are closed when their loop ends (``asyncio.run`` sees to that), when the carrier is closed, or when it is
+    collected.
+
+    Args:
+        tls: The contexts.
+        limits: The bounds of the connections, per loop.
+    """
+
+    def __init__(self, tls: Tls, limits: Limits) -> None:
+        self._tls = tls
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._scopes: dict[Optional[asyncio.AbstractEventLoop], _Scope] = {}
+
+    async def send(self, lease: Any, request: Any, terms: Terms) -> Union[Answer, Failure]:
+        """As :meth:`Carrier.send`."""
+        routes = await self._routes_here()
+        route, leaving = routes.check_out(lease.id, lease.url)
+        payload: Optional[AsyncPayload] = None
+        started = time.perf_counter()
+        deadline = None if terms.time_left is None else time.monotonic() + terms.time_left
+        tunnel = True
+        try:
+            for old in leaving:
+                await old.aclose()
+            pool, message, tunnel = _prepare(route, request, terms)
+            response = await pool.handle_async_request(message)
+            elapsed = (time.perf_counter() - started) * 1000.0
+            payload = AsyncPayload(response, routes, route, tunnel=tunnel)
+            if terms.read:
+                await payload.read(deadline)
+        except BaseException as error:
+            await _abandon(payload, routes, route)
+            failure = _failure(error, request, terms.flavour, tunnel, started)
+            if failure is None:
+                raise
+            return failure
+        return _answer(payload, elapsed)
+
+    async def remove(self, key: Any) -> None:
+        """Close the connections to a proxy, in this loop now, in others at their next use of the cache."""
+        here = _running_loop()
+        for loop, scope in self._snapshot():
+            if loop is here:
+                await scope.routes.remove(key)
+            elif loop is not None and not loop.is_closed():
+                _run_in(loop, scope.routes.remove(key))
+
+    async def aclose(self) -> None:
+        """Close all connections, of whichever loop."""
+        here = _running_loop()
+        with self._lock:
+            scopes, self._scopes = self._scopes, {}
+        for loop, scope in scopes.items():
+            if loop is here:
+                await scope.aclose()
+            elif loop is not None and not loop.is_closed():
+                _run_in(loop, scope.aclose())
+
+    def forget_closed(self) -> None:
+        """Drop what belongs to loops that have ended."""
+        with self._lock:
+            for loop in [loop for loop in self._scopes if loop is not None and loop.is_closed()]:
+                del self._scopes[loop]
+
+    def _snapshot(self) -> list[tuple[Optional[asyncio.AbstractEventLoop], _Scope]]:
+        with self._lock:
+            return list(self._scopes.items())
+
+    async def _routes_here(self) -> AsyncRoutes:
+        loop = _running_loop()
+        scope = self._scopes.get(loop)
+        if scope is None or scope.ended:
+            self.forget_closed()
+            made = _Scope(AsyncRoutes(self._tls, self._limits))
+            await made.open()
+            with self._lock:
+                scope = self._scopes.get(loop)
+                if scope is None or scope.ended:
+                    scope = self._scopes[loop] = made
+        return scope.routes
+
+
+class _Scope:
+    """The routes of one event loop, closed with it."""
+
+    __slots__ = ("_closer", "routes")
+
+    def __init__(self, routes: AsyncRoutes) -> None:
+        self.routes = routes
+        # An event loop runs asynchronous generators to their end before it closes (PEP 525), and also when they are
+        # collected. That is the one public hook to be told of either.
+        self._closer: AsyncGenerator[None, None] = _close_at_end(routes)
+
+    async def open(self) -> None:
+        await self._closer.__anext__()
+
+    async def aclose(self) -> None:
+        await self._closer.aclose()
+
+    @property
+    def ended(self) -> bool:
+        return self.routes.closed
+
+
+async def _close_at_end(routes: AsyncRoutes) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        await routes.aclose()
+
+
+async def _abandon(payload: Optional[AsyncPayload], routes: AsyncRoutes, route: Route) -> None:
+    if payload is not None and not payload.closed:
+        import anyio
+
+        with anyio.CancelScope(shield=True):
+            await payload.close()
+    elif payload is None and routes.check_in(route):
+        await route.aclose()
+
+
+def _running_loop() -> Optional[asyncio.AbstractEventLoop]:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        # trio, or whatever else anyio runs on.
+        return None
+
+
+def _run_in(loop: asyncio.AbstractEventLoop, work: Any) -> None:
+    try:
+        asyncio.run_coroutine_threadsafe(work, loop)
+    except RuntimeError:
+        # The loop ended this very moment, and took its connections along.
+        work.close()
+
+
+def _prepare(route: Route, request: Any, terms: Terms) -> tuple[Any, Any, bool]:
+    """The pool to use, the message for it, and whether it goes through a tunnel."""
+    package = core()
+    url = request.url
+    secure = url.scheme == "https"
+    address = route.address
+    tunnel = secure or not address.is_http
+    headers = request.headers.raw
+    if tunnel:
+        target = package.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    else:
+        # Absolute form, to the proxy itself (RFC 9112, 3.2.2). The netloc keeps the brackets of an IPv6 address.
+        target = package.URL(
+            scheme=b"https" if address.is_tls else b"http",
+            host=address.host,
+            port=address.port,
+            target=url.raw_scheme + b"://" + url.netloc + url.raw_path,
+        )
+        if address.authorization is not None:
+            # What the user set is meant for the proxy of the user's choice, which this one is.
+            if not any(name.lower() == b"proxy-authorization" for name, _ in headers):
+                headers = [*headers, (b"Proxy-Authorization", address.authorization)]
+    extensions = request.extensions
+    if terms.timeout is not None or terms.time_left is not None:
+        extensions = {**extensions, "timeout": _timeouts(extensions.get("timeout") or {}, terms)}
+    message = package.Request(
+        method=request.method, url=target, headers=headers, content=request.stream, extensions=extensions
+    )
+    return route.pool(secure=secure), message, tunnel
+
+
+def _timeouts(given: dict[str, Optional[float]], terms: Terms) -> dict[str, Optional[float]]:
+    timeouts = dict(given)
+    if terms.timeout is not None:
+        timeouts.update(connect=terms.timeout, read=terms.timeout, write=terms.timeout)
+    if terms.time_left is not None:
+        for phase in ("connect", "read", "write", "pool"):
+            own = timeouts.get(phase)
+            timeouts[phase] = terms.time_left if own is None else min(own, terms.time_left)
+    return timeouts
+
+
+def _answer(payload: Any, elapsed: float) -> Answer:
+    status = payload.status
+    # Only these two statuses mean something else with the header; nobody else pays for the search.
+    retry_after = status in (429, 503) and any(name.lower() == b"retry-after" for name, _ in payload.headers)
+    return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=retry_after)
+
+
+def _failure(error: BaseException, request: Any, flavour: Flavour, tunnel: bool, started: float) -> Optional[Failure]:
+    meaning = meaning_of(error, tunnel=tunnel) if isinstance(error, Exception) else None
+    if meaning is None:
+        return None
+    shown = flavour.error(meaning.name, str(error) or type(error).__name__)
+    shown.request = request  # type: ignore[attr-defined]
+    shown.__cause__ = error
+    elapsed = None if meaning.outcome is Outcome.CLIENT_FAULT else (time.perf_counter() - started) * 1000.0
+    return Failure(meaning.outcome, shown, sent=meaning.sent, elapsed_ms=elapsed)

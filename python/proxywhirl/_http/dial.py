@@ -1,0 +1,238 @@
+"""Network backends that reach a target through a proxy.
+
+To httpcore the proxy is part of the network: it asks for a connection to the target and gets one that has been through
+the proxy. That makes CONNECT, SOCKS4 and SOCKS5 one case, lets a connection that breaks on the way leave the pool, and
+keeps the time limit for connecting over the whole of it: TCP, TLS to the proxy and the handshake together.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterable
+from typing import Any, NoReturn, Optional
+
+from proxywhirl._http.address import ProxyAddress
+from proxywhirl._http.flavour import core
+from proxywhirl._http.handshake import Refused
+from proxywhirl._http.tls import Tls
+
+__all__ = ["AsyncDialer", "Dialer", "ProxyUnreachable"]
+
+_core: Any = core()
+_READ_SIZE = 4096
+_TIMEOUTS = (_core.ConnectTimeout, _core.ReadTimeout, _core.WriteTimeout)
+_ERRORS = (*_TIMEOUTS, _core.ConnectError, _core.ReadError, _core.WriteError)
+
+
+class ProxyUnreachable(Exception):
+    """The way through the proxy could not be opened; nothing of the request was sent.
+
+    Args:
+        message: What happened.
+        kind: Name of the httpx exception that tells it best.
+        auth: Whether the proxy refused the credentials.
+    """
+
+    def __init__(self, message: str, *, kind: str, auth: bool = False) -> None:
+        self.kind = kind
+        self.auth = auth
+        super().__init__(message)
+
+
+def _fail(error: Exception, phase: str) -> NoReturn:
+    if isinstance(error, Refused):
+        raise ProxyUnreachable(str(error), kind="ProxyError", auth=error.auth) from error
+    if isinstance(error, _TIMEOUTS):
+        raise ProxyUnreachable(f"timeout while {phase}", kind="ConnectTimeout") from error
+    raise ProxyUnreachable(f"{error or type(error).__name__} while {phase}", kind="ConnectError") from error
+
+
+class _Clock:
+    """What is left of the time for connecting."""
+
+    __slots__ = ("_deadline",)
+
+    def __init__(self, timeout: Optional[float]) -> None:
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+
+    def left(self) -> Optional[float]:
+        if self._deadline is None:
+            return None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise _core.ConnectTimeout
+        return left
+
+
+class Dialer(_core.NetworkBackend):  # type: ignore[misc]
+    """Opens connections to targets through one proxy, blocking.
+
+    Args:
+        address: The proxy.
+        tls: The contexts.
+        backend: What opens the connection to the proxy itself.
+    """
+
+    def __init__(self, address: ProxyAddress, tls: Tls, backend: Any = None) -> None:
+        self._address = address
+        self._tls = tls
+        self._backend = _core.SyncBackend() if backend is None else backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: Optional[float] = None,
+        local_address: Optional[str] = None,
+        socket_options: Optional[Iterable[Any]] = None,
+    ) -> Any:
+        address = self._address
+        clock = _Clock(timeout)
+        stream: Any = None
+        phase = "connecting to the proxy"
+        try:
+            stream = self._backend.connect_tcp(
+                address.host,
+                address.port,
+                timeout=timeout,
+                local_address=local_address,
+                socket_options=socket_options,
+            )
+            if address.is_tls:
+                phase = "starting TLS with the proxy"
+                stream = stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
+            phase = "talking to the proxy"
+            talk = address.handshake(host, port)
+            message: Optional[bytes] = next(talk)
+            while message is not None:
+                if message:
+                    stream.write(message, timeout=clock.left())
+                received = stream.read(_READ_SIZE, timeout=clock.left())
+                if not received:
+                    raise Refused("the proxy closed the connection during the handshake")
+                message = _next_message(talk, received)
+            return _Tunnel(stream)
+        except (*_ERRORS, Refused) as error:
+            if stream is not None:
+                stream.close()
+            _fail(error, phase)
+        except BaseException:
+            if stream is not None:
+                stream.close()
+            raise
+
+
+class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
+    """The same without blocking, on asyncio or trio.
+
+    Args:
+        address: The proxy.
+        tls: The contexts.
+        backend: What opens the connection to the proxy itself.
+    """
+
+    def __init__(self, address: ProxyAddress, tls: Tls, backend: Any = None) -> None:
+        self._address = address
+        self._tls = tls
+        self._backend = _core.AnyIOBackend() if backend is None else backend
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: Optional[float] = None,
+        local_address: Optional[str] = None,
+        socket_options: Optional[Iterable[Any]] = None,
+    ) -> Any:
+        address = self._address
+        clock = _Clock(timeout)
+        stream: Any = None
+        phase = "connecting to the proxy"
+        done = False
+        try:
+            stream = await self._backend.connect_tcp(
+                address.host,
+                address.port,
+                timeout=timeout,
+                local_address=local_address,
+                socket_options=socket_options,
+            )
+            if address.is_tls:
+                phase = "starting TLS with the proxy"
+                stream = await stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
+            phase = "talking to the proxy"
+            talk = address.handshake(host, port)
+            message: Optional[bytes] = next(talk)
+            while message is not None:
+                if message:
+                    await stream.write(message, timeout=clock.left())
+                received = await stream.read(_READ_SIZE, timeout=clock.left())
+                if not received:
+                    raise Refused("the proxy closed the connection during the handshake")
+                message = _next_message(talk, received)
+            done = True
+            return _AsyncTunnel(stream)
+        except (*_ERRORS, Refused) as error:
+            _fail(error, phase)
+        finally:
+            if not done and stream is not None:
+                await _close_for_good(stream)
+
+
+def _next_message(talk: Any, received: bytes) -> Optional[bytes]:
+    # A StopIteration must not cross a coroutine.
+    try:
+        message: bytes = talk.send(received)
+    except StopIteration:
+        return None
+    return message
+
+
+async def _close_for_good(stream: Any) -> None:
+    """Close even when the task is being cancelled."""
+    import anyio
+
+    with anyio.CancelScope(shield=True):
+        await stream.aclose()
+
+
+class _Tunnel(_core.NetworkStream):  # type: ignore[misc]
+    """A stream that closes when TLS with the target cannot be set up, whatever the reason."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        # Nothing is added to these: they are the stream's own methods.
+        self.read = stream.read
+        self.write = stream.write
+        self.close = stream.close
+        self.get_extra_info = stream.get_extra_info
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: Optional[str] = None, timeout: Optional[float] = None
+    ) -> Any:
+        try:
+            return self._stream.start_tls(ssl_context, server_hostname=server_hostname, timeout=timeout)
+        except BaseException:
+            self._stream.close()
+            raise
+
+
+class _AsyncTunnel(_core.AsyncNetworkStream):  # type: ignore[misc]
+    """The same without blocking."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.read = stream.read
+        self.write = stream.write
+        self.aclose = stream.aclose
+        self.get_extra_info = stream.get_extra_info
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: Optional[str] = None, timeout: Optional[float] = None
+    ) -> Any:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname=server_hostname, timeout=timeout)
+        except BaseException:
+            await _close_for_good(self._stream)
+            raise

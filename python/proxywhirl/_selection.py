@@ -1,0 +1,323 @@
+"""What one request asks of the choice of its proxy, and the place where the choice is made."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from proxywhirl.exceptions import ProxyPoolEmptyError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from proxywhirl import _core
+    from proxywhirl._adapter import Adapter
+    from proxywhirl.retry import RetryPolicy
+
+__all__ = ["Chooser", "Selection"]
+
+_log = logging.getLogger("proxywhirl.rotation")
+
+
+class Selection:
+    """The wishes of one logical request, redirects included; travels in ``request.extensions["proxywhirl"]``.
+
+    Args:
+        session_id: Requests of the same id use the same proxy.
+        country: Country of the proxy.
+        region: Region of the proxy.
+        tags: Tags the proxy must have, all of them.
+        context: A selection context that the other wishes are laid over.
+        retry_policy: Instead of the transport's.
+        read_body: Read the body before returning, so that a body cut short can be asked for again;
+            ``None`` leaves it to the transport.
+        fixed_timeout: The caller named a timeout, so it must not follow the speed of the proxy.
+    """
+
+    __slots__ = (
+        "_hop_of",
+        "_hop_status",
+        "context",
+        "country",
+        "fixed_timeout",
+        "proxy_id",
+        "read_body",
+        "region",
+        "retry_policy",
+        "session_id",
+        "tags",
+    )
+
+    def __init__(
+        self,
+        *,
+        session_id: Optional[str] = None,
+        country: Optional[str] = None,
+        region: Optional[str] = None,
+        tags: Optional[Iterable[str]] = None,
+        context: Optional[_core.SelectionContext] = None,
+        retry_policy: Optional[RetryPolicy] = None,
+        read_body: Optional[bool] = None,
+        fixed_timeout: bool = False,
+    ) -> None:
+        if isinstance(tags, str):
+            raise TypeError("tags must be a set or list of strings, not one string")
+        self.session_id = session_id
+        self.country = country
+        self.region = region
+        self.tags = tags
+        self.context = context
+        self.retry_policy = retry_policy
+        self.read_body = read_body
+        self.fixed_timeout = fixed_timeout
+        self.proxy_id: Optional[UUID] = None
+        """The proxy of the hop before this one."""
+        self._hop_of = 0
+        self._hop_status = 0
+
+    @classmethod
+    def of(cls, value: Any, request: Any) -> Selection:
+        """Make a selection of what a request carries, or go on with the one of the hop before.
+
+        Args:
+            value: ``None``, a mapping of the constructor's arguments, or a selection.
+            request: The request that carries it.
+
+        Raises:
+            TypeError: It is something else, or names an unknown wish.
+        """
+        if value is None:
+            return cls()
+        if isinstance(value, cls):
+            return value if value._continues(request) else value._anew()
+        if isinstance(value, Mapping):
+            return cls(**value)
+        raise TypeError(f"extensions['proxywhirl'] must be a mapping, not {type(value).__name__}")
+
+    def note_hop(self, request: Any, status: int, proxy_id: UUID) -> None:
+        """Remember how this hop went; the next one stays on its proxy."""
+        # The identity, not the object: request and selection would otherwise keep each other alive. No other request can
+        # have that address while a redirect is followed, for the response holds it.
+        self._hop_of = id(request)
+        self._hop_status = status
+        self.proxy_id = proxy_id
+
+    def is_plain(self) -> bool:
+        """Whether nothing is asked of the choice."""
+        return (
+            self.session_id is None
+            and self.country is None
+            and self.region is None
+            and self.tags is None
+            and self.context is None
+            and self.proxy_id is None
+        )
+
+    def _continues(self, request: Any) -> bool:
+        """Whether the request is a further hop, rather than the same one sent again by the user."""
+        if not self._hop_of:
+            return True
+        if self._hop_of == id(request):
+            return self._hop_status == 401
+        return 300 <= self._hop_status < 400
+
+    def _anew(self) -> Selection:
+        return Selection(
+            session_id=self.session_id,
+            country=self.country,
+            region=self.region,
+            tags=self.tags,
+            context=self.context,
+            retry_policy=self.retry_policy,
+            read_body=self.read_body,
+            fixed_timeout=self.fixed_timeout,
+        )
+
+
+class Chooser:
+    """A pool and the strategy that chooses from it, which can be swapped at any time.
+
+    A lease remembers the strategy that made it, so a result always reaches that one. Requests of a session stay on one
+    proxy under any strategy: one that knows no sessions is wrapped in one that does.
+
+    Args:
+        pool: The proxies.
+        strategy: What :func:`proxywhirl._registry.resolve` made.
+        when_empty: What to tell when the pool has no proxies at all.
+    """
+
+    def __init__(
+        self,
+        pool: _core.ProxyPool,
+        strategy: Union[_core.Strategy, Adapter],
+        *,
+        when_empty: str = "No healthy proxies available: the pool has no proxies",
+    ) -> None:
+        self.pool = pool
+        self._when_empty = when_empty
+        self.version = 0
+        """How often the strategy was swapped."""
+        self._lock = threading.Lock()
+        self._active = _Active(strategy)
+
+    @property
+    def strategy(self) -> Union[_core.Strategy, Adapter]:
+        """The strategy of requests that begin now."""
+        return self._active.strategy
+
+    @property
+    def sessions(self) -> _core.SessionManager:
+        """The sessions of requests that begin now."""
+        return self._active.sticky().session_manager
+
+    @property
+    def session_strategy(self) -> _core.SessionPersistenceStrategy:
+        """The strategy that serves requests with a session."""
+        return self._active.sticky()
+
+    def swap(self, strategy: Union[_core.Strategy, Adapter]) -> None:
+        """Use another strategy from the next selection on; sessions move over."""
+        with self._lock:
+            before = self._active
+            active = _Active(strategy)
+            if before.has_sessions():
+                active.take_over(self.pool, before)
+            # One assignment: a request sees the old pair or the new one, never half of each.
+            self._active = active
+            self.version += 1
+
+    def lease(self, url: Optional[str], selection: Optional[Selection], exclude: list[Any]) -> _core.Lease:
+        """Choose a proxy.
+
+        Args:
+            url: The target.
+            selection: What the request asks for.
+            exclude: Ids of proxies that must not be chosen.
+
+        Returns:
+            An open lease.
+
+        Raises:
+            ProxyPoolEmptyError: Nobody is eligible.
+        """
+        active = self._active
+        try:
+            if selection is None or selection.is_plain():
+                lease = self.pool.lease(active.strategy, url, exclude=exclude)
+            else:
+                lease = self._lease_for(active, url, selection, exclude)
+        except ProxyPoolEmptyError as error:
+            if len(self.pool):
+                raise
+            raise ProxyPoolEmptyError(self._when_empty) from error
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                "proxy selected",
+                extra={"strategy": type(active.strategy).__name__, "proxy_id": str(lease.id), "excluded": len(exclude)},
+            )
+        return lease
+
+    def _lease_for(self, active: _Active, url: Optional[str], selection: Selection, exclude: list[Any]) -> _core.Lease:
+        strategy = active.strategy
+        session_id = selection.session_id
+        if session_id is None and selection.context is not None:
+            session_id = selection.context.session_id
+        hop: Optional[str] = None
+        if session_id is not None:
+            strategy = active.for_sessions()
+        elif selection.proxy_id is not None and selection.proxy_id not in exclude:
+            proxy = self.pool.get_proxy_by_id(selection.proxy_id)
+            if proxy is not None:
+                # A session for the length of this selection: it keeps the proxy if it is still eligible.
+                strategy = active.hops()
+                hop = session_id = uuid.uuid4().hex
+                strategy.session_manager.create_session(hop, proxy, 60)
+        try:
+            return self.pool.lease(
+                strategy,
+                url,
+                session_id=session_id,
+                country=selection.country,
+                region=selection.region,
+                tags=selection.tags,
+                exclude=exclude,
+                context=selection.context,
+            )
+        finally:
+            if hop is not None:
+                active.hops().session_manager.remove_session(hop)
+
+
+class _Active:
+    """A strategy with what is needed to make it sticky."""
+
+    __slots__ = ("_hops", "_lock", "_own", "_sticky", "strategy")
+
+    def __init__(self, strategy: Union[_core.Strategy, Adapter]) -> None:
+        self.strategy = strategy
+        self._own = _session_part(strategy)
+        self._sticky: Optional[_core.SessionPersistenceStrategy] = None
+        self._hops: Optional[_core.SessionPersistenceStrategy] = None
+        self._lock = threading.Lock()
+
+    def for_sessions(self) -> Any:
+        """What serves a request with a session: the strategy itself, if it knows sessions."""
+        return self.strategy if self._own is not None or _knows_sessions(self.strategy) else self.sticky()
+
+    def sticky(self) -> _core.SessionPersistenceStrategy:
+        """The strategy that holds the sessions."""
+        if self._own is not None:
+            return self._own
+        if self._sticky is None:
+            with self._lock:
+                if self._sticky is None:
+                    self._sticky = _pinning(self.strategy)
+        return self._sticky
+
+    def hops(self) -> _core.SessionPersistenceStrategy:
+        """As :meth:`sticky`, for the hops of redirects; apart, so that these never push out a user's session."""
+        if self._hops is None:
+            with self._lock:
+                if self._hops is None:
+                    self._hops = _pinning(self.strategy)
+        return self._hops
+
+    def has_sessions(self) -> bool:
+        part = self._own if self._own is not None else self._sticky
+        return part is not None and len(part.session_manager) > 0
+
+    def take_over(self, pool: _core.ProxyPool, before: _Active) -> None:
+        sessions = self.sticky().session_manager
+        for session in before.sticky().session_manager.get_all_sessions():
+            proxy = pool.get_proxy_by_id(session.proxy_id)
+            if proxy is not None and session.session_id not in sessions:
+                left = session.expires_at - session.last_used_at
+                sessions.create_session(session.session_id, proxy, max(1, int(left.total_seconds())))
+
+
+def _pinning(strategy: Any) -> _core.SessionPersistenceStrategy:
+    from proxywhirl import _core
+
+    return _core.SessionPersistenceStrategy(fallback_strategy=strategy)
+
+
+def _session_part(strategy: Any) -> Optional[_core.SessionPersistenceStrategy]:
+    """The part of a strategy that holds sessions, if it has one."""
+    from proxywhirl import _core
+
+    for _ in range(8):
+        if isinstance(strategy, _core.SessionPersistenceStrategy):
+            return strategy
+        if isinstance(strategy, _core.CompositeStrategy):
+            strategy = strategy.selector
+        else:
+            return None
+    return None
+
+
+def _knows_sessions(strategy: Any) -> bool:
+    """Whether a strategy written in Python says that it handles sessions itself."""
+    return bool(getattr(getattr(strategy, "user", strategy), "session_aware", False))

@@ -1,0 +1,338 @@
+"""The asynchronous rotator."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Generator, Iterable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from proxywhirl._selection import Selection
+from proxywhirl.rotator.base import _LOOK_AGAIN, ProxyLike, ProxyRotatorBase, _as_proxy, _checked_id, _Source
+from proxywhirl.transport import AsyncRotatingTransport
+
+if TYPE_CHECKING:
+    import httpx
+    from typing_extensions import Self
+
+    from proxywhirl import _core
+
+__all__ = ["AsyncProxyRotator", "AsyncRotatorSession", "LeaseRequest"]
+
+
+class _AsyncVerbs:
+    """The verbs, over ``request``."""
+
+    async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
+        raise NotImplementedError
+
+    async def get(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a GET request; arguments as for :meth:`request`."""
+        return await self.request("GET", url, **kwargs)
+
+    async def post(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a POST request; arguments as for :meth:`request`."""
+        return await self.request("POST", url, **kwargs)
+
+    async def put(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a PUT request; arguments as for :meth:`request`."""
+        return await self.request("PUT", url, **kwargs)
+
+    async def patch(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a PATCH request; arguments as for :meth:`request`."""
+        return await self.request("PATCH", url, **kwargs)
+
+    async def delete(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a DELETE request; arguments as for :meth:`request`."""
+        return await self.request("DELETE", url, **kwargs)
+
+    async def head(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a HEAD request; arguments as for :meth:`request`."""
+        return await self.request("HEAD", url, **kwargs)
+
+    async def options(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send an OPTIONS request; arguments as for :meth:`request`."""
+        return await self.request("OPTIONS", url, **kwargs)
+
+
+class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
+    """An asynchronous HTTP client whose every request goes through a proxy chosen for it.
+
+    It can be used with ``async with``, and without; it may outlive an event loop and be used in the next: connections
+    belong to a loop and are closed with it.
+
+    ::
+
+        async with AsyncProxyRotator(proxies=["http://10.0.0.1:8080"]) as rotator:
+            response = await rotator.get("https://example.com", country="DE")
+
+    Arguments are those of :class:`ProxyRotatorBase`.
+    """
+
+    _transport: AsyncRotatingTransport
+
+    def _make_transport(self, **options: Any) -> AsyncRotatingTransport:
+        # Of the chooser, not of this object: a transport that held its rotator would keep it from being collected.
+        return AsyncRotatingTransport(_Source(self._chooser), **options)
+
+    @property
+    def _client(self) -> httpx.AsyncClient:
+        client: Optional[httpx.AsyncClient] = self._opened
+        if client is None or client.is_closed:
+            with self._lock:
+                client = self._opened
+                if client is None or client.is_closed:
+                    client = self._opened = self._flavour.module.AsyncClient(**self._client_options())
+        return client
+
+    async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a request through a proxy, and through others if that fails.
+
+        Args:
+            method: The method.
+            url: The target.
+            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``context`` and ``retry_policy`` concern the
+                choice of the proxy; everything else is httpx's, with httpx's meaning.
+
+        Returns:
+            The response. Its ``extensions["proxywhirl"]`` tells ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
+
+        Raises:
+            ProxyPoolEmptyError: There is no eligible proxy.
+            ProxyConnectionError: All attempts failed; ``response`` has the last answer, if there was one.
+            ProxyAuthenticationError: The last proxy left refused the credentials.
+            httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
+        """
+        return await self._client.request(method, url, **self._arguments(kwargs))
+
+    @asynccontextmanager
+    async def stream(self, method: str, url: Any, **kwargs: Any) -> AsyncIterator[httpx.Response]:
+        """Send a request and leave the body to the caller.
+
+        Args:
+            method: The method.
+            url: The target.
+            **kwargs: As for :meth:`request`.
+
+        Yields:
+            The response, its body unread. A body that is cut short raises httpx's error; it is not asked for again.
+        """
+        async with self._client.stream(method, url, **self._arguments(kwargs, read_body=False)) as response:
+            yield response
+
+    def session(
+        self, session_id: Optional[str] = None, timeout_seconds: Optional[int] = None, *, keep: bool = False
+    ) -> AsyncRotatorSession:
+        """Requests that share a proxy, as long as it is usable.
+
+        Args:
+            session_id: 1 to 256 letters, digits and hyphens; made up by default.
+            timeout_seconds: Life of the session.
+            keep: Whether the session outlives the ``with`` block.
+
+        Returns:
+            A context manager with the verbs, ``session_id`` and ``proxy``.
+
+        Raises:
+            ValueError: The id has another form.
+        """
+        return AsyncRotatorSession(self, _checked_id(session_id), timeout_seconds, keep=keep)
+
+    def lease(
+        self,
+        url: Optional[str] = None,
+        *,
+        session_id: Optional[str] = None,
+        country: Optional[str] = None,
+        region: Optional[str] = None,
+        tags: Optional[Iterable[str]] = None,
+        exclude: Iterable[Union[uuid.UUID, str]] = (),
+        timeout: Optional[float] = None,
+    ) -> LeaseRequest:
+        """Take a proxy for a request of another client.
+
+        Args:
+            url: The target.
+            session_id: Leases of the same id have the same proxy.
+            country: Country of the proxy.
+            region: Region of the proxy.
+            tags: Tags it must have, all of them.
+            exclude: Ids of proxies not to take.
+            timeout: Seconds to wait for a proxy to become free; ``None`` fails at once.
+
+        Returns:
+            Something to await, or to enter with ``async with``: then the lease is taken.
+
+        Raises:
+            ProxyPoolEmptyError: Nobody is eligible; raised when it is awaited or entered.
+        """
+        selection = Selection(session_id=session_id, country=country, region=region, tags=tags)
+        return LeaseRequest(self, url, selection, list(exclude), timeout)
+
+    async def get_proxy(self, **wishes: Any) -> _core.Proxy:
+        """As :meth:`get_proxy_sync`."""
+        return self.get_proxy_sync(**wishes)
+
+    async def add_proxy(self, proxy: ProxyLike) -> None:
+        """Add a proxy; one that is there already is ignored.
+
+        Args:
+            proxy: The proxy, its URL, or its fields.
+
+        Raises:
+            ProxyValidationError: "Invalid proxy URL ...".
+            ValueError: The pool is at its maximum capacity.
+        """
+        self.pool.add_proxy(_as_proxy(proxy))
+
+    async def add_proxies(self, proxies: Iterable[ProxyLike]) -> int:
+        """Add proxies, all or none.
+
+        Args:
+            proxies: The proxies.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            ProxyValidationError: One is not acceptable; then none is added.
+        """
+        return self._add_all(proxies)
+
+    async def remove_proxy(self, proxy_id: Union[str, uuid.UUID]) -> None:
+        """Remove a proxy, its connections and its sessions; requests under way on it finish.
+
+        Args:
+            proxy_id: Its id; an unknown one is ignored.
+
+        Raises:
+            ValueError: This is no id.
+        """
+        await self._transport._carrier.remove(self._remove(proxy_id))
+
+    async def clear_unhealthy_proxies(self) -> int:
+        """Remove the unhealthy and the dead; how many there were."""
+        return self._clear_unhealthy()
+
+    async def aclose(self) -> None:
+        """Close all connections. Closing twice is fine; a further request opens new ones."""
+        with self._lock:
+            client, self._opened = self._opened, None
+        if client is not None:
+            await client.aclose()
+        await self._transport.aclose()
+
+    async def close(self) -> None:
+        """As :meth:`aclose`."""
+        await self.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        await self.aclose()
+
+
+class LeaseRequest:
+    """A lease still to be taken: await it, or enter it with ``async with``."""
+
+    def __init__(
+        self,
+        rotator: AsyncProxyRotator,
+        url: Optional[str],
+        selection: Selection,
+        exclude: list[Any],
+        timeout: Optional[float],
+    ) -> None:
+        self._rotator = rotator
+        self._url = url
+        self._selection = selection
+        self._exclude = exclude
+        self._timeout = timeout
+        self._lease: Optional[_core.Lease] = None
+
+    async def _take(self) -> _core.Lease:
+        deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        while True:
+            lease = self._rotator._lease_now(self._url, self._selection, self._exclude, deadline)
+            if lease is not None:
+                return lease
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    def __await__(self) -> Generator[Any, Any, _core.Lease]:
+        return self._take().__await__()
+
+    async def __aenter__(self) -> _core.Lease:
+        self._lease = await self._take()
+        return await self._lease.__aenter__()
+
+    async def __aexit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            await lease.__aexit__(exc_type, exc_value, traceback)
+
+
+class AsyncRotatorSession(_AsyncVerbs):
+    """Requests of one rotator that share a proxy; made by :meth:`AsyncProxyRotator.session`."""
+
+    def __init__(
+        self, rotator: AsyncProxyRotator, session_id: str, timeout_seconds: Optional[int], *, keep: bool
+    ) -> None:
+        self.session_id = session_id
+        """Id of the session."""
+        self._rotator = rotator
+        self._timeout_seconds = timeout_seconds
+        self._keep = keep
+
+    @property
+    def proxy(self) -> Optional[_core.Proxy]:
+        """The proxy of the session; ``None`` before the first request, and after the session has expired."""
+        found = self._rotator._chooser.sessions.get_session(self.session_id)
+        return None if found is None else self._rotator.pool.get_proxy_by_id(found.proxy_id)
+
+    async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a request through the session's proxy; arguments as for :meth:`AsyncProxyRotator.request`."""
+        self._bind()
+        return await self._rotator.request(method, url, **{**kwargs, "session_id": self.session_id})
+
+    @asynccontextmanager
+    async def stream(self, method: str, url: Any, **kwargs: Any) -> AsyncIterator[httpx.Response]:
+        """Send a request and leave the body to the caller; arguments as for :meth:`AsyncProxyRotator.stream`."""
+        self._bind()
+        async with self._rotator.stream(method, url, **{**kwargs, "session_id": self.session_id}) as response:
+            yield response
+
+    async def close(self) -> None:
+        """End the session; its proxy is free of it."""
+        self._rotator._chooser.sessions.remove_session(self.session_id)
+
+    def _bind(self) -> None:
+        # Only a life of its own needs the session made beforehand; otherwise the first request makes it.
+        if self._timeout_seconds is not None:
+            if self._rotator._chooser.sessions.get_session(self.session_id) is None:
+                self._rotator._bind(self.session_id, None, self._timeout_seconds)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        if not self._keep:
+            await self.close()

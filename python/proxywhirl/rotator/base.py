@@ -1,0 +1,542 @@
+"""What the synchronous and the asynchronous rotator have in common: everything that does not wait."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
+from urllib.parse import quote
+
+from proxywhirl import _core
+from proxywhirl._http.flavour import default_name, flavour
+from proxywhirl._http.tls import Verify
+from proxywhirl._selection import Chooser, Selection
+from proxywhirl.exceptions import ProxyPoolEmptyError, ProxyValidationError, SessionNotFoundError, redact_url
+from proxywhirl.retry import RetryPolicy
+from proxywhirl.transport import resolve_for_rotation
+
+if TYPE_CHECKING:
+    from proxywhirl.config import ProxyConfiguration, StrategyConfig
+    from proxywhirl.models import ProxyChain
+
+__all__ = ["ProxyLike", "ProxyRotatorBase"]
+
+ProxyLike = Union["_core.Proxy", str, Mapping[str, Any]]
+"""A proxy, its URL, or its fields."""
+ConfigLike = Union["ProxyConfiguration", "StrategyConfig", Mapping[str, Any], str, "os.PathLike[str]", None]
+
+_UNLIMITED = 2**31 - 1
+_NO_PROXIES = (
+    "No healthy proxies available: the rotator has no proxies and auto-bootstrap is disabled, "
+    "so none are fetched; add some with proxies=[...] or add_proxy()"
+)
+_SESSION_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+# How often a lease that may wait looks again.
+_LOOK_AGAIN = 0.05
+
+R = TypeVar("R", bound="ProxyRotatorBase")
+
+
+class ProxyRotatorBase:
+    """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
+
+    Args:
+        proxies: The first proxies: objects, URLs, or mappings of a proxy's fields.
+        strategy: How to choose: a name, ``{"name": ..., **arguments}``, a class, an instance or a callable. Round-robin
+            by default, or what the configuration names.
+        config: Settings: a ``ProxyConfiguration``, a ``StrategyConfig`` (handed to the strategy), a mapping, or the path
+            of a file.
+        retry_policy: How often to try, and after which pauses; by default ``RetryPolicy()``, with the attempts of
+            ``config.max_retries`` if that was set.
+        user_proxies: More proxies, tagged ``source:user``.
+        trust_env: Whether ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``ALL_PROXY`` add proxies, and ``SSL_CERT_FILE``,
+            ``SSL_CERT_DIR`` and ``.netrc`` are honoured.
+        http: ``"httpx"`` or ``"httpx2"``; by default the first that is installed.
+        compat: ``"0.3"`` treats a 401 of the target like a refusal by the proxy, as that version did.
+        verify: Certificates of targets: ``True``, ``False``, a CA file or folder, or an ``ssl.SSLContext``. By default
+            what ``config.verify_ssl`` says.
+        proxy_verify: Certificates of HTTPS proxies; like ``verify`` by default.
+
+    Raises:
+        ProxyValidationError: One of the proxies is not acceptable.
+        ValueError: An unknown strategy or setting, or a setting out of its range.
+        TypeError: An argument of the wrong type.
+    """
+
+    _transport: Any
+
+    def __init__(
+        self,
+        proxies: Optional[Iterable[ProxyLike]] = None,
+        strategy: Any = None,
+        config: ConfigLike = None,
+        retry_policy: Optional[RetryPolicy] = None,
+        *,
+        user_proxies: Optional[Iterable[ProxyLike]] = None,
+        trust_env: bool = False,
+        http: Optional[str] = None,
+        compat: Optional[str] = None,
+        verify: Optional[Verify] = None,
+        proxy_verify: Optional[Verify] = None,
+    ) -> None:
+        if compat not in (None, "0.3"):
+            raise ValueError(f"compat must be '0.3' or None, not {compat!r}")
+        if retry_policy is not None and not hasattr(retry_policy, "calculate_delay"):
+            raise TypeError(f"retry_policy must be a RetryPolicy, not {type(retry_policy).__name__}")
+        self.config, strategy_config, listed = _settings(config)
+        if strategy is None:
+            named = strategy_config.strategy_name if strategy_config is not None else None
+            strategy = named or self.config.strategy or "round-robin"
+        resolved = resolve_for_rotation(strategy)
+        if strategy_config is not None:
+            resolved.configure(strategy_config)
+        pool = _core.ProxyPool(name="rotator", max_pool_size=self.config.pool_size or _UNLIMITED)
+        self._chooser = Chooser(pool, resolved, when_empty=_NO_PROXIES)
+        self._add_all(listed)
+        self._add_all(proxies or ())
+        self._add_all(user_proxies or (), tag="source:user")
+        if trust_env:
+            self._add_all(_proxies_of_environment(), tag="source:env")
+
+        self.chains: list[ProxyChain] = []
+        """The chains added with :meth:`add_chain`."""
+        self._flavour = flavour(default_name() if http is None else http)
+        self._trust_env = trust_env
+        self._lock = threading.Lock()
+        self._opened: Any = None
+        self._transport = self._make_transport(
+            retry_policy=_policy(self.config) if retry_policy is None else retry_policy,
+            read_bodies=True,
+            verify=self.config.verify_ssl if verify is None else verify,
+            proxy_verify=proxy_verify,
+            trust_env=trust_env,
+            max_connections=self.config.pool_connections,
+            max_keepalive_connections=self.config.pool_max_keepalive,
+            keepalive_expiry=float(self.config.keepalive_timeout),
+            timeout_for=_timeout_for if self.config.dynamic_timeout else None,
+            auth_statuses=(401, 407) if compat == "0.3" else (407,),
+        )
+
+    def _make_transport(self, **options: Any) -> Any:
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls: type[R], config: ConfigLike, **options: Any) -> R:
+        """Make a rotator from settings.
+
+        Args:
+            config: A file, a mapping (``proxies`` included), or a configuration object.
+            **options: Arguments of the constructor.
+
+        Returns:
+            The rotator.
+        """
+        return cls(config=config, **options)
+
+    def __repr__(self) -> str:
+        strategy = type(self.strategy).__name__
+        return f"<{type(self).__name__} proxies={len(self.pool)} strategy={strategy}>"
+
+    # The strategy.
+
+    @property
+    def pool(self) -> _core.ProxyPool:
+        """The proxies; adding to it and removing from it directly is fine."""
+        return self._chooser.pool
+
+    @property
+    def strategy(self) -> Any:
+        """The strategy as it was handed over; assigning is :meth:`set_strategy`."""
+        active = self._chooser.strategy
+        return active if isinstance(active, _core.Strategy) else active.user
+
+    @strategy.setter
+    def strategy(self, strategy: Any) -> None:
+        self.set_strategy(strategy)
+
+    @property
+    def strategy_version(self) -> int:
+        """How often the strategy was swapped."""
+        return self._chooser.version
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """How often to try, and after which pauses."""
+        policy: RetryPolicy = self._transport._policy
+        return policy
+
+    @retry_policy.setter
+    def retry_policy(self, policy: RetryPolicy) -> None:
+        self._transport._policy = policy
+
+    def set_strategy(self, strategy: Any, *, atomic: bool = True, **arguments: Any) -> None:
+        """Choose differently from the next selection on.
+
+        Requests under way finish with, and report to, the strategy that chose their proxy. Sessions keep their proxies.
+
+        Args:
+            strategy: Whatever the constructor accepts.
+            atomic: Accepted for compatibility; the swap is always one.
+            **arguments: Of the strategy, when it is a name or a class.
+
+        Raises:
+            ValueError: An unknown name.
+            TypeError: Something that is no strategy.
+        """
+        del atomic
+        self._chooser.swap(resolve_for_rotation(strategy, **arguments))
+
+    def register_strategy(self, name: str, strategy_class: Any) -> None:
+        """Register a strategy under a name, for this and every other rotator.
+
+        Args:
+            name: The name.
+            strategy_class: The class.
+
+        Raises:
+            TypeError: It lacks a method of a strategy.
+        """
+        from proxywhirl._registry import StrategyRegistry
+
+        StrategyRegistry().register_strategy(name, strategy_class)
+
+    # Proxies.
+
+    def get_proxy_sync(self, **wishes: Any) -> _core.Proxy:
+        """Choose a proxy for a request that is sent by other means; its start is counted.
+
+        The caller says how it went with ``strategy.record_result``; a :meth:`lease` does that by itself.
+
+        Args:
+            **wishes: ``url``, ``session_id``, ``country``, ``region``, ``tags``, ``context``.
+
+        Returns:
+            The proxy.
+
+        Raises:
+            ProxyPoolEmptyError: Nobody is eligible.
+        """
+        url = wishes.pop("url", None)
+        lease = self._chooser.lease(url, Selection(**wishes), [])
+        proxy = lease.proxy
+        # From here on nobody will close a lease, so the start is passed on to the proxy itself.
+        lease.release()
+        proxy.start_request()
+        return proxy
+
+    def _lease_now(
+        self, url: Optional[str], selection: Selection, exclude: Iterable[Any], deadline: Optional[float]
+    ) -> Optional[_core.Lease]:
+        """A lease, or ``None`` if it is worth looking again."""
+        try:
+            return self._chooser.lease(url, selection, list(exclude))
+        except ProxyPoolEmptyError:
+            if deadline is None or time.monotonic() >= deadline:
+                raise
+            return None
+
+    def _add_all(self, proxies: Iterable[ProxyLike], tag: Optional[str] = None) -> int:
+        """Add proxies, all or none; how many were new."""
+        if isinstance(proxies, (str, bytes, Mapping)):
+            raise TypeError(f"a list of proxies is needed, not one {type(proxies).__name__}")
+        given = list(proxies)
+        before = len(self.pool)
+        made = [_as_proxy(item) for item in given]
+        if tag is not None:
+            for proxy in made:
+                proxy.tags = {*proxy.tags, tag}
+        for proxy in made:
+            self.pool.add_proxy(proxy)
+        return len(self.pool) - before
+
+    def _remove(self, proxy_id: Union[str, uuid.UUID]) -> Any:
+        key = proxy_id if isinstance(proxy_id, uuid.UUID) else uuid.UUID(str(proxy_id))
+        self.pool.remove_proxy(key)
+        sessions = self._chooser.sessions
+        text = str(key)
+        for session in sessions.get_all_sessions():
+            if session.proxy_id == text:
+                sessions.remove_session(session.session_id)
+        return key
+
+    def _clear_unhealthy(self) -> int:
+        return self.pool.clear_unhealthy()
+
+    @staticmethod
+    def _get_proxy_dict(proxy: _core.Proxy) -> dict[str, str]:
+        """The proxy's URL by target scheme, credentials quoted."""
+        auth = ""
+        if proxy.username is not None:
+            password = "" if proxy.password is None else proxy.password.get_secret_value()
+            auth = f"{quote(proxy.username.get_secret_value(), safe='')}:{quote(password, safe='')}@"
+        host = f"[{proxy.host}]" if ":" in proxy.host and not proxy.host.startswith("[") else proxy.host
+        url = f"{proxy.protocol}://{auth}{host}:{proxy.port}"
+        return {"http://": url, "https://": url}
+
+    # Chains.
+
+    def add_chain(self, chain: ProxyChain) -> None:
+        """Add the entry proxy of a chain to the pool.
+
+        The chain itself is not tunnelled: it is the entry proxy that forwards, or does not.
+
+        Args:
+            chain: The chain.
+        """
+        entry = chain.entry_proxy
+        entry.tags = {*entry.tags, "chain_entry"}
+        # Shown in dumps, so without credentials.
+        urls = [redact_url(url) for url in chain.get_chain_urls()]
+        facts = {"chain_name": chain.name, "chain_length": chain.chain_length, "chain_urls": urls}
+        entry.metadata = {**entry.metadata, **facts}
+        self.pool.add_proxy(entry)
+        self.chains.append(chain)
+
+    def get_chains(self) -> list[ProxyChain]:
+        """The chains, in the order they were added."""
+        return list(self.chains)
+
+    def remove_chain(self, name: str) -> bool:
+        """Remove a chain, and its entry proxy from the pool.
+
+        Args:
+            name: Name of the chain.
+
+        Returns:
+            Whether there was one.
+        """
+        for index, chain in enumerate(self.chains):
+            if chain.name == name:
+                del self.chains[index]
+                entry = chain.entry_proxy
+                if not any(other.entry_proxy.id == entry.id for other in self.chains):
+                    self.pool.remove_proxy(entry.id)
+                return True
+        return False
+
+    # Sessions.
+
+    def create_session(
+        self,
+        session_id: Optional[str] = None,
+        proxy: Optional[_core.Proxy] = None,
+        timeout_seconds: Optional[int] = None,
+    ) -> _core.Session:
+        """Bind a session to a proxy now, rather than with its first request.
+
+        Args:
+            session_id: 1 to 256 letters, digits and hyphens; made up by default.
+            proxy: The proxy; chosen by the strategy by default.
+            timeout_seconds: Life of the session; by default that of the session strategy, 3600.
+
+        Returns:
+            The session.
+
+        Raises:
+            ValueError: The id has another form.
+            ProxyPoolEmptyError: Nobody is eligible.
+        """
+        if isinstance(session_id, _core.Proxy):
+            raise TypeError("create_session(session_id=None, proxy=None, timeout_seconds=None): the id comes first")
+        session_id = _checked_id(session_id)
+        return self._bind(session_id, proxy, timeout_seconds)
+
+    def _bind(self, session_id: str, proxy: Optional[_core.Proxy], timeout_seconds: Optional[int]) -> _core.Session:
+        sessions = self._chooser.sessions
+        if proxy is None:
+            lease = self._chooser.lease(None, Selection(session_id=session_id), [])
+            proxy = lease.proxy
+            lease.release()
+        if timeout_seconds is None:
+            found = sessions.get_session(session_id)
+            if found is not None and found.proxy_id == str(proxy.id):
+                return found
+            timeout_seconds = self._chooser.session_strategy._session_timeout_seconds
+        return sessions.create_session(session_id, proxy, timeout_seconds)
+
+    def get_session(self, session_id: str) -> _core.Session:
+        """The session of this id.
+
+        Args:
+            session_id: The id.
+
+        Returns:
+            The session.
+
+        Raises:
+            SessionNotFoundError: There is none, or it has expired.
+        """
+        found = self._chooser.sessions.get_session(session_id)
+        if found is None:
+            # Not the id: whoever holds it shares the session.
+            raise SessionNotFoundError("No session of this id: it was never created, was closed, or has expired")
+        return found
+
+    def cleanup_expired_sessions(self) -> int:
+        """Forget sessions that have expired; how many there were."""
+        return self._chooser.sessions.cleanup_expired_sessions()
+
+    # Numbers.
+
+    def get_pool_stats(self) -> dict[str, Any]:
+        """Counts of proxies and requests.
+
+        Returns:
+            ``total_proxies``, ``healthy_proxies`` (healthy, unknown and degraded), ``unhealthy_proxies``,
+            ``dead_proxies``, ``total_requests``, ``total_successes``, ``total_failures``, ``average_success_rate`` (mean
+            over the proxies with requests, 0 to 1).
+        """
+        total = healthy = unhealthy = dead = requests = successes = failures = 0
+        rates: list[float] = []
+        for proxy in self.pool.get_all_proxies():
+            total += 1
+            status = proxy.health_status.value
+            if status == "dead":
+                dead += 1
+            elif status == "unhealthy":
+                unhealthy += 1
+            else:
+                healthy += 1
+            made = proxy.total_requests
+            requests += made
+            successes += proxy.total_successes
+            failures += proxy.total_failures
+            if made:
+                rates.append(proxy.success_rate)
+        return {
+            "total_proxies": total,
+            "healthy_proxies": healthy,
+            "unhealthy_proxies": unhealthy,
+            "dead_proxies": dead,
+            "total_requests": requests,
+            "total_successes": successes,
+            "total_failures": failures,
+            "average_success_rate": sum(rates) / len(rates) if rates else 0.0,
+        }
+
+    def get_statistics(self) -> dict[str, Any]:
+        """As :meth:`get_pool_stats`, and ``source_breakdown``: proxies by source."""
+        return {**self.get_pool_stats(), "source_breakdown": self.pool.get_source_breakdown()}
+
+    # For the requests of both classes.
+
+    def _client_options(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "transport": self._transport,
+            "timeout": self._flavour.module.Timeout(config.timeout, pool=config.pool_timeout),
+            "follow_redirects": config.follow_redirects,
+            "trust_env": self._trust_env,
+        }
+
+    def _arguments(self, kwargs: dict[str, Any], read_body: bool = True) -> dict[str, Any]:
+        """Turn the keywords that concern the choice into the extension that the transport reads."""
+        wishes = {name: kwargs.pop(name) for name in _WISHES if name in kwargs}
+        extensions = kwargs.get("extensions") or {}
+        fixed = kwargs.get("timeout", self) is not self
+        given = extensions.get("proxywhirl")
+        if not wishes and read_body and not fixed and given is None:
+            return kwargs
+        if isinstance(given, Mapping):
+            wishes = {**given, **wishes}
+        context = wishes.get("context")
+        if isinstance(context, Mapping):
+            wishes["context"] = _core.SelectionContext(**context)
+        elif context is not None and not isinstance(context, _core.SelectionContext):
+            raise TypeError(f"context must be a SelectionContext, not {type(context).__name__}")
+        selection = Selection(**{"read_body": read_body, "fixed_timeout": fixed, **wishes})
+        kwargs["extensions"] = {**extensions, "proxywhirl": selection}
+        return kwargs
+
+
+class _Source:
+    """What a transport needs of a rotator."""
+
+    def __init__(self, chooser: Any) -> None:
+        self._chooser = chooser
+
+
+_WISHES = ("session_id", "country", "region", "tags", "context", "retry_policy")
+
+
+def _checked_id(session_id: Optional[str]) -> str:
+    if session_id is None:
+        return str(uuid.uuid4())
+    if not isinstance(session_id, str):
+        raise TypeError(f"a session id is a string, not {type(session_id).__name__}")
+    if not 1 <= len(session_id) <= 256 or not _SESSION_ID.issuperset(session_id):
+        raise ValueError("a session id has 1 to 256 letters, digits and hyphens")
+    return session_id
+
+
+def _as_proxy(item: ProxyLike) -> _core.Proxy:
+    if isinstance(item, _core.Proxy):
+        return item
+    try:
+        if isinstance(item, str):
+            return _core.Proxy(url=item)
+        if isinstance(item, Mapping):
+            return _core.Proxy(**item)
+    except ValueError as error:
+        url = item if isinstance(item, str) else item.get("url")
+        shown = redact_url(url) if isinstance(url, str) else repr(url)
+        raise ProxyValidationError(f"Invalid proxy URL {shown!r}: {_first_reason(error)}") from None
+    raise TypeError(f"a proxy is a Proxy, a URL or a mapping of fields, not {type(item).__name__}")
+
+
+def _first_reason(error: ValueError) -> str:
+    details = getattr(error, "errors", None)
+    if callable(details):
+        found = details()
+        if found:
+            return str(found[0].get("msg", error))
+    return str(error)
+
+
+def _settings(config: ConfigLike) -> tuple[ProxyConfiguration, Optional[StrategyConfig], list[Any]]:
+    """The rotator's settings, the strategy's if they were meant, and the proxies of a file."""
+    from proxywhirl.config import ProxyConfiguration, StrategyConfig, load_config_file
+
+    if config is None:
+        return ProxyConfiguration(), None, []
+    if isinstance(config, ProxyConfiguration):
+        return config, None, []
+    if isinstance(config, StrategyConfig):
+        return ProxyConfiguration(), config, []
+    if isinstance(config, (str, os.PathLike)):
+        path = Path(config)
+        return ProxyConfiguration.from_file(path), None, list(load_config_file(path).get("proxies") or [])
+    if isinstance(config, Mapping):
+        settings = dict(config)
+        listed = list(settings.pop("proxies", None) or [])
+        only_strategy = set(StrategyConfig.model_fields) - set(ProxyConfiguration.model_fields)
+        if settings and only_strategy.issuperset(settings):
+            return ProxyConfiguration(), StrategyConfig(**settings), listed
+        return ProxyConfiguration(**settings), None, listed
+    raise TypeError(
+        f"config must be a ProxyConfiguration, a StrategyConfig, a mapping or a path, not {type(config).__name__}"
+    )
+
+
+def _policy(config: ProxyConfiguration) -> RetryPolicy:
+    if "max_retries" in config.model_fields_set:
+        return RetryPolicy(max_attempts=min(config.max_retries + 1, 10))
+    return RetryPolicy()
+
+
+def _timeout_for(proxy: _core.Proxy) -> float:
+    from proxywhirl.utils import calculate_timeout
+
+    return calculate_timeout(proxy)
+
+
+def _proxies_of_environment() -> list[str]:
+    from urllib.request import getproxies_environment
+
+    found = getproxies_environment()
+    urls = [found[scheme] for scheme in ("http", "https", "all") if found.get(scheme)]
+    return list(dict.fromkeys(url if "://" in url else f"http://{url}" for url in urls))

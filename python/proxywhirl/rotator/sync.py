@@ -1,0 +1,297 @@
+"""The synchronous rotator."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from proxywhirl._selection import Selection
+from proxywhirl.rotator.base import _LOOK_AGAIN, ProxyLike, ProxyRotatorBase, _as_proxy, _checked_id, _Source
+from proxywhirl.transport import RotatingTransport
+
+if TYPE_CHECKING:
+    import httpx
+    from typing_extensions import Self
+
+    from proxywhirl import _core
+
+__all__ = ["ProxyRotator", "RotatorSession"]
+
+
+class _Verbs:
+    """The verbs, over ``request``."""
+
+    def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
+        raise NotImplementedError
+
+    def get(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a GET request; arguments as for :meth:`request`."""
+        return self.request("GET", url, **kwargs)
+
+    def post(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a POST request; arguments as for :meth:`request`."""
+        return self.request("POST", url, **kwargs)
+
+    def put(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a PUT request; arguments as for :meth:`request`."""
+        return self.request("PUT", url, **kwargs)
+
+    def patch(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a PATCH request; arguments as for :meth:`request`."""
+        return self.request("PATCH", url, **kwargs)
+
+    def delete(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a DELETE request; arguments as for :meth:`request`."""
+        return self.request("DELETE", url, **kwargs)
+
+    def head(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a HEAD request; arguments as for :meth:`request`."""
+        return self.request("HEAD", url, **kwargs)
+
+    def options(self, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send an OPTIONS request; arguments as for :meth:`request`."""
+        return self.request("OPTIONS", url, **kwargs)
+
+
+class ProxyRotator(_Verbs, ProxyRotatorBase):
+    """An HTTP client whose every request goes through a proxy chosen for it.
+
+    It may be shared by threads. It can be used with ``with``, and without; connections are closed at the end of the
+    block, by :meth:`close`, or when it is collected.
+
+    ::
+
+        rotator = ProxyRotator(proxies=["http://10.0.0.1:8080", "socks5://user:secret@10.0.0.2:1080"])
+        response = rotator.get("https://example.com", country="DE")
+
+    Arguments are those of :class:`ProxyRotatorBase`.
+    """
+
+    _transport: RotatingTransport
+
+    def _make_transport(self, **options: Any) -> RotatingTransport:
+        # Of the chooser, not of this object: a transport that held its rotator would keep it from being collected.
+        return RotatingTransport(_Source(self._chooser), **options)
+
+    @property
+    def _client(self) -> httpx.Client:
+        client: Optional[httpx.Client] = self._opened
+        if client is None or client.is_closed:
+            with self._lock:
+                client = self._opened
+                if client is None or client.is_closed:
+                    client = self._opened = self._flavour.module.Client(**self._client_options())
+        return client
+
+    def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a request through a proxy, and through others if that fails.
+
+        Args:
+            method: The method.
+            url: The target.
+            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``context`` and ``retry_policy`` concern the
+                choice of the proxy; everything else is httpx's, with httpx's meaning.
+
+        Returns:
+            The response. Its ``extensions["proxywhirl"]`` tells ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
+
+        Raises:
+            ProxyPoolEmptyError: There is no eligible proxy.
+            ProxyConnectionError: All attempts failed; ``response`` has the last answer, if there was one.
+            ProxyAuthenticationError: The last proxy left refused the credentials.
+            httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
+        """
+        return self._client.request(method, url, **self._arguments(kwargs))
+
+    @contextmanager
+    def stream(self, method: str, url: Any, **kwargs: Any) -> Iterator[httpx.Response]:
+        """Send a request and leave the body to the caller.
+
+        Args:
+            method: The method.
+            url: The target.
+            **kwargs: As for :meth:`request`.
+
+        Yields:
+            The response, its body unread. A body that is cut short raises httpx's error; it is not asked for again.
+        """
+        with self._client.stream(method, url, **self._arguments(kwargs, read_body=False)) as response:
+            yield response
+
+    def session(
+        self, session_id: Optional[str] = None, timeout_seconds: Optional[int] = None, *, keep: bool = False
+    ) -> RotatorSession:
+        """Requests that share a proxy, as long as it is usable.
+
+        Args:
+            session_id: 1 to 256 letters, digits and hyphens; made up by default.
+            timeout_seconds: Life of the session.
+            keep: Whether the session outlives the ``with`` block.
+
+        Returns:
+            A context manager with the verbs, ``session_id`` and ``proxy``.
+
+        Raises:
+            ValueError: The id has another form.
+        """
+        return RotatorSession(self, _checked_id(session_id), timeout_seconds, keep=keep)
+
+    def lease(
+        self,
+        url: Optional[str] = None,
+        *,
+        session_id: Optional[str] = None,
+        country: Optional[str] = None,
+        region: Optional[str] = None,
+        tags: Optional[Iterable[str]] = None,
+        exclude: Iterable[Union[uuid.UUID, str]] = (),
+        timeout: Optional[float] = None,
+    ) -> _core.Lease:
+        """Take a proxy for a request of another client.
+
+        Args:
+            url: The target.
+            session_id: Leases of the same id have the same proxy.
+            country: Country of the proxy.
+            region: Region of the proxy.
+            tags: Tags it must have, all of them.
+            exclude: Ids of proxies not to take.
+            timeout: Seconds to wait for a proxy to become free; ``None`` fails at once.
+
+        Returns:
+            The lease, a context manager.
+
+        Raises:
+            ProxyPoolEmptyError: Nobody is eligible.
+        """
+        selection = Selection(session_id=session_id, country=country, region=region, tags=tags)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        excluded = list(exclude)
+        while True:
+            lease = self._lease_now(url, selection, excluded, deadline)
+            if lease is not None:
+                return lease
+            time.sleep(_LOOK_AGAIN)
+
+    def get_proxy(self, **wishes: Any) -> _core.Proxy:
+        """As :meth:`get_proxy_sync`."""
+        return self.get_proxy_sync(**wishes)
+
+    def add_proxy(self, proxy: ProxyLike) -> None:
+        """Add a proxy; one that is there already is ignored.
+
+        Args:
+            proxy: The proxy, its URL, or its fields.
+
+        Raises:
+            ProxyValidationError: "Invalid proxy URL ...".
+            ValueError: The pool is at its maximum capacity.
+        """
+        self.pool.add_proxy(_as_proxy(proxy))
+
+    def add_proxies(self, proxies: Iterable[ProxyLike]) -> int:
+        """Add proxies, all or none.
+
+        Args:
+            proxies: The proxies.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            ProxyValidationError: One is not acceptable; then none is added.
+        """
+        return self._add_all(proxies)
+
+    def remove_proxy(self, proxy_id: Union[str, uuid.UUID]) -> None:
+        """Remove a proxy, its connections and its sessions; requests under way on it finish.
+
+        Args:
+            proxy_id: Its id; an unknown one is ignored.
+
+        Raises:
+            ValueError: This is no id.
+        """
+        self._transport._carrier.routes.remove(self._remove(proxy_id))
+
+    def clear_unhealthy_proxies(self) -> int:
+        """Remove the unhealthy and the dead; how many there were."""
+        return self._clear_unhealthy()
+
+    def close(self) -> None:
+        """Close all connections. Closing twice is fine; a further request opens new ones."""
+        with self._lock:
+            client, self._opened = self._opened, None
+        if client is not None:
+            client.close()
+        self._transport.close()
+
+    async def aclose(self) -> None:
+        """As :meth:`close`, for code that does not know which kind it has."""
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+
+class RotatorSession(_Verbs):
+    """Requests of one rotator that share a proxy; made by :meth:`ProxyRotator.session`."""
+
+    def __init__(self, rotator: ProxyRotator, session_id: str, timeout_seconds: Optional[int], *, keep: bool) -> None:
+        self.session_id = session_id
+        """Id of the session."""
+        self._rotator = rotator
+        self._timeout_seconds = timeout_seconds
+        self._keep = keep
+
+    @property
+    def proxy(self) -> Optional[_core.Proxy]:
+        """The proxy of the session; ``None`` before the first request, and after the session has expired."""
+        found = self._rotator._chooser.sessions.get_session(self.session_id)
+        return None if found is None else self._rotator.pool.get_proxy_by_id(found.proxy_id)
+
+    def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
+        """Send a request through the session's proxy; arguments as for :meth:`ProxyRotator.request`."""
+        self._bind()
+        return self._rotator.request(method, url, **{**kwargs, "session_id": self.session_id})
+
+    @contextmanager
+    def stream(self, method: str, url: Any, **kwargs: Any) -> Iterator[httpx.Response]:
+        """Send a request and leave the body to the caller; arguments as for :meth:`ProxyRotator.stream`."""
+        self._bind()
+        with self._rotator.stream(method, url, **{**kwargs, "session_id": self.session_id}) as response:
+            yield response
+
+    def close(self) -> None:
+        """End the session; its proxy is free of it."""
+        self._rotator._chooser.sessions.remove_session(self.session_id)
+
+    def _bind(self) -> None:
+        # Only a life of its own needs the session made beforehand; otherwise the first request makes it.
+        if self._timeout_seconds is not None:
+            if self._rotator._chooser.sessions.get_session(self.session_id) is None:
+                self._rotator._bind(self.session_id, None, self._timeout_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        if not self._keep:
+            self.close()

@@ -1,0 +1,478 @@
+"""Transports for httpx (and httpx2) that rotate: every request goes through a proxy chosen for it.
+
+::
+
+    import httpx
+    from proxywhirl import ProxyPool, RotatingTransport
+
+    with httpx.Client(transport=RotatingTransport(["http://10.0.0.1:8080", "http://10.0.0.2:8080"])) as client:
+        client.get("https://example.com")
+
+A transport cannot see whether the client streams. Unless told otherwise it therefore returns as soon as the headers are
+there, and a body that is cut short later raises httpx's error to the reader of the body; the proxy is held to account
+all the same. ``read_bodies=True`` (what the rotators use for everything but ``stream``) reads the body first, so that a
+body cut short is asked for again through another proxy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+
+from proxywhirl._enums import Outcome
+from proxywhirl._http.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
+from proxywhirl._http.errors import meaning_of
+from proxywhirl._http.flavour import Flavour, default_name, flavour, flavour_of
+from proxywhirl._http.routes import Limits
+from proxywhirl._http.tls import Tls, Verify
+from proxywhirl._loop import Answer, Delivery, Discard, Job, Load, Send, Wait, rotate
+from proxywhirl._selection import Chooser, Selection
+
+if TYPE_CHECKING:
+    import httpx
+
+    from proxywhirl import _core
+    from proxywhirl.retry import RetryPolicy
+
+    _SyncBase = httpx.BaseTransport
+    _AsyncBase = httpx.AsyncBaseTransport
+else:
+    # Whichever is installed: a client only calls the methods, it does not look at the base class.
+    _SyncBase = flavour(default_name()).module.BaseTransport
+    _AsyncBase = flavour(default_name()).module.AsyncBaseTransport
+
+__all__ = ["AsyncRotatingTransport", "RotatingTransport"]
+
+_LEFT_OPEN = (401, 407)
+
+
+class _Rotating:
+    """What both transports share: everything but the waiting."""
+
+    _carrier: Any
+    _carrier_class: Any
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        strategy: Any = None,
+        retry_policy: Optional[RetryPolicy] = None,
+        read_bodies: bool = False,
+        verify: Verify = True,
+        proxy_verify: Optional[Verify] = None,
+        trust_env: bool = False,
+        max_connections: Optional[int] = 100,
+        max_keepalive_connections: Optional[int] = 20,
+        keepalive_expiry: Optional[float] = 300.0,
+        max_proxies: int = 100,
+        timeout_for: Optional[Callable[[Any], Optional[float]]] = None,
+        auth_statuses: tuple[int, ...] = (407,),
+    ) -> None:
+        self._chooser = _chooser_of(source, strategy)
+        self._policy = retry_policy if retry_policy is not None else _policy_of(source)
+        self._read_bodies = read_bodies
+        self._timeout_for = timeout_for
+        self._auth_statuses = auth_statuses
+        self._carrier = self._carrier_class(
+            Tls(verify, proxy_verify, trust_env=trust_env),
+            Limits(max_connections, max_keepalive_connections, keepalive_expiry, max_proxies),
+        )
+
+    @property
+    def pool(self) -> _core.ProxyPool:
+        """The proxies."""
+        return self._chooser.pool
+
+    def _begin(self, request: Any) -> tuple[Flavour, Selection, bool, Job]:
+        kind = flavour_of(request)
+        scheme = request.url.scheme
+        if scheme not in ("http", "https"):
+            what = f"has an unsupported protocol '{scheme}://'" if scheme else "is missing an 'http://' or 'https://'"
+            raise kind.error("UnsupportedProtocol", f"Request URL {what}")
+        given = request.extensions.get("proxywhirl")
+        selection = Selection.of(given, request)
+        if selection is not given:
+            # A dictionary of its own: the user's may serve other requests too. Redirects inherit it.
+            request.extensions = {**request.extensions, "proxywhirl": selection}
+        read = self._read_bodies if selection.read_body is None else selection.read_body
+        url = str(request.url)
+        chooser = self._chooser
+
+        def take(exclude: list[Any]) -> Any:
+            return chooser.lease(url, selection, exclude)
+
+        job = Job(
+            request.method,
+            url,
+            selection.retry_policy or self._policy,
+            take,
+            replayable=_is_replayable(request.stream, kind),
+            streaming=not read,
+            auth_statuses=self._auth_statuses,
+        )
+        return kind, selection, read, job
+
+    def _terms(self, step: Send, kind: Flavour, selection: Selection, *, read: bool) -> Terms:
+        timeout = None
+        if self._timeout_for is not None and not selection.fixed_timeout:
+            timeout = self._timeout_for(step.lease.proxy)
+        return Terms(kind, read=read, timeout=timeout, time_left=step.time_left)
+
+
+class RotatingTransport(_Rotating, _SyncBase):
+    """A transport for ``httpx.Client`` that sends every request through a proxy chosen for it.
+
+    A failed request goes to another proxy, as far as the policy and the method allow. Redirects of one request stay on
+    its proxy. Wishes of a single request travel in ``extensions={"proxywhirl": {...}}``: ``session_id``, ``country``,
+    ``region``, ``tags``, ``context``, ``retry_policy``, ``read_body``. The response's ``extensions["proxywhirl"]`` has
+    ``outcome``, ``attempts``, ``proxy_id`` and ``elapsed_ms``.
+
+    Args:
+        source: A rotator, a :class:`ProxyPool`, or proxies.
+        strategy: How to choose; round-robin by default, or what the rotator uses.
+        retry_policy: How often to try; ``RetryPolicy()`` by default, or the rotator's.
+        read_bodies: Whether to read the body before returning; see the text of the module.
+        verify: Certificates of targets: ``True``, ``False``, a CA file or folder, or an ``ssl.SSLContext``.
+        proxy_verify: Certificates of HTTPS proxies; as ``verify`` by default.
+        trust_env: Whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured.
+        max_connections: Most connections per proxy.
+        max_keepalive_connections: Most idle connections per proxy.
+        keepalive_expiry: Seconds an idle connection is kept.
+        max_proxies: Most proxies with open connections; the least recently used goes first.
+        timeout_for: Seconds for each phase of a request through this proxy; ``None`` leaves the request's own.
+        auth_statuses: Statuses by which a proxy refuses credentials.
+
+    Raises:
+        TypeError: ``source`` or ``verify`` is none of these.
+    """
+
+    _carrier: Carrier
+    _carrier_class = Carrier
+
+    def handle_request(self, request: Any) -> Any:
+        """Send a request; httpx calls this."""
+        kind, selection, read, job = self._begin(request)
+        loop = rotate(job)
+        reply: Any = None
+        current: Optional[Answer] = None
+        try:
+            while True:
+                try:
+                    step = loop.send(reply)
+                except StopIteration as end:
+                    current = None
+                    return _deliver(end.value, request, kind, selection, _leased_body)
+                reply = None
+                if type(step) is Send:
+                    reply = self._carrier.send(step.lease, request, self._terms(step, kind, selection, read=read))
+                    current = reply if type(reply) is Answer else None
+                elif type(step) is Wait:
+                    time.sleep(step.seconds)
+                elif type(step) is Load:
+                    reply = _loaded(step, request, kind)
+                elif type(step) is Discard:
+                    step.answer.payload.close()
+        finally:
+            # Closing the loop gives back what is open after an interruption; otherwise it does nothing.
+            loop.close()
+            if current is not None:
+                current.payload.close()
+
+    def close(self) -> None:
+        """Close all connections. The transport can be used again; it then opens new ones."""
+        self._carrier.close()
+
+
+class AsyncRotatingTransport(_Rotating, _AsyncBase):
+    """As :class:`RotatingTransport`, for ``httpx.AsyncClient``.
+
+    One transport may serve several event loops, in turn or at once: connections belong to a loop, are made anew in each
+    and are closed when it ends.
+    """
+
+    _carrier: AsyncCarrier
+    _carrier_class = AsyncCarrier
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request; httpx calls this."""
+        kind, selection, read, job = self._begin(request)
+        loop = rotate(job)
+        reply: Any = None
+        current: Optional[Answer] = None
+        try:
+            while True:
+                try:
+                    step = loop.send(reply)
+                except StopIteration as end:
+                    current = None
+                    return _deliver(end.value, request, kind, selection, _async_leased_body)
+                reply = None
+                if type(step) is Send:
+                    reply = await self._carrier.send(step.lease, request, self._terms(step, kind, selection, read=read))
+                    current = reply if type(reply) is Answer else None
+                elif type(step) is Wait:
+                    await _sleep(step.seconds)
+                elif type(step) is Load:
+                    reply = await _aloaded(step, request, kind)
+                elif type(step) is Discard:
+                    await step.answer.payload.close()
+        finally:
+            loop.close()
+            if current is not None:
+                await _close_shielded(current.payload)
+
+    async def aclose(self) -> None:
+        """Close all connections. The transport can be used again; it then opens new ones."""
+        await self._carrier.aclose()
+
+
+def _chooser_of(source: Any, strategy: Any) -> Chooser:
+    from proxywhirl import _core
+
+    own = getattr(source, "_chooser", None)
+    if isinstance(own, Chooser):
+        if strategy is None:
+            return own
+        source = own.pool
+    if isinstance(source, _core.ProxyPool):
+        pool = source
+    elif isinstance(source, Iterable) and not isinstance(source, (str, bytes, Mapping)):
+        pool = _core.ProxyPool(name="transport", max_pool_size=2**31 - 1)
+        for proxy in source:
+            pool.add_proxy(_core.Proxy(**proxy) if isinstance(proxy, Mapping) else proxy)
+    else:
+        raise TypeError(f"source must be a rotator, a ProxyPool or a list of proxies, not {type(source).__name__}")
+    return Chooser(pool, resolve_for_rotation("round-robin" if strategy is None else strategy))
+
+
+def resolve_for_rotation(strategy: Any, **arguments: Any) -> Any:
+    """Resolve a strategy and let it know that it serves real traffic from a cold start.
+
+    Args:
+        strategy: Whatever stands for a strategy.
+        **arguments: Of the strategy, when it is a name or a class.
+
+    Returns:
+        What the core can use.
+    """
+    from proxywhirl import _registry
+
+    resolved = _registry.resolve(strategy, warm_up=True, **arguments)
+    defaults = getattr(resolved, "_rotator_defaults", None)
+    if defaults is not None:
+        defaults()
+    return resolved
+
+
+def _policy_of(source: Any) -> RetryPolicy:
+    from proxywhirl.retry import RetryPolicy
+
+    policy = getattr(source, "retry_policy", None)
+    return policy if policy is not None else RetryPolicy()
+
+
+def _is_replayable(stream: Any, kind: Flavour) -> bool:
+    """Whether a request's body can be sent a second time.
+
+    A generator is used up; a file stands at its end, and would be sent as nothing.
+    """
+    if isinstance(stream, kind.ByteStream):
+        return True
+    # Multipart bodies rewind their files themselves, if these can be.
+    fields = getattr(stream, "fields", None)
+    if isinstance(fields, list):
+        files = (getattr(field, "file", b"") for field in fields)
+        return all(isinstance(file, (str, bytes)) or _is_seekable(file) for file in files)
+    return False
+
+
+def _is_seekable(file: Any) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return bool(seekable()) if callable(seekable) else hasattr(file, "seek")
+
+
+def _facts(outcome: Outcome, attempts: int, proxy_id: Any, elapsed_ms: float) -> dict[str, Any]:
+    return {"outcome": outcome, "attempts": attempts, "proxy_id": proxy_id, "elapsed_ms": elapsed_ms}
+
+
+def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selection, leased: Any) -> Any:
+    answer, lease, outcome, attempts = delivery
+    payload = answer.payload
+    proxy_id = lease.id
+    facts = _facts(outcome, attempts, proxy_id, answer.elapsed_ms)
+    if 300 <= answer.status < 400 or answer.status in _LEFT_OPEN:
+        selection.note_hop(request, answer.status, proxy_id)
+    if payload.body is not None:
+        stream = kind.ByteStream(payload.body)
+    else:
+        stream = leased(kind)(payload, lease, outcome, answer.elapsed_ms, facts, kind)
+    payload.extensions["proxywhirl"] = facts
+    return kind.Response(payload.status, headers=payload.headers, stream=stream, extensions=payload.extensions)
+
+
+def _loaded(step: Load, request: Any, kind: Flavour) -> Any:
+    payload: Payload = step.answer.payload
+    if payload.body is None:
+        try:
+            payload.read()
+        except Exception as error:
+            if meaning_of(error, tunnel=payload.tunnel) is None:
+                raise
+            # The status says enough; the page behind it is lost.
+            payload.body = b""
+        finally:
+            payload.close()
+    return _attached(step, request, kind)
+
+
+async def _aloaded(step: Load, request: Any, kind: Flavour) -> Any:
+    payload: AsyncPayload = step.answer.payload
+    if payload.body is None:
+        try:
+            await payload.read()
+        except Exception as error:
+            if meaning_of(error, tunnel=payload.tunnel) is None:
+                raise
+            payload.body = b""
+        finally:
+            await _close_shielded(payload)
+    return _attached(step, request, kind)
+
+
+def _attached(step: Load, request: Any, kind: Flavour) -> Any:
+    """The response that an error carries: complete, with its request."""
+    payload = step.answer.payload
+    facts = _facts(step.outcome, step.attempts, step.lease.id, step.answer.elapsed_ms)
+    response = kind.Response(
+        payload.status,
+        headers=payload.headers,
+        stream=kind.ByteStream(payload.body),
+        extensions={**payload.extensions, "proxywhirl": facts},
+        request=request,
+    )
+    response.read()
+    return response
+
+
+async def _sleep(seconds: float) -> None:
+    import anyio
+
+    await anyio.sleep(seconds)
+
+
+async def _close_shielded(payload: AsyncPayload) -> None:
+    if not payload.closed:
+        import anyio
+
+        with anyio.CancelScope(shield=True):
+            await payload.close()
+
+
+class _LeasedBody:
+    """A body still to come, with the lease it comes through.
+
+    Read to its end or closed early, the lease ends as its answer was judged; cut short, as the failure says; interrupted,
+    it is given back.
+    """
+
+    def __init__(
+        self, payload: Any, lease: Any, outcome: Outcome, elapsed_ms: float, facts: dict[str, Any], kind: Flavour
+    ) -> None:
+        self._payload = payload
+        self._lease = lease
+        self._outcome = outcome
+        self._elapsed_ms = elapsed_ms
+        self._facts = facts
+        self._kind = kind
+
+    def _settle(self, outcome: Outcome, error: Optional[BaseException] = None) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.finish(outcome, None if error is not None else self._elapsed_ms, error)
+
+    def _settle_interrupted(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release()
+
+    def _broken(self, error: Exception) -> Exception:
+        """Settle a body that broke off; the exception to raise."""
+        meaning = meaning_of(error, tunnel=self._payload.tunnel)
+        if meaning is None:
+            self._settle_interrupted()
+            return error
+        self._facts["outcome"] = meaning.outcome
+        self._settle(meaning.outcome, error)
+        shown = self._kind.error(meaning.name, str(error) or type(error).__name__)
+        shown.__cause__ = error
+        return shown
+
+
+class _SyncLeasedBody(_LeasedBody):
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._payload.stream
+        except GeneratorExit:
+            # The reader stopped early; close() follows.
+            raise
+        except Exception as error:
+            self._payload.close()
+            shown = self._broken(error)
+            raise shown from shown.__cause__
+        except BaseException:
+            self._settle_interrupted()
+            self._payload.close()
+            raise
+        self._settle(self._outcome)
+
+    def close(self) -> None:
+        try:
+            self._payload.close()
+        finally:
+            self._settle(self._outcome)
+
+
+class _AsyncLeasedBody(_LeasedBody):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._payload.stream:
+                yield part
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            await _close_shielded(self._payload)
+            shown = self._broken(error)
+            raise shown from shown.__cause__
+        except BaseException:
+            self._settle_interrupted()
+            await _close_shielded(self._payload)
+            raise
+        self._settle(self._outcome)
+
+    async def aclose(self) -> None:
+        try:
+            await _close_shielded(self._payload)
+        finally:
+            self._settle(self._outcome)
+
+
+_bodies: dict[tuple[str, type], type] = {}
+
+
+def _body_class(kind: Flavour, own: type, base: Any) -> Any:
+    # A client insists on streams derived from its own package's class.
+    key = (kind.name, own)
+    found = _bodies.get(key)
+    if found is None:
+        found = _bodies[key] = type(own.__name__, (own, base), {})
+    return found
+
+
+def _leased_body(kind: Flavour) -> Any:
+    return _body_class(kind, _SyncLeasedBody, kind.SyncByteStream)
+
+
+def _async_leased_body(kind: Flavour) -> Any:
+    return _body_class(kind, _AsyncLeasedBody, kind.AsyncByteStream)
