@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._enums import ProxySource
 from proxywhirl._redact import mask_proxy_url, scrub_text
+from proxywhirl._urls import split_proxy_url
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy
@@ -33,7 +34,7 @@ def create_proxy_from_url(url: str, source: ProxySource = ProxySource.USER, tags
     """
     from proxywhirl import _core
 
-    _core.parse_proxy_url(url)
+    split_proxy_url(url, require_port=False)
     try:
         return _core.Proxy(url=url, source=source, tags=set(tags or ()))
     except ValueError as error:
@@ -50,13 +51,11 @@ def validate_proxy_model(proxy: Proxy) -> list[str]:
     Returns:
         What is wrong with it, in words; empty when nothing is.
     """
-    from proxywhirl import _core
-
     problems: list[str] = []
     try:
-        _core.parse_proxy_url(proxy.url)
+        split_proxy_url(proxy.url, require_port=False)
     except ValueError as error:
-        problems.append(scrub_text(str(error)))
+        problems.append(str(error))
     if (proxy.username is None) != (proxy.password is None):
         problems.append("Both username and password must be provided together")
     if proxy.total_failures < 0:

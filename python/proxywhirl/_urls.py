@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Union
 from urllib.parse import urlsplit
 
-from proxywhirl._redact import mask_proxy_url, redact_url
+from proxywhirl._redact import mask_proxy_url, redact_url, scrub_text
 
 __all__ = ["is_valid_proxy_url", "parse_proxy_url", "validate_target_url_safe"]
 
@@ -47,16 +47,20 @@ def parse_proxy_url(url: str) -> dict[str, Any]:
     Raises:
         ValueError: It is not the URL of a proxy, or has no port.
     """
+    return split_proxy_url(url, require_port=True)
+
+
+def split_proxy_url(url: str, *, require_port: bool) -> dict[str, Any]:
+    """As :func:`parse_proxy_url`; without ``require_port`` a missing port is the usual one of the scheme."""
     from proxywhirl import _core  # the one grammar of proxy URLs is the core's
 
     if not isinstance(url, str):
         raise ValueError(f"Invalid proxy URL format: not a string but {type(url).__name__}")
     try:
-        return dict(_core.parse_proxy_url(url, require_port=True))
+        return dict(_core.parse_proxy_url(url, require_port=require_port))
     except ValueError as error:
-        shown = mask_proxy_url(url)
-        reason = str(error).replace(url, shown)
-        raise ValueError(f"Invalid proxy URL format: {shown!r} ({reason})") from None
+        reason = scrub_text(str(error).replace(url, mask_proxy_url(url)) if url else str(error))
+        raise ValueError(f"Invalid proxy URL format: {reason}") from None
 
 
 def validate_target_url_safe(url: str, allow_private: bool = False) -> None:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import sys
-from abc import ABCMeta
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Optional
 from uuid import UUID
@@ -30,12 +28,12 @@ class _AcceptsLiveViews(ModelMetaclass):
     """
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        core = sys.modules.get("proxywhirl._core")  # not loaded: then no view can exist
-        view = getattr(core, "ProxyMetadataView", None)
-        if view is not None and isinstance(instance, view):
+        if super().__instancecheck__(instance):
             return True
-        # Not ModelMetaclass's own check, which leaves out classes added by register().
-        return ABCMeta.__instancecheck__(cls, instance)
+        from proxywhirl import _core
+
+        # Of this class only: a view has none of the fields that a subclass adds.
+        return cls is ProxyMetadata and isinstance(instance, _core.ProxyMetadataView)
 
 
 class ProxyMetadata(BaseModel, metaclass=_AcceptsLiveViews):

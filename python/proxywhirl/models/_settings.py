@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,7 +51,7 @@ class BootstrapConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = True
-    sources: Optional[list[Union[ProxySourceConfig, str, dict[str, Any]]]] = None
+    sources: Optional[list[Union[ProxySourceConfig, str]]] = None
     sample_size: int = Field(default=10, ge=1)
     validate_proxies: bool = True
     timeout: int = Field(default=10, gt=0)

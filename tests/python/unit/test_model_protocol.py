@@ -26,7 +26,7 @@ WHEN = datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 IDENTITY = UUID(int=7)
 SECRETS = ("alice", "hunter2")
 
-SPEC = ModelSpec(
+LEAF = ModelSpec(
     (
         FieldSpec("id", "UUID", factory=uuid4),
         FieldSpec("url", "str", REQUIRED, url=True),
@@ -37,33 +37,42 @@ SPEC = ModelSpec(
         FieldSpec("tags", "Set[str]", factory=set),
         FieldSpec("metadata", "Dict[str, Any]", factory=dict),
         FieldSpec("created_at", "datetime", factory=lambda: datetime.now(timezone.utc)),
-        FieldSpec("children", "List[Stand]", factory=list),
         FieldSpec("limit", "Optional[float]", 1.5),
     )
 )
+SPEC = ModelSpec((*LEAF.fields, FieldSpec("children", "List[Leaf]", factory=list)))
 
 
-class Stand:
+class Leaf:
     """What a native class offers, in Python."""
 
+    SPEC = LEAF
+
     def __init__(self, **values: Any) -> None:
-        for field in SPEC.fields:
+        for field in self.SPEC.fields:
             default = field.factory() if field.factory else field.default
             setattr(self, field.name, values.get(field.name, default))
         if not self.url.startswith("http://"):
-            raise validation_error("Stand", [("url", f"Invalid proxy URL {self.url!r}", self.url)])
+            raise validation_error(type(self).__name__, [("url", f"Invalid proxy URL {self.url!r}", self.url)])
 
     def _dump(self) -> dict[str, Any]:
-        dumped = {field.name: getattr(self, field.name) for field in SPEC.fields}
+        dumped = {field.name: getattr(self, field.name) for field in self.SPEC.fields}
         # Natives may give text where the field is an enumeration.
         dumped["status"] = dumped["status"].value if isinstance(dumped["status"], Enum) else dumped["status"]
         return dumped
 
 
-install_class(Stand, SPEC, {"Stand": Stand})
+class Stand(Leaf):
+    """One that holds others."""
+
+    SPEC = SPEC
 
 
-def stand(**values: Any) -> Any:
+install_class(Leaf, LEAF)
+install_class(Stand, SPEC, {"Leaf": Leaf})
+
+
+def stand(cls: type = Stand, **values: Any) -> Any:
     given = {
         "id": IDENTITY,
         "url": "http://alice:hunter2@h.test:8080",
@@ -73,7 +82,7 @@ def stand(**values: Any) -> Any:
         "tags": {"b", "a"},
         **values,
     }
-    return Stand(**given)
+    return cls(**given)
 
 
 class TestDump:
@@ -100,8 +109,8 @@ class TestDump:
             "tags": ["a", "b"],
             "metadata": {},
             "created_at": "2030-01-02T03:04:05Z",
-            "children": [],
             "limit": 1.5,
+            "children": [],
         }
         assert json.loads(stand(status=HealthStatus.DEAD).model_dump_json()) == dumped
 
@@ -112,18 +121,18 @@ class TestDump:
         assert (dumped["username"], dumped["password"]) == ("alice", "hunter2")
 
     def test_no_secret_anywhere(self) -> None:
-        thing = stand(metadata={"last": ["GET http://alice:hunter2@h.test failed"]}, children=[stand()])
+        thing = stand(metadata={"last": ["GET http://alice:hunter2@h.test failed"]}, children=[stand(Leaf)])
         shown = [repr(thing.model_dump()), repr(thing.model_dump(mode="json")), thing.model_dump_json(), thing.json()]
         assert [secret for secret in SECRETS for text in shown if secret in text] == []
         assert thing.model_dump_json(reveal=True).count("hunter2") == 5
 
     def test_objects_inside_are_dumped_with_the_same_options(self) -> None:
-        dumped = stand(children=[stand(limit=None)]).model_dump(mode="json", exclude_none=True, reveal=True)
+        dumped = stand(children=[stand(Leaf, limit=None)]).model_dump(mode="json", exclude_none=True, reveal=True)
         assert dumped["children"][0]["password"] == "hunter2"
         assert "limit" not in dumped["children"][0]
 
     def test_include_and_exclude(self) -> None:
-        thing = stand(children=[stand(), stand()])
+        thing = stand(children=[stand(Leaf), stand(Leaf)])
         assert set(thing.model_dump(include={"id", "url"})) == {"id", "url"}
         assert "url" not in thing.model_dump(exclude={"url"})
         inner = thing.model_dump(include={"children": {"__all__": {"count"}}})
@@ -154,7 +163,13 @@ class TestValidate:
 
     def test_plain_data_becomes_proper_values(self) -> None:
         made = Stand.model_validate(  # type: ignore[attr-defined]
-            {"id": str(IDENTITY), "url": "http://h.test", "status": "DEAD", "tags": ["x"], "created_at": "2030-01-02T03:04:05Z"}
+            {
+                "id": str(IDENTITY),
+                "url": "http://h.test",
+                "status": "DEAD",
+                "tags": ["x"],
+                "created_at": "2030-01-02T03:04:05Z",
+            }
         )
         assert (made.id, made.status, made.tags, made.created_at) == (IDENTITY, HealthStatus.DEAD, {"x"}, WHEN)
         assert made.count == 0
@@ -170,7 +185,7 @@ class TestValidate:
 
     @pytest.mark.parametrize("mode", ["python", "json"])
     def test_round_trip_with_secrets(self, mode: str) -> None:
-        thing = stand(children=[stand()])
+        thing = stand(children=[stand(Leaf)])
         again = Stand.model_validate(thing.model_dump(mode=mode, reveal=True))  # type: ignore[attr-defined]
         assert again.model_dump(reveal=True) == thing.model_dump(reveal=True)
 
@@ -278,7 +293,9 @@ class TestDescription:
 
     def test_schema(self) -> None:
         schema = Stand.model_json_schema()  # type: ignore[attr-defined]
-        properties = schema.get("properties") or schema["$defs"]["Stand"]["properties"]
+        assert schema["title"] == "Stand"
+        assert schema["properties"]["children"]["items"] == {"$ref": "#/$defs/Leaf"}
+        properties = schema["properties"]
         assert properties["count"]["minimum"] == 0
         assert properties["id"]["format"] == "uuid"
 
@@ -384,7 +401,12 @@ class TestNativeClasses:
     @pytest.mark.parametrize("make", OBJECTS)
     def test_copies(self, make: Any) -> None:
         thing = make()
-        for twin in (thing.model_copy(), thing.model_copy(deep=True), copy.deepcopy(thing), pickle.loads(pickle.dumps(thing))):
+        for twin in (
+            thing.model_copy(),
+            thing.model_copy(deep=True),
+            copy.deepcopy(thing),
+            pickle.loads(pickle.dumps(thing)),
+        ):
             assert twin is not thing
             assert twin.model_dump(reveal=True) == thing.model_dump(reveal=True)
 
@@ -397,7 +419,10 @@ class TestNativeClasses:
         assert adapter.json_schema()
 
     def test_defaults_in_the_table_are_those_of_the_class(self) -> None:
-        required = {"Proxy": {"url": "http://h.test"}, "Session": {"session_id": "s", "proxy_id": "p", "expires_at": WHEN}}
+        required = {
+            "Proxy": {"url": "http://h.test"},
+            "Session": {"session_id": "s", "proxy_id": "p", "expires_at": WHEN},
+        }
         derived = {"protocol"}  # follows from the URL
         for name, spec in MODELS.items():
             thing = getattr(_core, name)(**required.get(name, {}))

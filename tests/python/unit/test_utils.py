@@ -46,7 +46,16 @@ GOOD = [
     ("socks4://10.0.0.1:65535", ("socks4", "10.0.0.1", 65535, None, None)),
     ("socks5://user:pass@h.test:1080", ("socks5", "h.test", 1080, "user", "pass")),
 ]
-BAD = ["", "h.test:80", "http://h.test", "http://h.test:0", "http://h.test:99999", "ftp://h.test:1", "http://:80", "http://h.test:1/path"]
+BAD = [
+    "",
+    "h.test:80",
+    "http://h.test",
+    "http://h.test:0",
+    "http://h.test:99999",
+    "ftp://h.test:1",
+    "http://:80",
+    "http://h.test:1/path",
+]
 
 
 class TestProxyUrls:
@@ -72,7 +81,9 @@ class TestProxyUrls:
         with pytest.raises(ValueError, match="Invalid proxy URL format"):
             parse_proxy_url(url)
 
-    @pytest.mark.parametrize("url", ["ftp://u:hunter2@h.test:1", "http://u:hunter2@h.test:0", "http://u:hunter2@h.test"])
+    @pytest.mark.parametrize(
+        "url", ["ftp://u:hunter2@h.test:1", "http://u:hunter2@h.test:0", "http://u:hunter2@h.test"]
+    )
     def test_errors_hide_credentials(self, url: str) -> None:
         with pytest.raises(ValueError, match="Invalid proxy URL") as caught:
             parse_proxy_url(url)
@@ -93,7 +104,12 @@ class TestProxies:
         assert "hunter2" not in str(caught.value)
 
     def test_a_consistent_proxy_has_no_problems(self) -> None:
-        assert validate_proxy_model(Proxy(url="http://u:p@h.test:1", total_requests=3, total_successes=2, total_failures=1)) == []
+        assert (
+            validate_proxy_model(
+                Proxy(url="http://u:p@h.test:1", total_requests=3, total_successes=2, total_failures=1)
+            )
+            == []
+        )
 
     def test_problems_are_named(self) -> None:
         class Odd:
@@ -235,7 +251,13 @@ class TestTargets:
         [
             *("http://10.0.0.1", "http://192.168.1.1", "http://172.16.0.1", "http://169.254.169.254/latest"),
             *("http://224.0.0.1", "http://240.0.0.1", "http://100.64.0.1", "http://[fe80::1]", "http://[fd00::1]"),
-            *("http://[::ffff:10.0.0.1]", "http://printer.local", "http://a.internal", "http://a.lan.", "http://a.corp"),
+            *(
+                "http://[::ffff:10.0.0.1]",
+                "http://printer.local",
+                "http://a.internal",
+                "http://a.lan.",
+                "http://a.corp",
+            ),
             *("http://sneaky.test", "http://scoped.test", "http://0xa000001"),
         ],
     )
@@ -468,7 +490,9 @@ class TestLogging:
         assert self.lines("text")[0].endswith(
             "DEBUG    proxywhirl.pool: added http://***:***@h.test:1 proxy_url=http://***:***@h.test:1 n=1"
         )
-        assert 'message="added http://***:***@h.test:1" proxy_url=http://***:***@h.test:1 n=1' in self.lines("logfmt")[0]
+        assert (
+            'message="added http://***:***@h.test:1" proxy_url=http://***:***@h.test:1 n=1' in self.lines("logfmt")[0]
+        )
 
     def test_tracebacks_can_be_short(self) -> None:
         assert "Traceback" not in "\n".join(self.lines("text", backtrace=False))
@@ -491,7 +515,12 @@ class TestLogging:
         utils.configure_logging("ERROR")
         logger = logging.getLogger("proxywhirl")
         before = (logger.level, list(logger.handlers))
-        for wrong in ({"level": "chatty"}, {"format": "xml"}, {"backend": "x"}, {"rotation": "soon", "sink": os.devnull}):
+        for wrong in (
+            {"level": "chatty"},
+            {"format": "xml"},
+            {"backend": "x"},
+            {"rotation": "soon", "sink": os.devnull},
+        ):
             with pytest.raises(ValueError):
                 logging_config.configure_logging(**wrong)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="format_type"):
