@@ -14,6 +14,7 @@ __all__ = ["ENV_PREFIX", "load_config_file"]
 ENV_PREFIX = "PROXYWHIRL_"
 
 _ENV_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)\Z", re.DOTALL)
+_ENV_QUOTED = re.compile(r"""(['"])(.*)\1\s*(?:#[^'"]*)?\Z""")
 
 
 def load_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def load_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     if data is None:
         return {}  # an empty YAML file
     if not isinstance(data, Mapping):
-        raise ValueError(f"{str(file)!r} must hold a mapping of settings, not a {type(data).__name__}")
+        raise ValueError(f"{str(file)!r} must hold a mapping of settings, not a {type(data).__name__}")  # noqa: TRY004
     settings = {str(name).strip().casefold().replace("-", "_"): value for name, value in data.items()}
     if "proxies" in settings:
         settings["proxies"] = _proxy_list(file, settings["proxies"])
@@ -59,10 +60,10 @@ def _proxy_list(file: Path, value: Any) -> list[Any]:
         return []
     items = [value] if isinstance(value, (str, Mapping)) else value
     if not isinstance(items, list):
-        raise ValueError(f"'proxies' in {str(file)!r} must be a list, not a {type(value).__name__}")
+        raise ValueError(f"'proxies' in {str(file)!r} must be a list, not a {type(value).__name__}")  # noqa: TRY004
     for position, item in enumerate(items):
         if not (isinstance(item, str) or (isinstance(item, Mapping) and isinstance(item.get("url"), str))):
-            raise ValueError(f"'proxies' item {position} in {str(file)!r} must be a URL or a mapping with 'url'")
+            raise ValueError(f"'proxies' item {position} in {str(file)!r} must be a URL or a mapping with 'url'")  # noqa: TRY004
     return [item if isinstance(item, str) else dict(item) for item in items]
 
 
@@ -134,9 +135,8 @@ def _env(file: Path, text: str) -> dict[str, Any]:
 
 def _env_value(raw: str) -> str:
     value = raw.strip()
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1]
-    return re.split(r"\s+#", value, maxsplit=1)[0]
+    quoted = _ENV_QUOTED.match(value)
+    return quoted[2] if quoted else re.split(r"\s+#", value, maxsplit=1)[0]
 
 
 def _env_list(file: Path, value: str) -> Any:

@@ -29,7 +29,7 @@ SECRET_MASK = "**********"  # what pydantic prints for a SecretStr
 
 _HOST = r"(?:\[[0-9A-Fa-f:.%\w]+\]|[^\s:/?#@\[\]]+)"
 _HOST_PORT = re.compile(_HOST + r"(?::\d*)?\Z")
-_HOST_WITH_PORT = re.compile(_HOST + r":\d+(?:[/?#]|\Z)")
+_HOST_WITH_PORT = re.compile(_HOST + r":\d+(?!\w)")
 _AUTHORITY_END = re.compile(r"[/?#]")
 _URL_IN_TEXT = re.compile(r"://(\S+)")
 # Something like ``user:pass@host:8080`` without a scheme; the lookbehind keeps it from restarting inside a word.

@@ -55,7 +55,7 @@ def split_proxy_url(url: str, *, require_port: bool) -> dict[str, Any]:
     from proxywhirl import _core  # the one grammar of proxy URLs is the core's
 
     if not isinstance(url, str):
-        raise ValueError(f"Invalid proxy URL format: not a string but {type(url).__name__}")
+        raise ValueError(f"Invalid proxy URL format: not a string but {type(url).__name__}")  # noqa: TRY004
     try:
         return dict(_core.parse_proxy_url(url, require_port=require_port))
     except ValueError as error:

@@ -95,6 +95,11 @@ def _scrub_metadata(value: Any, key: object = None) -> Any:
     return value
 
 
+def _restore(cls: type[ProxyWhirlError], args: tuple[Any, ...]) -> ProxyWhirlError:
+    """The first half of unpickling and copying; the attributes follow."""
+    return cls.__new__(cls, *args)
+
+
 class ProxyWhirlError(Exception):
     """Base of all errors of this library.
 
@@ -144,7 +149,6 @@ class ProxyWhirlError(Exception):
         self.retry_recommended = self.default_retry_recommended if retry_recommended is None else retry_recommended
         self.attempt_count = attempt_count
         self.metadata = {key: _scrub_metadata(value, key) for key, value in metadata.items()}
-        # One positional argument only: pickle and copy call the class with it and then restore the attributes.
         super().__init__(self.message)
 
     @classmethod
@@ -163,8 +167,8 @@ class ProxyWhirlError(Exception):
         return text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Not the default: a second base such as KeyError must not change what is restored.
-        return (type(self), (self.message,), self.__dict__.copy())
+        # Not the default, which would call __init__ again: subclasses of users may need other arguments.
+        return (_restore, (type(self), self.args), self.__dict__.copy())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as a dictionary that may be logged.

@@ -27,8 +27,8 @@ __all__ = ["LogContext", "bind_context", "configure_logging", "get_logger"]
 
 _ROOT = "proxywhirl"
 _UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
-# Levels that loguru has and the standard library lacks.
-_EXTRA_LEVELS = {"TRACE": 5, "SUCCESS": 25}
+# TRACE and SUCCESS are loguru's; the standard library takes any number.
+_LEVELS = {"TRACE": 5, "DEBUG": 10, "INFO": 20, "SUCCESS": 25, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _context: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
     "proxywhirl_log_context", default=MappingProxyType({})
 )
@@ -113,10 +113,9 @@ def _remove(logger: logging.Logger) -> None:
 def _level_number(level: str | int) -> int:
     if isinstance(level, int):
         return level
-    name = level.strip().upper()
-    number = _EXTRA_LEVELS.get(name, getattr(logging, name, None))
-    if not isinstance(number, int):
-        raise ValueError(f"unknown log level {level!r}: use DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    number = _LEVELS.get(level.strip().upper())
+    if number is None:
+        raise ValueError(f"unknown log level {level!r}: use one of {', '.join(_LEVELS)}")
     return number
 
 

@@ -134,8 +134,11 @@ def model_copy(self: Any, *, update: Mapping[str, Any] | None = None, deep: bool
         The copy.
     """
     made = _copy.deepcopy(self) if deep else _copy.copy(self)
-    for name, value in (update or {}).items():
-        setattr(made, name, value)
+    try:
+        for name, value in (update or {}).items():
+            setattr(made, name, value)
+    except AttributeError:  # a class, or a field, that cannot be assigned
+        return type(self)(**{**made._dump(), **(update or {})})
     return made
 
 

@@ -60,4 +60,7 @@ def get_core_schema(cls: type[Any], /, source: Any, handler: Any) -> Any:
 
 def get_json_schema(cls: type[Any], /, core_schema: Any, handler: Any) -> Any:
     del core_schema  # it only names functions; the twin has the fields
-    return handler(twin_of(cls).model().__pydantic_core_schema__)
+    described = dict(twin_of(cls).model().__pydantic_core_schema__)
+    # The twin has the same name, and two definitions of one name get long ones from older releases of pydantic.
+    described.pop("ref", None)
+    return handler(described)

@@ -65,7 +65,7 @@ class ProxySourceConfig(QuietModel):
     @field_serializer("auth", when_used="json")
     def _mask_auth(self, value: Optional[tuple[str, str]], info: FieldSerializationInfo) -> Optional[tuple[str, str]]:
         # JSON is what gets logged and stored. Like pydantic's secrets: Python dumps keep the values.
-        context = info.context
+        context = getattr(info, "context", None)  # since pydantic 2.7
         if value is None or (isinstance(context, dict) and context.get("reveal") is True):
             return value
         return (SECRET_MASK, SECRET_MASK)

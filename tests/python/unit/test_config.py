@@ -171,7 +171,7 @@ class TestProxyConfiguration:
     def test_storage_needs_a_path(self, backend: Any) -> None:
         with pytest.raises(ValidationError, match="storage_path required"):
             ProxyConfiguration(storage_backend=backend)
-        assert ProxyConfiguration(storage_backend=backend, storage_path="x.db").storage_path == Path("x.db")
+        assert ProxyConfiguration(storage_backend=backend, storage_path=Path("x.db")).storage_path == Path("x.db")
 
     def test_who_wins(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = tmp_path / "settings.json"
@@ -229,7 +229,7 @@ class TestFiles:
     def test_env_files(self, tmp_path: Path, name: str) -> None:
         file = tmp_path / name
         file.write_text(
-            "# comment\nTIMEOUT=30s\nexport PROXYWHIRL_TIMEOUT='9'\nPROXYWHIRL_STRATEGY=random # why\n"
+            "# comment\nTIMEOUT=30s\nexport PROXYWHIRL_TIMEOUT='9' # seconds\nPROXYWHIRL_STRATEGY=random # why\n"
             'PROXYWHIRL_POOL_SIZE=\nPROXYWHIRL_PROXIES="http://h.test:1, http://i.test:2"\n'
         )
         assert load_config_file(file) == {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+from enum import Enum
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from proxywhirl._enums import (
     ValidationLevel,
 )
 
-EXPECTED = {
+EXPECTED: dict[type[Enum], list[str]] = {
     HealthStatus: ["unknown", "healthy", "degraded", "unhealthy", "dead"],
     ProxySource: ["user", "fetched", "api", "file"],
     ProxyFormat: ["json", "csv", "tsv", "plain_text", "html_table", "custom"],
@@ -31,7 +33,7 @@ EXPECTED = {
     RetryOutcome: ["success", "failure", "timeout", "circuit_open"],
     Outcome: ["success", "proxy_down", "proxy_auth", "banned", "rate_limited", "target_fault", "client_fault"],
 }
-MEMBERS = [member for enumeration in EXPECTED for member in enumeration]
+MEMBERS: list[Any] = [member for enumeration in EXPECTED for member in enumeration]
 
 
 def test_every_enumeration_is_listed_here() -> None:
@@ -39,7 +41,7 @@ def test_every_enumeration_is_listed_here() -> None:
 
 
 @pytest.mark.parametrize("enumeration", EXPECTED, ids=lambda enumeration: enumeration.__name__)
-def test_values_and_names(enumeration: type) -> None:
+def test_values_and_names(enumeration: type[Enum]) -> None:
     assert [member.value for member in enumeration] == EXPECTED[enumeration]
     assert [member.name for member in enumeration] == [value.upper() for value in EXPECTED[enumeration]]
 
@@ -74,11 +76,13 @@ def test_an_unknown_value_is_refused(value: object) -> None:
 
 
 def test_medium_is_basic() -> None:
-    assert ValidationLevel.MEDIUM is ValidationLevel.BASIC
+    medium: ValidationLevel = ValidationLevel.MEDIUM
+    assert medium is ValidationLevel.BASIC
     assert ValidationLevel("medium") is ValidationLevel.BASIC
     assert ValidationLevel["MEDIUM"] is ValidationLevel.BASIC
 
 
 def test_browser_means_javascript_but_stays_itself() -> None:
-    assert RenderMode.BROWSER is not RenderMode.JAVASCRIPT
+    browser: RenderMode = RenderMode.BROWSER
+    assert browser is not RenderMode.JAVASCRIPT
     assert [mode for mode in RenderMode if mode.needs_browser] == [RenderMode.JAVASCRIPT, RenderMode.BROWSER]

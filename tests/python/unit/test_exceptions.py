@@ -6,8 +6,11 @@ import copy
 import pickle
 import subprocess
 import sys
+from typing import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxywhirl import exceptions
 from proxywhirl.exceptions import (
@@ -97,7 +100,7 @@ def test_hints_end_the_text_and_stay_out_of_the_facts() -> None:
 @pytest.mark.parametrize(
     "cls", [ProxyPoolEmptyError, ProxyAuthenticationError, SessionNotFoundError, RequestQueueFullError]
 )
-def test_the_message_may_be_left_out(cls: type[ProxyWhirlError]) -> None:
+def test_the_message_may_be_left_out(cls: Callable[[], ProxyWhirlError]) -> None:
     assert len(str(cls())) > 10
 
 
@@ -233,6 +236,36 @@ def test_no_secret_gets_out(cls: type[ProxyWhirlError], url: str) -> None:
         shown.append(repr(pickle.loads(pickle.dumps(error)).to_dict()))
         assert [text for text in shown if SECRET in text] == []
         assert "h.test" in str(error) or "::1" in str(error)
+
+
+class _Demanding(ProxyConnectionError):
+    """A user's class whose constructor wants something else."""
+
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(f"{first} of {second}", proxy_url="http://h.test:1")
+
+
+def test_subclasses_with_other_arguments_can_be_copied() -> None:
+    error = _Demanding(1, 2)
+    for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert (type(twin), str(twin), twin.to_dict()) == (_Demanding, str(error), error.to_dict())
+
+
+_AROUND = st.text(alphabet="ab:@/#?%&=.-_~!1", max_size=6)
+
+
+@given(
+    _AROUND,
+    _AROUND,
+    st.sampled_from(["http", "https", "socks4", "socks5"]),
+    st.sampled_from(["h.test", "[::1]", "10.0.0.1"]),
+)
+def test_no_shape_of_a_password_gets_out(before: str, after: str, scheme: str, host: str) -> None:
+    # Unquoted delimiters make the URL ambiguous; hiding must not depend on how they are read.
+    url = f"{scheme}://user:{before}SECRET{after}@{host}:8080"
+    for text in (redact_url(url), str(ProxyWhirlError(f"bad proxy '{url}', see log"))):
+        assert "SECRET" not in text
+        assert f"{host}:8080" in text
 
 
 def test_hostile_text_takes_linear_time() -> None:

@@ -7,11 +7,12 @@ classes.
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import pickle
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Any, List, Optional
+from typing import Any, ClassVar, Optional
 from uuid import UUID, uuid4
 
 import pytest
@@ -47,6 +48,7 @@ class Leaf:
     """What a native class offers, in Python."""
 
     SPEC = LEAF
+    url: str
 
     def __init__(self, **values: Any) -> None:
         for field in self.SPEC.fields:
@@ -275,6 +277,16 @@ class TestCopy:
         changed = thing.model_copy(update={"count": 9})
         assert (changed.count, thing.count, changed.id) == (9, 0, thing.id)
 
+    def test_update_of_what_cannot_be_assigned(self) -> None:
+        class Frozen(Stand):
+            def __setattr__(self, name: str, value: Any) -> None:
+                if name in self.__dict__:
+                    raise AttributeError(name)
+                super().__setattr__(name, value)
+
+        changed = stand(Frozen, metadata={"a": 1}).model_copy(update={"count": 9})
+        assert (type(changed), changed.count, changed.metadata) == (Frozen, 9, {"a": 1})
+
     def test_older_name(self) -> None:
         thing = stand(count=3)
         assert thing.copy(update={"limit": 2.0}).limit == 2.0
@@ -302,7 +314,7 @@ class TestDescription:
 
 class Holder(BaseModel):
     thing: Stand
-    others: List[Stand] = []
+    others: list[Stand] = []
 
 
 class TestAsFieldType:
@@ -320,6 +332,9 @@ class TestAsFieldType:
         assert "hunter2" not in holder.model_dump_json()
         assert "limit" not in holder.model_dump(exclude_defaults=True)["thing"]
 
+    @pytest.mark.skipif(
+        "context" not in inspect.signature(BaseModel.model_dump_json).parameters, reason="pydantic before 2.7"
+    )
     def test_reveal_travels_in_the_context(self) -> None:
         holder = Holder(thing=stand())
         text = holder.model_dump_json(context={"reveal": True})
@@ -339,8 +354,8 @@ class TestAsFieldType:
         assert schema["$defs"]["Stand"]["required"] == ["url"]
 
     def test_type_adapter(self) -> None:
-        adapter = TypeAdapter(List[Stand])
-        assert adapter.validate_python([{"url": "http://h.test"}])[0].url == "http://h.test"  # type: ignore[attr-defined]
+        adapter = TypeAdapter(list[Stand])
+        assert adapter.validate_python([{"url": "http://h.test"}])[0].url == "http://h.test"
         assert json.loads(adapter.dump_json([stand()]))[0]["url"] == "http://***:***@h.test:8080"
 
 
@@ -375,7 +390,7 @@ class TestValidationError:
 
 
 class TestNativeClasses:
-    OBJECTS = [
+    OBJECTS: ClassVar[list[Any]] = [
         lambda: Proxy(url="http://alice:hunter2@h.test:8080", tags={"b", "a"}, country_code="DE"),
         lambda: ProxyPool(name="p", proxies=[Proxy(url="http://h.test:1"), Proxy(url="http://i.test:1")]),
         lambda: SelectionContext(session_id="s", target_country="DE", failed_proxy_ids=["x"]),
@@ -419,13 +434,14 @@ class TestNativeClasses:
         assert adapter.json_schema()
 
     def test_defaults_in_the_table_are_those_of_the_class(self) -> None:
-        required = {
+        required: dict[str, dict[str, Any]] = {
             "Proxy": {"url": "http://h.test"},
             "Session": {"session_id": "s", "proxy_id": "p", "expires_at": WHEN},
         }
         derived = {"protocol"}  # follows from the URL
         for name, spec in MODELS.items():
-            thing = getattr(_core, name)(**required.get(name, {}))
+            given: dict[str, Any] = required.get(name, {})
+            thing = getattr(_core, name)(**given)
             for field in spec.fields:
                 if field.factory is None and field.default is not REQUIRED and field.name not in derived:
                     assert getattr(thing, field.name) == field.default, (name, field.name)

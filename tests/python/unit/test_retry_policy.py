@@ -54,7 +54,7 @@ def test_bounds(field: str, good: list[Any], bad: list[Any]) -> None:
     ],
 )
 def test_pauses(strategy: str, expected: list[float]) -> None:
-    policy = RetryPolicy(backoff_strategy=strategy)
+    policy = RetryPolicy(backoff_strategy=BackoffStrategy(strategy))
     assert [policy.calculate_delay(attempt) for attempt in range(7)] == expected
 
 
