@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import random
+import typing
+from collections.abc import Sequence
 from typing import Any, Callable
 from unittest.mock import Mock
 from uuid import UUID, uuid4
@@ -225,6 +227,16 @@ def test_defaults_of_the_authors_own_are_left_alone(make_pool: MakePool) -> None
     adapter = adapted(lambda pool, place=2: pool.get_all_proxies()[place])
     assert adapter.select(pool, SelectionContext()) is pool.proxies[2]
     assert adapter.failures == 0
+
+
+LIST_ANNOTATIONS = [
+    list,
+    list[Proxy],
+    typing.List[Proxy],  # noqa: UP006 - users still write it
+    Sequence[Proxy],
+    "list[Proxy]",
+    "typing.List[Proxy]",
+]
 
 
 @pytest.mark.parametrize("annotation", LIST_ANNOTATIONS)

@@ -116,7 +116,7 @@ def test_nothing_healthy(strategy: Any, status: str, pool: ProxyPool) -> None:
 
 def test_nothing_left_after_exclusion(strategy: Any, pool: ProxyPool) -> None:
     everybody = [proxy.id for proxy in pool.proxies]
-    with pytest.raises(ProxyPoolEmptyError, match="(?i)failed proxies"):
+    with pytest.raises(ProxyPoolEmptyError, match=r"(?i)failed proxies"):
         strategy.select(pool, context(exclude_proxy_ids=set(everybody[:3]), failed_proxy_ids=map(str, everybody[3:])))
     assert sum(proxy.requests_started for proxy in pool.proxies) == 0
 
