@@ -436,7 +436,7 @@ class TestNativeClasses:
     def test_defaults_in_the_table_are_those_of_the_class(self) -> None:
         required: dict[str, dict[str, Any]] = {
             "Proxy": {"url": "http://h.test"},
-            "Session": {"session_id": "s", "proxy_id": "p", "expires_at": WHEN},
+            "Session": {"session_id": "s", "proxy_id": str(IDENTITY), "expires_at": WHEN},
         }
         derived = {"protocol"}  # follows from the URL
         for name, spec in MODELS.items():
