@@ -126,6 +126,11 @@ class Job:
         self.streaming = streaming
         self.auth_statuses = auth_statuses
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the request may reach the site twice."""
+        return self.replayable and (self.method in REPEATABLE_METHODS or self.policy.retry_non_idempotent)
+
 
 class Answer:
     """Headers arrived.
@@ -316,7 +321,8 @@ class _Rotation:
                     ):
                         return self._deliver(reply, outcome)
                     outcome = self._second_opinion(reply, outcome)
-                    may_go_on = job.replayable and (outcome is _PROXY_AUTH or self._is_repeatable())
+                    # A 407 is said before anything is forwarded: any method may move on.
+                    may_go_on = job.replayable if outcome is _PROXY_AUTH else job.may_repeat
                     is_last = self.attempts >= policy.max_attempts
                     if outcome is not _PROXY_AUTH and (not may_go_on or (is_last and outcome in _RETURNED)):
                         return self._deliver(reply, outcome)
@@ -380,7 +386,7 @@ class _Rotation:
         self._note(lease, outcome)
         error = self._error(f"{type(failure.error).__name__}: {failure.error}", outcome, lease)
         error.__cause__ = failure.error
-        may_go_on = not failure.sent or (job.replayable and self._is_repeatable())
+        may_go_on = not failure.sent or job.may_repeat
         if not may_go_on or self.attempts >= job.policy.max_attempts:
             raise error
         return error
@@ -441,9 +447,6 @@ class _Rotation:
                 f"{job.policy.timeout:g} s: {last}",
                 retry_recommended=True,
             ) from last
-
-    def _is_repeatable(self) -> bool:
-        return self.job.method in REPEATABLE_METHODS or self.job.policy.retry_non_idempotent
 
     def _error(self, what: str, outcome: Outcome, lease: Any) -> Exception:
         job = self.job

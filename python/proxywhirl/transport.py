@@ -24,7 +24,7 @@ from proxywhirl._enums import Outcome
 from proxywhirl._http.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
 from proxywhirl._http.errors import meaning_of
 from proxywhirl._http.flavour import Flavour, default_name, flavour, flavour_of
-from proxywhirl._http.routes import Limits
+from proxywhirl._http.routes import Limits, most_routes
 from proxywhirl._http.tls import Tls, Verify
 from proxywhirl._loop import Answer, Delivery, Discard, Job, Load, Send, Wait, rotate
 from proxywhirl._selection import Chooser, Selection
@@ -66,7 +66,7 @@ class _Rotating:
         max_connections: Optional[int] = 100,
         max_keepalive_connections: Optional[int] = 20,
         keepalive_expiry: Optional[float] = 300.0,
-        max_proxies: int = 100,
+        max_proxies: Optional[int] = None,
         timeout_for: Optional[Callable[[Any], Optional[float]]] = None,
         auth_statuses: tuple[int, ...] = (407,),
     ) -> None:
@@ -77,7 +77,12 @@ class _Rotating:
         self._auth_statuses = auth_statuses
         self._carrier = self._carrier_class(
             Tls(verify, proxy_verify, trust_env=trust_env),
-            Limits(max_connections, max_keepalive_connections, keepalive_expiry, max_proxies),
+            Limits(
+                max_connections,
+                max_keepalive_connections,
+                keepalive_expiry,
+                most_routes() if max_proxies is None else max_proxies,
+            ),
         )
 
     @property
@@ -85,7 +90,7 @@ class _Rotating:
         """The proxies."""
         return self._chooser.pool
 
-    def _begin(self, request: Any) -> tuple[Flavour, Selection, bool, Job]:
+    def _begin(self, request: Any) -> tuple[Flavour, Selection, Job]:
         kind = flavour_of(request)
         scheme = request.url.scheme
         if scheme not in ("http", "https"):
@@ -112,13 +117,14 @@ class _Rotating:
             streaming=not read,
             auth_statuses=self._auth_statuses,
         )
-        return kind, selection, read, job
+        return kind, selection, job
 
-    def _terms(self, step: Send, kind: Flavour, selection: Selection, *, read: bool) -> Terms:
+    def _terms(self, step: Send, kind: Flavour, selection: Selection, job: Job) -> Terms:
+        read = not job.streaming
         timeout = None
         if self._timeout_for is not None and not selection.fixed_timeout:
             timeout = self._timeout_for(step.lease.proxy)
-        return Terms(kind, read=read, timeout=timeout, time_left=step.time_left)
+        return Terms(kind, read=read, repeatable=job.may_repeat, timeout=timeout, time_left=step.time_left)
 
 
 class RotatingTransport(_Rotating, _SyncBase):
@@ -140,7 +146,8 @@ class RotatingTransport(_Rotating, _SyncBase):
         max_connections: Most connections per proxy.
         max_keepalive_connections: Most idle connections per proxy.
         keepalive_expiry: Seconds an idle connection is kept.
-        max_proxies: Most proxies with open connections; the least recently used goes first.
+        max_proxies: Most proxies with open connections; the least recently used goes first. By default a quarter of
+            the file descriptors allowed, from 100 to 2,000.
         timeout_for: Seconds for each phase of a request through this proxy; ``None`` leaves the request's own.
         auth_statuses: Statuses by which a proxy refuses credentials.
 
@@ -153,7 +160,7 @@ class RotatingTransport(_Rotating, _SyncBase):
 
     def handle_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
-        kind, selection, read, job = self._begin(request)
+        kind, selection, job = self._begin(request)
         loop = rotate(job)
         reply: Any = None
         current: Optional[Answer] = None
@@ -166,7 +173,7 @@ class RotatingTransport(_Rotating, _SyncBase):
                     return _deliver(end.value, request, kind, selection, _leased_body)
                 reply = None
                 if type(step) is Send:
-                    reply = self._carrier.send(step.lease, request, self._terms(step, kind, selection, read=read))
+                    reply = self._carrier.send(step.lease, request, self._terms(step, kind, selection, job))
                     current = reply if type(reply) is Answer else None
                 elif type(step) is Wait:
                     time.sleep(step.seconds)
@@ -197,7 +204,7 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
-        kind, selection, read, job = self._begin(request)
+        kind, selection, job = self._begin(request)
         loop = rotate(job)
         reply: Any = None
         current: Optional[Answer] = None
@@ -210,7 +217,7 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
                     return _deliver(end.value, request, kind, selection, _async_leased_body)
                 reply = None
                 if type(step) is Send:
-                    reply = await self._carrier.send(step.lease, request, self._terms(step, kind, selection, read=read))
+                    reply = await self._carrier.send(step.lease, request, self._terms(step, kind, selection, job))
                     current = reply if type(reply) is Answer else None
                 elif type(step) is Wait:
                     await _sleep(step.seconds)

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, Optional, Union
 
 from proxywhirl._enums import Outcome
+from proxywhirl._http.dial import dialled
 from proxywhirl._http.errors import meaning_of
 from proxywhirl._http.flavour import Flavour, core
 from proxywhirl._http.routes import AsyncRoutes, Limits, Route, Routes
@@ -28,17 +29,25 @@ class Terms:
     Args:
         flavour: Whose exceptions to report.
         read: Whether to read the body before answering.
+        repeatable: Whether the request may reach the target twice.
         timeout: Seconds for each phase instead of the request's own; ``None`` leaves those.
         time_left: Seconds left for everything.
     """
 
-    __slots__ = ("flavour", "read", "time_left", "timeout")
+    __slots__ = ("flavour", "read", "repeatable", "time_left", "timeout")
 
     def __init__(
-        self, flavour: Flavour, *, read: bool, timeout: Optional[float] = None, time_left: Optional[float] = None
+        self,
+        flavour: Flavour,
+        *,
+        read: bool,
+        repeatable: bool,
+        timeout: Optional[float] = None,
+        time_left: Optional[float] = None,
     ) -> None:
         self.flavour = flavour
         self.read = read
+        self.repeatable = repeatable
         self.timeout = timeout
         self.time_left = time_left
 
@@ -80,8 +89,8 @@ class Payload(_Payload):
             try:
                 self.stream.close()
             finally:
-                if self._routes.check_in(self._route):
-                    self._route.close()
+                for pool in self._routes.check_in(self._route):
+                    pool.close()
 
 
 class AsyncPayload(_Payload):
@@ -111,8 +120,8 @@ class AsyncPayload(_Payload):
             try:
                 await self.stream.aclose()
             finally:
-                if self._routes.check_in(self._route):
-                    await self._route.aclose()
+                for pool in self._routes.check_in(self._route):
+                    await pool.aclose()
 
 
 def _until(stream: Any, deadline: float) -> Any:
@@ -154,7 +163,15 @@ class Carrier:
         tunnel = True
         try:
             pool, message, tunnel = _prepare(route, request, terms)
-            response = pool.handle_request(message)
+            dialled.set(False)
+            try:
+                response = pool.handle_request(message)
+            except Exception as error:
+                if not _is_stale(error, terms):
+                    raise
+                route.renew(pool)
+                pool, message, tunnel = _prepare(route, request, terms)
+                response = pool.handle_request(message)
             elapsed = (time.perf_counter() - started) * 1000.0
             payload = Payload(response, routes, route, tunnel=tunnel)
             if terms.read:
@@ -162,8 +179,9 @@ class Carrier:
         except BaseException as error:
             if payload is not None:
                 payload.close()
-            elif routes.check_in(route):
-                route.close()
+            else:
+                for old_pool in routes.check_in(route):
+                    old_pool.close()
             failure = _failure(error, request, terms.flavour, tunnel, started)
             if failure is None:
                 raise
@@ -204,7 +222,15 @@ class AsyncCarrier:
             for old in leaving:
                 await old.aclose()
             pool, message, tunnel = _prepare(route, request, terms)
-            response = await pool.handle_async_request(message)
+            dialled.set(False)
+            try:
+                response = await pool.handle_async_request(message)
+            except Exception as error:
+                if not _is_stale(error, terms):
+                    raise
+                route.renew(pool)
+                pool, message, tunnel = _prepare(route, request, terms)
+                response = await pool.handle_async_request(message)
             elapsed = (time.perf_counter() - started) * 1000.0
             payload = AsyncPayload(response, routes, route, tunnel=tunnel)
             if terms.read:
@@ -296,8 +322,9 @@ async def _abandon(payload: Optional[AsyncPayload], routes: AsyncRoutes, route: 
 
         with anyio.CancelScope(shield=True):
             await payload.close()
-    elif payload is None and routes.check_in(route):
-        await route.aclose()
+    elif payload is None:
+        for pool in routes.check_in(route):
+            await pool.aclose()
 
 
 def _running_loop() -> Optional[asyncio.AbstractEventLoop]:
@@ -345,6 +372,17 @@ def _prepare(route: Route, request: Any, terms: Terms) -> tuple[Any, Any, bool]:
         method=request.method, url=target, headers=headers, content=request.stream, extensions=extensions
     )
     return route.pool(secure=secure), message, tunnel
+
+
+def _is_stale(error: Exception, terms: Terms) -> bool:
+    """Whether a connection that had been waiting was found closed: the proxy's right, and no reason to blame it.
+
+    The request is then sent once more through a new connection (RFC 9112, 9.3.1), if it may be sent twice at all.
+    """
+    if dialled.get() or not terms.repeatable:
+        return False
+    package = core()
+    return isinstance(error, (package.RemoteProtocolError, package.ReadError, package.WriteError))
 
 
 def _timeouts(given: dict[str, Optional[float]], terms: Terms) -> dict[str, Optional[float]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterable
+from contextvars import ContextVar
 from typing import Any, NoReturn, Optional
 
 from proxywhirl._http.address import ProxyAddress
@@ -17,7 +18,11 @@ from proxywhirl._http.flavour import core
 from proxywhirl._http.handshake import Refused
 from proxywhirl._http.tls import Tls
 
-__all__ = ["AsyncDialer", "Dialer", "ProxyUnreachable"]
+__all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "ProxyUnreachable", "dialled"]
+
+dialled: ContextVar[bool] = ContextVar("dialled", default=False)
+"""Set when a connection is opened. A request that clears it before it is sent can tell a new connection from one that
+had been waiting: opening happens in the thread, or the task, of the request."""
 
 _core: Any = core()
 _READ_SIZE = 4096
@@ -65,6 +70,28 @@ class _Clock:
         return left
 
 
+class Direct(_core.NetworkBackend):  # type: ignore[misc]
+    """Opens connections to the proxy itself, blocking: for plain requests that the proxy forwards."""
+
+    def __init__(self) -> None:
+        self._backend = _core.SyncBackend()
+
+    def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
+        dialled.set(True)
+        return self._backend.connect_tcp(host, port, **options)
+
+
+class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
+    """The same without blocking."""
+
+    def __init__(self) -> None:
+        self._backend = _core.AnyIOBackend()
+
+    async def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
+        dialled.set(True)
+        return await self._backend.connect_tcp(host, port, **options)
+
+
 class Dialer(_core.NetworkBackend):  # type: ignore[misc]
     """Opens connections to targets through one proxy, blocking.
 
@@ -87,6 +114,7 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
         local_address: Optional[str] = None,
         socket_options: Optional[Iterable[Any]] = None,
     ) -> Any:
+        dialled.set(True)
         address = self._address
         clock = _Clock(timeout)
         stream: Any = None
@@ -145,6 +173,7 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
         local_address: Optional[str] = None,
         socket_options: Optional[Iterable[Any]] = None,
     ) -> Any:
+        dialled.set(True)
         address = self._address
         clock = _Clock(timeout)
         stream: Any = None

@@ -11,15 +11,31 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Any, NamedTuple, Optional
 
 from proxywhirl._http.address import ProxyAddress
-from proxywhirl._http.dial import AsyncDialer, Dialer
+from proxywhirl._http.dial import AsyncDialer, AsyncDirect, Dialer, Direct
 from proxywhirl._http.flavour import core
 from proxywhirl._http.tls import Tls
 
-__all__ = ["AsyncRoutes", "Limits", "Route", "Routes"]
+__all__ = ["AsyncRoutes", "Limits", "Route", "Routes", "most_routes"]
+
+
+def most_routes() -> int:
+    """How many proxies may have open connections, unless told otherwise.
+
+    A request to a proxy that has just lost its connections pays for a new one, so the bound should lie above the number
+    of proxies in use; but each holds file descriptors and some 10 kB.
+
+    Returns:
+        A quarter of the file descriptors this process may have, at least 100, at most 2,000.
+    """
+    try:
+        import resource
+    except ImportError:
+        return 100
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 2000 if allowed == resource.RLIM_INFINITY else max(100, min(2000, allowed // 4))
 
 
 class Limits(NamedTuple):
@@ -48,7 +64,20 @@ class Route:
         is_async: Whether the connections are for an event loop.
     """
 
-    __slots__ = ("_is_async", "_limits", "_plain", "_secure", "_tls", "address", "last_used", "retired", "url", "users")
+    __slots__ = (
+        "_is_async",
+        "_limits",
+        "_plain",
+        "_secure",
+        "_stale",
+        "_tls",
+        "address",
+        "last_used",
+        "old",
+        "retired",
+        "url",
+        "users",
+    )
 
     def __init__(self, url: str, tls: Tls, limits: Limits, *, is_async: bool) -> None:
         self.url = url
@@ -56,11 +85,14 @@ class Route:
         self.users = 0
         self.retired = False
         self.last_used = 0.0
+        self.old: list[Any] = []
+        """Connection pools out of use, to be closed when no request is under way."""
         self._tls = tls
         self._limits = limits
         self._is_async = is_async
         self._plain: Any = None
         self._secure: Any = None
+        self._stale = 0
 
     def pool(self, *, secure: bool) -> Any:
         """The connection pool for targets with TLS, or without.
@@ -70,47 +102,73 @@ class Route:
         """
         # Two threads may both make one here; the loser's is empty and is collected.
         if secure:
-            if self._secure is None:
-                self._secure = self._make(self._tls.target())
-            return self._secure
-        if self._plain is None:
+            made = self._secure
+            if made is None:
+                made = self._secure = self._make(self._tls.target())
+            return made
+        made = self._plain
+        if made is None:
             address = self.address
             if address.is_http:
-                self._plain = self._make(self._tls.proxy() if address.is_tls else None, tunnel=False)
+                made = self._make(self._tls.proxy() if address.is_tls else None, tunnel=False)
             else:
-                self._plain = self._make(None)
-        return self._plain
+                made = self._make(None)
+            self._plain = made
+        return made
+
+    def renew(self, stale: Any) -> None:
+        """Take a pool out of use whose waiting connections the proxy has closed.
+
+        Some proxies close every connection without announcing it. To them, connections are not kept waiting any more.
+
+        Args:
+            stale: The pool.
+        """
+        self._stale += 1
+        self.old.append(stale)
+        if stale is self._plain:
+            self._plain = None
+        elif stale is self._secure:
+            self._secure = None
 
     def _make(self, context: Any, *, tunnel: bool = True) -> Any:
         limits = self._limits
         package = core()
+        backend: Any
         if self._is_async:
             kind = package.AsyncConnectionPool
-            backend = AsyncDialer(self.address, self._tls) if tunnel else package.AnyIOBackend()
+            backend = AsyncDialer(self.address, self._tls) if tunnel else AsyncDirect()
         else:
             kind = package.ConnectionPool
-            backend = Dialer(self.address, self._tls) if tunnel else None
+            backend = Dialer(self.address, self._tls) if tunnel else Direct()
         return kind(
             ssl_context=context,
             max_connections=limits.connections,
-            max_keepalive_connections=limits.keepalive,
+            max_keepalive_connections=limits.keepalive if self._stale < _STALE_ENOUGH else 0,
             keepalive_expiry=limits.keepalive_seconds,
             network_backend=backend,
         )
 
+    def take_pools(self) -> list[Any]:
+        """All connection pools, which are forgotten here."""
+        pools = [pool for pool in (self._plain, self._secure, *self.old) if pool is not None]
+        self._plain = self._secure = None
+        self.old = []
+        return pools
+
     def close(self) -> None:
         """Close the connections of a synchronous route."""
-        for pool in self._pools():
+        for pool in self.take_pools():
             pool.close()
 
     async def aclose(self) -> None:
         """Close the connections of an asynchronous route."""
-        for pool in self._pools():
+        for pool in self.take_pools():
             await pool.aclose()
 
-    def _pools(self) -> Iterator[Any]:
-        return (pool for pool in (self._plain, self._secure) if pool is not None)
 
+# Once is bad luck: a proxy may end waiting connections after a while. Twice is its habit.
+_STALE_ENOUGH = 2
 
 _caches: weakref.WeakSet[_Cache] = weakref.WeakSet()
 
@@ -186,11 +244,16 @@ class _Cache:
                     self._retire(routes.pop(first), leaving)
         return route, leaving
 
-    def check_in(self, route: Route) -> bool:
-        """Give a route back; whether it has to be closed now."""
+    def check_in(self, route: Route) -> list[Any]:
+        """Give a route back; the connection pools to close now."""
         with self._lock:
             route.users -= 1
-            return route.retired and not route.users
+            if route.users or not (route.retired or route.old):
+                return []
+            if route.retired:
+                return route.take_pools()
+            old, route.old = route.old, []
+            return old
 
     def drop(self, key: Any) -> list[Route]:
         """Take a proxy's route out of use; the routes to close now."""

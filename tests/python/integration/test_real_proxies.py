@@ -1,0 +1,388 @@
+"""Through proxies that others wrote: squid, tinyproxy, microsocks and dante, as Debian packages them.
+
+Each is started on a free loopback port with a configuration of its own and ended by its process id. A test is skipped
+only where the program is not installed; `.ci/run` installs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.server
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from proxywhirl import AsyncProxyRotator, ProxyAuthenticationError, ProxyRotator
+
+USER, PASSWORD = "user@home", "p:ss/w%rd"
+
+
+class _Origin(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(b"hello from " + self.path.encode())
+
+    def do_POST(self) -> None:
+        self._answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def _answer(self, body: bytes) -> None:
+        self.server.seen.append((self.command, self.headers.get("Proxy-Authorization")))  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Silence."""
+
+
+def _serve(context: ssl.SSLContext | None, host: str = "127.0.0.1") -> http.server.ThreadingHTTPServer:
+    class Server(http.server.ThreadingHTTPServer):
+        daemon_threads = True
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    server = Server((host, 0), _Origin)
+    server.seen = []  # type: ignore[attr-defined]
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    return server
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that others may read and write: squid gives up root before it opens its files."""
+    with tempfile.TemporaryDirectory(prefix="proxywhirl-") as name:
+        made = Path(name)
+        made.chmod(0o777)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost, which is its own authority, and its key."""
+    openssl = _program("openssl")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"]
+    made = [
+        openssl,
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-keyout",
+        str(key),
+        "-out",
+        str(cert),
+    ]
+    subprocess.run([*made, *subject], check=True, capture_output=True)
+    key.chmod(0o644)
+    return cert, key
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[http.server.ThreadingHTTPServer]:
+    server = _serve(None)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def secure_origin(certificate: tuple[Path, Path]) -> Iterator[http.server.ThreadingHTTPServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    server = _serve(context)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    if found is None:
+        pytest.skip(f"{name} is not installed (apt-get install squid tinyproxy microsocks dante-server openssl)")
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+Start = Callable[[list[str], int], None]
+
+
+@pytest.fixture(scope="module")
+def start(folder: Path) -> Iterator[Start]:
+    """Starts a program and waits until its port answers."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def begin(command: list[str], port: int) -> None:
+        log = folder / f"output-{port}"
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        running.append(process)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 0.2).close()
+                return
+            except OSError:
+                if process.poll() is not None:
+                    pytest.fail(f"{command[0]} ended with {process.returncode}: {log.read_text()[-2000:]}")
+                if time.monotonic() > deadline:
+                    pytest.fail(f"{command[0]} did not open port {port} within 20 s")
+                time.sleep(0.05)
+
+    yield begin
+    for process in running:
+        process.terminate()
+    for process in running:
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def squid(folder: Path, start: Start, certificate: tuple[Path, Path]) -> dict[str, str]:
+    """Squid with one port that wants a login, over TCP and over TLS."""
+    program = _program("squid")
+    plain, secure = _free_port(), _free_port()
+    users = folder / "users"
+    hashed = subprocess.run([_program("openssl"), "passwd", "-apr1", PASSWORD], check=True, capture_output=True)
+    users.write_text(f"{USER}:{hashed.stdout.decode().strip()}\n")
+    users.chmod(0o644)
+    helper = "/usr/lib/squid/basic_ncsa_auth"
+    config = folder / "squid.conf"
+    config.write_text(
+        f"""
+        http_port 127.0.0.1:{plain}
+        https_port 127.0.0.1:{secure} tls-cert={certificate[0]} tls-key={certificate[1]}
+        auth_param basic program {helper} {users}
+        auth_param basic children 1 startup=1
+        auth_param basic realm test
+        acl known proxy_auth REQUIRED
+        http_access allow known
+        http_access deny all
+        cache deny all
+        access_log none
+        cache_log {folder}/cache.log
+        cache_store_log none
+        pid_filename {folder}/squid.pid
+        coredump_dir {folder}
+        pinger_enable off
+        shutdown_lifetime 0 seconds
+        """
+    )
+    start([program, "-N", "-f", str(config)], plain)
+    return {"http": f"127.0.0.1:{plain}", "https": f"localhost:{secure}"}
+
+
+@pytest.fixture(scope="module")
+def tinyproxy(folder: Path, start: Start) -> str:
+    program = _program("tinyproxy")
+    port = _free_port()
+    config = folder / "tinyproxy.conf"
+    config.write_text(
+        f'Port {port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nLogFile "{folder}/tinyproxy.log"\nPidFile "{folder}/tinyproxy.pid"\n'
+    )
+    start([program, "-d", "-c", str(config)], port)
+    return f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def microsocks(start: Start) -> dict[str, str]:
+    program = _program("microsocks")
+    free, locked = _free_port(), _free_port()
+    start([program, "-i", "127.0.0.1", "-p", str(free)], free)
+    start([program, "-i", "127.0.0.1", "-p", str(locked), "-u", USER, "-P", PASSWORD], locked)
+    return {"open": f"127.0.0.1:{free}", "locked": f"127.0.0.1:{locked}"}
+
+
+@pytest.fixture(scope="module")
+def dante(folder: Path, start: Start) -> str:
+    program = _program("danted")
+    port = _free_port()
+    config = folder / "danted.conf"
+    config.write_text(
+        f"""
+        errorlog: {folder}/danted.errors
+        logoutput: {folder}/danted.log
+        internal: 127.0.0.1 port = {port}
+        external: 127.0.0.1
+        socksmethod: none
+        clientmethod: none
+        user.privileged: root
+        user.unprivileged: nobody
+        client pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
+        socks pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
+        """
+    )
+    start([program, "-f", str(config), "-p", str(folder / "danted.pid")], port)
+    return f"127.0.0.1:{port}"
+
+
+def _login(password: str = PASSWORD) -> str:
+    return f"{quote(USER, safe='')}:{quote(password, safe='')}@"
+
+
+def _port(server: http.server.ThreadingHTTPServer) -> int:
+    port: int = server.server_address[1]
+    return port
+
+
+def _check(
+    proxy: str, origin: Any, secure_origin: Any, certificate: tuple[Path, Path], name: str = "localhost"
+) -> None:
+    """GET and POST, plain and TLS, by name and by address, blocking and not, through one proxy."""
+    bases = (
+        f"http://{name}:{_port(origin)}",
+        f"http://127.0.0.1:{_port(origin)}",
+        f"https://{name}:{_port(secure_origin)}",
+    )
+    verify = str(certificate[0])
+    with ProxyRotator(proxies=[proxy], verify=verify) as rotator:
+        for base in bases:
+            for _ in range(2):
+                assert rotator.get(f"{base}/page").text == "hello from /page"
+            assert rotator.post(f"{base}/echo", content=b"x" * 100_000).content == b"x" * 100_000
+        (only,) = rotator.pool
+        assert only.total_successes == only.total_requests == 9
+        assert only.requests_active == 0
+
+    async def no_blocking() -> None:
+        async with AsyncProxyRotator(proxies=[proxy], verify=verify) as rotator:
+            for base in bases:
+                answers = await asyncio.gather(*(rotator.get(f"{base}/{n}") for n in range(8)))
+                assert [answer.text for answer in answers] == [f"hello from /{n}" for n in range(8)]
+
+    asyncio.run(no_blocking())
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_squid(squid: dict[str, str], scheme: str, origin: Any, secure_origin: Any, certificate: Any) -> None:
+    _check(f"{scheme}://{_login()}{squid[scheme]}", origin, secure_origin, certificate)
+    for server in (origin, secure_origin):
+        assert all(authorization is None for _, authorization in server.seen), "credentials reached the site"
+
+
+@pytest.mark.parametrize("target", ["plain", "secure"])
+def test_squid_refuses_the_wrong_password(squid: dict[str, str], origin: Any, secure_origin: Any, target: str) -> None:
+    url = f"http://localhost:{_port(origin)}/" if target == "plain" else f"https://localhost:{_port(secure_origin)}/"
+    with ProxyRotator(proxies=[f"http://{_login('wrong-secret')}{squid['http']}"]) as rotator:
+        with pytest.raises(ProxyAuthenticationError) as caught:
+            rotator.get(url)
+    assert "wrong-secret" not in f"{caught.value!r} {caught.value}"
+
+
+def test_tinyproxy(tinyproxy: str, origin: Any, secure_origin: Any, certificate: Any) -> None:
+    _check(f"http://{tinyproxy}", origin, secure_origin, certificate)
+
+
+def test_microsocks(microsocks: dict[str, str], origin: Any, secure_origin: Any, certificate: Any) -> None:
+    _check(f"socks5://{microsocks['open']}", origin, secure_origin, certificate)
+
+
+def test_microsocks_with_login(microsocks: dict[str, str], origin: Any, secure_origin: Any, certificate: Any) -> None:
+    _check(f"socks5://{_login()}{microsocks['locked']}", origin, secure_origin, certificate)
+
+
+@pytest.mark.parametrize("login", ["", _login("wrong-secret")])
+def test_microsocks_refuses(microsocks: dict[str, str], origin: Any, login: str) -> None:
+    with ProxyRotator(proxies=[f"socks5://{login}{microsocks['locked']}"]) as rotator:
+        with pytest.raises(ProxyAuthenticationError):
+            rotator.get(f"http://localhost:{_port(origin)}/")
+
+
+@pytest.mark.parametrize("scheme", ["socks4", "socks5"])
+def test_dante(dante: str, scheme: str, origin: Any, secure_origin: Any, certificate: Any) -> None:
+    # Dante knows SOCKS4 but refuses names in it (SOCKS4a); those are tested against our own fleet.
+    name = "127.0.0.1" if scheme == "socks4" else "localhost"
+    _check(f"{scheme}://{dante}", origin, secure_origin, certificate, name)
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+def test_names_are_resolved_by_the_proxy(
+    request: pytest.FixtureRequest, kind: str, origin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = request.getfixturevalue("tinyproxy" if kind == "http" else "dante")
+    asked: list[Any] = []
+    resolve = socket.getaddrinfo
+
+    def watched(host: Any, *arguments: Any, **keywords: Any) -> Any:
+        asked.append(host.decode() if isinstance(host, bytes) else host)
+        return resolve(host, *arguments, **keywords)
+
+    monkeypatch.setattr(socket, "getaddrinfo", watched)
+    url = f"http://localhost:{_port(origin)}/"
+    with ProxyRotator(proxies=[f"{kind}://{address}"]) as rotator:
+        assert rotator.get(url).status_code == 200
+
+    async def no_blocking() -> None:
+        async with AsyncProxyRotator(proxies=[f"{kind}://{address}"]) as rotator:
+            assert (await rotator.get(url)).status_code == 200
+
+    asyncio.run(no_blocking())
+    assert "localhost" not in asked
+
+
+def test_targets_with_an_ipv6_address(microsocks: dict[str, str], tinyproxy: str) -> None:
+    try:
+        server = _serve(None, "::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    try:
+        for proxy in (f"socks5://{microsocks['open']}", f"http://{tinyproxy}"):
+            with ProxyRotator(proxies=[proxy]) as rotator:
+                assert rotator.get(f"http://[::1]:{_port(server)}/six").text == "hello from /six"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_unreachable_target_behind_socks(microsocks: dict[str, str]) -> None:
+    from proxywhirl import ProxyConnectionError, RetryPolicy
+
+    policy = RetryPolicy(max_attempts=2, base_delay=0.01)
+    with ProxyRotator(proxies=[f"socks5://{microsocks['open']}"], retry_policy=policy) as rotator:
+        with pytest.raises(ProxyConnectionError, match="failed after 2 attempts"):
+            rotator.get(f"http://127.0.0.1:{_free_port()}/")
+
+
+def test_one_rotator_over_all_of_them(
+    squid: dict[str, str], tinyproxy: str, microsocks: dict[str, str], dante: str, origin: Any
+) -> None:
+    proxies = [
+        f"http://{_login()}{squid['http']}",
+        f"http://{tinyproxy}",
+        f"socks5://{microsocks['open']}",
+        f"socks4://{dante}",
+        f"http://127.0.0.1:{_free_port()}",
+    ]
+    with ProxyRotator(proxies=proxies) as rotator:
+        for _ in range(50):
+            assert rotator.get(f"http://127.0.0.1:{_port(origin)}/").status_code == 200
+        *good, dead = rotator.pool
+        assert [proxy.total_successes >= 10 for proxy in good] == [True] * 4, [
+            str(proxy.total_successes) for proxy in good
+        ]
+        assert dead.total_successes == 0
+        assert all(proxy.requests_active == 0 for proxy in rotator.pool)
