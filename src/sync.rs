@@ -22,7 +22,7 @@ pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
 /// Counters that live as long as the process; loom cannot model statics, and none of them decides anything.
 pub(crate) mod global {
-    pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 }
 
 #[cfg(loom)]

@@ -195,6 +195,51 @@ impl Pool {
         Ok(Added::New)
     }
 
+    /// Adds many at once, all or none: (added, duplicates).
+    ///
+    /// # Errors
+    /// [`AddError::Full`] if the new ones are more than fit; nothing has been added then.
+    pub fn add_all(&self, proxies: Vec<Arc<Proxy>>) -> Result<(usize, usize), AddError> {
+        self.reserve(proxies.len());
+        let offered = proxies.len();
+        let mut outlive = Vec::new();
+        let mut writer = self.writer.lock();
+        // What fits is known before anything is added: first the addresses are told apart, then all go in.
+        let mut fresh = Vec::with_capacity(offered);
+        let mut seen: HashTable<(u32, usize)> = HashTable::with_capacity(offered);
+        {
+            let table = self.table.load();
+            for proxy in proxies {
+                let address = proxy.address();
+                let hash = address_hash(&address);
+                let known = writer.find_address(&table, hash, &address).is_some();
+                let repeated = |(other, at): &(u32, usize)| {
+                    let (_, proxy): &(u32, Arc<Proxy>) = &fresh[*at];
+                    *other == hash && same_address(&proxy.address(), &address)
+                };
+                if known || seen.find(spread(hash), repeated).is_some() {
+                    continue;
+                }
+                seen.insert_unique(spread(hash), (hash, fresh.len()), |(hash, _)| spread(*hash));
+                fresh.push((hash, proxy));
+            }
+        }
+        let limit = self.limit();
+        if self.len() + fresh.len() > limit {
+            return Err(AddError::Full { limit });
+        }
+        let added = fresh.len();
+        for (hash, proxy) in fresh {
+            let table = self.table.load_full();
+            let before = self.append(&mut writer, table, proxy, None, hash);
+            if outlive.last().is_none_or(|last| !Arc::ptr_eq(last, &before)) {
+                outlive.push(before);
+            }
+        }
+        drop(writer);
+        Ok((added, offered - added))
+    }
+
     /// Adds a proxy that is known to be new; returns the table that was replaced for it or not, to be dropped later.
     fn append(
         &self,

@@ -115,15 +115,29 @@ impl Table {
         }
     }
 
+    /// Number of slots, in use or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are no slots; there always are some.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// The slot of that number.
     #[inline]
-    pub(crate) fn slot(&self, number: u32) -> Option<&Slot> {
+    #[must_use]
+    pub fn slot(&self, number: u32) -> Option<&Slot> {
         self.slots.get(number as usize)
     }
 
     /// The proxy in the slot of that number.
     #[inline]
-    pub(crate) fn proxy(&self, number: u32) -> Option<&Proxy> {
+    #[must_use]
+    pub fn proxy(&self, number: u32) -> Option<&Proxy> {
         self.slot(number)?.proxy()
     }
 

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::clock::{Clock, Micros};
 use crate::pool::Pool;
-use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Arc, Mutex, OnceLock, Ordering, Weak};
+use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Arc, Mutex, Ordering, Weak};
 use address::{Address, Credentials, Protocol, escape};
 use cold::{Cold, DEFAULT_ALPHA, DEFAULT_WINDOW};
 use health::{Health, Source, reason};
@@ -191,8 +191,8 @@ impl fmt::Debug for Proxy {
 pub enum Verdict {
     /// It carried the request; milliseconds to the answer.
     Success(f64),
-    /// It did not.
-    Failure,
+    /// It did not; milliseconds until that was known.
+    Failure(f64),
     /// It did, but the site refused it: counted, neither success nor failure, and no failure in a row any more.
     Refused,
     /// The fault was elsewhere: counted, and nothing else.
@@ -313,7 +313,9 @@ impl Proxy {
         };
     }
 
-    fn homes(&self) -> SmallVec<[Arc<Pool>; 2]> {
+    /// The pools that hold it.
+    #[must_use]
+    pub fn homes(&self) -> SmallVec<[Arc<Pool>; 2]> {
         match &self.inner.lock().homes {
             Homes::None => SmallVec::new(),
             Homes::One(home) => home.upgrade().into_iter().collect(),
@@ -457,7 +459,7 @@ impl Proxy {
         self.updated.store(now, Ordering::Relaxed);
         match verdict {
             Verdict::Success(ms) => self.succeed(ms, alpha, now),
-            Verdict::Failure => self.fail(now),
+            Verdict::Failure(_) => self.fail(now),
             Verdict::Refused => {
                 self.tally(0, 0);
                 if self.consecutive_failures.load(Ordering::Relaxed) != 0 {
@@ -466,9 +468,6 @@ impl Proxy {
                 }
             }
             Verdict::Elsewhere => self.tally(0, 0),
-        }
-        if verdict == Verdict::Failure {
-            self.after_failure();
         }
     }
 
@@ -493,11 +492,7 @@ impl Proxy {
         if self.health.load(Ordering::Relaxed) != health as u8 {
             self.set_health(health);
         }
-    }
-
-    fn after_failure(&self) {
-        if self.health() == Health::Dead {
-            let in_a_row = self.consecutive_failures.load(Ordering::Relaxed);
+        if health == Health::Dead {
             for pool in self.homes() {
                 pool.note_dead(self, in_a_row);
             }
@@ -651,6 +646,16 @@ impl Proxy {
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
         self.cold(|cold| cold.credentials.clone())
+    }
+
+    /// Sets what to log in with.
+    pub fn set_credentials(&self, credentials: Option<Credentials>) {
+        let homes = self.homes();
+        self.set_cold(|cold| cold.credentials = credentials);
+        let id = self.id();
+        for pool in homes {
+            pool.refile(self, id);
+        }
     }
 
     /// Where it came from.

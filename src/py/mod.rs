@@ -1,11 +1,63 @@
 //! The Python face of the crate: conversion and documentation, no decisions.
 
+mod context;
+mod convert;
+mod errors;
+mod foreign;
+mod journal;
+mod lease;
+mod log;
+mod metadata;
+mod pool;
+mod proxy;
+mod session;
+mod strategy;
+
 use pyo3::prelude::*;
 
 /// The native half of `proxywhirl`.
 #[pymodule(gil_used = false)]
 mod _core {
-    #[pymodule_export]
     #[allow(non_upper_case_globals)]
+    #[pymodule_export]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    use super::context::PyContext;
+    #[pymodule_export]
+    use super::journal::Journal;
+    #[pymodule_export]
+    use super::lease::PyLease;
+    #[pymodule_export]
+    use super::metadata::ProxyMetadataView;
+    #[pymodule_export]
+    use super::pool::{AddReport, PyPool};
+    #[pymodule_export]
+    use super::proxy::{PyProxy, parse_proxy_url};
+    #[pymodule_export]
+    use super::session::{PySession, PySessionManager};
+    #[pymodule_export]
+    use super::strategy::{
+        PyComposite, PyCostAware, PyGeoTargeted, PyLeastUsed, PyPerformance, PyRandom, PyRoundRobin, PySessionStrategy,
+        PyStrategy, PyWeighted, builtin_strategy, builtin_strategy_names,
+    };
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // A child of a fork must not repeat its parent's random choices.
+        let hooks = pyo3::types::PyDict::new(module.py());
+        hooks.set_item("after_in_child", pyo3::wrap_pyfunction!(after_fork, module)?)?;
+        let os = module.py().import("os")?;
+        if os.hasattr("register_at_fork")? {
+            os.call_method("register_at_fork", (), Some(&hooks))?;
+        }
+        Ok(())
+    }
+
+    #[pyfunction]
+    fn after_fork() {
+        crate::random::after_fork();
+    }
 }

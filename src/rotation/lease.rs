@@ -57,12 +57,7 @@ impl Lease {
     /// [`AlreadyClosed`] for a second verdict; nothing is recorded then.
     pub fn finish(&self, outcome: Outcome, elapsed_ms: Option<f64>, clock: &dyn Clock) -> Result<(), AlreadyClosed> {
         self.close()?;
-        // Only a success needs the time.
-        let elapsed = match (outcome, elapsed_ms) {
-            (_, Some(ms)) => ms,
-            (Outcome::Success, None) => self.elapsed_ms(clock),
-            _ => 0.0,
-        };
+        let elapsed = elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
         self.settle(outcome.verdict(elapsed), clock);
         Ok(())
     }

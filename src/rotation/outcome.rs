@@ -58,7 +58,7 @@ impl Outcome {
     pub fn verdict(self, elapsed_ms: f64) -> Option<Verdict> {
         match self {
             Self::Success => Some(Verdict::Success(elapsed_ms)),
-            Self::ProxyDown | Self::ProxyAuth => Some(Verdict::Failure),
+            Self::ProxyDown | Self::ProxyAuth => Some(Verdict::Failure(elapsed_ms)),
             Self::Banned | Self::RateLimited => Some(Verdict::Refused),
             Self::TargetFault => Some(Verdict::Elsewhere),
             Self::ClientFault => None,

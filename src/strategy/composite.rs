@@ -74,7 +74,7 @@ impl Strategy for Composite {
     }
 
     // One request ends once: the selector ends it, the filters have no part in that.
-    fn record(&self, proxy: &Proxy, verdict: Verdict, clock: &dyn Clock) {
+    fn record(&self, proxy: &Arc<Proxy>, verdict: Verdict, clock: &dyn Clock) {
         self.parts.load().selector.record(proxy, verdict, clock);
     }
 

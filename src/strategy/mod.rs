@@ -57,7 +57,7 @@ pub trait Strategy: Send + Sync {
     }
 
     /// Ends one request on a proxy this strategy has chosen.
-    fn record(&self, proxy: &Proxy, verdict: Verdict, clock: &dyn Clock) {
+    fn record(&self, proxy: &Arc<Proxy>, verdict: Verdict, clock: &dyn Clock) {
         proxy.complete(verdict, self.common().alpha(), clock);
     }
 

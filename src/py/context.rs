@@ -1,0 +1,438 @@
+//! `SelectionContext`: what a caller wants of one selection.
+
+use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PySet, PyString};
+
+use crate::proxy::Id;
+use crate::py::convert;
+use crate::py::errors::{self, Fault};
+use crate::strategy::context::{Context, Excluded};
+use crate::sync::{Arc, ArcSwap, Mutex};
+
+const FIELDS: [&str; 13] = [
+    "session_id", "target_url", "target_country", "target_region", "request_priority", "timeout_ms",
+    "failed_proxy_ids", "attempt_number", "metadata", "preferred_country", "max_response_time_ms", "min_success_rate",
+    "exclude_proxy_ids",
+];
+
+/// What the core has no use for, and what must be handed back as it came.
+#[derive(Default)]
+struct Rest {
+    target_url: Option<Box<str>>,
+    request_priority: Option<u8>,
+    timeout_ms: Option<f64>,
+    attempt_number: Option<u64>,
+    failed: Vec<Box<str>>,
+    excluded: Vec<Id>,
+    metadata: Option<Py<PyDict>>,
+    extra: Option<Py<PyDict>>,
+}
+
+/// What is known about a request when its proxy is chosen. Thread-safe. Extra keywords are kept as attributes.
+///
+/// Raises:
+///     pydantic.ValidationError: A field is wrong.
+#[pyclass(name = "SelectionContext", module = "proxywhirl", frozen, subclass, weakref)]
+pub(crate) struct PyContext {
+    core: ArcSwap<Context>,
+    rest: Mutex<Option<Box<Rest>>>,
+}
+
+impl PyContext {
+    pub(crate) fn wrap(core: Context) -> Self {
+        let excluded = match &core.excluded {
+            Excluded::Nobody => Vec::new(),
+            Excluded::Few(list) => list.to_vec(),
+            Excluded::Many(set) => set.iter().copied().collect(),
+        };
+        let rest = (!excluded.is_empty()).then(|| Box::new(Rest { excluded, ..Rest::default() }));
+        Self { core: ArcSwap::from_pointee(core), rest: Mutex::new(rest) }
+    }
+
+    /// The present state, as the core wants it.
+    #[inline]
+    pub(crate) fn core(&self) -> arc_swap::Guard<Arc<Context>> {
+        self.core.load()
+    }
+
+    fn change(&self, write: impl FnOnce(&mut Context)) {
+        let mut next = Context::clone(&self.core.load());
+        write(&mut next);
+        self.core.store(Arc::new(next));
+    }
+
+    fn rest<R>(&self, write: impl FnOnce(&mut Rest) -> R) -> R {
+        write(self.rest.lock().get_or_insert_default())
+    }
+
+    fn read<R: Default>(&self, read: impl FnOnce(&Rest) -> R) -> R {
+        self.rest.lock().as_ref().map_or_else(R::default, |rest| read(rest))
+    }
+
+    fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        match name {
+            "session_id" => {
+                let text = convert::optional_text(value)?;
+                self.change(|context| context.session_id = text);
+            }
+            "target_country" => {
+                let text = convert::optional_text(value)?;
+                self.change(|context| context.target_country = text);
+            }
+            "preferred_country" => {
+                let text = convert::optional_text(value)?;
+                self.change(|context| context.preferred_country = text);
+            }
+            "target_region" => {
+                let text = convert::optional_text(value)?;
+                self.change(|context| context.target_region = text);
+            }
+            "max_response_time_ms" => {
+                let limit = convert::optional_amount(value)?;
+                self.change(|context| context.thresholds.max_response_time_ms = limit);
+            }
+            "min_success_rate" => {
+                let limit = convert::optional_amount(value)?;
+                if limit.is_some_and(|limit| limit > 1.0) {
+                    return Err(PyValueError::new_err("Input should be less than or equal to 1"));
+                }
+                self.change(|context| context.thresholds.min_success_rate = limit);
+            }
+            "target_url" => {
+                let text = if value.is_none() { None } else { Some(value.str()?.to_str()?.into()) };
+                self.rest(|rest| rest.target_url = text);
+            }
+            "request_priority" => {
+                let priority = if value.is_none() { None } else { Some(convert::count(value)?) };
+                if priority.is_some_and(|priority| priority > 10) {
+                    return Err(PyValueError::new_err("Input should be less than or equal to 10"));
+                }
+                self.rest(|rest| rest.request_priority = priority.map(|priority| priority as u8));
+            }
+            "timeout_ms" => {
+                let ms = convert::optional_amount(value)?;
+                self.rest(|rest| rest.timeout_ms = ms);
+            }
+            "attempt_number" => {
+                let number = convert::count(value)?;
+                if number == 0 {
+                    return Err(PyValueError::new_err("Input should be greater than or equal to 1"));
+                }
+                self.rest(|rest| rest.attempt_number = Some(number));
+            }
+            "failed_proxy_ids" => {
+                let failed = id_texts(value)?;
+                self.rest(|rest| rest.failed = failed);
+                self.exclude();
+            }
+            "exclude_proxy_ids" => {
+                let mut excluded = Vec::new();
+                for item in value.try_iter().map_err(|_| PyTypeError::new_err("Input should be a valid set"))? {
+                    let id = convert::id_of(&item?);
+                    excluded.push(id.ok_or_else(|| PyValueError::new_err("Input should be a valid UUID"))?);
+                }
+                self.rest(|rest| rest.excluded = excluded);
+                self.exclude();
+            }
+            "metadata" => {
+                let dict = value.cast::<PyDict>().map_err(|_| PyTypeError::new_err("Input should be a valid dictionary"))?;
+                let dict = dict.clone().unbind();
+                let stale = self.rest(|rest| rest.metadata.replace(dict));
+                drop(stale);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The two documented lists of proxies not to be chosen become one set. A text that is no UUID excludes nobody.
+    fn exclude(&self) {
+        let ids: Vec<Id> = self.read(|rest| {
+            rest.failed.iter().filter_map(|text| Id::parse(text)).chain(rest.excluded.iter().copied()).collect()
+        });
+        self.change(|context| context.excluded = Excluded::new(ids));
+    }
+}
+
+fn id_texts(value: &Bound<'_, PyAny>) -> PyResult<Vec<Box<str>>> {
+    if value.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("Input should be a valid list"));
+    }
+    let items = value.try_iter().map_err(|_| PyTypeError::new_err("Input should be a valid list"))?;
+    items.map(|item| Ok(item?.str()?.to_str()?.into())).collect()
+}
+
+/// The core's view of a context: our own class at no cost, any other object by its attributes.
+pub(crate) fn extract(object: &Bound<'_, PyAny>) -> PyResult<Arc<Context>> {
+    if let Ok(own) = object.cast::<PyContext>() {
+        return Ok(own.get().core.load_full());
+    }
+    let foreign = PyContext::wrap(Context::default());
+    for name in FIELDS {
+        if let Ok(value) = object.getattr(name)
+            && (!value.is_none() || matches!(name, "session_id" | "target_country"))
+        {
+            foreign.assign(name, &value)?;
+        }
+    }
+    Ok(foreign.core.load_full())
+}
+
+#[pymethods]
+impl PyContext {
+    #[new]
+    #[pyo3(signature = (**fields))]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let context = Self { core: ArcSwap::from_pointee(Context::default()), rest: Mutex::new(None) };
+        let Some(fields) = fields else { return Ok(context) };
+        let mut faults = Vec::new();
+        for (key, value) in fields.iter() {
+            let key = key.cast_into::<PyString>()?;
+            let name = key.to_str()?;
+            match context.assign(name, &value) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let extra = match context.read(|rest| rest.extra.as_ref().map(|extra| extra.clone_ref(py))) {
+                        Some(extra) => extra,
+                        None => {
+                            let fresh = PyDict::new(py).unbind();
+                            context.rest(|rest| rest.extra.get_or_insert(fresh).clone_ref(py))
+                        }
+                    };
+                    extra.bind(py).set_item(name, value)?;
+                }
+                Err(error) if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) => {
+                    faults.push(Fault::new(name, error.value(py).str()?.to_string(), &value));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if faults.is_empty() { Ok(context) } else { Err(errors::validation(py, "SelectionContext", faults)) }
+    }
+
+    /// Requests with the same one go through the same proxy under a session strategy.
+    #[getter]
+    fn session_id(&self) -> Option<String> {
+        self.core.load().session_id.as_deref().map(str::to_owned)
+    }
+
+    /// Where the request goes.
+    #[getter]
+    fn target_url(&self) -> Option<String> {
+        self.read(|rest| rest.target_url.as_deref().map(str::to_owned))
+    }
+
+    /// The country asked for.
+    #[getter]
+    fn target_country(&self) -> Option<String> {
+        self.core.load().target_country.as_deref().map(str::to_owned)
+    }
+
+    /// The region asked for.
+    #[getter]
+    fn target_region(&self) -> Option<String> {
+        self.core.load().target_region.as_deref().map(str::to_owned)
+    }
+
+    /// How urgent the request is, 0 to 10.
+    #[getter]
+    fn request_priority(&self) -> Option<u8> {
+        self.read(|rest| rest.request_priority)
+    }
+
+    /// How long the request may take, in milliseconds.
+    #[getter]
+    fn timeout_ms(&self) -> Option<f64> {
+        self.read(|rest| rest.timeout_ms)
+    }
+
+    /// Identifiers of proxies that have failed for this request, as given.
+    #[getter]
+    fn failed_proxy_ids(&self) -> Vec<String> {
+        self.read(|rest| rest.failed.iter().map(|id| id.to_string()).collect())
+    }
+
+    /// Which attempt this is, from 1.
+    #[getter]
+    fn attempt_number(&self) -> u64 {
+        self.read(|rest| rest.attempt_number).unwrap_or(1)
+    }
+
+    /// Anything the caller wants to keep with it.
+    #[getter]
+    fn metadata(&self, py: Python<'_>) -> Py<PyDict> {
+        if let Some(dict) = self.read(|rest| rest.metadata.as_ref().map(|dict| dict.clone_ref(py))) {
+            return dict;
+        }
+        let fresh = PyDict::new(py).unbind();
+        self.rest(|rest| rest.metadata.get_or_insert(fresh).clone_ref(py))
+    }
+
+    /// The country asked for, by its older name.
+    #[getter]
+    fn preferred_country(&self) -> Option<String> {
+        self.core.load().preferred_country.as_deref().map(str::to_owned)
+    }
+
+    /// Longest latency average allowed, in milliseconds.
+    #[getter]
+    fn max_response_time_ms(&self) -> Option<f64> {
+        self.core.load().thresholds.max_response_time_ms
+    }
+
+    /// Lowest success rate allowed, 0 to 1.
+    #[getter]
+    fn min_success_rate(&self) -> Option<f64> {
+        self.core.load().thresholds.min_success_rate
+    }
+
+    /// Identifiers of proxies not to be chosen.
+    #[getter]
+    fn exclude_proxy_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PySet>> {
+        let ids = self.read(|rest| rest.excluded.clone());
+        let set = PySet::empty(py)?;
+        for id in ids {
+            set.add(convert::uuid(py, id)?)?;
+        }
+        Ok(set)
+    }
+
+    fn __getattr__<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let extra = slf.get().read(|rest| rest.extra.as_ref().map(|extra| extra.clone_ref(py)));
+        match extra.map(|extra| extra.into_bound(py).get_item(name)).transpose()?.flatten() {
+            Some(value) => Ok(value),
+            None => Err(PyAttributeError::new_err(format!("'SelectionContext' object has no attribute '{name}'"))),
+        }
+    }
+
+    #[staticmethod]
+    fn _fields() -> Vec<&'static str> {
+        FIELDS.to_vec()
+    }
+
+    fn _dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let py = slf.py();
+        let dict = PyDict::new(py);
+        for name in FIELDS {
+            dict.set_item(name, slf.getattr(name)?)?;
+        }
+        if let Some(extra) = slf.get().read(|rest| rest.extra.as_ref().map(|extra| extra.clone_ref(py))) {
+            dict.update(extra.bind(py).as_mapping())?;
+        }
+        Ok(dict)
+    }
+
+    #[classmethod]
+    fn _from_state<'py>(cls: &Bound<'py, pyo3::types::PyType>, state: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+        cls.call((), Some(state))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyDict>,))> {
+        Ok((slf.get_type().getattr("_from_state")?, (Self::_dump(slf)?,)))
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let py = slf.py();
+        let shown = PyList::empty(py);
+        for (name, value) in Self::_dump(slf)?.iter() {
+            let name: String = name.extract()?;
+            let empty = value.is_none() || value.len().is_ok_and(|len| len == 0);
+            if empty || (name == "attempt_number" && value.eq(1)?) {
+                continue;
+            }
+            // A session's name can be a secret of the user's.
+            let text = if name == "session_id" { "'***'".to_owned() } else { value.repr()?.to_string() };
+            shown.append(format!("{name}={text}"))?;
+        }
+        let shown: Vec<String> = shown.extract()?;
+        Ok(format!("SelectionContext({})", shown.join(", ")))
+    }
+
+    fn __eq__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let Ok(other) = other.cast::<Self>() else { return Ok(py.NotImplemented()) };
+        let same = Self::_dump(slf)?.eq(Self::_dump(other)?)?;
+        Ok(same.into_pyobject(py)?.to_owned().into_any().unbind())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(rest) = self.rest.lock().as_ref() {
+            visit.call(&rest.metadata)?;
+            visit.call(&rest.extra)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let rest = self.rest.lock().take();
+        drop(rest);
+    }
+
+    #[setter(session_id)]
+    fn set_session_id(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("session_id", value).map(|_| ())
+    }
+
+    #[setter(target_url)]
+    fn set_target_url(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("target_url", value).map(|_| ())
+    }
+
+    #[setter(target_country)]
+    fn set_target_country(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("target_country", value).map(|_| ())
+    }
+
+    #[setter(target_region)]
+    fn set_target_region(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("target_region", value).map(|_| ())
+    }
+
+    #[setter(request_priority)]
+    fn set_request_priority(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("request_priority", value).map(|_| ())
+    }
+
+    #[setter(timeout_ms)]
+    fn set_timeout_ms(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("timeout_ms", value).map(|_| ())
+    }
+
+    #[setter(failed_proxy_ids)]
+    fn set_failed_proxy_ids(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("failed_proxy_ids", value).map(|_| ())
+    }
+
+    #[setter(attempt_number)]
+    fn set_attempt_number(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("attempt_number", value).map(|_| ())
+    }
+
+    #[setter(metadata)]
+    fn set_metadata(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("metadata", value).map(|_| ())
+    }
+
+    #[setter(preferred_country)]
+    fn set_preferred_country(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("preferred_country", value).map(|_| ())
+    }
+
+    #[setter(max_response_time_ms)]
+    fn set_max_response_time_ms(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("max_response_time_ms", value).map(|_| ())
+    }
+
+    #[setter(min_success_rate)]
+    fn set_min_success_rate(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("min_success_rate", value).map(|_| ())
+    }
+
+    #[setter(exclude_proxy_ids)]
+    fn set_exclude_proxy_ids(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("exclude_proxy_ids", value).map(|_| ())
+    }
+}

@@ -1,0 +1,80 @@
+//! The one place where errors of the core become Python's.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString};
+
+use crate::pool::AddError;
+use crate::proxy::address::AddressError;
+use crate::rotation::lease::AlreadyClosed;
+use crate::strategy::Refusal;
+
+pyo3::import_exception!(proxywhirl.exceptions, ProxyPoolEmptyError);
+pyo3::import_exception!(proxywhirl.exceptions, StrategyMetadataError);
+
+/// The exception for a strategy that has nobody to offer.
+pub(crate) fn refusal(py: Python<'_>, refusal: Refusal) -> PyErr {
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::NeedsSession => PyValueError::new_err(message),
+        Refusal::MissingMetadata { strategy, fields } => missing_metadata(py, message, strategy, fields),
+        Refusal::Foreign(error) => match error.downcast::<PyErr>() {
+            Ok(error) => *error,
+            Err(_) => ProxyPoolEmptyError::new_err(message),
+        },
+        _ => ProxyPoolEmptyError::new_err(message),
+    }
+}
+
+fn missing_metadata(py: Python<'_>, message: String, strategy: String, fields: Vec<String>) -> PyErr {
+    let build = || -> PyResult<PyErr> {
+        let kwargs = PyDict::new(py);
+        kwargs.set_item("missing_fields", fields)?;
+        kwargs.set_item("strategy", strategy)?;
+        let class = py.get_type::<StrategyMetadataError>();
+        Ok(PyErr::from_value(class.call((message,), Some(&kwargs))?))
+    };
+    build().unwrap_or_else(|error| error)
+}
+
+/// The exception for a proxy that could not be added.
+pub(crate) fn add(error: AddError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// The exception for a text that is no proxy's address.
+pub(crate) fn address(error: AddressError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// The exception for a second verdict.
+pub(crate) fn closed(_: AlreadyClosed) -> PyErr {
+    pyo3::exceptions::PyRuntimeError::new_err("this lease is closed: its outcome has been told already")
+}
+
+/// What is wrong with one constructor argument.
+pub(crate) struct Fault {
+    pub(crate) field: String,
+    pub(crate) message: String,
+    pub(crate) input: Py<PyAny>,
+}
+
+impl Fault {
+    pub(crate) fn new(field: &str, message: impl Into<String>, input: &Bound<'_, PyAny>) -> Self {
+        Self { field: field.to_owned(), message: message.into(), input: input.clone().unbind() }
+    }
+}
+
+/// `pydantic.ValidationError` for a class that behaves like a model.
+pub(crate) fn validation(py: Python<'_>, title: &str, faults: Vec<Fault>) -> PyErr {
+    let build = || -> PyResult<PyErr> {
+        let list = PyList::empty(py);
+        for fault in &faults {
+            let field = PyString::new(py, &fault.field);
+            list.append((field, &fault.message, fault.input.bind(py)))?;
+        }
+        let make = py.import("proxywhirl._model")?.getattr("validation_error")?;
+        Ok(PyErr::from_value(make.call1((title, list))?))
+    };
+    build().unwrap_or_else(|error| error)
+}

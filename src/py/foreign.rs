@@ -1,0 +1,148 @@
+//! A strategy written in Python, as the core sees it. The adapter in the shim has brought it into one form and keeps its
+//! errors in; here it is only called, with no lock held.
+
+use std::any::Any;
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::clock::Clock;
+use crate::pool::Pool;
+use crate::pool::query::{Choice, Query};
+use crate::proxy::{Proxy, Verdict};
+use crate::py::context::PyContext;
+use crate::py::pool::PyPool;
+use crate::py::proxy::PyProxy;
+use crate::strategy::config::Config;
+use crate::strategy::{Common, Narrowing, Refusal, Strategy};
+use crate::sync::Arc;
+
+/// The Python objects a selection was asked with. Lives on the stack of that selection, which keeps both alive.
+pub(crate) struct Asked {
+    pub(crate) pool: *mut pyo3::ffi::PyObject,
+    pub(crate) context: *mut pyo3::ffi::PyObject,
+}
+
+/// See the module.
+pub(crate) struct Foreign {
+    adapter: Py<PyAny>,
+    name: String,
+    common: Common,
+}
+
+impl Foreign {
+    pub(crate) fn new(adapter: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let name = adapter.getattr("name").and_then(|name| name.extract()).unwrap_or_else(|_| "strategy".to_owned());
+        Ok(Self { adapter: adapter.clone().unbind(), name, common: Common::default() })
+    }
+
+    fn ask(&self, py: Python<'_>, query: &Query<'_>) -> PyResult<Choice> {
+        let asked = query.foreign().and_then(|asked| asked.downcast_ref::<Asked>());
+        let context = context_of(py, query, asked)?;
+        let chosen = if query.is_narrowed() {
+            let part = PyPool::of_slots(py, query.table(), &query.candidates())?;
+            self.adapter.bind(py).call_method1("select", (part, context))?
+        } else {
+            self.adapter.bind(py).call_method1("select", (pool_of(py, query, asked)?, context))?
+        };
+        let proxy = chosen.cast::<PyProxy>()?;
+        let core = &proxy.get().core;
+        let slot = match query.pool().find(core.id()) {
+            Some((table, slot)) if Arc::ptr_eq(&table, query.table()) => Some(slot),
+            // The strategy changed the pool; the slots of this selection are those of before.
+            _ => Pool::members(query.table())
+                .into_iter()
+                .find(|slot| query.table().proxy(*slot).is_some_and(|held| std::ptr::eq(held, &**core))),
+        };
+        slot.map(Choice).ok_or_else(|| {
+            core.take_back(query.clock());
+            crate::py::errors::ProxyPoolEmptyError::new_err("the strategy returned a proxy that is not in the pool")
+        })
+    }
+
+    fn restrict(&self, py: Python<'_>, query: &Query<'_>) -> PyResult<Vec<u32>> {
+        let asked = query.foreign().and_then(|asked| asked.downcast_ref::<Asked>());
+        let candidates = query.candidates();
+        let objects = PyList::empty(py);
+        for slot in &candidates {
+            objects.append(PyPool::object(py, query.pool(), query.table(), *slot)?)?;
+        }
+        let context = context_of(py, query, asked)?;
+        let left = self.adapter.bind(py).call_method1("filter", (objects, context))?;
+        let mut ids = ahash::AHashSet::new();
+        for proxy in left.try_iter()? {
+            ids.insert(proxy?.cast::<PyProxy>()?.get().core.id());
+        }
+        Ok(candidates.into_iter().filter(|slot| query.table().proxy(*slot).is_some_and(|proxy| ids.contains(&proxy.id()))).collect())
+    }
+}
+
+fn context_of<'py>(py: Python<'py>, query: &Query<'_>, asked: Option<&Asked>) -> PyResult<Bound<'py, PyAny>> {
+    match asked {
+        Some(asked) if !asked.context.is_null() => {
+            // SAFETY: the selection this query belongs to was given the object and is still running.
+            Ok(unsafe { Bound::from_borrowed_ptr(py, asked.context) })
+        }
+        _ => Ok(Bound::new(py, PyContext::wrap(query.context().clone()))?.into_any()),
+    }
+}
+
+fn pool_of<'py>(py: Python<'py>, query: &Query<'_>, asked: Option<&Asked>) -> PyResult<Bound<'py, PyAny>> {
+    match asked {
+        Some(asked) if !asked.pool.is_null() => {
+            // SAFETY: as in `context_of`.
+            Ok(unsafe { Bound::from_borrowed_ptr(py, asked.pool) })
+        }
+        _ => Ok(PyPool::of_slots(py, query.table(), &query.candidates())?.into_any()),
+    }
+}
+
+fn foreign(error: PyErr) -> Refusal {
+    let error: Box<dyn Any + Send> = Box::new(error);
+    Refusal::Foreign(error)
+}
+
+impl Strategy for Foreign {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn pick(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
+        // An empty list never reaches it.
+        if query.is_empty() {
+            return Err(Refusal::of(query));
+        }
+        Python::attach(|py| self.ask(py, query)).map_err(foreign)
+    }
+
+    fn record(&self, proxy: &Arc<Proxy>, verdict: Verdict, clock: &dyn Clock) {
+        let (success, ms) = match verdict {
+            Verdict::Success(ms) => (true, ms),
+            Verdict::Failure(ms) => (false, ms),
+            // Neither: nothing a strategy of the documented shapes could be told.
+            Verdict::Refused | Verdict::Elsewhere => return proxy.complete(verdict, None, clock),
+        };
+        let told = Python::attach(|py| -> PyResult<()> {
+            let object = PyPool::object_of(py, proxy)?;
+            self.adapter.bind(py).call_method1("record_result", (object, success, ms))?;
+            Ok(())
+        });
+        if let Err(error) = told {
+            // The adapter keeps a strategy's own errors in, so this is an interrupt: the result still counts, once.
+            proxy.complete(verdict, None, clock);
+            Python::attach(|py| error.write_unraisable(py, None));
+        }
+    }
+
+    fn configure(&self, _config: &Config) {
+        // Adapters are configured by the shim, with the object that the user gave.
+    }
+
+    fn narrow(&self, query: &Query<'_>) -> Result<Narrowing, Refusal> {
+        Python::attach(|py| self.restrict(py, query)).map(Narrowing::Slots).map_err(foreign)
+    }
+}

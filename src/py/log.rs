@@ -1,0 +1,62 @@
+//! Logging of selections through the standard library, at no cost that can be measured while nobody listens.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+
+use crate::proxy::Proxy;
+
+const DEBUG: u8 = 10;
+
+struct Listener {
+    logger: Py<PyAny>,
+    // The standard library remembers per logger which levels are enabled and forgets it all when any level changes. An
+    // empty memory is therefore the sign to ask again, and its size is one word to read.
+    memory: Option<Py<PyDict>>,
+    enabled: std::sync::atomic::AtomicBool,
+}
+
+static LISTENER: PyOnceLock<Listener> = PyOnceLock::new();
+
+fn listener(py: Python<'_>) -> PyResult<&Listener> {
+    LISTENER.get_or_try_init(py, || {
+        let logger = py.import("logging")?.call_method1("getLogger", ("proxywhirl.strategies",))?;
+        let memory = logger.getattr("_cache").ok().and_then(|cache| cache.cast_into::<PyDict>().ok()).map(Bound::unbind);
+        Ok(Listener { logger: logger.unbind(), memory, enabled: false.into() })
+    })
+}
+
+/// Whether anybody listens to selections. Relaxed atomics: a change of level may be seen one selection late by a thread.
+#[inline]
+pub(crate) fn is_on(py: Python<'_>) -> bool {
+    use std::sync::atomic::Ordering::Relaxed;
+    let Ok(listener) = listener(py) else { return false };
+    if listener.memory.as_ref().is_some_and(|memory| !memory.bind(py).is_empty()) {
+        return listener.enabled.load(Relaxed);
+    }
+    let asked = listener.logger.call_method1(py, "isEnabledFor", (DEBUG,)).and_then(|on| on.is_truthy(py));
+    let on = asked.unwrap_or(false);
+    listener.enabled.store(on, Relaxed);
+    on
+}
+
+/// Tells of a selection or a result.
+#[cold]
+pub(crate) fn tell(py: Python<'_>, event: &str, strategy: &str, proxy: &Proxy, success: Option<bool>) -> PyResult<()> {
+    let extra = PyDict::new(py);
+    let (started, completed, active) = proxy.usage();
+    extra.set_item("strategy", strategy)?;
+    extra.set_item("proxy_id", proxy.id().to_string())?;
+    extra.set_item("proxy_url", proxy.masked_url())?;
+    extra.set_item("requests_started", started)?;
+    extra.set_item("requests_completed", completed)?;
+    extra.set_item("requests_active", active)?;
+    if let Some(success) = success {
+        extra.set_item("success", success)?;
+    }
+    let kwargs = PyDict::new(py);
+    kwargs.set_item("extra", extra)?;
+    let args = ("%s by %s: %s", event, strategy, proxy.masked_url());
+    listener(py)?.logger.bind(py).call_method("debug", args, Some(&kwargs))?;
+    Ok(())
+}

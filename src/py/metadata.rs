@@ -1,0 +1,139 @@
+//! `ProxyMetadata` as a live view: the proxy's own counters under the names of the plan.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDateTime, PyDict};
+
+use crate::clock::SystemClock;
+use crate::proxy::{Moment, Proxy, Verdict};
+use crate::py::{convert, journal};
+use crate::sync::Arc;
+
+/// A proxy's counters as `ProxyMetadata` documents them: a live view, not a copy. Thread-safe.
+#[pyclass(module = "proxywhirl._core", frozen)]
+pub(crate) struct ProxyMetadataView {
+    core: Arc<Proxy>,
+}
+
+impl ProxyMetadataView {
+    pub(crate) fn new(core: Arc<Proxy>) -> Self {
+        Self { core }
+    }
+}
+
+const FIELDS: [&str; 11] = [
+    "proxy_id", "requests_started", "requests_completed", "requests_successful", "requests_failed", "requests_active",
+    "ema_response_time_ms", "ema_alpha", "last_updated", "request_window", "window_duration_seconds",
+];
+
+#[pymethods]
+impl ProxyMetadataView {
+    /// Whose counters these are.
+    #[getter]
+    fn proxy_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::uuid(py, self.core.id())
+    }
+
+    /// Requests started in the current counting window.
+    #[getter]
+    fn requests_started(&self) -> u64 {
+        self.core.usage().0
+    }
+
+    /// Requests completed in the current counting window.
+    #[getter]
+    fn requests_completed(&self) -> u64 {
+        self.core.usage().1
+    }
+
+    /// Successes.
+    #[getter]
+    fn requests_successful(&self) -> u64 {
+        self.core.totals().1
+    }
+
+    /// Failures.
+    #[getter]
+    fn requests_failed(&self) -> u64 {
+        self.core.totals().2
+    }
+
+    /// Requests in flight.
+    #[getter]
+    fn requests_active(&self) -> u32 {
+        self.core.usage().2
+    }
+
+    /// Moving average of the response time in milliseconds.
+    #[getter]
+    fn ema_response_time_ms(&self) -> Option<f64> {
+        self.core.ema()
+    }
+
+    /// Weight of the newest sample in that average.
+    #[getter]
+    fn ema_alpha(&self) -> f64 {
+        self.core.ema_alpha()
+    }
+
+    /// When anything last happened to the proxy.
+    #[getter]
+    fn last_updated<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
+        convert::datetime(py, self.core.time(Moment::Updated).unwrap_or_default())
+    }
+
+    /// Requests started per minute of the sliding window, by the minute.
+    #[getter]
+    fn request_window<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (second, count) in self.core.window_buckets(&SystemClock) {
+            dict.set_item(convert::datetime(py, second * 1_000_000)?, count)?;
+        }
+        Ok(dict)
+    }
+
+    /// Length of the window in seconds.
+    #[getter]
+    fn window_duration_seconds(&self) -> u32 {
+        self.core.cold(|cold| cold.window_duration)
+    }
+
+    /// Requests started in the sliding window.
+    #[getter]
+    fn window_request_count(&self) -> u64 {
+        self.core.window_buckets(&SystemClock).iter().map(|bucket| bucket.1).sum()
+    }
+
+    /// Counts a request as started.
+    fn increment_started(&self) {
+        self.core.start(&SystemClock);
+        journal::note_start(&self.core);
+    }
+
+    /// Ends a started request: the same event as `Proxy.complete_request`.
+    fn record_completion(&self, success: bool, response_time_ms: f64) {
+        let verdict = if success { Verdict::Success(response_time_ms) } else { Verdict::Failure(response_time_ms) };
+        self.core.complete(verdict, None, &SystemClock);
+        journal::note_completion(&self.core);
+    }
+
+    #[staticmethod]
+    fn _fields() -> Vec<&'static str> {
+        FIELDS.to_vec()
+    }
+
+    fn _dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(slf.py());
+        for name in FIELDS {
+            dict.set_item(name, slf.getattr(name)?)?;
+        }
+        Ok(dict)
+    }
+
+    fn __repr__(&self) -> String {
+        let (started, completed, active) = self.core.usage();
+        format!(
+            "ProxyMetadata(proxy_id='{}', requests_started={started}, requests_completed={completed}, requests_active={active})",
+            self.core.id()
+        )
+    }
+}

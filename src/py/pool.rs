@@ -1,0 +1,889 @@
+//! `ProxyPool`: the documented members over the core's pool.
+
+use std::collections::BTreeMap;
+use std::ptr::NonNull;
+
+use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDateTime, PyDict, PyList, PyString, PyType};
+
+use crate::clock::{Micros, SystemClock, exact_wall};
+use crate::pool::filter::Filter;
+use crate::pool::query::Query;
+use crate::pool::{Added, Attachment, Keeper, Pool, Table};
+use crate::proxy::address::{Address, Locality, locality};
+use crate::proxy::health::{Health, Source};
+use crate::proxy::{Id, Proxy};
+use crate::py::convert::{self, Lazy};
+use crate::py::errors::{self, Fault};
+use crate::py::lease::PyLease;
+use crate::py::proxy::PyProxy;
+use crate::strategy::Strategy;
+use crate::strategy::context::Context;
+use crate::strategy::round_robin::RoundRobin;
+use crate::sync::{Arc, AtomicI64, Mutex, Ordering};
+
+const FIELDS: [&str; 8] =
+    ["id", "name", "proxies", "max_pool_size", "auto_remove_dead", "dead_proxy_threshold", "created_at", "updated_at"];
+
+const DEFAULT_LIMIT: usize = 100;
+
+static PROXY_LIST: Lazy = Lazy::new("proxywhirl._proxy_list", "ProxyList");
+static LOADER: Lazy = Lazy::new("proxywhirl._pool_file", "load_pool");
+
+fn release(word: Attachment) {
+    Python::attach(|_| {
+        // SAFETY: the pool owned this reference to a Python object, and the interpreter is attached.
+        unsafe { pyo3::ffi::Py_DECREF(word.as_ptr().cast()) };
+    });
+}
+
+fn retain(word: Attachment) {
+    Python::attach(|_| {
+        // SAFETY: the pool holds a reference, so the object is alive; the interpreter is attached.
+        unsafe { pyo3::ffi::Py_INCREF(word.as_ptr().cast()) };
+    });
+}
+
+const KEEPER: Keeper = Keeper { release, retain };
+
+/// Many proxies, in order of insertion, found by id, URL, tag, source and country. Thread-safe; selections take no lock.
+///
+/// Raises:
+///     pydantic.ValidationError: A field is wrong.
+#[pyclass(name = "ProxyPool", module = "proxywhirl", frozen, subclass, weakref)]
+pub(crate) struct PyPool {
+    pub(crate) core: Arc<Pool>,
+    id: Mutex<Id>,
+    name: Mutex<String>,
+    created: AtomicI64,
+    updated: AtomicI64,
+    in_turn: RoundRobin,
+    block: Mutex<Option<Py<PyAny>>>,
+}
+
+/// What became of a bulk addition.
+#[pyclass(module = "proxywhirl._core", frozen, get_all)]
+pub(crate) struct AddReport {
+    /// Proxies that are in the pool now and were not before.
+    added: usize,
+    /// Lines that named a proxy which was there already.
+    duplicates: usize,
+    /// Lines that could not be read: number from 1, text with credentials masked, reason.
+    errors: Vec<(usize, String, String)>,
+}
+
+#[pymethods]
+impl AddReport {
+    fn __repr__(&self) -> String {
+        format!("AddReport(added={}, duplicates={}, errors={})", self.added, self.duplicates, self.errors.len())
+    }
+}
+
+impl PyPool {
+    fn with(limit: usize, name: &str, now: Micros) -> Self {
+        Self {
+            core: Pool::new(limit, KEEPER, now),
+            id: Mutex::new(Id::random()),
+            name: Mutex::new(name.to_owned()),
+            created: AtomicI64::new(now),
+            updated: AtomicI64::new(0),
+            in_turn: RoundRobin::default(),
+            block: Mutex::new(None),
+        }
+    }
+
+    /// The Python object of a slot: always the same one, made on first demand.
+    #[inline]
+    pub(crate) fn object<'py>(py: Python<'py>, pool: &Pool, table: &Table, slot: u32) -> PyResult<Bound<'py, PyAny>> {
+        let found = table.slot(slot).ok_or_else(|| PyIndexError::new_err("no such slot"))?;
+        match found.attachment() {
+            // SAFETY: the table owns a reference to the object and is alive, as its borrow proves.
+            Some(word) => Ok(unsafe { Bound::from_borrowed_ptr(py, word.as_ptr().cast()) }),
+            None => Self::materialise(py, pool, found.share()),
+        }
+    }
+
+    #[cold]
+    fn materialise<'py>(py: Python<'py>, pool: &Pool, proxy: Option<Arc<Proxy>>) -> PyResult<Bound<'py, PyAny>> {
+        let proxy = proxy.ok_or_else(|| PyIndexError::new_err("no such slot"))?;
+        let id = proxy.id();
+        let object = Bound::new(py, PyProxy::wrap(proxy))?.into_any();
+        let word = attachment_of(&object);
+        match pool.attach(id, word) {
+            Some(kept) if kept == word => Ok(object),
+            Some(theirs) => {
+                // Another thread was first: its object is the one everybody gets.
+                release(word);
+                // SAFETY: the pool holds a reference to it, and this thread is attached.
+                Ok(unsafe { Bound::from_borrowed_ptr(py, theirs.as_ptr().cast()) })
+            }
+            None => {
+                // Removed in this moment; the object is the caller's alone.
+                release(word);
+                Ok(object)
+            }
+        }
+    }
+
+    /// The Python object of a proxy in any pool, or a new one for a proxy that has left them all.
+    pub(crate) fn object_of<'py>(py: Python<'py>, proxy: &Arc<Proxy>) -> PyResult<Bound<'py, PyAny>> {
+        for pool in proxy.homes() {
+            if let Some((table, slot)) = pool.find(proxy.id())
+                && table.slot(slot).and_then(|slot| slot.proxy()).is_some_and(|held| std::ptr::eq(held, &**proxy))
+            {
+                return Self::object(py, &pool, &table, slot);
+            }
+        }
+        Ok(Bound::new(py, PyProxy::wrap(proxy.clone()))?.into_any())
+    }
+
+    /// A pool of its own that holds the proxies of some slots, for a foreign strategy that is to see only those.
+    pub(crate) fn of_slots<'py>(py: Python<'py>, table: &Arc<Table>, slots: &[u32]) -> PyResult<Bound<'py, PyAny>> {
+        let part = Self::with(usize::MAX, "candidates", exact_wall());
+        for slot in slots {
+            let Some(proxy) = table.slot(*slot).and_then(|slot| slot.share()) else { continue };
+            let object = Self::object_of(py, &proxy)?;
+            part.put(&object, proxy, false)?;
+        }
+        Ok(Bound::new(py, part)?.into_any())
+    }
+
+    /// The objects of some slots.
+    fn objects<'py>(&self, py: Python<'py>, table: &Table, slots: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for slot in slots {
+            list.append(Self::object(py, &self.core, table, *slot)?)?;
+        }
+        Ok(list)
+    }
+
+    fn put(&self, object: &Bound<'_, PyAny>, proxy: Arc<Proxy>, limited: bool) -> PyResult<bool> {
+        let word = attachment_of(object);
+        match self.core.add(proxy, Some(word), limited) {
+            Ok(Added::New) => Ok(true),
+            Ok(Added::Duplicate) => {
+                release(word);
+                Ok(false)
+            }
+            Err(error) => {
+                release(word);
+                Err(errors::add(error))
+            }
+        }
+    }
+
+    fn add_text(&self, text: &str, source: Source, limited: bool) -> PyResult<bool> {
+        let address = Address::parse_line(text.trim()).map_err(errors::address)?;
+        let proxy = made_from(&address, text.trim(), source, &[])?;
+        Ok(self.core.add(proxy, None, limited).map_err(errors::add)? == Added::New)
+    }
+
+    fn add_any(&self, value: &Bound<'_, PyAny>, limited: bool) -> PyResult<bool> {
+        if let Ok(proxy) = value.cast::<PyProxy>() {
+            return self.put(value, proxy.get().core.clone(), limited);
+        }
+        if let Ok(text) = value.cast::<PyString>() {
+            return self.add_text(text.to_str()?, Source::User, limited);
+        }
+        if let Ok(fields) = value.cast::<PyDict>() {
+            let object = value.py().get_type::<PyProxy>().call((), Some(fields))?;
+            return self.add_any(&object, limited);
+        }
+        Err(PyTypeError::new_err("a proxy must be a Proxy, a URL or a dict of Proxy's fields"))
+    }
+
+    fn rank(&self, index: isize) -> PyResult<(arc_swap::Guard<Arc<Table>>, u32)> {
+        let table = self.core.table();
+        let len = self.core.len() as isize;
+        let rank = if index < 0 { index + len } else { index };
+        let slot = usize::try_from(rank).ok().and_then(|rank| Pool::nth(&table, rank));
+        slot.map(|slot| (table, slot)).ok_or_else(|| PyIndexError::new_err("list index out of range"))
+    }
+
+    fn all(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        let table = self.core.table();
+        Pool::members(&table).into_iter().map(|slot| Ok(Self::object(py, &self.core, &table, slot)?.unbind())).collect()
+    }
+
+    fn set_all(&self, py: Python<'_>, objects: &[Py<PyAny>]) -> PyResult<()> {
+        let mut members = Vec::with_capacity(objects.len());
+        let mut words: Vec<Attachment> = Vec::new();
+        for object in objects {
+            let object = object.bind(py);
+            let proxy = match object.cast::<PyProxy>() {
+                Ok(proxy) => proxy.clone(),
+                Err(_) if object.is_instance_of::<PyString>() => {
+                    let url = object.cast::<PyString>()?.to_str()?.trim().to_owned();
+                    let address = Address::parse_line(&url).map_err(errors::address)?;
+                    Bound::new(py, PyProxy::wrap(made_from(&address, &url, Source::User, &[])?))?
+                }
+                Err(_) => {
+                    words.into_iter().for_each(release);
+                    return Err(PyTypeError::new_err("a proxy must be a Proxy or a URL"));
+                }
+            };
+            let word = attachment_of(&proxy.clone().into_any());
+            words.push(word);
+            members.push((proxy.get().core.clone(), Some(word)));
+        }
+        self.core.replace_all(members).into_iter().flatten().for_each(release);
+        Ok(())
+    }
+
+    fn total(&self, read: impl Fn(&Proxy) -> u64) -> u64 {
+        let table = self.core.table();
+        Pool::members(&table).into_iter().filter_map(|slot| table.proxy(slot).map(&read)).sum()
+    }
+
+    fn count(&self, test: impl Fn(&Proxy) -> bool) -> usize {
+        let table = self.core.table();
+        Pool::members(&table).into_iter().filter(|slot| table.proxy(*slot).is_some_and(&test)).count()
+    }
+}
+
+/// A new reference to an object, as the pool keeps it.
+fn attachment_of(object: &Bound<'_, PyAny>) -> Attachment {
+    let pointer = object.clone().into_ptr().cast();
+    // An object's address is never null.
+    NonNull::new(pointer).unwrap_or(NonNull::dangling())
+}
+
+/// A proxy of the core for an address from a list.
+fn made_from(address: &Address, text: &str, source: Source, tags: &[Box<str>]) -> PyResult<Arc<Proxy>> {
+    if !source.is_the_users_own() {
+        match locality(&address.host) {
+            Locality::Public => {}
+            Locality::Localhost => return Err(PyValueError::new_err("Localhost addresses not allowed")),
+            Locality::Private => return Err(PyValueError::new_err("Private/internal IP addresses not allowed")),
+        }
+    }
+    let proxy = Proxy::new(address, source, exact_wall());
+    let raw = text.contains("://") && (address.credentials.is_some() || text != address.bare_url());
+    if raw || !tags.is_empty() {
+        proxy.set_cold(|cold| {
+            if raw {
+                cold.raw_url = Some(text.into());
+            }
+            cold.tags = tags.to_vec();
+        });
+    }
+    Ok(Arc::new(proxy))
+}
+
+fn masked(text: &str) -> String {
+    match text.rfind('@') {
+        Some(at) => format!("***@{}", &text[at + 1..]),
+        // host:port:user:password
+        None if text.matches(':').count() > 1 && !text.contains('[') && !text.contains("://") => {
+            let kept: Vec<&str> = text.splitn(3, ':').take(2).collect();
+            format!("{}:***", kept.join(":"))
+        }
+        None => text.to_owned(),
+    }
+}
+
+#[pymethods]
+impl PyPool {
+    #[new]
+    #[pyo3(signature = (**fields))]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let pool = Self::with(DEFAULT_LIMIT, "default", exact_wall());
+        let Some(fields) = fields else { return Ok(pool) };
+        let mut faults = Vec::new();
+        for name in FIELDS {
+            let Some(value) = fields.get_item(name)? else { continue };
+            let checked = match name {
+                "proxies" => (|| {
+                    let items: Vec<Bound<'_, PyAny>> = value.try_iter()?.collect::<PyResult<_>>()?;
+                    for item in &items {
+                        // The limit is for add_proxy; the constructor takes what it is given.
+                        pool.add_any(item, false)?;
+                    }
+                    Ok(())
+                })(),
+                _ => pool.assign(name, &value),
+            };
+            match checked {
+                Ok(()) => {}
+                Err(error) if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) => {
+                    faults.push(Fault::new(name, error.value(py).str()?.to_string(), &value));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if faults.is_empty() { Ok(pool) } else { Err(errors::validation(py, "ProxyPool", faults)) }
+    }
+
+    /// Its identifier, a `uuid.UUID`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let id = *self.id.lock();
+        convert::uuid(py, id)
+    }
+
+    #[setter(id)]
+    fn set_id(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("id", value)
+    }
+
+    /// Its name.
+    #[getter]
+    fn name(&self) -> String {
+        self.name.lock().clone()
+    }
+
+    #[setter(name)]
+    fn set_name(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("name", value)
+    }
+
+    /// Its proxies in order: a list that may be changed in place.
+    #[getter]
+    fn proxies<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        PROXY_LIST.get(slf.py())?.call1((slf,))
+    }
+
+    #[setter(proxies)]
+    fn set_proxies(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let objects: Vec<Py<PyAny>> = value.try_iter()?.map(|item| item.map(Bound::unbind)).collect::<PyResult<_>>()?;
+        self.set_all(py, &objects)
+    }
+
+    /// Most proxies that `add_proxy` will add.
+    #[getter]
+    fn max_pool_size(&self) -> usize {
+        self.core.limit()
+    }
+
+    #[setter(max_pool_size)]
+    fn set_max_pool_size(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("max_pool_size", value)
+    }
+
+    /// Whether proxies that die are removed.
+    #[getter]
+    fn auto_remove_dead(&self) -> bool {
+        self.core.removal_of_dead().0
+    }
+
+    #[setter(auto_remove_dead)]
+    fn set_auto_remove_dead(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("auto_remove_dead", value)
+    }
+
+    /// Failures in a row after which a dead proxy is removed.
+    #[getter]
+    fn dead_proxy_threshold(&self) -> u32 {
+        self.core.removal_of_dead().1
+    }
+
+    #[setter(dead_proxy_threshold)]
+    fn set_dead_proxy_threshold(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("dead_proxy_threshold", value)
+    }
+
+    /// When it was made.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
+        convert::datetime(py, self.created.load(Ordering::Relaxed))
+    }
+
+    #[setter(created_at)]
+    fn set_created_at(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("created_at", value)
+    }
+
+    /// When its membership last changed.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
+        convert::datetime(py, self.core.updated().max(self.updated.load(Ordering::Relaxed)))
+    }
+
+    #[setter(updated_at)]
+    fn set_updated_at(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("updated_at", value)
+    }
+
+    /// Number of proxies.
+    #[getter]
+    fn size(&self) -> usize {
+        self.core.len()
+    }
+
+    /// Number of proxies whose last request succeeded.
+    #[getter]
+    fn healthy_count(&self) -> usize {
+        self.count(|proxy| proxy.health() == Health::Healthy)
+    }
+
+    /// Number of all others, the untried among them.
+    #[getter]
+    fn unhealthy_count(&self) -> usize {
+        self.count(|proxy| proxy.health() != Health::Healthy)
+    }
+
+    /// Results recorded over all proxies.
+    #[getter]
+    fn total_requests(&self) -> u64 {
+        self.total(|proxy| proxy.totals().0)
+    }
+
+    /// Successes among all results, 0 to 1; 0 without any.
+    #[getter]
+    fn overall_success_rate(&self) -> f64 {
+        let total = self.total(|proxy| proxy.totals().0);
+        if total == 0 { 0.0 } else { self.total(|proxy| proxy.totals().1) as f64 / total as f64 }
+    }
+
+    /// Adds a proxy at the end. The same address again is ignored, even when the pool is full.
+    ///
+    /// Args:
+    ///     proxy: A `Proxy`, or a URL.
+    ///
+    /// Raises:
+    ///     ValueError: The pool is at its maximum capacity, or the URL is none.
+    fn add_proxy(&self, proxy: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.add_any(proxy, true).map(|_| ())
+    }
+
+    /// Adds many proxies from text; no Python object is made for any of them until one is asked for.
+    ///
+    /// Args:
+    ///     urls: URLs, `host:port`, `user:password@host:port` or `host:port:user:password`. Blank lines and lines that begin
+    ///         with `#` are passed over.
+    ///     on_error: "raise" adds nothing when a line cannot be read and names those lines; "skip" adds the rest.
+    ///     source: Where they came from; by default the user.
+    ///     tags: Tags for all of them.
+    ///
+    /// Returns:
+    ///     An `AddReport`.
+    ///
+    /// Raises:
+    ///     ValueError: A line cannot be read and `on_error` is "raise", or the pool would be over its maximum capacity;
+    ///         nothing has been added then.
+    #[pyo3(signature = (urls, *, on_error="raise", source=None, tags=None))]
+    fn add_many(
+        &self,
+        urls: &Bound<'_, PyAny>,
+        on_error: &str,
+        source: Option<&Bound<'_, PyAny>>,
+        tags: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<AddReport> {
+        if !matches!(on_error, "raise" | "skip") {
+            return Err(PyValueError::new_err("on_error must be 'raise' or 'skip'"));
+        }
+        if urls.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err("urls must be an iterable of strings, not one string"));
+        }
+        let source = source.map(convert::source_of).transpose()?.unwrap_or(Source::User);
+        let mut tags = tags.map(convert::texts).transpose()?.unwrap_or_default();
+        tags.sort_unstable();
+        tags.dedup();
+        let mut fresh = Vec::with_capacity(urls.len().unwrap_or(0));
+        let mut faults = Vec::new();
+        for (number, item) in urls.try_iter()?.enumerate() {
+            let item = item?;
+            let line = item.cast::<PyString>().map_err(|_| PyTypeError::new_err("urls must be an iterable of strings"))?;
+            let line = line.to_str()?.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let made = Address::parse_line(line).map_err(|error| error.to_string()).and_then(|address| {
+                made_from(&address, line, source, &tags).map_err(|error| error.value(urls.py()).to_string())
+            });
+            match made {
+                Ok(proxy) => fresh.push(proxy),
+                Err(reason) => faults.push((number + 1, masked(line), reason)),
+            }
+        }
+        if on_error == "raise" && !faults.is_empty() {
+            let shown: Vec<String> =
+                faults.iter().take(20).map(|(line, text, why)| format!("line {line} ({text}): {why}")).collect();
+            let more = if faults.len() > 20 { format!(" and {} more", faults.len() - 20) } else { String::new() };
+            return Err(PyValueError::new_err(format!(
+                "{} of the lines cannot be read, nothing was added: {}{more}",
+                faults.len(),
+                shown.join("; ")
+            )));
+        }
+        let (added, duplicates) = self.core.add_all(fresh).map_err(errors::add)?;
+        Ok(AddReport { added, duplicates, errors: faults })
+    }
+
+    /// Removes a proxy; an unknown identifier does nothing.
+    fn remove_proxy(&self, proxy_id: &Bound<'_, PyAny>) -> PyResult<()> {
+        let id = convert::id_of(proxy_id).ok_or_else(|| PyValueError::new_err("proxy_id must be a UUID"))?;
+        self.core.remove(id);
+        Ok(())
+    }
+
+    /// Replaces the proxy that has the same identifier, in its place.
+    ///
+    /// Raises:
+    ///     KeyError: There is none.
+    fn update_proxy(&self, py: Python<'_>, proxy: &Bound<'_, PyProxy>) -> PyResult<()> {
+        let id = proxy.get().core.id();
+        let Some((table, slot)) = self.core.find(id) else {
+            return Err(PyKeyError::new_err(format!("no proxy with id {id} in the pool")));
+        };
+        if table.proxy(slot).is_some_and(|held| std::ptr::eq(held, &*proxy.get().core)) {
+            return Ok(());
+        }
+        let all: Vec<Py<PyAny>> = self
+            .all(py)?
+            .into_iter()
+            .map(|object| {
+                let same = object.bind(py).cast::<PyProxy>().is_ok_and(|held| held.get().core.id() == id);
+                if same { proxy.clone().into_any().unbind() } else { object }
+            })
+            .collect();
+        self.set_all(py, &all)
+    }
+
+    /// The proxy of that identifier, or `None`: always the same object.
+    fn get_proxy_by_id<'py>(&self, py: Python<'py>, id: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(id) = convert::id_of(id) else { return Ok(None) };
+        self.core.find(id).map(|(table, slot)| Self::object(py, &self.core, &table, slot)).transpose()
+    }
+
+    /// The proxy of that URL, or `None`.
+    fn get_proxy_by_url<'py>(&self, py: Python<'py>, url: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Ok(address) = Address::parse_line(url) else { return Ok(None) };
+        self.core.find_address(&address).map(|(table, slot)| Self::object(py, &self.core, &table, slot)).transpose()
+    }
+
+    /// Those that may be chosen now, in order: not UNHEALTHY, not DEAD, not expired.
+    fn get_healthy_proxies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let table = self.core.table();
+        self.objects(py, &table, &self.core.eligible(&table, &SystemClock))
+    }
+
+    /// All of them, in order.
+    fn get_all_proxies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let table = self.core.table();
+        self.objects(py, &table, &Pool::members(&table))
+    }
+
+    /// Those that have all of these tags, in order.
+    fn filter_by_tags<'py>(&self, py: Python<'py>, tags: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let tags = convert::texts(tags)?;
+        let (table, slots) = self.core.matching(&Filter::tags(tags.iter().map(|tag| &**tag)));
+        self.objects(py, &table, &slots)
+    }
+
+    /// Those that came from there, in order.
+    fn filter_by_source<'py>(&self, py: Python<'py>, source: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let filter = Filter { source: Some(convert::source_of(source)?), ..Filter::default() };
+        let (table, slots) = self.core.matching(&filter);
+        self.objects(py, &table, &slots)
+    }
+
+    /// Those in that country, in order.
+    fn filter_by_country<'py>(&self, py: Python<'py>, code: &str) -> PyResult<Bound<'py, PyList>> {
+        let (table, slots) = self.core.matching(&Filter::countries([code]));
+        self.objects(py, &table, &slots)
+    }
+
+    /// Removes the UNHEALTHY and the DEAD; their number.
+    fn clear_unhealthy(&self) -> usize {
+        self.core.clear_unhealthy()
+    }
+
+    /// Removes those whose time to live is over; their number.
+    fn clear_expired(&self) -> usize {
+        self.core.clear_expired(&SystemClock)
+    }
+
+    /// Number of proxies per source.
+    fn get_source_breakdown(&self) -> BTreeMap<&'static str, usize> {
+        let table = self.core.table();
+        let mut counts = BTreeMap::new();
+        for proxy in Pool::members(&table).into_iter().filter_map(|slot| table.proxy(slot)) {
+            *counts.entry(proxy.source().as_str()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Begins the counting window of every proxy anew.
+    fn reset_counters(&self) {
+        let table = self.core.table();
+        for proxy in Pool::members(&table).into_iter().filter_map(|slot| table.proxy(slot)) {
+            proxy.reset_window(&SystemClock);
+        }
+    }
+
+    /// The next proxy in turn; its start is counted.
+    ///
+    /// Raises:
+    ///     ProxyPoolEmptyError: Nobody may be chosen.
+    fn select_next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let table = self.core.table();
+        let context = Context::default();
+        let query = Query::new(&self.core, &table, &context, &SystemClock);
+        let choice = self.in_turn.select(&query).map_err(|refusal| errors::refusal(py, refusal))?;
+        Self::object(py, &self.core, &table, choice.0)
+    }
+
+    /// Reads a pool from a file of the documented layout.
+    ///
+    /// Args:
+    ///     path: JSON: an object with `proxies`, a list of proxies, or one proxy per line.
+    ///     lazy: Make no Python object until a proxy is selected; always so here, the argument is kept for its users.
+    #[classmethod]
+    #[pyo3(signature = (path, lazy=false))]
+    fn from_file<'py>(cls: &Bound<'py, PyType>, path: &Bound<'py, PyAny>, lazy: bool) -> PyResult<Bound<'py, PyAny>> {
+        LOADER.get(cls.py())?.call1((cls, path, lazy))
+    }
+
+    /// Takes a proxy for one piece of work.
+    ///
+    /// Args:
+    ///     strategy: Who chooses.
+    ///     url: Where the work goes.
+    ///     session_id: The same proxy for the same one, under a session strategy.
+    ///     country: Only proxies there.
+    ///     region: Only proxies there.
+    ///     tags: Only proxies that have all of these.
+    ///     exclude: Identifiers of proxies not to be chosen.
+    ///     context: What the other arguments are laid over.
+    ///
+    /// Returns:
+    ///     A `Lease`; one start is counted.
+    ///
+    /// Raises:
+    ///     ProxyPoolEmptyError: Nobody may be chosen.
+    ///     StrategyMetadataError: The strategy lacks what it chooses by.
+    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, exclude=None, context=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn lease(
+        slf: &Bound<'_, Self>,
+        strategy: &Bound<'_, PyAny>,
+        url: Option<&Bound<'_, PyAny>>,
+        session_id: Option<&str>,
+        country: Option<&str>,
+        region: Option<&str>,
+        tags: Option<&Bound<'_, PyAny>>,
+        exclude: Option<&Bound<'_, PyAny>>,
+        context: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyLease> {
+        // The target decides nothing yet: standing per site is judged where outcomes are.
+        let _ = url;
+        PyLease::take(slf, strategy, session_id, country, region, tags, exclude, context)
+    }
+
+    fn __contains__(&self, proxy: &Bound<'_, PyAny>) -> bool {
+        if let Ok(proxy) = proxy.cast::<PyProxy>() {
+            let core = &proxy.get().core;
+            return self.core.find(core.id()).is_some_and(|(table, slot)| {
+                table.proxy(slot).is_some_and(|held| std::ptr::eq(held, &**core))
+            });
+        }
+        if let Some(id) = convert::id_of(proxy) {
+            return self.core.find(id).is_some();
+        }
+        let Ok(text) = proxy.cast::<PyString>() else { return false };
+        let address = text.to_str().ok().and_then(|text| Address::parse_line(text).ok());
+        address.is_some_and(|address| self.core.find_address(&address).is_some())
+    }
+
+    fn __len__(&self) -> usize {
+        self.core.len()
+    }
+
+    fn __bool__(&self) -> bool {
+        // As a model: there, whatever it holds.
+        true
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.get_all_proxies(py)?.try_iter()?.into_any())
+    }
+
+    /// Holds a reentrant lock of the pool for the block: blocks of other threads wait, selections do not.
+    fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let lock = slf.get().block_lock(slf.py())?;
+        lock.call_method0("acquire")?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (_exc_type=None, _exc_value=None, _traceback=None, /))]
+    fn __exit__(
+        slf: &Bound<'_, Self>,
+        _exc_type: Option<&Bound<'_, PyAny>>,
+        _exc_value: Option<&Bound<'_, PyAny>>,
+        _traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        slf.get().block_lock(slf.py())?.call_method0("release")?;
+        Ok(())
+    }
+
+    fn _item<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
+        let (table, slot) = self.rank(index)?;
+        Self::object(py, &self.core, &table, slot)
+    }
+
+    fn _set_item(&self, py: Python<'_>, index: isize, proxy: Py<PyAny>) -> PyResult<()> {
+        self.rank(index)?;
+        let mut all = self.all(py)?;
+        let place = if index < 0 { index + all.len() as isize } else { index };
+        all[place as usize] = proxy;
+        self.set_all(py, &all)
+    }
+
+    fn _del_item(&self, index: isize) -> PyResult<()> {
+        let id = {
+            let (table, slot) = self.rank(index)?;
+            table.proxy(slot).map(Proxy::id)
+        };
+        if let Some(id) = id {
+            self.core.remove(id);
+        }
+        Ok(())
+    }
+
+    fn _insert(&self, py: Python<'_>, index: isize, proxy: &Bound<'_, PyAny>) -> PyResult<()> {
+        let len = self.core.len() as isize;
+        let place = if index < 0 { (index + len).max(0) } else { index.min(len) };
+        if place == len {
+            return self.add_any(proxy, false).map(|_| ());
+        }
+        let mut all = self.all(py)?;
+        all.insert(place as usize, proxy.clone().unbind());
+        self.set_all(py, &all)
+    }
+
+    fn _replace_all(&self, py: Python<'_>, proxies: Vec<Py<PyAny>>) -> PyResult<()> {
+        self.set_all(py, &proxies)
+    }
+
+    /// Identifiers to proxies, for callers that read the published index.
+    #[getter]
+    fn _id_index<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for object in self.all(py)? {
+            let object = object.into_bound(py);
+            dict.set_item(object.getattr("id")?, object)?;
+        }
+        Ok(dict)
+    }
+
+    #[staticmethod]
+    fn _fields() -> Vec<&'static str> {
+        FIELDS.to_vec()
+    }
+
+    fn _dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let py = slf.py();
+        let dict = PyDict::new(py);
+        for name in FIELDS {
+            let value = if name == "proxies" { slf.get().get_all_proxies(py)?.into_any() } else { slf.getattr(name)? };
+            dict.set_item(name, value)?;
+        }
+        Ok(dict)
+    }
+
+    #[classmethod]
+    fn _from_state<'py>(cls: &Bound<'py, PyType>, state: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+        cls.call((), Some(state))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyDict>,))> {
+        Ok((slf.get_type().getattr("_from_state")?, (Self::_dump(slf)?,)))
+    }
+
+    fn __eq__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let Ok(other) = other.cast::<Self>() else { return Ok(py.NotImplemented()) };
+        let same = slf.is(other) || Self::_dump(slf)?.eq(Self::_dump(other)?)?;
+        Ok(same.into_pyobject(py)?.to_owned().into_any().unbind())
+    }
+
+    fn __hash__(slf: &Bound<'_, Self>) -> isize {
+        slf.as_ptr() as isize >> 4
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let this = slf.get();
+        let class = slf.get_type().name()?;
+        let table = this.core.table();
+        let eligible = this.core.eligible(&table, &SystemClock).len();
+        Ok(format!("{class}(name={:?}, size={}, eligible={eligible})", this.name(), this.core.len()))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(lock) = self.block.lock().as_ref() {
+            visit.call(lock)?;
+        }
+        let table = self.core.table();
+        for slot in 0..table.len() {
+            if let Some(word) = table.slot(slot as u32).and_then(|slot| slot.attachment()) {
+                // SAFETY: the table owns this reference; it is looked at, not counted, for the length of the call.
+                let object = unsafe { Py::<PyAny>::from_borrowed_ptr_for_visit(word) };
+                visit.call(&*object)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let refused = self.core.replace_all(Vec::new());
+        debug_assert!(refused.is_empty());
+    }
+}
+
+/// Borrowing a Python object without touching its count, as a traversal must.
+trait BorrowForVisit {
+    unsafe fn from_borrowed_ptr_for_visit(word: Attachment) -> std::mem::ManuallyDrop<Py<PyAny>>;
+}
+
+impl BorrowForVisit for Py<PyAny> {
+    unsafe fn from_borrowed_ptr_for_visit(word: Attachment) -> std::mem::ManuallyDrop<Py<PyAny>> {
+        // SAFETY: `Py` is one non-null pointer; `ManuallyDrop` keeps the count as it is.
+        std::mem::ManuallyDrop::new(unsafe { std::mem::transmute::<NonNull<()>, Py<PyAny>>(word) })
+    }
+}
+
+impl PyPool {
+    fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        match name {
+            "id" => {
+                let id = convert::id_of(value).ok_or_else(|| PyValueError::new_err("Input should be a valid UUID"))?;
+                *self.id.lock() = id;
+            }
+            "name" => {
+                let text = convert::text(value)?.into_string();
+                *self.name.lock() = text;
+            }
+            "max_pool_size" => {
+                let limit = convert::count(value)?;
+                if limit == 0 {
+                    return Err(PyValueError::new_err("Input should be greater than 0"));
+                }
+                self.core.set_limit(usize::try_from(limit).unwrap_or(usize::MAX));
+            }
+            "auto_remove_dead" => {
+                let (_, threshold) = self.core.removal_of_dead();
+                self.core.set_removal_of_dead(value.extract()?, threshold);
+            }
+            "dead_proxy_threshold" => {
+                let threshold = u32::try_from(convert::count(value)?).unwrap_or(u32::MAX);
+                let (on, _) = self.core.removal_of_dead();
+                self.core.set_removal_of_dead(on, threshold);
+            }
+            "created_at" => self.created.store(convert::micros(value)?, Ordering::Relaxed),
+            "updated_at" => self.updated.store(convert::micros(value)?, Ordering::Relaxed),
+            _ => return Err(PyTypeError::new_err(format!("ProxyPool has no field {name}"))),
+        }
+        Ok(())
+    }
+
+    fn block_lock<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(lock) = self.block.lock().as_ref() {
+            return Ok(lock.bind(py).clone());
+        }
+        let fresh = py.import("threading")?.call_method0("RLock")?.unbind();
+        Ok(self.block.lock().get_or_insert(fresh).bind(py).clone())
+    }
+}
