@@ -3,7 +3,10 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::behaviour::Behaviour;
 use super::counters::{OriginCounters, OriginCounts, ProxyCounts};
@@ -19,14 +22,15 @@ use super::tls::Tls;
 
 /// A running fleet: proxies and an origin on loopback. Dropped, it stops.
 pub struct Fleet {
-    // First: the threads end before anything they use.
-    threads: Threads,
+    threads: Mutex<Threads>,
+    /// The process that started it; a forked child has a copy without threads.
+    process: u32,
     proxies: Vec<Running>,
     origin: Arc<Origin>,
     http: SocketAddr,
     https: SocketAddr,
     ca_pem: String,
-    stopped: bool,
+    stopped: AtomicBool,
 }
 
 struct Running {
@@ -101,13 +105,14 @@ impl Fleet {
         let threads = Threads::start(spec.workers, setup)
             .map_err(FleetError::io("starting the fleet's threads"))?;
         let fleet = Self {
-            threads,
+            threads: Mutex::new(threads),
+            process: std::process::id(),
             proxies,
             origin,
             http,
             https,
             ca_pem: tls.ca_pem,
-            stopped: false,
+            stopped: AtomicBool::new(false),
         };
         for proxy in &fleet.proxies {
             // Nothing but a lack of descriptors delays it.
@@ -120,20 +125,23 @@ impl Fleet {
     }
 
     /// Stops: closes every socket and joins every thread. Counters stay readable. Does nothing the second time.
-    pub fn stop(&mut self) {
-        self.stopped = true;
-        if self.threads.are_here() {
-            for proxy in &self.proxies {
-                proxy.state.pool.close();
-            }
+    /// In a forked child it does nothing at all: what there is to stop is the parent's.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        if !self.is_here() {
+            // Not even the lock can be trusted: it may have been copied while the parent held it.
+            return;
         }
-        self.threads.stop();
+        for proxy in &self.proxies {
+            proxy.state.pool.close();
+        }
+        self.threads.lock().stop();
     }
 
     /// Whether it serves: not stopped, and not a forked copy.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        !self.stopped && self.threads.are_here()
+        !self.stopped.load(Ordering::Relaxed) && self.is_here()
     }
 
     /// How many proxies there are.
@@ -212,7 +220,7 @@ impl Fleet {
     /// A behaviour that makes no sense; no such proxy; a fleet that is stopped or was started before a fork.
     pub fn set_behaviour(&self, index: usize, behaviour: Behaviour) -> Result<(), FleetError> {
         self.check_process()?;
-        if self.stopped {
+        if self.stopped.load(Ordering::Relaxed) {
             return Err(FleetError::Stopped);
         }
         behaviour.check()?;
@@ -233,8 +241,12 @@ impl Fleet {
         })
     }
 
+    fn is_here(&self) -> bool {
+        self.process == std::process::id()
+    }
+
     fn check_process(&self) -> Result<(), FleetError> {
-        if self.threads.are_here() {
+        if self.is_here() {
             Ok(())
         } else {
             Err(FleetError::Forked)

@@ -54,17 +54,12 @@ impl Threads {
         }
     }
 
-    /// Whether this process is the one that started the threads.
-    pub(crate) fn are_here(&self) -> bool {
-        self.process == std::process::id()
-    }
-
     /// Stops and joins the threads; in a forked child, forgets them.
     pub(crate) fn stop(&mut self) {
         let Some(running) = self.running.take() else {
             return;
         };
-        if !self.are_here() {
+        if self.process != std::process::id() {
             // Waking would write to a descriptor shared with the parent; joining would wait for ever.
             std::mem::forget(running);
             return;

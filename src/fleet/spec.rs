@@ -1,5 +1,7 @@
 //! What a fleet is made of: which proxies, which names, how many threads.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use super::behaviour::Behaviour;
@@ -66,6 +68,15 @@ pub struct ProxySpec {
 }
 
 impl ProxySpec {
+    /// What it is called in a fleet where it has this index.
+    pub(crate) fn name_at(&self, index: usize) -> Cow<'_, str> {
+        if self.name.is_empty() {
+            format!("proxy-{index}").into()
+        } else {
+            self.name.as_str().into()
+        }
+    }
+
     /// Says which field holds nonsense.
     ///
     /// # Errors
@@ -155,6 +166,16 @@ impl FleetSpec {
                 ));
             }
         }
-        self.proxies.iter().try_for_each(ProxySpec::check)
+        let mut names = HashSet::new();
+        for (index, proxy) in self.proxies.iter().enumerate() {
+            proxy.check()?;
+            if !names.insert(proxy.name_at(index)) {
+                return Err(SpecError::new(
+                    "name",
+                    format!("two proxies are called {:?}", proxy.name_at(index)),
+                ));
+            }
+        }
+        Ok(())
     }
 }

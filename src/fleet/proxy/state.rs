@@ -51,14 +51,9 @@ impl ProxyState {
     pub(crate) const FIRST: u64 = 1;
 
     pub(crate) fn new(index: usize, spec: &ProxySpec, seed: u64, world: Arc<World>) -> Self {
-        let name = if spec.name.is_empty() {
-            format!("proxy-{index}")
-        } else {
-            spec.name.clone()
-        };
         Self {
             index,
-            name,
+            name: spec.name_at(index).into_owned(),
             scheme: spec.scheme,
             login: spec.login.clone(),
             counters: ProxyCounters::default(),
