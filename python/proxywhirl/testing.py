@@ -147,13 +147,13 @@ class ProxySpec:
     def _plain(self) -> dict[str, Any]:
         """The values in the form that the native module takes."""
         plain = {name: getattr(self, name) for name in _PLAIN}
-        plain["auth"] = None if self.auth is None else tuple(self.auth)
+        for name in ("auth", "rate_limit"):
+            if isinstance(plain[name], list):
+                plain[name] = tuple(plain[name])
         plain["latency"] = _latency(self.latency)
         plain["flap"] = _flap(self.flap)
         if isinstance(self.ban_after, Mapping):
             plain["ban_after"] = dict(self.ban_after)
-        if self.rate_limit is not None:
-            plain["rate_limit"] = tuple(self.rate_limit)
         return plain
 
     @classmethod

@@ -191,8 +191,10 @@ fn extract<'py, T: FromPyObjectOwned<'py>>(
     value.extract().map_err(|error: T::Error| {
         let error: PyErr = error.into();
         let message = format!("{name}: expected {expected}");
-        // A number of the right type that does not fit is a wrong value, not a wrong type.
-        if error.is_instance_of::<PyOverflowError>(value.py()) {
+        // A number that does not fit and a tuple of another length are wrong values of the right type.
+        if error.is_instance_of::<PyOverflowError>(value.py())
+            || error.is_instance_of::<PyValueError>(value.py())
+        {
             PyValueError::new_err(message)
         } else {
             let kind = value.get_type().name().map(|name| name.to_string());
