@@ -36,7 +36,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Optional, Union
+from typing import Any, Union
 from urllib.parse import quote
 
 from proxywhirl import _core
@@ -117,20 +117,20 @@ class ProxySpec:
         ValueError: A field has a value out of its range; the message begins with its name.
     """
 
-    name: Optional[str] = None
+    name: str | None = None
     scheme: str = "http"
-    auth: Optional[tuple[str, str]] = field(default=None, repr=False)
+    auth: tuple[str, str] | None = field(default=None, repr=False)
     latency: Latency = None
-    fault: Optional[str] = None
+    fault: str | None = None
     cut_after: int = 64
     fail_with: str = "502"
     fail_rate: float = 0.0
     fail_first: int = 0
-    ban_after: Union[None, int, Mapping[str, int]] = None
-    ban_for: Optional[float] = None
-    rate_limit: Optional[tuple[int, float]] = None
-    flap: Union[None, tuple[int, int], Flap] = None
-    country: Optional[str] = None
+    ban_after: int | Mapping[str, int] | None = None
+    ban_for: float | None = None
+    rate_limit: tuple[int, float] | None = None
+    flap: tuple[int, int] | Flap | None = None
+    country: str | None = None
     tags: Iterable[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -445,7 +445,7 @@ class ProxyFleet:
 
     @classmethod
     def demo(cls, count: int = 24, *, seed: int = 0, workers: int = 1) -> ProxyFleet:
-        """A mixed fleet: mostly fast and slow ones, some flaky, one in twelve hanging, one in twelve dead, one with a login.
+        """A mixed fleet: mostly fast and slow ones, some flaky, a few hanging or dead, one with a login.
 
         Args:
             count: How many proxies, 6 or more so that each kind is there.

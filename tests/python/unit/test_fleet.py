@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import os
 import signal
@@ -17,7 +18,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from proxywhirl.testing import Drift, Flap, LogNormal, ProxyFleet, ProxySpec
 
 LOGIN = ("us er", "p@ss:w/rd")
@@ -105,9 +105,9 @@ def test_a_wrong_login_is_refused_and_counted(fleet: ProxyFleet) -> None:
         with pytest.raises(httpx.ProxyError, match="407"):
             http.get("https://shop.test/")
     assert fleet["login"].counters()["auth_failures"] == before + 2
-    with httpx.Client(proxy=fleet["socks5-login"].bare_url, trust_env=False) as http:
-        with pytest.raises(httpx.ProxyError):
-            http.get("http://shop.test/")
+    socks = httpx.Client(proxy=fleet["socks5-login"].bare_url, trust_env=False)
+    with socks as http, pytest.raises(httpx.ProxyError):
+        http.get("http://shop.test/")
 
 
 def test_the_world_is_out_of_reach(fleet: ProxyFleet) -> None:
@@ -130,8 +130,10 @@ def test_ipv6() -> None:
         for index in range(3):
             assert fleet[index].host == "::1"
             with client(fleet, index) as http:
-                for url in (fleet.http_url("/whoami"), fleet.site_url("a.test", "/whoami", https=True)):
-                    assert http.get(url).json()["index"] == index
+                for https in (False, True):
+                    seen = http.get(fleet.site_url("a.test", "/whoami", https=https)).json()
+                    assert seen["index"] == index
+                    assert seen["peer"].startswith("[::1]:")
 
 
 def test_outages_heal() -> None:
@@ -151,9 +153,7 @@ def test_outages_heal() -> None:
                     # The first request may find a connection that the outage broke.
                     with pytest.raises(httpx.TransportError):
                         http.get(url, timeout=0.3)
-                    with httpx.Client(
-                        proxy=proxy.url, verify=fleet.ssl_context(), trust_env=False
-                    ) as fresh, pytest.raises(error):
+                    with client(fleet, 0) as fresh, pytest.raises(error):
                         fresh.get(url, timeout=0.3)
                     proxy.heal()
                     with client(fleet, 0) as fresh:
@@ -198,7 +198,7 @@ def test_behaviour_changes_and_goes_back() -> None:
         codes += [http.get(fleet.site_url()).status_code for _ in range(4)]
         assert codes == [504, 200, 504, 200, 503, 200, 503]
         assert fleet[0].behaviour.latency == 1.0
-        with pytest.raises(TypeError, match="^scheme: "):
+        with pytest.raises(TypeError, match=r"^scheme: "):
             fleet[0].set_behaviour(scheme="https")
 
 
@@ -210,6 +210,32 @@ def test_latency() -> None:
             assert time.monotonic() - start >= 0.03
 
 
+def test_a_flap_by_time_closes_the_port() -> None:
+    spec = ProxySpec(flap=Flap(200, 200, "ms"), fail_with="refuse")
+    with ProxyFleet([spec]) as fleet:
+        address = (fleet[0].host, fleet[0].port)
+        states = []
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(address, timeout=1).close()
+                states.append(True)
+            except ConnectionRefusedError:
+                states.append(False)
+            time.sleep(0.005)
+        changes = sum(a != b for a, b in zip(states, states[1:]))
+        # Changes at 200, 400, 600 and 800 ms; how many of them fall into a loaded machine's second is not exact.
+        assert 2 <= changes <= 5
+
+
+def test_much_goes_through_a_tunnel_in_both_directions(fleet: ProxyFleet) -> None:
+    body = os.urandom(3_000_000)
+    for name in ("http", "https", "socks5"):
+        with client(fleet, name) as http:
+            seen = http.post(fleet.site_url("a.test", "/echo", https=True), content=body).json()
+            assert base64.b64decode(seen["body_base64"]) == body
+
+
 @pytest.mark.parametrize(
     ("field", "value", "error"),
     [
@@ -217,7 +243,9 @@ def test_latency() -> None:
         ("scheme", 1, TypeError),
         ("name", 1, TypeError),
         ("name", "a\nb", ValueError),
-        ("auth", "user", TypeError),
+        ("auth", "us", TypeError),
+        ("auth", ("user",), ValueError),
+        ("auth", 5, TypeError),
         ("auth", ("", "x"), ValueError),
         ("auth", ("a:b", "x"), ValueError),
         ("latency", -1, ValueError),
@@ -267,13 +295,18 @@ def test_wrong_arguments_are_named(field: str, value: Any, error: type[Exception
 
 
 def test_a_host_that_is_none_is_named_at_start() -> None:
-    with pytest.raises(ValueError, match="^hosts: "):
+    with pytest.raises(ValueError, match=r"^hosts: "):
         ProxyFleet(1, hosts=["a b"]).start()
 
 
 def test_credentials_are_not_shown(fleet: ProxyFleet) -> None:
     assert "p%40ss%3Aw%2Frd" in fleet["login"].url
-    for shown in (repr(fleet["login"]), repr(fleet), repr(fleet["login"].spec), repr(fleet.proxies)):
+    for shown in (
+        repr(fleet["login"]),
+        repr(fleet),
+        repr(fleet["login"].spec),
+        repr(fleet.proxies),
+    ):
         assert "us er" not in shown
         assert "ss:w" not in shown
         assert "p%40" not in shown
@@ -334,6 +367,7 @@ def test_forgotten_fleets_leave_neither_threads_nor_files() -> None:
 def test_async_use_does_not_block_the_loop() -> None:
     async def main() -> list[str]:
         async with ProxyFleet(3) as fleet:
+
             async def fetch(index: int) -> str:
                 proxy = fleet[index].url
                 async with httpx.AsyncClient(proxy=proxy, trust_env=False) as http:
@@ -381,6 +415,7 @@ def test_a_forked_child_ends_and_leaves_the_parent_alone() -> None:
 
 def test_counters_add_up_under_threads() -> None:
     with ProxyFleet(4, workers=2) as fleet:
+
         def work(index: int) -> None:
             with client(fleet, index % 4) as http:
                 for _ in range(50):
@@ -396,8 +431,5 @@ def test_counters_add_up_under_threads() -> None:
 
 
 def test_importing_it_imports_no_client() -> None:
-    code = (
-        "import sys, proxywhirl.testing;"
-        "sys.exit(bool({'httpx', 'pydantic'} & set(sys.modules)))"
-    )
+    code = "import sys, proxywhirl.testing;sys.exit(bool({'httpx', 'pydantic'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
