@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
 /// A connection, inside TLS or not.
@@ -36,6 +38,27 @@ pub(crate) fn reset(wire: &impl Wire) {
 pub(crate) async fn close(wire: &mut impl Wire) {
     // The peer may be gone already, which is as good.
     let _ = wire.shutdown().await;
+}
+
+/// Ends a connection whose client is still sending what nobody reads: closed at once, the kernel would reset it, and the
+/// reset would eat the answer.
+pub(crate) async fn linger(wire: &mut impl Wire) {
+    close(wire).await;
+    let mut sink = [0; 4096];
+    let drain = async { while matches!(wire.read(&mut sink).await, Ok(n) if n > 0) {} };
+    // Either the client is done or it was given long enough.
+    let _ = timeout(PATIENCE, drain).await;
+}
+
+/// How long a client may go on sending what nobody reads.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Waits until the client has hung up. One that has sent more already is waited for for ever: what is behind its bytes
+/// cannot be seen. A client that closes only its sending half is taken to be gone, as most proxies do.
+pub(crate) async fn gone(tcp: &TcpStream) {
+    if matches!(tcp.peek(&mut [0]).await, Ok(n) if n > 0) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// A port that stays ours while nobody listens on it.
@@ -103,7 +126,7 @@ impl Listening {
                     return (stream, peer);
                 }
                 // A connection that died in the queue, or no descriptors left: the latter needs others to end first.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+                Err(_) => sleep(Duration::from_millis(5)).await,
             }
         }
     }

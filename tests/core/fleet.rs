@@ -539,3 +539,72 @@ fn nonsense_is_named() {
     .unwrap_err();
     assert!(error.to_string().starts_with("name: "), "{error}");
 }
+
+/// Waits for what another thread is about to count.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(5), "{what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_client_that_gives_up_is_not_waited_for() {
+    let fleet = fleet_of([
+        Behaviour::default(),
+        Behaviour {
+            latency: Latency::Fixed(600_000.0),
+            ..Behaviour::default()
+        },
+    ]);
+    for (index, path) in [(0, "/delay/600000"), (1, "/")] {
+        let mut stream = connect(fleet.addresses()[index]).unwrap();
+        stream.write_all(get(path).as_bytes()).unwrap();
+        eventually("the request arrives", || {
+            fleet.counts(index).unwrap().requests == 1
+        });
+        drop(stream);
+        eventually("the connection ends", || {
+            fleet.counts(index).unwrap().active_connections == 0
+        });
+    }
+}
+
+#[test]
+fn a_destination_that_answers_before_it_has_the_body_is_heard() {
+    let fleet = fleet_of([Behaviour::default()]);
+    let mut stream = connect(fleet.addresses()[0]).unwrap();
+    let head =
+        "POST http://a.test/echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: 99999999999\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    // Sends until the proxy has seen enough; the answer must survive that.
+    let mut writer = stream.try_clone().unwrap();
+    let sending = std::thread::spawn(move || {
+        let piece = [0; 65_536];
+        while writer.write_all(&piece).is_ok() {}
+    });
+    let answer = read_message(&mut stream).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    drop(stream);
+    fleet.stop();
+    sending.join().unwrap();
+}
+
+#[test]
+fn a_destination_that_is_not_there_is_a_bad_gateway() {
+    let fleet = fleet_of([Behaviour::default()]);
+    // The port of a proxy of another fleet that is stopped: nobody listens there any more.
+    let other = fleet_of([Behaviour::default()]);
+    let closed = other.addresses()[0];
+    other.stop();
+    let mut stream = connect(fleet.addresses()[0]).unwrap();
+    let answer = ask(
+        &mut stream,
+        &format!("GET http://{closed}/ HTTP/1.1\r\n\r\n"),
+    )
+    .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    let answer = ask(&mut stream, &format!("CONNECT {closed} HTTP/1.1\r\n\r\n")).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+}

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::counters::OriginCounters;
 use super::http::buffer::Buffer;
-use super::net::{Listening, Wire, close};
+use super::net::{Listening, Wire, close, linger};
 use super::proxy::{ProxyState, World};
 use page::{Content, Page};
 use request::{Asked, Reading};
@@ -71,7 +71,7 @@ impl Origin {
                         .write(&mut out, false);
                     // If the client is gone, so be it.
                     let _ = wire.write_all(&out).await;
-                    break;
+                    return linger(&mut wire).await;
                 }
                 Ok(Reading::End) | Err(_) => break,
             };

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 use super::http::{Client, Next};
 use super::request::Asked;
@@ -13,7 +14,7 @@ use super::upstream::Upstream;
 use crate::fleet::fault::Fault;
 use crate::fleet::http::body::{Framing, Scanner, relay};
 use crate::fleet::http::head::{self, Read};
-use crate::fleet::net::{Wire, reset};
+use crate::fleet::net::{PATIENCE, Wire, gone, reset};
 use crate::fleet::script::Plan;
 
 /// Sends a request on and its answer back.
@@ -52,8 +53,10 @@ pub(super) async fn forward<W: Wire>(
                 &mut client.wire,
                 &mut upstream.stream,
             );
-            let bytes = up.await?;
-            proxy.counters.bytes_up.add(bytes);
+            match up.await {
+                Ok(bytes) => proxy.counters.bytes_up.add(bytes),
+                Err(error) => return cut_short(client, proxy, asked, upstream, error, plan).await,
+            }
         }
         if sent.is_ok() {
             proxy.counters.bytes_up.add(client.out.len() as u64);
@@ -62,6 +65,9 @@ pub(super) async fn forward<W: Wire>(
                     return hand_back(client, proxy, upstream, &answered, plan).await;
                 }
                 Ok(None) => sent = Err(io::ErrorKind::UnexpectedEof.into()),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
+                    return Err(error);
+                }
                 Err(error) => sent = Err(error),
             }
         }
@@ -73,6 +79,29 @@ pub(super) async fn forward<W: Wire>(
             Ok(fresh) if again => upstream = fresh,
             _ => return client.answer(asked, 502).await,
         }
+    }
+}
+
+/// The body did not get through. A destination may answer before it has all and hang up: then that is the answer.
+async fn cut_short<W: Wire>(
+    client: &mut Client<W>,
+    proxy: &ProxyState,
+    asked: &Asked,
+    mut upstream: Upstream,
+    error: io::Error,
+    plan: Plan,
+) -> io::Result<Next> {
+    // It was the client that ended: the destination still waits, and nobody waits for its answer.
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Err(error);
+    }
+    match timeout(PATIENCE, answered(client, &mut upstream, asked)).await {
+        Ok(Ok(Some(answered))) => {
+            hand_back(client, proxy, upstream, &answered, plan).await?;
+            client.upstream = None;
+            Ok(Next::Linger)
+        }
+        _ => Err(error),
     }
 }
 
@@ -96,7 +125,7 @@ async fn route<W>(
 }
 
 /// Reads the response's head, past those that are provisional. `None`: the destination closed or makes no sense.
-async fn answered<W>(
+async fn answered<W: Wire>(
     client: &mut Client<W>,
     upstream: &mut Upstream,
     asked: &Asked,
@@ -106,7 +135,13 @@ async fn answered<W>(
     loop {
         let Upstream { stream, buffer, .. } = &mut *upstream;
         let digest = |bytes: &[u8]| response::digest(bytes, asked.is_head, may_stay, back);
-        match head::read(buffer, stream, digest).await? {
+        // A client that gives up waiting must not be answered, and its destination not be waited for.
+        let read = tokio::select! {
+            biased;
+            read = head::read(buffer, stream, digest) => read?,
+            () = gone(client.wire.tcp()) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        match read {
             // Nobody waits for 100 (the proxy said it) and the fleet's clients have no use for the others.
             Read::Head(answered) if answered.status < 200 => buffer.consume(answered.length),
             Read::Head(answered) => return Ok(Some(answered)),

@@ -1,10 +1,9 @@
 //! The HTTP proxy: one request after the other on a connection, sent on, tunnelled, or turned down.
 
 use std::io;
-use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
+use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
 
 use super::request::{Asked, Want, digest};
 use super::state::ProxyState;
@@ -14,7 +13,7 @@ use crate::fleet::fault::Fault;
 use crate::fleet::http::body::{Framing, Scanner};
 use crate::fleet::http::buffer::Buffer;
 use crate::fleet::http::head::{self, BadHead, Read};
-use crate::fleet::net::{Wire, close, reset};
+use crate::fleet::net::{Wire, close, gone, linger, reset};
 use crate::fleet::script::Plan;
 
 /// A client's connection and what belongs to it.
@@ -35,7 +34,7 @@ pub(super) enum Next {
     Stay,
     /// The end.
     Close,
-    /// The end, with the client still sending: it must be let finish, or a reset would eat the answer.
+    /// The end, with the client still sending.
     Linger,
     /// The end, with RST.
     Reset,
@@ -99,7 +98,10 @@ async fn exchange<W: Wire>(client: &mut Client<W>, proxy: &ProxyState) -> io::Re
     proxy.counters.requests.add(1);
     let plan = proxy.next();
     if !plan.delay.is_zero() {
-        sleep(plan.delay).await;
+        tokio::select! {
+            () = sleep(plan.delay) => {}
+            () = gone(client.wire.tcp()) => return Ok(Next::Close),
+        }
     }
     match plan.fault {
         Some(Fault::Refuse | Fault::Reset) => return Ok(Next::Reset),
@@ -158,15 +160,4 @@ impl<W: Wire> Client<W> {
         self.wire.flush().await?;
         Ok(Next::Linger)
     }
-}
-
-/// How long a client may go on sending what nobody reads.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-async fn linger(wire: &mut impl Wire) {
-    close(wire).await;
-    let mut sink = [0; 4096];
-    let drain = async { while matches!(wire.read(&mut sink).await, Ok(n) if n > 0) {} };
-    // Either the client is done or it was given long enough.
-    let _ = timeout(PATIENCE, drain).await;
 }

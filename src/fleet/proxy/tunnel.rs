@@ -77,7 +77,7 @@ where
     }
 }
 
-/// A cut ends as an error, so that the other direction stops too.
+/// Ends as an error, so that the other direction stops too.
 async fn downwards<R, W>(
     source: &mut R,
     mut sink: W,
@@ -93,7 +93,9 @@ where
     loop {
         let mut n = source.read(&mut data).await?;
         if n == 0 {
-            return sink.shutdown().await;
+            // Nothing more can come back: the tunnel ends, though the client might go on sending.
+            sink.shutdown().await?;
+            return Err(io::ErrorKind::BrokenPipe.into());
         }
         client_speaks.store(false, Ordering::Relaxed);
         let full = n == data.len();
