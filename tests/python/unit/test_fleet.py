@@ -57,6 +57,16 @@ def test_every_protocol_resolves_names_and_says_who_carried(
     assert (seen["site"], seen["tls"]) == ("shop.test", https)
 
 
+def test_certificates_satisfy_strict_clients(fleet: ProxyFleet) -> None:
+    context = ssl.create_default_context(cafile=fleet.ca_file())
+    # The default from Python 3.13 on.
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with httpx.Client(proxy=fleet["http"].url, verify=context, trust_env=False) as http:
+        for host in ("a.test", "deep.er.test", "origin.test"):
+            assert http.get(fleet.site_url(host, https=True)).status_code == 200
+        assert http.get(fleet.https_url()).status_code == 200
+
+
 def test_direct_callers_are_nobody(fleet: ProxyFleet) -> None:
     with httpx.Client(verify=fleet.ssl_context(), trust_env=False) as http:
         assert http.get(fleet.http_url("/whoami")).json()["proxy"] is None
@@ -379,6 +389,8 @@ def test_async_use_does_not_block_the_loop() -> None:
     assert asyncio.run(main()) == ["proxy-0", "proxy-1", "proxy-2"]
 
 
+# From 3.12 on, Python warns of a fork beside threads: which is the case to be tested.
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_ends_and_leaves_the_parent_alone() -> None:
     with ProxyFleet(1) as fleet:
         path = fleet.ca_file()
