@@ -6,7 +6,7 @@ import collections.abc
 import inspect
 import re
 import typing
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl._metadata import PoolMetadata
 from proxywhirl._protocol import RotationStrategy
@@ -205,13 +205,13 @@ def _signature_text(function: Callable[..., Any]) -> str:
 
 def _asks_for_list(parameter: inspect.Parameter) -> bool:
     annotation = parameter.annotation
-    if annotation is parameter.empty:
-        return parameter.name in _LIST_NAMES
+    text = annotation.strip("\"' ") if isinstance(annotation, str) else getattr(annotation, "__name__", "")
     if isinstance(annotation, str):
-        return _LIST_ANNOTATION.match(annotation.strip("\"' ")) is not None
-    if typing.get_origin(annotation) is Union:
-        return False
-    return (typing.get_origin(annotation) or annotation) in _LIST_TYPES
+        annotated = _LIST_ANNOTATION.match(text) is not None
+    else:
+        annotated = (typing.get_origin(annotation) or annotation) in _LIST_TYPES
+    # An annotation that says pool is believed more than the name.
+    return annotated or (parameter.name in _LIST_NAMES and not text.endswith("Pool"))
 
 
 def method(obj: Any, name: str) -> Any | None:

@@ -166,6 +166,11 @@ impl Pool {
         self.updated.load(Ordering::Relaxed)
     }
 
+    /// Sets when the membership last changed.
+    pub fn set_updated(&self, at: Micros) {
+        self.updated.store(at, Ordering::Relaxed);
+    }
+
     // ---- membership --------------------------------------------------------------------------------------------
 
     /// Adds a proxy at the end of the order. An address that is there already changes nothing, even in a full pool.

@@ -3,6 +3,8 @@
 mod context;
 mod convert;
 mod errors;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod foreign;
 mod journal;
 mod lease;
@@ -24,6 +26,9 @@ mod _core {
 
     #[pymodule_export]
     use super::context::PyContext;
+    #[cfg(feature = "fleet")]
+    #[pymodule_export]
+    use super::fleet::{PyFleet, check_fleet_proxy};
     #[pymodule_export]
     use super::journal::Journal;
     #[pymodule_export]

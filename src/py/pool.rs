@@ -58,7 +58,6 @@ pub(crate) struct PyPool {
     id: Mutex<Id>,
     name: Mutex<String>,
     created: AtomicI64,
-    updated: AtomicI64,
     in_turn: RoundRobin,
     block: Mutex<Option<Py<PyAny>>>,
 }
@@ -88,7 +87,6 @@ impl PyPool {
             id: Mutex::new(Id::random()),
             name: Mutex::new(name.to_owned()),
             created: AtomicI64::new(now),
-            updated: AtomicI64::new(0),
             in_turn: RoundRobin::default(),
             block: Mutex::new(None),
         }
@@ -398,7 +396,7 @@ impl PyPool {
     /// When its membership last changed.
     #[getter]
     fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        convert::datetime(py, self.core.updated().max(self.updated.load(Ordering::Relaxed)))
+        convert::datetime(py, self.core.updated())
     }
 
     #[setter(updated_at)]
@@ -873,7 +871,7 @@ impl PyPool {
                 self.core.set_removal_of_dead(on, threshold);
             }
             "created_at" => self.created.store(convert::micros(value)?, Ordering::Relaxed),
-            "updated_at" => self.updated.store(convert::micros(value)?, Ordering::Relaxed),
+            "updated_at" => self.core.set_updated(convert::micros(value)?),
             _ => return Err(PyTypeError::new_err(format!("ProxyPool has no field {name}"))),
         }
         Ok(())

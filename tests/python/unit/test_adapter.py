@@ -25,6 +25,7 @@ from proxywhirl import (
     SelectionContext,
     StrategyConfig,
     StrategyMetadataError,
+    StrategyRegistry,
 )
 from proxywhirl._adapter import Adapter, adapt
 from proxywhirl._metadata import PoolMetadata
@@ -251,8 +252,8 @@ def test_an_annotated_list_is_given(annotation: Any, make_pool: MakePool) -> Non
     assert adapter.failures == 0
 
 
-@pytest.mark.parametrize("annotation", [ProxyPool, "ProxyPool", Any, "Optional[list]", "listing.Pool"])
-def test_any_other_annotation_means_the_pool(annotation: Any, make_pool: MakePool) -> None:
+@pytest.mark.parametrize("annotation", [ProxyPool, "ProxyPool", "models.ProxyPool", "'ProxyPool'"])
+def test_an_annotated_pool_is_given(annotation: Any, make_pool: MakePool) -> None:
     def strategy(proxies: Any) -> Proxy:
         assert type(proxies) is ProxyPool
         return proxies.get_all_proxies()[0]
@@ -878,8 +879,9 @@ def test_inside_a_composite_everything_counts_once(make_pool: MakePool) -> None:
 
 def test_as_the_fallback_of_a_native_strategy(make_pool: MakePool) -> None:
     pool = make_pool(3)
+    StrategyRegistry().register_strategy("third", lambda pool: pool.get_all_proxies()[2])
     strategy = PerformanceBasedStrategy(exploration_count=0)
-    strategy.configure({"fallback_strategy": lambda pool: pool.get_all_proxies()[2], "exploration_count": 0})
+    strategy.configure(StrategyConfig(fallback_strategy="third"))
     assert strategy.select(pool) is pool.proxies[2]
     assert totals(pool) == (1, 0, 1)
 

@@ -1,0 +1,343 @@
+"""The loop that rotates and retries, driven by hand: no clock that runs, no network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxywhirl import (
+    Outcome,
+    ProxyAuthenticationError,
+    ProxyConnectionError,
+    ProxyPoolEmptyError,
+    RetryPolicy,
+)
+from proxywhirl._loop import Answer, Delivery, Discard, Failure, Job, Load, Send, Wait, judge, rotate
+
+DOWN, AUTH, TARGET = Outcome.PROXY_DOWN, Outcome.PROXY_AUTH, Outcome.TARGET_FAULT
+
+
+class FakeLease:
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.url = f"http://user:secret-word@{name}.test:8000"
+        self.verdicts: list[Any] = []
+
+    def finish(self, outcome: Any, elapsed_ms: float | None = None, error: Any = None) -> None:
+        self._close(outcome)
+
+    def release(self) -> None:
+        self._close("released")
+
+    def _close(self, verdict: Any) -> None:
+        assert not self.verdicts, f"second verdict {verdict} after {self.verdicts}"
+        self.verdicts.append(verdict)
+
+
+class FakePool:
+    """Hands out proxies in order, passing over those that are excluded."""
+
+    def __init__(self, names: str) -> None:
+        self.names = list(names)
+        self.leases: list[FakeLease] = []
+        self.next = 0
+
+    def take(self, exclude: list[Any]) -> FakeLease:
+        for step in range(len(self.names)):
+            name = self.names[(self.next + step) % len(self.names)]
+            if name not in exclude:
+                self.next += step + 1
+                self.leases.append(FakeLease(name))
+                return self.leases[-1]
+        raise ProxyPoolEmptyError
+
+    @property
+    def story(self) -> list[tuple[str, Any]]:
+        """Who was tried, and what was said of them."""
+        return [(lease.id, *lease.verdicts) for lease in self.leases]
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def forward(status: int, *, retry_after: bool = False) -> Answer:
+    return Answer(status, 10.0, object(), retry_after=retry_after)
+
+
+def tunnelled(status: int) -> Answer:
+    return Answer(status, 10.0, object(), tunnel=True)
+
+
+def refused() -> Failure:
+    return Failure(DOWN, ConnectionRefusedError("refused"), sent=False)
+
+
+def cut_off(outcome: Outcome = DOWN) -> Failure:
+    return Failure(outcome, ConnectionResetError("reset"), sent=True)
+
+
+class Run:
+    """Plays replies into the loop and keeps its steps."""
+
+    def __init__(self, names: str, replies: list[Any], method: str = "GET", **options: Any) -> None:
+        self.pool = FakePool(names)
+        self.clock = FakeClock()
+        policy = options.pop("policy", RetryPolicy())
+        self.seconds_per_attempt = options.pop("seconds_per_attempt", 0.0)
+        self.steps: list[Any] = []
+        self.loop = rotate(Job(method, "http://site.test/page?token=abc", policy, self.pool.take, **options), self.clock)
+        self.replies = list(replies)
+
+    def finish(self) -> Delivery:
+        reply: Any = None
+        while True:
+            try:
+                step = self.loop.send(reply)
+            except StopIteration as end:
+                assert not self.replies, f"left over: {self.replies}"
+                delivery: Delivery = end.value
+                return delivery
+            self.steps.append(step)
+            reply = None
+            if isinstance(step, Send):
+                self.clock.now += self.seconds_per_attempt
+                reply = self.replies.pop(0)
+            elif isinstance(step, Wait):
+                self.clock.now += step.seconds
+            elif isinstance(step, Load):
+                reply = f"response {step.answer.status}"
+
+    def fail(self, kind: type[BaseException]) -> Any:
+        with pytest.raises(kind) as caught:
+            self.finish()
+        return caught.value
+
+    @property
+    def waits(self) -> list[float]:
+        return [step.seconds for step in self.steps if isinstance(step, Wait)]
+
+
+def test_a_good_answer_is_delivered() -> None:
+    run = Run("ab", [forward(200)])
+    delivery = run.finish()
+    assert (delivery.outcome, delivery.attempts, delivery.answer.status) == (Outcome.SUCCESS, 1, 200)
+    assert run.pool.story == [("a", Outcome.SUCCESS)]
+
+
+def test_a_streamed_answer_keeps_its_lease_open() -> None:
+    run = Run("ab", [forward(200)], streaming=True)
+    delivery = run.finish()
+    assert delivery.lease is run.pool.leases[0]
+    assert run.pool.story == [("a",)]
+
+
+def test_failover_goes_to_another_proxy_at_once() -> None:
+    run = Run("abc", [refused(), refused(), forward(200)])
+    assert run.finish().attempts == 3
+    assert run.pool.story == [("a", DOWN), ("b", DOWN), ("c", Outcome.SUCCESS)]
+    assert run.waits == []
+
+
+def test_the_same_proxy_again_only_after_a_pause() -> None:
+    run = Run("a", [refused(), refused(), forward(200)])
+    run.finish()
+    assert run.pool.story == [("a", DOWN), ("a", DOWN), ("a", Outcome.SUCCESS)]
+    assert run.waits == [1.0, 2.0]
+
+
+def test_exhausted() -> None:
+    error = Run("abcd", [refused(), refused(), refused()]).fail(ProxyConnectionError)
+    assert "failed after 3 attempts" in str(error)
+    assert error.attempt_count == 3
+    assert isinstance(error.__cause__, ConnectionRefusedError)
+    assert "secret-word" not in f"{error} {error!r} {error.to_dict()}"
+    assert "abc" not in str(error).split("token=")[-1][:3]
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "LOCK"])
+def test_what_must_not_be_repeated_is_sent_once(method: str) -> None:
+    run = Run("abc", [cut_off()], method)
+    assert "failed after 1 attempts" in str(run.fail(ProxyConnectionError))
+    assert run.pool.story == [("a", DOWN)]
+
+
+def test_what_must_not_be_repeated_moves_on_while_nothing_was_sent() -> None:
+    run = Run("abc", [refused(), refused(), forward(200)], "POST")
+    assert run.finish().attempts == 3
+
+
+def test_repetition_on_request() -> None:
+    run = Run("abc", [cut_off(), forward(200)], "POST", policy=RetryPolicy(retry_non_idempotent=True))
+    assert run.finish().attempts == 2
+
+
+def test_a_body_that_is_used_up_is_not_sent_again() -> None:
+    run = Run("abc", [cut_off()], "PUT", replayable=False)
+    run.fail(ProxyConnectionError)
+    assert len(run.pool.leases) == 1
+
+
+def test_a_503_to_a_post_is_the_callers() -> None:
+    run = Run("abc", [forward(503)], "POST")
+    assert run.finish().answer.status == 503
+    assert run.pool.story == [("a", DOWN)]
+
+
+def test_gateway_status_of_one_proxy_is_its_own_fault() -> None:
+    run = Run("ab", [forward(502), forward(200)])
+    run.finish()
+    assert run.pool.story == [("a", DOWN), ("b", Outcome.SUCCESS)]
+    assert run.waits == []
+    assert [step.answer.status for step in run.steps if isinstance(step, Discard)] == [502]
+
+
+def test_gateway_status_of_two_proxies_is_the_sites_fault() -> None:
+    run = Run("abc", [forward(502), forward(502), forward(200)])
+    run.finish()
+    assert run.pool.story == [("a", TARGET), ("b", TARGET), ("c", Outcome.SUCCESS)]
+    assert run.waits == [1.0], "the site is given a rest once it is known to be in trouble"
+
+
+def test_a_third_proxy_with_the_same_status_is_not_blamed_either() -> None:
+    run = Run("abcd", [forward(502), forward(502), forward(502)])
+    error = run.fail(ProxyConnectionError)
+    assert run.pool.story == [("a", TARGET), ("b", TARGET), ("c", TARGET)]
+    assert error.response == "response 502"
+
+
+def test_different_gateway_statuses_blame_each_proxy() -> None:
+    run = Run("abc", [forward(502), forward(503), forward(200)])
+    run.finish()
+    assert run.pool.story == [("a", DOWN), ("b", DOWN), ("c", Outcome.SUCCESS)]
+
+
+def test_the_same_proxy_twice_is_no_second_opinion() -> None:
+    run = Run("a", [forward(502), forward(502), forward(502)])
+    error = run.fail(ProxyConnectionError)
+    assert run.pool.story == [("a", DOWN)] * 3
+    assert error.response == "response 502"
+
+
+def test_inside_a_tunnel_a_gateway_status_is_the_sites() -> None:
+    run = Run("abc", [tunnelled(503), tunnelled(503), tunnelled(200)])
+    run.finish()
+    assert run.pool.story == [("a", TARGET), ("b", TARGET), ("c", Outcome.SUCCESS)]
+    assert run.waits == [1.0]
+
+
+def test_rate_limits_are_returned_at_the_end() -> None:
+    run = Run("abc", [forward(503, retry_after=True)] * 3)
+    delivery = run.finish()
+    assert (delivery.answer.status, delivery.outcome) == (503, Outcome.RATE_LIMITED)
+    assert run.pool.story == [(name, Outcome.RATE_LIMITED) for name in "abc"]
+
+
+def test_statuses_of_the_policy() -> None:
+    run = Run("ab", [forward(403), forward(200)], policy=RetryPolicy(retry_status_codes=[403]))
+    assert run.finish().attempts == 2
+    assert Run("ab", [forward(502)], policy=RetryPolicy(retry_status_codes=[])).finish().answer.status == 502
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 429, 500, 501])
+def test_other_statuses_are_returned(status: int) -> None:
+    run = Run("ab", [forward(status)])
+    assert run.finish().answer.status == status
+    assert len(run.pool.leases) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_407_moves_on_whatever_the_method(method: str) -> None:
+    run = Run("ab", [forward(407), forward(200)], method)
+    run.finish()
+    assert run.pool.story == [("a", AUTH), ("b", Outcome.SUCCESS)]
+
+
+def test_a_407_of_the_only_proxy() -> None:
+    run = Run("a", [forward(407)])
+    error = run.fail(ProxyAuthenticationError)
+    assert not isinstance(error, ProxyConnectionError)
+    assert run.pool.story == [("a", AUTH)], "who refused the credentials is not asked again"
+    assert run.waits == []
+
+
+def test_who_said_407_is_not_asked_again() -> None:
+    run = Run("ab", [forward(407), refused(), refused()])
+    run.fail(ProxyConnectionError)
+    assert run.pool.story == [("a", AUTH), ("b", DOWN), ("b", DOWN)]
+
+
+def test_a_407_inside_a_tunnel_is_the_sites() -> None:
+    assert Run("ab", [tunnelled(407)]).finish().answer.status == 407
+
+
+def test_compatibility_with_a_401() -> None:
+    assert judge(forward(401)) is Outcome.SUCCESS
+    run = Run("a", [tunnelled(401)], auth_statuses=(401, 407))
+    assert "401" in str(run.fail(ProxyAuthenticationError))
+
+
+def test_an_empty_pool() -> None:
+    run = Run("", [])
+    run.fail(ProxyPoolEmptyError)
+    assert run.steps == []
+
+
+def test_a_fault_of_the_client_ends_it() -> None:
+    run = Run("ab", [Failure(Outcome.CLIENT_FAULT, ValueError("bad header"), sent=False)])
+    assert str(run.fail(ValueError)) == "bad header"
+    assert run.pool.story == [("a", Outcome.CLIENT_FAULT)]
+
+
+def test_the_budget_covers_all_attempts() -> None:
+    policy = RetryPolicy(timeout=5.0, max_attempts=10)
+    run = Run("abcdefgh", [cut_off()] * 3, policy=policy, seconds_per_attempt=2.0)
+    error = run.fail(ProxyConnectionError)
+    assert "Request timeout" in str(error)
+    assert error.error_code == "TIMEOUT"
+    assert [step.time_left for step in run.steps] == [5.0, 3.0, 1.0]
+
+
+def test_a_pause_that_does_not_fit_the_budget_is_not_begun() -> None:
+    run = Run("a", [refused()], policy=RetryPolicy(timeout=0.5))
+    assert "Request timeout" in str(run.fail(ProxyConnectionError))
+    assert run.waits == []
+
+
+def test_an_interruption_gives_the_lease_back() -> None:
+    run = Run("ab", [])
+    next(run.loop)
+    run.loop.close()
+    assert run.pool.story == [("a", "released")]
+
+
+def test_an_interruption_later_keeps_what_is_known() -> None:
+    run = Run("ab", [])
+    next(run.loop)
+    assert isinstance(run.loop.send(forward(502)), Discard)
+    assert isinstance(run.loop.send(None), Send)
+    run.loop.close()
+    assert run.pool.story == [("a", DOWN), ("b", "released")]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+@pytest.mark.parametrize("seed", range(40))
+def test_every_lease_gets_exactly_one_verdict(seed: int, method: str) -> None:
+    import random
+
+    draw = random.Random(seed)
+    kinds = [refused, cut_off, *(lambda s=status: forward(s) for status in (200, 403, 407, 429, 502, 503, 504))]
+    kinds.append(lambda: tunnelled(503))
+    run = Run("abcde"[: draw.randint(1, 5)], [draw.choice(kinds)() for _ in range(10)], method)
+    try:
+        run.finish()
+    except (ProxyConnectionError, ProxyAuthenticationError, AssertionError) as error:
+        if isinstance(error, AssertionError) and "left over" not in str(error):
+            raise
+    assert all(len(lease.verdicts) == 1 for lease in run.pool.leases)
+    assert 1 <= len(run.pool.leases) <= 3
