@@ -484,7 +484,8 @@ def _as_proxy(item: ProxyLike) -> _core.Proxy:
     except ValueError as error:
         url = item if isinstance(item, str) else item.get("url")
         shown = redact_url(url) if isinstance(url, str) else repr(url)
-        raise ProxyValidationError(f"Invalid proxy URL {shown!r}: {_first_reason(error)}") from None
+        reason = _first_reason(error).replace("Value error, ", "").replace("Invalid proxy URL: ", "")
+        raise ProxyValidationError(f"Invalid proxy URL {shown!r}: {reason}") from None
     raise TypeError(f"a proxy is a Proxy, a URL or a mapping of fields, not {type(item).__name__}")
 
 
