@@ -91,7 +91,9 @@ class Run:
         policy = options.pop("policy", RetryPolicy())
         self.seconds_per_attempt = options.pop("seconds_per_attempt", 0.0)
         self.steps: list[Any] = []
-        self.loop = rotate(Job(method, "http://site.test/page?token=abc", policy, self.pool.take, **options), self.clock)
+        self.loop = rotate(
+            Job(method, "http://site.test/page?token=abc", policy, self.pool.take, **options), self.clock
+        )
         self.replies = list(replies)
 
     def finish(self) -> Delivery:
