@@ -1,20 +1,26 @@
 //! What a selection may be restricted to, and weights given by name: both are rules about a proxy's description.
 
 use ahash::AHashMap;
+use compact_str::CompactString;
+use smallvec::SmallVec;
 
+use crate::proxy::cold::Cold;
 use crate::proxy::health::Source;
-use crate::proxy::{Id, Proxy, address_hash, same_address};
+use crate::proxy::{Id, Key, Proxy};
 use crate::proxy::address::Address;
+
+/// A few words, most often one short one: kept without an allocation.
+pub type Words = SmallVec<[CompactString; 1]>;
 
 /// A conjunction of demands on a proxy's description. Equal filters share one view of a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Filter {
     /// Its country is one of these, upper case. Empty: any.
-    pub countries: Vec<Box<str>>,
+    pub countries: Words,
     /// Its region is one of these, upper case. Empty: any.
-    pub regions: Vec<Box<str>>,
+    pub regions: Words,
     /// It has all of these tags, sorted.
-    pub tags: Vec<Box<str>>,
+    pub tags: Words,
     /// It came from there.
     pub source: Option<Source>,
     /// It costs at most this; bits of the number, so that filters can be hashed.
@@ -44,7 +50,7 @@ impl Filter {
 
     /// A filter for all of these tags.
     pub fn tags<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut tags: Vec<Box<str>> = tags.into_iter().map(Into::into).collect();
+        let mut tags: Words = tags.into_iter().map(Into::into).collect();
         tags.sort_unstable();
         tags.dedup();
         Self { tags, ..Self::default() }
@@ -59,11 +65,11 @@ impl Filter {
     /// Both demands at once; `None` if they exclude each other.
     #[must_use]
     pub fn and(&self, other: &Self) -> Option<Self> {
-        let both = |a: &[Box<str>], b: &[Box<str>]| -> Option<Vec<Box<str>>> {
+        let both = |a: &[CompactString], b: &[CompactString]| -> Option<Words> {
             if a.is_empty() || b.is_empty() {
-                return Some(if a.is_empty() { b.to_vec() } else { a.to_vec() });
+                return Some(if a.is_empty() { b.into() } else { a.into() });
             }
-            let common: Vec<Box<str>> = a.iter().filter(|x| b.contains(x)).cloned().collect();
+            let common: Words = a.iter().filter(|x| b.contains(x)).cloned().collect();
             (!common.is_empty()).then_some(common)
         };
         let mut tags = self.tags.clone();
@@ -101,23 +107,36 @@ impl Filter {
             return true;
         }
         proxy.cold(|cold| {
-            let one_of = |list: &[Box<str>], value: Option<&str>| {
+            let one_of = |list: &[CompactString], value: Option<&str>| {
                 list.is_empty()
                     || value.is_some_and(|value| list.iter().any(|entry| same_word(entry, value)))
             };
             one_of(&self.countries, cold.country.as_deref())
                 && one_of(&self.regions, cold.region.as_deref())
-                && self.tags.iter().all(|tag| cold.tags.binary_search(tag).is_ok())
+                && self.tags.iter().all(|tag| has_tag(cold, tag))
         })
     }
+}
+
+fn has_tag(cold: &Cold, tag: &str) -> bool {
+    cold.tags.binary_search_by(|own| (**own).cmp(tag)).is_ok()
 }
 
 fn same_word(upper: &str, value: &str) -> bool {
     if value.is_ascii() { upper.eq_ignore_ascii_case(value) } else { upper == value.to_uppercase() }
 }
 
-fn normalised<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<Box<str>> {
-    let mut words: Vec<Box<str>> = words.into_iter().map(|word| word.trim().to_uppercase().into()).collect();
+fn normalised<'a>(words: impl IntoIterator<Item = &'a str>) -> Words {
+    let upper = |word: &str| {
+        let mut word = CompactString::from(word.trim());
+        if word.is_ascii() {
+            word.make_ascii_uppercase();
+            word
+        } else {
+            word.to_uppercase().into()
+        }
+    };
+    let mut words: Words = words.into_iter().map(upper).collect();
     words.sort_unstable();
     words.dedup();
     words
@@ -152,7 +171,7 @@ impl WeightTable {
                 if usable {
                     largest = largest.max(weight);
                     if let Ok(address) = Address::parse(key) {
-                        table.by_address.entry(address_hash(&address)).or_default().push((address, weight));
+                        table.by_address.entry(Key::of(&address).hash()).or_default().push((address, weight));
                     } else {
                         table.by_raw.insert(key.into(), weight);
                     }
@@ -184,13 +203,9 @@ impl WeightTable {
             return Some(weight * self.scale);
         }
         if !self.by_address.is_empty() {
-            let address = proxy.address();
-            let bare = Address { credentials: None, ..address.clone() };
-            for wanted in [address, bare] {
-                let candidates = self.by_address.get(&address_hash(&wanted)).map_or(&[][..], Vec::as_slice);
-                if let Some((_, weight)) = candidates.iter().find(|(key, _)| same_address(key, &wanted)) {
-                    return Some(weight * self.scale);
-                }
+            let weight = proxy.with_key(|key| self.of_key(key).or_else(|| self.of_key(key.bare())));
+            if weight.is_some() {
+                return weight;
             }
         }
         if self.by_raw.is_empty() {
@@ -199,8 +214,13 @@ impl WeightTable {
         self.by_raw.get(proxy.url().as_str()).map(|weight| weight * self.scale)
     }
 
+    fn of_key(&self, wanted: Key<'_>) -> Option<f64> {
+        let candidates = self.by_address.get(&wanted.hash())?;
+        candidates.iter().find(|(address, _)| Key::of(address) == wanted).map(|(_, weight)| weight * self.scale)
+    }
+
     /// The group a proxy belongs to: the most probable of those whose tag it has.
     pub(crate) fn group_of(&self, proxy: &Proxy) -> Option<usize> {
-        proxy.cold(|cold| self.groups.iter().position(|(tag, _)| cold.tags.binary_search(tag).is_ok()))
+        proxy.cold(|cold| self.groups.iter().position(|(tag, _)| has_tag(cold, tag)))
     }
 }

@@ -16,13 +16,13 @@ use hashbrown::HashTable;
 use crate::clock::{Clock, Micros};
 use crate::proxy::address::Address;
 use crate::proxy::health::{Health, reason};
-use crate::proxy::{Id, Proxy, address_hash, same_address};
-use crate::sync::{Arc, ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, Weak};
+use crate::proxy::{Id, Key, Proxy};
+use crate::sync::{Arc, ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Mutex, Ordering, Weak};
 use filter::Filter;
 pub use table::{Attachment, Keeper, Slot, Table};
 use view::{Demand, View};
 
-/// Views by filter that a pool keeps; beyond that the one unused for longest goes.
+/// Views by filter that a pool keeps; beyond that one that has not been used lately goes.
 const FACETS: usize = 256;
 const FIRST_CAPACITY: usize = 16;
 
@@ -33,7 +33,6 @@ pub struct Pool {
     writer: Mutex<Writer>,
     myself: Weak<Pool>,
     count: AtomicUsize,
-    uses: AtomicU64,
     limit: AtomicUsize,
     auto_remove_dead: AtomicBool,
     dead_threshold: AtomicU32,
@@ -110,7 +109,6 @@ impl Pool {
             writer: Mutex::new(Writer::default()),
             myself: myself.clone(),
             count: AtomicUsize::new(0),
-            uses: AtomicU64::new(0),
             limit: AtomicUsize::new(limit),
             auto_remove_dead: AtomicBool::new(false),
             dead_threshold: AtomicU32::new(5),
@@ -180,12 +178,13 @@ impl Pool {
     /// [`AddError::Full`] at the limit (checked only if `limited`), [`AddError::SameId`] for another proxy of that id.
     pub fn add(&self, proxy: Arc<Proxy>, attachment: Option<Attachment>, limited: bool) -> Result<Added, AddError> {
         let address = proxy.address();
-        let hash = address_hash(&address);
+        let key = Key::of(&address);
+        let hash = key.hash();
         // A table's last owner gives back what hangs on it, which may run foreign code: never under the lock.
         let _outlive;
         let mut writer = self.writer.lock();
         let table = self.table.load_full();
-        if writer.find_address(&table, hash, &address).is_some() {
+        if writer.find_address(&table, hash, key).is_some() {
             return Ok(Added::Duplicate);
         }
         if writer.find_id(&table, proxy.id()).is_some() {
@@ -200,11 +199,11 @@ impl Pool {
         Ok(Added::New)
     }
 
-    /// Adds many at once, all or none: (added, duplicates).
+    /// Adds many at once, all or none: (added, duplicates). Each comes with the address it was made for.
     ///
     /// # Errors
     /// [`AddError::Full`] if the new ones are more than fit; nothing has been added then.
-    pub fn add_all(&self, proxies: Vec<Arc<Proxy>>) -> Result<(usize, usize), AddError> {
+    pub fn add_all(&self, proxies: Vec<(Address, Arc<Proxy>)>) -> Result<(usize, usize), AddError> {
         self.reserve(proxies.len());
         let offered = proxies.len();
         let mut outlive = Vec::new();
@@ -214,13 +213,13 @@ impl Pool {
         let mut seen: HashTable<(u32, usize)> = HashTable::with_capacity(offered);
         {
             let table = self.table.load();
-            for proxy in proxies {
-                let address = proxy.address();
-                let hash = address_hash(&address);
-                let known = writer.find_address(&table, hash, &address).is_some();
+            for (address, proxy) in proxies {
+                let key = Key::of(&address);
+                let hash = key.hash();
+                let known = writer.find_address(&table, hash, key).is_some();
                 let repeated = |(other, at): &(u32, usize)| {
                     let (_, proxy): &(u32, Arc<Proxy>) = &fresh[*at];
-                    *other == hash && same_address(&proxy.address(), &address)
+                    *other == hash && proxy.with_key(|own| own == key)
                 };
                 if known || seen.find(spread(hash), repeated).is_some() {
                     continue;
@@ -313,7 +312,7 @@ impl Pool {
         if let Ok(entry) = writer.by_id.find_entry(id_hash(proxy.id()), |slot| *slot == number) {
             entry.remove();
         }
-        writer.forget_address(number, proxy.address_hash());
+        writer.forget_address(number, proxy.with_key(|key| key.hash()));
         writer.dead += 1;
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
@@ -341,8 +340,9 @@ impl Pool {
             self.count.store(0, Ordering::Relaxed);
             for (proxy, attachment) in members {
                 let address = proxy.address();
-                let hash = address_hash(&address);
-                let taken = writer.find_address(&table, hash, &address).is_some()
+                let key = Key::of(&address);
+                let hash = key.hash();
+                let taken = writer.find_address(&table, hash, key).is_some()
                     || writer.find_id(&table, proxy.id()).is_some();
                 if taken {
                     refused.push(attachment);
@@ -380,7 +380,7 @@ impl Pool {
             if let Some(history) = &next.history {
                 history[used].store(old.position(number), Ordering::Release);
             }
-            let (id, hash) = (proxy.id(), proxy.address_hash());
+            let (id, hash) = (proxy.id(), proxy.with_key(|key| key.hash()));
             next.slots[used].fill(proxy, attachment);
             let of_id = |slot: &u32| next.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
             writer.by_id.insert_unique(id_hash(id), used as u32, of_id);
@@ -428,7 +428,7 @@ impl Pool {
     pub fn find_address(&self, address: &Address) -> Option<(Arc<Table>, u32)> {
         let writer = self.writer.lock();
         let table = self.table.load_full();
-        let number = writer.find_address(&table, address_hash(address), address)?;
+        let number = writer.find_address(&table, Key::of(address).hash(), Key::of(address))?;
         Some((table, number))
     }
 
@@ -493,7 +493,7 @@ impl Pool {
         let of_id = |slot: &u32| table.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
         writer.by_id.insert_unique(id_hash(proxy.id()), number, of_id);
         writer.by_address.retain(|(slot, _)| *slot != number);
-        let hash = proxy.address_hash();
+        let hash = proxy.with_key(|key| key.hash());
         writer.by_address.insert_unique(spread(hash), (number, hash), |(_, hash)| spread(*hash));
         self.place_everywhere(&table, number, Some(proxy));
     }
@@ -532,7 +532,7 @@ impl Pool {
     /// The view of everyone who meets `filter`, made on first demand.
     pub(crate) fn facet(&self, table: &Table, filter: &Filter) -> Arc<View> {
         if let Some(view) = table.facets.load().get(filter) {
-            view.last_used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+            view.mark_used();
             return view.clone();
         }
         let _writer = self.writer.lock();
@@ -546,12 +546,12 @@ impl Pool {
         }
         let mut next = table::Facets::clone(&facets);
         if next.len() >= FACETS {
-            let oldest = next.iter().min_by_key(|(_, view)| view.last_used.load(Ordering::Relaxed)).map(|(key, _)| key.clone());
-            if let Some(key) = oldest {
+            // Second chance: those unused since the last time somebody had to go are the first to go now.
+            let idle = next.iter().find(|(_, view)| !view.take_used()).map(|(key, _)| key.clone());
+            if let Some(key) = idle.or_else(|| next.keys().next().cloned()) {
                 next.remove(&key);
             }
         }
-        view.last_used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         next.insert(filter.clone(), view.clone());
         table.facets.store(Arc::new(next));
         view
@@ -575,10 +575,10 @@ impl Writer {
         self.by_id.find(id_hash(id), |slot| table.proxy(*slot).is_some_and(|proxy| proxy.id() == id)).copied()
     }
 
-    fn find_address(&self, table: &Table, hash: u32, address: &Address) -> Option<u32> {
+    fn find_address(&self, table: &Table, hash: u32, key: Key<'_>) -> Option<u32> {
         self.by_address
             .find(spread(hash), |(slot, other)| {
-                *other == hash && table.proxy(*slot).is_some_and(|proxy| same_address(&proxy.address(), address))
+                *other == hash && table.proxy(*slot).is_some_and(|proxy| proxy.with_key(|own| own == key))
             })
             .map(|(slot, _)| *slot)
     }

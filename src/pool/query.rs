@@ -305,8 +305,11 @@ impl<'a> Query<'a> {
     /// Anybody, with probabilities in proportion to their weights. `None` if nobody has a weight.
     pub fn weighted(&self, weigh: &Weigh, random: &Random) -> Option<Choice> {
         if let Among::View(view) = self.among {
-            let extras = self.extras(view, || Demand::Weighed(weigh.clone()), |extras| extras.sampler(weigh).is_some());
-            if let Some(sampler) = extras.sampler(weigh) {
+            let sampler = view.sampler(weigh).or_else(|| {
+                self.pool.demand(self.table, view, &Demand::Weighed(weigh.clone()));
+                view.sampler(weigh)
+            });
+            if let Some(sampler) = sampler {
                 let drawn = sampler.draw(random, DRAWS, |slot| self.table.proxy(slot), |_, proxy| self.accepts(proxy));
                 if let Some(slot) = drawn {
                     return self.start(slot);
@@ -324,8 +327,11 @@ impl<'a> Query<'a> {
     /// First a tag group in proportion to its value among those that have a candidate, then a member of it.
     pub fn grouped(&self, groups: &Arc<WeightTable>, random: &Random) -> Option<Choice> {
         if let Among::View(view) = self.among {
-            let extras = self.extras(view, || Demand::Grouped(groups.clone()), |extras| extras.groups(groups).is_some());
-            if let Some(kept) = extras.groups(groups) {
+            let kept = view.groups(groups).or_else(|| {
+                self.pool.demand(self.table, view, &Demand::Grouped(groups.clone()));
+                view.groups(groups)
+            });
+            if let Some(kept) = kept {
                 let alive = |number: usize| if kept.samplers[number].is_empty() { 0.0 } else { groups.groups[number].1 };
                 let numbers: SmallVec<[u32; 8]> = (0..groups.groups.len() as u32).collect();
                 let number = pick(&numbers, numbers.iter().map(|number| alive(*number as usize)), random)? as usize;
@@ -363,8 +369,11 @@ impl<'a> Query<'a> {
             return None;
         }
         if let Among::View(view) = self.among {
-            let extras = self.extras(view, || Demand::Unproven(limit), |extras| extras.unproven(limit).is_some());
-            if let Some(unproven) = extras.unproven(limit) {
+            let unproven = view.unproven(limit).or_else(|| {
+                self.pool.demand(self.table, view, &Demand::Unproven(limit));
+                view.unproven(limit)
+            });
+            if let Some(unproven) = unproven {
                 for _ in 0..DRAWS {
                     let len = unproven.set.len();
                     if len == 0 {
@@ -397,8 +406,10 @@ impl<'a> Query<'a> {
     pub fn least_used(&self, tie: TieBreak, random: &Random, list_lock: &Mutex<()>) -> Option<Choice> {
         match self.among {
             Among::View(view) => {
-                let extras = self.extras(view, || Demand::Ordered(tie), |extras| extras.order(tie).is_some());
-                let order = extras.order(tie)?;
+                let order = view.order(tie).or_else(|| {
+                    self.pool.demand(self.table, view, &Demand::Ordered(tie));
+                    view.order(tie)
+                })?;
                 for slot in order.windows_over(self.clock) {
                     if let Some(proxy) = self.table.proxy(slot) {
                         proxy.reset_if_expired(self.clock);
@@ -445,21 +456,6 @@ impl<'a> Query<'a> {
                 self.start(chosen)
             }
         }
-    }
-
-    #[inline]
-    fn extras(
-        &self,
-        view: &View,
-        demand: impl Fn() -> Demand,
-        present: impl Fn(&crate::pool::view::Extras) -> bool,
-    ) -> arc_swap::Guard<Arc<crate::pool::view::Extras>> {
-        let extras = view.extras.load();
-        if present(&extras) {
-            return extras;
-        }
-        self.pool.demand(self.table, view, &demand());
-        view.extras.load()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::pool::order::{Order, TieBreak};
 use crate::pool::sampler::{Sampler, Weigh};
 use crate::proxy::{Proxy, watch};
 use crate::sync::global;
-use crate::sync::{Arc, ArcSwap, AtomicU64, Ordering};
+use crate::sync::{Arc, ArcSwap, AtomicBool, OnceLock, Ordering};
 
 /// Proxies with fewer results than a limit: those to be tried first.
 #[derive(Debug)]
@@ -25,7 +25,16 @@ pub(crate) struct Groups {
     pub(crate) samplers: Vec<Sampler>,
 }
 
-/// What has been asked of a view so far; made on first demand and kept up to date from then on.
+/// What nearly every strategy asks for, one of each: found by one read.
+#[derive(Debug, Default)]
+struct Usual {
+    latency: OnceLock<Sampler>,
+    rate: OnceLock<Sampler>,
+    order: OnceLock<Order>,
+    unproven: OnceLock<Unproven>,
+}
+
+/// What else has been asked of a view so far; made on first demand and kept up to date from then on.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Extras {
     pub(crate) samplers: SmallVec<[Arc<Sampler>; 2]>,
@@ -34,29 +43,19 @@ pub(crate) struct Extras {
     pub(crate) unproven: SmallVec<[Arc<Unproven>; 1]>,
 }
 
-impl Extras {
-    pub(crate) fn sampler(&self, weigh: &Weigh) -> Option<&Sampler> {
-        self.samplers.iter().find(|sampler| sampler.weigh == *weigh).map(|sampler| &**sampler)
-    }
+/// A structure of a view, borrowed from it or from the list it is in.
+pub(crate) enum Held<'a, T> {
+    Usual(&'a T),
+    Listed(Arc<T>),
+}
 
-    pub(crate) fn groups(&self, table: &Arc<WeightTable>) -> Option<&Groups> {
-        self.groups.iter().find(|groups| Arc::ptr_eq(&groups.table, table)).map(|groups| &**groups)
-    }
+impl<T> std::ops::Deref for Held<'_, T> {
+    type Target = T;
 
-    pub(crate) fn order(&self, tie: TieBreak) -> Option<&Order> {
-        self.orders.iter().find(|order| order.tie == tie).map(|order| &**order)
-    }
-
-    pub(crate) fn unproven(&self, limit: u64) -> Option<&Unproven> {
-        self.unproven.iter().find(|unproven| unproven.limit == limit).map(|unproven| &**unproven)
-    }
-
-    fn has(&self, what: &Demand) -> bool {
-        match what {
-            Demand::Weighed(weigh) => self.sampler(weigh).is_some(),
-            Demand::Grouped(table) => self.groups(table).is_some(),
-            Demand::Ordered(tie) => self.order(*tie).is_some(),
-            Demand::Unproven(limit) => self.unproven(*limit).is_some(),
+    fn deref(&self) -> &T {
+        match self {
+            Self::Usual(it) => it,
+            Self::Listed(it) => it,
         }
     }
 }
@@ -75,8 +74,9 @@ pub(crate) struct View {
     /// Those who are eligible, too.
     pub(crate) eligible: Bits,
     pub(crate) dense: Dense,
-    pub(crate) extras: ArcSwap<Extras>,
-    pub(crate) last_used: AtomicU64,
+    usual: Usual,
+    extras: ArcSwap<Extras>,
+    used: AtomicBool,
     capacity: usize,
 }
 
@@ -94,15 +94,42 @@ impl View {
             members: Bits::new(capacity),
             eligible: Bits::new(capacity),
             dense: Dense::new(capacity),
+            usual: Usual::default(),
             extras: ArcSwap::from_pointee(Extras::default()),
-            last_used: AtomicU64::new(0),
+            used: AtomicBool::new(true),
             capacity,
         }
+    }
+
+    /// Notes a use; writes only if that is news, since many threads come this way.
+    #[inline]
+    pub(crate) fn mark_used(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was used since the last call.
+    pub(crate) fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
     }
 
     /// An empty view with the same name, filter and demands, for a table of another size.
     pub(crate) fn successor(&self, capacity: usize) -> Self {
         let next = Self::with_uid(self.uid, self.filter.clone(), capacity);
+        let again = |weigh: &Weigh| Sampler::new(weigh.clone(), capacity);
+        if self.usual.latency.get().is_some() {
+            let _ = next.usual.latency.set(again(&Weigh::Latency));
+        }
+        if self.usual.rate.get().is_some() {
+            let _ = next.usual.rate.set(again(&Weigh::Rate));
+        }
+        if let Some(order) = self.usual.order.get() {
+            let _ = next.usual.order.set(Order::new(order.tie, capacity));
+        }
+        if let Some(unproven) = self.usual.unproven.get() {
+            let _ = next.usual.unproven.set(Unproven { limit: unproven.limit, set: Dense::new(capacity) });
+        }
         let old = self.extras.load();
         next.extras.store(Arc::new(Extras {
             samplers: old.samplers.iter().map(|s| Arc::new(Sampler::new(s.weigh.clone(), capacity))).collect(),
@@ -114,7 +141,6 @@ impl View {
                 .map(|u| Arc::new(Unproven { limit: u.limit, set: Dense::new(capacity) }))
                 .collect(),
         }));
-        next.last_used.store(self.last_used.load(Ordering::Relaxed), Ordering::Relaxed);
         next
     }
 
@@ -130,6 +156,17 @@ impl View {
             if eligible.is_some() { self.eligible.insert(slot as usize) } else { self.eligible.remove(slot as usize) }
         }
         self.dense.set(slot, eligible.is_some());
+        for sampler in [&self.usual.latency, &self.usual.rate] {
+            if let Some(sampler) = sampler.get() {
+                sampler.place(slot, eligible);
+            }
+        }
+        if let Some(order) = self.usual.order.get() {
+            order.place(slot, eligible);
+        }
+        if let Some(unproven) = self.usual.unproven.get() {
+            unproven.place(slot, eligible);
+        }
         let extras = self.extras.load();
         for sampler in &extras.samplers {
             sampler.place(slot, eligible);
@@ -145,9 +182,51 @@ impl View {
         }
     }
 
+    /// The sampler of those weights, if it has been demanded.
+    #[inline]
+    pub(crate) fn sampler(&self, weigh: &Weigh) -> Option<Held<'_, Sampler>> {
+        match weigh {
+            Weigh::Latency => self.usual.latency.get().map(Held::Usual),
+            Weigh::Rate => self.usual.rate.get().map(Held::Usual),
+            _ => self.extras.load().samplers.iter().find(|sampler| sampler.weigh == *weigh).cloned().map(Held::Listed),
+        }
+    }
+
+    /// The samplers of a table's groups, if they have been demanded.
+    pub(crate) fn groups(&self, table: &Arc<WeightTable>) -> Option<Held<'_, Groups>> {
+        self.extras.load().groups.iter().find(|groups| Arc::ptr_eq(&groups.table, table)).cloned().map(Held::Listed)
+    }
+
+    /// The order with that rule among equals, if it has been demanded.
+    #[inline]
+    pub(crate) fn order(&self, tie: TieBreak) -> Option<Held<'_, Order>> {
+        match self.usual.order.get().filter(|order| order.tie == tie) {
+            Some(order) => Some(Held::Usual(order)),
+            None => self.extras.load().orders.iter().find(|order| order.tie == tie).cloned().map(Held::Listed),
+        }
+    }
+
+    /// The set of those with fewer results than `limit`, if it has been demanded.
+    #[inline]
+    pub(crate) fn unproven(&self, limit: u64) -> Option<Held<'_, Unproven>> {
+        match self.usual.unproven.get().filter(|unproven| unproven.limit == limit) {
+            Some(unproven) => Some(Held::Usual(unproven)),
+            None => self.extras.load().unproven.iter().find(|unproven| unproven.limit == limit).cloned().map(Held::Listed),
+        }
+    }
+
+    fn has(&self, what: &Demand) -> bool {
+        match what {
+            Demand::Weighed(weigh) => self.sampler(weigh).is_some(),
+            Demand::Grouped(table) => self.groups(table).is_some(),
+            Demand::Ordered(tie) => self.order(*tie).is_some(),
+            Demand::Unproven(limit) => self.unproven(*limit).is_some(),
+        }
+    }
+
     /// Adds a structure, filled with what is eligible now. The caller holds the pool's writer lock.
     pub(crate) fn demand<'p>(&self, what: &Demand, proxy: impl Fn(u32) -> Option<&'p Proxy>) {
-        if self.extras.load().has(what) {
+        if self.has(what) {
             return;
         }
         let mut extras = Extras::clone(&self.extras.load());
@@ -161,9 +240,16 @@ impl View {
         };
         match what {
             Demand::Weighed(weigh) => {
-                let sampler = Arc::new(Sampler::new(weigh.clone(), self.capacity));
+                let sampler = Sampler::new(weigh.clone(), self.capacity);
                 fill(&|slot, proxy| sampler.place(slot, proxy), weigh.watches());
-                keep(&mut extras.samplers, sampler);
+                let left = match weigh {
+                    Weigh::Latency => self.usual.latency.set(sampler),
+                    Weigh::Rate => self.usual.rate.set(sampler),
+                    _ => Err(sampler),
+                };
+                if let Err(sampler) = left {
+                    keep(&mut extras.samplers, Arc::new(sampler));
+                }
             }
             Demand::Grouped(table) => {
                 let groups = Arc::new(Groups::new(table.clone(), self.capacity));
@@ -171,7 +257,7 @@ impl View {
                 keep(&mut extras.groups, groups);
             }
             Demand::Ordered(tie) => {
-                let order = Arc::new(Order::new(*tie, self.capacity));
+                let order = Order::new(*tie, self.capacity);
                 // In the order of identifiers, so that the queues start sorted.
                 let mut all: Vec<(u32, &Proxy)> = members().collect();
                 all.sort_unstable_by_key(|(_, proxy)| proxy.id());
@@ -179,12 +265,16 @@ impl View {
                     proxy.add_watch(watch::COUNTS);
                     order.place(slot, (proxy.reasons() == 0).then_some(proxy));
                 }
-                keep(&mut extras.orders, order);
+                if let Err(order) = self.usual.order.set(order) {
+                    keep(&mut extras.orders, Arc::new(order));
+                }
             }
             Demand::Unproven(limit) => {
-                let unproven = Arc::new(Unproven { limit: *limit, set: Dense::new(self.capacity) });
+                let unproven = Unproven { limit: *limit, set: Dense::new(self.capacity) };
                 fill(&|slot, proxy| unproven.place(slot, proxy), watch::TOTALS);
-                keep(&mut extras.unproven, unproven);
+                if let Err(unproven) = self.usual.unproven.set(unproven) {
+                    keep(&mut extras.unproven, Arc::new(unproven));
+                }
             }
         }
         self.extras.store(Arc::new(extras));
@@ -194,19 +284,17 @@ impl View {
     pub(crate) fn watches(&self) -> u8 {
         let extras = self.extras.load();
         let mut bits = 0;
-        for sampler in &extras.samplers {
-            bits |= sampler.weigh.watches();
+        for (present, bit) in [
+            (self.usual.latency.get().is_some(), watch::LATENCY),
+            (self.usual.rate.get().is_some() || !extras.groups.is_empty(), watch::RATE),
+            (self.usual.order.get().is_some() || !extras.orders.is_empty(), watch::COUNTS),
+            (self.usual.unproven.get().is_some() || !extras.unproven.is_empty(), watch::TOTALS),
+        ] {
+            if present {
+                bits |= bit;
+            }
         }
-        if !extras.groups.is_empty() {
-            bits |= watch::RATE;
-        }
-        if !extras.orders.is_empty() {
-            bits |= watch::COUNTS;
-        }
-        if !extras.unproven.is_empty() {
-            bits |= watch::TOTALS;
-        }
-        bits
+        extras.samplers.iter().fold(bits, |bits, sampler| bits | sampler.weigh.watches())
     }
 }
 

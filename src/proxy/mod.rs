@@ -81,6 +81,8 @@ mod flag {
     pub(super) const WINDOW: u8 = 1 << 1;
     pub(super) const EXPIRY: u8 = 1 << 2;
     pub(super) const COST: u8 = 1 << 3;
+    /// The two documented averages differ, because one was assigned.
+    pub(super) const AVERAGE: u8 = 1 << 4;
 }
 
 /// Which pools hold the proxy.
@@ -106,34 +108,39 @@ struct Inner {
 #[repr(C)]
 pub struct Proxy {
     reasons: AtomicU32,
-    active: AtomicU32,
-    started: AtomicU64,
-    completed: AtomicU64,
-    window_start: AtomicI64,
-    sliding: OnceBox<SlidingCount>,
     health: AtomicU8,
     flags: AtomicU8,
     watch: AtomicU8,
     source: AtomicU8,
-    consecutive_failures: AtomicU32,
+    // Starts and ends since the proxy was made. What users see are differences: those in the window start at a base,
+    // and what is in flight is their difference, so that a start and an end are one atomic step each.
+    started: AtomicU64,
+    finished: AtomicU64,
+    // Ends without a start, and what users have written into the number in flight.
+    in_flight_offset: AtomicI64,
+    window_start: AtomicI64,
+    minute: window::Minute,
+    updated: AtomicI64,
 
-    total: AtomicU64,
+    ema: AtomicF64,
     successes: AtomicU64,
     failures: AtomicU64,
-    ema: AtomicF64,
-    average: AtomicF64,
+    // Results that are neither, and what users have written into the total.
+    others: AtomicI64,
     last_success: AtomicI64,
+    consecutive_failures: AtomicU32,
+    started_base: AtomicU64,
+    finished_base: AtomicU64,
+
+    average: AtomicF64,
     last_failure: AtomicI64,
-    updated: AtomicI64,
     created: AtomicI64,
+    sliding: OncePointer<SlidingCount>,
     id: [AtomicU64; 2],
     inner: Mutex<Inner>,
 }
 
 /// A box made at most once, one word wide.
-type OnceBox<T> = OncePointer<T>;
-
-/// See [`OnceBox`].
 pub(crate) struct OncePointer<T>(crate::sync::AtomicPtr<T>);
 
 impl<T> OncePointer<T> {
@@ -208,25 +215,28 @@ impl Proxy {
         });
         Self {
             reasons: AtomicU32::new(0),
-            active: AtomicU32::new(0),
-            started: AtomicU64::new(0),
-            completed: AtomicU64::new(0),
-            window_start: AtomicI64::new(NEVER),
-            sliding: OnceBox::empty(),
             health: AtomicU8::new(Health::Unknown as u8),
             flags: AtomicU8::new(0),
             watch: AtomicU8::new(0),
             source: AtomicU8::new(source as u8),
-            consecutive_failures: AtomicU32::new(0),
-            total: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            started_base: AtomicU64::new(0),
+            window_start: AtomicI64::new(NEVER),
+            minute: window::Minute::new(),
+            updated: AtomicI64::new(now),
+            ema: AtomicF64::none(),
             successes: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            ema: AtomicF64::none(),
-            average: AtomicF64::none(),
+            others: AtomicI64::new(0),
             last_success: AtomicI64::new(NEVER),
+            consecutive_failures: AtomicU32::new(0),
+            in_flight_offset: AtomicI64::new(0),
+            finished_base: AtomicU64::new(0),
+            average: AtomicF64::none(),
             last_failure: AtomicI64::new(NEVER),
-            updated: AtomicI64::new(now),
             created: AtomicI64::new(now),
+            sliding: OncePointer::empty(),
             id: {
                 let id = Id::random();
                 [AtomicU64::new(id.0), AtomicU64::new(id.1)]
@@ -350,20 +360,15 @@ impl Proxy {
         if begun == NEVER || now - begun >= i64::from(length) * 1_000_000 {
             self.begin_window(begun, now);
         }
-        // Relaxed: counters publish nothing but themselves; whoever adds them up waits for the threads first.
-        self.started.fetch_add(1, Ordering::Relaxed);
-        self.active.fetch_add(1, Ordering::Relaxed);
+        // Release: who sees an end that this start led to (by acquiring `finished`) sees the start.
+        let before = self.started.fetch_add(1, Ordering::AcqRel);
         self.updated.store(now, Ordering::Relaxed);
-        self.sliding.get_or_init(|| SlidingCount::new(now, width)).count(now, width);
+        self.minute.count(before, now, width, &self.sliding);
     }
 
     /// Takes a start back, as if the proxy had never been chosen.
-    pub fn take_back(&self, clock: &dyn Clock) {
-        decrement(&self.active);
+    pub fn take_back(&self, _clock: &dyn Clock) {
         decrement64(&self.started);
-        if let Some(sliding) = self.sliding.get() {
-            sliding.uncount(clock.wall(), self.window_shape().1);
-        }
         if self.is_watched(watch::COUNTS) {
             self.refresh();
         }
@@ -377,18 +382,19 @@ impl Proxy {
         (length, window::bucket_width(length))
     }
 
+    #[cold]
     fn begin_window(&self, seen: i64, now: Micros) {
         // The thread that moves the start of the window resets the counters; the others count on.
         if self.window_start.compare_exchange(seen, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() && seen != NEVER {
-            self.zero_window();
+            // What is in flight was started; leaving it out would make the sum of the counters wrong at rest.
+            let in_flight = u64::from(self.in_flight());
+            self.zero_window(in_flight);
         }
     }
 
-    fn zero_window(&self) {
-        // What is in flight was started; leaving it in both counters' difference would make the sum wrong at rest.
-        let active = u64::from(self.active.load(Ordering::Relaxed));
-        self.completed.store(0, Ordering::Relaxed);
-        self.started.store(active, Ordering::Relaxed);
+    fn zero_window(&self, kept: u64) {
+        self.finished_base.store(self.finished.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.started_base.store(self.started.load(Ordering::Relaxed).wrapping_sub(kept), Ordering::Relaxed);
         if self.is_watched(watch::COUNTS) {
             self.refresh();
         }
@@ -397,11 +403,7 @@ impl Proxy {
     /// Begins the counting window anew: started and completed are zero, what is in flight is kept.
     pub fn reset_window(&self, clock: &dyn Clock) {
         self.window_start.store(clock.wall(), Ordering::Relaxed);
-        self.completed.store(0, Ordering::Relaxed);
-        self.started.store(0, Ordering::Relaxed);
-        if self.is_watched(watch::COUNTS) {
-            self.refresh();
-        }
+        self.zero_window(0);
     }
 
     /// Whether the counting window is over. False while none has begun.
@@ -420,21 +422,24 @@ impl Proxy {
         }
         let won = self.window_start.compare_exchange(begun, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if won {
-            self.completed.store(0, Ordering::Relaxed);
-            self.started.store(0, Ordering::Relaxed);
-            if self.is_watched(watch::COUNTS) {
-                self.refresh();
-            }
+            self.zero_window(0);
         }
         won
+    }
+
+    fn in_flight(&self) -> u32 {
+        let finished = self.finished.load(Ordering::Acquire);
+        let started = self.started.load(Ordering::Acquire);
+        let open = started.wrapping_sub(finished) as i64 + self.in_flight_offset.load(Ordering::Relaxed);
+        u32::try_from(open.max(0)).unwrap_or(u32::MAX)
     }
 
     /// The key of least-used: starts, or completions and requests in flight where those are more.
     #[inline]
     #[must_use]
     pub fn use_count(&self) -> u64 {
-        let started = self.started.load(Ordering::Relaxed);
-        started.max(self.completed.load(Ordering::Relaxed) + u64::from(self.active.load(Ordering::Relaxed)))
+        let (started, completed, active) = self.usage();
+        started.max(completed + u64::from(active))
     }
 
     /// When the counting window will be over, if one has begun.
@@ -448,9 +453,20 @@ impl Proxy {
     /// Ends a started request. `alpha` is the weight of this sample in the latency average, the proxy's own if `None`.
     #[inline]
     pub fn complete(&self, verdict: Verdict, alpha: Option<f64>, clock: &dyn Clock) {
-        self.completed.fetch_add(1, Ordering::Relaxed);
-        decrement(&self.active);
+        // Acquire: the starts that led to the ends counted so far are visible now; release: so is this one to the next.
+        let finished = self.finished.fetch_add(1, Ordering::AcqRel) + 1;
+        let started = self.started.load(Ordering::Relaxed);
+        if (started.wrapping_sub(finished) as i64) + self.in_flight_offset.load(Ordering::Relaxed) < 0 {
+            self.end_without_start(started, finished);
+        }
         self.record(verdict, alpha, clock);
+    }
+
+    /// What is in flight never falls below zero: an end without a start is remembered, so that the next start counts.
+    #[cold]
+    fn end_without_start(&self, started: u64, finished: u64) {
+        let missing = finished.wrapping_sub(started) as i64;
+        self.in_flight_offset.fetch_max(missing, Ordering::Relaxed);
     }
 
     /// Records a result without a start.
@@ -461,18 +477,22 @@ impl Proxy {
             Verdict::Success(ms) => self.succeed(ms, alpha, now),
             Verdict::Failure(_) => self.fail(now),
             Verdict::Refused => {
-                self.tally(0, 0);
+                self.others.fetch_add(1, Ordering::Relaxed);
+                self.result_without_success();
                 if self.consecutive_failures.load(Ordering::Relaxed) != 0 {
                     self.consecutive_failures.store(0, Ordering::Relaxed);
                     self.set_health(Health::Healthy);
                 }
             }
-            Verdict::Elsewhere => self.tally(0, 0),
+            Verdict::Elsewhere => {
+                self.others.fetch_add(1, Ordering::Relaxed);
+                self.result_without_success();
+            }
         }
     }
 
     fn succeed(&self, ms: f64, alpha: Option<f64>, now: Micros) {
-        self.tally(1, 0);
+        let successes = self.successes.fetch_add(1, Ordering::Relaxed) + 1;
         self.last_success.store(now, Ordering::Relaxed);
         // Stores only on change keep the line shared between readers on other cores.
         if self.consecutive_failures.load(Ordering::Relaxed) != 0 {
@@ -482,10 +502,15 @@ impl Proxy {
         if self.health.load(Ordering::Relaxed) != Health::Healthy as u8 {
             self.set_health(Health::Healthy);
         }
+        if self.is_watched(watch::RATE) {
+            let total = self.total();
+            self.rate_changed(rate(successes - 1, total.saturating_sub(1)), rate(successes, total));
+        }
     }
 
     fn fail(&self, now: Micros) {
-        self.tally(0, 1);
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.result_without_success();
         self.last_failure.store(now, Ordering::Relaxed);
         let in_a_row = self.consecutive_failures.fetch_add(1, Ordering::Relaxed) + 1;
         let health = Health::after_failures(in_a_row);
@@ -499,17 +524,17 @@ impl Proxy {
         }
     }
 
-    fn tally(&self, success: u64, failure: u64) {
-        let total = self.total.fetch_add(1, Ordering::Relaxed) + 1;
-        let successes = self.successes.fetch_add(success, Ordering::Relaxed) + success;
-        if failure != 0 {
-            self.failures.fetch_add(failure, Ordering::Relaxed);
-        }
+    fn result_without_success(&self) {
         if self.is_watched(watch::RATE) {
-            let before = rate(successes - success, total - 1);
-            if crate::pool::sampler::bucket_of(floored(before)) != crate::pool::sampler::bucket_of(floored(rate(successes, total))) {
-                self.refresh();
-            }
+            let (total, successes, _) = self.totals();
+            self.rate_changed(rate(successes, total.saturating_sub(1)), rate(successes, total));
+        }
+    }
+
+    fn rate_changed(&self, before: f64, after: f64) {
+        use crate::pool::sampler::bucket_of;
+        if bucket_of(floored(before)) != bucket_of(floored(after)) {
+            self.refresh();
         }
     }
 
@@ -518,7 +543,9 @@ impl Proxy {
         let alpha = alpha.unwrap_or_else(|| self.ema_alpha());
         let step = |old: Option<f64>| old.map_or(ms, |old| alpha * ms + (1.0 - alpha) * old);
         let (before, after) = self.ema.update(step);
-        self.average.update(step);
+        if self.flags.load(Ordering::Relaxed) & flag::AVERAGE != 0 {
+            self.average.update(step);
+        }
         if self.is_watched(watch::LATENCY)
             && before.map(latency_bucket) != Some(latency_bucket(after))
         {
@@ -531,7 +558,8 @@ impl Proxy {
     /// Share of successes among all results, 0 to 1; 0 without any.
     #[must_use]
     pub fn success_rate(&self) -> f64 {
-        rate(self.successes.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+        let (total, successes, _) = self.totals();
+        rate(successes, total)
     }
 
     /// Its identifier.
@@ -637,9 +665,22 @@ impl Proxy {
         format!("{}://{mask}{}", inner.protocol.as_str(), inner.authority)
     }
 
-    /// Hash of what makes two proxies the same: protocol, host, port as dialled, user and password.
-    pub(crate) fn address_hash(&self) -> u32 {
-        address_hash(&self.address())
+    /// What makes it the same as another.
+    pub(crate) fn with_key<R>(&self, read: impl FnOnce(Key<'_>) -> R) -> R {
+        let inner = self.inner.lock();
+        let authority = inner.authority.as_str();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
+            _ => (authority, None),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let login = inner.cold.as_ref().and_then(|cold| cold.credentials.as_ref());
+        read(Key {
+            protocol: inner.protocol,
+            host,
+            port: port.unwrap_or(inner.protocol.default_port()),
+            credentials: login.map(|login| (&*login.username, &*login.password)),
+        })
     }
 
     /// What to log in with.
@@ -685,7 +726,7 @@ impl Proxy {
             let mut inner = self.inner.lock();
             let cold = inner.cold.get_or_insert_default();
             let result = write(cold);
-            let mut flags = 0;
+            let mut flags = self.flags.load(Ordering::Relaxed) & flag::AVERAGE;
             if cold.ema_alpha.to_bits() != DEFAULT_ALPHA.to_bits() {
                 flags |= flag::ALPHA;
             }
@@ -743,27 +784,42 @@ impl Proxy {
     /// The second moving average of the documented API.
     #[must_use]
     pub fn average(&self) -> Option<f64> {
-        self.average.get()
+        // One arithmetic serves both until somebody assigns one of them.
+        if self.flags.load(Ordering::Relaxed) & flag::AVERAGE == 0 { self.ema.get() } else { self.average.get() }
+    }
+
+    fn part_averages(&self) {
+        if self.flags.load(Ordering::Relaxed) & flag::AVERAGE == 0 {
+            self.average.set(self.ema.get());
+            self.flags.fetch_or(flag::AVERAGE, Ordering::Relaxed);
+        }
     }
 
     /// Sets the moving average.
     pub fn set_ema(&self, ms: Option<f64>) {
+        self.part_averages();
         self.ema.set(ms);
         self.refresh();
     }
 
     /// Sets the second moving average.
     pub fn set_average(&self, ms: Option<f64>) {
+        self.part_averages();
         self.average.set(ms);
     }
 
     /// Requests started in the current window, completed in it, and in flight.
+    #[inline]
     #[must_use]
     pub fn usage(&self) -> (u64, u64, u32) {
+        // In this order: an end seen here has its start seen, too.
+        let finished = self.finished.load(Ordering::Acquire);
+        let started = self.started.load(Ordering::Acquire);
+        let open = started.wrapping_sub(finished) as i64 + self.in_flight_offset.load(Ordering::Relaxed);
         (
-            self.started.load(Ordering::Relaxed),
-            self.completed.load(Ordering::Relaxed),
-            self.active.load(Ordering::Relaxed),
+            started.wrapping_sub(self.started_base.load(Ordering::Relaxed)),
+            finished.wrapping_sub(self.finished_base.load(Ordering::Relaxed)),
+            u32::try_from(open.max(0)).unwrap_or(u32::MAX),
         )
     }
 
@@ -771,29 +827,45 @@ impl Proxy {
     #[inline]
     #[must_use]
     pub fn totals(&self) -> (u64, u64, u64) {
-        (
-            self.total.load(Ordering::Relaxed),
-            self.successes.load(Ordering::Relaxed),
-            self.failures.load(Ordering::Relaxed),
-        )
+        let successes = self.successes.load(Ordering::Relaxed);
+        let failures = self.failures.load(Ordering::Relaxed);
+        let total = (successes + failures).saturating_add_signed(self.others.load(Ordering::Relaxed));
+        (total, successes, failures)
     }
 
     /// Number of results.
     #[inline]
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
+        self.totals().0
     }
 
-    /// Sets one counter directly, as users of the documented API do.
+    /// Sets one counter directly, as users of the documented API do. The others stay as they are.
     pub fn set_counter(&self, counter: Counter, value: u64) {
+        let (total, successes, failures) = self.totals();
+        let others = |successes: u64, failures: u64, total: u64| {
+            self.others.store(total.wrapping_sub(successes + failures) as i64, Ordering::Relaxed);
+        };
         match counter {
-            Counter::Started => self.started.store(value, Ordering::Relaxed),
-            Counter::Completed => self.completed.store(value, Ordering::Relaxed),
-            Counter::Active => self.active.store(saturate(value), Ordering::Relaxed),
-            Counter::Total => self.total.store(value, Ordering::Relaxed),
-            Counter::Successes => self.successes.store(value, Ordering::Relaxed),
-            Counter::Failures => self.failures.store(value, Ordering::Relaxed),
+            Counter::Started => {
+                self.started_base.store(self.started.load(Ordering::Relaxed).wrapping_sub(value), Ordering::Relaxed);
+            }
+            Counter::Completed => {
+                self.finished_base.store(self.finished.load(Ordering::Relaxed).wrapping_sub(value), Ordering::Relaxed);
+            }
+            Counter::Active => {
+                let open = self.started.load(Ordering::Relaxed).wrapping_sub(self.finished.load(Ordering::Relaxed));
+                self.in_flight_offset.store(value.wrapping_sub(open) as i64, Ordering::Relaxed);
+            }
+            Counter::Total => others(successes, failures, value),
+            Counter::Successes => {
+                self.successes.store(value, Ordering::Relaxed);
+                others(value, failures, total);
+            }
+            Counter::Failures => {
+                self.failures.store(value, Ordering::Relaxed);
+                others(successes, value, total);
+            }
             Counter::ConsecutiveFailures => self.consecutive_failures.store(saturate(value), Ordering::Relaxed),
         }
         self.refresh();
@@ -834,7 +906,7 @@ impl Proxy {
     #[must_use]
     pub fn window_buckets(&self, clock: &dyn Clock) -> Vec<(i64, u64)> {
         let (length, _) = self.window_shape();
-        self.sliding.get().map_or_else(Vec::new, |sliding| sliding.buckets(clock.wall(), length))
+        self.minute.buckets(self.started.load(Ordering::Relaxed), clock.wall(), length, &self.sliding)
     }
 }
 
@@ -889,27 +961,40 @@ fn latency_bucket(ms: f64) -> u8 {
     crate::pool::sampler::bucket_of(crate::pool::sampler::latency_weight(ms))
 }
 
-fn decrement(counter: &AtomicU32) {
-    // Never below zero: users may have set the counter in between.
-    let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
-}
-
+// Never below zero: users may have set the counter in between.
 fn decrement64(counter: &AtomicU64) {
     let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
 }
 
-/// See [`Proxy::address_hash`].
-pub(crate) fn address_hash(address: &Address) -> u32 {
-    use std::hash::{Hash, Hasher};
-    let mut hasher = crate::random::hasher();
-    (address.protocol, &address.host, address.effective_port(), &address.credentials).hash(&mut hasher);
-    hasher.finish() as u32
+/// What makes two proxies the same: protocol, host, port as dialled, and what is logged in with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key<'a> {
+    protocol: Protocol,
+    host: &'a str,
+    port: u16,
+    credentials: Option<(&'a str, &'a str)>,
 }
 
-/// Whether two addresses are one proxy.
-pub(crate) fn same_address(a: &Address, b: &Address) -> bool {
-    a.protocol == b.protocol
-        && a.host == b.host
-        && a.effective_port() == b.effective_port()
-        && a.credentials == b.credentials
+impl<'a> Key<'a> {
+    pub(crate) fn of(address: &'a Address) -> Self {
+        let login = address.credentials.as_ref();
+        Self {
+            protocol: address.protocol,
+            host: &address.host,
+            port: address.effective_port(),
+            credentials: login.map(|login| (&*login.username, &*login.password)),
+        }
+    }
+
+    /// The same without credentials.
+    pub(crate) fn bare(self) -> Self {
+        Self { credentials: None, ..self }
+    }
+
+    pub(crate) fn hash(&self) -> u32 {
+        use std::hash::{Hash, Hasher};
+        let mut hasher = crate::random::hasher();
+        Hash::hash(self, &mut hasher);
+        hasher.finish() as u32
+    }
 }

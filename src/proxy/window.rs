@@ -1,20 +1,26 @@
 //! How many requests a proxy started lately: sixty buckets that slide, each a minute wide or a sixtieth of a longer window.
 
 use crate::clock::Micros;
-use crate::sync::{AtomicU16, AtomicU32, OnceLock, Ordering};
+use crate::proxy::OncePointer;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Buckets kept for a window, whatever its length.
 pub const BUCKETS: usize = 60;
 
 const MINUTE: i64 = 60;
 
-/// The sliding counters of one proxy. Made at its first request.
+/// The minute being counted: its number, and the proxy's starts when it began, in one word. Most requests find the minute
+/// as it is and write nothing.
+#[derive(Debug)]
+pub(crate) struct Minute(AtomicU64);
+
+const NO_MINUTE: u64 = 0;
+
+/// Past minutes of one proxy. Made when its second minute begins.
 #[derive(Debug)]
 pub(crate) struct SlidingCount {
-    // Sixteen bits hold any minute of real traffic; what runs over is carried into `high`, which few proxies ever need.
-    low: [AtomicU16; BUCKETS],
-    high: OnceLock<Box<[AtomicU16; BUCKETS]>>,
-    newest: AtomicU32,
+    // number << 32 | count: an entry is of the window if its number is.
+    past: [AtomicU64; BUCKETS],
 }
 
 /// Width of a bucket in seconds for a window of `window` seconds: whole minutes, so that keys have no seconds.
@@ -28,71 +34,69 @@ fn number(now: Micros, width: i64) -> u32 {
     (now.div_euclid(1_000_000) / width).clamp(0, i64::from(u32::MAX)) as u32
 }
 
-impl SlidingCount {
-    pub(crate) fn new(now: Micros, width: i64) -> Self {
-        Self {
-            low: std::array::from_fn(|_| AtomicU16::new(0)),
-            high: OnceLock::new(),
-            newest: AtomicU32::new(number(now, width)),
+fn pack(number: u32, rest: u32) -> u64 {
+    u64::from(number) << 32 | u64::from(rest)
+}
+
+/// Starts since the minute began; none if more were taken back since.
+fn since(started: u64, minute: u64) -> u32 {
+    let count = (started as u32).wrapping_sub(minute as u32);
+    if count > u32::MAX / 2 { 0 } else { count }
+}
+
+impl Minute {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(NO_MINUTE))
+    }
+
+    /// Counts a start; `before` is the number of all starts before it.
+    #[inline]
+    pub(crate) fn count(&self, before: u64, now: Micros, width: i64, past: &OncePointer<SlidingCount>) {
+        let present = number(now, width);
+        let seen = self.0.load(Ordering::Relaxed);
+        if (seen >> 32) as u32 != present {
+            self.turn(seen, present, before, past);
         }
     }
 
-    fn clear(&self, index: usize) {
-        self.low[index].store(0, Ordering::Relaxed);
-        if let Some(high) = self.high.get() {
-            high[index].store(0, Ordering::Relaxed);
+    #[cold]
+    fn turn(&self, seen: u64, present: u32, before: u64, past: &OncePointer<SlidingCount>) {
+        let next = pack(present, before as u32);
+        // The thread that turns the minute files the old one; starts that others count meanwhile are in the new one.
+        if self.0.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() && seen != NO_MINUTE {
+            let old = (seen >> 32) as u32;
+            let count = since(before, seen);
+            // A clock that was set back makes an old minute come again: what it held is replaced.
+            past.get_or_init(SlidingCount::new).past[old as usize % BUCKETS].store(pack(old, count), Ordering::Relaxed);
         }
-    }
-
-    /// Moves the window so that `bucket` is its newest, clearing what it passes.
-    fn slide_to(&self, bucket: u32) {
-        let newest = self.newest.load(Ordering::Acquire);
-        if bucket <= newest {
-            return;
-        }
-        // One thread wins the move and clears; a start counted by another between the two may be lost with the bucket
-        // it belongs to, once a minute at most, and the totals elsewhere do not depend on it.
-        if self.newest.compare_exchange(newest, bucket, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            let steps = (bucket - newest).min(BUCKETS as u32);
-            for step in 0..steps {
-                self.clear(((bucket - step) as usize) % BUCKETS);
-            }
-        }
-    }
-
-    pub(crate) fn count(&self, now: Micros, width: i64) {
-        let bucket = number(now, width);
-        self.slide_to(bucket);
-        let index = bucket as usize % BUCKETS;
-        // Relaxed: counters publish nothing but themselves.
-        if self.low[index].fetch_add(1, Ordering::Relaxed) == u16::MAX {
-            let high = self.high.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU16::new(0))));
-            high[index].fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Takes one count back, if any is left in the bucket of `now`.
-    pub(crate) fn uncount(&self, now: Micros, width: i64) {
-        let index = number(now, width) as usize % BUCKETS;
-        let _ = self.low[index].fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
     }
 
     /// Start of each bucket inside the window (seconds since 1970) that holds something, with its count, oldest first.
-    pub(crate) fn buckets(&self, now: Micros, window: u32) -> Vec<(i64, u64)> {
+    pub(crate) fn buckets(&self, started: u64, now: Micros, window: u32, past: &OncePointer<SlidingCount>) -> Vec<(i64, u64)> {
         let width = bucket_width(window);
-        let current = number(now, width);
-        self.slide_to(current);
+        let present = number(now, width);
         let span = ((i64::from(window) + width - 1) / width).clamp(1, BUCKETS as i64) as u32;
-        (0..span)
-            .rev()
-            .filter_map(|back| {
-                let bucket = current.checked_sub(back)?;
-                let index = bucket as usize % BUCKETS;
-                let high = self.high.get().map_or(0, |high| high[index].load(Ordering::Relaxed));
-                let count = u64::from(self.low[index].load(Ordering::Relaxed)) + (u64::from(high) << 16);
-                (count > 0).then_some((i64::from(bucket) * width, count))
-            })
-            .collect()
+        let inside = |number: u32| number <= present && present - number < span;
+        let mut found = Vec::new();
+        if let Some(sliding) = past.get() {
+            for entry in &sliding.past {
+                let entry = entry.load(Ordering::Relaxed);
+                found.push(((entry >> 32) as u32, entry as u32));
+            }
+        }
+        let current = self.0.load(Ordering::Relaxed);
+        if current != NO_MINUTE {
+            found.push(((current >> 32) as u32, since(started, current)));
+        }
+        found.retain(|(number, count)| *count > 0 && inside(*number));
+        found.sort_unstable();
+        found.into_iter().map(|(number, count)| (i64::from(number) * width, u64::from(count))).collect()
+    }
+}
+
+impl SlidingCount {
+    fn new() -> Self {
+        Self { past: std::array::from_fn(|_| AtomicU64::new(0)) }
     }
 }
 
@@ -102,29 +106,36 @@ mod tests {
 
     const SECOND: Micros = 1_000_000;
 
-    #[test]
-    fn slides_by_minutes_and_forgets_what_left() {
-        let start = 1_700_000_040 * SECOND;
-        let count = SlidingCount::new(start, 60);
-        for _ in 0..5 {
-            count.count(start, 60);
+    struct Counted(Minute, OncePointer<SlidingCount>, u64);
+
+    impl Counted {
+        fn start(&mut self, now: Micros) {
+            self.0.count(self.2, now, 60, &self.1);
+            self.2 += 1;
         }
-        count.count(start + 60 * SECOND, 60);
-        let total = |now| count.buckets(now, 3600).iter().map(|b| b.1).sum::<u64>();
-        assert_eq!(total(start + 60 * SECOND), 6);
-        assert_eq!(count.buckets(start + 60 * SECOND, 3600).len(), 2);
-        assert_eq!(total(start + 3600 * SECOND), 1);
-        assert_eq!(total(start + 7200 * SECOND), 0);
+
+        fn buckets(&self, now: Micros) -> Vec<(i64, u64)> {
+            self.0.buckets(self.2, now, 3600, &self.1)
+        }
+
+        fn total(&self, now: Micros) -> u64 {
+            self.buckets(now).iter().map(|bucket| bucket.1).sum()
+        }
     }
 
     #[test]
-    fn carries_past_sixteen_bits() {
-        let now = 1_700_000_000 * SECOND;
-        let count = SlidingCount::new(now, 60);
-        for _ in 0..70_000 {
-            count.count(now, 60);
+    fn slides_by_minutes_and_forgets_what_left() {
+        let start = 1_700_000_040 * SECOND;
+        let mut count = Counted(Minute::new(), OncePointer::empty(), 0);
+        for _ in 0..5 {
+            count.start(start);
         }
-        assert_eq!(count.buckets(now, 3600)[0].1, 70_000);
+        assert_eq!(count.total(start), 5);
+        assert!(count.1.get().is_none(), "one minute needs no past");
+        count.start(start + 60 * SECOND);
+        assert_eq!(count.buckets(start + 60 * SECOND), [(1_700_000_040, 5), (1_700_000_100, 1)]);
+        assert_eq!(count.total(start + 3600 * SECOND), 1);
+        assert_eq!(count.total(start + 7200 * SECOND), 0);
     }
 
     #[test]

@@ -57,11 +57,6 @@ impl PyContext {
         self.core.load()
     }
 
-    fn change(&self, write: impl FnOnce(&mut Context)) {
-        let mut next = Context::clone(&self.core.load());
-        write(&mut next);
-        self.core.store(Arc::new(next));
-    }
 
     fn rest<R>(&self, write: impl FnOnce(&mut Rest) -> R) -> R {
         write(self.rest.lock().get_or_insert_default())
@@ -71,60 +66,83 @@ impl PyContext {
         self.rest.lock().as_ref().map_or_else(R::default, |rest| read(rest))
     }
 
-    fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    /// Sets one field: a copy is changed and put in place whole.
+    fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let mut draft = Draft { context: Context::clone(&self.core.load()), rest: self.rest.lock().take() };
+        let outcome = draft.assign(name, value);
+        *self.rest.lock() = draft.rest;
+        outcome?;
+        self.core.store(Arc::new(draft.context));
+        Ok(())
+    }
+}
+
+/// A context in the making.
+#[derive(Default)]
+struct Draft {
+    context: Context,
+    rest: Option<Box<Rest>>,
+}
+
+impl Draft {
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    fn assign(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         match name {
             "session_id" => {
                 let text = convert::optional_text(value)?;
-                self.change(|context| context.session_id = text);
+                self.context.session_id = text;
             }
             "target_country" => {
                 let text = convert::optional_text(value)?;
-                self.change(|context| context.target_country = text);
+                self.context.target_country = text;
             }
             "preferred_country" => {
                 let text = convert::optional_text(value)?;
-                self.change(|context| context.preferred_country = text);
+                self.context.preferred_country = text;
             }
             "target_region" => {
                 let text = convert::optional_text(value)?;
-                self.change(|context| context.target_region = text);
+                self.context.target_region = text;
             }
             "max_response_time_ms" => {
                 let limit = convert::optional_amount(value)?;
-                self.change(|context| context.thresholds.max_response_time_ms = limit);
+                self.context.thresholds.max_response_time_ms = limit;
             }
             "min_success_rate" => {
                 let limit = convert::optional_amount(value)?;
                 if limit.is_some_and(|limit| limit > 1.0) {
                     return Err(PyValueError::new_err("Input should be less than or equal to 1"));
                 }
-                self.change(|context| context.thresholds.min_success_rate = limit);
+                self.context.thresholds.min_success_rate = limit;
             }
             "target_url" => {
                 let text = if value.is_none() { None } else { Some(value.str()?.to_str()?.into()) };
-                self.rest(|rest| rest.target_url = text);
+                self.rest().target_url = text;
             }
             "request_priority" => {
                 let priority = if value.is_none() { None } else { Some(convert::count(value)?) };
                 if priority.is_some_and(|priority| priority > 10) {
                     return Err(PyValueError::new_err("Input should be less than or equal to 10"));
                 }
-                self.rest(|rest| rest.request_priority = priority.map(|priority| priority as u8));
+                self.rest().request_priority = priority.map(|priority| priority as u8);
             }
             "timeout_ms" => {
                 let ms = convert::optional_amount(value)?;
-                self.rest(|rest| rest.timeout_ms = ms);
+                self.rest().timeout_ms = ms;
             }
             "attempt_number" => {
                 let number = convert::count(value)?;
                 if number == 0 {
                     return Err(PyValueError::new_err("Input should be greater than or equal to 1"));
                 }
-                self.rest(|rest| rest.attempt_number = Some(number));
+                self.rest().attempt_number = Some(number);
             }
             "failed_proxy_ids" => {
                 let failed = id_texts(value)?;
-                self.rest(|rest| rest.failed = failed);
+                self.rest().failed = failed;
                 self.exclude();
             }
             "exclude_proxy_ids" => {
@@ -133,14 +151,13 @@ impl PyContext {
                     let id = convert::id_of(&item?);
                     excluded.push(id.ok_or_else(|| PyValueError::new_err("Input should be a valid UUID"))?);
                 }
-                self.rest(|rest| rest.excluded = excluded);
+                self.rest().excluded = excluded;
                 self.exclude();
             }
             "metadata" => {
                 let dict = value.cast::<PyDict>().map_err(|_| PyTypeError::new_err("Input should be a valid dictionary"))?;
                 let dict = dict.clone().unbind();
-                let stale = self.rest(|rest| rest.metadata.replace(dict));
-                drop(stale);
+                self.rest().metadata = Some(dict);
             }
             _ => return Ok(false),
         }
@@ -148,11 +165,11 @@ impl PyContext {
     }
 
     /// The two documented lists of proxies not to be chosen become one set. A text that is no UUID excludes nobody.
-    fn exclude(&self) {
-        let ids: Vec<Id> = self.read(|rest| {
-            rest.failed.iter().filter_map(|text| Id::parse(text)).chain(rest.excluded.iter().copied()).collect()
-        });
-        self.change(|context| context.excluded = Excluded::new(ids));
+    fn exclude(&mut self) {
+        let rest = self.rest();
+        let ids: Vec<Id> =
+            rest.failed.iter().filter_map(|text| Id::parse(text)).chain(rest.excluded.iter().copied()).collect();
+        self.context.excluded = Excluded::new(ids);
     }
 }
 
@@ -169,7 +186,7 @@ pub(crate) fn extract(object: &Bound<'_, PyAny>) -> PyResult<Arc<Context>> {
     if let Ok(own) = object.cast::<PyContext>() {
         return Ok(own.get().core.load_full());
     }
-    let foreign = PyContext::wrap(Context::default());
+    let mut foreign = Draft::default();
     for name in FIELDS {
         if let Ok(value) = object.getattr(name)
             && (!value.is_none() || matches!(name, "session_id" | "target_country"))
@@ -177,39 +194,65 @@ pub(crate) fn extract(object: &Bound<'_, PyAny>) -> PyResult<Arc<Context>> {
             foreign.assign(name, &value)?;
         }
     }
-    Ok(foreign.core.load_full())
+    Ok(Arc::new(foreign.context))
 }
 
 #[pymethods]
 impl PyContext {
     #[new]
-    #[pyo3(signature = (**fields))]
-    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let context = Self { core: ArcSwap::from_pointee(Context::default()), rest: Mutex::new(None) };
-        let Some(fields) = fields else { return Ok(context) };
+    #[pyo3(signature = (*, session_id=None, target_url=None, target_country=None, target_region=None, request_priority=None, timeout_ms=None, failed_proxy_ids=None, attempt_number=None, metadata=None, preferred_country=None, max_response_time_ms=None, min_success_rate=None, exclude_proxy_ids=None, **extra))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        session_id: Option<&Bound<'_, PyAny>>,
+        target_url: Option<&Bound<'_, PyAny>>,
+        target_country: Option<&Bound<'_, PyAny>>,
+        target_region: Option<&Bound<'_, PyAny>>,
+        request_priority: Option<&Bound<'_, PyAny>>,
+        timeout_ms: Option<&Bound<'_, PyAny>>,
+        failed_proxy_ids: Option<&Bound<'_, PyAny>>,
+        attempt_number: Option<&Bound<'_, PyAny>>,
+        metadata: Option<&Bound<'_, PyAny>>,
+        preferred_country: Option<&Bound<'_, PyAny>>,
+        max_response_time_ms: Option<&Bound<'_, PyAny>>,
+        min_success_rate: Option<&Bound<'_, PyAny>>,
+        exclude_proxy_ids: Option<&Bound<'_, PyAny>>,
+        extra: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let given = [
+            session_id,
+            target_url,
+            target_country,
+            target_region,
+            request_priority,
+            timeout_ms,
+            failed_proxy_ids,
+            attempt_number,
+            metadata,
+            preferred_country,
+            max_response_time_ms,
+            min_success_rate,
+            exclude_proxy_ids,
+        ];
+        let mut draft = Draft::default();
         let mut faults = Vec::new();
-        for (key, value) in fields.iter() {
-            let key = key.cast_into::<PyString>()?;
-            let name = key.to_str()?;
-            match context.assign(name, &value) {
-                Ok(true) => {}
-                Ok(false) => {
-                    let extra = match context.read(|rest| rest.extra.as_ref().map(|extra| extra.clone_ref(py))) {
-                        Some(extra) => extra,
-                        None => {
-                            let fresh = PyDict::new(py).unbind();
-                            context.rest(|rest| rest.extra.get_or_insert(fresh).clone_ref(py))
-                        }
-                    };
-                    extra.bind(py).set_item(name, value)?;
-                }
+        for (name, value) in FIELDS.into_iter().zip(given) {
+            let Some(value) = value else { continue };
+            match draft.assign(name, value) {
+                Ok(_) => {}
                 Err(error) if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py) => {
-                    faults.push(Fault::new(name, error.value(py).str()?.to_string(), &value));
+                    faults.push(Fault::new(name, error.value(py).str()?.to_string(), value));
                 }
                 Err(error) => return Err(error),
             }
         }
-        if faults.is_empty() { Ok(context) } else { Err(errors::validation(py, "SelectionContext", faults)) }
+        if !faults.is_empty() {
+            return Err(errors::validation(py, "SelectionContext", faults));
+        }
+        if let Some(extra) = extra.filter(|extra| !extra.is_empty()) {
+            draft.rest().extra = Some(extra.unbind());
+        }
+        Ok(Self { core: ArcSwap::from_pointee(draft.context), rest: Mutex::new(draft.rest) })
     }
 
     /// Requests with the same one go through the same proxy under a session strategy.
@@ -373,66 +416,66 @@ impl PyContext {
 
     #[setter(session_id)]
     fn set_session_id(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("session_id", value).map(|_| ())
+        self.assign("session_id", value)
     }
 
     #[setter(target_url)]
     fn set_target_url(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("target_url", value).map(|_| ())
+        self.assign("target_url", value)
     }
 
     #[setter(target_country)]
     fn set_target_country(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("target_country", value).map(|_| ())
+        self.assign("target_country", value)
     }
 
     #[setter(target_region)]
     fn set_target_region(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("target_region", value).map(|_| ())
+        self.assign("target_region", value)
     }
 
     #[setter(request_priority)]
     fn set_request_priority(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("request_priority", value).map(|_| ())
+        self.assign("request_priority", value)
     }
 
     #[setter(timeout_ms)]
     fn set_timeout_ms(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("timeout_ms", value).map(|_| ())
+        self.assign("timeout_ms", value)
     }
 
     #[setter(failed_proxy_ids)]
     fn set_failed_proxy_ids(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("failed_proxy_ids", value).map(|_| ())
+        self.assign("failed_proxy_ids", value)
     }
 
     #[setter(attempt_number)]
     fn set_attempt_number(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("attempt_number", value).map(|_| ())
+        self.assign("attempt_number", value)
     }
 
     #[setter(metadata)]
     fn set_metadata(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("metadata", value).map(|_| ())
+        self.assign("metadata", value)
     }
 
     #[setter(preferred_country)]
     fn set_preferred_country(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("preferred_country", value).map(|_| ())
+        self.assign("preferred_country", value)
     }
 
     #[setter(max_response_time_ms)]
     fn set_max_response_time_ms(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("max_response_time_ms", value).map(|_| ())
+        self.assign("max_response_time_ms", value)
     }
 
     #[setter(min_success_rate)]
     fn set_min_success_rate(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("min_success_rate", value).map(|_| ())
+        self.assign("min_success_rate", value)
     }
 
     #[setter(exclude_proxy_ids)]
     fn set_exclude_proxy_ids(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("exclude_proxy_ids", value).map(|_| ())
+        self.assign("exclude_proxy_ids", value)
     }
 }

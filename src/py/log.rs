@@ -56,7 +56,8 @@ pub(crate) fn tell(py: Python<'_>, event: &str, strategy: &str, proxy: &Proxy, s
     }
     let kwargs = PyDict::new(py);
     kwargs.set_item("extra", extra)?;
-    let args = ("%s by %s: %s", event, strategy, proxy.masked_url());
+    let counters = format!("started {started}, completed {completed}, active {active}");
+    let args = ("%s by %s: %s %s (%s)", event, strategy, proxy.id().to_string(), proxy.masked_url(), counters);
     listener(py)?.logger.bind(py).call_method("debug", args, Some(&kwargs))?;
     Ok(())
 }

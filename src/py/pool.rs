@@ -489,7 +489,8 @@ impl PyPool {
                 continue;
             }
             let made = Address::parse_line(line).map_err(|error| error.to_string()).and_then(|address| {
-                made_from(&address, line, source, &tags).map_err(|error| error.value(urls.py()).to_string())
+                let made = made_from(&address, line, source, &tags).map_err(|error| error.value(urls.py()).to_string());
+                made.map(|proxy| (address, proxy))
             });
             match made {
                 Ok(proxy) => fresh.push(proxy),

@@ -33,6 +33,7 @@ impl Preferred {
 /// What is looked for, in the order of trying.
 enum Target {
     Anywhere,
+    Preferred(Arc<Preferred>),
     There(Filter),
     // A region of two letters may be a country.
     RegionOrCountry(Filter, Filter),
@@ -97,10 +98,8 @@ impl GeoTargeted {
                 Target::There(regions)
             };
         }
-        match &self.preferred.load().filter {
-            Some(filter) => Target::There(filter.clone()),
-            None => Target::Anywhere,
-        }
+        let preferred = self.preferred.load();
+        if preferred.filter.is_some() { Target::Preferred(preferred.clone()) } else { Target::Anywhere }
     }
 
     fn among(&self, query: &Query<'_>, filter: &Filter) -> Result<Choice, Refusal> {
@@ -131,6 +130,13 @@ impl Strategy for GeoTargeted {
     fn pick(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
         let (refusal, wanted) = match self.target(query) {
             Target::Anywhere => return self.secondary.load().select(query),
+            Target::Preferred(preferred) => {
+                let Some(filter) = &preferred.filter else { return self.secondary.load().select(query) };
+                match self.among(query, filter) {
+                    Ok(choice) => return Ok(choice),
+                    Err(refusal) => (refusal, place_name(filter)),
+                }
+            }
             Target::There(filter) => match self.among(query, &filter) {
                 Ok(choice) => return Ok(choice),
                 Err(refusal) => (refusal, place_name(&filter)),
@@ -174,6 +180,7 @@ impl Strategy for GeoTargeted {
     fn narrow(&self, query: &Query<'_>) -> Result<Narrowing, Refusal> {
         Ok(match self.target(query) {
             Target::Anywhere => Narrowing::All,
+            Target::Preferred(preferred) => preferred.filter.clone().map_or(Narrowing::All, Narrowing::By),
             Target::There(filter) => Narrowing::By(filter),
             Target::RegionOrCountry(region, country) => {
                 let nobody = query.narrowed(&region, |there| there.is_empty());
