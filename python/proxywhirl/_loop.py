@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from typing import Any, Callable, NamedTuple, NoReturn, Optional, Protocol, Union
+from typing import Any, Callable, NamedTuple, NoReturn, Protocol, Union
 
 from proxywhirl._enums import Outcome
 from proxywhirl.exceptions import (
@@ -69,7 +69,7 @@ class Lease(Protocol):
     @property
     def url(self) -> str: ...
 
-    def finish(self, outcome: Any, elapsed_ms: Optional[float] = None, error: Any = None) -> None: ...
+    def finish(self, outcome: Any, elapsed_ms: float | None = None, error: Any = None) -> None: ...
 
     def release(self) -> None: ...
 
@@ -84,12 +84,12 @@ class Policy(Protocol):
     def retry_status_codes(self) -> Any: ...
 
     @property
-    def timeout(self) -> Optional[float]: ...
+    def timeout(self) -> float | None: ...
 
     @property
     def retry_non_idempotent(self) -> bool: ...
 
-    def calculate_delay(self, attempt: int, previous_delay: Optional[float] = None) -> float: ...
+    def calculate_delay(self, attempt: int, previous_delay: float | None = None) -> float: ...
 
 
 class Job:
@@ -167,7 +167,7 @@ class Failure:
 
     __slots__ = ("elapsed_ms", "error", "outcome", "sent")
 
-    def __init__(self, outcome: Outcome, error: Exception, *, sent: bool, elapsed_ms: Optional[float] = None) -> None:
+    def __init__(self, outcome: Outcome, error: Exception, *, sent: bool, elapsed_ms: float | None = None) -> None:
         self.outcome = outcome
         self.error = error
         self.sent = sent
@@ -179,7 +179,7 @@ class Send(NamedTuple):
 
     lease: Any
     attempt: int
-    time_left: Optional[float]
+    time_left: float | None
     """Seconds left of the policy's total budget; ``None`` without one."""
 
 
@@ -292,7 +292,7 @@ class _Rotation:
     def __init__(self, job: Job, clock: Callable[[], float]) -> None:
         self.job = job
         self.clock = clock
-        self.deadline: Optional[float] = None
+        self.deadline: float | None = None
         self.attempts = 0
         self.lease: Any = None
         self.tried: list[Any] = []
@@ -301,7 +301,7 @@ class _Rotation:
         self.faults: list[int] = []
         self.site_is_at_fault = False
         self.pauses = 0
-        self.delay: Optional[float] = None
+        self.delay: float | None = None
 
     def run(self) -> Generator[Step, Any, Delivery]:
         job = self.job
@@ -313,7 +313,7 @@ class _Rotation:
             while True:
                 self.attempts += 1
                 reply = yield Send(lease, self.attempts, self._time_left())
-                held: Optional[Answer] = None
+                held: Answer | None = None
                 if isinstance(reply, Answer):
                     outcome = judge(reply, job.auth_statuses)
                     if outcome is not _PROXY_AUTH and (
@@ -331,10 +331,11 @@ class _Rotation:
                         yield from self._end(last, reply, lease, outcome)
                     held = reply
                 else:
+                    outcome = reply.outcome
                     last = self._after_failure(reply)
                 following = yield from self._next_lease(last)
                 if following is None:
-                    yield from self._end(last, held, lease, outcome if held else reply.outcome)
+                    yield from self._end(last, held, lease, outcome)
                 elif held is not None:
                     yield Discard(held)
                 lease = following
@@ -392,7 +393,7 @@ class _Rotation:
         return error
 
     def _end(
-        self, last: Exception, held: Optional[Answer], lease: Any, outcome: Outcome
+        self, last: Exception, held: Answer | None, lease: Any, outcome: Outcome
     ) -> Generator[Step, Any, NoReturn]:
         if held is not None and isinstance(last, ProxyConnectionError):
             last.response = yield Load(held, self.attempts, outcome, lease)
@@ -436,7 +437,7 @@ class _Rotation:
         self._check_budget(last, self.delay)
         return Wait(self.delay)
 
-    def _time_left(self) -> Optional[float]:
+    def _time_left(self) -> float | None:
         return None if self.deadline is None else max(self.deadline - self.clock(), 0.001)
 
     def _check_budget(self, last: Exception, ahead: float = 0.0) -> None:

@@ -6,7 +6,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl.exceptions import ProxyPoolEmptyError
 
@@ -54,13 +54,13 @@ class Selection:
     def __init__(
         self,
         *,
-        session_id: Optional[str] = None,
-        country: Optional[str] = None,
-        region: Optional[str] = None,
-        tags: Optional[Iterable[str]] = None,
-        context: Optional[_core.SelectionContext] = None,
-        retry_policy: Optional[RetryPolicy] = None,
-        read_body: Optional[bool] = None,
+        session_id: str | None = None,
+        country: str | None = None,
+        region: str | None = None,
+        tags: Iterable[str] | None = None,
+        context: _core.SelectionContext | None = None,
+        retry_policy: RetryPolicy | None = None,
+        read_body: bool | None = None,
         fixed_timeout: bool = False,
     ) -> None:
         if isinstance(tags, str):
@@ -73,7 +73,7 @@ class Selection:
         self.retry_policy = retry_policy
         self.read_body = read_body
         self.fixed_timeout = fixed_timeout
-        self.proxy_id: Optional[UUID] = None
+        self.proxy_id: UUID | None = None
         """The proxy of the hop before this one."""
         self._hop_of = 0
         self._hop_status = 0
@@ -99,8 +99,8 @@ class Selection:
 
     def note_hop(self, request: Any, status: int, proxy_id: UUID) -> None:
         """Remember how this hop went; the next one stays on its proxy."""
-        # The identity, not the object: request and selection would otherwise keep each other alive. No other request can
-        # have that address while a redirect is followed, for the response holds it.
+        # The identity, not the object: request and selection would otherwise keep each other alive. No other request
+        # can have that address while a redirect is followed, for the response holds it.
         self._hop_of = id(request)
         self._hop_status = status
         self.proxy_id = proxy_id
@@ -152,7 +152,7 @@ class Chooser:
     def __init__(
         self,
         pool: _core.ProxyPool,
-        strategy: Union[_core.Strategy, Adapter],
+        strategy: _core.Strategy | Adapter,
         *,
         when_empty: str = "No healthy proxies available: the pool has no proxies",
     ) -> None:
@@ -164,7 +164,7 @@ class Chooser:
         self._active = _Active(strategy)
 
     @property
-    def strategy(self) -> Union[_core.Strategy, Adapter]:
+    def strategy(self) -> _core.Strategy | Adapter:
         """The strategy of requests that begin now."""
         return self._active.strategy
 
@@ -178,7 +178,7 @@ class Chooser:
         """The strategy that serves requests with a session."""
         return self._active.sticky()
 
-    def swap(self, strategy: Union[_core.Strategy, Adapter]) -> None:
+    def swap(self, strategy: _core.Strategy | Adapter) -> None:
         """Use another strategy from the next selection on; sessions move over."""
         with self._lock:
             before = self._active
@@ -189,7 +189,7 @@ class Chooser:
             self._active = active
             self.version += 1
 
-    def lease(self, url: Optional[str], selection: Optional[Selection], exclude: list[Any]) -> _core.Lease:
+    def lease(self, url: str | None, selection: Selection | None, exclude: list[Any]) -> _core.Lease:
         """Choose a proxy.
 
         Args:
@@ -220,12 +220,12 @@ class Chooser:
             )
         return lease
 
-    def _lease_for(self, active: _Active, url: Optional[str], selection: Selection, exclude: list[Any]) -> _core.Lease:
+    def _lease_for(self, active: _Active, url: str | None, selection: Selection, exclude: list[Any]) -> _core.Lease:
         strategy = active.strategy
         session_id = selection.session_id
         if session_id is None and selection.context is not None:
             session_id = selection.context.session_id
-        hop: Optional[str] = None
+        hop: str | None = None
         if session_id is not None:
             strategy = active.for_sessions()
         elif selection.proxy_id is not None and selection.proxy_id not in exclude:
@@ -256,11 +256,11 @@ class _Active:
 
     __slots__ = ("_hops", "_lock", "_own", "_sticky", "strategy")
 
-    def __init__(self, strategy: Union[_core.Strategy, Adapter]) -> None:
+    def __init__(self, strategy: _core.Strategy | Adapter) -> None:
         self.strategy = strategy
         self._own = _session_part(strategy)
-        self._sticky: Optional[_core.SessionPersistenceStrategy] = None
-        self._hops: Optional[_core.SessionPersistenceStrategy] = None
+        self._sticky: _core.SessionPersistenceStrategy | None = None
+        self._hops: _core.SessionPersistenceStrategy | None = None
         self._lock = threading.Lock()
 
     def for_sessions(self) -> Any:
@@ -304,7 +304,7 @@ def _pinning(strategy: Any) -> _core.SessionPersistenceStrategy:
     return _core.SessionPersistenceStrategy(fallback_strategy=strategy)
 
 
-def _session_part(strategy: Any) -> Optional[_core.SessionPersistenceStrategy]:
+def _session_part(strategy: Any) -> _core.SessionPersistenceStrategy | None:
     """The part of a strategy that holds sessions, if it has one."""
     from proxywhirl import _core
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._enums import Outcome
 from proxywhirl._http.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
@@ -58,16 +58,16 @@ class _Rotating:
         source: Any,
         *,
         strategy: Any = None,
-        retry_policy: Optional[RetryPolicy] = None,
+        retry_policy: RetryPolicy | None = None,
         read_bodies: bool = False,
         verify: Verify = True,
-        proxy_verify: Optional[Verify] = None,
+        proxy_verify: Verify | None = None,
         trust_env: bool = False,
-        max_connections: Optional[int] = 100,
-        max_keepalive_connections: Optional[int] = 20,
-        keepalive_expiry: Optional[float] = 300.0,
-        max_proxies: Optional[int] = None,
-        timeout_for: Optional[Callable[[Any], Optional[float]]] = None,
+        max_connections: int | None = 100,
+        max_keepalive_connections: int | None = 20,
+        keepalive_expiry: float | None = 300.0,
+        max_proxies: int | None = None,
+        timeout_for: Callable[[Any], float | None] | None = None,
         auth_statuses: tuple[int, ...] = (407,),
     ) -> None:
         self._chooser = _chooser_of(source, strategy)
@@ -163,7 +163,7 @@ class RotatingTransport(_Rotating, _SyncBase):
         kind, selection, job = self._begin(request)
         loop = rotate(job)
         reply: Any = None
-        current: Optional[Answer] = None
+        current: Answer | None = None
         try:
             while True:
                 try:
@@ -207,7 +207,7 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
         kind, selection, job = self._begin(request)
         loop = rotate(job)
         reply: Any = None
-        current: Optional[Answer] = None
+        current: Answer | None = None
         try:
             while True:
                 try:
@@ -380,8 +380,8 @@ async def _close_shielded(payload: AsyncPayload) -> None:
 class _LeasedBody:
     """A body still to come, with the lease it comes through.
 
-    Read to its end or closed early, the lease ends as its answer was judged; cut short, as the failure says; interrupted,
-    it is given back.
+    Read to its end or closed early, the lease ends as its answer was judged; cut short, as the failure says;
+    interrupted, it is given back.
     """
 
     def __init__(
@@ -394,7 +394,7 @@ class _LeasedBody:
         self._facts = facts
         self._kind = kind
 
-    def _settle(self, outcome: Outcome, error: Optional[BaseException] = None) -> None:
+    def _settle(self, outcome: Outcome, error: BaseException | None = None) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
             lease.finish(outcome, None if error is not None else self._elapsed_ms, error)
@@ -424,7 +424,7 @@ class _SyncLeasedBody(_LeasedBody):
         except GeneratorExit:
             # The reader stopped early; close() follows.
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again, as what it means
             self._payload.close()
             shown = self._broken(error)
             raise shown from shown.__cause__
@@ -448,7 +448,7 @@ class _AsyncLeasedBody(_LeasedBody):
                 yield part
         except GeneratorExit:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again, as what it means
             await _close_shielded(self._payload)
             shown = self._broken(error)
             raise shown from shown.__cause__

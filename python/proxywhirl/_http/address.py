@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
 from urllib.parse import unquote, urlsplit
 
 from proxywhirl._http.handshake import Handshake, basic_auth, connect, socks4, socks5
@@ -43,10 +42,10 @@ class ProxyAddress:
         self.port: int = parts.port or _DEFAULT_PORTS[self.scheme]
         self.is_http = self.scheme in ("http", "https")
         self.is_tls = self.scheme == "https"
-        self._auth: Optional[tuple[str, str]] = None
+        self._auth: tuple[str, str] | None = None
         if parts.username is not None or parts.password is not None:
             self._auth = (unquote(parts.username or ""), unquote(parts.password or ""))
-        self.authorization: Optional[bytes] = None if self._auth is None else basic_auth(*self._auth)
+        self.authorization: bytes | None = None if self._auth is None else basic_auth(*self._auth)
         """Value of ``Proxy-Authorization``."""
 
     def handshake(self, host: str, port: int) -> Handshake:

@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator
-from typing import Any, Optional, Union
+from typing import Any
 
 from proxywhirl._enums import Outcome
 from proxywhirl._http.dial import dialled
@@ -42,8 +42,8 @@ class Terms:
         *,
         read: bool,
         repeatable: bool,
-        timeout: Optional[float] = None,
-        time_left: Optional[float] = None,
+        timeout: float | None = None,
+        time_left: float | None = None,
     ) -> None:
         self.flavour = flavour
         self.read = read
@@ -63,7 +63,7 @@ class _Payload:
         self.extensions: dict[str, Any] = response.extensions
         self.stream: Any = response.stream
         self.tunnel = tunnel
-        self.body: Optional[bytes] = None
+        self.body: bytes | None = None
         self.closed = False
 
 
@@ -77,7 +77,7 @@ class Payload(_Payload):
         self._routes = routes
         self._route = route
 
-    def read(self, deadline: Optional[float] = None) -> None:
+    def read(self, deadline: float | None = None) -> None:
         """Read the body."""
         self.body = b"".join(self.stream if deadline is None else _until(self.stream, deadline))
         self.close()
@@ -103,7 +103,7 @@ class AsyncPayload(_Payload):
         self._routes = routes
         self._route = route
 
-    async def read(self, deadline: Optional[float] = None) -> None:
+    async def read(self, deadline: float | None = None) -> None:
         """Read the body."""
         parts: list[bytes] = []
         async for part in self.stream:
@@ -142,7 +142,7 @@ class Carrier:
     def __init__(self, tls: Tls, limits: Limits) -> None:
         self.routes = Routes(tls, limits)
 
-    def send(self, lease: Any, request: Any, terms: Terms) -> Union[Answer, Failure]:
+    def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """Send a request through a leased proxy.
 
         Args:
@@ -157,7 +157,7 @@ class Carrier:
         route, leaving = routes.check_out(lease.id, lease.url)
         for old in leaving:
             old.close()
-        payload: Optional[Payload] = None
+        payload: Payload | None = None
         started = time.perf_counter()
         deadline = None if terms.time_left is None else time.monotonic() + terms.time_left
         tunnel = True
@@ -208,13 +208,13 @@ class AsyncCarrier:
         self._tls = tls
         self._limits = limits
         self._lock = threading.Lock()
-        self._scopes: dict[Optional[asyncio.AbstractEventLoop], _Scope] = {}
+        self._scopes: dict[asyncio.AbstractEventLoop | None, _Scope] = {}
 
-    async def send(self, lease: Any, request: Any, terms: Terms) -> Union[Answer, Failure]:
+    async def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
         routes = await self._routes_here()
         route, leaving = routes.check_out(lease.id, lease.url)
-        payload: Optional[AsyncPayload] = None
+        payload: AsyncPayload | None = None
         started = time.perf_counter()
         deadline = None if terms.time_left is None else time.monotonic() + terms.time_left
         tunnel = True
@@ -269,7 +269,7 @@ class AsyncCarrier:
             for loop in [loop for loop in self._scopes if loop is not None and loop.is_closed()]:
                 del self._scopes[loop]
 
-    def _snapshot(self) -> list[tuple[Optional[asyncio.AbstractEventLoop], _Scope]]:
+    def _snapshot(self) -> list[tuple[asyncio.AbstractEventLoop | None, _Scope]]:
         with self._lock:
             return list(self._scopes.items())
 
@@ -316,7 +316,7 @@ async def _close_at_end(routes: AsyncRoutes) -> AsyncGenerator[None, None]:
         await routes.aclose()
 
 
-async def _abandon(payload: Optional[AsyncPayload], routes: AsyncRoutes, route: Route) -> None:
+async def _abandon(payload: AsyncPayload | None, routes: AsyncRoutes, route: Route) -> None:
     if payload is not None and not payload.closed:
         import anyio
 
@@ -327,7 +327,7 @@ async def _abandon(payload: Optional[AsyncPayload], routes: AsyncRoutes, route: 
             await pool.aclose()
 
 
-def _running_loop() -> Optional[asyncio.AbstractEventLoop]:
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -362,9 +362,9 @@ def _prepare(route: Route, request: Any, terms: Terms) -> tuple[Any, Any, bool]:
             target=url.raw_scheme + b"://" + url.netloc + url.raw_path,
         )
         if address.authorization is not None:
-            # What the user set is meant for the proxy of the user's choice, which this one is.
-            if not any(name.lower() == b"proxy-authorization" for name, _ in headers):
-                headers = [*headers, (b"Proxy-Authorization", address.authorization)]
+            # Each proxy gets its own, whatever the request brings along.
+            kept = [header for header in headers if header[0].lower() != b"proxy-authorization"]
+            headers = [*kept, (b"Proxy-Authorization", address.authorization)]
     extensions = request.extensions
     if terms.timeout is not None or terms.time_left is not None:
         extensions = {**extensions, "timeout": _timeouts(extensions.get("timeout") or {}, terms)}
@@ -385,7 +385,7 @@ def _is_stale(error: Exception, terms: Terms) -> bool:
     return isinstance(error, (package.RemoteProtocolError, package.ReadError, package.WriteError))
 
 
-def _timeouts(given: dict[str, Optional[float]], terms: Terms) -> dict[str, Optional[float]]:
+def _timeouts(given: dict[str, float | None], terms: Terms) -> dict[str, float | None]:
     timeouts = dict(given)
     if terms.timeout is not None:
         timeouts.update(connect=terms.timeout, read=terms.timeout, write=terms.timeout)
@@ -403,7 +403,7 @@ def _answer(payload: Any, elapsed: float) -> Answer:
     return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=retry_after)
 
 
-def _failure(error: BaseException, request: Any, flavour: Flavour, tunnel: bool, started: float) -> Optional[Failure]:
+def _failure(error: BaseException, request: Any, flavour: Flavour, tunnel: bool, started: float) -> Failure | None:
     meaning = meaning_of(error, tunnel=tunnel) if isinstance(error, Exception) else None
     if meaning is None:
         return None

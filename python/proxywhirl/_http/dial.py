@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Any, NoReturn, Optional
+from typing import Any, NoReturn
 
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.flavour import core
@@ -50,7 +50,7 @@ def _fail(error: Exception, phase: str) -> NoReturn:
         raise ProxyUnreachable(str(error), kind="ProxyError", auth=error.auth) from error
     if isinstance(error, _TIMEOUTS):
         raise ProxyUnreachable(f"timeout while {phase}", kind="ConnectTimeout") from error
-    raise ProxyUnreachable(f"{error or type(error).__name__} while {phase}", kind="ConnectError") from error
+    raise ProxyUnreachable(f"{str(error) or type(error).__name__} while {phase}", kind="ConnectError") from error
 
 
 class _Clock:
@@ -58,10 +58,10 @@ class _Clock:
 
     __slots__ = ("_deadline",)
 
-    def __init__(self, timeout: Optional[float]) -> None:
+    def __init__(self, timeout: float | None) -> None:
         self._deadline = None if timeout is None else time.monotonic() + timeout
 
-    def left(self) -> Optional[float]:
+    def left(self) -> float | None:
         if self._deadline is None:
             return None
         left = self._deadline - time.monotonic()
@@ -110,9 +110,9 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
         self,
         host: str,
         port: int,
-        timeout: Optional[float] = None,
-        local_address: Optional[str] = None,
-        socket_options: Optional[Iterable[Any]] = None,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> Any:
         dialled.set(True)
         address = self._address
@@ -132,7 +132,7 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
                 stream = stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
             phase = "talking to the proxy"
             talk = address.handshake(host, port)
-            message: Optional[bytes] = next(talk)
+            message: bytes | None = next(talk)
             while message is not None:
                 if message:
                     stream.write(message, timeout=clock.left())
@@ -169,9 +169,9 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
         self,
         host: str,
         port: int,
-        timeout: Optional[float] = None,
-        local_address: Optional[str] = None,
-        socket_options: Optional[Iterable[Any]] = None,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> Any:
         dialled.set(True)
         address = self._address
@@ -192,7 +192,7 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
                 stream = await stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
             phase = "talking to the proxy"
             talk = address.handshake(host, port)
-            message: Optional[bytes] = next(talk)
+            message: bytes | None = next(talk)
             while message is not None:
                 if message:
                     await stream.write(message, timeout=clock.left())
@@ -209,7 +209,7 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
                 await _close_for_good(stream)
 
 
-def _next_message(talk: Any, received: bytes) -> Optional[bytes]:
+def _next_message(talk: Any, received: bytes) -> bytes | None:
     # A StopIteration must not cross a coroutine.
     try:
         message: bytes = talk.send(received)
@@ -238,7 +238,7 @@ class _Tunnel(_core.NetworkStream):  # type: ignore[misc]
         self.get_extra_info = stream.get_extra_info
 
     def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: Optional[str] = None, timeout: Optional[float] = None
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> Any:
         try:
             return self._stream.start_tls(ssl_context, server_hostname=server_hostname, timeout=timeout)
@@ -258,7 +258,7 @@ class _AsyncTunnel(_core.AsyncNetworkStream):  # type: ignore[misc]
         self.get_extra_info = stream.get_extra_info
 
     async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: Optional[str] = None, timeout: Optional[float] = None
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> Any:
         try:
             return await self._stream.start_tls(ssl_context, server_hostname=server_hostname, timeout=timeout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from proxywhirl._enums import Outcome
 from proxywhirl._http.dial import ProxyUnreachable
@@ -52,7 +52,7 @@ _PACKAGES = frozenset({"httpcore", "httpcore2", "httpx", "httpx2"})
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
 
-def meaning_of(error: Exception, *, tunnel: bool) -> Optional[Meaning]:
+def meaning_of(error: Exception, *, tunnel: bool) -> Meaning | None:
     """Classify what a transfer raised.
 
     Args:
@@ -77,7 +77,7 @@ def meaning_of(error: Exception, *, tunnel: bool) -> Optional[Meaning]:
 
 
 def _is_local(error: BaseException) -> bool:
-    found: Optional[BaseException] = error
+    found: BaseException | None = error
     for _ in range(8):
         if found is None:
             return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from typing import Any, Optional
+from typing import Any
 
 __all__ = ["Flavour", "core", "default_name", "flavour", "flavour_of"]
 
@@ -97,7 +97,7 @@ def core() -> Any:
     """The package that opens connections and speaks HTTP: httpcore, or httpcore2 where only that is installed."""
     global _core
     if _core is None:
-        name: Optional[str] = next((name for name in ("httpcore", "httpcore2") if importlib.util.find_spec(name)), None)
+        name: str | None = next((name for name in ("httpcore", "httpcore2") if importlib.util.find_spec(name)), None)
         if name is None:
             raise ImportError("neither httpx nor httpx2 is installed: pip install httpx")
         _core = importlib.import_module(name)

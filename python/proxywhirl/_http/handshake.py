@@ -1,8 +1,8 @@
 """What is said to a proxy before it passes bytes on: CONNECT, SOCKS4, SOCKS5. No I/O here.
 
-Each function is a generator: it yields bytes to send (perhaps none) and is sent the bytes that were received. It returns
-when the way is free and raises :class:`Refused` when the proxy says no. Names are resolved by the proxy (SOCKS4a,
-SOCKS5 with a domain name): a target's name never reaches the local resolver.
+Each function is a generator: it yields bytes to send (perhaps none) and is sent the bytes that were received. It
+returns when the way is free and raises :class:`Refused` when the proxy says no. Names are resolved by the proxy
+(SOCKS4a, SOCKS5 with a domain name): a target's name never reaches the local resolver.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import base64
 import ipaddress
 import struct
 from collections.abc import Generator
-from typing import Optional
 
 __all__ = ["Handshake", "Refused", "basic_auth", "connect", "socks4", "socks5"]
 
@@ -54,7 +53,7 @@ def basic_auth(username: str, password: str) -> bytes:
     return b"Basic " + base64.b64encode(f"{username}:{password}".encode())
 
 
-def connect(host: str, port: int, auth: Optional[tuple[str, str]] = None) -> Handshake:
+def connect(host: str, port: int, auth: tuple[str, str] | None = None) -> Handshake:
     """Ask an HTTP proxy for a tunnel (RFC 9110, 9.3.6).
 
     Args:
@@ -110,7 +109,7 @@ def _status_line(head: bytes) -> tuple[int, str]:
     return int(parts[1]), "".join(c for c in reason[:100] if c.isprintable())
 
 
-def socks4(host: str, port: int, auth: Optional[tuple[str, str]] = None) -> Handshake:
+def socks4(host: str, port: int, auth: tuple[str, str] | None = None) -> Handshake:
     """Ask a SOCKS4 proxy for a connection; names go to the proxy as SOCKS4a has it.
 
     Args:
@@ -142,7 +141,7 @@ def socks4(host: str, port: int, auth: Optional[tuple[str, str]] = None) -> Hand
     reader.finish()
 
 
-def socks5(host: str, port: int, auth: Optional[tuple[str, str]] = None) -> Handshake:
+def socks5(host: str, port: int, auth: tuple[str, str] | None = None) -> Handshake:
     """Ask a SOCKS5 proxy for a connection (RFC 1928, 1929); names go to the proxy.
 
     Args:
@@ -214,7 +213,7 @@ class _Reader:
             raise Refused("the proxy sent data of its own into the connection")
 
 
-def _address(host: str) -> Optional[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:

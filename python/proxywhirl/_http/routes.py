@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.dial import AsyncDialer, AsyncDirect, Dialer, Direct
@@ -48,9 +48,9 @@ class Limits(NamedTuple):
         routes: Most proxies with connections at the same time.
     """
 
-    connections: Optional[int] = 100
-    keepalive: Optional[int] = 20
-    keepalive_seconds: Optional[float] = 300.0
+    connections: int | None = 100
+    keepalive: int | None = 20
+    keepalive_seconds: float | None = 300.0
     routes: int = 100
 
 

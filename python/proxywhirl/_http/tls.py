@@ -32,7 +32,7 @@ def _context(verify: Verify, trust_env: bool) -> ssl.SSLContext:
     return found
 
 
-def _make(verify: Union[bool, str], trust_env: bool) -> ssl.SSLContext:
+def _make(verify: bool | str, trust_env: bool) -> ssl.SSLContext:
     if isinstance(verify, str):
         import os
 
@@ -58,9 +58,7 @@ class Tls:
 
     __slots__ = ("_proxy_verify", "_trust_env", "_verify")
 
-    def __init__(
-        self, verify: Verify = True, proxy_verify: Union[Verify, None] = None, *, trust_env: bool = False
-    ) -> None:
+    def __init__(self, verify: Verify = True, proxy_verify: Verify | None = None, *, trust_env: bool = False) -> None:
         for given in (verify, proxy_verify):
             if given is not None and not isinstance(given, (bool, str, ssl.SSLContext)):
                 raise TypeError(f"verify must be a bool, a path or an ssl.SSLContext, not {type(given).__name__}")

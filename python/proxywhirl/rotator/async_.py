@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Generator, Iterable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl._selection import Selection
 from proxywhirl.rotator.base import _LOOK_AGAIN, ProxyLike, ProxyRotatorBase, _as_proxy, _checked_id, _Source
@@ -80,13 +80,15 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
 
     @property
     def _client(self) -> httpx.AsyncClient:
-        client: Optional[httpx.AsyncClient] = self._opened
-        if client is None or client.is_closed:
-            with self._lock:
-                client = self._opened
-                if client is None or client.is_closed:
-                    client = self._opened = self._flavour.module.AsyncClient(**self._client_options())
-        return client
+        client: httpx.AsyncClient | None = self._opened
+        if client is not None and not client.is_closed:
+            return client
+        with self._lock:
+            client = self._opened
+            if client is None or client.is_closed:
+                client = self._opened = self._flavour.module.AsyncClient(**self._client_options())
+            made: httpx.AsyncClient = client
+        return made
 
     async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
         """Send a request through a proxy, and through others if that fails.
@@ -98,7 +100,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
                 choice of the proxy; everything else is httpx's, with httpx's meaning.
 
         Returns:
-            The response. Its ``extensions["proxywhirl"]`` tells ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
+            The response. Its ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
 
         Raises:
             ProxyPoolEmptyError: There is no eligible proxy.
@@ -124,7 +126,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             yield response
 
     def session(
-        self, session_id: Optional[str] = None, timeout_seconds: Optional[int] = None, *, keep: bool = False
+        self, session_id: str | None = None, timeout_seconds: int | None = None, *, keep: bool = False
     ) -> AsyncRotatorSession:
         """Requests that share a proxy, as long as it is usable.
 
@@ -143,14 +145,14 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
 
     def lease(
         self,
-        url: Optional[str] = None,
+        url: str | None = None,
         *,
-        session_id: Optional[str] = None,
-        country: Optional[str] = None,
-        region: Optional[str] = None,
-        tags: Optional[Iterable[str]] = None,
-        exclude: Iterable[Union[uuid.UUID, str]] = (),
-        timeout: Optional[float] = None,
+        session_id: str | None = None,
+        country: str | None = None,
+        region: str | None = None,
+        tags: Iterable[str] | None = None,
+        exclude: Iterable[uuid.UUID | str] = (),
+        timeout: float | None = None,
     ) -> LeaseRequest:
         """Take a proxy for a request of another client.
 
@@ -202,7 +204,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         """
         return self._add_all(proxies)
 
-    async def remove_proxy(self, proxy_id: Union[str, uuid.UUID]) -> None:
+    async def remove_proxy(self, proxy_id: str | uuid.UUID) -> None:
         """Remove a proxy, its connections and its sessions; requests under way on it finish.
 
         Args:
@@ -234,9 +236,9 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
 
     async def __aexit__(
         self,
-        exc_type: Optional[type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
 
@@ -247,17 +249,17 @@ class LeaseRequest:
     def __init__(
         self,
         rotator: AsyncProxyRotator,
-        url: Optional[str],
+        url: str | None,
         selection: Selection,
         exclude: list[Any],
-        timeout: Optional[float],
+        timeout: float | None,
     ) -> None:
         self._rotator = rotator
         self._url = url
         self._selection = selection
         self._exclude = exclude
         self._timeout = timeout
-        self._lease: Optional[_core.Lease] = None
+        self._lease: _core.Lease | None = None
 
     async def _take(self) -> _core.Lease:
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
@@ -276,9 +278,9 @@ class LeaseRequest:
 
     async def __aexit__(
         self,
-        exc_type: Optional[type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
@@ -288,9 +290,7 @@ class LeaseRequest:
 class AsyncRotatorSession(_AsyncVerbs):
     """Requests of one rotator that share a proxy; made by :meth:`AsyncProxyRotator.session`."""
 
-    def __init__(
-        self, rotator: AsyncProxyRotator, session_id: str, timeout_seconds: Optional[int], *, keep: bool
-    ) -> None:
+    def __init__(self, rotator: AsyncProxyRotator, session_id: str, timeout_seconds: int | None, *, keep: bool) -> None:
         self.session_id = session_id
         """Id of the session."""
         self._rotator = rotator
@@ -298,7 +298,7 @@ class AsyncRotatorSession(_AsyncVerbs):
         self._keep = keep
 
     @property
-    def proxy(self) -> Optional[_core.Proxy]:
+    def proxy(self) -> _core.Proxy | None:
         """The proxy of the session; ``None`` before the first request, and after the session has expired."""
         found = self._rotator._chooser.sessions.get_session(self.session_id)
         return None if found is None else self._rotator.pool.get_proxy_by_id(found.proxy_id)
@@ -321,18 +321,19 @@ class AsyncRotatorSession(_AsyncVerbs):
 
     def _bind(self) -> None:
         # Only a life of its own needs the session made beforehand; otherwise the first request makes it.
-        if self._timeout_seconds is not None:
-            if self._rotator._chooser.sessions.get_session(self.session_id) is None:
-                self._rotator._bind(self.session_id, None, self._timeout_seconds)
+        if self._timeout_seconds is None:
+            return
+        if self._rotator._chooser.sessions.get_session(self.session_id) is None:
+            self._rotator._bind(self.session_id, None, self._timeout_seconds)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
         self,
-        exc_type: Optional[type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if not self._keep:
             await self.close()

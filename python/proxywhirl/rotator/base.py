@@ -8,8 +8,10 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 from urllib.parse import quote
+
+from typing_extensions import Self
 
 from proxywhirl import _core
 from proxywhirl._http.flavour import default_name, flavour
@@ -48,8 +50,8 @@ class ProxyRotatorBase:
         proxies: The first proxies: objects, URLs, or mappings of a proxy's fields.
         strategy: How to choose: a name, ``{"name": ..., **arguments}``, a class, an instance or a callable. Round-robin
             by default, or what the configuration names.
-        config: Settings: a ``ProxyConfiguration``, a ``StrategyConfig`` (handed to the strategy), a mapping, or the path
-            of a file.
+        config: Settings: a ``ProxyConfiguration``, a ``StrategyConfig`` (handed to the strategy), a mapping, or the
+            path of a file.
         retry_policy: How often to try, and after which pauses; by default ``RetryPolicy()``, with the attempts of
             ``config.max_retries`` if that was set.
         user_proxies: More proxies, tagged ``source:user``.
@@ -71,17 +73,17 @@ class ProxyRotatorBase:
 
     def __init__(
         self,
-        proxies: Optional[Iterable[ProxyLike]] = None,
+        proxies: Iterable[ProxyLike] | None = None,
         strategy: Any = None,
         config: ConfigLike = None,
-        retry_policy: Optional[RetryPolicy] = None,
+        retry_policy: RetryPolicy | None = None,
         *,
-        user_proxies: Optional[Iterable[ProxyLike]] = None,
+        user_proxies: Iterable[ProxyLike] | None = None,
         trust_env: bool = False,
-        http: Optional[str] = None,
-        compat: Optional[str] = None,
-        verify: Optional[Verify] = None,
-        proxy_verify: Optional[Verify] = None,
+        http: str | None = None,
+        compat: str | None = None,
+        verify: Verify | None = None,
+        proxy_verify: Verify | None = None,
     ) -> None:
         if compat not in (None, "0.3"):
             raise ValueError(f"compat must be '0.3' or None, not {compat!r}")
@@ -125,7 +127,7 @@ class ProxyRotatorBase:
         raise NotImplementedError
 
     @classmethod
-    def from_config(cls: type[R], config: ConfigLike, **options: Any) -> R:
+    def from_config(cls, config: ConfigLike, **options: Any) -> Self:
         """Make a rotator from settings.
 
         Args:
@@ -229,8 +231,8 @@ class ProxyRotatorBase:
         return proxy
 
     def _lease_now(
-        self, url: Optional[str], selection: Selection, exclude: Iterable[Any], deadline: Optional[float]
-    ) -> Optional[_core.Lease]:
+        self, url: str | None, selection: Selection, exclude: Iterable[Any], deadline: float | None
+    ) -> _core.Lease | None:
         """A lease, or ``None`` if it is worth looking again."""
         try:
             return self._chooser.lease(url, selection, list(exclude))
@@ -239,7 +241,7 @@ class ProxyRotatorBase:
                 raise
             return None
 
-    def _add_all(self, proxies: Iterable[ProxyLike], tag: Optional[str] = None) -> int:
+    def _add_all(self, proxies: Iterable[ProxyLike], tag: str | None = None) -> int:
         """Add proxies, all or none; how many were new."""
         if isinstance(proxies, (str, bytes, Mapping)):
             raise TypeError(f"a list of proxies is needed, not one {type(proxies).__name__}")
@@ -253,7 +255,7 @@ class ProxyRotatorBase:
             self.pool.add_proxy(proxy)
         return len(self.pool) - before
 
-    def _remove(self, proxy_id: Union[str, uuid.UUID]) -> Any:
+    def _remove(self, proxy_id: str | uuid.UUID) -> Any:
         key = proxy_id if isinstance(proxy_id, uuid.UUID) else uuid.UUID(str(proxy_id))
         self.pool.remove_proxy(key)
         sessions = self._chooser.sessions
@@ -322,9 +324,9 @@ class ProxyRotatorBase:
 
     def create_session(
         self,
-        session_id: Optional[str] = None,
-        proxy: Optional[_core.Proxy] = None,
-        timeout_seconds: Optional[int] = None,
+        session_id: str | None = None,
+        proxy: _core.Proxy | None = None,
+        timeout_seconds: int | None = None,
     ) -> _core.Session:
         """Bind a session to a proxy now, rather than with its first request.
 
@@ -345,7 +347,7 @@ class ProxyRotatorBase:
         session_id = _checked_id(session_id)
         return self._bind(session_id, proxy, timeout_seconds)
 
-    def _bind(self, session_id: str, proxy: Optional[_core.Proxy], timeout_seconds: Optional[int]) -> _core.Session:
+    def _bind(self, session_id: str, proxy: _core.Proxy | None, timeout_seconds: int | None) -> _core.Session:
         sessions = self._chooser.sessions
         if proxy is None:
             lease = self._chooser.lease(None, Selection(session_id=session_id), [])
@@ -387,8 +389,8 @@ class ProxyRotatorBase:
 
         Returns:
             ``total_proxies``, ``healthy_proxies`` (healthy, unknown and degraded), ``unhealthy_proxies``,
-            ``dead_proxies``, ``total_requests``, ``total_successes``, ``total_failures``, ``average_success_rate`` (mean
-            over the proxies with requests, 0 to 1).
+            ``dead_proxies``, ``total_requests``, ``total_successes``, ``total_failures``, ``average_success_rate``
+            (mean over the proxies with requests, 0 to 1).
         """
         total = healthy = unhealthy = dead = requests = successes = failures = 0
         rates: list[float] = []
@@ -463,7 +465,7 @@ class _Source:
 _WISHES = ("session_id", "country", "region", "tags", "context", "retry_policy")
 
 
-def _checked_id(session_id: Optional[str]) -> str:
+def _checked_id(session_id: str | None) -> str:
     if session_id is None:
         return str(uuid.uuid4())
     if not isinstance(session_id, str):
@@ -490,15 +492,13 @@ def _as_proxy(item: ProxyLike) -> _core.Proxy:
 
 
 def _first_reason(error: ValueError) -> str:
-    details = getattr(error, "errors", None)
-    if callable(details):
-        found = details()
-        if found:
-            return str(found[0].get("msg", error))
-    return str(error)
+    # A pydantic error without importing pydantic: the text of its first finding, not its whole report with the input.
+    errors: Any = getattr(error, "errors", None)
+    found = errors() if callable(errors) else []
+    return str(found[0].get("msg", error)) if found else str(error)
 
 
-def _settings(config: ConfigLike) -> tuple[ProxyConfiguration, Optional[StrategyConfig], list[Any]]:
+def _settings(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | None, list[Any]]:
     """The rotator's settings, the strategy's if they were meant, and the proxies of a file."""
     from proxywhirl.config import ProxyConfiguration, StrategyConfig, load_config_file
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any, Generic, Optional, TypeVar
+from typing import Any, Generic, TypeVar
 
 __all__ = ["LRUAsyncClientPool", "LRUClientPool"]
 
@@ -23,7 +23,7 @@ class _Lru(Generic[C]):
         self._clients: OrderedDict[str, C] = OrderedDict()
         self._lock = threading.Lock()
 
-    def _get(self, proxy_id: Any) -> Optional[C]:
+    def _get(self, proxy_id: Any) -> C | None:
         key = str(proxy_id)
         with self._lock:
             client = self._clients.get(key)
@@ -44,7 +44,7 @@ class _Lru(Generic[C]):
                 leaving.append(self._clients.popitem(last=False)[1])
         return leaving
 
-    def _remove(self, proxy_id: Any) -> Optional[C]:
+    def _remove(self, proxy_id: Any) -> C | None:
         with self._lock:
             return self._clients.pop(str(proxy_id), None)
 
@@ -80,7 +80,7 @@ class LRUClientPool(_Lru[Any]):
         ValueError: ``maxsize`` is below 1.
     """
 
-    def get(self, proxy_id: Any) -> Optional[Any]:
+    def get(self, proxy_id: Any) -> Any | None:
         """The client of a proxy, which thereby becomes the most recently used; ``None`` if there is none."""
         return self._get(proxy_id)
 
@@ -119,7 +119,7 @@ class LRUAsyncClientPool(_Lru[Any]):
         ValueError: ``maxsize`` is below 1.
     """
 
-    async def get(self, proxy_id: Any) -> Optional[Any]:
+    async def get(self, proxy_id: Any) -> Any | None:
         """The client of a proxy, which thereby becomes the most recently used; ``None`` if there is none."""
         return self._get(proxy_id)
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl._selection import Selection
 from proxywhirl.rotator.base import _LOOK_AGAIN, ProxyLike, ProxyRotatorBase, _as_proxy, _checked_id, _Source
@@ -79,13 +79,15 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
 
     @property
     def _client(self) -> httpx.Client:
-        client: Optional[httpx.Client] = self._opened
-        if client is None or client.is_closed:
-            with self._lock:
-                client = self._opened
-                if client is None or client.is_closed:
-                    client = self._opened = self._flavour.module.Client(**self._client_options())
-        return client
+        client: httpx.Client | None = self._opened
+        if client is not None and not client.is_closed:
+            return client
+        with self._lock:
+            client = self._opened
+            if client is None or client.is_closed:
+                client = self._opened = self._flavour.module.Client(**self._client_options())
+            made: httpx.Client = client
+        return made
 
     def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
         """Send a request through a proxy, and through others if that fails.
@@ -97,7 +99,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
                 choice of the proxy; everything else is httpx's, with httpx's meaning.
 
         Returns:
-            The response. Its ``extensions["proxywhirl"]`` tells ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
+            The response. Its ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
 
         Raises:
             ProxyPoolEmptyError: There is no eligible proxy.
@@ -123,7 +125,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             yield response
 
     def session(
-        self, session_id: Optional[str] = None, timeout_seconds: Optional[int] = None, *, keep: bool = False
+        self, session_id: str | None = None, timeout_seconds: int | None = None, *, keep: bool = False
     ) -> RotatorSession:
         """Requests that share a proxy, as long as it is usable.
 
@@ -142,14 +144,14 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
 
     def lease(
         self,
-        url: Optional[str] = None,
+        url: str | None = None,
         *,
-        session_id: Optional[str] = None,
-        country: Optional[str] = None,
-        region: Optional[str] = None,
-        tags: Optional[Iterable[str]] = None,
-        exclude: Iterable[Union[uuid.UUID, str]] = (),
-        timeout: Optional[float] = None,
+        session_id: str | None = None,
+        country: str | None = None,
+        region: str | None = None,
+        tags: Iterable[str] | None = None,
+        exclude: Iterable[uuid.UUID | str] = (),
+        timeout: float | None = None,
     ) -> _core.Lease:
         """Take a proxy for a request of another client.
 
@@ -207,7 +209,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         """
         return self._add_all(proxies)
 
-    def remove_proxy(self, proxy_id: Union[str, uuid.UUID]) -> None:
+    def remove_proxy(self, proxy_id: str | uuid.UUID) -> None:
         """Remove a proxy, its connections and its sessions; requests under way on it finish.
 
         Args:
@@ -239,9 +241,9 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
 
     def __exit__(
         self,
-        exc_type: Optional[type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -249,7 +251,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
 class RotatorSession(_Verbs):
     """Requests of one rotator that share a proxy; made by :meth:`ProxyRotator.session`."""
 
-    def __init__(self, rotator: ProxyRotator, session_id: str, timeout_seconds: Optional[int], *, keep: bool) -> None:
+    def __init__(self, rotator: ProxyRotator, session_id: str, timeout_seconds: int | None, *, keep: bool) -> None:
         self.session_id = session_id
         """Id of the session."""
         self._rotator = rotator
@@ -257,7 +259,7 @@ class RotatorSession(_Verbs):
         self._keep = keep
 
     @property
-    def proxy(self) -> Optional[_core.Proxy]:
+    def proxy(self) -> _core.Proxy | None:
         """The proxy of the session; ``None`` before the first request, and after the session has expired."""
         found = self._rotator._chooser.sessions.get_session(self.session_id)
         return None if found is None else self._rotator.pool.get_proxy_by_id(found.proxy_id)
@@ -280,18 +282,19 @@ class RotatorSession(_Verbs):
 
     def _bind(self) -> None:
         # Only a life of its own needs the session made beforehand; otherwise the first request makes it.
-        if self._timeout_seconds is not None:
-            if self._rotator._chooser.sessions.get_session(self.session_id) is None:
-                self._rotator._bind(self.session_id, None, self._timeout_seconds)
+        if self._timeout_seconds is None:
+            return
+        if self._rotator._chooser.sessions.get_session(self.session_id) is None:
+            self._rotator._bind(self.session_id, None, self._timeout_seconds)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self,
-        exc_type: Optional[type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if not self._keep:
             self.close()

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+
 from proxywhirl import AsyncProxyRotator, ProxyAuthenticationError, ProxyRotator
 
 USER, PASSWORD = "user@home", "p:ss/w%rd"
@@ -202,7 +203,8 @@ def tinyproxy(folder: Path, start: Start) -> str:
     port = _free_port()
     config = folder / "tinyproxy.conf"
     config.write_text(
-        f'Port {port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nLogFile "{folder}/tinyproxy.log"\nPidFile "{folder}/tinyproxy.pid"\n'
+        f"Port {port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\n"
+        f'LogFile "{folder}/tinyproxy.log"\nPidFile "{folder}/tinyproxy.pid"\n'
     )
     start([program, "-d", "-c", str(config)], port)
     return f"127.0.0.1:{port}"
@@ -287,9 +289,9 @@ def test_squid(squid: dict[str, str], scheme: str, origin: Any, secure_origin: A
 @pytest.mark.parametrize("target", ["plain", "secure"])
 def test_squid_refuses_the_wrong_password(squid: dict[str, str], origin: Any, secure_origin: Any, target: str) -> None:
     url = f"http://localhost:{_port(origin)}/" if target == "plain" else f"https://localhost:{_port(secure_origin)}/"
-    with ProxyRotator(proxies=[f"http://{_login('wrong-secret')}{squid['http']}"]) as rotator:
-        with pytest.raises(ProxyAuthenticationError) as caught:
-            rotator.get(url)
+    proxy = f"http://{_login('wrong-secret')}{squid['http']}"
+    with ProxyRotator(proxies=[proxy]) as rotator, pytest.raises(ProxyAuthenticationError) as caught:
+        rotator.get(url)
     assert "wrong-secret" not in f"{caught.value!r} {caught.value}"
 
 
@@ -307,9 +309,9 @@ def test_microsocks_with_login(microsocks: dict[str, str], origin: Any, secure_o
 
 @pytest.mark.parametrize("login", ["", _login("wrong-secret")])
 def test_microsocks_refuses(microsocks: dict[str, str], origin: Any, login: str) -> None:
-    with ProxyRotator(proxies=[f"socks5://{login}{microsocks['locked']}"]) as rotator:
-        with pytest.raises(ProxyAuthenticationError):
-            rotator.get(f"http://localhost:{_port(origin)}/")
+    proxy = f"socks5://{login}{microsocks['locked']}"
+    with ProxyRotator(proxies=[proxy]) as rotator, pytest.raises(ProxyAuthenticationError):
+        rotator.get(f"http://localhost:{_port(origin)}/")
 
 
 @pytest.mark.parametrize("scheme", ["socks4", "socks5"])
@@ -362,9 +364,9 @@ def test_an_unreachable_target_behind_socks(microsocks: dict[str, str]) -> None:
     from proxywhirl import ProxyConnectionError, RetryPolicy
 
     policy = RetryPolicy(max_attempts=2, base_delay=0.01)
-    with ProxyRotator(proxies=[f"socks5://{microsocks['open']}"], retry_policy=policy) as rotator:
-        with pytest.raises(ProxyConnectionError, match="failed after 2 attempts"):
-            rotator.get(f"http://127.0.0.1:{_free_port()}/")
+    rotator = ProxyRotator(proxies=[f"socks5://{microsocks['open']}"], retry_policy=policy)
+    with rotator, pytest.raises(ProxyConnectionError, match="failed after 2 attempts"):
+        rotator.get(f"http://127.0.0.1:{_free_port()}/")
 
 
 def test_one_rotator_over_all_of_them(

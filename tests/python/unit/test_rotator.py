@@ -142,7 +142,9 @@ def test_set_strategy(kind: Any) -> None:
 @BOTH
 def test_register_strategy(kind: Any) -> None:
     class Mine:
-        requires_metadata: set[str] = set()
+        @property
+        def requires_metadata(self) -> set[str]:
+            return set()
 
         def validate_requirements(self, pool: Any, metadata: Any) -> bool:
             return True
