@@ -8,7 +8,7 @@ import threading
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pydantic
 import pytest
@@ -23,7 +23,7 @@ def now() -> datetime:
 
 
 def test_a_session() -> None:
-    session = Session(session_id="s", proxy_id="p", expires_at=now() + timedelta(seconds=60))
+    session = Session(session_id="s", proxy_id=str(uuid4()), expires_at=now() + timedelta(seconds=60))
     assert not session.is_expired()
     assert session.request_count == 0
     before = session.last_used_at
@@ -33,14 +33,14 @@ def test_a_session() -> None:
     assert session.request_count == 1
     assert session.last_used_at > before
     assert session.expires_at == expiry
-    assert Session(session_id="s", proxy_id="p", expires_at=now() - timedelta(seconds=1)).is_expired()
+    assert Session(session_id="s", proxy_id=str(uuid4()), expires_at=now() - timedelta(seconds=1)).is_expired()
 
 
 @pytest.mark.parametrize(
     "fields", [{}, {"expires_at": "later"}, {"request_count": -1}, {"unknown": 1}, {"session_id": None}]
 )
 def test_bad_sessions(fields: dict[str, Any]) -> None:
-    complete = {"session_id": "s", "proxy_id": "p", "expires_at": now()} if fields else {}
+    complete = {"session_id": "s", "proxy_id": str(uuid4()), "expires_at": now()} if fields else {}
     with pytest.raises(pydantic.ValidationError):
         Session(**{**complete, **fields})
 
@@ -51,7 +51,7 @@ def test_bad_sessions(fields: dict[str, Any]) -> None:
      lambda s: Session.model_validate_json(s.model_dump_json())],
 )  # fmt: skip
 def test_copies_of_sessions(duplicate: Any) -> None:
-    session = Session(session_id="s", proxy_id="p", expires_at=now(), request_count=3)
+    session = Session(session_id="s", proxy_id=str(uuid4()), expires_at=now(), request_count=3)
     made = duplicate(session)
     assert made == session
     made.touch()

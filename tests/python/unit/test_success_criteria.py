@@ -63,6 +63,8 @@ def test_sc003_least_used_varies_below_twenty_percent(make_pool: MakePool) -> No
     assert statistics.pstdev(counts) / statistics.mean(counts) < 0.2
     assert max(counts) - min(counts) <= 1
     # An expired window of one of them is reset, and it is filled up before anybody else is asked.
+    for proxy in in_flight:
+        strategy.record_result(proxy, True, 1.0)
     late = pool.proxies[7]
     late.window_start = late.created_at.replace(year=2001)
     assert {strategy.select(pool) for _ in range(20)} == {late}
