@@ -1,6 +1,6 @@
 """The native module: proxies, pools, strategies, sessions and leases."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, final, overload, type_check_only
 from uuid import UUID
 
 from pydantic import SecretStr
-from typing_extensions import Self
+from typing_extensions import Self, TypeAlias, disjoint_base
 
 from proxywhirl._adapter import Adapter
 from proxywhirl._enums import HealthStatus, Outcome, ProxySource
@@ -21,10 +21,10 @@ __version__: str
 # What the shim installs on the classes that are documented as Pydantic models
 # ---------------------------------------------------------------------------------------------------------------------
 
-_IncEx = set[str] | set[int] | Mapping[str, Any] | Mapping[int, Any] | None
-_Moment = datetime | str | float
-_Dict = dict[str, Any]
-_Protocol = Literal["http", "https", "socks4", "socks5"]
+_IncEx: TypeAlias = set[str] | set[int] | Mapping[str, Any] | Mapping[int, Any] | None
+_Moment: TypeAlias = datetime | str | float
+_Dict: TypeAlias = dict[str, Any]
+_Protocol: TypeAlias = Literal["http", "https", "socks4", "socks5"]
 
 @type_check_only
 class _Model:
@@ -66,7 +66,7 @@ class _Model:
         **kwargs: Any,
     ) -> str: ...
     @classmethod
-    def model_validate(cls, obj: Any, **kwargs: Any) -> Self: ...
+    def model_validate(cls, obj: Any, *, from_attributes: bool | None = None, **kwargs: Any) -> Self: ...
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **kwargs: Any) -> Self: ...
     @classmethod
@@ -83,7 +83,7 @@ class _Model:
     def _dump(self) -> _Dict: ...
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, memo: dict[int, Any]) -> Self: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     @classmethod
     def parse_obj(cls, obj: Any, **kwargs: Any) -> Self: ...
     def copy(
@@ -101,13 +101,14 @@ class _Model:
 # Proxies
 # ---------------------------------------------------------------------------------------------------------------------
 
+@disjoint_base
 class Proxy(_Model):
     """One proxy: its address, its state and its counters."""
 
     def __new__(
         cls,
-        *,
         url: str,
+        *,
         id: UUID | str = ...,
         protocol: _Protocol | None = None,
         username: SecretStr | str | None = None,
@@ -241,6 +242,7 @@ class Proxy(_Model):
     def is_window_expired(self) -> bool: ...
     def reset_if_expired(self) -> bool: ...
     def _metadata(self) -> ProxyMetadataView: ...
+    def _put_tags(self, tags: list[str]) -> None: ...
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
@@ -285,9 +287,9 @@ class Journal:
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
         /,
     ) -> None: ...
     def settle_start(self, proxy: Proxy) -> None: ...
@@ -296,7 +298,7 @@ class Journal:
     ) -> None: ...
     def rollback(self) -> None: ...
 
-def parse_proxy_url(url: str) -> dict[str, Any]: ...
+def parse_proxy_url(url: str, require_port: bool = False) -> dict[str, Any]: ...
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Pools and leases
@@ -313,6 +315,7 @@ class AddReport:
     @property
     def errors(self) -> list[tuple[int, str, str]]: ...
 
+@disjoint_base
 class ProxyPool(_Model):
     """Many proxies, in order of insertion, found by id, URL, tag, source and country."""
 
@@ -388,19 +391,19 @@ class ProxyPool(_Model):
         country: str | None = None,
         region: str | None = None,
         tags: Iterable[str] | None = None,
-        exclude: Iterable[UUID | str] = (),
+        exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
     ) -> Lease: ...
-    def __contains__(self, proxy: object) -> bool: ...
+    def __contains__(self, proxy: object, /) -> bool: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
     def __iter__(self) -> Iterator[Proxy]: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
         /,
     ) -> None: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
@@ -449,20 +452,21 @@ class Lease:
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
         /,
     ) -> None: ...
     async def __aenter__(self) -> Self: ...
     async def __aexit__(
         self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
         /,
     ) -> None: ...
 
+@disjoint_base
 class SelectionContext(_Model):
     """What is known about a request when its proxy is chosen."""
 
@@ -475,13 +479,13 @@ class SelectionContext(_Model):
         target_region: str | None = None,
         request_priority: int | None = None,
         timeout_ms: float | None = None,
-        failed_proxy_ids: Iterable[UUID | str] = ...,
-        attempt_number: int = 1,
-        metadata: Mapping[str, Any] = ...,
+        failed_proxy_ids: Iterable[UUID | str] | None = None,
+        attempt_number: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
         preferred_country: str | None = None,
         max_response_time_ms: float | None = None,
         min_success_rate: float | None = None,
-        exclude_proxy_ids: Iterable[UUID | str] = ...,
+        exclude_proxy_ids: Iterable[UUID | str] | None = None,
         **extra: Any,
     ) -> Self: ...
 
@@ -505,6 +509,7 @@ class SelectionContext(_Model):
 # Sessions
 # ---------------------------------------------------------------------------------------------------------------------
 
+@disjoint_base
 class Session(_Model):
     """A sticky assignment: one session id, one proxy, until a moment."""
 
@@ -529,6 +534,7 @@ class Session(_Model):
     def touch(self) -> None: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
 
+@disjoint_base
 class SessionManager:
     """Sticky assignments by session id, bounded, least recently used first out."""
 
@@ -554,15 +560,16 @@ class SessionManager:
     @property
     def auto_cleanup_threshold(self) -> int: ...
     def __len__(self) -> int: ...
-    def __contains__(self, session_id: object) -> bool: ...
+    def __contains__(self, session_id: object, /) -> bool: ...
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Strategies
 # ---------------------------------------------------------------------------------------------------------------------
 
 # Whatever stands for a strategy: a name, {"name": ..., **arguments}, a class, an instance, a callable.
-_StrategyLike = str | Mapping[str, Any] | type | Callable[..., Any] | object
+_StrategyLike: TypeAlias = str | Mapping[str, Any] | type | Callable[..., Any] | object
 
+@disjoint_base
 class Strategy:
     """What the built-in strategies have in common."""
 
@@ -596,13 +603,19 @@ class LeastUsedStrategy(Strategy):
 
     def __new__(cls, tie_breaker: Literal["lowest-id", "random"] = "lowest-id", *, seed: int | None = None) -> Self: ...
 
+@disjoint_base
 class PerformanceBasedStrategy(Strategy):
     """The faster, the likelier: chances in proportion to the inverse of the average response time."""
 
     def __new__(
         cls, alpha: float | None = None, exploration_count: int | None = None, *, seed: int | None = None
     ) -> Self: ...
+    @property
+    def alpha(self) -> float | None: ...
+    @property
+    def exploration_count(self) -> int | None: ...
 
+@disjoint_base
 class SessionPersistenceStrategy(Strategy):
     """The same proxy for all requests of a session."""
 
@@ -612,7 +625,7 @@ class SessionPersistenceStrategy(Strategy):
         auto_cleanup_threshold: int = 100,
         *,
         timeout_seconds: int | None = None,
-        fallback_strategy: _StrategyLike = "round-robin",
+        fallback_strategy: _StrategyLike | None = None,
         sliding_expiration: bool | None = None,
     ) -> Self: ...
     @property
@@ -625,6 +638,7 @@ class SessionPersistenceStrategy(Strategy):
     def cleanup_expired_sessions(self) -> int: ...
     def get_session_stats(self) -> dict[str, int]: ...
 
+@disjoint_base
 class GeoTargetedStrategy(Strategy):
     """Only proxies of the wanted country or region, chosen among by another strategy."""
 
@@ -632,11 +646,14 @@ class GeoTargetedStrategy(Strategy):
         cls,
         preferred_countries: Iterable[str] | None = None,
         fallback_strategy: _StrategyLike | None = None,
-        secondary_strategy: _StrategyLike = "round_robin",
+        secondary_strategy: _StrategyLike | None = None,
         preferred_regions: Iterable[str] | None = None,
         fallback_enabled: bool = True,
     ) -> Self: ...
+    @property
+    def secondary_strategy(self) -> Any: ...
 
+@disjoint_base
 class CostAwareStrategy(Strategy):
     """The cheaper, the likelier, up to a limit."""
 
@@ -644,6 +661,7 @@ class CostAwareStrategy(Strategy):
     max_cost_per_request: float | None
     free_proxy_boost: float
 
+@disjoint_base
 class CompositeStrategy(Strategy):
     """Filters, one after the other, and a strategy that selects among what they leave."""
 
@@ -662,3 +680,37 @@ class CompositeStrategy(Strategy):
 
 def builtin_strategy(name: str, **kwargs: Any) -> Strategy: ...
 def builtin_strategy_names() -> list[str]: ...
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The fleet
+# ---------------------------------------------------------------------------------------------------------------------
+
+@final
+class Fleet:
+    def __new__(
+        cls,
+        proxies: Sequence[dict[str, Any]],
+        *,
+        seed: int = 0,
+        workers: int = 1,
+        ipv6: bool = False,
+        hosts: Sequence[str] = ...,
+    ) -> Self: ...
+    def stop(self) -> None: ...
+    @property
+    def running(self) -> bool: ...
+    @property
+    def addresses(self) -> list[tuple[str, int]]: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def http(self) -> tuple[str, int]: ...
+    @property
+    def https(self) -> tuple[str, int]: ...
+    @property
+    def ca_pem(self) -> str: ...
+    def counters(self, index: int) -> dict[str, Any]: ...
+    def origin_counters(self) -> dict[str, Any]: ...
+    def set_behaviour(self, index: int, proxy: dict[str, Any]) -> None: ...
+
+def check_fleet_proxy(proxy: dict[str, Any]) -> None: ...

@@ -1,0 +1,133 @@
+# What there is to do with this tree: `make help`. Needed beforehand: Python 3.9 or newer with venv, and Rust.
+# Everything else goes into $(VENV) and target/.
+
+PYTHON ?= python3
+VENV   ?= .venv
+CARGO  ?= cargo
+# Further arguments: of pytest for `test-python`, of the demo for `demo`.
+ARGS   ?=
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+BIN  := $(VENV)/bin
+# Written once each step is done; what it depends on being newer, it is done again.
+DONE := $(VENV)/.done
+
+export VIRTUAL_ENV := $(abspath $(VENV))
+# The interpreter that Rust builds for.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock pyproject.toml
+MATURIN := $(BIN)/maturin
+PIP     := $(BIN)/python -m pip install --quiet
+FEATURES := python,fleet
+
+.PHONY: help
+help: ## What there is to do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  Variables: PYTHON=$(PYTHON) VENV=$(VENV) ARGS='...' PYTHONS='...' (make smoke)"
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The tools and the module
+# ----------------------------------------------------------------------------------------------------------------------
+
+# Dependency groups need pip 25.1.
+$(DONE)/build: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade 'pip>=25.1'
+	$(PIP) --group build
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/test $(DONE)/check $(DONE)/bench: $(DONE)/%: pyproject.toml $(DONE)/build
+	$(PIP) --group $*
+	@touch $@
+
+# There is one module in the tree, so the stamp of one profile ends the other's.
+$(DONE)/module-dev: $(SOURCES) $(DONE)/build
+	$(MATURIN) develop --locked --extras cli
+	@rm -f $(DONE)/module-release && touch $@
+
+$(DONE)/module-release: $(SOURCES) $(DONE)/build
+	$(MATURIN) develop --locked --extras cli --release
+	@rm -f $(DONE)/module-dev && touch $@
+
+.PHONY: build
+build: $(DONE)/module-release ## Build the module, optimised, into $(VENV)
+
+.PHONY: wheel
+wheel: $(DONE)/build ## Build a wheel for this interpreter into dist/
+	$(MATURIN) build --locked --release --out dist
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What it does
+# ----------------------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(DONE)/module-release ## Build, start proxies on loopback, fetch pages through them
+	$(BIN)/proxywhirl demo $(ARGS)
+
+.PHONY: bench
+bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Whether it is right
+# ----------------------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: test-rust test-python ## Run all tests, Rust's and Python's
+
+.PHONY: test-rust
+test-rust: ## Run the core's tests
+	$(CARGO) test --locked --features fleet
+
+.PHONY: test-python
+test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: smoke
+smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
+	$(BIN)/python tests/smoke/run.py $(PYTHONS)
+
+.PHONY: check
+check: check-rust check-python check-types ## Formatting, lints, types, stubs, documentation
+
+.PHONY: check-rust
+check-rust: $(DONE)/build
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets --features $(FEATURES) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --features $(FEATURES)
+
+.PHONY: check-python
+check-python: $(DONE)/check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+.PHONY: check-types
+check-types: $(DONE)/module-dev $(DONE)/check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/python -m mypy.stubtest proxywhirl._core --allowlist tests/typing/stubtest-allowlist.txt
+
+.PHONY: stubs
+stubs: $(DONE)/module-dev $(DONE)/check ## Compare the stubs with the module that is built
+	$(BIN)/python -m mypy.stubtest proxywhirl._core --allowlist tests/typing/stubtest-allowlist.txt
+
+.PHONY: format
+format: $(DONE)/check ## Format everything
+	$(CARGO) fmt
+	$(BIN)/ruff check --fix --quiet || true
+	$(BIN)/ruff format
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## Remove what was built, $(VENV) included
+	rm -rf target dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -f python/proxywhirl/_core.*.so python/proxywhirl/_core.*.pyd
+	find python tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
