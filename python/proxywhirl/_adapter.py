@@ -206,7 +206,7 @@ class Adapter:
             with journal:
                 if self._call_record is not None:
                     self._call_record(proxy, success, response_time_ms)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever the user's code raises stays inside
             self._report("to record a result; the proxy's own counters have it")
         finally:
             # Interrupted or not, the request is over.
@@ -241,7 +241,7 @@ class Adapter:
             raise
         except ProxyPoolEmptyError:
             return []
-        except Exception:
+        except Exception:  # noqa: BLE001 - as above
             self._report("as a filter and is passed over")
             return list(candidates)
         finally:

@@ -200,7 +200,8 @@ def resolve(spec: StrategyLike, *, warm_up: bool = False, **kwargs: Any) -> _cor
         arguments = dict(spec)
         name = arguments.pop("name", None)
         if not isinstance(name, str):
-            raise ValueError("a strategy given as a mapping needs its name under 'name'")
+            # A ValueError as for a name that nobody knows: it is data, often from a file.
+            raise ValueError("a strategy given as a mapping needs its name under 'name'")  # noqa: TRY004
         return _adapter.adapt(_by_name(name, {**arguments, **kwargs}), warm_up=warm_up)
     return _adapter.adapt(_make(spec, kwargs), warm_up=warm_up)
 

@@ -729,7 +729,7 @@ def test_failure_on_an_empty_pool_is_the_documented_error(make_pool: MakePool) -
 
 
 class NeedsSpeed(Plan):
-    requires_metadata = {"ema_response_time_ms", "country_code"}  # type: ignore[assignment]  # noqa: RUF012
+    requires_metadata = {"ema_response_time_ms", "country_code"}  # type: ignore[assignment]
 
 
 class Refuses(Plan):
@@ -755,7 +755,7 @@ def test_missing_metadata_is_named(make_pool: MakePool) -> None:
 
 def test_what_the_user_attached_counts_as_metadata(make_pool: MakePool) -> None:
     class NeedsRack(Plan):
-        requires_metadata = {"rack"}  # type: ignore[assignment]  # noqa: RUF012
+        requires_metadata = {"rack"}  # type: ignore[assignment]
 
     pool, adapter = make_pool(2), adapted(NeedsRack())
     with pytest.raises(StrategyMetadataError):
