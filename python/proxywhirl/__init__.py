@@ -7,12 +7,15 @@ Every public name can be had from here. A name is imported from its module when 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._model import ensure_installed as _ensure_installed
+from proxywhirl._on_first_use import prepare as _prepare
 
+# Type checkers know the name; importing it from typing would be a third of the time this module takes.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from proxywhirl._core import (
         Lease,
         Proxy,
@@ -111,9 +114,9 @@ if TYPE_CHECKING:
 
 __version__: str = _core.__version__
 
-# The native classes answer to Pydantic's protocol from the start, whichever module they are imported from. Pydantic
-# itself is imported when one of its methods is called.
-_ensure_installed(_core)
+# The native classes answer to Pydantic's protocol, whichever module they are imported from. What that takes is imported
+# when one of its methods is first used.
+_prepare(_core)
 
 __all__ = [
     "AsyncProxyRotator",

@@ -11,7 +11,20 @@ import pytest
 
 import proxywhirl
 
-HEAVY = ("httpx", "pydantic", "pydantic_settings", "asyncio", "logging", "dataclasses", "inspect", "rich", "yaml")
+HEAVY = (
+    "typing",
+    "re",
+    "uuid",
+    "httpx",
+    "pydantic",
+    "pydantic_settings",
+    "asyncio",
+    "logging",
+    "dataclasses",
+    "inspect",
+    "rich",
+    "yaml",
+)
 
 
 def run(code: str) -> str:
@@ -57,6 +70,8 @@ def test_table_imports_and_all_say_the_same() -> None:
         if isinstance(node, ast.If):
             for statement in node.body:
                 assert isinstance(statement, ast.ImportFrom)
+                if statement.module == "typing":
+                    continue
                 for alias in statement.names:
                     for_checkers[alias.name] = statement.module or ""
     assert for_checkers == proxywhirl._HOMES
@@ -101,3 +116,33 @@ def test_paths_lead_to_the_same_objects() -> None:
 
 def test_version_is_a_version() -> None:
     assert proxywhirl.__version__[0].isdigit()
+
+
+def test_the_pydantic_protocol_is_there_without_asking_for_it() -> None:
+    from proxywhirl import _on_first_use
+    from proxywhirl._fields import MODELS
+    from proxywhirl._model import _PROTOCOL
+
+    assert sorted(_on_first_use.CLASSES) == sorted(MODELS)
+    assert sorted(_on_first_use.METHODS) == sorted(_PROTOCOL)
+
+
+def test_each_member_can_be_the_first_that_is_used() -> None:
+    code = """
+import sys
+from proxywhirl._core import Proxy, ProxyPool
+assert "proxywhirl._model" not in sys.modules
+proxy = Proxy(url="http://a.test:1")
+{}
+"""
+    for first in (
+        "assert proxy.model_dump()['url'] == 'http://a.test:1'",
+        "assert 'url' in Proxy.model_fields",
+        "assert 'url' in proxy.model_fields_set",
+        "assert Proxy.model_validate({'url': 'http://b.test:1'}).host == 'b.test'",
+        "assert proxy.model_copy() == proxy",
+        "assert ProxyPool(proxies=[proxy]).model_dump()['proxies'][0]['url'] == proxy.url",
+        "import pydantic; assert pydantic.TypeAdapter(Proxy).validate_python({'url': 'http://b.test:1'}).port == 1",
+        "import copy, pickle; assert pickle.loads(pickle.dumps(copy.deepcopy(proxy))) == proxy",
+    ):
+        run(code.format(first))
