@@ -369,12 +369,12 @@ async def _sleep(seconds: float) -> None:
     await anyio.sleep(seconds)
 
 
-async def _close_shielded(payload: AsyncPayload) -> None:
+async def _close_shielded(payload: AsyncPayload, *, interrupted: bool = False) -> None:
     if not payload.closed:
         import anyio
 
         with anyio.CancelScope(shield=True):
-            await payload.close()
+            await payload.close(interrupted=interrupted)
 
 
 class _LeasedBody:
@@ -430,7 +430,7 @@ class _SyncLeasedBody(_LeasedBody):
             raise shown from shown.__cause__
         except BaseException:
             self._settle_interrupted()
-            self._payload.close()
+            self._payload.close(interrupted=True)
             raise
         self._settle(self._outcome)
 
@@ -454,7 +454,7 @@ class _AsyncLeasedBody(_LeasedBody):
             raise shown from shown.__cause__
         except BaseException:
             self._settle_interrupted()
-            await _close_shielded(self._payload)
+            await _close_shielded(self._payload, interrupted=True)
             raise
         self._settle(self._outcome)
 

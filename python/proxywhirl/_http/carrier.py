@@ -16,7 +16,7 @@ from proxywhirl._enums import Outcome
 from proxywhirl._http.dial import dialled
 from proxywhirl._http.errors import meaning_of
 from proxywhirl._http.flavour import Flavour, core
-from proxywhirl._http.routes import AsyncRoutes, Limits, Route, Routes
+from proxywhirl._http.routes import AsyncRoutes, Limits, Line, Route, Routes
 from proxywhirl._http.tls import Tls
 from proxywhirl._loop import Answer, Failure
 
@@ -70,38 +70,47 @@ class _Payload:
 class Payload(_Payload):
     """As above; closing it gives the connection back."""
 
-    __slots__ = ("_route", "_routes")
+    __slots__ = ("_line", "_route", "_routes")
 
-    def __init__(self, response: Any, routes: Routes, route: Route, *, tunnel: bool) -> None:
+    def __init__(self, response: Any, routes: Routes, route: Route, line: Line, *, tunnel: bool) -> None:
         super().__init__(response, tunnel=tunnel)
         self._routes = routes
         self._route = route
+        self._line = line
 
     def read(self, deadline: float | None = None) -> None:
         """Read the body."""
         self.body = b"".join(self.stream if deadline is None else _until(self.stream, deadline))
         self.close()
 
-    def close(self) -> None:
-        """Give back the connection; a body that was not read to its end costs the connection."""
-        if not self.closed:
-            self.closed = True
-            try:
-                self.stream.close()
-            finally:
-                for pool in self._routes.check_in(self._route):
-                    pool.close()
+    def close(self, *, interrupted: bool = False) -> None:
+        """Give back the connection; a body that was not read to its end costs the connection.
+
+        Args:
+            interrupted: Whether reading was interrupted from outside.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        clean = False
+        try:
+            self.stream.close()
+            clean = not interrupted
+        finally:
+            for pool in self._routes.check_in(self._route, self._line, interrupted=not clean):
+                pool.close()
 
 
 class AsyncPayload(_Payload):
     """The same without blocking."""
 
-    __slots__ = ("_route", "_routes")
+    __slots__ = ("_line", "_route", "_routes")
 
-    def __init__(self, response: Any, routes: AsyncRoutes, route: Route, *, tunnel: bool) -> None:
+    def __init__(self, response: Any, routes: AsyncRoutes, route: Route, line: Line, *, tunnel: bool) -> None:
         super().__init__(response, tunnel=tunnel)
         self._routes = routes
         self._route = route
+        self._line = line
 
     async def read(self, deadline: float | None = None) -> None:
         """Read the body."""
@@ -113,15 +122,30 @@ class AsyncPayload(_Payload):
         self.body = b"".join(parts)
         await self.close()
 
-    async def close(self) -> None:
-        """Give back the connection; a body that was not read to its end costs the connection."""
-        if not self.closed:
-            self.closed = True
-            try:
-                await self.stream.aclose()
-            finally:
-                for pool in self._routes.check_in(self._route):
-                    await pool.aclose()
+    async def close(self, *, interrupted: bool = False) -> None:
+        """Give back the connection; a body that was not read to its end costs the connection.
+
+        Args:
+            interrupted: Whether reading was interrupted from outside.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        clean = False
+        try:
+            await self.stream.aclose()
+            clean = not interrupted
+        finally:
+            for pool in self._routes.check_in(self._route, self._line, interrupted=not clean):
+                await close_shielded(pool)
+
+
+async def close_shielded(closable: Any) -> None:
+    """Close a connection pool even when the task is being cancelled."""
+    import anyio
+
+    with anyio.CancelScope(shield=True):
+        await closable.aclose()
 
 
 def _until(stream: Any, deadline: float) -> Any:
@@ -154,34 +178,36 @@ class Carrier:
             The answer, or what the failure means. Other exceptions, as those of the user's own body, are raised.
         """
         routes = self.routes
-        route, leaving = routes.check_out(lease.id, lease.url)
-        for old in leaving:
-            old.close()
+        secure = request.url.scheme == "https"
+        route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure)
         payload: Payload | None = None
         started = time.perf_counter()
         deadline = None if terms.time_left is None else time.monotonic() + terms.time_left
         tunnel = True
         try:
-            pool, message, tunnel = _prepare(route, request, terms)
+            for old in leaving:
+                old.close()
+            message, tunnel = _message(route, request, terms)
             dialled.set(False)
             try:
-                response = pool.handle_request(message)
+                response = line.pool.handle_request(message)
             except Exception as error:
                 if not _is_stale(error, terms):
                     raise
-                route.renew(pool)
-                pool, message, tunnel = _prepare(route, request, terms)
-                response = pool.handle_request(message)
+                line, leaving = routes.exchange(route, line, secure=secure)
+                for old in leaving:
+                    old.close()
+                response = line.pool.handle_request(message)
             elapsed = (time.perf_counter() - started) * 1000.0
-            payload = Payload(response, routes, route, tunnel=tunnel)
+            payload = Payload(response, routes, route, line, tunnel=tunnel)
             if terms.read:
                 payload.read(deadline)
         except BaseException as error:
             if payload is not None:
-                payload.close()
+                payload.close(interrupted=True)
             else:
-                for old_pool in routes.check_in(route):
-                    old_pool.close()
+                for old in routes.check_in(route, line, interrupted=True):
+                    old.close()
             failure = _failure(error, request, terms.flavour, tunnel, started)
             if failure is None:
                 raise
@@ -213,7 +239,8 @@ class AsyncCarrier:
     async def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
         routes = await self._routes_here()
-        route, leaving = routes.check_out(lease.id, lease.url)
+        secure = request.url.scheme == "https"
+        route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure)
         payload: AsyncPayload | None = None
         started = time.perf_counter()
         deadline = None if terms.time_left is None else time.monotonic() + terms.time_left
@@ -221,22 +248,23 @@ class AsyncCarrier:
         try:
             for old in leaving:
                 await old.aclose()
-            pool, message, tunnel = _prepare(route, request, terms)
+            message, tunnel = _message(route, request, terms)
             dialled.set(False)
             try:
-                response = await pool.handle_async_request(message)
+                response = await line.pool.handle_async_request(message)
             except Exception as error:
                 if not _is_stale(error, terms):
                     raise
-                route.renew(pool)
-                pool, message, tunnel = _prepare(route, request, terms)
-                response = await pool.handle_async_request(message)
+                line, leaving = routes.exchange(route, line, secure=secure)
+                for old in leaving:
+                    await old.aclose()
+                response = await line.pool.handle_async_request(message)
             elapsed = (time.perf_counter() - started) * 1000.0
-            payload = AsyncPayload(response, routes, route, tunnel=tunnel)
+            payload = AsyncPayload(response, routes, route, line, tunnel=tunnel)
             if terms.read:
                 await payload.read(deadline)
         except BaseException as error:
-            await _abandon(payload, routes, route)
+            await _abandon(payload, routes, route, line)
             failure = _failure(error, request, terms.flavour, tunnel, started)
             if failure is None:
                 raise
@@ -316,15 +344,16 @@ async def _close_at_end(routes: AsyncRoutes) -> AsyncGenerator[None, None]:
         await routes.aclose()
 
 
-async def _abandon(payload: AsyncPayload | None, routes: AsyncRoutes, route: Route) -> None:
-    if payload is not None and not payload.closed:
+async def _abandon(payload: AsyncPayload | None, routes: AsyncRoutes, route: Route, line: Line) -> None:
+    """Give back what a failed or cancelled request holds, even if the task is being cancelled."""
+    if payload is None:
+        for pool in routes.check_in(route, line, interrupted=True):
+            await close_shielded(pool)
+    elif not payload.closed:
         import anyio
 
         with anyio.CancelScope(shield=True):
-            await payload.close()
-    elif payload is None:
-        for pool in routes.check_in(route):
-            await pool.aclose()
+            await payload.close(interrupted=True)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -343,13 +372,12 @@ def _run_in(loop: asyncio.AbstractEventLoop, work: Any) -> None:
         work.close()
 
 
-def _prepare(route: Route, request: Any, terms: Terms) -> tuple[Any, Any, bool]:
-    """The pool to use, the message for it, and whether it goes through a tunnel."""
+def _message(route: Route, request: Any, terms: Terms) -> tuple[Any, bool]:
+    """The request as httpcore wants it, and whether it goes through a tunnel."""
     package = core()
     url = request.url
-    secure = url.scheme == "https"
     address = route.address
-    tunnel = secure or not address.is_http
+    tunnel = url.scheme == "https" or not address.is_http
     headers = request.headers.raw
     if tunnel:
         target = package.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
@@ -371,7 +399,7 @@ def _prepare(route: Route, request: Any, terms: Terms) -> tuple[Any, Any, bool]:
     message = package.Request(
         method=request.method, url=target, headers=headers, content=request.stream, extensions=extensions
     )
-    return route.pool(secure=secure), message, tunnel
+    return message, tunnel
 
 
 def _is_stale(error: Exception, terms: Terms) -> bool:

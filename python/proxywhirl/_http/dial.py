@@ -78,7 +78,7 @@ class Direct(_core.NetworkBackend):  # type: ignore[misc]
 
     def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
         dialled.set(True)
-        return self._backend.connect_tcp(host, port, **options)
+        return _Guarded(self._backend.connect_tcp(host, port, **options))
 
 
 class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
@@ -89,7 +89,7 @@ class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
 
     async def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
         dialled.set(True)
-        return await self._backend.connect_tcp(host, port, **options)
+        return _AsyncGuarded(await self._backend.connect_tcp(host, port, **options))
 
 
 class Dialer(_core.NetworkBackend):  # type: ignore[misc]
@@ -140,7 +140,7 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
                 if not received:
                     raise Refused("the proxy closed the connection during the handshake")
                 message = _next_message(talk, received)
-            return _Tunnel(stream)
+            return _Guarded(stream)
         except (*_ERRORS, Refused) as error:
             if stream is not None:
                 stream.close()
@@ -201,7 +201,7 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
                     raise Refused("the proxy closed the connection during the handshake")
                 message = _next_message(talk, received)
             done = True
-            return _AsyncTunnel(stream)
+            return _AsyncGuarded(stream)
         except (*_ERRORS, Refused) as error:
             _fail(error, phase)
         finally:
@@ -226,8 +226,8 @@ async def _close_for_good(stream: Any) -> None:
         await stream.aclose()
 
 
-class _Tunnel(_core.NetworkStream):  # type: ignore[misc]
-    """A stream that closes when TLS with the target cannot be set up, whatever the reason."""
+class _Guarded(_core.NetworkStream):  # type: ignore[misc]
+    """A stream that closes when TLS cannot be set up on it, whatever the reason, cancellation included."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -247,7 +247,7 @@ class _Tunnel(_core.NetworkStream):  # type: ignore[misc]
             raise
 
 
-class _AsyncTunnel(_core.AsyncNetworkStream):  # type: ignore[misc]
+class _AsyncGuarded(_core.AsyncNetworkStream):  # type: ignore[misc]
     """The same without blocking."""
 
     def __init__(self, stream: Any) -> None:

@@ -18,7 +18,7 @@ from proxywhirl._http.dial import AsyncDialer, AsyncDirect, Dialer, Direct
 from proxywhirl._http.flavour import core
 from proxywhirl._http.tls import Tls
 
-__all__ = ["AsyncRoutes", "Limits", "Route", "Routes", "most_routes"]
+__all__ = ["AsyncRoutes", "Limits", "Line", "Route", "Routes", "most_routes"]
 
 
 def most_routes() -> int:
@@ -54,8 +54,33 @@ class Limits(NamedTuple):
     routes: int = 100
 
 
+class Line:
+    """One connection pool of a route, and how many requests use it.
+
+    Args:
+        pool: The connection pool.
+    """
+
+    __slots__ = ("dropped", "pool", "users")
+
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
+        self.users = 0
+        self.dropped = False
+        """Out of use; closed when its last request is done."""
+
+    def leaks(self) -> bool:
+        """Whether more connections are busy than there are requests.
+
+        A request that is interrupted at an unlucky moment leaves its connection marked as busy for ever; a few of
+        those, and the pool is full.
+        """
+        busy = sum(not (connection.is_idle() or connection.is_closed()) for connection in self.pool.connections)
+        return busy > self.users
+
+
 class Route:
-    """The connections through one proxy.
+    """The connections through one proxy. All but the constructor is called with the cache's lock held.
 
     Args:
         url: The proxy, credentials included.
@@ -67,13 +92,12 @@ class Route:
     __slots__ = (
         "_is_async",
         "_limits",
-        "_plain",
-        "_secure",
+        "_lines",
+        "_old",
         "_stale",
         "_tls",
         "address",
         "last_used",
-        "old",
         "retired",
         "url",
         "users",
@@ -85,51 +109,58 @@ class Route:
         self.users = 0
         self.retired = False
         self.last_used = 0.0
-        self.old: list[Any] = []
-        """Connection pools out of use, to be closed when no request is under way."""
         self._tls = tls
         self._limits = limits
         self._is_async = is_async
-        self._plain: Any = None
-        self._secure: Any = None
+        self._lines: dict[bool, Line] = {}
+        self._old: list[Line] = []
         self._stale = 0
 
-    def pool(self, *, secure: bool) -> Any:
+    def line(self, *, secure: bool) -> Line:
         """The connection pool for targets with TLS, or without.
 
         A plain target behind an HTTP proxy is no tunnel: then the connections go to the proxy itself and serve all
         targets alike.
         """
-        # Two threads may both make one here; the loser's is empty and is collected.
-        if secure:
-            made = self._secure
-            if made is None:
-                made = self._secure = self._make(self._tls.target())
-            return made
-        made = self._plain
-        if made is None:
-            address = self.address
-            if address.is_http:
-                made = self._make(self._tls.proxy() if address.is_tls else None, tunnel=False)
+        found = self._lines.get(secure)
+        if found is None:
+            if secure:
+                pool = self._make(self._tls.target())
+            elif self.address.is_http:
+                pool = self._make(self._tls.proxy() if self.address.is_tls else None, tunnel=False)
             else:
-                made = self._make(None)
-            self._plain = made
-        return made
+                pool = self._make(None)
+            found = self._lines[secure] = Line(pool)
+        return found
 
-    def renew(self, stale: Any) -> None:
-        """Take a pool out of use whose waiting connections the proxy has closed.
+    def drop(self, line: Line) -> None:
+        """Take a line out of use; the next request gets a new one."""
+        if not line.dropped:
+            line.dropped = True
+            self._old.append(line)
+            self._lines = {secure: kept for secure, kept in self._lines.items() if kept is not line}
 
-        Some proxies close every connection without announcing it. To them, connections are not kept waiting any more.
+    def note_stale(self) -> None:
+        """Count a connection that the proxy closed without announcing it.
 
-        Args:
-            stale: The pool.
+        Some proxies do so with every connection. To them, connections are not kept waiting any more.
         """
         self._stale += 1
-        self.old.append(stale)
-        if stale is self._plain:
-            self._plain = None
-        elif stale is self._secure:
-            self._secure = None
+
+    def take_finished(self) -> list[Any]:
+        """The connection pools out of use that no request is under way on; they are forgotten here."""
+        if not self._old:
+            return []
+        finished = [line.pool for line in self._old if not line.users]
+        self._old = [line for line in self._old if line.users]
+        return finished
+
+    def take_pools(self) -> list[Any]:
+        """All connection pools; they are forgotten here."""
+        lines = [*self._lines.values(), *self._old]
+        self._lines = {}
+        self._old = []
+        return [line.pool for line in lines]
 
     def _make(self, context: Any, *, tunnel: bool = True) -> Any:
         limits = self._limits
@@ -148,23 +179,6 @@ class Route:
             keepalive_expiry=limits.keepalive_seconds,
             network_backend=backend,
         )
-
-    def take_pools(self) -> list[Any]:
-        """All connection pools, which are forgotten here."""
-        pools = [pool for pool in (self._plain, self._secure, *self.old) if pool is not None]
-        self._plain = self._secure = None
-        self.old = []
-        return pools
-
-    def close(self) -> None:
-        """Close the connections of a synchronous route."""
-        for pool in self.take_pools():
-            pool.close()
-
-    async def aclose(self) -> None:
-        """Close the connections of an asynchronous route."""
-        for pool in self.take_pools():
-            await pool.aclose()
 
 
 # Once is bad luck: a proxy may end waiting connections after a while. Twice is its habit.
@@ -209,18 +223,19 @@ class _Cache:
         self._lock = threading.Lock()
         self._routes.clear()
 
-    def check_out(self, key: Any, url: str) -> tuple[Route, list[Route]]:
-        """Take the route of a proxy for one request.
+    def check_out(self, key: Any, url: str, *, secure: bool) -> tuple[Route, Line, list[Any]]:
+        """Take the connections of a proxy for one request.
 
         Args:
             key: Identity of the proxy.
             url: Its URL; a route to another URL under the same key is replaced.
+            secure: Whether the target wants TLS.
 
         Returns:
-            The route, and the routes to close now.
+            The route, the line to use, and the connection pools to close now.
         """
         now = time.monotonic()
-        leaving: list[Route] = []
+        leaving: list[Any] = []
         with self._lock:
             routes = self._routes
             route = routes.get(key)
@@ -234,6 +249,8 @@ class _Cache:
                     self._retire(routes.popitem(last=False)[1], leaving)
             else:
                 routes.move_to_end(key)
+            line = route.line(secure=secure)
+            line.users += 1
             route.users += 1
             route.last_used = now
             idle = self._limits.keepalive_seconds
@@ -242,42 +259,71 @@ class _Cache:
                 first = next(iter(routes))
                 if routes[first].last_used + idle < now and not routes[first].users:
                     self._retire(routes.pop(first), leaving)
-        return route, leaving
+        return route, line, leaving
 
-    def check_in(self, route: Route) -> list[Any]:
-        """Give a route back; the connection pools to close now."""
+    def check_in(self, route: Route, line: Line, *, interrupted: bool = False) -> list[Any]:
+        """Give the connections back.
+
+        Args:
+            route: The route.
+            line: The line.
+            interrupted: Whether the request did not come to its own end.
+
+        Returns:
+            The connection pools to close now.
+        """
         with self._lock:
+            line.users -= 1
             route.users -= 1
-            if route.users or not (route.retired or route.old):
-                return []
-            if route.retired:
+            if interrupted and not line.dropped and line.leaks():
+                route.drop(line)
+            if route.retired and not route.users:
                 return route.take_pools()
-            old, route.old = route.old, []
-            return old
+            return route.take_finished()
 
-    def drop(self, key: Any) -> list[Route]:
-        """Take a proxy's route out of use; the routes to close now."""
-        leaving: list[Route] = []
+    def exchange(self, route: Route, line: Line, *, secure: bool) -> tuple[Line, list[Any]]:
+        """Give back a line on which a closed connection was found, for a new one.
+
+        Args:
+            route: The route.
+            line: The line.
+            secure: Whether the target wants TLS.
+
+        Returns:
+            The line to use, and the connection pools to close now.
+        """
+        with self._lock:
+            line.users -= 1
+            route.note_stale()
+            route.drop(line)
+            fresh = route.line(secure=secure)
+            fresh.users += 1
+            return fresh, route.take_finished()
+
+    def drop(self, key: Any) -> list[Any]:
+        """Take a proxy's route out of use; the connection pools to close now."""
+        leaving: list[Any] = []
         with self._lock:
             route = self._routes.pop(key, None)
             if route is not None:
                 self._retire(route, leaving)
         return leaving
 
-    def drop_all(self) -> list[Route]:
-        """Take every route out of use, those with requests under way too; the routes to close now."""
+    def drop_all(self) -> list[Any]:
+        """Take every route out of use, those with requests under way too; the connection pools to close now."""
+        leaving: list[Any] = []
         with self._lock:
-            leaving = list(self._routes.values())
-            self._routes.clear()
-            for route in leaving:
+            for route in self._routes.values():
                 route.retired = True
+                leaving += route.take_pools()
+            self._routes.clear()
         return leaving
 
     @staticmethod
-    def _retire(route: Route, leaving: list[Route]) -> None:
+    def _retire(route: Route, leaving: list[Any]) -> None:
         route.retired = True
         if not route.users:
-            leaving.append(route)
+            leaving += route.take_pools()
 
 
 class Routes(_Cache):
@@ -292,18 +338,19 @@ class Routes(_Cache):
 
     def remove(self, key: Any) -> None:
         """Close a proxy's connections once no request uses them."""
-        for route in self.drop(key):
-            route.close()
+        for pool in self.drop(key):
+            pool.close()
 
     def close(self) -> None:
         """Close everything."""
-        for route in self.drop_all():
-            route.close()
+        for pool in self.drop_all():
+            pool.close()
 
 
 def _close_all(routes: OrderedDict[Any, Route]) -> None:
     for route in routes.values():
-        route.close()
+        for pool in route.take_pools():
+            pool.close()
     routes.clear()
 
 
@@ -316,11 +363,11 @@ class AsyncRoutes(_Cache):
 
     async def remove(self, key: Any) -> None:
         """Close a proxy's connections once no request uses them."""
-        for route in self.drop(key):
-            await route.aclose()
+        for pool in self.drop(key):
+            await pool.aclose()
 
     async def aclose(self) -> None:
         """Close everything."""
         self.closed = True
-        for route in self.drop_all():
-            await route.aclose()
+        for pool in self.drop_all():
+            await pool.aclose()

@@ -341,6 +341,27 @@ def test_cancellation_gives_everything_back() -> None:
         asyncio.run(main(fleet))
 
 
+@pytest.mark.parametrize("secure", [False, True])
+def test_cancellation_at_every_moment(secure: bool) -> None:
+    """Cancel at ever later moments, so that every step of an exchange is hit: no connection stays busy for ever."""
+
+    async def main(fleet: ProxyFleet) -> None:
+        async with async_rotator_over(fleet, config={"pool_connections": 4}) as rotator:
+            url = fleet.site_url("shop.test", "/delay/10", https=secure)
+            for moment in range(240):
+                try:
+                    await asyncio.wait_for(rotator.get(url), 0.0005 * (moment % 60))
+                except asyncio.TimeoutError:
+                    continue
+            assert all(proxy.total_failures == 0 for proxy in rotator.pool)
+            assert_at_rest(rotator.pool)
+            answers = await asyncio.gather(*(rotator.get(url, timeout=5) for _ in range(48)))
+            assert {answer.status_code for answer in answers} == {200}
+
+    with ProxyFleet([ProxySpec(scheme=scheme) for scheme in SCHEMES]) as fleet:
+        asyncio.run(main(fleet))
+
+
 def test_cancelling_a_stream() -> None:
     async def main(fleet: ProxyFleet) -> None:
         async with async_rotator_over(fleet) as rotator:

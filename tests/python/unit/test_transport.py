@@ -178,32 +178,31 @@ def test_meanings_of_other_things() -> None:
 
 def test_routes_are_bounded_and_never_closed_under_a_request() -> None:
     routes = Routes(Tls(), Limits(routes=2))
-    held, _ = routes.check_out("a", "http://a.test:1")
+    held, line, _ = routes.check_out("a", "http://a.test:1", secure=False)
     for key in "bcd":
-        route, leaving = routes.check_out(key, f"http://{key}.test:1")
-        assert held not in leaving
-        assert routes.check_in(route) == []
+        route, other, leaving = routes.check_out(key, f"http://{key}.test:1", secure=False)
+        assert line.pool not in leaving
+        assert routes.check_in(route, other) == []
     assert len(routes) == 2
     assert "a" not in routes
-    pool = held.pool(secure=False)
-    assert routes.check_in(held) == [pool], "pushed out earlier, closed when the last request is done"
+    assert routes.check_in(held, line) == [line.pool], "pushed out earlier, closed when the last request is done"
 
 
 def test_a_route_follows_its_proxys_url() -> None:
     routes = Routes(Tls(), Limits())
-    before, _ = routes.check_out("a", "http://a.test:1")
-    assert routes.check_in(before) == []
-    after, leaving = routes.check_out("a", "http://new:password@a.test:1")
-    assert leaving == [before]
+    before, line, _ = routes.check_out("a", "http://a.test:1", secure=False)
+    assert routes.check_in(before, line) == []
+    after, _, leaving = routes.check_out("a", "http://new:password@a.test:1", secure=False)
+    assert leaving == [line.pool]
     assert after.address.authorization is not None
 
 
 def test_idle_routes_go() -> None:
     routes = Routes(Tls(), Limits(keepalive_seconds=0.0))
-    first, _ = routes.check_out("a", "http://a.test:1")
-    routes.check_in(first)
-    _, leaving = routes.check_out("b", "http://b.test:1")
-    assert leaving == [first]
+    first, line, _ = routes.check_out("a", "http://a.test:1", secure=False)
+    routes.check_in(first, line)
+    _, _, leaving = routes.check_out("b", "http://b.test:1", secure=False)
+    assert leaving == [line.pool]
 
 
 def test_a_bound_below_one_is_refused() -> None:
@@ -216,7 +215,7 @@ def test_plain_traffic_needs_no_tls_context(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("proxywhirl._http.tls._make", lambda *_: pytest.fail("a context was made"))
     routes = Routes(Tls(), Limits())
     for scheme in ("http", "socks4", "socks5"):
-        routes.check_out(scheme, f"{scheme}://a.test:1")[0].pool(secure=False)
+        routes.check_out(scheme, f"{scheme}://a.test:1", secure=False)
 
 
 def test_one_tls_context_for_all() -> None:
