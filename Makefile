@@ -21,10 +21,12 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 # The interpreter that Rust builds for.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# maturin installs with pip too.
+export PIP_QUIET := 1
 
 SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock pyproject.toml
 MATURIN := $(BIN)/maturin
-PIP     := $(BIN)/python -m pip install --quiet
+PIP     := $(BIN)/python -m pip install
 FEATURES := python,fleet
 
 .PHONY: help
@@ -111,7 +113,7 @@ check-python: $(DONE)/check
 .PHONY: check-types
 check-types: $(DONE)/module-dev $(DONE)/check
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(PYO3_PYTHON)
 	$(BIN)/python -m mypy.stubtest proxywhirl._core --allowlist tests/typing/stubtest-allowlist.txt
 
 .PHONY: stubs
