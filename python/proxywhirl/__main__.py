@@ -1,0 +1,10 @@
+"""``python -m proxywhirl``."""
+
+from __future__ import annotations
+
+import sys
+
+from proxywhirl.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
