@@ -235,7 +235,9 @@ _SERVING = ("healthy", "unknown", "degraded")
 def _excluded(context: SelectionContext | None) -> set[str]:
     if context is None:
         return set()
-    return {str(proxy_id) for proxy_id in (*context.failed_proxy_ids, *context.exclude_proxy_ids)}
+    # By getattr: a context of the user's own has what it has.
+    failed, excluded = getattr(context, "failed_proxy_ids", ()), getattr(context, "exclude_proxy_ids", ())
+    return {str(proxy_id) for proxy_id in (*failed, *excluded)}
 
 
 def may_serve(proxy: Proxy, context: SelectionContext | None) -> bool:

@@ -543,6 +543,18 @@ def test_what_may_not_serve_is_replaced(make_pool: MakePool) -> None:
     assert totals(pool) == (2, 0, 2)
 
 
+def test_a_context_of_ones_own_need_not_have_everything(make_pool: MakePool) -> None:
+    pool = make_pool(2)
+    first, second = pool.get_all_proxies()
+
+    class Own:
+        exclude_proxy_ids = (first.id,)
+
+    adapter = adapted(lambda proxies: proxies[0])
+    assert adapter.select(pool, Own()) is second  # type: ignore[arg-type]
+    assert adapter.failures == 0
+
+
 def test_starts_on_others_are_taken_back(make_pool: MakePool) -> None:
     pool = make_pool(3)
 
