@@ -90,18 +90,22 @@ class _Rotating:
         """The proxies."""
         return self._chooser.pool
 
-    def _begin(self, request: Any) -> tuple[Flavour, Selection, Job]:
+    def _begin(self, request: Any) -> tuple[Flavour, Selection | None, Job]:
         kind = flavour_of(request)
         scheme = request.url.scheme
         if scheme not in ("http", "https"):
             what = f"has an unsupported protocol '{scheme}://'" if scheme else "is missing an 'http://' or 'https://'"
             raise kind.error("UnsupportedProtocol", f"Request URL {what}")
         given = request.extensions.get("proxywhirl")
-        selection = Selection.of(given, request)
-        if selection is not given:
-            # A dictionary of its own: the user's may serve other requests too. Redirects inherit it.
-            request.extensions = {**request.extensions, "proxywhirl": selection}
-        read = self._read_bodies if selection.read_body is None else selection.read_body
+        # Most requests ask for nothing, and most are not redirected: those do without one.
+        selection = None if given is None else Selection.of(given, request)
+        read = self._read_bodies
+        policy = self._policy
+        if selection is not None:
+            if selection.read_body is not None:
+                read = selection.read_body
+            if selection.retry_policy is not None:
+                policy = selection.retry_policy
         url = str(request.url)
         chooser = self._chooser
 
@@ -111,7 +115,7 @@ class _Rotating:
         job = Job(
             request.method,
             url,
-            selection.retry_policy or self._policy,
+            policy,
             take,
             replayable=_is_replayable(request.stream, kind),
             streaming=not read,
@@ -119,10 +123,10 @@ class _Rotating:
         )
         return kind, selection, job
 
-    def _terms(self, step: Send, kind: Flavour, selection: Selection, job: Job) -> Terms:
+    def _terms(self, step: Send, kind: Flavour, selection: Selection | None, job: Job) -> Terms:
         read = not job.streaming
         timeout = None
-        if self._timeout_for is not None and not selection.fixed_timeout:
+        if self._timeout_for is not None and (selection is None or not selection.fixed_timeout):
             timeout = self._timeout_for(step.lease.proxy)
         return Terms(kind, read=read, repeatable=job.may_repeat, timeout=timeout, time_left=step.time_left)
 
@@ -304,13 +308,17 @@ def _facts(outcome: Outcome, attempts: int, proxy_id: Any, elapsed_ms: float) ->
     return {"outcome": outcome, "attempts": attempts, "proxy_id": proxy_id, "elapsed_ms": elapsed_ms}
 
 
-def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selection, leased: Any) -> Any:
+def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selection | None, leased: Any) -> Any:
     answer, lease, outcome, attempts = delivery
     payload = answer.payload
     proxy_id = lease.id
     facts = _facts(outcome, attempts, proxy_id, answer.elapsed_ms)
     if 300 <= answer.status < 400 or answer.status in _LEFT_OPEN:
+        if selection is None:
+            selection = Selection()
         selection.note_hop(request, answer.status, proxy_id)
+        # A dictionary of its own: the user's may serve other requests too. The next hop inherits it.
+        request.extensions = {**request.extensions, "proxywhirl": selection}
     if payload.body is not None:
         stream = kind.ByteStream(payload.body)
     else:
