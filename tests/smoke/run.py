@@ -2,8 +2,8 @@
 
     python tests/smoke/run.py [PYTHON ...]
 
-Without arguments: every 3.9 to 3.13 that pyenv has or that is on the path, the one that runs this left out unless it is
-the only one (its tests are the whole suite). Several at once share nothing but the compiled Rust dependencies.
+Without arguments: every 3.9 to 3.13 that pyenv has or that is on the path, and last the one that runs this, so that what
+is left in the target folder is what the other targets of the Makefile build.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ def found() -> list[str]:
         usable += [on_path] if on_path and _version(on_path) == (3, minor) else []
         if usable:
             result.append(usable[0])
-    others = [python for python in result if _version(python) != sys.version_info[:2]]
-    return others or [sys.executable]
+    return [python for python in result if _version(python) != sys.version_info[:2]] + [sys.executable]
 
 
 def _patch(folder: Path) -> list[int]:
@@ -55,11 +54,11 @@ def _version(python: str) -> tuple[int, int]:
 
 
 def _build(python: str, out: Path) -> Path:
-    # A folder of its own in target/: PyO3 is made anew for each version, and must not be for the tests' sake again.
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "smoke"
-    command = [sys.executable, "-m", "maturin", "build", "--locked", "--quiet", "--interpreter", python]
-    command += ["--out", str(out), "--target-dir", str(target), "--manifest-path", str(ROOT / "Cargo.toml")]
-    subprocess.run(command, check=True)
+    # The development profile: it shares the compiled dependencies with the tests, all but PyO3 itself.
+    command = [sys.executable, "-m", "maturin", "build", "--locked", "--interpreter", python, "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
     (wheel,) = out.glob("*.whl")
     return wheel
 

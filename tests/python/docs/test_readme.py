@@ -1,0 +1,43 @@
+"""What the README says is so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_main_job(tmp_path: Path) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    lines = [line for line in snippet.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert len(lines) <= 20
+    file = tmp_path / "snippet.py"
+    file.write_text(snippet, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(file)], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("200 proxy-") == 20
+    assert "unhealthy 0" in done.stdout or "degraded 0" in done.stdout, "the dead proxy was not noticed"
+
+
+def test_the_commands() -> None:
+    targets = re.findall(r"`?make ([a-z]+)", README)
+    assert {"demo", "test", "bench", "help"} <= set(targets)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in targets:
+        assert f"\n{target}:" in makefile, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
