@@ -207,9 +207,7 @@ def _latency(latency: Latency) -> tuple[str, float, float, int] | None:
         return ("uniform", latency[0], latency[1], 0)
     if isinstance(latency, (int, float)):
         return ("fixed", latency, 0.0, 0)
-    raise TypeError(
-        f"latency: expected milliseconds, (lo, hi), Drift or LogNormal, not {type(latency).__name__}"
-    )
+    raise TypeError(f"latency: expected milliseconds, (lo, hi), Drift or LogNormal, not {type(latency).__name__}")
 
 
 def _flap(flap: tuple[int, int] | Flap | None) -> tuple[int, int, str] | None:
@@ -486,9 +484,7 @@ class ProxyFleet:
                     ipv6=self._ipv6,
                     hosts=self._hosts,
                 )
-                self._proxies = tuple(
-                    FleetProxy(native, index, spec) for index, spec in enumerate(self._specs)
-                )
+                self._proxies = tuple(FleetProxy(native, index, spec) for index, spec in enumerate(self._specs))
                 self._origin = FleetOrigin(native)
                 self._native = native
             elif not self._native.running:

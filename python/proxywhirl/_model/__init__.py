@@ -2,7 +2,7 @@
 
 Native objects keep their state in atomics shared with the core, so they cannot be ``BaseModel`` subclasses. They
 get its methods from here instead: :func:`ensure_installed` sets them on the classes,
-:mod:`proxywhirl._fields` says which fields there are. pydantic is imported when one of the methods is used, never before.
+:mod:`proxywhirl._fields` says which fields there are. pydantic is imported when one of the methods is used, not before.
 
 What is checked and described (``model_validate``, ``model_fields``, JSON schema) goes through a real model that is
 made from the field table, the *twin*: it turns plain data into proper values, and reports errors as pydantic does.

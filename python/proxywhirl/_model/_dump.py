@@ -143,7 +143,7 @@ _serializer: SchemaSerializer | None = None
 
 
 def any_serializer() -> SchemaSerializer:
-    """pydantic's own serialiser for anything: it knows ``include``/``exclude`` and the JSON form of values."""
+    """The serialiser of pydantic itself, for anything: it knows ``include``/``exclude`` and the JSON form of values."""
     global _serializer
     if _serializer is None:
         from pydantic_core import SchemaSerializer, core_schema

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from proxywhirl.testing import Drift, Flap, LogNormal, ProxyFleet, ProxySpec
 
 LOGIN = ("us er", "p@ss:w/rd")
@@ -38,17 +39,13 @@ def fleet() -> Iterator[ProxyFleet]:
 
 def client(fleet: ProxyFleet, key: int | str, **options: Any) -> httpx.Client:
     context = fleet.ssl_context()
-    proxy = httpx.Proxy(
-        fleet[key].url, ssl_context=context if fleet[key].scheme == "https" else None
-    )
+    proxy = httpx.Proxy(fleet[key].url, ssl_context=context if fleet[key].scheme == "https" else None)
     return httpx.Client(proxy=proxy, verify=context, timeout=5, trust_env=False, **options)
 
 
 @pytest.mark.parametrize("name", ["http", "login", "https", "socks5", "socks5-login"])
 @pytest.mark.parametrize("https", [False, True])
-def test_every_protocol_resolves_names_and_says_who_carried(
-    fleet: ProxyFleet, name: str, https: bool
-) -> None:
+def test_every_protocol_resolves_names_and_says_who_carried(fleet: ProxyFleet, name: str, https: bool) -> None:
     with client(fleet, name) as http:
         seen = http.get(fleet.site_url("shop.test", "whoami", https=https)).json()
         by_address = fleet.https_url("/whoami") if https else fleet.http_url("/whoami")
