@@ -79,16 +79,19 @@ def write_error(error: Exception, elapsed_ms: float, arguments: argparse.Namespa
     print(f"proxywhirl get: error: {text}", file=sys.stderr)
 
 
-def write_summary(answer: Answer, *, verbose: bool) -> None:
+def write_summary(answer: Answer, arguments: argparse.Namespace) -> None:
     """Tell how the answer came, on standard error if somebody watches it.
 
     Args:
         answer: The answer.
-        verbose: Whether somebody wants to know although it is no terminal.
+        arguments: The parsed command line; with ``verbose`` somebody wants to know although it is no terminal.
     """
     watched = is_terminal(sys.stderr)
-    if not watched and not verbose:
+    if not watched and not arguments.verbose:
         return
+    shown = arguments.output is None and arguments.format == "text" and sys.stdout.isatty()
+    if shown and not answer.response.content.endswith(b"\n"):
+        print(file=sys.stderr)
     status = answer.response.status_code
     parts = [
         f"via {answer.proxy or 'a proxy since removed'}",

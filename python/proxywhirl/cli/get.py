@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         proxy = rotator.pool.get_proxy_by_id(facts["proxy_id"])
         answer = Answer(response, None if proxy is None else masked(proxy), facts["attempts"], elapsed_ms)
     write_answer(answer, arguments)
-    write_summary(answer, verbose=arguments.verbose)
+    write_summary(answer, arguments)
     return _OK if answer.is_good else _FAILED
 
 

@@ -53,6 +53,7 @@ class Site:
                 pool_size=plan.proxies,
                 # Nobody waits for a connection through a proxy; that time would be taken for the proxy's.
                 pool_connections=max(plan.tasks, plan.threads),
+                pool_max_keepalive=max(plan.tasks, plan.threads),
                 strategy="round-robin",
                 dynamic_timeout=False,
             ),

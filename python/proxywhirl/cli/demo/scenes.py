@@ -35,7 +35,7 @@ def threads(site: Site, plan: Plan, stage: Stage) -> Verdict:
     stage.say(f"{plan.threads} threads fetch pages through one ProxyRotator, round-robin.")
     pages = range(plan.pages // 2)
     stats = Stats()
-    with site.rotator("round-robin") as rotator, stage.watch(site, rotator.pool, stats, len(pages), keep=True):
+    with site.rotator("round-robin") as rotator, stage.watch(site, rotator.pool, stats, len(pages)):
         fetch_with_threads(site, rotator, pages, plan.threads, stats)
     return _arrival("threads", stats, len(pages), stage)
 
@@ -43,13 +43,14 @@ def threads(site: Site, plan: Plan, stage: Stage) -> Verdict:
 def tasks(site: Site, plan: Plan, stage: Stage) -> Verdict:
     """Many tasks share one asynchronous rotator."""
     stage.say(f"{plan.tasks} tasks fetch pages through one AsyncProxyRotator, performance-based.")
+    stage.say("They share one event loop and wait for it too, so latencies are longer here.")
     pages = range(plan.pages // 2, plan.pages)
     stats = Stats()
 
     async def play() -> None:
         strategy = PerformanceBasedStrategy(seed=plan.seed)
         async with site.async_rotator(strategy) as rotator:
-            with stage.watch(site, rotator.pool, stats, len(pages), keep=True):
+            with stage.watch(site, rotator.pool, stats, len(pages)):
                 await fetch_with_tasks(site, rotator, pages, plan.tasks, stats)
 
     asyncio.run(play())
@@ -69,16 +70,17 @@ def faster(site: Site, plan: Plan, stage: Stage) -> Verdict:
     rotators: dict[str, ProxyRotator] = {name: site.rotator(strategy) for name, strategy in strategies.items()}
     measured = {name: Stats() for name in rotators}
     try:
-        for rotator in rotators.values():
+        for name, rotator in rotators.items():
             warm_up = Stats()
-            with stage.watch(site, rotator.pool, warm_up, plan.warm_up, keep=False):
-                fetch_with_threads(site, rotator, range(plan.warm_up), plan.measuring_threads, warm_up)
+            with stage.watch(site, rotator.pool, warm_up, plan.warm_up, f"{name}, warm-up"):
+                fetch_with_threads(site, rotator, range(plan.warm_up), plan.threads, warm_up)
         # In turns, so that whatever else the machine does meets both.
         block = plan.measured // plan.rounds
         for turn in range(plan.rounds):
             for name, rotator in rotators.items():
                 pages = range(turn * block, (turn + 1) * block)
-                fetch_with_threads(site, rotator, pages, plan.measuring_threads, measured[name])
+                with stage.watch(site, rotator.pool, measured[name], plan.measured, name):
+                    fetch_with_threads(site, rotator, pages, plan.measuring_threads, measured[name])
     finally:
         for rotator in rotators.values():
             rotator.close()
@@ -123,9 +125,10 @@ def own_strategy(site: Site, plan: Plan, stage: Stage) -> Verdict:
     stage.code(inspect.getsource(BestOfTwo))
     warm_up, stats = Stats(), Stats()
     with site.rotator(BestOfTwo(plan.seed)) as rotator:
-        with stage.watch(site, rotator.pool, warm_up, plan.warm_up, keep=False):
-            fetch_with_threads(site, rotator, range(plan.warm_up), plan.measuring_threads, warm_up)
-        fetch_with_threads(site, rotator, range(plan.own), plan.measuring_threads, stats)
+        with stage.watch(site, rotator.pool, warm_up, plan.warm_up, "warm-up"):
+            fetch_with_threads(site, rotator, range(plan.warm_up), plan.threads, warm_up)
+        with stage.watch(site, rotator.pool, stats, plan.own, "BestOfTwo"):
+            fetch_with_threads(site, rotator, range(plan.own), plan.measuring_threads, stats)
     stage.table(
         ("strategy", "mean", "p50", "p95", "slow proxies' share", "success"), [_comparison("BestOfTwo", stats, site)]
     )

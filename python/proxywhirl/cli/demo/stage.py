@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
 from proxywhirl.cli.demo.stats import ProxyRow, Stats, rows_of
@@ -45,7 +45,7 @@ class Stage(Protocol):
         """Source code in Python."""
 
     def watch(
-        self, site: Site, pool: ProxyPool, stats: Stats, total: int, *, keep: bool
+        self, site: Site, pool: ProxyPool, stats: Stats, total: int, label: str = ""
     ) -> AbstractContextManager[None]:
         """Show how pages come in, until the block is left.
 
@@ -54,7 +54,7 @@ class Stage(Protocol):
             pool: The pool of the rotator at work.
             stats: The pages so far.
             total: How many pages there will be.
-            keep: Whether the proxies are shown at the end too.
+            label: What the pages are for. Without one they are the scene itself, and what came of them stays visible.
         """
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -77,16 +77,17 @@ def latency_text(row: ProxyRow) -> str:
     return "-" if row.latency_ms is None else f"{row.latency_ms:.1f} ms"
 
 
-def overall_text(stats: Stats, total: int, *, running: bool) -> list[str]:
+def overall_text(stats: Stats, total: int, *, running: bool, label: str = "") -> list[str]:
     """The overall numbers for people.
 
     Args:
         stats: The pages.
         total: How many there will be.
         running: Whether more will come.
+        label: What they are for.
     """
     median, slow = stats.percentiles(50, 95, recent=running)
-    parts = [f"{stats.done:,} of {counted(total, 'page')}"]
+    parts = [f"{label + ': ' if label else ''}{stats.done:,} of {counted(total, 'page')}"]
     if stats.done:
         parts += [f"{stats.per_second:,.0f} requests/s", f"{stats.success_rate * 100:.2f} % success"]
     if stats.arrived:
@@ -124,13 +125,15 @@ class PlainStage:
             self.say(f" {line}".rstrip())
 
     @contextmanager
-    def watch(self, site: Site, pool: ProxyPool, stats: Stats, total: int, *, keep: bool) -> Iterator[None]:
+    def watch(self, site: Site, pool: ProxyPool, stats: Stats, total: int, label: str = "") -> Iterator[None]:
         """Print a line every second, and at the end one for every proxy."""
         over = threading.Event()
 
         def tell() -> None:
-            while not over.wait(_LINE_EVERY_S):
-                self.say(", ".join(overall_text(stats, total, running=True)))
+            # Whoever read the lines may have left; the main thread finds that out by itself.
+            with suppress(BrokenPipeError):
+                while not over.wait(_LINE_EVERY_S):
+                    self.say(", ".join(overall_text(stats, total, running=True, label=label)))
 
         teller = threading.Thread(target=tell, name="demo-teller", daemon=True)
         teller.start()
@@ -139,13 +142,14 @@ class PlainStage:
         finally:
             over.set()
             teller.join()
+        if label:
+            return
         self.say(", ".join(overall_text(stats, total, running=False)))
-        if keep:
-            rows = [
-                (row.name, row.state, share_text(row), latency_text(row), f"{row.successes:,}", f"{row.failures:,}")
-                for row in rows_of(site, pool)
-            ]
-            self.table(("proxy", "state", "share", "latency", "successes", "failures"), rows)
+        rows = [
+            (row.name, row.state, share_text(row), latency_text(row), f"{row.successes:,}", f"{row.failures:,}")
+            for row in rows_of(site, pool)
+        ]
+        self.table(("proxy", "state", "share", "latency", "successes", "failures"), rows)
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A small table; the first column is text, the others are numbers."""

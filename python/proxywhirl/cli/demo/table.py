@@ -68,12 +68,12 @@ class RichStage:
         self._print(Syntax(source.rstrip(), "python", theme="ansi_dark", background_color="default"))
 
     @contextmanager
-    def watch(self, site: Site, pool: ProxyPool, stats: Stats, total: int, *, keep: bool) -> Iterator[None]:
+    def watch(self, site: Site, pool: ProxyPool, stats: Stats, total: int, label: str = "") -> Iterator[None]:
         """Show the proxies at work."""
 
         def view() -> RenderableType:
             room = self._console.size.height - _LINES_AROUND
-            return Padding(_view(rows_of(site, pool), stats, total, room=room, running=True), _INDENT)
+            return Padding(_view(rows_of(site, pool), stats, total, room=room, running=True, label=label), _INDENT)
 
         with Live(
             get_renderable=view,
@@ -82,10 +82,8 @@ class RichStage:
             transient=True,
         ):
             yield
-        if keep:
+        if not label:
             self._print(_view(rows_of(site, pool), stats, total, room=_MOST_KEPT_ROWS, running=False))
-        else:
-            self._print(_overall(stats, total, running=False))
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A small table; the first column is text, the others are numbers."""
@@ -122,7 +120,9 @@ class RichStage:
         self._console.print(Padding(what, _INDENT))
 
 
-def _view(rows: list[ProxyRow], stats: Stats, total: int, *, room: int, running: bool) -> RenderableType:
+def _view(
+    rows: list[ProxyRow], stats: Stats, total: int, *, room: int, running: bool, label: str = ""
+) -> RenderableType:
     table = _table()
     table.add_column("proxy", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -131,7 +131,7 @@ def _view(rows: list[ProxyRow], stats: Stats, total: int, *, room: int, running:
     for heading in ("latency", "ok", "failed"):
         table.add_column(heading, justify="right", no_wrap=True)
     most = max((row.share for row in rows), default=0.0)
-    shown = rows if len(rows) <= room else rows[: max(room, 1)]
+    shown = _fitting(rows, room)
     for row in shown:
         style = _STATES.get(row.state, "dim")
         table.add_row(
@@ -143,20 +143,29 @@ def _view(rows: list[ProxyRow], stats: Stats, total: int, *, room: int, running:
             f"{row.successes:,}",
             Text(f"{row.failures:,}", style="red" if row.failures else "dim"),
         )
-    parts: list[RenderableType] = [_overall(stats, total, running=running), Text(), table]
+    parts: list[RenderableType] = [_overall(stats, total, running=running, label=label), Text(), table]
     if len(shown) < len(rows):
         left = counted(len(rows) - len(shown), "more proxy", "more proxies")
         parts.append(Text(f" and {left}; a taller window has room for them" if running else f" and {left}", "dim"))
     return Group(*parts)
 
 
-def _overall(stats: Stats, total: int, *, running: bool) -> Text:
-    pages, *rest = overall_text(stats, total, running=running)
-    line = Text(_bar(stats.done, total), style="cyan") if running else Text()
-    line.append(f" {pages}" if running else pages, style="bold")
-    for part in rest:
-        line.append(f" · {part}", style="")
-    return line
+def _fitting(rows: list[ProxyRow], room: int) -> list[ProxyRow]:
+    """As many rows as there is room for, of every kind as evenly as can be: `fast-9` goes before `slow-1`."""
+    if len(rows) <= room:
+        return rows
+    by_rank = sorted(rows, key=lambda row: int(row.name.rpartition("-")[2]))
+    kept = {row.name for row in by_rank[: max(room, 1)]}
+    return [row for row in rows if row.name in kept]
+
+
+def _overall(stats: Stats, total: int, *, running: bool, label: str) -> Text:
+    pages, *rest = overall_text(stats, total, running=running, label=label)
+    line = Text(no_wrap=True, overflow="ellipsis")
+    if running:
+        line.append(_bar(stats.done, total) + " ", style="cyan")
+    # Two lines at any moment, so that the table below does not jump.
+    return line.append(pages, style="bold").append("\n").append(" · ".join(rest))
 
 
 def _table() -> Table:
