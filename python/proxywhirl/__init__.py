@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     )
     from proxywhirl.utils import (
         calculate_timeout,
+        configure_logging,
         create_proxy_from_url,
         decrypt_credentials,
         encrypt_credentials,
@@ -189,6 +190,7 @@ __all__ = [
     "WeightedStrategy",
     "__version__",
     "calculate_timeout",
+    "configure_logging",
     "create_proxy_from_url",
     "decrypt_credentials",
     "encrypt_credentials",
@@ -270,6 +272,7 @@ _HOMES: dict[str, str] = {
     "WeightedRandomStrategy": "proxywhirl.strategies",
     "WeightedStrategy": "proxywhirl.strategies",
     "calculate_timeout": "proxywhirl.utils",
+    "configure_logging": "proxywhirl.utils",
     "create_proxy_from_url": "proxywhirl.utils",
     "decrypt_credentials": "proxywhirl.utils",
     "encrypt_credentials": "proxywhirl.utils",
