@@ -52,6 +52,10 @@ def outcome_of_error(error: BaseException) -> Optional[Outcome]:
         return None
     if _wants_login(error):
         return Outcome.PROXY_AUTH
+    # urllib wraps what happened.
+    reason = getattr(error, "reason", None) if type(error).__module__.startswith("urllib.") else None
+    if isinstance(reason, Exception):
+        return outcome_of_error(reason)
     for cls in type(error).__mro__:
         package = cls.__module__.partition(".")[0]
         if cls.__name__ in _CLIENT.get(package, ()):
@@ -86,7 +90,8 @@ def _wants_login(error: BaseException) -> bool:
         status = getattr(getattr(error, "response", None), "status_code", None)
     if status == 407:
         return True
-    return "407" in str(error) and "Proxy" in type(error).__name__
+    text = str(error)
+    return "407" in text and ("Proxy" in type(error).__name__ or "Tunnel connection failed" in text)
 
 
 def has_retry_after(headers: Any) -> bool:

@@ -73,6 +73,8 @@ struct Queues {
     entries: usize,
     members: usize,
     window_ends: BinaryHeap<Reverse<(Micros, u32)>>,
+    // The window end each slot is waited for under; entries of the heap that say otherwise are stale.
+    expected: Vec<Micros>,
 }
 
 /// The queues of one view under one short lock.
@@ -86,7 +88,7 @@ pub(crate) struct Order {
 
 impl Order {
     pub(crate) fn new(tie: TieBreak, capacity: usize) -> Self {
-        let queues = Queues { recorded: vec![ABSENT; capacity], ..Queues::default() };
+        let queues = Queues { recorded: vec![ABSENT; capacity], expected: vec![Micros::MAX; capacity], ..Queues::default() };
         Self { tie, queues: Mutex::new(queues), next_window_end: AtomicI64::new(i64::MAX) }
     }
 
@@ -107,7 +109,10 @@ impl Order {
                 break;
             }
             queues.window_ends.pop();
-            over.push(slot);
+            if queues.expected[slot as usize] == end {
+                queues.expected[slot as usize] = Micros::MAX;
+                over.push(slot);
+            }
         }
         self.note_next_end(&queues);
         over
@@ -170,11 +175,10 @@ impl Order {
                 aside.push((count, entry));
                 continue;
             }
-            let had_window = candidate.window_end().is_some();
-            candidate.start(clock);
+            // Unannounced: the announcement would come back here for the lock.
+            candidate.start_unannounced(clock);
             queues.push(candidate.use_count(), (candidate.id(), slot));
-            if !had_window {
-                queues.expect_window_end(slot, candidate);
+            if queues.expect_window_end(slot, candidate) {
                 self.note_next_end(&queues);
             }
             found = Some(slot);
@@ -212,12 +216,12 @@ impl Queues {
     fn file(&mut self, slot: u32, proxy: &Proxy) {
         let count = proxy.use_count();
         let recorded = self.recorded[slot as usize];
+        self.expect_window_end(slot, proxy);
         if recorded == count {
             return;
         }
         if recorded == ABSENT {
             self.members += 1;
-            self.expect_window_end(slot, proxy);
         } else if recorded < count {
             // Noticed when it comes up.
             return;
@@ -254,9 +258,11 @@ impl Queues {
         self.entries = entries;
     }
 
-    fn expect_window_end(&mut self, slot: u32, proxy: &Proxy) {
-        if let Some(end) = proxy.window_end() {
-            self.window_ends.push(Reverse((end, slot)));
-        }
+    /// Waits for the end of the window a proxy is in; whether that is news.
+    fn expect_window_end(&mut self, slot: u32, proxy: &Proxy) -> bool {
+        let Some(end) = proxy.window_end().filter(|end| *end != self.expected[slot as usize]) else { return false };
+        self.expected[slot as usize] = end;
+        self.window_ends.push(Reverse((end, slot)));
+        true
     }
 }

@@ -26,6 +26,23 @@ const DRAWS: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice(pub u32);
 
+/// What happened on the way to a choice that its reader may want to tell.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// A session was moved to another proxy.
+    pub session_moved: Cell<bool>,
+    /// A fallback served.
+    pub fell_back: Cell<bool>,
+}
+
+impl Notes {
+    /// Whether there is anything to tell.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.session_moved.get() || self.fell_back.get()
+    }
+}
+
 /// Whom a question is about.
 #[derive(Clone, Copy)]
 enum Among<'a> {
@@ -43,6 +60,7 @@ pub struct Query<'a> {
     thresholds: Thresholds,
     clock: &'a dyn Clock,
     foreign: Option<&'a dyn std::any::Any>,
+    notes: Option<&'a Notes>,
 }
 
 impl<'a> Query<'a> {
@@ -57,6 +75,7 @@ impl<'a> Query<'a> {
             thresholds: context.thresholds,
             clock,
             foreign: None,
+            notes: None,
         }
     }
 
@@ -64,6 +83,18 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn with_foreign(self, foreign: &'a dyn std::any::Any) -> Self {
         Self { foreign: Some(foreign), ..self }
+    }
+
+    /// The same, with a place for notes.
+    #[must_use]
+    pub fn with_notes(self, notes: &'a Notes) -> Self {
+        Self { notes: Some(notes), ..self }
+    }
+
+    /// The place for notes, if anybody reads them.
+    #[must_use]
+    pub fn notes(&self) -> Option<&'a Notes> {
+        self.notes
     }
 
     /// What [`Query::with_foreign`] was given.

@@ -31,8 +31,6 @@ pub struct Cold {
     pub region: Option<Box<str>>,
     /// Sorted, without duplicates.
     pub tags: Vec<Box<str>>,
-    /// Last measured latency, in milliseconds.
-    pub latency_ms: Option<f64>,
     /// Where the list came from.
     pub source_url: Option<Box<str>>,
     /// Whether local addresses were asked for.
@@ -66,7 +64,6 @@ impl Default for Cold {
             country: None,
             region: None,
             tags: Vec::new(),
-            latency_ms: None,
             source_url: None,
             allow_local: false,
             last_health_check: None,

@@ -132,6 +132,7 @@ pub struct Proxy {
     started_base: AtomicU64,
     finished_base: AtomicU64,
 
+    latency: AtomicF64,
     average: AtomicF64,
     last_failure: AtomicI64,
     created: AtomicI64,
@@ -233,6 +234,7 @@ impl Proxy {
             consecutive_failures: AtomicU32::new(0),
             in_flight_offset: AtomicI64::new(0),
             finished_base: AtomicU64::new(0),
+            latency: AtomicF64::none(),
             average: AtomicF64::none(),
             last_failure: AtomicI64::new(NEVER),
             created: AtomicI64::new(now),
@@ -354,16 +356,23 @@ impl Proxy {
     /// Counts a request as started. An expired counting window is begun anew first.
     #[inline]
     pub fn start(&self, clock: &dyn Clock) {
+        if self.start_unannounced(clock) && self.is_watched(watch::COUNTS) {
+            self.refresh();
+        }
+    }
+
+    /// The same without telling the pools that the counts have fallen; whether they have.
+    #[inline]
+    pub(crate) fn start_unannounced(&self, clock: &dyn Clock) -> bool {
         let now = clock.wall();
         let (length, width) = self.window_shape();
         let begun = self.window_start.load(Ordering::Relaxed);
-        if begun == NEVER || now - begun >= i64::from(length) * 1_000_000 {
-            self.begin_window(begun, now);
-        }
+        let anew = (begun == NEVER || now - begun >= i64::from(length) * 1_000_000) && self.begin_window(begun, now);
         // Release: who sees an end that this start led to (by acquiring `finished`) sees the start.
         let before = self.started.fetch_add(1, Ordering::AcqRel);
         self.updated.store(now, Ordering::Relaxed);
         self.minute.count(before, now, width, &self.sliding);
+        anew
     }
 
     /// Takes a start back, as if the proxy had never been chosen.
@@ -383,18 +392,25 @@ impl Proxy {
     }
 
     #[cold]
-    fn begin_window(&self, seen: i64, now: Micros) {
+    fn begin_window(&self, seen: i64, now: Micros) -> bool {
         // The thread that moves the start of the window resets the counters; the others count on.
-        if self.window_start.compare_exchange(seen, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() && seen != NEVER {
+        let won = self.window_start.compare_exchange(seen, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if won && seen != NEVER {
             // What is in flight was started; leaving it out would make the sum of the counters wrong at rest.
             let in_flight = u64::from(self.in_flight());
-            self.zero_window(in_flight);
+            self.rebase(in_flight);
+            return true;
         }
+        false
     }
 
-    fn zero_window(&self, kept: u64) {
+    fn rebase(&self, kept: u64) {
         self.finished_base.store(self.finished.load(Ordering::Relaxed), Ordering::Relaxed);
         self.started_base.store(self.started.load(Ordering::Relaxed).wrapping_sub(kept), Ordering::Relaxed);
+    }
+
+    fn zero_window(&self) {
+        self.rebase(0);
         if self.is_watched(watch::COUNTS) {
             self.refresh();
         }
@@ -403,7 +419,7 @@ impl Proxy {
     /// Begins the counting window anew: started and completed are zero, what is in flight is kept.
     pub fn reset_window(&self, clock: &dyn Clock) {
         self.window_start.store(clock.wall(), Ordering::Relaxed);
-        self.zero_window(0);
+        self.zero_window();
     }
 
     /// Whether the counting window is over. False while none has begun.
@@ -422,7 +438,7 @@ impl Proxy {
         }
         let won = self.window_start.compare_exchange(begun, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if won {
-            self.zero_window(0);
+            self.zero_window();
         }
         won
     }
@@ -540,6 +556,10 @@ impl Proxy {
 
     /// The moving averages after one more sample: the first value initialises, later ones count by `alpha`.
     pub fn update_latency(&self, ms: f64, alpha: Option<f64>) {
+        if !(ms.is_finite() && ms >= 0.0) {
+            return;
+        }
+        self.latency.set(Some(ms));
         let alpha = alpha.unwrap_or_else(|| self.ema_alpha());
         let step = |old: Option<f64>| old.map_or(ms, |old| alpha * ms + (1.0 - alpha) * old);
         let (before, after) = self.ema.update(step);
@@ -795,6 +815,17 @@ impl Proxy {
         }
     }
 
+    /// Latency measured last, in milliseconds.
+    #[must_use]
+    pub fn latency(&self) -> Option<f64> {
+        self.latency.get()
+    }
+
+    /// Sets the latency measured last.
+    pub fn set_latency(&self, ms: Option<f64>) {
+        self.latency.set(ms);
+    }
+
     /// Sets the moving average.
     pub fn set_ema(&self, ms: Option<f64>) {
         self.part_averages();
@@ -881,7 +912,9 @@ impl Proxy {
     #[must_use]
     pub fn time(&self, which: Moment) -> Option<Micros> {
         let at = self.moment(which).load(Ordering::Relaxed);
-        (at != NEVER).then_some(at)
+        // The clock of the hot path lags some milliseconds behind the one that creation was read from.
+        let earliest = if which == Moment::Updated { self.created.load(Ordering::Relaxed) } else { NEVER };
+        (at != NEVER).then_some(at.max(earliest))
     }
 
     /// Sets one of its times.

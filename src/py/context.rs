@@ -9,7 +9,7 @@ use crate::proxy::Id;
 use crate::py::convert;
 use crate::py::errors::{self, Fault};
 use crate::strategy::context::{Context, Excluded};
-use crate::sync::{Arc, ArcSwap, Mutex};
+use crate::sync::{Arc, ArcSwap, AtomicBool, Mutex, Ordering};
 
 const FIELDS: [&str; 13] = [
     "session_id", "target_url", "target_country", "target_region", "request_priority", "timeout_ms",
@@ -26,6 +26,9 @@ struct Rest {
     attempt_number: Option<u64>,
     failed: Vec<Box<str>>,
     excluded: Vec<Id>,
+    // Handed out and therefore perhaps changed since: read again before each selection.
+    failed_out: Option<Py<PyList>>,
+    excluded_out: Option<Py<PySet>>,
     metadata: Option<Py<PyDict>>,
     extra: Option<Py<PyDict>>,
 }
@@ -38,6 +41,7 @@ struct Rest {
 pub(crate) struct PyContext {
     core: ArcSwap<Context>,
     rest: Mutex<Option<Box<Rest>>>,
+    handed_out: AtomicBool,
 }
 
 impl PyContext {
@@ -48,13 +52,32 @@ impl PyContext {
             Excluded::Many(set) => set.iter().copied().collect(),
         };
         let rest = (!excluded.is_empty()).then(|| Box::new(Rest { excluded, ..Rest::default() }));
-        Self { core: ArcSwap::from_pointee(core), rest: Mutex::new(rest) }
+        Self { core: ArcSwap::from_pointee(core), rest: Mutex::new(rest), handed_out: AtomicBool::new(false) }
     }
 
     /// The present state, as the core wants it.
     #[inline]
-    pub(crate) fn core(&self) -> arc_swap::Guard<Arc<Context>> {
-        self.core.load()
+    pub(crate) fn core(&self, py: Python<'_>) -> PyResult<arc_swap::Guard<Arc<Context>>> {
+        // Relaxed: the lists are Python's, and seen as Python shows them.
+        if self.handed_out.load(Ordering::Relaxed) {
+            self.read_lists_again(py)?;
+        }
+        Ok(self.core.load())
+    }
+
+    #[cold]
+    fn read_lists_again(&self, py: Python<'_>) -> PyResult<()> {
+        let (failed, excluded) = self.read(|rest| {
+            let failed = rest.failed_out.as_ref().map(|list| list.clone_ref(py));
+            (failed, rest.excluded_out.as_ref().map(|set| set.clone_ref(py)))
+        });
+        if let Some(failed) = failed {
+            self.assign("failed_proxy_ids", failed.bind(py))?;
+        }
+        if let Some(excluded) = excluded {
+            self.assign("exclude_proxy_ids", excluded.bind(py))?;
+        }
+        Ok(())
     }
 
 
@@ -184,7 +207,7 @@ fn id_texts(value: &Bound<'_, PyAny>) -> PyResult<Vec<Box<str>>> {
 /// The core's view of a context: our own class at no cost, any other object by its attributes.
 pub(crate) fn extract(object: &Bound<'_, PyAny>) -> PyResult<Arc<Context>> {
     if let Ok(own) = object.cast::<PyContext>() {
-        return Ok(own.get().core.load_full());
+        return Ok(arc_swap::Guard::into_inner(own.get().core(object.py())?));
     }
     let mut foreign = Draft::default();
     for name in FIELDS {
@@ -252,7 +275,11 @@ impl PyContext {
         if let Some(extra) = extra.filter(|extra| !extra.is_empty()) {
             draft.rest().extra = Some(extra.unbind());
         }
-        Ok(Self { core: ArcSwap::from_pointee(draft.context), rest: Mutex::new(draft.rest) })
+        Ok(Self {
+            core: ArcSwap::from_pointee(draft.context),
+            rest: Mutex::new(draft.rest),
+            handed_out: AtomicBool::new(false),
+        })
     }
 
     /// Requests with the same one go through the same proxy under a session strategy.
@@ -293,8 +320,14 @@ impl PyContext {
 
     /// Identifiers of proxies that have failed for this request, as given.
     #[getter]
-    fn failed_proxy_ids(&self) -> Vec<String> {
-        self.read(|rest| rest.failed.iter().map(|id| id.to_string()).collect())
+    fn failed_proxy_ids(&self, py: Python<'_>) -> PyResult<Py<PyList>> {
+        if let Some(list) = self.read(|rest| rest.failed_out.as_ref().map(|list| list.clone_ref(py))) {
+            return Ok(list);
+        }
+        let texts: Vec<String> = self.read(|rest| rest.failed.iter().map(|id| id.to_string()).collect());
+        let list = PyList::new(py, texts)?.unbind();
+        self.handed_out.store(true, Ordering::Relaxed);
+        Ok(self.rest(|rest| rest.failed_out.get_or_insert(list).clone_ref(py)))
     }
 
     /// Which attempt this is, from 1.
@@ -333,13 +366,17 @@ impl PyContext {
 
     /// Identifiers of proxies not to be chosen.
     #[getter]
-    fn exclude_proxy_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PySet>> {
+    fn exclude_proxy_ids(&self, py: Python<'_>) -> PyResult<Py<PySet>> {
+        if let Some(set) = self.read(|rest| rest.excluded_out.as_ref().map(|set| set.clone_ref(py))) {
+            return Ok(set);
+        }
         let ids = self.read(|rest| rest.excluded.clone());
         let set = PySet::empty(py)?;
         for id in ids {
             set.add(convert::uuid(py, id)?)?;
         }
-        Ok(set)
+        self.handed_out.store(true, Ordering::Relaxed);
+        Ok(self.rest(|rest| rest.excluded_out.get_or_insert(set.unbind()).clone_ref(py)))
     }
 
     fn __getattr__<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
@@ -403,6 +440,8 @@ impl PyContext {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         if let Some(rest) = self.rest.lock().as_ref() {
+            visit.call(&rest.failed_out)?;
+            visit.call(&rest.excluded_out)?;
             visit.call(&rest.metadata)?;
             visit.call(&rest.extra)?;
         }
@@ -446,6 +485,8 @@ impl PyContext {
 
     #[setter(failed_proxy_ids)]
     fn set_failed_proxy_ids(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let stale = self.rest(|rest| rest.failed_out.take());
+        drop(stale);
         self.assign("failed_proxy_ids", value)
     }
 
@@ -476,6 +517,8 @@ impl PyContext {
 
     #[setter(exclude_proxy_ids)]
     fn set_exclude_proxy_ids(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let stale = self.rest(|rest| rest.excluded_out.take());
+        drop(stale);
         self.assign("exclude_proxy_ids", value)
     }
 }

@@ -118,6 +118,15 @@ pub(crate) fn optional_amount(value: &Bound<'_, PyAny>) -> PyResult<Option<f64>>
     }
 }
 
+/// A time in milliseconds, as it came over the border.
+pub(crate) fn duration(ms: f64) -> PyResult<f64> {
+    if ms.is_finite() && ms >= 0.0 {
+        Ok(ms)
+    } else {
+        Err(PyValueError::new_err("a response time must be finite and not negative, in milliseconds"))
+    }
+}
+
 /// A number that is no boolean.
 pub(crate) fn number(value: &Bound<'_, PyAny>) -> PyResult<f64> {
     if value.is_instance_of::<PyBool>() || value.is_instance_of::<PyString>() {

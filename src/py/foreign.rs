@@ -3,6 +3,7 @@
 
 use std::any::Any;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -34,6 +35,10 @@ impl Foreign {
     pub(crate) fn new(adapter: &Bound<'_, PyAny>) -> PyResult<Self> {
         let name = adapter.getattr("name").and_then(|name| name.extract()).unwrap_or_else(|_| "strategy".to_owned());
         Ok(Self { adapter: adapter.clone().unbind(), name, common: Common::default() })
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.adapter)
     }
 
     fn ask(&self, py: Python<'_>, query: &Query<'_>) -> PyResult<Choice> {
@@ -105,6 +110,10 @@ fn foreign(error: PyErr) -> Refusal {
 impl Strategy for Foreign {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn common(&self) -> &Common {

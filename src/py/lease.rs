@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::clock::SystemClock;
 use crate::pool::filter::Filter;
-use crate::pool::query::Query;
+use crate::pool::query::{Notes, Query};
 use crate::proxy::Id;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors;
@@ -73,8 +73,12 @@ impl PyLease {
             pool: pool.as_ptr(),
             context: untouched.map_or(std::ptr::null_mut(), |context| context.as_ptr()),
         };
-        let query = Query::new(core, &table, wanted, &SystemClock).with_foreign(&asked);
+        let notes = Notes::default();
+        let query = Query::new(core, &table, wanted, &SystemClock).with_foreign(&asked).with_notes(&notes);
         let choice = core_strategy::choose(&*strategy, &query).map_err(|refusal| errors::refusal(py, refusal))?;
+        if notes.any() {
+            log::tell_notes(py, &notes, strategy.name())?;
+        }
         let proxy = PyPool::object(py, core, &table, choice.0)?;
         let own = proxy.cast::<PyProxy>()?.get().core.clone();
         if log::is_on(py) {
@@ -84,6 +88,7 @@ impl PyLease {
     }
 
     fn end(&self, py: Python<'_>, outcome: Outcome, elapsed_ms: Option<f64>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
         self.core.finish(outcome, elapsed_ms, &SystemClock).map_err(errors::closed)?;
         if let Some(error) = error.filter(|error| !error.is_none()) {
             py.import("proxywhirl._outcomes")?.call_method1("note_error", (self.proxy.bind(py), error))?;

@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
+use crate::pool::query::Notes;
 use crate::proxy::Proxy;
 
 const DEBUG: u8 = 10;
@@ -38,6 +39,20 @@ pub(crate) fn is_on(py: Python<'_>) -> bool {
     let on = asked.unwrap_or(false);
     listener.enabled.store(on, Relaxed);
     on
+}
+
+/// Tells of what users want to know even when they do not follow every selection.
+#[cold]
+pub(crate) fn tell_notes(py: Python<'_>, notes: &Notes, strategy: &str) -> PyResult<()> {
+    let logger = listener(py)?.logger.bind(py);
+    if notes.session_moved.get() {
+        // The session's name may be a secret of the user's.
+        logger.call_method1("info", ("%s: a session moved to another proxy, its own cannot serve it any more", strategy))?;
+    }
+    if notes.fell_back.get() {
+        logger.call_method1("info", ("%s had no proxy to offer, its fallback served", strategy))?;
+    }
+    Ok(())
 }
 
 /// Tells of a selection or a result.

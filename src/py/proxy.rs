@@ -168,6 +168,8 @@ impl PyProxy {
                 }
                 continue;
             }
+            // A model copies what it is made from.
+            let value = if name == "metadata" { value.call_method0("copy").unwrap_or(value) } else { value };
             match self.assign(&name, &value) {
                 Ok(()) => {}
                 Err(error) if is_about_the_value(py, &error) => faults.push(Fault::new(&name, message(py, &error), &value)),
@@ -244,7 +246,7 @@ impl PyProxy {
             "ema_response_time_ms" => core.set_ema(convert::optional_amount(value)?),
             "latency_ms" => {
                 let ms = convert::optional_amount(value)?;
-                core.set_cold(|cold| cold.latency_ms = ms);
+                core.set_latency(ms);
             }
             "ema_alpha" => {
                 let alpha = convert::number(value)?;
@@ -573,16 +575,19 @@ impl PyProxy {
     ///     response_time_ms: Time to the answer in milliseconds; averaged on success only.
     ///     alpha: Weight of this sample in the average, 0 to 1; by default the proxy's own.
     #[pyo3(signature = (success, response_time_ms, alpha=None))]
-    fn complete_request(&self, success: bool, response_time_ms: f64, alpha: Option<f64>) {
+    fn complete_request(&self, success: bool, response_time_ms: f64, alpha: Option<f64>) -> PyResult<()> {
+        let response_time_ms = convert::duration(response_time_ms)?;
         let verdict = if success { Verdict::Success(response_time_ms) } else { Verdict::Failure(response_time_ms) };
         self.core.complete(verdict, alpha, &SystemClock);
         journal::note_completion(&self.core);
+        Ok(())
     }
 
     /// Records a success without a start. It revives the proxy from every state of health.
     #[pyo3(signature = (response_time_ms, alpha=None))]
-    fn record_success(&self, response_time_ms: f64, alpha: Option<f64>) {
-        self.core.record(Verdict::Success(response_time_ms), alpha, &SystemClock);
+    fn record_success(&self, response_time_ms: f64, alpha: Option<f64>) -> PyResult<()> {
+        self.core.record(Verdict::Success(convert::duration(response_time_ms)?), alpha, &SystemClock);
+        Ok(())
     }
 
     /// Records a failure without a start; one, three and five in a row make it DEGRADED, UNHEALTHY and DEAD.
@@ -602,12 +607,14 @@ impl PyProxy {
 
     /// Adds a sample to the moving averages: the first initialises, later ones count by `alpha`.
     #[pyo3(signature = (response_time_ms, alpha=None))]
-    fn update_metrics(&self, response_time_ms: f64, alpha: Option<f64>) {
-        self.core.update_latency(response_time_ms, alpha);
+    fn update_metrics(&self, response_time_ms: f64, alpha: Option<f64>) -> PyResult<()> {
+        self.core.update_latency(convert::duration(response_time_ms)?, alpha);
+        Ok(())
     }
 
     /// Records a result and keeps it in `history`.
     fn record_request(&self, py: Python<'_>, success: bool, duration_ms: f64) -> PyResult<()> {
+        let duration_ms = convert::duration(duration_ms)?;
         let verdict = if success { Verdict::Success(duration_ms) } else { Verdict::Failure(duration_ms) };
         self.core.record(verdict, None, &SystemClock);
         let kwargs = PyDict::new(py);
@@ -780,7 +787,7 @@ impl PyProxy {
     /// Latency measured last, in milliseconds.
     #[getter]
     fn latency_ms(&self) -> Option<f64> {
-        self.core.cold(|cold| cold.latency_ms)
+        self.core.latency()
     }
 
     /// Length of the counting window in seconds.

@@ -8,7 +8,7 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyType};
 use crate::clock::SystemClock;
 use crate::pool::Pool;
 use crate::pool::order::TieBreak;
-use crate::pool::query::Query;
+use crate::pool::query::{Notes, Query};
 use crate::proxy::Verdict;
 use crate::py::context;
 use crate::py::convert::Lazy;
@@ -154,7 +154,7 @@ impl PyStrategy {
             Some(given) if given.is_none() => self.pick(py, pool, &NO_CONTEXT, None),
             Some(given) => match given.cast::<context::PyContext>() {
                 Ok(own) => {
-                    let core = own.get().core();
+                    let core = own.get().core(py)?;
                     self.pick(py, pool, &core, Some(given))
                 }
                 Err(_) => self.pick(py, pool, &*context::extract(given)?, Some(given)),
@@ -170,6 +170,7 @@ impl PyStrategy {
     ///     response_time_ms: Time to the answer in milliseconds; averaged on success only.
     #[pyo3(signature = (proxy, success, response_time_ms))]
     fn record_result(&self, py: Python<'_>, proxy: &Bound<'_, PyProxy>, success: bool, response_time_ms: f64) -> PyResult<()> {
+        let response_time_ms = crate::py::convert::duration(response_time_ms)?;
         let core = &proxy.get().core;
         let verdict = if success { Verdict::Success(response_time_ms) } else { Verdict::Failure(response_time_ms) };
         self.inner.record(core, verdict, &SystemClock);
@@ -191,7 +192,13 @@ impl PyStrategy {
         let py = config.py();
         let plain = py.import("proxywhirl._strategy_config")?.call_method1("plain", (config,))?;
         let core: Config = pythonize::depythonize(&plain)?;
+        let fallback = plain.get_item("fallback_strategy").ok().filter(|name| !name.is_none());
+        let fallback = fallback.map(|name| part(&name)).transpose()?;
         self.inner.configure(&core);
+        if let Some(fallback) = fallback.filter(|_| core.enable_fallback != Some(false)) {
+            self.inner.common().set_fallback(Some(shared(&fallback)?));
+            self.parts.lock().push(fallback.unbind());
+        }
         let stale = self.config.lock().replace(config.clone().unbind());
         drop(stale);
         let parts: Vec<Py<PyAny>> = self.parts.lock().iter().map(|part| part.clone_ref(py)).collect();
@@ -252,11 +259,7 @@ impl PyStrategy {
     /// Names of the proxy fields it cannot do without.
     #[getter]
     fn requires_metadata(&self) -> std::collections::HashSet<&'static str> {
-        match self.inner.name() {
-            "PerformanceBasedStrategy" => ["ema_response_time_ms"].into(),
-            "GeoTargetedStrategy" => ["country_code"].into(),
-            _ => std::collections::HashSet::new(),
-        }
+        self.inner.required_fields().into_iter().collect()
     }
 
     /// Told once by a rotator that takes the strategy into service.
@@ -275,12 +278,22 @@ impl PyStrategy {
         for part in self.parts.lock().iter() {
             visit.call(part)?;
         }
-        Ok(())
+        // What the core holds of Python's is visited where it is held: once per holder.
+        let mut outcome = Ok(());
+        self.inner.each_part(&mut |part| {
+            if let Some(foreign) = part.as_any().and_then(|any| any.downcast_ref::<Foreign>())
+                && outcome.is_ok()
+            {
+                outcome = foreign.traverse(&visit);
+            }
+        });
+        outcome
     }
 
     fn __clear__(&self) {
         let config = self.config.lock().take();
         let parts = std::mem::take(&mut *self.parts.lock());
+        self.inner.clear_parts();
         drop((config, parts));
     }
 }
@@ -297,9 +310,13 @@ impl PyStrategy {
         let core = &pool.get().core;
         let table = core.table();
         let asked = Asked { pool: pool.as_ptr(), context: given.map_or(std::ptr::null_mut(), |context| context.as_ptr()) };
-        let query = Query::new(core, &table, wanted, &SystemClock).with_foreign(&asked);
+        let notes = Notes::default();
+        let query = Query::new(core, &table, wanted, &SystemClock).with_foreign(&asked).with_notes(&notes);
         let choice = choose(&*self.inner, &query).map_err(|refusal| errors::refusal(py, refusal))?;
         let object = PyPool::object(py, core, &table, choice.0)?;
+        if notes.any() {
+            log::tell_notes(py, &notes, self.inner.name())?;
+        }
         if journal::is_open()
             && let Ok(proxy) = object.cast::<PyProxy>()
         {

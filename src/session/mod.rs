@@ -92,7 +92,8 @@ impl Session {
     /// Counts one use, and moves the end where it slides.
     pub fn touch(&self, clock: &dyn Clock) {
         let now = clock.wall();
-        self.last_used.store(now, Ordering::Relaxed);
+        // The cheap clock lags some milliseconds behind the one a session's beginning may have been read from.
+        self.last_used.store(now.max(self.created.load(Ordering::Relaxed)), Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         let slide = self.slide.load(Ordering::Relaxed);
         if slide > 0 {

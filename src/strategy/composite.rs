@@ -5,6 +5,7 @@ use crate::pool::Pool;
 use crate::pool::query::{Choice, Query};
 use crate::proxy::{Proxy, Verdict};
 use crate::strategy::config::Config;
+use crate::strategy::round_robin::RoundRobin;
 use crate::strategy::{Common, Narrowing, Refusal, Shared, Strategy};
 use crate::sync::{Arc, ArcSwap};
 
@@ -94,6 +95,24 @@ impl Strategy for Composite {
             Err(Refusal::Foreign(error)) => Err(Refusal::Foreign(error)),
             Err(_) => Ok(Narrowing::Slots(Vec::new())),
         }
+    }
+
+    fn required_fields(&self) -> Vec<&'static str> {
+        let parts = self.parts.load();
+        parts.filters.iter().chain([&parts.selector]).flat_map(|part| part.required_fields()).collect()
+    }
+
+    fn each_part(&self, visit: &mut dyn FnMut(&Shared)) {
+        let parts = self.parts.load();
+        parts.filters.iter().chain([&parts.selector]).for_each(&mut *visit);
+        if let Some(fallback) = self.common.fallback() {
+            visit(&fallback);
+        }
+    }
+
+    fn clear_parts(&self) {
+        self.common.set_fallback(None);
+        self.set_parts(Vec::new(), Arc::new(RoundRobin::default()));
     }
 
     fn validate(&self, pool: &Pool, clock: &dyn Clock) -> bool {

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::pool::Pool;
 use crate::pool::filter::Filter;
 use crate::pool::query::{Choice, Query};
+use crate::proxy::{Proxy, Verdict};
 use crate::strategy::config::Config;
 use crate::strategy::round_robin::RoundRobin;
 use crate::strategy::{Common, Narrowing, Refusal, Shared, Strategy};
@@ -155,7 +156,12 @@ impl Strategy for GeoTargeted {
         if self.fallback_enabled() {
             let everywhere = query.without_thresholds();
             return match self.common.fallback() {
-                Some(fallback) => fallback.select(&everywhere),
+                Some(fallback) => {
+                    if let Some(notes) = query.notes() {
+                        notes.fell_back.set(true);
+                    }
+                    fallback.select(&everywhere)
+                }
                 None => self.secondary.load().select(&everywhere),
             };
         }
@@ -187,6 +193,29 @@ impl Strategy for GeoTargeted {
                 Narrowing::By(if nobody { country } else { region })
             }
         })
+    }
+
+    fn required_fields(&self) -> Vec<&'static str> {
+        vec!["country_code"]
+    }
+
+    fn record(&self, proxy: &Arc<Proxy>, verdict: Verdict, clock: &dyn Clock) {
+        match self.common.alpha() {
+            Some(alpha) => proxy.complete(verdict, Some(alpha), clock),
+            None => self.secondary.load().record(proxy, verdict, clock),
+        }
+    }
+
+    fn each_part(&self, visit: &mut dyn FnMut(&Shared)) {
+        visit(&self.secondary.load());
+        if let Some(fallback) = self.common.fallback() {
+            visit(&fallback);
+        }
+    }
+
+    fn clear_parts(&self) {
+        self.common.set_fallback(None);
+        self.set_secondary(Arc::new(RoundRobin::default()));
     }
 
     fn validate(&self, pool: &Pool, clock: &dyn Clock) -> bool {

@@ -49,7 +49,12 @@ pub trait Strategy: Send + Sync {
         let narrowed = if own.any() { query.or_thresholds(own) } else { *query };
         match self.pick(&narrowed) {
             Err(refusal) if refusal.may_fall_back() => match self.common().fallback() {
-                Some(fallback) => fallback.select(&query.without_thresholds()),
+                Some(fallback) => {
+                    if let Some(notes) = query.notes() {
+                        notes.fell_back.set(true);
+                    }
+                    fallback.select(&query.without_thresholds())
+                }
                 None => Err(refusal),
             },
             answer => answer,
@@ -72,6 +77,28 @@ pub trait Strategy: Send + Sync {
     /// [`Refusal`] of a strategy that is asked what it cannot do.
     fn narrow(&self, _query: &Query<'_>) -> Result<Narrowing, Refusal> {
         Ok(Narrowing::All)
+    }
+
+    /// Names of the proxy fields it cannot do without.
+    fn required_fields(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Visits the strategies it is made of; by default its fallback alone.
+    fn each_part(&self, visit: &mut dyn FnMut(&Shared)) {
+        if let Some(fallback) = self.common().fallback() {
+            visit(&fallback);
+        }
+    }
+
+    /// Lets go of the strategies it is made of, where they may refer back to it.
+    fn clear_parts(&self) {
+        self.common().set_fallback(None);
+    }
+
+    /// Itself, for an embedding program that looks for its own strategies.
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        None
     }
 
     /// Whether the strategy can choose from this pool as it is.

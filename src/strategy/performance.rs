@@ -91,6 +91,10 @@ impl Strategy for Performance {
         }
     }
 
+    fn required_fields(&self) -> Vec<&'static str> {
+        vec!["ema_response_time_ms"]
+    }
+
     fn validate(&self, pool: &Pool, clock: &dyn Clock) -> bool {
         let table = pool.table();
         let eligible = pool.eligible(&table, clock);

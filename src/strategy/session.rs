@@ -1,6 +1,8 @@
 //! The same proxy for every request of a session.
 
+use crate::clock::Clock;
 use crate::pool::query::{Choice, Query};
+use crate::proxy::{Proxy, Verdict};
 use crate::session::SessionManager;
 use crate::strategy::config::Config;
 use crate::strategy::round_robin::RoundRobin;
@@ -83,7 +85,8 @@ impl Strategy for SessionPersistence {
             }
             return Err(Refusal::NeedsSession);
         };
-        if let Some(session) = self.manager.find(session_id, query.clock())
+        let bound = self.manager.find(session_id, query.clock());
+        if let Some(session) = &bound
             && let Some(slot) = session.slot(query)
             && query.admits(slot)
             && let Some(choice) = query.take(slot)
@@ -92,6 +95,9 @@ impl Strategy for SessionPersistence {
             return Ok(choice);
         }
         let choice = self.first.load().select(query)?;
+        if let Some(notes) = query.notes().filter(|_| bound.is_some()) {
+            notes.session_moved.set(true);
+        }
         if let Some(proxy) = query.slot(choice).and_then(|slot| slot.share()) {
             let sliding = self.sliding.load(Ordering::Relaxed);
             let session = self.manager.bind(session_id, &proxy, self.ttl(), sliding, query.clock());
@@ -115,6 +121,26 @@ impl Strategy for SessionPersistence {
         if let Some(ttl) = ttl {
             self.set_ttl(ttl);
         }
+    }
+
+    // Whoever chose a session's proxy learns how it fared, unless this strategy has an alpha of its own.
+    fn record(&self, proxy: &Arc<Proxy>, verdict: Verdict, clock: &dyn Clock) {
+        match self.common.alpha() {
+            Some(alpha) => proxy.complete(verdict, Some(alpha), clock),
+            None => self.first.load().record(proxy, verdict, clock),
+        }
+    }
+
+    fn each_part(&self, visit: &mut dyn FnMut(&Shared)) {
+        visit(&self.first.load());
+        if let Some(fallback) = self.common.fallback() {
+            visit(&fallback);
+        }
+    }
+
+    fn clear_parts(&self) {
+        self.common.set_fallback(None);
+        self.set_first(Arc::new(RoundRobin::default()));
     }
 
     fn enter_rotation(&self) {
