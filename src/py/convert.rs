@@ -123,7 +123,7 @@ pub(crate) fn duration(ms: f64) -> PyResult<f64> {
     if ms.is_finite() && ms >= 0.0 {
         Ok(ms)
     } else {
-        Err(PyValueError::new_err("a response time must be finite and not negative, in milliseconds"))
+        Err(PyValueError::new_err("response_time_ms must be finite and not negative"))
     }
 }
 

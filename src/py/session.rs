@@ -4,7 +4,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyString};
 
-use crate::clock::{SystemClock, exact_wall};
+use crate::clock::{ExactClock, SystemClock, exact_wall};
 use crate::proxy::Id;
 use crate::py::convert;
 use crate::py::errors::{self, Fault};
@@ -142,7 +142,7 @@ impl PySession {
 
     /// Counts one use; the end moves only where the session slides.
     fn touch(&self) {
-        self.core.touch(&SystemClock);
+        self.core.touch(&ExactClock);
     }
 
     #[staticmethod]
@@ -243,7 +243,7 @@ impl PySessionManager {
         let given = name.as_ref().map(convert::text).transpose()?;
         let made = given.is_none();
         let id = given.unwrap_or_else(|| Id::random().to_string().into());
-        let session = self.core.bind(&id, &proxy.get().core, ttl, false, &SystemClock);
+        let session = self.core.bind(&id, &proxy.get().core, ttl, false, &ExactClock);
         if made {
             Ok(PyString::new(py, &id).into_any())
         } else {
@@ -268,7 +268,7 @@ impl PySessionManager {
 
     /// Counts a use of a session; whether there was a live one.
     fn touch_session(&self, session_id: &str) -> bool {
-        self.core.touch(session_id, &SystemClock)
+        self.core.touch(session_id, &ExactClock)
     }
 
     /// Removes the expired sessions; their number.

@@ -192,6 +192,8 @@ impl PyStrategy {
         let py = config.py();
         let plain = py.import("proxywhirl._strategy_config")?.call_method1("plain", (config,))?;
         let core: Config = pythonize::depythonize(&plain)?;
+        // Those that are there already: a fallback made from this configuration is not to be given it again.
+        let parts: Vec<Py<PyAny>> = self.parts.lock().iter().map(|part| part.clone_ref(py)).collect();
         let fallback = plain.get_item("fallback_strategy").ok().filter(|name| !name.is_none());
         let fallback = fallback.map(|name| part(&name)).transpose()?;
         self.inner.configure(&core);
@@ -201,7 +203,6 @@ impl PyStrategy {
         }
         let stale = self.config.lock().replace(config.clone().unbind());
         drop(stale);
-        let parts: Vec<Py<PyAny>> = self.parts.lock().iter().map(|part| part.clone_ref(py)).collect();
         for part in parts {
             part.bind(py).call_method1("configure", (config,))?;
         }

@@ -23,6 +23,10 @@ from proxywhirl.testing import Drift, Flap, LogNormal, ProxyFleet, ProxySpec
 
 LOGIN = ("us er", "p@ss:w/rd")
 
+# httpx leaves the socket of a refused SOCKS handshake to the garbage collector.
+httpx_leaks = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[ProxyFleet]:
@@ -103,6 +107,7 @@ def test_echo(fleet: ProxyFleet) -> None:
         assert http.post(url, content=iter([b"in ", b"chunks"])).json()["body"] == "in chunks"
 
 
+@httpx_leaks
 def test_a_wrong_login_is_refused_and_counted(fleet: ProxyFleet) -> None:
     before = fleet["login"].counters()["auth_failures"]
     with httpx.Client(proxy=fleet["login"].bare_url, trust_env=False) as http:
@@ -117,6 +122,7 @@ def test_a_wrong_login_is_refused_and_counted(fleet: ProxyFleet) -> None:
         http.get("http://shop.test/")
 
 
+@httpx_leaks
 def test_the_world_is_out_of_reach(fleet: ProxyFleet) -> None:
     with client(fleet, "http") as http:
         assert http.get("http://example.com/").status_code == 502
