@@ -70,12 +70,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"proxywhirl {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _add_get(commands)
-    _add_demo(commands)
-    return parser
-
-
-def _add_get(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     get = commands.add_parser(
         "get",
         help="send one request through a rotated proxy",
@@ -83,6 +77,19 @@ def _add_get(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         epilog=_GET_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _describe_get(get)
+    demo = commands.add_parser(
+        "demo",
+        help="watch the library at work on a fleet of proxies on this machine",
+        description="Fetches a few thousand pages through a fleet of fast, slow, flaky, hanging and dead proxies.",
+        epilog=_DEMO_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _describe_demo(demo)
+    return parser
+
+
+def _describe_get(get: argparse.ArgumentParser) -> None:
     get.set_defaults(run=_run_get)
     get.add_argument("url", metavar="URL", help="what to fetch, http:// or https://")
     get.add_argument("--proxies", metavar="FILE", required=True, help="list of proxies; - reads standard input")
@@ -115,20 +122,13 @@ def _add_get(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     output.add_argument("-v", "--verbose", action="store_true", help="tell on standard error what is done")
 
 
-def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    demo = commands.add_parser(
-        "demo",
-        help="watch the library at work on a fleet of proxies on this machine",
-        description="Fetches a few thousand pages through a fleet of fast, slow, flaky, hanging and dead proxies.",
-        epilog=_DEMO_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _describe_demo(demo: argparse.ArgumentParser) -> None:
     demo.set_defaults(run=_run_demo)
-    demo.add_argument("--proxies", metavar="N", type=_at_least(_DEMO_KINDS), default=24, help="default 24, 6 or more")
+    demo.add_argument("--proxies", metavar="N", type=_AtLeast(_DEMO_KINDS), default=24, help="default 24, 6 or more")
     demo.add_argument(
-        "--pages", metavar="N", type=_at_least(_FEWEST_PAGES), help="default 3000, with --fast 400; 100 or more"
+        "--pages", metavar="N", type=_AtLeast(_FEWEST_PAGES), help="default 3000, with --fast 400; 100 or more"
     )
-    demo.add_argument("--seed", metavar="N", type=_at_least(0), default=0, help="what all randomness follows from")
+    demo.add_argument("--seed", metavar="N", type=_AtLeast(0), default=0, help="what all randomness follows from")
     demo.add_argument("--plain", action="store_true", help="plain lines, as when the output is not a terminal")
     demo.add_argument("--fast", action="store_true", help="a short one")
 
@@ -183,13 +183,13 @@ def _session(text: str) -> str:
 
 
 def _retries(text: str) -> int:
-    number = _at_least(0)(text)
+    number = _AtLeast(0)(text)
     if number > _MOST_RETRIES:
         _refuse(f"{number} is more than {_MOST_RETRIES}")
     return number
 
 
-class _at_least:
+class _AtLeast:
     """A type of argument: whole numbers from a least one on."""
 
     def __init__(self, least: int) -> None:

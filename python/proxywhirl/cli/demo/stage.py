@@ -56,6 +56,7 @@ class Stage(Protocol):
             total: How many pages there will be.
             label: What the pages are for. Without one they are the scene itself, and what came of them stays visible.
         """
+        ...
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A small table; the first column is text, the others are numbers."""
