@@ -269,6 +269,7 @@ impl Pool {
         proxy.join(&self.myself);
         let id = proxy.id();
         table.slots[number].fill(proxy, attachment);
+        table.used.store(number + 1, Ordering::Release);
         let number = number as u32;
         let of_id = |slot: &u32| table.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
         writer.by_id.insert_unique(id_hash(id), number, of_id);
@@ -388,6 +389,7 @@ impl Pool {
             self.place_everywhere(&next, used as u32, next.proxy(used as u32));
             used += 1;
         }
+        next.used.store(used, Ordering::Release);
         writer.used = used;
         writer.dead = 0;
         let next = Arc::new(next);

@@ -320,7 +320,19 @@ impl<'a> Query<'a> {
                 if len == 0 {
                     return None;
                 }
-                let Some(slot) = view.dense.get(random.below(len)) else { continue };
+                // Where most slots may be chosen, a slot drawn straight away is as likely as any other and saves a look at
+                // the list of those that may.
+                let used = self.table.used.load(Ordering::Acquire);
+                let slot = if len * 2 >= used {
+                    let slot = random.below(used);
+                    if !view.eligible.contains(slot) {
+                        continue;
+                    }
+                    slot as u32
+                } else {
+                    let Some(slot) = view.dense.get(random.below(len)) else { continue };
+                    slot
+                };
                 if self.table.proxy(slot).is_some_and(|proxy| self.accepts(proxy)) {
                     return self.start(slot);
                 }

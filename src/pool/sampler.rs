@@ -13,8 +13,6 @@ use crate::random::Random;
 use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering};
 
 const BUCKETS: usize = 64;
-const FIRST_CHUNK: usize = 32;
-const CHUNKS: usize = 28;
 const NOWHERE: u64 = u64::MAX;
 
 /// Where weights come from. All are scaled to at most 1.
@@ -103,43 +101,17 @@ impl Weigh {
     }
 }
 
-/// The members of one bucket: chunks that double, so that none ever moves while it is read.
-#[derive(Debug)]
-struct Bucket {
-    len: AtomicU32,
-    chunks: [OnceLock<Box<[AtomicU32]>>; CHUNKS],
-}
-
-fn locate(index: usize) -> (usize, usize) {
-    let shifted = index / FIRST_CHUNK + 1;
-    let chunk = shifted.ilog2() as usize;
-    (chunk, index - FIRST_CHUNK * ((1 << chunk) - 1))
-}
-
-impl Bucket {
-    fn new() -> Self {
-        Self { len: AtomicU32::new(0), chunks: std::array::from_fn(|_| OnceLock::new()) }
-    }
-
-    fn cell(&self, index: usize) -> &AtomicU32 {
-        let (chunk, offset) = locate(index);
-        let made = || (0..FIRST_CHUNK << chunk).map(|_| AtomicU32::new(u32::MAX)).collect();
-        &self.chunks[chunk].get_or_init(made)[offset]
-    }
-
-    fn get(&self, index: usize) -> Option<u32> {
-        let (chunk, offset) = locate(index);
-        let slot = self.chunks.get(chunk)?.get()?[offset].load(Ordering::Acquire);
-        (slot != u32::MAX).then_some(slot)
-    }
-}
-
 /// The buckets over one view's slots. Writes are made under the pool's writer lock.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     pub(crate) weigh: Weigh,
-    buckets: [OnceLock<Box<Bucket>>; BUCKETS],
+    // One array per bucket in use, as long as the view has slots; the system commits no page of it that is not written.
+    // Zero is nobody, else the slot plus one.
+    buckets: [OnceLock<Box<[AtomicU32]>>; BUCKETS],
+    sizes: [AtomicU32; BUCKETS],
     occupied: AtomicU64,
+    // Sum over the buckets of size times ceiling: what a draw is made from.
+    mass: AtomicU64,
     moves: AtomicU64,
     // bucket << 32 | index, the writer's alone.
     places: Box<[AtomicU64]>,
@@ -152,7 +124,9 @@ impl Sampler {
         Self {
             weigh,
             buckets: std::array::from_fn(|_| OnceLock::new()),
+            sizes: std::array::from_fn(|_| AtomicU32::new(0)),
             occupied: AtomicU64::new(0),
+            mass: AtomicU64::new(0),
             moves: AtomicU64::new(0),
             places: (0..capacity).map(|_| AtomicU64::new(NOWHERE)).collect(),
             fixed,
@@ -188,27 +162,41 @@ impl Sampler {
         self.moves.fetch_add(1, Ordering::Release);
     }
 
+    fn bucket(&self, number: usize) -> &[AtomicU32] {
+        self.buckets[number].get_or_init(|| nobodies(self.places.len()))
+    }
+
     fn put_in(&self, number: usize, slot: u32) {
-        let bucket = self.buckets[number].get_or_init(|| Box::new(Bucket::new()));
-        let len = bucket.len.load(Ordering::Relaxed);
-        bucket.cell(len as usize).store(slot, Ordering::Relaxed);
-        bucket.len.store(len + 1, Ordering::Release);
-        self.places[slot as usize].store((number as u64) << 32 | u64::from(len), Ordering::Relaxed);
-        if len == 0 {
-            self.occupied.fetch_or(1 << number, Ordering::AcqRel);
-        }
+        let size = self.sizes[number].load(Ordering::Relaxed);
+        self.bucket(number)[size as usize].store(slot + 1, Ordering::Relaxed);
+        self.places[slot as usize].store((number as u64) << 32 | u64::from(size), Ordering::Relaxed);
+        self.resize(number, size + 1);
     }
 
     fn take_out(&self, number: usize, index: usize) {
-        let Some(bucket) = self.buckets[number].get() else { return };
-        let last = bucket.len.load(Ordering::Relaxed) as usize - 1;
-        let mover = bucket.cell(last).load(Ordering::Relaxed);
-        bucket.cell(index).store(mover, Ordering::Release);
-        self.places[mover as usize].store((number as u64) << 32 | index as u64, Ordering::Relaxed);
-        bucket.len.store(last as u32, Ordering::Release);
-        if last == 0 {
-            self.occupied.fetch_and(!(1 << number), Ordering::AcqRel);
+        let last = self.sizes[number].load(Ordering::Relaxed) - 1;
+        let bucket = self.bucket(number);
+        let mover = bucket[last as usize].load(Ordering::Relaxed);
+        bucket[index].store(mover, Ordering::Release);
+        self.places[mover as usize - 1].store((number as u64) << 32 | index as u64, Ordering::Relaxed);
+        self.resize(number, last);
+    }
+
+    fn resize(&self, number: usize, size: u32) {
+        // Release: a reader that sees the size sees the members.
+        self.sizes[number].store(size, Ordering::Release);
+        let occupied = self.occupied.load(Ordering::Relaxed);
+        let occupied = if size == 0 { occupied & !(1 << number) } else { occupied | 1 << number };
+        self.occupied.store(occupied, Ordering::Release);
+        // Summed anew rather than adjusted, so that no rounding error piles up.
+        let mut mass = 0.0;
+        let mut rest = occupied;
+        while rest != 0 {
+            let number = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            mass += f64::from(self.sizes[number].load(Ordering::Relaxed)) * ceiling(number);
         }
+        self.mass.store(mass.to_bits(), Ordering::Release);
     }
 
     /// Draws until `accept` takes what came, at most `rounds` times. `None` is "gave up", or "empty" if [`Self::is_empty`].
@@ -248,36 +236,38 @@ impl Sampler {
     /// A member of a bucket, a number from 0 to 1 left over from the draw, and the bucket's ceiling.
     #[inline]
     fn propose(&self, random: &Random) -> Option<(u32, f64, f64)> {
-        let occupied = self.occupied.load(Ordering::Acquire);
-        if occupied == 0 {
-            return None;
-        }
-        let size = |number: usize| self.buckets[number].get().map_or(0, |bucket| bucket.len.load(Ordering::Acquire));
-        let mut total = 0.0;
-        let mut rest = occupied;
-        while rest != 0 {
-            let number = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            total += f64::from(size(number)) * ceiling(number);
-        }
-        let mut point = random.unit() * total;
-        rest = occupied;
+        let mut rest = self.occupied.load(Ordering::Acquire);
+        let mut point = random.unit() * f64::from_bits(self.mass.load(Ordering::Acquire));
         while rest != 0 {
             let number = rest.trailing_zeros() as usize;
             rest &= rest - 1;
             let ceiling = ceiling(number);
-            let mass = f64::from(size(number)) * ceiling;
+            let mass = f64::from(self.sizes[number].load(Ordering::Acquire)) * ceiling;
             if point < mass || rest == 0 {
                 // One random number serves all three choices: what is left of it inside the bucket picks the member, and
-                // what is left inside the member decides whether it is kept.
-                let position = point / ceiling;
+                // what is left inside the member decides whether it is kept. A ceiling is a power of two, so that its
+                // inverse is exact.
+                let position = point * (1.0 / ceiling);
                 let index = position as usize;
-                let slot = self.buckets[number].get()?.get(index)?;
-                return Some((slot, position - index as f64, ceiling));
+                let member = self.buckets[number].get()?.get(index)?.load(Ordering::Acquire);
+                return Some((member.checked_sub(1)?, position - index as f64, ceiling));
             }
             point -= mass;
         }
         None
+    }
+}
+
+/// An array of zeros that costs no memory before it is written.
+fn nobodies(len: usize) -> Box<[AtomicU32]> {
+    #[cfg(not(loom))]
+    {
+        // SAFETY: zero is a valid value of an atomic integer.
+        unsafe { Box::<[AtomicU32]>::new_zeroed_slice(len).assume_init() }
+    }
+    #[cfg(loom)]
+    {
+        (0..len).map(|_| AtomicU32::new(0)).collect()
     }
 }
 
@@ -295,18 +285,6 @@ mod tests {
                 assert!(bucket == BUCKETS - 1 || w >= ceiling(bucket) / 2.0, "{w} in {bucket}");
             }
             weight /= 3.0;
-        }
-    }
-
-    #[test]
-    fn chunks_cover_every_index_once() {
-        let mut expected = (0, 0);
-        for index in 0..100_000 {
-            assert_eq!(locate(index), expected);
-            expected.1 += 1;
-            if expected.1 == FIRST_CHUNK << expected.0 {
-                expected = (expected.0 + 1, 0);
-            }
         }
     }
 }

@@ -11,7 +11,7 @@ use ahash::AHashMap;
 use crate::pool::filter::Filter;
 use crate::pool::view::View;
 use crate::proxy::Proxy;
-use crate::sync::{Arc, ArcSwap, AtomicPtr, Ordering};
+use crate::sync::{Arc, ArcSwap, AtomicPtr, AtomicUsize, Ordering};
 
 /// A word that the embedding program hangs on a proxy in a pool; for Python, the object that stands for it.
 pub type Attachment = NonNull<()>;
@@ -102,6 +102,8 @@ pub struct Table {
     /// Position in the pool's whole history of each slot, where that is not the slot's own number.
     pub(crate) history: Option<Box<[crate::sync::AtomicU64]>>,
     pub(crate) keeper: Keeper,
+    // Slots that have been filled, dead ones included.
+    pub(crate) used: AtomicUsize,
 }
 
 impl Table {
@@ -112,6 +114,7 @@ impl Table {
             facets: ArcSwap::from_pointee(Facets::default()),
             history: with_history.then(|| (0..capacity).map(|_| crate::sync::AtomicU64::new(u64::MAX)).collect()),
             keeper,
+            used: AtomicUsize::new(0),
         }
     }
 
