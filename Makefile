@@ -97,14 +97,20 @@ smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
 	$(BIN)/python tests/smoke/run.py $(PYTHONS)
 
 .PHONY: check
-check: check-rust check-python check-types ## Formatting, lints, types, stubs, documentation
+check: check-format check-clippy check-doc check-python check-types ## Formatting, lints, types, stubs, documentation
 
-.PHONY: check-rust
-# Tests, benches and examples may look at the clock.
-check-rust: $(DONE)/build
+.PHONY: check-format
+check-format:
 	$(CARGO) fmt --check
+
+# Tests, benches and examples may look at the clock.
+.PHONY: check-clippy
+check-clippy: $(DONE)/build
 	$(CARGO) clippy --locked --features $(FEATURES) -- -D warnings
 	$(CARGO) clippy --locked --all-targets --features $(FEATURES) -- -D warnings -A clippy::disallowed-methods
+
+.PHONY: check-doc
+check-doc: $(DONE)/build
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items --features $(FEATURES)
 
 .PHONY: check-python
