@@ -141,14 +141,15 @@ impl Order {
     }
 
     /// Takes the least used proxy that `accept` allows and counts its start, in one step. The callbacks are called under
-    /// the lock, so they must not change a proxy in a way that its pool hears of.
+    /// the lock, so they must not change a proxy in a way that its pool hears of. The second value is whether the proxy's
+    /// counts fell because its window was over: its pools are to hear of that once the lock is gone.
     pub(crate) fn take<'p>(
         &self,
         random: &Random,
         clock: &dyn Clock,
         proxy: impl Fn(u32) -> Option<&'p Proxy>,
         mut accept: impl FnMut(u32, &'p Proxy) -> bool,
-    ) -> Option<u32> {
+    ) -> Option<(u32, bool)> {
         let mut queues = self.queues.lock();
         let mut aside: smallvec::SmallVec<[(u64, Entry); 8]> = smallvec::SmallVec::new();
         let mut found = None;
@@ -164,6 +165,10 @@ impl Order {
             let now = candidate.use_count();
             if now > count {
                 queues.push(now, (candidate.id(), slot));
+                // Started elsewhere, so perhaps in a window that this order does not know of.
+                if queues.expect_window_end(slot, candidate) {
+                    self.note_next_end(&queues);
+                }
                 continue;
             }
             if candidate.reasons() != 0 {
@@ -176,12 +181,12 @@ impl Order {
                 continue;
             }
             // Unannounced: the announcement would come back here for the lock.
-            candidate.start_unannounced(clock);
+            let fell = candidate.start_unannounced(clock);
             queues.push(candidate.use_count(), (candidate.id(), slot));
             if queues.expect_window_end(slot, candidate) {
                 self.note_next_end(&queues);
             }
-            found = Some(slot);
+            found = Some((slot, fell));
             break;
         }
         for (count, entry) in aside.into_iter().rev() {

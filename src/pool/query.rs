@@ -300,8 +300,12 @@ impl<'a> Query<'a> {
             loop {
                 let position = cursor.load(Ordering::Relaxed);
                 let acceptable = |slot: &u32| self.table.proxy(*slot).is_some_and(|proxy| self.accepts(proxy));
-                let ahead = list.iter().copied().filter(|slot| self.table.position(*slot as usize) >= position);
-                let found = ahead.clone().find(acceptable).or_else(|| list.iter().copied().find(acceptable))?;
+                // Whoever made the list may have sorted it by anything; turns go by the order of the pool.
+                let turn = |slot: &u32| {
+                    let at = self.table.position(*slot as usize);
+                    (at < position, at)
+                };
+                let found = list.iter().copied().filter(acceptable).min_by_key(turn)?;
                 let after = self.table.position(found as usize) + 1;
                 if cursor.compare_exchange(position, after, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                     return self.start(found);
@@ -382,12 +386,14 @@ impl<'a> Query<'a> {
                 if let Some(slot) = drawn {
                     return self.start(slot);
                 }
+                // Nearly all of the group is refused. It has been drawn, and keeps its turn if anybody of it is left.
+                return self.grouped_plainly(groups, random, Some(number));
             }
         }
-        self.grouped_plainly(groups, random)
+        self.grouped_plainly(groups, random, None)
     }
 
-    fn grouped_plainly(&self, groups: &Arc<WeightTable>, random: &Random) -> Option<Choice> {
+    fn grouped_plainly(&self, groups: &Arc<WeightTable>, random: &Random, drawn: Option<usize>) -> Option<Choice> {
         let mut members: Vec<Vec<u32>> = vec![Vec::new(); groups.groups.len()];
         for slot in self.candidates() {
             if let Some(number) = self.table.proxy(slot).and_then(|proxy| groups.group_of(proxy)) {
@@ -396,8 +402,11 @@ impl<'a> Query<'a> {
         }
         let numbers: Vec<u32> = (0..members.len() as u32).collect();
         let value = |number: &u32| if members[*number as usize].is_empty() { 0.0 } else { groups.groups[*number as usize].1 };
-        let number = pick(&numbers, numbers.iter().map(value), random)?;
-        let inside = &members[number as usize];
+        let number = match drawn.filter(|number| !members[*number].is_empty()) {
+            Some(number) => number,
+            None => pick(&numbers, numbers.iter().map(value), random)? as usize,
+        };
+        let inside = &members[number];
         let single = groups.names_single_proxies();
         let weigh = Weigh::Table(groups.clone());
         let weight = |slot: &u32| {
@@ -455,7 +464,7 @@ impl<'a> Query<'a> {
                 })?;
                 for slot in order.windows_over(self.clock) {
                     if let Some(proxy) = self.table.proxy(slot) {
-                        proxy.reset_if_expired(self.clock);
+                        proxy.renew_if_expired(self.clock);
                         order.expect_window_end(slot, proxy);
                     }
                 }
@@ -475,13 +484,17 @@ impl<'a> Query<'a> {
                         Pool::expire(proxy);
                     }
                 }
-                found.map(Choice)
+                let (slot, fell) = found?;
+                if fell && let Some(proxy) = self.table.proxy(slot) {
+                    proxy.refresh();
+                }
+                Some(Choice(slot))
             }
             Among::List(_) => {
                 let candidates = self.candidates();
                 for slot in &candidates {
                     if let Some(proxy) = self.table.proxy(*slot) {
-                        proxy.reset_if_expired(self.clock);
+                        proxy.renew_if_expired(self.clock);
                     }
                 }
                 // Choosing and counting must be one step here as well.

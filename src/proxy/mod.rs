@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::clock::{Clock, Micros};
 use crate::pool::Pool;
-use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Arc, Mutex, Ordering, Weak};
+use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU64, Arc, Mutex, Ordering, Weak};
 use address::{Address, Credentials, Protocol, escape};
 use cold::{Cold, DEFAULT_ALPHA, DEFAULT_WINDOW};
 use health::{Health, Source, reason};
@@ -107,8 +107,7 @@ struct Inner {
 /// The fields that a selection reads and writes come first and share a cache line.
 #[repr(C)]
 pub struct Proxy {
-    reasons: AtomicU32,
-    health: AtomicU8,
+    state: AtomicU64,
     flags: AtomicU8,
     watch: AtomicU8,
     source: AtomicU8,
@@ -128,7 +127,6 @@ pub struct Proxy {
     // Results that are neither, and what users have written into the total.
     others: AtomicI64,
     last_success: AtomicI64,
-    consecutive_failures: AtomicU32,
     started_base: AtomicU64,
     finished_base: AtomicU64,
 
@@ -139,6 +137,42 @@ pub struct Proxy {
     sliding: OncePointer<SlidingCount>,
     id: [AtomicU64; 2],
     inner: Mutex<Inner>,
+}
+
+/// Reasons (the lowest 24 bits), health (8) and failures in a row (32) in one word: health follows from failures, and
+/// eligibility from health, so two threads that end requests at once must not each write a part.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct State(u64);
+
+impl State {
+    const NEW: Self = Self((Health::Unknown as u64) << 24);
+    const REASONS: u64 = 0xff_ffff;
+
+    fn reasons(self) -> u32 {
+        (self.0 & Self::REASONS) as u32
+    }
+
+    fn health(self) -> Health {
+        Health::from_number((self.0 >> 24) as u8)
+    }
+
+    fn failures(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn with_failures(self, in_a_row: u32) -> Self {
+        Self(self.0 & 0xffff_ffff | u64::from(in_a_row) << 32)
+    }
+
+    fn with_health(self, health: Health) -> Self {
+        let reason = if health.is_usable() { 0 } else { u64::from(reason::UNHEALTHY) };
+        Self(self.0 & !(0xff << 24) & !u64::from(reason::UNHEALTHY) | (health as u64) << 24 | reason)
+    }
+
+    fn with_reason(self, bit: u32, on: bool) -> Self {
+        let bit = u64::from(bit) & Self::REASONS;
+        Self(if on { self.0 | bit } else { self.0 & !bit })
+    }
 }
 
 /// A box made at most once, one word wide.
@@ -215,8 +249,7 @@ impl Proxy {
             Box::new(Cold { credentials: Some(login.clone()), ..Cold::default() })
         });
         Self {
-            reasons: AtomicU32::new(0),
-            health: AtomicU8::new(Health::Unknown as u8),
+            state: AtomicU64::new(State::NEW.0),
             flags: AtomicU8::new(0),
             watch: AtomicU8::new(0),
             source: AtomicU8::new(source as u8),
@@ -231,7 +264,6 @@ impl Proxy {
             failures: AtomicU64::new(0),
             others: AtomicI64::new(0),
             last_success: AtomicI64::new(NEVER),
-            consecutive_failures: AtomicU32::new(0),
             in_flight_offset: AtomicI64::new(0),
             finished_base: AtomicU64::new(0),
             latency: AtomicF64::none(),
@@ -254,25 +286,40 @@ impl Proxy {
 
     // ---- eligibility -------------------------------------------------------------------------------------------
 
+    fn state(&self) -> State {
+        // Acquire pairs with the release in `change`: who sees a reason gone sees why.
+        State(self.state.load(Ordering::Acquire))
+    }
+
+    /// Changes the state in one step, and tells the pools that hold the proxy when its eligibility has changed.
+    fn change(&self, change: impl Fn(State) -> State) -> State {
+        let mut before = self.state();
+        let after = loop {
+            let after = change(before);
+            if after == before {
+                return after;
+            }
+            match self.state.compare_exchange_weak(before.0, after.0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break after,
+                Err(now) => before = State(now),
+            }
+        };
+        if (before.reasons() == 0) != (after.reasons() == 0) {
+            self.refresh();
+        }
+        after
+    }
+
     /// The reasons against it; zero means eligible.
     #[inline]
     #[must_use]
     pub fn reasons(&self) -> u32 {
-        // Acquire pairs with the release in `set_reason`: who sees a reason gone sees why.
-        self.reasons.load(Ordering::Acquire)
+        self.state().reasons()
     }
 
     /// Sets or clears one reason, and tells the pools that hold the proxy.
     pub fn set_reason(&self, bit: u32, on: bool) {
-        let before = if on {
-            self.reasons.fetch_or(bit, Ordering::AcqRel)
-        } else {
-            self.reasons.fetch_and(!bit, Ordering::AcqRel)
-        };
-        let after = if on { before | bit } else { before & !bit };
-        if (before == 0) != (after == 0) {
-            self.refresh();
-        }
+        self.change(|state| state.with_reason(bit, on));
     }
 
     /// Whether its time to live is over at `now`. Cheap for a proxy that has none.
@@ -286,16 +333,12 @@ impl Proxy {
     /// Its health.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health::from_number(self.health.load(Ordering::Relaxed))
+        self.state().health()
     }
 
     /// Sets its health.
     pub fn set_health(&self, health: Health) {
-        self.health.store(health as u8, Ordering::Relaxed);
-        let forbidden = !health.is_usable();
-        if (self.reasons.load(Ordering::Relaxed) & reason::UNHEALTHY != 0) != forbidden {
-            self.set_reason(reason::UNHEALTHY, forbidden);
-        }
+        self.change(|state| state.with_health(health));
     }
 
     // ---- the pools that hold it --------------------------------------------------------------------------------
@@ -377,7 +420,14 @@ impl Proxy {
 
     /// Takes a start back, as if the proxy had never been chosen.
     pub fn take_back(&self, _clock: &dyn Clock) {
-        decrement64(&self.started);
+        // Never below zero: users may have set the counter in between.
+        let taken = self.started.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        let left = taken.map_or(0, |before| before - 1);
+        let base = self.started_base.load(Ordering::Relaxed);
+        if (left.wrapping_sub(base) as i64) < 0 {
+            // The start was of a window that has been reset since: the present one has none to give back.
+            let _ = self.started_base.compare_exchange(base, left, Ordering::Relaxed, Ordering::Relaxed);
+        }
         if self.is_watched(watch::COUNTS) {
             self.refresh();
         }
@@ -396,21 +446,24 @@ impl Proxy {
         // The thread that moves the start of the window resets the counters; the others count on.
         let won = self.window_start.compare_exchange(seen, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if won && seen != NEVER {
-            // What is in flight was started; leaving it out would make the sum of the counters wrong at rest.
-            let in_flight = u64::from(self.in_flight());
-            self.rebase(in_flight);
+            self.rebase();
             return true;
         }
         false
     }
 
-    fn rebase(&self, kept: u64) {
-        self.finished_base.store(self.finished.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.started_base.store(self.started.load(Ordering::Relaxed).wrapping_sub(kept), Ordering::Relaxed);
+    /// Counts from here. What is in flight was started, and stays so: leaving it out would make the sum of the counters
+    /// wrong at rest. Started and completed follow from one reading, so that threads which go on counting cannot part them.
+    fn rebase(&self) {
+        let finished = self.finished.load(Ordering::Relaxed);
+        let offset = self.in_flight_offset.load(Ordering::Relaxed);
+        self.finished_base.store(finished, Ordering::Relaxed);
+        self.started_base.store(finished.wrapping_sub(offset as u64), Ordering::Relaxed);
     }
 
     fn zero_window(&self) {
-        self.rebase(0);
+        self.finished_base.store(self.finished.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.started_base.store(self.started.load(Ordering::Relaxed), Ordering::Relaxed);
         if self.is_watched(watch::COUNTS) {
             self.refresh();
         }
@@ -429,25 +482,32 @@ impl Proxy {
         begun != NEVER && clock.wall() - begun >= i64::from(self.window_shape().0) * 1_000_000
     }
 
-    /// Begins the window anew if it is over; true for the one caller that did.
+    /// Resets the window if it is over; true for the one caller that did.
     pub fn reset_if_expired(&self, clock: &dyn Clock) -> bool {
-        let begun = self.window_start.load(Ordering::Relaxed);
-        let now = clock.wall();
-        if begun == NEVER || now - begun < i64::from(self.window_shape().0) * 1_000_000 {
-            return false;
-        }
-        let won = self.window_start.compare_exchange(begun, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let won = self.claim_window(clock);
         if won {
             self.zero_window();
         }
         won
     }
 
-    fn in_flight(&self) -> u32 {
-        let finished = self.finished.load(Ordering::Acquire);
-        let started = self.started.load(Ordering::Acquire);
-        let open = started.wrapping_sub(finished) as i64 + self.in_flight_offset.load(Ordering::Relaxed);
-        u32::try_from(open.max(0)).unwrap_or(u32::MAX)
+    /// The same, but what is in flight counts as started in the new window, as when a start begins it.
+    pub(crate) fn renew_if_expired(&self, clock: &dyn Clock) {
+        if self.claim_window(clock) {
+            self.rebase();
+            if self.is_watched(watch::COUNTS) {
+                self.refresh();
+            }
+        }
+    }
+
+    /// Moves the start of a window that is over to now; true for the one caller that did.
+    fn claim_window(&self, clock: &dyn Clock) -> bool {
+        let begun = self.window_start.load(Ordering::Relaxed);
+        let now = clock.wall();
+        begun != NEVER
+            && now - begun >= i64::from(self.window_shape().0) * 1_000_000
+            && self.window_start.compare_exchange(begun, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// The key of least-used: starts, or completions and requests in flight where those are more.
@@ -495,10 +555,10 @@ impl Proxy {
             Verdict::Refused => {
                 self.others.fetch_add(1, Ordering::Relaxed);
                 self.result_without_success();
-                if self.consecutive_failures.load(Ordering::Relaxed) != 0 {
-                    self.consecutive_failures.store(0, Ordering::Relaxed);
-                    self.set_health(Health::Healthy);
-                }
+                self.change(|state| match state.failures() {
+                    0 => state,
+                    _ => state.with_failures(0).with_health(Health::Healthy),
+                });
             }
             Verdict::Elsewhere => {
                 self.others.fetch_add(1, Ordering::Relaxed);
@@ -510,14 +570,9 @@ impl Proxy {
     fn succeed(&self, ms: f64, alpha: Option<f64>, now: Micros) {
         let successes = self.successes.fetch_add(1, Ordering::Relaxed) + 1;
         self.last_success.store(now, Ordering::Relaxed);
-        // Stores only on change keep the line shared between readers on other cores.
-        if self.consecutive_failures.load(Ordering::Relaxed) != 0 {
-            self.consecutive_failures.store(0, Ordering::Relaxed);
-        }
         self.update_latency(ms, alpha);
-        if self.health.load(Ordering::Relaxed) != Health::Healthy as u8 {
-            self.set_health(Health::Healthy);
-        }
+        // Stored only on change, which keeps the line shared between readers on other cores.
+        self.change(|state| state.with_failures(0).with_health(Health::Healthy));
         if self.is_watched(watch::RATE) {
             let total = self.total();
             self.rate_changed(rate(successes - 1, total.saturating_sub(1)), rate(successes, total));
@@ -528,14 +583,13 @@ impl Proxy {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.result_without_success();
         self.last_failure.store(now, Ordering::Relaxed);
-        let in_a_row = self.consecutive_failures.fetch_add(1, Ordering::Relaxed) + 1;
-        let health = Health::after_failures(in_a_row);
-        if self.health.load(Ordering::Relaxed) != health as u8 {
-            self.set_health(health);
-        }
-        if health == Health::Dead {
+        let state = self.change(|state| {
+            let in_a_row = state.failures().saturating_add(1);
+            state.with_failures(in_a_row).with_health(Health::after_failures(in_a_row))
+        });
+        if state.health() == Health::Dead {
             for pool in self.homes() {
-                pool.note_dead(self, in_a_row);
+                pool.note_dead(self, state.failures());
             }
         }
     }
@@ -763,7 +817,7 @@ impl Proxy {
             (result, cold.expires_at)
         };
         // Only ever cleared here: that a time has come is noticed by whoever looks next.
-        if self.reasons.load(Ordering::Relaxed) & reason::EXPIRED != 0
+        if self.reasons() & reason::EXPIRED != 0
             && expiry.is_none_or(|at| at >= crate::clock::exact_wall())
         {
             self.set_reason(reason::EXPIRED, false);
@@ -847,9 +901,13 @@ impl Proxy {
         let finished = self.finished.load(Ordering::Acquire);
         let started = self.started.load(Ordering::Acquire);
         let open = started.wrapping_sub(finished) as i64 + self.in_flight_offset.load(Ordering::Relaxed);
+        // A base may be ahead for a moment while the window is begun anew.
+        let since = |count: u64, base: &AtomicU64| {
+            u64::try_from(count.wrapping_sub(base.load(Ordering::Relaxed)) as i64).unwrap_or(0)
+        };
         (
-            started.wrapping_sub(self.started_base.load(Ordering::Relaxed)),
-            finished.wrapping_sub(self.finished_base.load(Ordering::Relaxed)),
+            since(started, &self.started_base),
+            since(finished, &self.finished_base),
             u32::try_from(open.max(0)).unwrap_or(u32::MAX),
         )
     }
@@ -897,7 +955,9 @@ impl Proxy {
                 self.failures.store(value, Ordering::Relaxed);
                 others(successes, value, total);
             }
-            Counter::ConsecutiveFailures => self.consecutive_failures.store(saturate(value), Ordering::Relaxed),
+            Counter::ConsecutiveFailures => {
+                self.change(|state| state.with_failures(saturate(value)));
+            }
         }
         self.refresh();
     }
@@ -905,7 +965,7 @@ impl Proxy {
     /// Failures since the last success.
     #[must_use]
     pub fn consecutive_failures(&self) -> u32 {
-        self.consecutive_failures.load(Ordering::Relaxed)
+        self.state().failures()
     }
 
     /// One of its times, if it has come.
@@ -992,11 +1052,6 @@ pub(crate) fn floored(rate: f64) -> f64 {
 
 fn latency_bucket(ms: f64) -> u8 {
     crate::pool::sampler::bucket_of(crate::pool::sampler::latency_weight(ms))
-}
-
-// Never below zero: users may have set the counter in between.
-fn decrement64(counter: &AtomicU64) {
-    let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
 }
 
 /// What makes two proxies the same: protocol, host, port as dialled, and what is logged in with.

@@ -61,6 +61,11 @@ impl Minute {
 
     #[cold]
     fn turn(&self, seen: u64, present: u32, before: u64, past: &OncePointer<SlidingCount>) {
+        if present.wrapping_add(1) == (seen >> 32) as u32 {
+            // Not a clock that was set back, but a thread that read it just before the minute was over: its start counts
+            // in the new one, since the old one is filed.
+            return;
+        }
         let next = pack(present, before as u32);
         // The thread that turns the minute files the old one; starts that others count meanwhile are in the new one.
         if self.0.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() && seen != NO_MINUTE {
