@@ -105,14 +105,20 @@ impl Session {
     #[must_use]
     pub fn slot(&self, query: &Query<'_>) -> Option<u32> {
         let id = self.proxy_id();
+        // A proxy that left and came back is in another slot, and the slot it left still shows it.
+        let here = |slot: u32| {
+            query.table().all.members.contains(slot as usize)
+                && query.proxy(Choice(slot)).is_some_and(|proxy| proxy.id() == id)
+        };
         let hint = self.slot.load(Ordering::Relaxed);
-        if query.proxy(Choice(hint)).is_some_and(|proxy| proxy.id() == id) {
+        if here(hint) {
             return Some(hint);
         }
         let (table, slot) = query.pool().find(id)?;
         if !Arc::ptr_eq(&table, query.table()) {
-            // The pool was rebuilt in this very moment; the next request finds it.
-            return None;
+            // The pool was rebuilt in this very moment. Rare enough to search the table the query has: a session must not
+            // move for that.
+            return (0..query.table().len() as u32).find(|slot| here(*slot));
         }
         self.slot.store(slot, Ordering::Relaxed);
         Some(slot)
@@ -187,23 +193,41 @@ impl SessionManager {
 
     /// Binds a session to a proxy for `ttl` seconds, replacing one of the same name.
     pub fn bind(&self, id: &str, proxy: &Proxy, ttl: i64, sliding: bool, clock: &dyn Clock) -> Arc<Session> {
+        self.bind_unless(id, proxy, ttl, sliding, clock, |_| false).0
+    }
+
+    /// Binds a session to a proxy as [`Self::bind`] does, unless a live one of that name is there which `holds`: then
+    /// returns that. The second value is whether it was bound now.
+    pub fn bind_unless(
+        &self,
+        id: &str,
+        proxy: &Proxy,
+        ttl: i64,
+        sliding: bool,
+        clock: &dyn Clock,
+        holds: impl Fn(&Arc<Session>) -> bool,
+    ) -> (Arc<Session>, bool) {
         let now = clock.wall();
         let expires = now.saturating_add(ttl.saturating_mul(SECOND));
         let session = Arc::new(Session::new(id, proxy.id(), now, expires, if sliding { ttl } else { 0 }));
-        self.put(session.clone());
+        let above = {
+            let mut shard = self.shard(id).lock();
+            if let Some(kept) = shard.peek(id).filter(|kept| !kept.session.is_expired(clock) && holds(&kept.session)) {
+                return (kept.session.clone(), false);
+            }
+            // The count of uses and that of sessions change under the lock, so that they agree with the shard's order and
+            // never fall below zero.
+            let used = self.uses.fetch_add(1, Ordering::Relaxed);
+            let new = shard.put(session.id.clone(), Kept { session: session.clone(), used }).is_none();
+            new && self.count.fetch_add(1, Ordering::Relaxed) >= self.max
+        };
+        if above {
+            self.evict();
+        }
         if self.made.fetch_add(1, Ordering::Relaxed) % self.cleanup_every == self.cleanup_every - 1 {
             self.cleanup(clock);
         }
-        session
-    }
-
-    fn put(&self, session: Arc<Session>) {
-        let used = self.uses.fetch_add(1, Ordering::Relaxed);
-        let id = session.id.clone();
-        let new = self.shard(&id).lock().put(id, Kept { session, used }).is_none();
-        if new && self.count.fetch_add(1, Ordering::Relaxed) >= self.max {
-            self.evict();
-        }
+        (session, true)
     }
 
     fn evict(&self) {

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::pool::query::{Choice, Query};
 use crate::proxy::{Proxy, Verdict};
-use crate::session::SessionManager;
+use crate::session::{Session, SessionManager};
 use crate::strategy::config::Config;
 use crate::strategy::round_robin::RoundRobin;
 use crate::strategy::{Common, Refusal, Shared, Strategy};
@@ -100,7 +100,24 @@ impl Strategy for SessionPersistence {
         }
         if let Some(proxy) = query.slot(choice).and_then(|slot| slot.share()) {
             let sliding = self.sliding.load(Ordering::Relaxed);
-            let session = self.manager.bind(session_id, &proxy, self.ttl(), sliding, query.clock());
+            // What was found before is no longer good; what came since is another thread's answer to the same question.
+            let since = |session: &Arc<Session>| bound.as_ref().is_none_or(|bound| !Arc::ptr_eq(bound, session));
+            let (session, mine) =
+                self.manager.bind_unless(session_id, &proxy, self.ttl(), sliding, query.clock(), since);
+            if !mine
+                && let Some(slot) = session.slot(query)
+                && query.admits(slot)
+                && let Some(theirs) = query.take(slot)
+            {
+                proxy.take_back(query.clock());
+                session.touch(query.clock());
+                return Ok(theirs);
+            }
+            let session = if mine {
+                session
+            } else {
+                self.manager.bind(session_id, &proxy, self.ttl(), sliding, query.clock())
+            };
             session.remember(choice);
             session.touch(query.clock());
         }
