@@ -254,10 +254,26 @@ impl Pool {
         hash: u32,
     ) -> Arc<Table> {
         let table = if writer.used == before.slots.len() {
-            self.rebuild(writer, &before, (self.len() + 1).next_power_of_two().max(FIRST_CAPACITY))
+            let capacity = self.capacity_for(writer, self.len() + 1);
+            self.rebuild(writer, &before, capacity)
         } else {
             before.clone()
         };
+        self.put(writer, &table, proxy, attachment, hash);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
+        before
+    }
+
+    /// Slots for `live` proxies. A pool that only grows doubles; one with members that come and go needs room for the dead,
+    /// or it would be rebuilt at every change while it is nearly full.
+    fn capacity_for(&self, writer: &Writer, live: usize) -> usize {
+        let room = if writer.dead == 0 { live } else { live + live / 4 + FIRST_CAPACITY };
+        room.next_power_of_two().max(FIRST_CAPACITY)
+    }
+
+    /// Puts a proxy that is known to be new into the next slot, which must be there.
+    fn put(&self, writer: &mut Writer, table: &Table, proxy: Arc<Proxy>, attachment: Option<Attachment>, hash: u32) {
         let number = writer.used;
         writer.used += 1;
         if let Some(history) = &table.history {
@@ -274,10 +290,7 @@ impl Pool {
         let of_id = |slot: &u32| table.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
         writer.by_id.insert_unique(id_hash(id), number, of_id);
         writer.by_address.insert_unique(spread(hash), (number, hash), |(_, hash)| spread(*hash));
-        self.count.fetch_add(1, Ordering::Relaxed);
-        self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
-        self.place_everywhere(&table, number, table.proxy(number));
-        before
+        self.place_everywhere(table, number, table.proxy(number));
     }
 
     fn place_everywhere(&self, table: &Table, number: u32, proxy: Option<&Proxy>) {
@@ -297,7 +310,8 @@ impl Pool {
             let number = writer.find_id(&table, id)?;
             let proxy = self.take_out(&mut writer, &table, number);
             if writer.dead > FIRST_CAPACITY.max(writer.used / 4) {
-                self.rebuild(&mut writer, &table, self.len().next_power_of_two().max(FIRST_CAPACITY));
+                let capacity = self.capacity_for(&writer, self.len());
+                self.rebuild(&mut writer, &table, capacity);
                 outlive = Some(table);
             }
             proxy
@@ -335,10 +349,9 @@ impl Pool {
             let capacity = members.len().next_power_of_two().max(FIRST_CAPACITY);
             // Positions go on, so that a round-robin under way starts over instead of skipping the new ones.
             let table = Arc::new(Table::new(capacity, old.all.successor(capacity), old.keeper, true));
-            self.table.store(table.clone());
             let next_position = writer.next_position;
             *writer = Writer { next_position, ..Writer::default() };
-            self.count.store(0, Ordering::Relaxed);
+            let mut count = 0;
             for (proxy, attachment) in members {
                 let address = proxy.address();
                 let key = Key::of(&address);
@@ -348,9 +361,13 @@ impl Pool {
                 if taken {
                     refused.push(attachment);
                 } else {
-                    self.append(&mut writer, table.clone(), proxy, attachment, hash);
+                    self.put(&mut writer, &table, proxy, attachment, hash);
+                    count += 1;
                 }
             }
+            // Published when it is whole: selections see the old members or the new ones, never none.
+            self.table.store(table);
+            self.count.store(count, Ordering::Relaxed);
             self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
             old
         };
@@ -404,7 +421,8 @@ impl Pool {
             let mut writer = self.writer.lock();
             let table = self.table.load_full();
             if writer.used + more > table.slots.len() {
-                self.rebuild(&mut writer, &table, (self.len() + more).next_power_of_two().max(FIRST_CAPACITY));
+                let capacity = self.capacity_for(&writer, self.len() + more);
+                self.rebuild(&mut writer, &table, capacity);
                 let of_id = |slot: &u32| self.table.load().proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
                 writer.by_id.reserve(more, of_id);
                 writer.by_address.reserve(more, |(_, hash)| spread(*hash));

@@ -149,7 +149,13 @@ impl View {
     pub(crate) fn place(&self, slot: u32, proxy: Option<&Proxy>) {
         let member = proxy.filter(|proxy| self.filter.as_ref().is_none_or(|filter| filter.matches(proxy)));
         if member.is_some() != self.members.contains(slot as usize) {
-            if member.is_some() { self.members.insert(slot as usize) } else { self.members.remove(slot as usize) }
+            if let Some(proxy) = member {
+                // Before anything is read of it: a change from now on is reported, one from before is seen here.
+                proxy.add_watch(self.watches());
+                self.members.insert(slot as usize);
+            } else {
+                self.members.remove(slot as usize);
+            }
         }
         let eligible = member.filter(|proxy| proxy.reasons() == 0);
         if eligible.is_some() != self.eligible.contains(slot as usize) {
