@@ -1,0 +1,4 @@
+//! The core through its public face: every strategy over pools that change, under threads, against naive references.
+
+mod common;
+mod regressions;
