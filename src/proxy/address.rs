@@ -1,6 +1,7 @@
 //! Where a proxy is: the one grammar for a proxy's address.
 
 use std::fmt;
+use compact_str::{CompactString, format_compact};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How a proxy is spoken to.
@@ -213,13 +214,33 @@ impl Address {
 
     /// `host[:port]` as written in a URL, without credentials.
     #[must_use]
-    pub fn authority(&self) -> String {
+    pub fn authority(&self) -> CompactString {
         let v6 = self.host.contains(':');
         match (self.port, v6) {
-            (Some(port), true) => format!("[{}]:{port}", self.host),
-            (Some(port), false) => format!("{}:{port}", self.host),
-            (None, true) => format!("[{}]", self.host),
-            (None, false) => self.host.to_string(),
+            (Some(port), true) => format_compact!("[{}]:{port}", self.host),
+            (Some(port), false) => format_compact!("{}:{port}", self.host),
+            (None, true) => format_compact!("[{}]", self.host),
+            (None, false) => CompactString::from(&*self.host),
+        }
+    }
+
+    /// Whether `text` is exactly [`Address::bare_url`].
+    #[must_use]
+    pub fn is_written(&self, text: &str) -> bool {
+        if self.host.contains(':') {
+            return text == self.bare_url();
+        }
+        let rest = text
+            .strip_prefix(self.protocol.as_str())
+            .and_then(|rest| rest.strip_prefix("://"))
+            .and_then(|rest| rest.strip_prefix(&*self.host));
+        match (rest, self.port) {
+            (Some(""), None) => true,
+            // A number has one way to be written but for leading zeros.
+            (Some(rest), Some(port)) => rest
+                .strip_prefix(':')
+                .is_some_and(|digits| !digits.starts_with('0') && digits.parse() == Ok(port)),
+            _ => false,
         }
     }
 

@@ -277,7 +277,7 @@ impl Proxy {
             },
             inner: Mutex::new(Inner {
                 protocol: address.protocol,
-                authority: CompactString::from(address.authority()),
+                authority: address.authority(),
                 homes: Homes::None,
                 cold,
             }),
@@ -689,7 +689,7 @@ impl Proxy {
         {
             let mut inner = self.inner.lock();
             inner.protocol = address.protocol;
-            inner.authority = CompactString::from(address.authority());
+            inner.authority = address.authority();
             if raw.is_some() || address.credentials.is_some() || inner.cold.is_some() {
                 let cold = inner.cold.get_or_insert_default();
                 cold.raw_url = raw;

@@ -174,7 +174,7 @@ impl PyPool {
 
     fn add_text(&self, text: &str, source: Source, limited: bool) -> PyResult<bool> {
         let address = Address::parse_line(text.trim()).map_err(errors::address)?;
-        let proxy = made_from(&address, text.trim(), source, &[])?;
+        let proxy = made_from(&address, text.trim(), source, &[], exact_wall())?;
         Ok(self.core.add(proxy, None, limited).map_err(errors::add)? == Added::New)
     }
 
@@ -215,7 +215,7 @@ impl PyPool {
                 Err(_) if object.is_instance_of::<PyString>() => {
                     let url = object.cast::<PyString>()?.to_str()?.trim().to_owned();
                     let address = Address::parse_line(&url).map_err(errors::address)?;
-                    Bound::new(py, PyProxy::wrap(made_from(&address, &url, Source::User, &[])?))?
+                    Bound::new(py, PyProxy::wrap(made_from(&address, &url, Source::User, &[], exact_wall())?))?
                 }
                 Err(_) => {
                     words.into_iter().for_each(release);
@@ -249,7 +249,7 @@ fn attachment_of(object: &Bound<'_, PyAny>) -> Attachment {
 }
 
 /// A proxy of the core for an address from a list.
-fn made_from(address: &Address, text: &str, source: Source, tags: &[Box<str>]) -> PyResult<Arc<Proxy>> {
+fn made_from(address: &Address, text: &str, source: Source, tags: &[Box<str>], now: Micros) -> PyResult<Arc<Proxy>> {
     if !source.is_the_users_own() {
         match locality(&address.host) {
             Locality::Public => {}
@@ -257,8 +257,8 @@ fn made_from(address: &Address, text: &str, source: Source, tags: &[Box<str>]) -
             Locality::Private => return Err(PyValueError::new_err("Private/internal IP addresses not allowed")),
         }
     }
-    let proxy = Proxy::new(address, source, exact_wall());
-    let raw = text.contains("://") && (address.credentials.is_some() || text != address.bare_url());
+    let proxy = Proxy::new(address, source, now);
+    let raw = text.contains("://") && (address.credentials.is_some() || !address.is_written(text));
     if raw || !tags.is_empty() {
         proxy.set_cold(|cold| {
             if raw {
@@ -481,6 +481,7 @@ impl PyPool {
         tags.dedup();
         let mut fresh = Vec::with_capacity(urls.len().unwrap_or(0));
         let mut faults = Vec::new();
+        let now = exact_wall();
         for (number, item) in urls.try_iter()?.enumerate() {
             let item = item?;
             let line = item.cast::<PyString>().map_err(|_| PyTypeError::new_err("urls must be an iterable of strings"))?;
@@ -489,7 +490,7 @@ impl PyPool {
                 continue;
             }
             let made = Address::parse_line(line).map_err(|error| error.to_string()).and_then(|address| {
-                let made = made_from(&address, line, source, &tags).map_err(|error| error.value(urls.py()).to_string());
+                let made = made_from(&address, line, source, &tags, now).map_err(|error| error.value(urls.py()).to_string());
                 made.map(|proxy| (address, proxy))
             });
             match made {

@@ -86,7 +86,7 @@ impl PyProxy {
             return Err(errors::validation(py, "Proxy", faults));
         };
         let proxy = Self::wrap(Arc::new(Proxy::new(&address, Source::User, exact_wall())));
-        if *text != *address.bare_url() {
+        if !address.is_written(&text) {
             proxy.core.set_cold(|cold| cold.raw_url = Some(text.clone()));
         }
         if let Some(fields) = fields {
@@ -214,7 +214,7 @@ impl PyProxy {
             "url" => {
                 let text = convert::text(value)?;
                 let address = Address::parse(&text).map_err(errors::address)?;
-                let raw = (*text != *address.bare_url()).then_some(text);
+                let raw = (!address.is_written(&text)).then_some(text);
                 core.set_address(&address, raw);
             }
             "protocol" => {
