@@ -34,10 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let own = used(libc::RUSAGE_THREAD) - own_before;
     let fleets = used(libc::RUSAGE_SELF) - before - own;
     println!("{connections} connections, {workers} worker(s), {elapsed:.1} s");
-    println!(
-        "{:.0} requests/s seen by the client",
-        requests as f64 / elapsed
-    );
+    println!("{:.0} requests/s seen by the client", requests as f64 / elapsed);
     println!(
         "fleet: {:.1} us of processor time per request, {:.0} requests per second of it; load generator: {:.1} us",
         fleets * 1e6 / requests as f64,

@@ -73,11 +73,7 @@ impl Bans {
     /// After how many requests this site bans the proxy.
     #[must_use]
     pub fn after(&self, site: &str) -> Option<u64> {
-        self.sites
-            .iter()
-            .find(|(name, _)| name == site)
-            .map(|(_, after)| *after)
-            .or(self.everywhere)
+        self.sites.iter().find(|(name, _)| name == site).map(|(_, after)| *after).or(self.everywhere)
     }
 
     fn is_empty(&self) -> bool {
@@ -158,24 +154,15 @@ impl Behaviour {
         if let Some(flap) = self.flap
             && (flap.up == 0 && flap.down == 0 || flap.up.checked_add(flap.down).is_none())
         {
-            return Err(SpecError::new(
-                "flap",
-                "up and down cannot both be 0, nor overflow together",
-            ));
+            return Err(SpecError::new("flap", "up and down cannot both be 0, nor overflow together"));
         }
         if let Some((site, _)) = self.bans.sites.iter().find(|(site, _)| site.is_empty()) {
-            return Err(SpecError::new(
-                "ban_after",
-                format!("{site:?} is not a site's host name"),
-            ));
+            return Err(SpecError::new("ban_after", format!("{site:?} is not a site's host name")));
         }
         if let Some(limit) = self.rate_limit
             && limit.window.is_zero()
         {
-            return Err(SpecError::new(
-                "rate_limit",
-                "the window must last longer than 0 seconds",
-            ));
+            return Err(SpecError::new("rate_limit", "the window must last longer than 0 seconds"));
         }
         Ok(())
     }
@@ -190,28 +177,20 @@ impl Latency {
             Self::LogNormal { median, .. } => (&[*median], "the median"),
             Self::Drift { from, to, .. } => (&[*from, *to], "an end of the drift"),
         };
-        if let Some(bad) = values
-            .iter()
-            .find(|value| !(0.0..=LATENCY_MAX).contains(*value))
-        {
+        if let Some(bad) = values.iter().find(|value| !(0.0..=LATENCY_MAX).contains(*value)) {
             return Err(SpecError::new(
                 "latency",
                 format!("{names} is {bad}, not between 0 and {LATENCY_MAX} milliseconds"),
             ));
         }
         match self {
-            Self::Uniform { lo, hi } if lo > hi => Err(SpecError::new(
-                "latency",
-                format!("the lower bound {lo} is above the upper bound {hi}"),
-            )),
-            Self::LogNormal { sigma, .. } if !(0.0..=5.0).contains(sigma) => Err(SpecError::new(
-                "latency",
-                format!("sigma is {sigma}, not between 0 and 5"),
-            )),
-            Self::Drift { requests: 0, .. } => Err(SpecError::new(
-                "latency",
-                "a drift needs at least 1 request",
-            )),
+            Self::Uniform { lo, hi } if lo > hi => {
+                Err(SpecError::new("latency", format!("the lower bound {lo} is above the upper bound {hi}")))
+            }
+            Self::LogNormal { sigma, .. } if !(0.0..=5.0).contains(sigma) => {
+                Err(SpecError::new("latency", format!("sigma is {sigma}, not between 0 and 5")))
+            }
+            Self::Drift { requests: 0, .. } => Err(SpecError::new("latency", "a drift needs at least 1 request")),
             _ => Ok(()),
         }
     }
@@ -224,44 +203,13 @@ mod tests {
     #[test]
     fn nonsense_is_named() {
         let cases = [
-            (
-                "latency",
-                Behaviour {
-                    latency: Latency::Fixed(-1.0),
-                    ..Behaviour::default()
-                },
-            ),
-            (
-                "latency",
-                Behaviour {
-                    latency: Latency::Fixed(f64::NAN),
-                    ..Behaviour::default()
-                },
-            ),
-            (
-                "latency",
-                Behaviour {
-                    latency: Latency::Uniform { lo: 5.0, hi: 1.0 },
-                    ..Behaviour::default()
-                },
-            ),
-            (
-                "fail_rate",
-                Behaviour {
-                    fail_rate: 1.5,
-                    ..Behaviour::default()
-                },
-            ),
+            ("latency", Behaviour { latency: Latency::Fixed(-1.0), ..Behaviour::default() }),
+            ("latency", Behaviour { latency: Latency::Fixed(f64::NAN), ..Behaviour::default() }),
+            ("latency", Behaviour { latency: Latency::Uniform { lo: 5.0, hi: 1.0 }, ..Behaviour::default() }),
+            ("fail_rate", Behaviour { fail_rate: 1.5, ..Behaviour::default() }),
             (
                 "flap",
-                Behaviour {
-                    flap: Some(Flap {
-                        up: 0,
-                        down: 0,
-                        unit: FlapUnit::Requests,
-                    }),
-                    ..Behaviour::default()
-                },
+                Behaviour { flap: Some(Flap { up: 0, down: 0, unit: FlapUnit::Requests }), ..Behaviour::default() },
             ),
         ];
         for (field, behaviour) in cases {
@@ -272,14 +220,7 @@ mod tests {
 
     #[test]
     fn a_named_site_goes_before_everywhere() {
-        let bans = Bans {
-            everywhere: Some(5),
-            sites: vec![("a.test".into(), 2)],
-            lasts: None,
-        };
-        assert_eq!(
-            (bans.after("a.test"), bans.after("b.test")),
-            (Some(2), Some(5))
-        );
+        let bans = Bans { everywhere: Some(5), sites: vec![("a.test".into(), 2)], lasts: None };
+        assert_eq!((bans.after("a.test"), bans.after("b.test")), (Some(2), Some(5)));
     }
 }

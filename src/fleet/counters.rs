@@ -166,12 +166,7 @@ impl OriginCounters {
     }
 
     pub(crate) fn read(&self) -> OriginCounts {
-        let mut by_site: Vec<_> = self
-            .by_site
-            .lock()
-            .iter()
-            .map(|(site, count)| (site.clone(), *count))
-            .collect();
+        let mut by_site: Vec<_> = self.by_site.lock().iter().map(|(site, count)| (site.clone(), *count)).collect();
         by_site.sort_unstable();
         OriginCounts {
             connections: self.connections.get(),

@@ -13,10 +13,7 @@ pub struct SpecError {
 
 impl SpecError {
     pub(crate) fn new(field: &'static str, reason: impl Into<String>) -> Self {
-        Self {
-            field,
-            reason: reason.into(),
-        }
+        Self { field, reason: reason.into() }
     }
 }
 
@@ -78,9 +75,9 @@ impl fmt::Display for FleetError {
                 write!(f, "no proxy {index} in a fleet of {proxies}")
             }
             Self::Stopped => f.write_str("the fleet is stopped"),
-            Self::Forked => f.write_str(
-                "the fleet belongs to the process that started it; start another one after the fork",
-            ),
+            Self::Forked => {
+                f.write_str("the fleet belongs to the process that started it; start another one after the fork")
+            }
         }
     }
 }

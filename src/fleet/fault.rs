@@ -20,21 +20,8 @@ pub enum Fault {
 }
 
 /// What is counted as an injected fault: every [`Fault`], and the two verdicts of a site.
-pub(crate) const COUNTED: [&str; 13] = [
-    "refuse",
-    "hang",
-    "reset",
-    "cut",
-    "403",
-    "407",
-    "429",
-    "500",
-    "502",
-    "503",
-    "504",
-    "ban",
-    "rate_limit",
-];
+pub(crate) const COUNTED: [&str; 13] =
+    ["refuse", "hang", "reset", "cut", "403", "407", "429", "500", "502", "503", "504", "ban", "rate_limit"];
 
 /// Where a site's ban is counted in [`COUNTED`].
 pub(crate) const BAN: usize = 11;
@@ -53,11 +40,7 @@ impl Fault {
             "hang" => Some(Self::Hang),
             "reset" => Some(Self::Reset),
             "cut" => Some(Self::Cut),
-            _ => name
-                .parse()
-                .ok()
-                .filter(|status| Self::STATUSES.contains(status))
-                .map(Self::Status),
+            _ => name.parse().ok().filter(|status| Self::STATUSES.contains(status)).map(Self::Status),
         }
     }
 
@@ -75,10 +58,7 @@ impl Fault {
             Self::Reset => 2,
             Self::Cut => 3,
             // A status outside the list cannot be parsed; built by hand it counts as the general 502.
-            Self::Status(status) => Self::STATUSES
-                .iter()
-                .position(|known| *known == status)
-                .map_or(8, |at| at + 4),
+            Self::Status(status) => Self::STATUSES.iter().position(|known| *known == status).map_or(8, |at| at + 4),
         }
     }
 }

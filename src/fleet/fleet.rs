@@ -46,10 +46,7 @@ struct OriginPorts {
 
 impl OriginPorts {
     fn on(ip: IpAddr) -> io::Result<Self> {
-        Ok(Self {
-            http: Port::any(ip)?,
-            https: Port::any(ip)?,
-        })
+        Ok(Self { http: Port::any(ip)?, https: Port::any(ip)? })
     }
 }
 
@@ -64,19 +61,11 @@ impl Fleet {
     pub fn start(spec: &FleetSpec) -> Result<Self, FleetError> {
         spec.check()?;
         let tls = Tls::new()?;
-        let ip: IpAddr = if spec.ipv6 {
-            Ipv6Addr::LOCALHOST.into()
-        } else {
-            Ipv4Addr::LOCALHOST.into()
-        };
+        let ip: IpAddr = if spec.ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
         let sockets = || FleetError::io("opening a port on loopback");
         let main = OriginPorts::on(ip).map_err(sockets())?;
         // SOCKS 4 knows no other addresses than these.
-        let old = if spec.ipv6 {
-            Some(OriginPorts::on(Ipv4Addr::LOCALHOST.into()).map_err(sockets())?)
-        } else {
-            None
-        };
+        let old = if spec.ipv6 { Some(OriginPorts::on(Ipv4Addr::LOCALHOST.into()).map_err(sockets())?) } else { None };
         let (http, https) = (main.http.address(), main.https.address());
         let world = Arc::new(World {
             names: Names::new(&spec.hosts, http),
@@ -96,14 +85,10 @@ impl Fleet {
         let origin = Arc::new(Origin {
             world,
             counters: OriginCounters::new(proxies.len()),
-            proxies: proxies
-                .iter()
-                .map(|proxy| Arc::clone(&proxy.state))
-                .collect(),
+            proxies: proxies.iter().map(|proxy| Arc::clone(&proxy.state)).collect(),
         });
         let setup = serve(ports, main, old, Arc::clone(&origin));
-        let threads = Threads::start(spec.workers, setup)
-            .map_err(FleetError::io("starting the fleet's threads"))?;
+        let threads = Threads::start(spec.workers, setup).map_err(FleetError::io("starting the fleet's threads"))?;
         let fleet = Self {
             threads: Mutex::new(threads),
             process: std::process::id(),
@@ -235,10 +220,7 @@ impl Fleet {
     }
 
     fn proxy(&self, index: usize) -> Result<&Running, FleetError> {
-        self.proxies.get(index).ok_or(FleetError::NoSuchProxy {
-            index,
-            proxies: self.proxies.len(),
-        })
+        self.proxies.get(index).ok_or(FleetError::NoSuchProxy { index, proxies: self.proxies.len() })
     }
 
     fn is_here(&self) -> bool {
@@ -246,11 +228,7 @@ impl Fleet {
     }
 
     fn check_process(&self) -> Result<(), FleetError> {
-        if self.is_here() {
-            Ok(())
-        } else {
-            Err(FleetError::Forked)
-        }
+        if self.is_here() { Ok(()) } else { Err(FleetError::Forked) }
     }
 }
 

@@ -13,18 +13,12 @@ pub(crate) struct Names {
 impl Names {
     /// `hosts` and `*.test` lead to `origin`.
     pub(crate) fn new(hosts: &[String], origin: SocketAddr) -> Self {
-        Self {
-            hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
-            origin,
-        }
+        Self { hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), origin }
     }
 
     /// Where to connect for this host and port; `None`: nowhere, it is not on this machine.
     pub(crate) fn resolve(&self, host: &str, port: u16) -> Option<SocketAddr> {
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host);
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         if let Ok(ip) = bare.parse::<IpAddr>() {
             return self.literal(ip, port);
         }
@@ -43,19 +37,12 @@ impl Names {
     /// Whether the origin answers for this name.
     pub(crate) fn leads_to_origin(&self, name: &str) -> bool {
         let name = name.strip_suffix('.').unwrap_or(name);
-        let test = name.len() > 5
-            && name
-                .get(name.len() - 5..)
-                .is_some_and(|end| end.eq_ignore_ascii_case(".test"));
+        let test = name.len() > 5 && name.get(name.len() - 5..).is_some_and(|end| end.eq_ignore_ascii_case(".test"));
         test || (!self.hosts.is_empty() && self.hosts.contains(&name.to_ascii_lowercase()))
     }
 
     fn loopback(&self) -> IpAddr {
-        if self.origin.is_ipv6() {
-            Ipv6Addr::LOCALHOST.into()
-        } else {
-            Ipv4Addr::LOCALHOST.into()
-        }
+        if self.origin.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() }
     }
 }
 

@@ -75,14 +75,9 @@ impl Port {
     /// Takes any free port on this address.
     pub(crate) fn any(ip: IpAddr) -> io::Result<Self> {
         let holder = bound(SocketAddr::new(ip, 0))?;
-        let address = holder
-            .local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::Error::other("a TCP socket without an address"))?;
-        Ok(Self {
-            _holder: holder,
-            address,
-        })
+        let address =
+            holder.local_addr()?.as_socket().ok_or_else(|| io::Error::other("a TCP socket without an address"))?;
+        Ok(Self { _holder: holder, address })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -101,11 +96,7 @@ impl Port {
 const BACKLOG: i32 = 4096;
 
 fn bound(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

@@ -26,10 +26,7 @@ impl Registry {
     /// registry when the first request is there, so it cannot look too early.
     pub(crate) fn enter(self: &Arc<Self>, address: SocketAddr, proxy: usize) -> Entry {
         self.peers.lock().insert(address, proxy);
-        Entry {
-            registry: Arc::clone(self),
-            address,
-        }
+        Entry { registry: Arc::clone(self), address }
     }
 
     /// The proxy whose outgoing connection has this address.

@@ -10,9 +10,7 @@ pub(crate) struct Draws {
 impl Draws {
     /// The stream of one proxy in a fleet with this seed.
     pub(crate) fn new(seed: u64, proxy: usize) -> Self {
-        Self {
-            key: mix(seed ^ mix((proxy as u64).wrapping_add(1))),
-        }
+        Self { key: mix(seed ^ mix((proxy as u64).wrapping_add(1))) }
     }
 
     /// A number in [0, 1): draw `which` of exchange `n`.

@@ -43,10 +43,7 @@ impl Threads {
             // Drops every task, and with it every socket.
             runtime.shutdown_timeout(PATIENCE);
         })?;
-        let threads = Self {
-            process: std::process::id(),
-            running: Some((stop, thread)),
-        };
+        let threads = Self { process: std::process::id(), running: Some((stop, thread)) };
         match told.recv() {
             Ok(Ok(())) => Ok(threads),
             Ok(Err(error)) => Err(error),

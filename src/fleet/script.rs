@@ -51,15 +51,7 @@ const LATENCY: u64 = 1;
 
 impl Script {
     pub(crate) fn new(behaviour: Behaviour, draws: Draws, now: Instant) -> Self {
-        Self {
-            draws,
-            state: Mutex::new(State {
-                behaviour: Arc::new(behaviour),
-                since: now,
-                exchanges: 0,
-                drawn: 0,
-            }),
-        }
+        Self { draws, state: Mutex::new(State { behaviour: Arc::new(behaviour), since: now, exchanges: 0, drawn: 0 }) }
     }
 
     /// What is being played.
@@ -108,36 +100,18 @@ impl Script {
         let state = self.state.lock();
         let behaviour = &state.behaviour;
         match behaviour.flap {
-            _ if behaviour.fault == Some(Fault::Refuse) => Gate {
-                open: false,
-                until: None,
-            },
+            _ if behaviour.fault == Some(Fault::Refuse) => Gate { open: false, until: None },
             // A schedule in requests cannot close the port: nobody would be counted.
-            Some(flap)
-                if flap.unit == FlapUnit::Milliseconds && behaviour.fail_with == Fault::Refuse =>
-            {
+            Some(flap) if flap.unit == FlapUnit::Milliseconds && behaviour.fail_with == Fault::Refuse => {
                 let (down, left) = by_time(flap, now.saturating_duration_since(state.since));
-                Gate {
-                    open: !down,
-                    until: left.map(|left| now + left),
-                }
+                Gate { open: !down, until: left.map(|left| now + left) }
             }
-            _ => Gate {
-                open: true,
-                until: None,
-            },
+            _ => Gate { open: true, until: None },
         }
     }
 }
 
-fn fault(
-    behaviour: &Behaviour,
-    draws: Draws,
-    since: Instant,
-    position: u64,
-    draw: u64,
-    now: Instant,
-) -> Option<Fault> {
+fn fault(behaviour: &Behaviour, draws: Draws, since: Instant, position: u64, draw: u64, now: Instant) -> Option<Fault> {
     if behaviour.fault.is_some() {
         return behaviour.fault;
     }
@@ -162,11 +136,7 @@ fn by_time(flap: Flap, elapsed: Duration) -> (bool, Option<Duration>) {
     let period = Duration::from_millis(flap.up + flap.down);
     let nanos = elapsed.as_nanos() % period.as_nanos();
     let phase = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-    if phase < up {
-        (false, Some(up - phase))
-    } else {
-        (true, Some(period.saturating_sub(phase)))
-    }
+    if phase < up { (false, Some(up - phase)) } else { (true, Some(period.saturating_sub(phase))) }
 }
 
 fn delay(latency: Latency, draws: Draws, position: u64, draw: u64) -> Duration {
@@ -175,12 +145,8 @@ fn delay(latency: Latency, draws: Draws, position: u64, draw: u64) -> Duration {
         Latency::Fixed(ms) => ms,
         Latency::Uniform { lo, hi } => lo + (hi - lo) * draws.unit(draw, LATENCY),
         // Five standard deviations at most: a single draw shall not stop a test for minutes.
-        Latency::LogNormal { median, sigma } => {
-            median * (sigma * draws.normal(draw, LATENCY).clamp(-5.0, 5.0)).exp()
-        }
-        Latency::Drift { from, to, requests } => {
-            from + (to - from) * (position.min(requests) as f64 / requests as f64)
-        }
+        Latency::LogNormal { median, sigma } => median * (sigma * draws.normal(draw, LATENCY).clamp(-5.0, 5.0)).exp(),
+        Latency::Drift { from, to, requests } => from + (to - from) * (position.min(requests) as f64 / requests as f64),
     };
     Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::ZERO)
 }
@@ -202,25 +168,16 @@ mod tests {
     fn the_first_requests_fail_and_then_it_flaps() {
         let (script, now) = script(Behaviour {
             fail_first: 2,
-            flap: Some(Flap {
-                up: 3,
-                down: 1,
-                unit: FlapUnit::Requests,
-            }),
+            flap: Some(Flap { up: 3, down: 1, unit: FlapUnit::Requests }),
             ..Behaviour::default()
         });
-        let expected = [
-            true, true, false, false, false, true, false, false, false, true,
-        ];
+        let expected = [true, true, false, false, false, true, false, false, false, true];
         assert_eq!(fates(&script, now, 10), expected);
     }
 
     #[test]
     fn luck_repeats_for_a_seed_and_has_the_asked_rate() {
-        let behaviour = Behaviour {
-            fail_rate: 0.3,
-            ..Behaviour::default()
-        };
+        let behaviour = Behaviour { fail_rate: 0.3, ..Behaviour::default() };
         let (one, now) = script(behaviour.clone());
         let (two, _) = script(behaviour);
         let fates_of_one = fates(&one, now, 10_000);
@@ -232,14 +189,8 @@ mod tests {
 
     #[test]
     fn latency_drifts_and_stays() {
-        let (script, now) = script(Behaviour {
-            latency: Latency::Drift {
-                from: 10.0,
-                to: 30.0,
-                requests: 2,
-            },
-            ..Behaviour::default()
-        });
+        let (script, now) =
+            script(Behaviour { latency: Latency::Drift { from: 10.0, to: 30.0, requests: 2 }, ..Behaviour::default() });
         let ms: Vec<_> = (0..4).map(|_| script.next(now).delay.as_millis()).collect();
         assert_eq!(ms, [10, 20, 30, 30]);
         assert_eq!(script.turn().as_millis(), 30);
@@ -247,10 +198,8 @@ mod tests {
 
     #[test]
     fn a_spread_stays_within_its_bounds() {
-        let (script, now) = script(Behaviour {
-            latency: Latency::Uniform { lo: 5.0, hi: 9.0 },
-            ..Behaviour::default()
-        });
+        let (script, now) =
+            script(Behaviour { latency: Latency::Uniform { lo: 5.0, hi: 9.0 }, ..Behaviour::default() });
         for _ in 0..1000 {
             let ms = script.next(now).delay.as_secs_f64() * 1e3;
             assert!((4.999..9.001).contains(&ms), "{ms}");
@@ -261,29 +210,13 @@ mod tests {
     fn a_schedule_in_time_closes_the_port_when_asked_to_refuse() {
         let (script, now) = script(Behaviour {
             fail_with: Fault::Refuse,
-            flap: Some(Flap {
-                up: 100,
-                down: 50,
-                unit: FlapUnit::Milliseconds,
-            }),
+            flap: Some(Flap { up: 100, down: 50, unit: FlapUnit::Milliseconds }),
             ..Behaviour::default()
         });
         let ms = Duration::from_millis;
         let at = |t| script.gate(now + ms(t));
-        assert_eq!(
-            at(0),
-            Gate {
-                open: true,
-                until: Some(now + ms(100))
-            }
-        );
-        assert_eq!(
-            at(120),
-            Gate {
-                open: false,
-                until: Some(now + ms(150))
-            }
-        );
+        assert_eq!(at(0), Gate { open: true, until: Some(now + ms(100)) });
+        assert_eq!(at(120), Gate { open: false, until: Some(now + ms(150)) });
         assert!(at(150).open);
         assert_eq!(script.next(now + ms(120)).fault, Some(Fault::Refuse));
         assert_eq!(script.next(now + ms(160)).fault, None);
@@ -293,13 +226,7 @@ mod tests {
     fn a_change_starts_the_schedule_again_but_not_the_luck() {
         let (script, now) = script(Behaviour::default());
         fates(&script, now, 5);
-        script.change(
-            Behaviour {
-                fail_first: 1,
-                ..Behaviour::default()
-            },
-            now,
-        );
+        script.change(Behaviour { fail_first: 1, ..Behaviour::default() }, now);
         assert_eq!(fates(&script, now, 2), [true, false]);
         assert_eq!(script.state.lock().drawn, 7);
     }

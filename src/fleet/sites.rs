@@ -72,21 +72,14 @@ impl Sites {
 impl Seen {
     fn judge(&mut self, behaviour: &Behaviour, site: &str, now: Instant) -> Verdict {
         if let Some(since) = self.banned {
-            let over = behaviour
-                .bans
-                .lasts
-                .is_some_and(|lasts| now.saturating_duration_since(since) >= lasts);
+            let over = behaviour.bans.lasts.is_some_and(|lasts| now.saturating_duration_since(since) >= lasts);
             if !over {
                 return Verdict::Ban;
             }
             self.banned = None;
             self.served = 0;
         }
-        if behaviour
-            .bans
-            .after(site)
-            .is_some_and(|after| self.served >= after)
-        {
+        if behaviour.bans.after(site).is_some_and(|after| self.served >= after) {
             self.banned = Some(now);
             return Verdict::Ban;
         }
@@ -119,11 +112,7 @@ mod tests {
     #[test]
     fn a_site_bans_after_so_many_and_only_that_site() {
         let behaviour = Behaviour {
-            bans: Bans {
-                everywhere: None,
-                sites: vec![("a.test".into(), 2)],
-                lasts: Some(10 * SECOND),
-            },
+            bans: Bans { everywhere: None, sites: vec![("a.test".into(), 2)], lasts: Some(10 * SECOND) },
             ..Behaviour::default()
         };
         let (sites, now) = (Sites::default(), Instant::now());
@@ -140,13 +129,8 @@ mod tests {
 
     #[test]
     fn a_window_opens_with_its_first_request() {
-        let behaviour = Behaviour {
-            rate_limit: Some(RateLimit {
-                requests: 2,
-                window: 10 * SECOND,
-            }),
-            ..Behaviour::default()
-        };
+        let behaviour =
+            Behaviour { rate_limit: Some(RateLimit { requests: 2, window: 10 * SECOND }), ..Behaviour::default() };
         let (sites, now) = (Sites::default(), Instant::now());
         let judge = |seconds| sites.judge(&behaviour, "a.test", now + seconds * SECOND);
         assert_eq!(judge(100), Verdict::Serve);
@@ -157,13 +141,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let behaviour = Behaviour {
-            bans: Bans {
-                everywhere: Some(1),
-                ..Bans::default()
-            },
-            ..Behaviour::default()
-        };
+        let behaviour = Behaviour { bans: Bans { everywhere: Some(1), ..Bans::default() }, ..Behaviour::default() };
         let (sites, now) = (Sites::default(), Instant::now());
         for i in 0..10_000 {
             sites.judge(&behaviour, &format!("s{i}.test"), now);

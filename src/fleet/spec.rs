@@ -47,10 +47,7 @@ pub struct Login {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login")
-            .field("user", &"***")
-            .field("password", &"***")
-            .finish()
+        f.debug_struct("Login").field("user", &"***").field("password", &"***").finish()
     }
 }
 
@@ -70,11 +67,7 @@ pub struct ProxySpec {
 impl ProxySpec {
     /// What it is called in a fleet where it has this index.
     pub(crate) fn name_at(&self, index: usize) -> Cow<'_, str> {
-        if self.name.is_empty() {
-            format!("proxy-{index}").into()
-        } else {
-            self.name.as_str().into()
-        }
+        if self.name.is_empty() { format!("proxy-{index}").into() } else { self.name.as_str().into() }
     }
 
     /// Says which field holds nonsense.
@@ -91,16 +84,10 @@ impl ProxySpec {
             }
             // RFC 1929 has one length byte for each; a colon would end the user name of RFC 7617 early.
             if login.user.len() > 255 || login.password.len() > 255 {
-                return Err(SpecError::new(
-                    "auth",
-                    "user name and password have at most 255 bytes each",
-                ));
+                return Err(SpecError::new("auth", "user name and password have at most 255 bytes each"));
             }
             if login.user.contains([':', '\0']) || login.password.contains('\0') {
-                return Err(SpecError::new(
-                    "auth",
-                    "a colon in the user name or a NUL cannot be sent",
-                ));
+                return Err(SpecError::new("auth", "a colon in the user name or a NUL cannot be sent"));
             }
         }
         self.behaviour.check()
@@ -129,13 +116,7 @@ const PROXIES_MAX: usize = 10_000;
 
 impl Default for FleetSpec {
     fn default() -> Self {
-        Self {
-            proxies: vec![ProxySpec::default(); 4],
-            seed: 0,
-            workers: 1,
-            ipv6: false,
-            hosts: Vec::new(),
-        }
+        Self { proxies: vec![ProxySpec::default(); 4], seed: 0, workers: 1, ipv6: false, hosts: Vec::new() }
     }
 }
 
@@ -146,34 +127,22 @@ impl FleetSpec {
     /// The first field, of the fleet or of a proxy, whose value cannot be had.
     pub fn check(&self) -> Result<(), SpecError> {
         if self.workers == 0 || self.workers > WORKERS_MAX {
-            return Err(SpecError::new(
-                "workers",
-                format!("{} is not between 1 and {WORKERS_MAX}", self.workers),
-            ));
+            return Err(SpecError::new("workers", format!("{} is not between 1 and {WORKERS_MAX}", self.workers)));
         }
         if self.proxies.len() > PROXIES_MAX {
-            return Err(SpecError::new(
-                "proxies",
-                format!("{} are more than {PROXIES_MAX}", self.proxies.len()),
-            ));
+            return Err(SpecError::new("proxies", format!("{} are more than {PROXIES_MAX}", self.proxies.len())));
         }
         for host in &self.hosts {
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
             if host.is_empty() || host.len() > 253 || !host.chars().all(plain) {
-                return Err(SpecError::new(
-                    "hosts",
-                    format!("{host:?} is not a host name"),
-                ));
+                return Err(SpecError::new("hosts", format!("{host:?} is not a host name")));
             }
         }
         let mut names = HashSet::new();
         for (index, proxy) in self.proxies.iter().enumerate() {
             proxy.check()?;
             if !names.insert(proxy.name_at(index)) {
-                return Err(SpecError::new(
-                    "name",
-                    format!("two proxies are called {:?}", proxy.name_at(index)),
-                ));
+                return Err(SpecError::new("name", format!("two proxies are called {:?}", proxy.name_at(index))));
             }
         }
         Ok(())

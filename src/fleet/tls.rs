@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lru::LruCache;
 use parking_lot::Mutex;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SerialNumber,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, SerialNumber,
 };
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -46,10 +46,7 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(issuer));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            ca_pem,
-        })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem })
     }
 }
 
@@ -79,9 +76,7 @@ impl Issuer {
     fn new(provider: Arc<CryptoProvider>) -> Result<Self, rcgen::Error> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "proxywhirl test fleet authority");
+        params.distinguished_name.push(DnType::CommonName, "proxywhirl test fleet authority");
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
@@ -118,9 +113,7 @@ fn leaf(
 ) -> Result<CertifiedKey, rcgen::Error> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names.clone())?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, names[0].as_str());
+    params.distinguished_name.push(DnType::CommonName, names[0].as_str());
     params.serial_number = Some(SerialNumber::from(serial));
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -128,10 +121,8 @@ fn leaf(
     let certificate = params.signed_by(key, authority)?;
     let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     // A key that rcgen just made is one that the same cryptography can read.
-    let signer = provider
-        .key_provider
-        .load_private_key(der)
-        .map_err(|_: rustls::Error| rcgen::Error::CouldNotParseKeyPair)?;
+    let signer =
+        provider.key_provider.load_private_key(der).map_err(|_: rustls::Error| rcgen::Error::CouldNotParseKeyPair)?;
     Ok(CertifiedKey::new(vec![certificate.der().clone()], signer))
 }
 

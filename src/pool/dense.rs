@@ -67,7 +67,11 @@ mod tests {
             let slot = step * 37 % 100;
             let on = step % 3 != 0;
             dense.set(slot, on);
-            if on { model.insert(slot); } else { model.remove(&slot); }
+            if on {
+                model.insert(slot);
+            } else {
+                model.remove(&slot);
+            }
             let have: BTreeSet<u32> = (0..dense.len()).filter_map(|place| dense.get(place)).collect();
             assert_eq!(have, model);
         }

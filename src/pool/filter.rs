@@ -1,13 +1,15 @@
 //! What a selection may be restricted to, and weights given by name: both are rules about a proxy's description.
 
+use std::fmt;
+
 use ahash::AHashMap;
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
+use crate::proxy::address::Address;
 use crate::proxy::cold::Cold;
 use crate::proxy::health::Source;
 use crate::proxy::{Id, Key, Proxy};
-use crate::proxy::address::Address;
 
 /// A few words, most often one short one: kept without an allocation.
 pub type Words = SmallVec<[CompactString; 1]>;
@@ -108,13 +110,34 @@ impl Filter {
         }
         proxy.cold(|cold| {
             let one_of = |list: &[CompactString], value: Option<&str>| {
-                list.is_empty()
-                    || value.is_some_and(|value| list.iter().any(|entry| same_word(entry, value)))
+                list.is_empty() || value.is_some_and(|value| list.iter().any(|entry| same_word(entry, value)))
             };
             one_of(&self.countries, cold.country.as_deref())
                 && one_of(&self.regions, cold.region.as_deref())
                 && self.tags.iter().all(|tag| has_tag(cold, tag))
         })
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if !self.countries.is_empty() {
+            parts.push(format!("country {}", self.countries.join(" or ")));
+        }
+        if !self.regions.is_empty() {
+            parts.push(format!("region {}", self.regions.join(" or ")));
+        }
+        if !self.tags.is_empty() {
+            parts.push(format!("tags {}", self.tags.join(", ")));
+        }
+        if let Some(source) = self.source {
+            parts.push(format!("source {}", source.as_str()));
+        }
+        if let Some(limit) = self.max_cost {
+            parts.push(format!("cost <= {}", f64::from_bits(limit)));
+        }
+        f.write_str(&parts.join(" and "))
     }
 }
 

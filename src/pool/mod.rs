@@ -356,8 +356,8 @@ impl Pool {
                 let address = proxy.address();
                 let key = Key::of(&address);
                 let hash = key.hash();
-                let taken = writer.find_address(&table, hash, key).is_some()
-                    || writer.find_id(&table, proxy.id()).is_some();
+                let taken =
+                    writer.find_address(&table, hash, key).is_some() || writer.find_id(&table, proxy.id()).is_some();
                 if taken {
                     refused.push(attachment);
                 } else {
@@ -481,7 +481,8 @@ impl Pool {
     /// The slots that may be chosen now, in order.
     #[must_use]
     pub fn eligible(&self, table: &Table, clock: &dyn Clock) -> Vec<u32> {
-        let live = |slot: &u32| table.proxy(*slot).is_some_and(|proxy| proxy.reasons() == 0 && !proxy.is_expired(clock));
+        let live =
+            |slot: &u32| table.proxy(*slot).is_some_and(|proxy| proxy.reasons() == 0 && !proxy.is_expired(clock));
         table.all.eligible.iter().map(|slot| slot as u32).filter(live).collect()
     }
 
@@ -529,8 +530,14 @@ impl Pool {
     /// Removes every proxy for which `drop_it` says so, and returns how many those were.
     pub fn remove_where(&self, drop_it: impl Fn(&Proxy) -> bool) -> usize {
         let table = self.table.load_full();
-        let doomed: Vec<Id> =
-            table.all.members.iter().filter_map(|slot| table.proxy(slot as u32)).filter(|proxy| drop_it(proxy)).map(Proxy::id).collect();
+        let doomed: Vec<Id> = table
+            .all
+            .members
+            .iter()
+            .filter_map(|slot| table.proxy(slot as u32))
+            .filter(|proxy| drop_it(proxy))
+            .map(Proxy::id)
+            .collect();
         doomed.into_iter().filter_map(|id| self.remove(id)).count()
     }
 

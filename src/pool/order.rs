@@ -88,7 +88,8 @@ pub(crate) struct Order {
 
 impl Order {
     pub(crate) fn new(tie: TieBreak, capacity: usize) -> Self {
-        let queues = Queues { recorded: vec![ABSENT; capacity], expected: vec![Micros::MAX; capacity], ..Queues::default() };
+        let queues =
+            Queues { recorded: vec![ABSENT; capacity], expected: vec![Micros::MAX; capacity], ..Queues::default() };
         Self { tie, queues: Mutex::new(queues), next_window_end: AtomicI64::new(i64::MAX) }
     }
 

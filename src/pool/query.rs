@@ -8,12 +8,12 @@ use std::cell::Cell;
 use smallvec::SmallVec;
 
 use crate::clock::Clock;
+use crate::pool::Pool;
 use crate::pool::filter::{Filter, WeightTable};
 use crate::pool::order::TieBreak;
 use crate::pool::sampler::Weigh;
 use crate::pool::table::{Slot, Table};
 use crate::pool::view::{Demand, View};
-use crate::pool::Pool;
 use crate::proxy::{Id, Proxy};
 use crate::random::Random;
 use crate::strategy::context::{Context, Thresholds};
@@ -125,6 +125,15 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn clock(&self) -> &'a dyn Clock {
         self.clock
+    }
+
+    /// What the part of the pool asked about has in common, for people.
+    #[must_use]
+    pub fn filter_text(&self) -> String {
+        match self.among {
+            Among::View(View { filter: Some(filter), .. }) => filter.to_string(),
+            _ => "the filters of this request".to_owned(),
+        }
     }
 
     /// Whether only part of the pool is asked about.
@@ -273,7 +282,8 @@ impl<'a> Query<'a> {
             loop {
                 let position = cursor.load(Ordering::Relaxed);
                 let begin = self.table.slot_from(position);
-                let found = self.first_acceptable(view, begin, usize::MAX).or_else(|| self.first_acceptable(view, 0, begin))?;
+                let found =
+                    self.first_acceptable(view, begin, usize::MAX).or_else(|| self.first_acceptable(view, 0, begin))?;
                 let after = self.table.position(found as usize) + 1;
                 // Relaxed: the cursor orders nothing but itself. One thread wins each position, so turns are exact.
                 if cursor.compare_exchange(position, after, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
@@ -379,10 +389,16 @@ impl<'a> Query<'a> {
                 view.groups(groups)
             });
             if let Some(kept) = kept {
-                let alive = |number: usize| if kept.samplers[number].is_empty() { 0.0 } else { groups.groups[number].1 };
+                let alive =
+                    |number: usize| if kept.samplers[number].is_empty() { 0.0 } else { groups.groups[number].1 };
                 let numbers: SmallVec<[u32; 8]> = (0..groups.groups.len() as u32).collect();
                 let number = pick(&numbers, numbers.iter().map(|number| alive(*number as usize)), random)? as usize;
-                let drawn = kept.samplers[number].draw(random, DRAWS, |slot| self.table.proxy(slot), |_, proxy| self.accepts(proxy));
+                let drawn = kept.samplers[number].draw(
+                    random,
+                    DRAWS,
+                    |slot| self.table.proxy(slot),
+                    |_, proxy| self.accepts(proxy),
+                );
                 if let Some(slot) = drawn {
                     return self.start(slot);
                 }
@@ -401,7 +417,8 @@ impl<'a> Query<'a> {
             }
         }
         let numbers: Vec<u32> = (0..members.len() as u32).collect();
-        let value = |number: &u32| if members[*number as usize].is_empty() { 0.0 } else { groups.groups[*number as usize].1 };
+        let value =
+            |number: &u32| if members[*number as usize].is_empty() { 0.0 } else { groups.groups[*number as usize].1 };
         let number = match drawn.filter(|number| !members[*number].is_empty()) {
             Some(number) => number,
             None => pick(&numbers, numbers.iter().map(value), random)? as usize,
@@ -470,15 +487,21 @@ impl<'a> Query<'a> {
                 }
                 // Whose time is over is marked after the order's lock is gone: marking goes back to the pool.
                 let expired: Cell<SmallVec<[u32; 4]>> = Cell::default();
-                let found = order.take(random, self.clock, |slot| self.table.proxy(slot), |slot, proxy| {
-                    if proxy.is_expired(self.clock) {
-                        let mut list = expired.take();
-                        list.push(slot);
-                        expired.set(list);
-                        return false;
-                    }
-                    !self.context.excluded.contains(proxy) && (!self.thresholds.any() || self.thresholds.admit(proxy))
-                });
+                let found = order.take(
+                    random,
+                    self.clock,
+                    |slot| self.table.proxy(slot),
+                    |slot, proxy| {
+                        if proxy.is_expired(self.clock) {
+                            let mut list = expired.take();
+                            list.push(slot);
+                            expired.set(list);
+                            return false;
+                        }
+                        !self.context.excluded.contains(proxy)
+                            && (!self.thresholds.any() || self.thresholds.admit(proxy))
+                    },
+                );
                 for slot in expired.take() {
                     if let Some(proxy) = self.table.proxy(slot) {
                         Pool::expire(proxy);
@@ -499,13 +522,16 @@ impl<'a> Query<'a> {
                 }
                 // Choosing and counting must be one step here as well.
                 let _turn = list_lock.lock();
-                let key = |slot: u32| self.table.proxy(slot).map_or((u64::MAX, Id(0, 0)), |proxy| (proxy.use_count(), proxy.id()));
+                let key = |slot: u32| {
+                    self.table.proxy(slot).map_or((u64::MAX, Id(0, 0)), |proxy| (proxy.use_count(), proxy.id()))
+                };
                 let least = candidates.iter().copied().min_by_key(|slot| key(*slot))?;
                 let chosen = match tie {
                     TieBreak::LowestId => least,
                     TieBreak::Random => {
                         let count = key(least).0;
-                        let equals: Vec<u32> = candidates.iter().copied().filter(|slot| key(*slot).0 == count).collect();
+                        let equals: Vec<u32> =
+                            candidates.iter().copied().filter(|slot| key(*slot).0 == count).collect();
                         equals[random.below(equals.len())]
                     }
                 };

@@ -67,7 +67,11 @@ impl Weigh {
             Self::Latency => proxy.ema().map_or(0.0, latency_weight),
             Self::Rate => floored(proxy.success_rate()),
             Self::Table(table) => {
-                if fixed > 0.0 { fixed } else { floored(proxy.success_rate()) * table.scale }
+                if fixed > 0.0 {
+                    fixed
+                } else {
+                    floored(proxy.success_rate()) * table.scale
+                }
             }
             Self::Even => 1.0,
             Self::Cost { boost } => {
@@ -221,7 +225,8 @@ impl Sampler {
                 continue;
             };
             let Some(candidate) = proxy(slot) else { continue };
-            let fixed = self.fixed.as_ref().map_or(0.0, |all| f64::from_bits(all[slot as usize].load(Ordering::Relaxed)));
+            let fixed =
+                self.fixed.as_ref().map_or(0.0, |all| f64::from_bits(all[slot as usize].load(Ordering::Relaxed)));
             if spare * ceiling >= self.weigh.weight(candidate, fixed) {
                 continue;
             }

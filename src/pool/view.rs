@@ -217,7 +217,9 @@ impl View {
     pub(crate) fn unproven(&self, limit: u64) -> Option<Held<'_, Unproven>> {
         match self.usual.unproven.get().filter(|unproven| unproven.limit == limit) {
             Some(unproven) => Some(Held::Usual(unproven)),
-            None => self.extras.load().unproven.iter().find(|unproven| unproven.limit == limit).cloned().map(Held::Listed),
+            None => {
+                self.extras.load().unproven.iter().find(|unproven| unproven.limit == limit).cloned().map(Held::Listed)
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where a proxy is: the one grammar for a proxy's address.
 
-use std::fmt;
 use compact_str::{CompactString, format_compact};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How a proxy is spoken to.
@@ -122,9 +122,7 @@ impl fmt::Display for AddressError {
             Self::BadHost => "Invalid proxy URL: the host is neither a name nor an IP address in its usual notation",
             Self::BadPort => "Invalid proxy URL: Port must be between 1 and 65535",
             Self::NoPort => "Invalid proxy URL: the port is missing",
-            Self::HalfCredentials => {
-                "Invalid proxy URL: Both username and password must be provided together"
-            }
+            Self::HalfCredentials => "Invalid proxy URL: Both username and password must be provided together",
             Self::TrailingText => "Invalid proxy URL: nothing may follow the host and the port",
             Self::BadEscape => "Invalid proxy URL: malformed percent escape in the credentials",
         })
@@ -198,12 +196,7 @@ impl Address {
                 Some(Credentials { username: unescape(user)?, password: unescape(password)? })
             }
         };
-        Ok(Self {
-            protocol,
-            host: parse_host(host)?,
-            port: port.map(parse_port).transpose()?,
-            credentials,
-        })
+        Ok(Self { protocol, host: parse_host(host)?, port: port.map(parse_port).transpose()?, credentials })
     }
 
     /// The port to dial.
@@ -237,9 +230,9 @@ impl Address {
         match (rest, self.port) {
             (Some(""), None) => true,
             // A number has one way to be written but for leading zeros.
-            (Some(rest), Some(port)) => rest
-                .strip_prefix(':')
-                .is_some_and(|digits| !digits.starts_with('0') && digits.parse() == Ok(port)),
+            (Some(rest), Some(port)) => {
+                rest.strip_prefix(':').is_some_and(|digits| !digits.starts_with('0') && digits.parse() == Ok(port))
+            }
             _ => false,
         }
     }
@@ -350,11 +343,7 @@ fn parse_host(text: &str) -> Result<Box<str>, AddressError> {
     if name.len() > 253 || !name.split('.').all(label_ok) {
         return Err(AddressError::BadHost);
     }
-    if text.bytes().any(|b| b.is_ascii_uppercase()) {
-        Ok(text.to_ascii_lowercase().into())
-    } else {
-        Ok(text.into())
-    }
+    if text.bytes().any(|b| b.is_ascii_uppercase()) { Ok(text.to_ascii_lowercase().into()) } else { Ok(text.into()) }
 }
 
 /// Whether a host is this machine or this network: names of the local host, and private, loopback, link-local,

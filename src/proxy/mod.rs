@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::clock::{Clock, Micros};
 use crate::pool::Pool;
-use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU64, Arc, Mutex, Ordering, Weak};
+use crate::sync::{Arc, AtomicF64, AtomicI64, AtomicU8, AtomicU64, Mutex, Ordering, Weak};
 use address::{Address, Credentials, Protocol, escape};
 use cold::{Cold, DEFAULT_ALPHA, DEFAULT_WINDOW};
 use health::{Health, Source, reason};
@@ -29,13 +29,13 @@ impl Id {
     /// A random identifier.
     #[must_use]
     pub fn random() -> Self {
-        Self::from_u128(uuid::Builder::from_u128(
-            (u128::from(crate::random::next()) << 64) | u128::from(crate::random::next()),
+        Self::from_u128(
+            uuid::Builder::from_u128((u128::from(crate::random::next()) << 64) | u128::from(crate::random::next()))
+                .with_version(uuid::Version::Random)
+                .with_variant(uuid::Variant::RFC4122)
+                .into_uuid()
+                .as_u128(),
         )
-        .with_version(uuid::Version::Random)
-        .with_variant(uuid::Variant::RFC4122)
-        .into_uuid()
-        .as_u128())
     }
 
     /// From the number a UUID stands for.
@@ -245,9 +245,10 @@ impl Proxy {
     /// A proxy at that address, created at `now`, with a random identifier.
     #[must_use]
     pub fn new(address: &Address, source: Source, now: Micros) -> Self {
-        let cold = address.credentials.as_ref().map(|login| {
-            Box::new(Cold { credentials: Some(login.clone()), ..Cold::default() })
-        });
+        let cold = address
+            .credentials
+            .as_ref()
+            .map(|login| Box::new(Cold { credentials: Some(login.clone()), ..Cold::default() }));
         Self {
             state: AtomicU64::new(State::NEW.0),
             flags: AtomicU8::new(0),
@@ -620,9 +621,7 @@ impl Proxy {
         if self.flags.load(Ordering::Relaxed) & flag::AVERAGE != 0 {
             self.average.update(step);
         }
-        if self.is_watched(watch::LATENCY)
-            && before.map(latency_bucket) != Some(latency_bucket(after))
-        {
+        if self.is_watched(watch::LATENCY) && before.map(latency_bucket) != Some(latency_bucket(after)) {
             self.refresh();
         }
     }
@@ -817,9 +816,7 @@ impl Proxy {
             (result, cold.expires_at)
         };
         // Only ever cleared here: that a time has come is noticed by whoever looks next.
-        if self.reasons() & reason::EXPIRED != 0
-            && expiry.is_none_or(|at| at >= crate::clock::exact_wall())
-        {
+        if self.reasons() & reason::EXPIRED != 0 && expiry.is_none_or(|at| at >= crate::clock::exact_wall()) {
             self.set_reason(reason::EXPIRED, false);
         }
         self.refresh();

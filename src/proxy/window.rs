@@ -77,7 +77,13 @@ impl Minute {
     }
 
     /// Start of each bucket inside the window (seconds since 1970) that holds something, with its count, oldest first.
-    pub(crate) fn buckets(&self, started: u64, now: Micros, window: u32, past: &OncePointer<SlidingCount>) -> Vec<(i64, u64)> {
+    pub(crate) fn buckets(
+        &self,
+        started: u64,
+        now: Micros,
+        window: u32,
+        past: &OncePointer<SlidingCount>,
+    ) -> Vec<(i64, u64)> {
         let width = bucket_width(window);
         let present = number(now, width);
         let span = ((i64::from(window) + width - 1) / width).clamp(1, BUCKETS as i64) as u32;

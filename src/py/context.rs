@@ -12,8 +12,18 @@ use crate::strategy::context::{Context, Excluded};
 use crate::sync::{Arc, ArcSwap, AtomicBool, Mutex, Ordering};
 
 const FIELDS: [&str; 13] = [
-    "session_id", "target_url", "target_country", "target_region", "request_priority", "timeout_ms",
-    "failed_proxy_ids", "attempt_number", "metadata", "preferred_country", "max_response_time_ms", "min_success_rate",
+    "session_id",
+    "target_url",
+    "target_country",
+    "target_region",
+    "request_priority",
+    "timeout_ms",
+    "failed_proxy_ids",
+    "attempt_number",
+    "metadata",
+    "preferred_country",
+    "max_response_time_ms",
+    "min_success_rate",
     "exclude_proxy_ids",
 ];
 
@@ -79,7 +89,6 @@ impl PyContext {
         }
         Ok(())
     }
-
 
     fn rest<R>(&self, write: impl FnOnce(&mut Rest) -> R) -> R {
         write(self.rest.lock().get_or_insert_default())
@@ -178,7 +187,8 @@ impl Draft {
                 self.exclude();
             }
             "metadata" => {
-                let dict = value.cast::<PyDict>().map_err(|_| PyTypeError::new_err("Input should be a valid dictionary"))?;
+                let dict =
+                    value.cast::<PyDict>().map_err(|_| PyTypeError::new_err("Input should be a valid dictionary"))?;
                 let dict = dict.clone().unbind();
                 self.rest().metadata = Some(dict);
             }
@@ -406,7 +416,10 @@ impl PyContext {
     }
 
     #[classmethod]
-    fn _from_state<'py>(cls: &Bound<'py, pyo3::types::PyType>, state: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+    fn _from_state<'py>(
+        cls: &Bound<'py, pyo3::types::PyType>,
+        state: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         cls.call((), Some(state))
     }
 

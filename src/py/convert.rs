@@ -23,9 +23,8 @@ impl Lazy {
     }
 
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let value = self.cell.get_or_try_init(py, || {
-            Ok::<_, PyErr>(py.import(self.module)?.getattr(self.name)?.unbind())
-        })?;
+        let value =
+            self.cell.get_or_try_init(py, || Ok::<_, PyErr>(py.import(self.module)?.getattr(self.name)?.unbind()))?;
         Ok(value.bind(py))
     }
 }
@@ -178,7 +177,12 @@ impl Members {
         Self { class, cell: PyOnceLock::new() }
     }
 
-    fn get<'py>(&self, py: Python<'py>, values: impl Iterator<Item = &'static str>, index: usize) -> PyResult<Bound<'py, PyAny>> {
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        values: impl Iterator<Item = &'static str>,
+        index: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let members = self.cell.get_or_try_init(py, || {
             let class = py.import("proxywhirl._enums")?.getattr(self.class)?;
             values.map(|value| Ok::<_, PyErr>(class.call1((value,))?.unbind())).collect::<PyResult<Vec<_>>>()
@@ -212,16 +216,14 @@ pub(crate) fn outcome(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, Py
 /// The health state of that name or member.
 pub(crate) fn health_of(value: &Bound<'_, PyAny>) -> PyResult<Health> {
     let name = text(value)?;
-    Health::parse(&name).ok_or_else(|| {
-        PyValueError::new_err("Input should be 'unknown', 'healthy', 'degraded', 'unhealthy' or 'dead'")
-    })
+    Health::parse(&name)
+        .ok_or_else(|| PyValueError::new_err("Input should be 'unknown', 'healthy', 'degraded', 'unhealthy' or 'dead'"))
 }
 
 /// The source of that name or member.
 pub(crate) fn source_of(value: &Bound<'_, PyAny>) -> PyResult<Source> {
     let name = text(value)?;
-    Source::parse(&name)
-        .ok_or_else(|| PyValueError::new_err("Input should be 'user', 'fetched', 'api' or 'file'"))
+    Source::parse(&name).ok_or_else(|| PyValueError::new_err("Input should be 'user', 'fetched', 'api' or 'file'"))
 }
 
 /// The outcome of that name or member.

@@ -4,15 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pyo3::conversion::FromPyObjectOwned;
-use pyo3::exceptions::{
-    PyIndexError, PyOSError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError,
-};
+use pyo3::exceptions::{PyIndexError, PyOSError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict};
 
 use crate::fleet::{
-    Bans, Behaviour, Fault, Flap, FlapUnit, Fleet, FleetError, FleetSpec, Latency, Login,
-    ProxyCounts, ProxySpec, RateLimit, Scheme, SpecError,
+    Bans, Behaviour, Fault, Flap, FlapUnit, Fleet, FleetError, FleetSpec, Latency, Login, ProxyCounts, ProxySpec,
+    RateLimit, Scheme, SpecError,
 };
 
 /// A running fleet.
@@ -34,13 +32,8 @@ impl PyFleet {
         ipv6: bool,
         hosts: Vec<String>,
     ) -> PyResult<Self> {
-        let spec = FleetSpec {
-            proxies: proxies.iter().map(proxy_spec).collect::<PyResult<_>>()?,
-            seed,
-            workers,
-            ipv6,
-            hosts,
-        };
+        let spec =
+            FleetSpec { proxies: proxies.iter().map(proxy_spec).collect::<PyResult<_>>()?, seed, workers, ipv6, hosts };
         let fleet = py.detach(|| Fleet::start(&spec)).map_err(to_py)?;
         Ok(Self { fleet })
     }
@@ -114,15 +107,9 @@ impl PyFleet {
     }
 
     /// Lets a proxy behave as this dictionary says; what is no behaviour in it is passed over.
-    fn set_behaviour(
-        &self,
-        py: Python<'_>,
-        index: usize,
-        proxy: &Bound<'_, PyDict>,
-    ) -> PyResult<()> {
+    fn set_behaviour(&self, py: Python<'_>, index: usize, proxy: &Bound<'_, PyDict>) -> PyResult<()> {
         let behaviour = behaviour(proxy)?;
-        py.detach(|| self.fleet.set_behaviour(index, behaviour))
-            .map_err(to_py)
+        py.detach(|| self.fleet.set_behaviour(index, behaviour)).map_err(to_py)
     }
 }
 
@@ -172,29 +159,19 @@ fn counts<'py>(py: Python<'py>, counts: &ProxyCounts) -> PyResult<Bound<'py, PyD
 }
 
 /// A field of a dictionary; `None` and absence are the same.
-fn field<'py, T: FromPyObjectOwned<'py>>(
-    dict: &Bound<'py, PyDict>,
-    name: &str,
-    expected: &str,
-) -> PyResult<Option<T>> {
+fn field<'py, T: FromPyObjectOwned<'py>>(dict: &Bound<'py, PyDict>, name: &str, expected: &str) -> PyResult<Option<T>> {
     match dict.get_item(name)? {
         Some(value) if !value.is_none() => extract(&value, name, expected).map(Some),
         _ => Ok(None),
     }
 }
 
-fn extract<'py, T: FromPyObjectOwned<'py>>(
-    value: &Bound<'py, PyAny>,
-    name: &str,
-    expected: &str,
-) -> PyResult<T> {
+fn extract<'py, T: FromPyObjectOwned<'py>>(value: &Bound<'py, PyAny>, name: &str, expected: &str) -> PyResult<T> {
     value.extract().map_err(|error: T::Error| {
         let error: PyErr = error.into();
         let message = format!("{name}: expected {expected}");
         // A number that does not fit and a tuple of another length are wrong values of the right type.
-        if error.is_instance_of::<PyOverflowError>(value.py())
-            || error.is_instance_of::<PyValueError>(value.py())
-        {
+        if error.is_instance_of::<PyOverflowError>(value.py()) || error.is_instance_of::<PyValueError>(value.py()) {
             PyValueError::new_err(message)
         } else {
             let kind = value.get_type().name().map(|name| name.to_string());
@@ -255,25 +232,15 @@ fn fault(dict: &Bound<'_, PyDict>, name: &'static str) -> PyResult<Option<Fault>
 /// Its twin is `_latency` in `testing.py`: the kind, two numbers, a number of requests.
 fn latency(dict: &Bound<'_, PyDict>) -> PyResult<Latency> {
     let expected = "milliseconds, (lo, hi), Drift or LogNormal";
-    let Some((kind, a, b, requests)) = field::<(String, f64, f64, u64)>(dict, "latency", expected)?
-    else {
+    let Some((kind, a, b, requests)) = field::<(String, f64, f64, u64)>(dict, "latency", expected)? else {
         return Ok(Latency::None);
     };
     match kind.as_str() {
         "fixed" => Ok(Latency::Fixed(a)),
         "uniform" => Ok(Latency::Uniform { lo: a, hi: b }),
-        "lognormal" => Ok(Latency::LogNormal {
-            median: a,
-            sigma: b,
-        }),
-        "drift" => Ok(Latency::Drift {
-            from: a,
-            to: b,
-            requests,
-        }),
-        _ => Err(PyValueError::new_err(format!(
-            "latency: expected {expected}"
-        ))),
+        "lognormal" => Ok(Latency::LogNormal { median: a, sigma: b }),
+        "drift" => Ok(Latency::Drift { from: a, to: b, requests }),
+        _ => Err(PyValueError::new_err(format!("latency: expected {expected}"))),
     }
 }
 
@@ -286,9 +253,7 @@ fn flap(dict: &Bound<'_, PyDict>) -> PyResult<Option<Flap>> {
         "requests" => FlapUnit::Requests,
         "ms" => FlapUnit::Milliseconds,
         _ => {
-            return Err(PyValueError::new_err(format!(
-                "flap: {unit:?} is neither requests nor ms"
-            )));
+            return Err(PyValueError::new_err(format!("flap: {unit:?} is neither requests nor ms")));
         }
     };
     Ok(Some(Flap { up, down, unit }))
@@ -318,16 +283,10 @@ fn rate_limit(dict: &Bound<'_, PyDict>) -> PyResult<Option<RateLimit>> {
     let Some((requests, window)) = field::<(u64, f64)>(dict, "rate_limit", expected)? else {
         return Ok(None);
     };
-    Ok(Some(RateLimit {
-        requests,
-        window: seconds(window, "rate_limit")?,
-    }))
+    Ok(Some(RateLimit { requests, window: seconds(window, "rate_limit")? }))
 }
 
 fn seconds(seconds: f64, name: &str) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds).map_err(|_| {
-        PyValueError::new_err(format!(
-            "{name}: {seconds} is no number of seconds, 0 or more"
-        ))
-    })
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| PyValueError::new_err(format!("{name}: {seconds} is no number of seconds, 0 or more")))
 }

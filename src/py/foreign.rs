@@ -78,7 +78,10 @@ impl Foreign {
         for proxy in left.try_iter()? {
             ids.insert(proxy?.cast::<PyProxy>()?.get().core.id());
         }
-        Ok(candidates.into_iter().filter(|slot| query.table().proxy(*slot).is_some_and(|proxy| ids.contains(&proxy.id()))).collect())
+        Ok(candidates
+            .into_iter()
+            .filter(|slot| query.table().proxy(*slot).is_some_and(|proxy| ids.contains(&proxy.id())))
+            .collect())
     }
 }
 

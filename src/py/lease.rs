@@ -63,16 +63,19 @@ impl PyLease {
         Self::ask(pool, strategy, &wanted, context)
     }
 
-    fn ask(pool: &Bound<'_, PyPool>, strategy: Shared, wanted: &Context, given: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn ask(
+        pool: &Bound<'_, PyPool>,
+        strategy: Shared,
+        wanted: &Context,
+        given: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         let py = pool.py();
         let core = &pool.get().core;
         let table = core.table();
         // A context that was laid over is rebuilt for whoever wants the object.
         let untouched = given.filter(|_| wanted.required.is_none() && wanted.excluded.is_empty());
-        let asked = Asked {
-            pool: pool.as_ptr(),
-            context: untouched.map_or(std::ptr::null_mut(), |context| context.as_ptr()),
-        };
+        let asked =
+            Asked { pool: pool.as_ptr(), context: untouched.map_or(std::ptr::null_mut(), |context| context.as_ptr()) };
         let notes = Notes::default();
         let query = Query::new(core, &table, wanted, &SystemClock).with_foreign(&asked).with_notes(&notes);
         let choice = core_strategy::choose(&*strategy, &query).map_err(|refusal| errors::refusal(py, refusal))?;
@@ -87,7 +90,13 @@ impl PyLease {
         Ok(Self { core: Lease::new(own, strategy, &SystemClock), proxy: proxy.unbind() })
     }
 
-    fn end(&self, py: Python<'_>, outcome: Outcome, elapsed_ms: Option<f64>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn end(
+        &self,
+        py: Python<'_>,
+        outcome: Outcome,
+        elapsed_ms: Option<f64>,
+        error: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
         self.core.finish(outcome, elapsed_ms, &SystemClock).map_err(errors::closed)?;
         if let Some(error) = error.filter(|error| !error.is_none()) {
@@ -281,7 +290,13 @@ impl PyLease {
     ///     RuntimeError: The lease is closed.
     ///     ValueError: There is no such outcome.
     #[pyo3(signature = (outcome, elapsed_ms=None, error=None))]
-    fn finish(&self, py: Python<'_>, outcome: &Bound<'_, PyAny>, elapsed_ms: Option<f64>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn finish(
+        &self,
+        py: Python<'_>,
+        outcome: &Bound<'_, PyAny>,
+        elapsed_ms: Option<f64>,
+        error: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         self.end(py, convert::outcome_of(outcome)?, elapsed_ms, error)
     }
 

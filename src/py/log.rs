@@ -22,7 +22,8 @@ static LISTENER: PyOnceLock<Listener> = PyOnceLock::new();
 fn listener(py: Python<'_>) -> PyResult<&Listener> {
     LISTENER.get_or_try_init(py, || {
         let logger = py.import("logging")?.call_method1("getLogger", ("proxywhirl.strategies",))?;
-        let memory = logger.getattr("_cache").ok().and_then(|cache| cache.cast_into::<PyDict>().ok()).map(Bound::unbind);
+        let memory =
+            logger.getattr("_cache").ok().and_then(|cache| cache.cast_into::<PyDict>().ok()).map(Bound::unbind);
         Ok(Listener { logger: logger.unbind(), memory, enabled: false.into() })
     })
 }
@@ -47,7 +48,10 @@ pub(crate) fn tell_notes(py: Python<'_>, notes: &Notes, strategy: &str) -> PyRes
     let logger = listener(py)?.logger.bind(py);
     if notes.session_moved.get() {
         // The session's name may be a secret of the user's.
-        logger.call_method1("info", ("%s: a session moved to another proxy, its own cannot serve it any more", strategy))?;
+        logger.call_method1(
+            "info",
+            ("%s: a session moved to another proxy, its own cannot serve it any more", strategy),
+        )?;
     }
     if notes.fell_back.get() {
         logger.call_method1("info", ("%s had no proxy to offer, its fallback served", strategy))?;

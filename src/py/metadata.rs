@@ -21,8 +21,17 @@ impl ProxyMetadataView {
 }
 
 const FIELDS: [&str; 11] = [
-    "proxy_id", "requests_started", "requests_completed", "requests_successful", "requests_failed", "requests_active",
-    "ema_response_time_ms", "ema_alpha", "last_updated", "request_window", "window_duration_seconds",
+    "proxy_id",
+    "requests_started",
+    "requests_completed",
+    "requests_successful",
+    "requests_failed",
+    "requests_active",
+    "ema_response_time_ms",
+    "ema_alpha",
+    "last_updated",
+    "request_window",
+    "window_duration_seconds",
 ];
 
 #[pymethods]

@@ -484,13 +484,15 @@ impl PyPool {
         let now = exact_wall();
         for (number, item) in urls.try_iter()?.enumerate() {
             let item = item?;
-            let line = item.cast::<PyString>().map_err(|_| PyTypeError::new_err("urls must be an iterable of strings"))?;
+            let line =
+                item.cast::<PyString>().map_err(|_| PyTypeError::new_err("urls must be an iterable of strings"))?;
             let line = line.to_str()?.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
             let made = Address::parse_line(line).map_err(|error| error.to_string()).and_then(|address| {
-                let made = made_from(&address, line, source, &tags, now).map_err(|error| error.value(urls.py()).to_string());
+                let made =
+                    made_from(&address, line, source, &tags, now).map_err(|error| error.value(urls.py()).to_string());
                 made.map(|proxy| (address, proxy))
             });
             match made {
@@ -676,9 +678,10 @@ impl PyPool {
     fn __contains__(&self, proxy: &Bound<'_, PyAny>) -> bool {
         if let Ok(proxy) = proxy.cast::<PyProxy>() {
             let core = &proxy.get().core;
-            return self.core.find(core.id()).is_some_and(|(table, slot)| {
-                table.proxy(slot).is_some_and(|held| std::ptr::eq(held, &**core))
-            });
+            return self
+                .core
+                .find(core.id())
+                .is_some_and(|(table, slot)| table.proxy(slot).is_some_and(|held| std::ptr::eq(held, &**core)));
         }
         if let Some(id) = convert::id_of(proxy) {
             return self.core.find(id).is_some();

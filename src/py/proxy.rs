@@ -17,13 +17,49 @@ use crate::sync::{Arc, Mutex};
 
 /// Field names in the documented order.
 pub(crate) const FIELDS: [&str; 43] = [
-    "id", "url", "protocol", "username", "password", "allow_local", "health_status", "last_success_at",
-    "last_failure_at", "requests_started", "requests_completed", "requests_active", "total_requests",
-    "total_successes", "total_failures", "average_response_time_ms", "latency_ms", "ema_response_time_ms",
-    "ema_alpha", "window_start", "window_duration_seconds", "country_code", "region", "consecutive_failures",
-    "last_health_check", "consecutive_successes", "recovery_attempt", "next_check_time", "last_health_error",
-    "total_checks", "total_health_failures", "tags", "source", "source_url", "metadata", "created_at", "updated_at",
-    "ttl", "expires_at", "cost_per_request", "geo_location", "is_expired", "success_rate",
+    "id",
+    "url",
+    "protocol",
+    "username",
+    "password",
+    "allow_local",
+    "health_status",
+    "last_success_at",
+    "last_failure_at",
+    "requests_started",
+    "requests_completed",
+    "requests_active",
+    "total_requests",
+    "total_successes",
+    "total_failures",
+    "average_response_time_ms",
+    "latency_ms",
+    "ema_response_time_ms",
+    "ema_alpha",
+    "window_start",
+    "window_duration_seconds",
+    "country_code",
+    "region",
+    "consecutive_failures",
+    "last_health_check",
+    "consecutive_successes",
+    "recovery_attempt",
+    "next_check_time",
+    "last_health_error",
+    "total_checks",
+    "total_health_failures",
+    "tags",
+    "source",
+    "source_url",
+    "metadata",
+    "created_at",
+    "updated_at",
+    "ttl",
+    "expires_at",
+    "cost_per_request",
+    "geo_location",
+    "is_expired",
+    "success_rate",
 ];
 /// How many of them are fields; the rest are derived.
 const DECLARED: usize = 41;
@@ -96,7 +132,9 @@ impl PyProxy {
         if !source.is_the_users_own() && !proxy.core.cold(|cold| cold.allow_local) {
             let refused = match locality(&address.host) {
                 Locality::Public => None,
-                Locality::Localhost => Some("Localhost addresses not allowed in fetched lists (allow_local=True lifts this)"),
+                Locality::Localhost => {
+                    Some("Localhost addresses not allowed in fetched lists (allow_local=True lifts this)")
+                }
                 Locality::Private => {
                     Some("Private/internal IP addresses not allowed in fetched lists (allow_local=True lifts this)")
                 }
@@ -114,12 +152,18 @@ impl PyProxy {
         let (user, password) = (get("username")?, get("password")?);
         match (&user, &password) {
             (None, None) => {}
-            (Some(user), Some(password)) => match (convert::optional_secret(user), convert::optional_secret(password)) {
-                (Ok(Some(username)), Ok(Some(password))) => {
-                    self.core.set_credentials(Some(Credentials { username, password }));
+            (Some(user), Some(password)) => {
+                match (convert::optional_secret(user), convert::optional_secret(password)) {
+                    (Ok(Some(username)), Ok(Some(password))) => {
+                        self.core.set_credentials(Some(Credentials { username, password }));
+                    }
+                    _ => faults.push(Fault::new(
+                        "username",
+                        "username and password should be valid strings",
+                        &py.None().into_bound(py),
+                    )),
                 }
-                _ => faults.push(Fault::new("username", "username and password should be valid strings", &py.None().into_bound(py))),
-            },
+            }
             _ => faults.push(Fault::new(
                 "username",
                 "Both username and password must be provided together",
@@ -133,7 +177,11 @@ impl PyProxy {
                     let moved = Address { protocol, ..self.core.address() };
                     self.core.set_address(&moved, Some(text.into()));
                 }
-                None => faults.push(Fault::new("protocol", "Input should be 'http', 'https', 'socks4' or 'socks5'", &protocol)),
+                None => faults.push(Fault::new(
+                    "protocol",
+                    "Input should be 'http', 'https', 'socks4' or 'socks5'",
+                    &protocol,
+                )),
             }
         }
         // Times before what is counted from them, a nested place before its flat parts, which win.
@@ -172,7 +220,9 @@ impl PyProxy {
             let value = if name == "metadata" { value.call_method0("copy").unwrap_or(value) } else { value };
             match self.assign(&name, &value) {
                 Ok(()) => {}
-                Err(error) if is_about_the_value(py, &error) => faults.push(Fault::new(&name, message(py, &error), &value)),
+                Err(error) if is_about_the_value(py, &error) => {
+                    faults.push(Fault::new(&name, message(py, &error), &value))
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -207,8 +257,7 @@ impl PyProxy {
                 core.set_time(which, Some(convert::micros(value)?));
             }
             "id" => {
-                let id = convert::id_of(value)
-                    .ok_or_else(|| PyValueError::new_err("Input should be a valid UUID"))?;
+                let id = convert::id_of(value).ok_or_else(|| PyValueError::new_err("Input should be a valid UUID"))?;
                 core.set_id(id);
             }
             "url" => {
@@ -218,16 +267,14 @@ impl PyProxy {
                 core.set_address(&address, raw);
             }
             "protocol" => {
-                let protocol = Protocol::parse(&convert::text(value)?).ok_or_else(|| {
-                    PyValueError::new_err("Input should be 'http', 'https', 'socks4' or 'socks5'")
-                })?;
+                let protocol = Protocol::parse(&convert::text(value)?)
+                    .ok_or_else(|| PyValueError::new_err("Input should be 'http', 'https', 'socks4' or 'socks5'"))?;
                 core.set_address(&Address { protocol, ..core.address() }, None);
             }
             "username" | "password" => {
                 let given = convert::optional_secret(value)?.unwrap_or_default();
-                let mut login = core
-                    .credentials()
-                    .unwrap_or_else(|| Credentials { username: "".into(), password: "".into() });
+                let mut login =
+                    core.credentials().unwrap_or_else(|| Credentials { username: "".into(), password: "".into() });
                 if name == "username" {
                     login.username = given;
                 } else {
@@ -328,9 +375,11 @@ impl PyProxy {
             "metadata" => {
                 let dict = match value.cast::<PyDict>() {
                     Ok(dict) => dict.clone(),
-                    Err(_) => PyDict::from_sequence(&value.call_method0("items").map_err(|_| {
-                        PyTypeError::new_err("Input should be a valid dictionary")
-                    })?)?,
+                    Err(_) => PyDict::from_sequence(
+                        &value
+                            .call_method0("items")
+                            .map_err(|_| PyTypeError::new_err("Input should be a valid dictionary"))?,
+                    )?,
                 };
                 let stale = self.local(|local| local.metadata.replace(dict.unbind()));
                 drop(stale);
@@ -355,7 +404,8 @@ impl PyProxy {
             return Ok(());
         }
         let class = GEO.get(py)?;
-        let geo = if value.is_instance(class)? { value.clone() } else { class.call_method1("model_validate", (value,))? };
+        let geo =
+            if value.is_instance(class)? { value.clone() } else { class.call_method1("model_validate", (value,))? };
         let country = convert::optional_text(&geo.getattr("country_code")?)?;
         let region = convert::optional_text(&geo.getattr("region")?)?;
         let extras = geo.call_method0("model_dump")?.cast_into::<PyDict>()?;
@@ -369,7 +419,9 @@ impl PyProxy {
     }
 
     fn metadata_dict(&self, py: Python<'_>) -> Py<PyDict> {
-        if let Some(dict) = self.local.lock().as_ref().and_then(|local| local.metadata.as_ref().map(|dict| dict.clone_ref(py))) {
+        if let Some(dict) =
+            self.local.lock().as_ref().and_then(|local| local.metadata.as_ref().map(|dict| dict.clone_ref(py)))
+        {
             return dict;
         }
         let fresh = PyDict::new(py).unbind();
@@ -401,9 +453,23 @@ impl PyProxy {
 
 /// Fields that may be `None`.
 const OPTIONAL: [&str; 17] = [
-    "last_success_at", "last_failure_at", "average_response_time_ms", "latency_ms", "ema_response_time_ms",
-    "window_start", "country_code", "region", "last_health_check", "next_check_time", "last_health_error",
-    "source_url", "ttl", "expires_at", "cost_per_request", "geo_location", "protocol",
+    "last_success_at",
+    "last_failure_at",
+    "average_response_time_ms",
+    "latency_ms",
+    "ema_response_time_ms",
+    "window_start",
+    "country_code",
+    "region",
+    "last_health_check",
+    "next_check_time",
+    "last_health_error",
+    "source_url",
+    "ttl",
+    "expires_at",
+    "cost_per_request",
+    "geo_location",
+    "protocol",
 ];
 
 fn whole(value: &Bound<'_, PyAny>) -> PyResult<i64> {
@@ -414,7 +480,8 @@ fn whole(value: &Bound<'_, PyAny>) -> PyResult<i64> {
 }
 
 fn is_about_the_value(py: Python<'_>, error: &PyErr) -> bool {
-    error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py)
+    error.is_instance_of::<PyTypeError>(py)
+        || error.is_instance_of::<PyValueError>(py)
         || error.is_instance_of::<pyo3::exceptions::PyOverflowError>(py)
 }
 
@@ -472,7 +539,9 @@ impl PyProxy {
     fn tags(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        if let Some(tags) = this.local.lock().as_ref().and_then(|local| local.tags.as_ref().map(|tags| tags.clone_ref(py))) {
+        if let Some(tags) =
+            this.local.lock().as_ref().and_then(|local| local.tags.as_ref().map(|tags| tags.clone_ref(py)))
+        {
             return Ok(tags);
         }
         let current: Vec<String> = this.core.cold(|cold| cold.tags.iter().map(|tag| tag.to_string()).collect());
@@ -497,7 +566,12 @@ impl PyProxy {
     fn geo_location<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let (country, region) = self.core.cold(|cold| (cold.country.clone(), cold.region.clone()));
         let Some(country) = country.filter(|code| code.chars().count() == 2) else { return Ok(None) };
-        let kwargs = match self.local.lock().as_ref().and_then(|local| local.geo_extras.as_ref().map(|extras| extras.clone_ref(py))) {
+        let kwargs = match self
+            .local
+            .lock()
+            .as_ref()
+            .and_then(|local| local.geo_extras.as_ref().map(|extras| extras.clone_ref(py)))
+        {
             Some(extras) => extras.bind(py).copy()?,
             None => PyDict::new(py),
         };
@@ -555,7 +629,8 @@ impl PyProxy {
     /// What `record_request` has been told: dicts with `timestamp`, `success` and `duration_ms`, at most 100, the newest last.
     #[getter]
     fn history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let history = self.local.lock().as_ref().and_then(|local| local.history.as_ref().map(|history| history.clone_ref(py)));
+        let history =
+            self.local.lock().as_ref().and_then(|local| local.history.as_ref().map(|history| history.clone_ref(py)));
         match history {
             Some(history) => Ok(PyList::new(py, history.bind(py).try_iter()?.collect::<PyResult<Vec<_>>>()?)?),
             None => Ok(PyList::empty(py)),
@@ -1126,7 +1201,6 @@ impl PyProxy {
     fn set_geo_location(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.assign("geo_location", value).map(|_| ())
     }
-
 }
 
 /// Reads a proxy's URL.
@@ -1142,7 +1216,11 @@ impl PyProxy {
 ///     ValueError: "Invalid proxy URL ...", without the URL, which may hold a password.
 #[pyfunction]
 #[pyo3(signature = (url, require_port=false))]
-pub(crate) fn parse_proxy_url<'py>(py: Python<'py>, url: &Bound<'py, PyString>, require_port: bool) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn parse_proxy_url<'py>(
+    py: Python<'py>,
+    url: &Bound<'py, PyString>,
+    require_port: bool,
+) -> PyResult<Bound<'py, PyDict>> {
     let address = Address::parse(url.to_str()?).map_err(errors::address)?;
     if require_port && address.port.is_none() {
         return Err(errors::address(crate::proxy::address::AddressError::NoPort));

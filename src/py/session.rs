@@ -159,7 +159,10 @@ impl PySession {
     }
 
     #[classmethod]
-    fn _from_state<'py>(cls: &Bound<'py, pyo3::types::PyType>, state: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+    fn _from_state<'py>(
+        cls: &Bound<'py, pyo3::types::PyType>,
+        state: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         cls.call((), Some(state))
     }
 
@@ -175,7 +178,11 @@ impl PySession {
     }
 
     fn __repr__(&self) -> String {
-        format!("Session(session_id='***', proxy_id='{}', request_count={})", self.core.proxy_id(), self.core.requests())
+        format!(
+            "Session(session_id='***', proxy_id='{}', request_count={})",
+            self.core.proxy_id(),
+            self.core.requests()
+        )
     }
 }
 
@@ -228,7 +235,8 @@ impl PySessionManager {
             Some(proxy) => Some(proxy),
             None => rest.pop_front(),
         };
-        let wrong = || PyTypeError::new_err("create_session takes ([session_id,] proxy: Proxy, timeout_seconds: int = 300)");
+        let wrong =
+            || PyTypeError::new_err("create_session takes ([session_id,] proxy: Proxy, timeout_seconds: int = 300)");
         let proxy = proxy.ok_or_else(wrong)?;
         let proxy = proxy.cast::<PyProxy>().map_err(|_| wrong())?;
         let ttl = match (timeout_seconds, rest.pop_front()) {

@@ -146,7 +146,11 @@ impl PyStrategy {
     ///     StrategyMetadataError: The strategy lacks what it chooses by.
     ///     ValueError: A session strategy was asked without a session.
     #[pyo3(signature = (pool, context=None))]
-    fn select<'py>(&self, pool: &Bound<'py, PyAny>, context: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+    fn select<'py>(
+        &self,
+        pool: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let py = pool.py();
         let pool = pool.cast::<PyPool>().map_err(|_| PyTypeError::new_err("pool must be a ProxyPool"))?;
         match context {
@@ -169,7 +173,13 @@ impl PyStrategy {
     ///     success: Whether the request succeeded.
     ///     response_time_ms: Time to the answer in milliseconds; averaged on success only.
     #[pyo3(signature = (proxy, success, response_time_ms))]
-    fn record_result(&self, py: Python<'_>, proxy: &Bound<'_, PyProxy>, success: bool, response_time_ms: f64) -> PyResult<()> {
+    fn record_result(
+        &self,
+        py: Python<'_>,
+        proxy: &Bound<'_, PyProxy>,
+        success: bool,
+        response_time_ms: f64,
+    ) -> PyResult<()> {
         let response_time_ms = crate::py::convert::duration(response_time_ms)?;
         let core = &proxy.get().core;
         let verdict = if success { Verdict::Success(response_time_ms) } else { Verdict::Failure(response_time_ms) };
@@ -215,7 +225,11 @@ impl PyStrategy {
     ///     candidates: Proxies to choose among.
     ///     context: What is wanted.
     #[pyo3(signature = (candidates, context=None))]
-    fn filter<'py>(&self, candidates: &Bound<'py, PyAny>, context: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyList>> {
+    fn filter<'py>(
+        &self,
+        candidates: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
         let py = candidates.py();
         let objects: Vec<Bound<'py, PyAny>> = candidates.try_iter()?.collect::<PyResult<_>>()?;
         let pool = Pool::new(usize::MAX, crate::pool::Keeper::default(), 0);
@@ -310,7 +324,8 @@ impl PyStrategy {
     ) -> PyResult<Bound<'py, PyAny>> {
         let core = &pool.get().core;
         let table = core.table();
-        let asked = Asked { pool: pool.as_ptr(), context: given.map_or(std::ptr::null_mut(), |context| context.as_ptr()) };
+        let asked =
+            Asked { pool: pool.as_ptr(), context: given.map_or(std::ptr::null_mut(), |context| context.as_ptr()) };
         let notes = Notes::default();
         let query = Query::new(core, &table, wanted, &SystemClock).with_foreign(&asked).with_notes(&notes);
         let choice = choose(&*self.inner, &query).map_err(|refusal| errors::refusal(py, refusal))?;
@@ -433,7 +448,11 @@ pub(crate) struct PyPerformance {
 impl PyPerformance {
     #[new]
     #[pyo3(signature = (alpha=None, exploration_count=None, *, seed=None))]
-    fn new(alpha: Option<&Bound<'_, PyAny>>, exploration_count: Option<i64>, seed: Option<u64>) -> PyResult<PyClassInitializer<Self>> {
+    fn new(
+        alpha: Option<&Bound<'_, PyAny>>,
+        exploration_count: Option<i64>,
+        seed: Option<u64>,
+    ) -> PyResult<PyClassInitializer<Self>> {
         let mut exploration = exploration_count;
         let mut weight = None;
         if let Some(value) = alpha.filter(|value| !value.is_none()) {
@@ -448,7 +467,9 @@ impl PyPerformance {
             }
         }
         let exploration = exploration
-            .map(|count| u64::try_from(count).map_err(|_| PyValueError::new_err("exploration_count must not be negative")))
+            .map(|count| {
+                u64::try_from(count).map_err(|_| PyValueError::new_err("exploration_count must not be negative"))
+            })
             .transpose()?;
         let core = Arc::new(Performance::new(weight, exploration, seed));
         Ok(PyStrategy::of(core.clone()).under(Self { core }))
@@ -840,7 +861,9 @@ impl PyComposite {
         made.map_err(|error| {
             let text = error.value(py).to_string();
             match text.strip_prefix("Unknown strategy ") {
-                Some(rest) if !rest.starts_with("name") => PyValueError::new_err(format!("Unknown strategy name {rest}")),
+                Some(rest) if !rest.starts_with("name") => {
+                    PyValueError::new_err(format!("Unknown strategy name {rest}"))
+                }
                 _ => error,
             }
         })
@@ -880,7 +903,11 @@ fn make<'py>(py: Python<'py>, kind: Kind, kwargs: Option<&Bound<'py, PyDict>>) -
 ///     ValueError: "Unknown strategy ...", with the names there are.
 #[pyfunction]
 #[pyo3(signature = (name, **kwargs))]
-pub(crate) fn builtin_strategy<'py>(py: Python<'py>, name: &str, kwargs: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn builtin_strategy<'py>(
+    py: Python<'py>,
+    name: &str,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
     let Some(kind) = Kind::of_name(name) else {
         return Err(PyValueError::new_err(format!(
             "Unknown strategy {name:?}: the built-in ones are {}",

@@ -52,7 +52,12 @@ pub struct GeoTargeted {
 impl GeoTargeted {
     /// Prefers those countries, or else those regions; `secondary` chooses among the matches.
     #[must_use]
-    pub fn new(countries: Vec<String>, regions: Vec<String>, secondary: Option<Shared>, fallback_enabled: bool) -> Self {
+    pub fn new(
+        countries: Vec<String>,
+        regions: Vec<String>,
+        secondary: Option<Shared>,
+        fallback_enabled: bool,
+    ) -> Self {
         let secondary: Shared = secondary.unwrap_or_else(|| Arc::new(RoundRobin::default()));
         let own = Preferred::new(countries, regions);
         Self {
@@ -173,11 +178,13 @@ impl Strategy for GeoTargeted {
 
     fn configure(&self, config: &Config) {
         self.common.configure(config);
-        let countries = config.preferred_countries.clone().or_else(|| config.geo_preferences.clone()).unwrap_or_default();
+        let countries =
+            config.preferred_countries.clone().or_else(|| config.geo_preferences.clone()).unwrap_or_default();
         let regions = config.preferred_regions.clone().unwrap_or_default();
         // What the constructor was told comes first.
         let pick = |own: &[String], given: Vec<String>| if own.is_empty() { given } else { own.to_vec() };
-        self.preferred.store(Arc::new(Preferred::new(pick(&self.own.countries, countries), pick(&self.own.regions, regions))));
+        self.preferred
+            .store(Arc::new(Preferred::new(pick(&self.own.countries, countries), pick(&self.own.regions, regions))));
         if let Some(on) = config.geo_fallback_enabled {
             self.set_fallback_enabled(on);
         }

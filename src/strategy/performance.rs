@@ -59,9 +59,8 @@ impl Strategy for Performance {
 
     fn pick(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
         let exploration = self.exploration().unwrap_or(0);
-        let chosen = query
-            .unproven(exploration, &self.source)
-            .or_else(|| query.weighted(&Weigh::Latency, &self.source));
+        let chosen =
+            query.unproven(exploration, &self.source).or_else(|| query.weighted(&Weigh::Latency, &self.source));
         if let Some(choice) = chosen {
             return Ok(choice);
         }

@@ -47,7 +47,7 @@ impl Refusal {
         }
         if query.is_barren() {
             return if query.is_narrowed() {
-                Self::NoMatch { wanted: "the filters of this request".to_owned() }
+                Self::NoMatch { wanted: query.filter_text() }
             } else {
                 Self::NoHealthy { size: query.pool().len() }
             };

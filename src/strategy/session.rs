@@ -113,11 +113,8 @@ impl Strategy for SessionPersistence {
                 session.touch(query.clock());
                 return Ok(theirs);
             }
-            let session = if mine {
-                session
-            } else {
-                self.manager.bind(session_id, &proxy, self.ttl(), sliding, query.clock())
-            };
+            let session =
+                if mine { session } else { self.manager.bind(session_id, &proxy, self.ttl(), sliding, query.clock()) };
             session.remember(choice);
             session.touch(query.clock());
         }

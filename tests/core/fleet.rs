@@ -5,30 +5,19 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use proxywhirl::fleet::{
-    Bans, Behaviour, Fault, Flap, FlapUnit, Fleet, FleetError, FleetSpec, Latency, Login,
-    ProxySpec, RateLimit, Scheme,
+    Bans, Behaviour, Fault, Flap, FlapUnit, Fleet, FleetError, FleetSpec, Latency, Login, ProxySpec, RateLimit, Scheme,
 };
 
 fn fleet_of(behaviours: impl IntoIterator<Item = Behaviour>) -> Fleet {
-    fleet_with(behaviours.into_iter().map(|behaviour| ProxySpec {
-        behaviour,
-        ..ProxySpec::default()
-    }))
+    fleet_with(behaviours.into_iter().map(|behaviour| ProxySpec { behaviour, ..ProxySpec::default() }))
 }
 
 fn fleet_with(proxies: impl IntoIterator<Item = ProxySpec>) -> Fleet {
-    Fleet::start(&FleetSpec {
-        proxies: proxies.into_iter().collect(),
-        ..FleetSpec::default()
-    })
-    .unwrap()
+    Fleet::start(&FleetSpec { proxies: proxies.into_iter().collect(), ..FleetSpec::default() }).unwrap()
 }
 
 fn constant(fault: Fault) -> Behaviour {
-    Behaviour {
-        fault: Some(fault),
-        ..Behaviour::default()
-    }
+    Behaviour { fault: Some(fault), ..Behaviour::default() }
 }
 
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
@@ -50,10 +39,8 @@ fn read_message(stream: &mut TcpStream) -> io::Result<String> {
         seen.push(byte[0]);
     }
     let head = String::from_utf8(seen).unwrap();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("Content-Length: "))
-        .map_or(0, |length| length.parse().unwrap());
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     Ok(head + &String::from_utf8_lossy(&body))
@@ -106,13 +93,9 @@ fn idle_connections_to_the_origin_serve_other_clients() {
 fn pipelined_requests_are_answered_in_order() {
     let fleet = fleet_of([Behaviour::default()]);
     let mut stream = connect(fleet.addresses()[0]).unwrap();
-    let all: String = (0..20)
-        .map(|i| get(&format!("/status/{}", 200 + i)))
-        .collect();
+    let all: String = (0..20).map(|i| get(&format!("/status/{}", 200 + i))).collect();
     // 204 and 205 would need other reading; the range keeps to ones with a body.
-    let all = all
-        .replace("/status/204", "/status/400")
-        .replace("/status/205", "/status/401");
+    let all = all.replace("/status/204", "/status/400").replace("/status/205", "/status/401");
     stream.write_all(all.as_bytes()).unwrap();
     for i in 0..20 {
         let expected = match 200 + i {
@@ -130,21 +113,13 @@ fn bodies_pass_with_length_in_chunks_and_after_100_continue() {
     let fleet = fleet_of([Behaviour::default()]);
     let mut stream = connect(fleet.addresses()[0]).unwrap();
     let head = "POST http://a.test/echo HTTP/1.1\r\nHost: a.test\r\n";
-    let answer = ask(
-        &mut stream,
-        &format!("{head}Content-Length: 5\r\n\r\nhello"),
-    )
-    .unwrap();
+    let answer = ask(&mut stream, &format!("{head}Content-Length: 5\r\n\r\nhello")).unwrap();
     assert!(answer.contains("\"body\": \"hello\""), "{answer}");
     let chunks = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n";
     let answer = ask(&mut stream, &format!("{head}{chunks}")).unwrap();
     assert!(answer.contains("\"body\": \"abcdefg\""), "{answer}");
     let expect = format!("{head}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
-    assert!(
-        ask(&mut stream, &expect)
-            .unwrap()
-            .starts_with("HTTP/1.1 100 ")
-    );
+    assert!(ask(&mut stream, &expect).unwrap().starts_with("HTTP/1.1 100 "));
     let answer = ask(&mut stream, "ok").unwrap();
     assert!(answer.contains("\"body\": \"ok\""), "{answer}");
     assert_eq!(fleet.counts(0).unwrap().connections, 1);
@@ -160,21 +135,14 @@ fn fields_for_the_proxy_do_not_reach_the_origin() {
          Proxy-Connection: keep-alive\r\nConnection: X-Hop, keep-alive\r\nX-Hop: 1\r\nX-End: 2\r\n\r\n",
     )
     .unwrap();
-    assert!(
-        answer.contains("\"headers\": {\"host\": \"a.test\", \"x-end\": \"2\"}"),
-        "{answer}"
-    );
+    assert!(answer.contains("\"headers\": {\"host\": \"a.test\", \"x-end\": \"2\"}"), "{answer}");
 }
 
 #[test]
 fn only_loopback_and_known_names_are_connected_to() {
     let fleet = fleet_of([Behaviour::default()]);
     let mut stream = connect(fleet.addresses()[0]).unwrap();
-    for url in [
-        "http://example.com/",
-        "http://192.0.2.1/",
-        "http://[2001:db8::1]/",
-    ] {
+    for url in ["http://example.com/", "http://192.0.2.1/", "http://[2001:db8::1]/"] {
         let answer = ask(&mut stream, &format!("GET {url} HTTP/1.1\r\n\r\n")).unwrap();
         assert!(answer.starts_with("HTTP/1.1 502 "), "{url}: {answer}");
     }
@@ -184,24 +152,14 @@ fn only_loopback_and_known_names_are_connected_to() {
 #[test]
 fn logins_are_demanded() {
     let fleet = fleet_with([ProxySpec {
-        login: Some(Login {
-            user: "user".into(),
-            password: "pass".into(),
-        }),
+        login: Some(Login { user: "user".into(), password: "pass".into() }),
         ..ProxySpec::default()
     }]);
     let mut stream = connect(fleet.addresses()[0]).unwrap();
     let answer = ask(&mut stream, &get("/")).unwrap();
     assert!(answer.starts_with("HTTP/1.1 407 ") && answer.contains("Proxy-Authenticate: Basic "));
-    let with = get("/").replace(
-        "\r\n\r\n",
-        "\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n",
-    );
-    assert!(
-        ask(&mut stream, &with)
-            .unwrap()
-            .starts_with("HTTP/1.1 200 ")
-    );
+    let with = get("/").replace("\r\n\r\n", "\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n\r\n");
+    assert!(ask(&mut stream, &with).unwrap().starts_with("HTTP/1.1 200 "));
     let counts = fleet.counts(0).unwrap();
     assert_eq!((counts.auth_failures, counts.requests), (1, 1));
 }
@@ -215,11 +173,7 @@ fn a_dead_proxy_refuses_and_a_healed_one_keeps_its_port() {
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         fleet.set_behaviour(0, Behaviour::default()).unwrap();
         let mut kept = connect(address).unwrap();
-        assert!(
-            ask(&mut kept, &get("/"))
-                .unwrap()
-                .starts_with("HTTP/1.1 200 ")
-        );
+        assert!(ask(&mut kept, &get("/")).unwrap().starts_with("HTTP/1.1 200 "));
         fleet.set_behaviour(0, constant(Fault::Refuse)).unwrap();
         // What was open before the outage breaks at its next request.
         let error = ask(&mut kept, &get("/")).unwrap_err();
@@ -229,12 +183,8 @@ fn a_dead_proxy_refuses_and_a_healed_one_keeps_its_port() {
 
 #[test]
 fn faults_are_what_they_are_called() {
-    let fleet = fleet_of([
-        constant(Fault::Reset),
-        constant(Fault::Cut),
-        constant(Fault::Status(503)),
-        constant(Fault::Hang),
-    ]);
+    let fleet =
+        fleet_of([constant(Fault::Reset), constant(Fault::Cut), constant(Fault::Status(503)), constant(Fault::Hang)]);
     let address = fleet.addresses();
     let error = status(address[0], "/").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
@@ -245,25 +195,15 @@ fn faults_are_what_they_are_called() {
         stream.read_to_string(&mut seen).unwrap();
         let (head, body) = seen.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 "), "{seen}");
-        assert!(
-            body.len() <= 64 && !body.ends_with("0\r\n\r\n") && body.len() != 3,
-            "{seen}"
-        );
+        assert!(body.len() <= 64 && !body.ends_with("0\r\n\r\n") && body.len() != 3, "{seen}");
     }
     assert_eq!(status(address[2], "/").unwrap(), 503);
     let mut hung = connect(address[3]).unwrap();
-    hung.set_read_timeout(Some(Duration::from_millis(100)))
-        .unwrap();
+    hung.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let error = ask(&mut hung, &get("/")).unwrap_err();
-    assert!(matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut
-    ));
+    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
     let counted: Vec<_> = (0..4).map(|i| fleet.counts(i).unwrap().faults).collect();
-    assert_eq!(
-        counted,
-        [[("reset", 1)], [("cut", 3)], [("503", 1)], [("hang", 1)]]
-    );
+    assert_eq!(counted, [[("reset", 1)], [("cut", 3)], [("503", 1)], [("hang", 1)]]);
     // A hanging connection does not outlive the hanging.
     fleet.set_behaviour(3, Behaviour::default()).unwrap();
     hung.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
@@ -275,10 +215,7 @@ fn luck_is_the_same_for_the_same_seed() {
     let fates = |seed| {
         let fleet = Fleet::start(&FleetSpec {
             proxies: vec![ProxySpec {
-                behaviour: Behaviour {
-                    fail_rate: 0.5,
-                    ..Behaviour::default()
-                },
+                behaviour: Behaviour { fail_rate: 0.5, ..Behaviour::default() },
                 ..ProxySpec::default()
             }],
             seed,
@@ -286,9 +223,7 @@ fn luck_is_the_same_for_the_same_seed() {
         })
         .unwrap();
         let address = fleet.addresses()[0];
-        (0..64)
-            .map(|_| status(address, "/").unwrap())
-            .collect::<Vec<_>>()
+        (0..64).map(|_| status(address, "/").unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(fates(1), fates(1));
     assert_ne!(fates(1), fates(2));
@@ -298,11 +233,7 @@ fn luck_is_the_same_for_the_same_seed() {
 fn schedules_count_requests() {
     let fleet = fleet_of([Behaviour {
         fail_first: 1,
-        flap: Some(Flap {
-            up: 2,
-            down: 1,
-            unit: FlapUnit::Requests,
-        }),
+        flap: Some(Flap { up: 2, down: 1, unit: FlapUnit::Requests }),
         fail_with: Fault::Status(504),
         ..Behaviour::default()
     }]);
@@ -314,18 +245,9 @@ fn schedules_count_requests() {
 #[test]
 fn sites_ban_and_limit() {
     let fleet = fleet_of([
+        Behaviour { bans: Bans { sites: vec![("site-a.test".into(), 2)], ..Bans::default() }, ..Behaviour::default() },
         Behaviour {
-            bans: Bans {
-                sites: vec![("site-a.test".into(), 2)],
-                ..Bans::default()
-            },
-            ..Behaviour::default()
-        },
-        Behaviour {
-            rate_limit: Some(RateLimit {
-                requests: 1,
-                window: Duration::from_secs(100),
-            }),
+            rate_limit: Some(RateLimit { requests: 1, window: Duration::from_secs(100) }),
             ..Behaviour::default()
         },
     ]);
@@ -347,10 +269,7 @@ fn sites_ban_and_limit() {
 
 #[test]
 fn latency_delays_and_tunnels_turn() {
-    let fleet = fleet_of([Behaviour {
-        latency: Latency::Fixed(50.0),
-        ..Behaviour::default()
-    }]);
+    let fleet = fleet_of([Behaviour { latency: Latency::Fixed(50.0), ..Behaviour::default() }]);
     let ms = |start: Instant| start.elapsed().as_millis();
     let start = Instant::now();
     assert_eq!(status(fleet.addresses()[0], "/").unwrap(), 200);
@@ -377,42 +296,33 @@ fn an_outage_breaks_tunnels() {
         fleet.set_behaviour(0, constant(fault)).unwrap();
         match tunnel.read(&mut [0]) {
             Ok(n) => assert_eq!((n, fault), (0, Fault::Status(502))),
-            Err(error) => assert_eq!(
-                (error.kind(), fault),
-                (ErrorKind::ConnectionReset, Fault::Reset)
-            ),
+            Err(error) => assert_eq!((error.kind(), fault), (ErrorKind::ConnectionReset, Fault::Reset)),
         }
     }
 }
 
 #[test]
 fn socks_names_are_resolved_by_the_proxy() {
-    let scheme = |scheme| ProxySpec {
-        scheme,
-        ..ProxySpec::default()
-    };
+    let scheme = |scheme| ProxySpec { scheme, ..ProxySpec::default() };
     let fleet = fleet_with([scheme(Scheme::Socks4), scheme(Scheme::Socks5)]);
     let whoami = "GET /whoami HTTP/1.1\r\nHost: site-a.test\r\n\r\n";
 
     let mut four = connect(fleet.addresses()[0]).unwrap();
-    four.write_all(b"\x04\x01\x00\x50\x00\x00\x00\x01me\0site-a.test\0")
-        .unwrap();
+    four.write_all(b"\x04\x01\x00\x50\x00\x00\x00\x01me\0site-a.test\0").unwrap();
     let mut reply = [0; 8];
     four.read_exact(&mut reply).unwrap();
     assert_eq!(reply[..2], [0, 90]);
     assert!(ask(&mut four, whoami).unwrap().contains("\"index\": 0"));
 
     let mut five = connect(fleet.addresses()[1]).unwrap();
-    five.write_all(b"\x05\x01\x00\x05\x01\x00\x03\x0bsite-a.test\x00\x50")
-        .unwrap();
+    five.write_all(b"\x05\x01\x00\x05\x01\x00\x03\x0bsite-a.test\x00\x50").unwrap();
     let mut reply = [0; 12];
     five.read_exact(&mut reply).unwrap();
     assert_eq!(reply[..6], [5, 0, 5, 0, 0, 1]);
     assert!(ask(&mut five, whoami).unwrap().contains("\"index\": 1"));
 
     let mut far = connect(fleet.addresses()[1]).unwrap();
-    far.write_all(b"\x05\x01\x00\x05\x01\x00\x01\x08\x08\x08\x08\x00\x50")
-        .unwrap();
+    far.write_all(b"\x05\x01\x00\x05\x01\x00\x01\x08\x08\x08\x08\x00\x50").unwrap();
     far.read_exact(&mut reply).unwrap();
     assert_eq!(reply[2..4], [5, 2]);
     assert_eq!(fleet.counts(1).unwrap().blocked, 1);
@@ -420,24 +330,14 @@ fn socks_names_are_resolved_by_the_proxy() {
 
 #[test]
 fn garbage_is_survived() {
-    let of = |scheme| ProxySpec {
-        scheme,
-        ..ProxySpec::default()
-    };
-    let fleet = fleet_with([
-        of(Scheme::Http),
-        of(Scheme::Https),
-        of(Scheme::Socks4),
-        of(Scheme::Socks5),
-    ]);
+    let of = |scheme| ProxySpec { scheme, ..ProxySpec::default() };
+    let fleet = fleet_with([of(Scheme::Http), of(Scheme::Https), of(Scheme::Socks4), of(Scheme::Socks5)]);
     let mut state = 1_u64;
     let mut pieces: Vec<Vec<u8>> = (0..50)
         .map(|i| {
             (0..i * 7)
                 .map(|_| {
-                    state = state
-                        .wrapping_mul(6_364_136_223_846_793_005)
-                        .wrapping_add(1);
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     (state >> 56) as u8
                 })
                 .collect()
@@ -446,18 +346,9 @@ fn garbage_is_survived() {
     pieces.push(b"GET http://a.test/ HTTP/1.1\r\nContent-Length: x\r\n\r\n".to_vec());
     pieces.push(b"CONNECT a.test:99999 HTTP/1.1\r\n\r\n".to_vec());
     pieces.push(b"\x05\xff".to_vec());
-    pieces.push(
-        [
-            b"\x04\x01\x00\x50\x00\x00\x00\x01".to_vec(),
-            vec![b'x'; 2000],
-        ]
-        .concat(),
-    );
+    pieces.push([b"\x04\x01\x00\x50\x00\x00\x00\x01".to_vec(), vec![b'x'; 2000]].concat());
     pieces.push([b"GET / HTTP/1.1\r\nX: ".to_vec(), vec![b'x'; 70_000]].concat());
-    let targets = fleet
-        .addresses()
-        .into_iter()
-        .chain([fleet.http(), fleet.https()]);
+    let targets = fleet.addresses().into_iter().chain([fleet.http(), fleet.https()]);
     for target in targets {
         for piece in &pieces {
             let mut stream = connect(target).unwrap();
@@ -471,11 +362,7 @@ fn garbage_is_survived() {
     assert_eq!(status(fleet.addresses()[0], "/").unwrap(), 200);
     let mut large = connect(fleet.addresses()[0]).unwrap();
     large.write_all(pieces.last().unwrap()).unwrap();
-    assert!(
-        read_message(&mut large)
-            .unwrap()
-            .starts_with("HTTP/1.1 431 ")
-    );
+    assert!(read_message(&mut large).unwrap().starts_with("HTTP/1.1 431 "));
 }
 
 #[test]
@@ -490,10 +377,7 @@ fn a_stopped_fleet_leaves_no_port_and_keeps_its_counters() {
     fleet.stop();
     assert!(start.elapsed() < Duration::from_secs(2));
     for address in addresses.into_iter().chain([fleet.http(), fleet.https()]) {
-        assert_eq!(
-            connect(address).unwrap_err().kind(),
-            ErrorKind::ConnectionRefused
-        );
+        assert_eq!(connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     }
     assert!(matches!(hung.read(&mut [0]), Ok(0) | Err(_)));
     assert_eq!(fleet.counts(0).unwrap().requests, 1);
@@ -505,11 +389,7 @@ fn a_stopped_fleet_leaves_no_port_and_keeps_its_counters() {
 fn many_fleets_and_workers_come_and_go() {
     for workers in [1, 2, 3] {
         for _ in 0..5 {
-            let fleet = Fleet::start(&FleetSpec {
-                workers,
-                ..FleetSpec::default()
-            })
-            .unwrap();
+            let fleet = Fleet::start(&FleetSpec { workers, ..FleetSpec::default() }).unwrap();
             for address in fleet.addresses() {
                 assert_eq!(status(address, "/bytes/100000").unwrap(), 200);
             }
@@ -519,24 +399,10 @@ fn many_fleets_and_workers_come_and_go() {
 
 #[test]
 fn nonsense_is_named() {
-    let error = Fleet::start(&FleetSpec {
-        workers: 0,
-        ..FleetSpec::default()
-    })
-    .unwrap_err();
+    let error = Fleet::start(&FleetSpec { workers: 0, ..FleetSpec::default() }).unwrap_err();
     assert!(error.to_string().starts_with("workers: "), "{error}");
-    let twins = vec![
-        ProxySpec {
-            name: "proxy-1".into(),
-            ..ProxySpec::default()
-        },
-        ProxySpec::default(),
-    ];
-    let error = Fleet::start(&FleetSpec {
-        proxies: twins,
-        ..FleetSpec::default()
-    })
-    .unwrap_err();
+    let twins = vec![ProxySpec { name: "proxy-1".into(), ..ProxySpec::default() }, ProxySpec::default()];
+    let error = Fleet::start(&FleetSpec { proxies: twins, ..FleetSpec::default() }).unwrap_err();
     assert!(error.to_string().starts_with("name: "), "{error}");
 }
 
@@ -551,23 +417,14 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 #[test]
 fn a_client_that_gives_up_is_not_waited_for() {
-    let fleet = fleet_of([
-        Behaviour::default(),
-        Behaviour {
-            latency: Latency::Fixed(600_000.0),
-            ..Behaviour::default()
-        },
-    ]);
+    let fleet =
+        fleet_of([Behaviour::default(), Behaviour { latency: Latency::Fixed(600_000.0), ..Behaviour::default() }]);
     for (index, path) in [(0, "/delay/600000"), (1, "/")] {
         let mut stream = connect(fleet.addresses()[index]).unwrap();
         stream.write_all(get(path).as_bytes()).unwrap();
-        eventually("the request arrives", || {
-            fleet.counts(index).unwrap().requests == 1
-        });
+        eventually("the request arrives", || fleet.counts(index).unwrap().requests == 1);
         drop(stream);
-        eventually("the connection ends", || {
-            fleet.counts(index).unwrap().active_connections == 0
-        });
+        eventually("the connection ends", || fleet.counts(index).unwrap().active_connections == 0);
     }
 }
 
@@ -575,8 +432,7 @@ fn a_client_that_gives_up_is_not_waited_for() {
 fn a_destination_that_answers_before_it_has_the_body_is_heard() {
     let fleet = fleet_of([Behaviour::default()]);
     let mut stream = connect(fleet.addresses()[0]).unwrap();
-    let head =
-        "POST http://a.test/echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: 99999999999\r\n\r\n";
+    let head = "POST http://a.test/echo HTTP/1.1\r\nHost: a.test\r\nContent-Length: 99999999999\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     // Sends until the proxy has seen enough; the answer must survive that.
     let mut writer = stream.try_clone().unwrap();
@@ -599,11 +455,7 @@ fn a_destination_that_is_not_there_is_a_bad_gateway() {
     let closed = other.addresses()[0];
     other.stop();
     let mut stream = connect(fleet.addresses()[0]).unwrap();
-    let answer = ask(
-        &mut stream,
-        &format!("GET http://{closed}/ HTTP/1.1\r\n\r\n"),
-    )
-    .unwrap();
+    let answer = ask(&mut stream, &format!("GET http://{closed}/ HTTP/1.1\r\n\r\n")).unwrap();
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
     let answer = ask(&mut stream, &format!("CONNECT {closed} HTTP/1.1\r\n\r\n")).unwrap();
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");

@@ -89,11 +89,7 @@ const LINE_MAX: usize = 8 * 1024;
 
 impl Chunks {
     /// How many of these bytes belong to the body; its data is shown to `data`, piece by piece.
-    pub(crate) fn advance(
-        &mut self,
-        bytes: &[u8],
-        mut data: impl FnMut(&[u8]),
-    ) -> io::Result<usize> {
+    pub(crate) fn advance(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> io::Result<usize> {
         let mut at = 0;
         while at < bytes.len() && self.state != ChunkState::Done {
             if self.state == ChunkState::Data {
@@ -122,11 +118,7 @@ impl Chunks {
         self.state = match (self.state, byte) {
             (S::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 let digit = (byte as char).to_digit(16).map_or(0, u64::from);
-                self.left = self
-                    .left
-                    .checked_mul(16)
-                    .and_then(|left| left.checked_add(digit))
-                    .ok_or_else(bad)?;
+                self.left = self.left.checked_mul(16).and_then(|left| left.checked_add(digit)).ok_or_else(bad)?;
                 S::Size
             }
             (S::Size, b';' | b' ' | b'\t') if self.line > 1 => S::Extension,
@@ -200,9 +192,7 @@ mod tests {
         for step in 1..BODY.len() {
             let (mut chunks, mut data, mut used) = (Chunks::default(), Vec::new(), 0);
             for piece in BODY.chunks(step) {
-                used += chunks
-                    .advance(piece, |bytes| data.extend_from_slice(bytes))
-                    .unwrap();
+                used += chunks.advance(piece, |bytes| data.extend_from_slice(bytes)).unwrap();
             }
             assert_eq!(&BODY[used..], b"REST", "in pieces of {step}");
             assert_eq!(data, b"hello0123456789");
@@ -211,15 +201,7 @@ mod tests {
 
     #[test]
     fn malformed_chunks_are_errors() {
-        for bad in [
-            &b"\r\n"[..],
-            b"g\r\n",
-            b"-1\r\n",
-            b"1\n",
-            b"1\r\nab",
-            b"fffffffffffffffff\r\n",
-            b";\r\n",
-        ] {
+        for bad in [&b"\r\n"[..], b"g\r\n", b"-1\r\n", b"1\n", b"1\r\nab", b"fffffffffffffffff\r\n", b";\r\n"] {
             let done = Chunks::default().advance(bad, |_| {});
             assert!(done.is_err(), "{bad:?}");
         }

@@ -60,11 +60,7 @@ impl Buffer {
     ///
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] when the stream ends before.
-    pub(crate) async fn need<R: AsyncRead + Unpin>(
-        &mut self,
-        reader: &mut R,
-        n: usize,
-    ) -> io::Result<()> {
+    pub(crate) async fn need<R: AsyncRead + Unpin>(&mut self, reader: &mut R, n: usize) -> io::Result<()> {
         while self.len() < n {
             if self.fill(reader).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());

@@ -37,30 +37,17 @@ pub(crate) struct Facts {
 
 /// Fields for the next hop only (RFC 9110, 7.6.1). `Transfer-Encoding` is not among them: bodies are passed on as framed.
 pub(crate) fn is_hop_by_hop(name: &str) -> bool {
-    const NAMES: [&str; 7] = [
-        "connection",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-authenticate",
-        "proxy-connection",
-        "te",
-        "upgrade",
-    ];
+    const NAMES: [&str; 7] =
+        ["connection", "keep-alive", "proxy-authorization", "proxy-authenticate", "proxy-connection", "te", "upgrade"];
     // Lengths first: nearly every field fails here.
-    matches!(name.len(), 2 | 7 | 10 | 16 | 18 | 19)
-        && NAMES.iter().any(|hop| name.eq_ignore_ascii_case(hop))
+    matches!(name.len(), 2 | 7 | 10 | 16 | 18 | 19) && NAMES.iter().any(|hop| name.eq_ignore_ascii_case(hop))
 }
 
 impl Facts {
     /// Judges the fields of a message of HTTP/1.`minor`.
     pub(crate) fn of(headers: &[Header<'_>], minor: u8) -> Result<Self, BadHead> {
-        let mut facts = Self {
-            framing: Framing::None,
-            framed: false,
-            keep_alive: minor == 1,
-            expects: false,
-            hop_by_hop: false,
-        };
+        let mut facts =
+            Self { framing: Framing::None, framed: false, keep_alive: minor == 1, expects: false, hop_by_hop: false };
         let mut length = None;
         let mut chunked = None;
         for header in headers {
@@ -79,9 +66,7 @@ impl Facts {
                 facts.expects = header.value.eq_ignore_ascii_case(b"100-continue");
             } else if is_hop_by_hop(name) {
                 facts.hop_by_hop = true;
-                if name.eq_ignore_ascii_case("connection")
-                    || name.eq_ignore_ascii_case("proxy-connection")
-                {
+                if name.eq_ignore_ascii_case("connection") || name.eq_ignore_ascii_case("proxy-connection") {
                     for token in tokens(header.value) {
                         if token.eq_ignore_ascii_case(b"close") {
                             facts.keep_alive = false;
@@ -114,10 +99,7 @@ fn parse_length(value: &[u8]) -> Result<u64, BadHead> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(BadHead::Malformed);
     }
-    std::str::from_utf8(value)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or(BadHead::Malformed)
+    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).ok_or(BadHead::Malformed)
 }
 
 /// What httparse makes of the bytes: `None` if the head is not complete yet.
@@ -182,10 +164,7 @@ mod tests {
 
     #[test]
     fn framing_is_read_and_contradictions_are_refused() {
-        assert_eq!(
-            facts("Content-Length: 7").unwrap().framing,
-            Framing::Length(7)
-        );
+        assert_eq!(facts("Content-Length: 7").unwrap().framing, Framing::Length(7));
         let chunked = facts("Transfer-Encoding: gzip, Chunked").unwrap();
         assert_eq!(chunked.framing, Framing::Chunked);
         for bad in [

@@ -46,8 +46,7 @@ impl Origin {
         // Sites have one address for all their ports, so this one understands both: a tunnel to `site.test:8443` and
         // one to `site.test:8080` both come here.
         let mut first = [0];
-        let tls =
-            tls_only || matches!(stream.peek(&mut first).await, Ok(1) if first[0] == HANDSHAKE);
+        let tls = tls_only || matches!(stream.peek(&mut first).await, Ok(1) if first[0] == HANDSHAKE);
         if !tls {
             return self.requests(stream, peer, false).await;
         }
@@ -67,8 +66,7 @@ impl Origin {
             let asked = match request::read(&mut wire, &mut buffer).await {
                 Ok(Reading::Asked(asked)) => asked,
                 Ok(Reading::Bad(status)) => {
-                    Page::text(status, "not a request this origin understands\n")
-                        .write(&mut out, false);
+                    Page::text(status, "not a request this origin understands\n").write(&mut out, false);
                     // If the client is gone, so be it.
                     let _ = wire.write_all(&out).await;
                     return linger(&mut wire).await;
@@ -78,9 +76,7 @@ impl Origin {
             let proxy = *proxy.get_or_insert_with(|| self.world.registry.proxy_of(peer));
             self.counters.request(proxy, &asked.site);
             let caller = routes::Caller {
-                proxy: proxy
-                    .and_then(|index| self.proxies.get(index))
-                    .map(|proxy| &**proxy),
+                proxy: proxy.and_then(|index| self.proxies.get(index)).map(|proxy| &**proxy),
                 peer,
                 tls,
             };
@@ -96,12 +92,7 @@ impl Origin {
 }
 
 /// Sends the head that is in `out` and the page's body behind it.
-async fn send<W: Wire>(
-    wire: &mut W,
-    out: &mut Vec<u8>,
-    page: Page,
-    asked: &Asked,
-) -> io::Result<()> {
+async fn send<W: Wire>(wire: &mut W, out: &mut Vec<u8>, page: Page, asked: &Asked) -> io::Result<()> {
     if !asked.is_head
         && let Content::Whole(body) = &page.content
     {

@@ -35,12 +35,7 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn new(kind: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Self {
-        Self {
-            status: 200,
-            kind,
-            extra: String::new(),
-            content: Content::Whole(body.into()),
-        }
+        Self { status: 200, kind, extra: String::new(), content: Content::Whole(body.into()) }
     }
 
     pub(super) fn json(body: String) -> Self {
@@ -56,10 +51,7 @@ impl Page {
     }
 
     pub(super) fn stream(content: Content) -> Self {
-        Self {
-            content,
-            ..Self::new("application/octet-stream", &b""[..])
-        }
+        Self { content, ..Self::new("application/octet-stream", &b""[..]) }
     }
 
     pub(super) fn status(mut self, status: u16) -> Self {
@@ -80,11 +72,7 @@ impl Page {
     pub(super) fn write_head(&self, out: &mut Vec<u8>, keep_alive: bool, modern: bool) {
         let status = self.status;
         // Writing into a vector does not fail.
-        let _ = write!(
-            out,
-            "HTTP/1.1 {status} {}\r\nServer: proxywhirl-fleet\r\n",
-            reason(status)
-        );
+        let _ = write!(out, "HTTP/1.1 {status} {}\r\nServer: proxywhirl-fleet\r\n", reason(status));
         if !matches!(status, 204 | 304) {
             let _ = write!(out, "Content-Type: {}\r\n", self.kind);
             let _ = match &self.content {
@@ -98,11 +86,7 @@ impl Page {
             };
         }
         out.extend_from_slice(self.extra.as_bytes());
-        out.extend_from_slice(if keep_alive {
-            b"\r\n"
-        } else {
-            b"Connection: close\r\n\r\n"
-        });
+        out.extend_from_slice(if keep_alive { b"\r\n" } else { b"Connection: close\r\n\r\n" });
     }
 
     /// Appends head and body of a page that is whole.

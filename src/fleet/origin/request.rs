@@ -32,11 +32,7 @@ impl Asked {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut request = httparse::Request::new(&mut headers);
         match request.parse(&self.head) {
-            Ok(_) => request
-                .headers
-                .iter()
-                .map(|header| (header.name.to_ascii_lowercase(), header.value))
-                .collect(),
+            Ok(_) => request.headers.iter().map(|header| (header.name.to_ascii_lowercase(), header.value)).collect(),
             // It was parsed once already.
             Err(_) => Vec::new(),
         }
@@ -112,8 +108,7 @@ fn digest(bytes: &[u8]) -> Result<Option<(Asked, Facts, usize)>, BadHead> {
     let Some(length) = complete(request.parse_with_uninit_headers(bytes, &mut headers))? else {
         return Ok(None);
     };
-    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
-    else {
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return Err(BadHead::Malformed);
     };
     let facts = Facts::of(request.headers, minor)?;
@@ -121,9 +116,7 @@ fn digest(bytes: &[u8]) -> Result<Option<(Asked, Facts, usize)>, BadHead> {
         .headers
         .iter()
         .find(|header| header.name.eq_ignore_ascii_case("host"))
-        .map_or("", |header| {
-            std::str::from_utf8(header.value).unwrap_or_default()
-        });
+        .map_or("", |header| std::str::from_utf8(header.value).unwrap_or_default());
     let asked = Asked {
         method: method.to_owned(),
         // The absolute form must be understood by origins too (RFC 9112, 3.2.2).
@@ -140,9 +133,7 @@ fn digest(bytes: &[u8]) -> Result<Option<(Asked, Facts, usize)>, BadHead> {
 
 fn path_of(target: &str) -> &str {
     match target.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
-            rest.find('/').map_or("/", |slash| &rest[slash..])
-        }
+        Some((scheme, rest)) if !scheme.contains(['/', '?']) => rest.find('/').map_or("/", |slash| &rest[slash..]),
         _ => target,
     }
 }

@@ -31,17 +31,13 @@ const JSON: &str = "{\"title\": \"sample\", \"numbers\": [1, 2, 3], \"nested\": 
 
 /// Answers one request.
 pub(super) async fn answer(asked: &Asked, caller: &Caller<'_>) -> Page {
-    match caller
-        .proxy
-        .map_or(Verdict::Serve, |proxy| proxy.judge(&asked.site))
-    {
+    match caller.proxy.map_or(Verdict::Serve, |proxy| proxy.judge(&asked.site)) {
         Verdict::Serve => {}
         Verdict::Ban => return Page::html(CAPTCHA).status(403),
         Verdict::TooMany(left) => {
             // Whole seconds, and never an invitation to come too early.
             let seconds = left.as_millis().div_ceil(1000).max(1);
-            return Page::text(429, "too many requests\n")
-                .field("Retry-After", &seconds.to_string());
+            return Page::text(429, "too many requests\n").field("Retry-After", &seconds.to_string());
         }
     }
     let path = asked.path();
@@ -60,10 +56,9 @@ pub(super) async fn answer(asked: &Asked, caller: &Caller<'_>) -> Page {
         ("redirect-to", None) => redirect_to(asked),
         ("drip", None) => drip(asked),
         ("bytes", Some(n)) => numbered(n, |n| Page::stream(Content::Bytes(n))),
-        ("stream", Some(n)) => numbered(n, |n| Page {
-            kind: "application/x-ndjson",
-            ..Page::stream(Content::Lines(n))
-        }),
+        ("stream", Some(n)) => {
+            numbered(n, |n| Page { kind: "application/x-ndjson", ..Page::stream(Content::Lines(n)) })
+        }
         ("redirect", Some(n)) => numbered(n, redirect),
         ("status", Some(n)) => numbered(n, status),
         ("delay", Some(n)) => match n.parse() {
@@ -87,9 +82,7 @@ fn not_a_number() -> Page {
 
 fn whoami(asked: &Asked, caller: &Caller<'_>) -> String {
     let object = match caller.proxy {
-        Some(proxy) => Object::new()
-            .text("proxy", &proxy.name)
-            .raw("index", &proxy.index.to_string()),
+        Some(proxy) => Object::new().text("proxy", &proxy.name).raw("index", &proxy.index.to_string()),
         None => Object::new().raw("proxy", "null").raw("index", "null"),
     };
     object
@@ -112,14 +105,8 @@ fn echo(asked: &Asked, caller: &Caller<'_>) -> String {
             None => seen.push((name, value.into_owned())),
         }
     }
-    let headers = seen.iter().fold(Object::new(), |object, (name, value)| {
-        object.text(name, value)
-    });
-    let arguments = query(asked.query())
-        .iter()
-        .fold(Object::new(), |object, (name, value)| {
-            object.text(name, value)
-        });
+    let headers = seen.iter().fold(Object::new(), |object, (name, value)| object.text(name, value));
+    let arguments = query(asked.query()).iter().fold(Object::new(), |object, (name, value)| object.text(name, value));
     let object = Object::new()
         .text("method", &asked.method)
         .text("target", &asked.target)
@@ -130,10 +117,7 @@ fn echo(asked: &Asked, caller: &Caller<'_>) -> String {
         Ok(text) => object.text("body", text),
         Err(_) => object.raw("body", "null"),
     };
-    object
-        .text("body_base64", &STANDARD.encode(&asked.body))
-        .raw("caller", &whoami(asked, caller))
-        .end()
+    object.text("body_base64", &STANDARD.encode(&asked.body)).raw("caller", &whoami(asked, caller)).end()
 }
 
 fn cookies(asked: &Asked) -> String {
@@ -146,21 +130,19 @@ fn cookies(asked: &Asked) -> String {
             }
         }
     }
-    let cookies = pairs.iter().fold(Object::new(), |object, (name, value)| {
-        object.text(name, value)
-    });
+    let cookies = pairs.iter().fold(Object::new(), |object, (name, value)| object.text(name, value));
     Object::new().raw("cookies", &cookies.end()).end()
 }
 
 fn set_cookies(asked: &Asked) -> Page {
     let page = Page::text(302, "").field("Location", "/cookies");
-    query(asked.query())
-        .iter()
-        .filter(|(name, _)| !name.is_empty() && !name.contains(['=', ';']))
-        .fold(page, |page, (name, value)| {
+    query(asked.query()).iter().filter(|(name, _)| !name.is_empty() && !name.contains(['=', ';'])).fold(
+        page,
+        |page, (name, value)| {
             let value = value.replace(';', "%3B");
             page.field("Set-Cookie", &format!("{name}={value}; Path=/"))
-        })
+        },
+    )
 }
 
 fn redirect(n: u64) -> Page {
@@ -193,18 +175,13 @@ fn drip(asked: &Asked) -> Page {
     };
     match (number("bytes", 10), number("ms", 100)) {
         // Ten minutes and a megabyte, a byte at a time, are more than any test waits for.
-        (Some(bytes), Some(ms)) if bytes <= 1 << 20 && ms <= 600_000 => {
-            Page::stream(Content::Drip { bytes, ms })
-        }
+        (Some(bytes), Some(ms)) if bytes <= 1 << 20 && ms <= 600_000 => Page::stream(Content::Drip { bytes, ms }),
         _ => not_a_number(),
     }
 }
 
 fn status(code: u64) -> Page {
-    let Some(code) = u16::try_from(code)
-        .ok()
-        .filter(|code| (200..600).contains(code))
-    else {
+    let Some(code) = u16::try_from(code).ok().filter(|code| (200..600).contains(code)) else {
         return Page::text(400, "a status lies between 200 and 599\n");
     };
     let page = match code {
@@ -280,10 +257,7 @@ mod tests {
     fn queries_are_decoded() {
         let pairs = query("a=1%202&b=x+y&&c&%zz=%e2%82%ac");
         let expected = [("a", "1 2"), ("b", "x y"), ("c", ""), ("%zz", "€")];
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let expected: Vec<_> = expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         assert_eq!(pairs, expected);
     }
 

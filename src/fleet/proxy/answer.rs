@@ -19,11 +19,7 @@ pub(crate) fn write(out: &mut Vec<u8>, status: u16, keep_alive: bool) {
         502 => ("", "text/plain", "no way to the destination\n"),
         _ => ("", "text/plain", "the proxy cannot do this\n"),
     };
-    let connection = if keep_alive {
-        ""
-    } else {
-        "Connection: close\r\n"
-    };
+    let connection = if keep_alive { "" } else { "Connection: close\r\n" };
     let head = format!(
         "HTTP/1.1 {status} {}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\n{extra}{connection}\r\n",
         reason(status),

@@ -23,10 +23,7 @@ pub(super) async fn open<W: Wire>(
     let Ok(upstream) = Upstream::connect(proxy, address).await else {
         return client.answer(asked, 502).await;
     };
-    client
-        .wire
-        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        .await?;
+    client.wire.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     client.wire.flush().await?;
     proxy.counters.tunnels.add(1);
     Ok(Next::Tunnel(Box::new(upstream), plan))

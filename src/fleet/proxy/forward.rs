@@ -35,10 +35,7 @@ pub(super) async fn forward<W: Wire>(
     client.buffer.consume(n);
     let whole = scanner.is_done();
     if asked.facts.expects && !whole && asked.modern {
-        client
-            .wire
-            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-            .await?;
+        client.wire.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         client.wire.flush().await?;
     }
     let Some(mut upstream) = route(client, proxy, address).await else {
@@ -47,12 +44,7 @@ pub(super) async fn forward<W: Wire>(
     loop {
         let mut sent = upstream.stream.write_all(&client.out).await;
         if !whole && sent.is_ok() {
-            let up = relay(
-                &mut scanner,
-                &mut client.buffer,
-                &mut client.wire,
-                &mut upstream.stream,
-            );
+            let up = relay(&mut scanner, &mut client.buffer, &mut client.wire, &mut upstream.stream);
             match up.await {
                 Ok(bytes) => proxy.counters.bytes_up.add(bytes),
                 Err(error) => return cut_short(client, proxy, asked, upstream, error, plan).await,
@@ -106,11 +98,7 @@ async fn cut_short<W: Wire>(
 }
 
 /// The connection to use: the last one, an idle one, a new one.
-async fn route<W>(
-    client: &mut Client<W>,
-    proxy: &ProxyState,
-    address: SocketAddr,
-) -> Option<Upstream> {
+async fn route<W>(client: &mut Client<W>, proxy: &ProxyState, address: SocketAddr) -> Option<Upstream> {
     if let Some(last) = client.upstream.take() {
         if last.address != address {
             proxy.pool.put(last);
@@ -191,11 +179,7 @@ async fn hand_back<W: Wire>(
         upstream.used = true;
         client.upstream = Some(upstream);
     }
-    Ok(if answered.stay {
-        Next::Stay
-    } else {
-        Next::Close
-    })
+    Ok(if answered.stay { Next::Stay } else { Next::Close })
 }
 
 /// Sends the head and less than the whole body.
@@ -207,11 +191,7 @@ async fn cut<W: Wire>(
     after: u64,
 ) -> io::Result<Next> {
     let Upstream { stream, buffer, .. } = upstream;
-    let mut piece = if answered.rewritten {
-        client.back.clone()
-    } else {
-        buffer.filled()[..answered.length].to_vec()
-    };
+    let mut piece = if answered.rewritten { client.back.clone() } else { buffer.filled()[..answered.length].to_vec() };
     buffer.consume(answered.length);
     let mut budget = match answered.framing {
         Framing::Length(length) => after.min(length / 2),

@@ -44,13 +44,7 @@ pub(super) enum Next {
 
 /// Serves a connection to its end.
 pub(super) async fn serve<W: Wire>(wire: W, proxy: &ProxyState) {
-    let mut client = Client {
-        wire,
-        buffer: Buffer::default(),
-        out: Vec::new(),
-        back: Vec::new(),
-        upstream: None,
-    };
+    let mut client = Client { wire, buffer: Buffer::default(), out: Vec::new(), back: Vec::new(), upstream: None };
     let next = loop {
         match exchange(&mut client, proxy).await {
             Ok(Next::Stay) => {}
@@ -73,9 +67,7 @@ pub(super) async fn serve<W: Wire>(wire: W, proxy: &ProxyState) {
 }
 
 async fn exchange<W: Wire>(client: &mut Client<W>, proxy: &ProxyState) -> io::Result<Next> {
-    let Client {
-        wire, buffer, out, ..
-    } = client;
+    let Client { wire, buffer, out, .. } = client;
     let login = proxy.login.as_ref();
     let asked = match head::read(buffer, wire, |bytes| digest(bytes, login, out)).await? {
         Read::Head(asked) => asked,
@@ -140,8 +132,7 @@ impl<W: Wire> Client<W> {
         if asked.is_head {
             // The same head without the body.
             let end = self.back.windows(4).position(|four| four == b"\r\n\r\n");
-            self.back
-                .truncate(end.map_or(self.back.len(), |end| end + 4));
+            self.back.truncate(end.map_or(self.back.len(), |end| end + 4));
         }
         self.wire.write_all(&self.back).await?;
         self.wire.flush().await?;

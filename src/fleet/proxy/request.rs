@@ -36,18 +36,13 @@ pub(crate) struct Asked {
 }
 
 /// Understands a request head and writes to `out` the head to be sent on; `None` while it is incomplete.
-pub(crate) fn digest(
-    bytes: &[u8],
-    login: Option<&Login>,
-    out: &mut Vec<u8>,
-) -> Result<Option<Asked>, BadHead> {
+pub(crate) fn digest(bytes: &[u8], login: Option<&Login>, out: &mut Vec<u8>) -> Result<Option<Asked>, BadHead> {
     let mut headers = [const { std::mem::MaybeUninit::uninit() }; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let Some(length) = complete(request.parse_with_uninit_headers(bytes, &mut headers))? else {
         return Ok(None);
     };
-    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
-    else {
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return Err(BadHead::Malformed);
     };
     let facts = Facts::of(request.headers, minor)?;
@@ -105,9 +100,7 @@ fn split_authority(authority: &str, default: Option<u16>) -> Option<(&str, u16)>
     }
     match port {
         Some("") | None => default.map(|port| (host, port)),
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            port.parse().ok().map(|port| (host, port))
-        }
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse().ok().map(|port| (host, port)),
         Some(_) => None,
     }
 }
@@ -129,11 +122,7 @@ fn write_head(
     }
     put(path.as_bytes());
     // The client's own version: a destination must not answer an HTTP/1.0 client in chunks.
-    put(if minor == 1 {
-        b" HTTP/1.1\r\nHost: "
-    } else {
-        b" HTTP/1.0\r\nHost: "
-    });
+    put(if minor == 1 { b" HTTP/1.1\r\nHost: " } else { b" HTTP/1.0\r\nHost: " });
     put(authority.as_bytes());
     put(b"\r\n");
     for header in headers {
@@ -168,10 +157,7 @@ fn frames_the_body(name: &str) -> bool {
 }
 
 fn is_authorised(headers: &[Header<'_>], login: &Login) -> bool {
-    let Some(field) = headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case("proxy-authorization"))
-    else {
+    let Some(field) = headers.iter().find(|header| header.name.eq_ignore_ascii_case("proxy-authorization")) else {
         return false;
     };
     let value = field.value;
@@ -203,10 +189,7 @@ mod tests {
             None,
         );
         assert_eq!((asked.host.as_str(), asked.port), ("Site.test", 81));
-        assert_eq!(
-            out,
-            "GET /?q=1 HTTP/1.1\r\nHost: Site.test:81\r\nX: y\r\n\r\n"
-        );
+        assert_eq!(out, "GET /?q=1 HTTP/1.1\r\nHost: Site.test:81\r\nX: y\r\n\r\n");
     }
 
     #[test]
@@ -217,27 +200,15 @@ mod tests {
         let (asked, _) = ask("GET http://[::1]/ HTTP/1.1\r\n\r\n", None);
         assert_eq!((asked.host.as_str(), asked.port), ("[::1]", 80));
         assert_eq!(ask("GET / HTTP/1.1\r\n\r\n", None).0.want, Want::Own);
-        for bad in [
-            "CONNECT host",
-            "CONNECT :1",
-            "CONNECT a:b",
-            "CONNECT [::1",
-            "GET http:///",
-        ] {
+        for bad in ["CONNECT host", "CONNECT :1", "CONNECT a:b", "CONNECT [::1", "GET http:///"] {
             let head = format!("{bad} HTTP/1.1\r\n\r\n");
-            assert!(
-                digest(head.as_bytes(), None, &mut Vec::new()).is_err(),
-                "{bad}"
-            );
+            assert!(digest(head.as_bytes(), None, &mut Vec::new()).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn logins_are_compared() {
-        let login = Login {
-            user: "user".into(),
-            password: "p:w".into(),
-        };
+        let login = Login { user: "user".into(), password: "p:w".into() };
         let with = |value: &str| {
             let head = format!("GET http://a/ HTTP/1.1\r\nProxy-Authorization: {value}\r\n\r\n");
             ask(&head, Some(&login)).0.authorised
@@ -245,10 +216,6 @@ mod tests {
         let right = STANDARD.encode("user:p:w");
         assert!(with(&format!("Basic {right}")) && with(&format!("basic {right}")));
         assert!(!with("Basic dXNlcjpw") && !with("Bearer x") && !with("Basic !!"));
-        assert!(
-            !ask("GET http://a/ HTTP/1.1\r\n\r\n", Some(&login))
-                .0
-                .authorised
-        );
+        assert!(!ask("GET http://a/ HTTP/1.1\r\n\r\n", Some(&login)).0.authorised);
     }
 }

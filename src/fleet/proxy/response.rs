@@ -29,11 +29,8 @@ pub(crate) fn digest(
 ) -> Result<Option<Answered>, BadHead> {
     let mut headers = [const { std::mem::MaybeUninit::uninit() }; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut []);
-    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-        &mut response,
-        bytes,
-        &mut headers,
-    );
+    let parsed =
+        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut headers);
     let Some(length) = complete(parsed)? else {
         return Ok(None);
     };
@@ -61,9 +58,7 @@ pub(crate) fn digest(
         put(b"\r\n");
         for header in response.headers.iter() {
             let name = header.name;
-            if facts.hop_by_hop
-                && (is_hop_by_hop(name) || is_named_in_connection(name, response.headers))
-            {
+            if facts.hop_by_hop && (is_hop_by_hop(name) || is_named_in_connection(name, response.headers)) {
                 continue;
             }
             put(name.as_bytes());
@@ -71,11 +66,7 @@ pub(crate) fn digest(
             put(header.value);
             put(b"\r\n");
         }
-        put(if stay {
-            b"\r\n"
-        } else {
-            b"Connection: close\r\n\r\n"
-        });
+        put(if stay { b"\r\n" } else { b"Connection: close\r\n\r\n" });
     }
     Ok(Some(Answered {
         length,

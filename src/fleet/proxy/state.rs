@@ -60,11 +60,7 @@ impl ProxyState {
             world,
             pool: Pool::default(),
             site_rules: AtomicBool::new(spec.behaviour.has_site_rules()),
-            script: Script::new(
-                spec.behaviour.clone(),
-                Draws::new(seed, index),
-                Instant::now(),
-            ),
+            script: Script::new(spec.behaviour.clone(), Draws::new(seed, index), Instant::now()),
             sites: Sites::default(),
             changes: watch::Sender::new(Self::FIRST),
             applied: Mutex::new(0),
@@ -118,8 +114,7 @@ impl ProxyState {
     /// Behaves otherwise from now on. Returns the number of the change, to wait for with [`wait`](Self::wait).
     pub(crate) fn change(&self, behaviour: Behaviour) -> u64 {
         self.sites.forget();
-        self.site_rules
-            .store(behaviour.has_site_rules(), Ordering::Relaxed);
+        self.site_rules.store(behaviour.has_site_rules(), Ordering::Relaxed);
         self.script.change(behaviour, Instant::now());
         let mut number = 0;
         self.changes.send_modify(|epoch| {
@@ -144,9 +139,6 @@ impl ProxyState {
     /// Waits until the port is as this change wants it; `false` if that takes too long.
     pub(crate) fn wait(&self, epoch: u64, patience: Duration) -> bool {
         let mut applied = self.applied.lock();
-        !self
-            .heeded
-            .wait_while_for(&mut applied, |applied| *applied < epoch, patience)
-            .timed_out()
+        !self.heeded.wait_while_for(&mut applied, |applied| *applied < epoch, patience).timed_out()
     }
 }

@@ -18,13 +18,7 @@ use crate::fleet::script::Plan;
 const HANDSHAKE: u8 = 0x16;
 
 /// Carries bytes until the end. `early` holds what the client sent behind its request.
-pub(super) async fn run<W: Wire>(
-    mut wire: W,
-    early: Buffer,
-    mut upstream: Upstream,
-    proxy: &ProxyState,
-    plan: Plan,
-) {
+pub(super) async fn run<W: Wire>(mut wire: W, early: Buffer, mut upstream: Upstream, proxy: &ProxyState, plan: Plan) {
     let budget = (plan.fault == Some(Fault::Cut)).then_some(plan.cut_after);
     let broken = {
         let (mut from_client, to_client) = split(&mut wire);

@@ -27,17 +27,8 @@ impl Upstream {
     pub(crate) async fn connect(proxy: &ProxyState, address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let entry = proxy
-            .world
-            .registry
-            .enter(stream.local_addr()?, proxy.index);
-        Ok(Self {
-            _entry: entry,
-            stream,
-            buffer: Buffer::default(),
-            address,
-            used: false,
-        })
+        let entry = proxy.world.registry.enter(stream.local_addr()?, proxy.index);
+        Ok(Self { _entry: entry, stream, buffer: Buffer::default(), address, used: false })
     }
 
     /// Whether nothing speaks against sending another request: no end of stream, no bytes nobody asked for.
@@ -86,10 +77,7 @@ impl Pool {
             return;
         }
         idle.count += 1;
-        idle.by_address
-            .entry(upstream.address)
-            .or_default()
-            .push(upstream);
+        idle.by_address.entry(upstream.address).or_default().push(upstream);
     }
 
     /// Closes all and keeps none from now on.

@@ -116,9 +116,7 @@ async fn connect(proxy: &ProxyState, target: Target) -> Result<(Upstream, Reply)
             Target::Address(..) => Reply::NotAllowed,
         });
     };
-    let upstream = Upstream::connect(proxy, address)
-        .await
-        .map_err(|_| Reply::ConnectionRefused)?;
+    let upstream = Upstream::connect(proxy, address).await.map_err(|_| Reply::ConnectionRefused)?;
     let own = upstream.stream.local_addr().map_err(|_| Reply::Failed)?;
     Ok((upstream, Reply::Granted(own)))
 }

@@ -17,11 +17,7 @@ const REJECTED: u8 = 91;
 const WRONG_USER: u8 = 93;
 
 /// Reads the request and looks at the user, the only login there is.
-pub(super) async fn handshake<W: Wire>(
-    wire: &mut W,
-    buffer: &mut Buffer,
-    proxy: &ProxyState,
-) -> io::Result<Handshake> {
+pub(super) async fn handshake<W: Wire>(wire: &mut W, buffer: &mut Buffer, proxy: &ProxyState) -> io::Result<Handshake> {
     buffer.need(wire, 8).await?;
     let &[version, command, p0, p1, a, b, c, d] = &buffer.filled()[..8] else {
         return Ok(Handshake::Broken);

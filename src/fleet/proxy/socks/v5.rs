@@ -22,11 +22,7 @@ const BAD_COMMAND: u8 = 7;
 const BAD_ADDRESS: u8 = 8;
 
 /// Agrees on a login, checks it, and reads the request.
-pub(super) async fn handshake<W: Wire>(
-    wire: &mut W,
-    buffer: &mut Buffer,
-    proxy: &ProxyState,
-) -> io::Result<Handshake> {
+pub(super) async fn handshake<W: Wire>(wire: &mut W, buffer: &mut Buffer, proxy: &ProxyState) -> io::Result<Handshake> {
     buffer.need(wire, 2).await?;
     if buffer.filled()[0] != VERSION {
         return Ok(Handshake::Broken);
@@ -46,9 +42,10 @@ pub(super) async fn handshake<W: Wire>(
         let user = string(wire, buffer, 1).await?;
         let password = string(wire, buffer, 0).await?;
         // Whoever asks for no login takes any.
-        let right = proxy.login.as_ref().is_none_or(|login| {
-            login.user.as_bytes() == user && login.password.as_bytes() == password
-        });
+        let right = proxy
+            .login
+            .as_ref()
+            .is_none_or(|login| login.user.as_bytes() == user && login.password.as_bytes() == password);
         wire.write_all(&[LOGIN_VERSION, u8::from(!right)]).await?;
         if !right {
             proxy.counters.auth_failures.add(1);
