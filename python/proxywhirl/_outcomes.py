@@ -100,8 +100,12 @@ def has_retry_after(headers: Any) -> bool:
     Args:
         headers: A mapping, or pairs of name and value, as text or bytes.
     """
-    names = headers.keys() if isinstance(headers, Mapping) or hasattr(headers, "keys") else (pair[0] for pair in headers)
-    return any((name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower() == "retry-after" for name in names)
+    names = (
+        headers.keys() if isinstance(headers, Mapping) or hasattr(headers, "keys") else (pair[0] for pair in headers)
+    )
+    return any(
+        (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower() == "retry-after" for name in names
+    )
 
 
 def note_error(proxy: Any, error: Any) -> None:

@@ -27,7 +27,6 @@ LOGIN = ("us er", "p@ss:w/rd")
 httpx_leaks = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[ProxyFleet]:
     specs = [
