@@ -233,13 +233,17 @@ impl Pool {
             return Err(AddError::Full { limit });
         }
         let added = fresh.len();
-        for (hash, proxy) in fresh {
-            let table = self.table.load_full();
-            let before = self.append(&mut writer, table, proxy, None, hash);
-            if outlive.last().is_none_or(|last| !Arc::ptr_eq(last, &before)) {
-                outlive.push(before);
+        let mut table = self.table.load_full();
+        for (done, (hash, proxy)) in fresh.into_iter().enumerate() {
+            if writer.used == table.slots.len() {
+                let capacity = self.capacity_for(&writer, self.len() + added - done);
+                let next = self.rebuild(&mut writer, &table, capacity);
+                outlive.push(std::mem::replace(&mut table, next));
             }
+            self.put(&mut writer, &table, proxy, None, hash);
+            self.count.fetch_add(1, Ordering::Relaxed);
         }
+        self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
         drop(writer);
         Ok((added, offered - added))
     }
@@ -280,8 +284,6 @@ impl Pool {
             history[number].store(writer.next_position, Ordering::Release);
         }
         writer.next_position += 1;
-        let bits = table.all.watches() | table.facets.load().values().fold(0, |bits, view| bits | view.watches());
-        proxy.add_watch(bits);
         proxy.join(&self.myself);
         let id = proxy.id();
         table.slots[number].fill(proxy, attachment);

@@ -79,16 +79,28 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// The same, carrying what the embedding program's own strategies want to find.
+    /// The same, carrying what the embedding program's own strategies want to find, and with a place for notes.
+    // Made in one go: a query is copied by wide loads, which stall on fields that were written one by one just before.
+    #[inline]
     #[must_use]
-    pub fn with_foreign(self, foreign: &'a dyn std::any::Any) -> Self {
-        Self { foreign: Some(foreign), ..self }
-    }
-
-    /// The same, with a place for notes.
-    #[must_use]
-    pub fn with_notes(self, notes: &'a Notes) -> Self {
-        Self { notes: Some(notes), ..self }
+    pub fn asked(
+        pool: &'a Pool,
+        table: &'a Arc<Table>,
+        context: &'a Context,
+        clock: &'a dyn Clock,
+        foreign: &'a dyn std::any::Any,
+        notes: &'a Notes,
+    ) -> Self {
+        Self {
+            pool,
+            table,
+            among: Among::View(&table.all),
+            context,
+            thresholds: context.thresholds,
+            clock,
+            foreign: Some(foreign),
+            notes: Some(notes),
+        }
     }
 
     /// The place for notes, if anybody reads them.
@@ -97,7 +109,7 @@ impl<'a> Query<'a> {
         self.notes
     }
 
-    /// What [`Query::with_foreign`] was given.
+    /// What [`Query::asked`] was given for foreign strategies.
     #[must_use]
     pub fn foreign(&self) -> Option<&'a dyn std::any::Any> {
         self.foreign
@@ -173,6 +185,12 @@ impl<'a> Query<'a> {
                 };
                 match both {
                     Some(filter) => {
+                        // The list is kept alive instead of the view: that costs no count that threads contend for.
+                        let facets = self.table.facets.load();
+                        if let Some(view) = facets.get(&*filter) {
+                            view.mark_used();
+                            return ask(&Query { among: Among::View(view), ..*self });
+                        }
                         let view = self.pool.facet(self.table, &filter);
                         ask(&Query { among: Among::View(&view), ..*self })
                     }

@@ -9,7 +9,7 @@ use crate::proxy::Id;
 use crate::py::convert;
 use crate::py::errors::{self, Fault};
 use crate::strategy::context::{Context, Excluded};
-use crate::sync::{Arc, ArcSwap, AtomicBool, Mutex, Ordering};
+use crate::sync::{Arc, ArcSwap, AtomicBool, Mutex, OnceLock, Ordering};
 
 const FIELDS: [&str; 13] = [
     "session_id",
@@ -49,7 +49,9 @@ struct Rest {
 ///     pydantic.ValidationError: A field is wrong.
 #[pyclass(name = "SelectionContext", module = "proxywhirl", frozen, subclass, weakref)]
 pub(crate) struct PyContext {
-    core: ArcSwap<Context>,
+    first: Context,
+    // Only for a context that is written to after it was made, which few are.
+    later: OnceLock<Box<ArcSwap<Context>>>,
     rest: Mutex<Option<Box<Rest>>>,
     handed_out: AtomicBool,
 }
@@ -62,17 +64,25 @@ impl PyContext {
             Excluded::Many(set) => set.iter().copied().collect(),
         };
         let rest = (!excluded.is_empty()).then(|| Box::new(Rest { excluded, ..Rest::default() }));
-        Self { core: ArcSwap::from_pointee(core), rest: Mutex::new(rest), handed_out: AtomicBool::new(false) }
+        Self { first: core, later: OnceLock::new(), rest: Mutex::new(rest), handed_out: AtomicBool::new(false) }
     }
 
     /// The present state, as the core wants it.
     #[inline]
-    pub(crate) fn core(&self, py: Python<'_>) -> PyResult<arc_swap::Guard<Arc<Context>>> {
+    pub(crate) fn core(&self, py: Python<'_>) -> PyResult<Seen<'_>> {
         // Relaxed: the lists are Python's, and seen as Python shows them.
         if self.handed_out.load(Ordering::Relaxed) {
             self.read_lists_again(py)?;
         }
-        Ok(self.core.load())
+        Ok(self.seen())
+    }
+
+    #[inline]
+    fn seen(&self) -> Seen<'_> {
+        match self.later.get() {
+            None => Seen::First(&self.first),
+            Some(later) => Seen::Later(later.load()),
+        }
     }
 
     #[cold]
@@ -100,12 +110,30 @@ impl PyContext {
 
     /// Sets one field: a copy is changed and put in place whole.
     fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let mut draft = Draft { context: Context::clone(&self.core.load()), rest: self.rest.lock().take() };
+        let mut draft = Draft { context: Context::clone(&self.seen()), rest: self.rest.lock().take() };
         let outcome = draft.assign(name, value);
         *self.rest.lock() = draft.rest;
         outcome?;
-        self.core.store(Arc::new(draft.context));
+        let next = Arc::new(draft.context);
+        self.later.get_or_init(|| Box::new(ArcSwap::new(next.clone()))).store(next);
         Ok(())
+    }
+}
+
+/// The state of a context, wherever it is kept.
+pub(crate) enum Seen<'a> {
+    First(&'a Context),
+    Later(arc_swap::Guard<Arc<Context>>),
+}
+
+impl std::ops::Deref for Seen<'_> {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        match self {
+            Self::First(context) => context,
+            Self::Later(context) => context,
+        }
     }
 }
 
@@ -215,9 +243,9 @@ fn id_texts(value: &Bound<'_, PyAny>) -> PyResult<Vec<Box<str>>> {
 }
 
 /// The core's view of a context: our own class at no cost, any other object by its attributes.
-pub(crate) fn extract(object: &Bound<'_, PyAny>) -> PyResult<Arc<Context>> {
+pub(crate) fn extract(object: &Bound<'_, PyAny>) -> PyResult<Context> {
     if let Ok(own) = object.cast::<PyContext>() {
-        return Ok(arc_swap::Guard::into_inner(own.get().core(object.py())?));
+        return Ok(Context::clone(&*own.get().core(object.py())?));
     }
     let mut foreign = Draft::default();
     for name in FIELDS {
@@ -227,7 +255,7 @@ pub(crate) fn extract(object: &Bound<'_, PyAny>) -> PyResult<Arc<Context>> {
             foreign.assign(name, &value)?;
         }
     }
-    Ok(Arc::new(foreign.context))
+    Ok(foreign.context)
 }
 
 #[pymethods]
@@ -286,7 +314,8 @@ impl PyContext {
             draft.rest().extra = Some(extra.unbind());
         }
         Ok(Self {
-            core: ArcSwap::from_pointee(draft.context),
+            first: draft.context,
+            later: OnceLock::new(),
             rest: Mutex::new(draft.rest),
             handed_out: AtomicBool::new(false),
         })
@@ -295,7 +324,7 @@ impl PyContext {
     /// Requests with the same one go through the same proxy under a session strategy.
     #[getter]
     fn session_id(&self) -> Option<String> {
-        self.core.load().session_id.as_deref().map(str::to_owned)
+        self.seen().session_id.as_deref().map(str::to_owned)
     }
 
     /// Where the request goes.
@@ -307,13 +336,13 @@ impl PyContext {
     /// The country asked for.
     #[getter]
     fn target_country(&self) -> Option<String> {
-        self.core.load().target_country.as_deref().map(str::to_owned)
+        self.seen().target_country.as_deref().map(str::to_owned)
     }
 
     /// The region asked for.
     #[getter]
     fn target_region(&self) -> Option<String> {
-        self.core.load().target_region.as_deref().map(str::to_owned)
+        self.seen().target_region.as_deref().map(str::to_owned)
     }
 
     /// How urgent the request is, 0 to 10.
@@ -359,19 +388,19 @@ impl PyContext {
     /// The country asked for, by its older name.
     #[getter]
     fn preferred_country(&self) -> Option<String> {
-        self.core.load().preferred_country.as_deref().map(str::to_owned)
+        self.seen().preferred_country.as_deref().map(str::to_owned)
     }
 
     /// Longest latency average allowed, in milliseconds.
     #[getter]
     fn max_response_time_ms(&self) -> Option<f64> {
-        self.core.load().thresholds.max_response_time_ms
+        self.seen().thresholds.max_response_time_ms
     }
 
     /// Lowest success rate allowed, 0 to 1.
     #[getter]
     fn min_success_rate(&self) -> Option<f64> {
-        self.core.load().thresholds.min_success_rate
+        self.seen().thresholds.min_success_rate
     }
 
     /// Identifiers of proxies not to be chosen.

@@ -49,7 +49,7 @@ impl PyLease {
     ) -> PyResult<Self> {
         let strategy = strategy::shared(strategy)?;
         let mut wanted = match context.filter(|context| !context.is_none()) {
-            Some(context) => Context::clone(&*crate::py::context::extract(context)?),
+            Some(context) => crate::py::context::extract(context)?,
             None => Context::default(),
         };
         wanted.in_rotation = true;
@@ -77,7 +77,7 @@ impl PyLease {
         let asked =
             Asked { pool: pool.as_ptr(), context: untouched.map_or(std::ptr::null_mut(), |context| context.as_ptr()) };
         let notes = Notes::default();
-        let query = Query::new(core, &table, wanted, &SystemClock).with_foreign(&asked).with_notes(&notes);
+        let query = Query::asked(core, &table, wanted, &SystemClock, &asked, &notes);
         let choice = core_strategy::choose(&*strategy, &query).map_err(|refusal| errors::refusal(py, refusal))?;
         if notes.any() {
             log::tell_notes(py, &notes, strategy.name())?;

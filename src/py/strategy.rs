@@ -161,7 +161,7 @@ impl PyStrategy {
                     let core = own.get().core(py)?;
                     self.pick(py, pool, &core, Some(given))
                 }
-                Err(_) => self.pick(py, pool, &*context::extract(given)?, Some(given)),
+                Err(_) => self.pick(py, pool, &context::extract(given)?, Some(given)),
             },
         }
     }
@@ -238,7 +238,7 @@ impl PyStrategy {
             pool.add(proxy.get().core.clone(), None, false).map_err(errors::add)?;
         }
         let wanted = match context.filter(|context| !context.is_none()) {
-            Some(context) => Context::clone(&*context::extract(context)?),
+            Some(context) => context::extract(context)?,
             None => Context::default(),
         };
         let table = pool.table();
@@ -327,7 +327,7 @@ impl PyStrategy {
         let asked =
             Asked { pool: pool.as_ptr(), context: given.map_or(std::ptr::null_mut(), |context| context.as_ptr()) };
         let notes = Notes::default();
-        let query = Query::new(core, &table, wanted, &SystemClock).with_foreign(&asked).with_notes(&notes);
+        let query = Query::asked(core, &table, wanted, &SystemClock, &asked, &notes);
         let choice = choose(&*self.inner, &query).map_err(|refusal| errors::refusal(py, refusal))?;
         let object = PyPool::object(py, core, &table, choice.0)?;
         if notes.any() {

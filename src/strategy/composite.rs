@@ -51,9 +51,16 @@ impl Composite {
             }
             Self::descend(rest, narrowed, last)
         };
-        let query = query.or_thresholds(first.common().thresholds());
-        match first.narrow(&query)? {
-            Narrowing::All => go_on(&query),
+        let own = first.common().thresholds();
+        let stricter;
+        let query = if own.any() {
+            stricter = query.or_thresholds(own);
+            &stricter
+        } else {
+            query
+        };
+        match first.narrow(query)? {
+            Narrowing::All => go_on(query),
             Narrowing::By(filter) => query.narrowed(&filter, |narrowed| go_on(narrowed)),
             Narrowing::Slots(slots) => query.among(&slots, |narrowed| go_on(narrowed)),
         }

@@ -34,7 +34,7 @@ impl Preferred {
 /// What is looked for, in the order of trying.
 enum Target {
     Anywhere,
-    Preferred(Arc<Preferred>),
+    Preferred(arc_swap::Guard<Arc<Preferred>>),
     There(Filter),
     // A region of two letters may be a country.
     RegionOrCountry(Filter, Filter),
@@ -105,7 +105,7 @@ impl GeoTargeted {
             };
         }
         let preferred = self.preferred.load();
-        if preferred.filter.is_some() { Target::Preferred(preferred.clone()) } else { Target::Anywhere }
+        if preferred.filter.is_some() { Target::Preferred(preferred) } else { Target::Anywhere }
     }
 
     fn among(&self, query: &Query<'_>, filter: &Filter) -> Result<Choice, Refusal> {
@@ -130,7 +130,8 @@ impl Strategy for GeoTargeted {
 
     // The fallback of this strategy is part of its rule: it serves only when nobody is there.
     fn select(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
-        self.pick(&query.or_thresholds(self.common.thresholds()))
+        let own = self.common.thresholds();
+        if own.any() { self.pick(&query.or_thresholds(own)) } else { self.pick(query) }
     }
 
     fn pick(&self, query: &Query<'_>) -> Result<Choice, Refusal> {

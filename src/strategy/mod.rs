@@ -46,8 +46,8 @@ pub trait Strategy: Send + Sync {
     /// [`Refusal`] of the strategy, or of the fallback where there is one.
     fn select(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
         let own = self.common().thresholds();
-        let narrowed = if own.any() { query.or_thresholds(own) } else { *query };
-        match self.pick(&narrowed) {
+        let answer = if own.any() { self.pick(&query.or_thresholds(own)) } else { self.pick(query) };
+        match answer {
             Err(refusal) if refusal.may_fall_back() => match self.common().fallback() {
                 Some(fallback) => {
                     if let Some(notes) = query.notes() {
