@@ -75,7 +75,7 @@ demo: $(DONE)/module-release ## Build, start proxies on loopback, fetch pages th
 
 .PHONY: bench
 bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md
-	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+	$(BIN)/python benches/python/report.py $(ARGS)
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Whether it is right
