@@ -45,6 +45,14 @@ impl Filter {
         Self { countries: normalised(codes), ..Self::default() }
     }
 
+    /// A filter for one country.
+    #[must_use]
+    pub fn country(code: &str) -> Self {
+        let mut countries = Words::new();
+        countries.push(upper(code));
+        Self { countries, ..Self::default() }
+    }
+
     /// A filter for these regions.
     pub fn regions<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self { regions: normalised(names), ..Self::default() }
@@ -149,16 +157,17 @@ fn same_word(upper: &str, value: &str) -> bool {
     if value.is_ascii() { upper.eq_ignore_ascii_case(value) } else { upper == value.to_uppercase() }
 }
 
+fn upper(word: &str) -> CompactString {
+    let mut word = CompactString::from(word.trim());
+    if word.is_ascii() {
+        word.make_ascii_uppercase();
+        word
+    } else {
+        word.to_uppercase().into()
+    }
+}
+
 fn normalised<'a>(words: impl IntoIterator<Item = &'a str>) -> Words {
-    let upper = |word: &str| {
-        let mut word = CompactString::from(word.trim());
-        if word.is_ascii() {
-            word.make_ascii_uppercase();
-            word
-        } else {
-            word.to_uppercase().into()
-        }
-    };
     let mut words: Words = words.into_iter().map(upper).collect();
     words.sort_unstable();
     words.dedup();

@@ -6,7 +6,7 @@ use crate::pool::sampler::Weigh;
 use crate::random::Random;
 use crate::strategy::config::Config;
 use crate::strategy::{Common, Narrowing, Refusal, Strategy};
-use crate::sync::AtomicF64;
+use crate::sync::{Arc, AtomicF64};
 
 /// Weight of what costs nothing, where nothing else is said.
 pub const DEFAULT_BOOST: f64 = 10.0;
@@ -93,6 +93,6 @@ impl Strategy for CostAware {
     }
 
     fn narrow(&self, _query: &Query<'_>) -> Result<Narrowing, Refusal> {
-        Ok(self.limit().map_or(Narrowing::All, |limit| Narrowing::By(Filter::max_cost(limit))))
+        Ok(self.limit().map_or(Narrowing::All, |limit| Narrowing::By(Arc::new(Filter::max_cost(limit)))))
     }
 }

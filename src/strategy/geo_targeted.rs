@@ -15,15 +15,15 @@ use crate::sync::{Arc, ArcSwap, AtomicBool, Ordering};
 struct Preferred {
     countries: Vec<String>,
     regions: Vec<String>,
-    filter: Option<Filter>,
+    filter: Option<Arc<Filter>>,
 }
 
 impl Preferred {
     fn new(countries: Vec<String>, regions: Vec<String>) -> Self {
         let filter = if !countries.is_empty() {
-            Some(Filter::countries(countries.iter().map(String::as_str)))
+            Some(Arc::new(Filter::countries(countries.iter().map(String::as_str))))
         } else if !regions.is_empty() {
-            Some(Filter::regions(regions.iter().map(String::as_str)))
+            Some(Arc::new(Filter::regions(regions.iter().map(String::as_str))))
         } else {
             None
         };
@@ -94,7 +94,7 @@ impl GeoTargeted {
     fn target(&self, query: &Query<'_>) -> Target {
         let context = query.context();
         if let Some(code) = context.target_country.as_deref().or(context.preferred_country.as_deref()) {
-            return Target::There(Filter::countries([code]));
+            return Target::There(Filter::country(code));
         }
         if let Some(region) = context.target_region.as_deref() {
             let regions = Filter::regions([region]);
@@ -195,10 +195,10 @@ impl Strategy for GeoTargeted {
         Ok(match self.target(query) {
             Target::Anywhere => Narrowing::All,
             Target::Preferred(preferred) => preferred.filter.clone().map_or(Narrowing::All, Narrowing::By),
-            Target::There(filter) => Narrowing::By(filter),
+            Target::There(filter) => Narrowing::By(Arc::new(filter)),
             Target::RegionOrCountry(region, country) => {
                 let nobody = query.narrowed(&region, |there| there.is_empty());
-                Narrowing::By(if nobody { country } else { region })
+                Narrowing::By(Arc::new(if nobody { country } else { region }))
             }
         })
     }

@@ -124,7 +124,7 @@ pub enum Narrowing {
     /// All of them.
     All,
     /// Those who meet this.
-    By(Filter),
+    By(Arc<Filter>),
     /// These slots.
     Slots(Vec<u32>),
 }

@@ -116,7 +116,7 @@ class ProxyRotatorBase:
             verify=self.config.verify_ssl if verify is None else verify,
             proxy_verify=proxy_verify,
             trust_env=trust_env,
-            max_connections=self.config.pool_connections,
+            max_connections=_connections_of(self.config),
             max_keepalive_connections=self.config.pool_max_keepalive,
             keepalive_expiry=float(self.config.keepalive_timeout),
             timeout_for=_timeout_for if self.config.dynamic_timeout else None,
@@ -521,6 +521,15 @@ def _settings(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | 
     raise TypeError(
         f"config must be a ProxyConfiguration, a StrategyConfig, a mapping or a path, not {type(config).__name__}"
     )
+
+
+# Requests that wait for a free connection of one proxy wait for that proxy, whatever becomes of it, so unless the user
+# says otherwise there is room for as many as the documented targets name.
+_CONNECTIONS_PER_PROXY = 100
+
+
+def _connections_of(config: ProxyConfiguration) -> int:
+    return config.pool_connections if "pool_connections" in config.model_fields_set else _CONNECTIONS_PER_PROXY
 
 
 def _policy(config: ProxyConfiguration) -> RetryPolicy:
