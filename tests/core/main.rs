@@ -1,4 +1,7 @@
 //! The core through its public face: every strategy over pools that change, under threads, against naive references.
 
 mod common;
+mod distribution;
+mod eligibility;
+mod fairness;
 mod regressions;
