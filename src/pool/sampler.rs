@@ -224,14 +224,19 @@ impl Sampler {
                 }
                 continue;
             };
+            // The acquire above and this one enclose the reads of the buckets, and nothing else: to look at the candidate takes
+            // longer for one that another core has just written to, and a round that is refused for what happened meanwhile
+            // would be refused for being slow, which is for being busy.
+            if self.moves.load(Ordering::Acquire) != before {
+                continue;
+            }
             let Some(candidate) = proxy(slot) else { continue };
             let fixed =
                 self.fixed.as_ref().map_or(0.0, |all| f64::from_bits(all[slot as usize].load(Ordering::Relaxed)));
             if spare * ceiling >= self.weigh.weight(candidate, fixed) {
                 continue;
             }
-            // The acquire above and this one enclose the reads of the round.
-            if self.moves.load(Ordering::Acquire) == before && accept(slot, candidate) {
+            if accept(slot, candidate) {
                 return Some(slot);
             }
         }
