@@ -28,7 +28,8 @@ fn ids(proxy: &Proxy) -> f64 {
 }
 
 fn by_id() -> Shared {
-    let keys: Vec<(String, f64)> = (0..250).map(|half| (proxy(2 * half).id().to_string(), 1.0 + (2 * half % 5) as f64)).collect();
+    let keys: Vec<(String, f64)> =
+        (0..250).map(|half| (proxy(2 * half).id().to_string(), 1.0 + (2 * half % 5) as f64)).collect();
     Arc::new(Weighted::new(keys.iter().map(|(key, weight)| (key.as_str(), *weight)), Some(13)))
 }
 
@@ -64,9 +65,18 @@ fn describe(proxies: &[Arc<Proxy>]) {
     }
 }
 
-fn check(what: &str, chance: &Chance, proxies: &[Arc<Proxy>], context: &Context, allowed: impl Fn(&Proxy) -> bool, draw: impl Fn(&dyn Strategy, usize) -> Vec<u64>) {
-    let weights: Vec<f64> =
-        proxies.iter().map(|proxy| if allowed(proxy) && !context.excluded.contains(proxy) { (chance.weight)(proxy) } else { 0.0 }).collect();
+fn check(
+    what: &str,
+    chance: &Chance,
+    proxies: &[Arc<Proxy>],
+    context: &Context,
+    allowed: impl Fn(&Proxy) -> bool,
+    draw: impl Fn(&dyn Strategy, usize) -> Vec<u64>,
+) {
+    let weights: Vec<f64> = proxies
+        .iter()
+        .map(|proxy| if allowed(proxy) && !context.excluded.contains(proxy) { (chance.weight)(proxy) } else { 0.0 })
+        .collect();
     let total: f64 = weights.iter().sum();
     let expected: Vec<f64> = weights.iter().map(|weight| weight / total).collect();
     // At least twenty expected in every cell.
@@ -152,7 +162,8 @@ fn after_a_hundred_thousand_health_changes() {
                 proxy.set_ema(Some(5.0 + (seed >> 45 & 0xff) as f64));
             }
         }
-        let alive: HashSet<usize> = proxies.iter().filter(|proxy| proxy.reasons() == 0).map(|proxy| number(proxy)).collect();
+        let alive: HashSet<usize> =
+            proxies.iter().filter(|proxy| proxy.reasons() == 0).map(|proxy| number(proxy)).collect();
         assert!(alive.len() > 20 && alive.len() < 80);
         let again = |_: &dyn Strategy, draws| drawn(&pool, 100, &context)(&*strategy, draws);
         check("flapped", chance, &proxies, &context, |proxy| alive.contains(&number(proxy)), again);
@@ -225,10 +236,23 @@ fn groups_have_their_share_whatever_their_size() {
     let (pool, proxies) = pool_of(111);
     for proxy in &proxies {
         // 1, 10 and 90 members, and ten that belong to no group.
-        tag(proxy, match number(proxy) { 0 => &["user"], 1..=10 => &["fetched", "x"], 11..=100 => &["x", "file"], _ => &["y"] });
+        tag(
+            proxy,
+            match number(proxy) {
+                0 => &["user"],
+                1..=10 => &["fetched", "x"],
+                11..=100 => &["x", "file"],
+                _ => &["y"],
+            },
+        );
     }
     let strategy = Weighted::new([("user", 0.5), ("fetched", 0.3), ("file", 0.2)], Some(21));
-    let share = |n: usize| match n { 0 => 0.5, 1..=10 => 0.03, 11..=100 => 0.2 / 90.0, _ => 0.0 };
+    let share = |n: usize| match n {
+        0 => 0.5,
+        1..=10 => 0.03,
+        11..=100 => 0.2 / 90.0,
+        _ => 0.0,
+    };
     let expected: Vec<f64> = (0..111).map(share).collect();
     let context = Context::default();
     agrees("groups", &drawn(&pool, 111, &context)(&strategy, 50_000), &expected);
@@ -297,32 +321,33 @@ fn the_same_seed_makes_the_same_choices() {
 
 #[test]
 fn draws_are_right_while_others_move_the_weights() {
-    // Half of the proxies keep their weights while a writer moves the other half between buckets without pause. Among
-    // those that stand still the proportions must hold: a draw that mistook a bucket under change would favour some.
-    let (pool, proxies) = pool_of(64);
+    // Weights that hardly differ, but lie on both sides of the power of two at 33.55 ms: half of the proxies are moved over
+    // it without pause, the others stand still. A draw that mistook buckets under change would favour one half.
+    let (pool, proxies) = pool_of(16);
     for proxy in &proxies {
-        proxy.set_ema(Some(if number(proxy) < 32 { 20.0 + number(proxy) as f64 } else { 40.0 }));
+        proxy.set_ema(Some(if number(proxy).is_multiple_of(4) { 33.5 } else { 33.6 }));
     }
     let strategy = Performance::new(None, Some(0), Some(25));
     let context = Context::default();
     let stop = std::sync::atomic::AtomicBool::new(false);
     let seen = std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut round = 0u64;
+            let mut slow = false;
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                for proxy in &proxies[32..] {
-                    proxy.set_ema(Some(f64::from(1u32 << (round % 9)) * 1.5));
-                    round += 7;
+                for proxy in proxies.iter().filter(|proxy| number(proxy) % 2 == 1) {
+                    proxy.set_ema(Some(if slow { 33.6 } else { 33.5 }));
                 }
+                slow = !slow;
             }
         });
-        let seen = drawn(&pool, 64, &context)(&strategy, 300_000);
+        let seen = drawn(&pool, 16, &context)(&strategy, 200_000);
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         seen
     });
-    let weights: Vec<f64> = (0..32).map(|n| 1.0 / (20.0 + f64::from(n))).collect();
-    let total: f64 = weights.iter().sum();
-    let expected: Vec<f64> = weights.iter().map(|weight| weight / total).collect();
-    assert!(seen[..32].iter().sum::<u64>() > 3000, "too few draws among those that stand still");
-    agrees("while others move", &seen[..32], &expected);
+    let moving: u64 = seen.iter().skip(1).step_by(2).sum();
+    let share = moving as f64 / 200_000.0;
+    // By chance 0.5 with a deviation of 0.0011, by the weights up to 0.0004 more. Rounds that are refused because the
+    // buckets changed have touched lines that changed a little likelier than others, which was seen to move the share by up
+    // to 0.011; refusing rounds for what happens while the candidate itself is looked at moved it by 0.05 to 0.2.
+    assert!((share - 0.5).abs() < 0.03, "{share} of the draws for the half that moves");
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proxywhirl::pool::Pool;
 use proxywhirl::pool::filter::Filter;
 use proxywhirl::proxy::health::{Health, reason};
-use proxywhirl::proxy::{Proxy, Verdict};
+use proxywhirl::proxy::{Counter, Proxy, Verdict};
 use proxywhirl::strategy::Refusal;
 use proxywhirl::strategy::context::{Context, Excluded, Thresholds};
 
@@ -153,7 +153,11 @@ fn time_alone_ends_a_proxy() {
         let strategy = maker.make();
         let (context, clock) = (maker.context(), clock());
         clock.advance(10 * SECOND);
-        assert!(select(&*strategy, &pool, &context, &clock).is_ok(), "{}: at its last moment it still serves", maker.name);
+        assert!(
+            select(&*strategy, &pool, &context, &clock).is_ok(),
+            "{}: at its last moment it still serves",
+            maker.name
+        );
         clock.advance(1);
         let refusal = select(&*strategy, &pool, &context, &clock).unwrap_err();
         assert!(refusal.to_string().contains("No healthy proxies available"), "{}: {refusal}", maker.name);
@@ -169,7 +173,8 @@ fn thresholds_rule_out_the_slow_and_the_poor() {
             if number(proxy).is_multiple_of(2) {
                 proxy.set_ema(Some(500.0));
             } else {
-                proxy.set_counter(proxywhirl::proxy::Counter::Failures, 8);
+                proxy.set_counter(Counter::Failures, 8);
+                proxy.set_counter(Counter::Total, 10);
             }
         }
         let strategy = maker.make();
