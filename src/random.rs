@@ -25,6 +25,7 @@ fn process() -> u32 {
 static FORKS: crate::sync::global::AtomicU64 = crate::sync::global::AtomicU64::new(0);
 
 /// To be called in the child after a fork.
+#[cfg(feature = "python")]
 pub(crate) fn after_fork() {
     FORKS.fetch_add(1, crate::sync::global::Ordering::Relaxed);
 }

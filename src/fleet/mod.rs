@@ -29,6 +29,9 @@
 //! Latency delays the answer to each exchange; in a tunnel also each turn of the conversation, TLS handshakes excepted:
 //! a request over a fresh tunnel waits twice, the next ones once.
 
+// Scripted delays and schedules run on real time, and what it counts decides nothing in the core.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod behaviour;
 mod counters;
 mod error;

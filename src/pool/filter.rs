@@ -163,7 +163,7 @@ fn upper(word: &str) -> CompactString {
         word.make_ascii_uppercase();
         word
     } else {
-        word.to_uppercase().into()
+        word.to_uppercase()
     }
 }
 

@@ -91,6 +91,8 @@ enum Homes {
     #[default]
     None,
     One(Weak<Pool>),
+    // One word: a proxy in two pools is rare, and every proxy pays for the size of this.
+    #[allow(clippy::box_collection)]
     Many(Box<Vec<Weak<Pool>>>),
 }
 
