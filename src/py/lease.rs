@@ -318,7 +318,7 @@ impl PyLease {
     ///     cooldown: Seconds until the site may be tried through it again.
     #[pyo3(signature = (cooldown=None))]
     fn banned(&self, py: Python<'_>, cooldown: Option<f64>) -> PyResult<()> {
-        if cooldown.is_some_and(|cooldown| !(cooldown >= 0.0)) {
+        if cooldown.is_some_and(|cooldown| cooldown.is_nan() || cooldown < 0.0) {
             return Err(pyo3::exceptions::PyValueError::new_err("cooldown must not be negative"));
         }
         self.end(py, Outcome::Banned, None, None)

@@ -694,7 +694,7 @@ impl PyCostAware {
     #[new]
     #[pyo3(signature = (max_cost_per_request=None, *, seed=None))]
     fn new(max_cost_per_request: Option<f64>, seed: Option<u64>) -> PyResult<PyClassInitializer<Self>> {
-        if max_cost_per_request.is_some_and(|limit| !(limit >= 0.0)) {
+        if max_cost_per_request.is_some_and(|limit| limit.is_nan() || limit < 0.0) {
             return Err(PyValueError::new_err("max_cost_per_request must not be negative"));
         }
         let core = Arc::new(CostAware::new(max_cost_per_request, seed));
