@@ -1,0 +1,115 @@
+"""How many bytes a proxy takes, unused and used.
+
+    python benches/python/memory.py [--quick] [--json FILE]
+
+What the operating system counts as resident, before and after, in a process of its own for each figure. Needs Linux.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness import Cell, Table, address, in_process, parser, publish, say, size_name
+
+from proxywhirl import ProxyPool, RoundRobinStrategy
+
+#: What is done with the pool, and what it may take per proxy at a million.
+STATES = {
+    "unused": 300.0,
+    "each with its Python object, unused": None,
+    "each chosen and reported once": 600.0,
+    "unused, with user and password": None,
+    "each chosen and reported once, with user and password": None,
+}
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _urls(size: int, login: bool) -> Iterator[str]:
+    for number in range(size):
+        url = address(number)
+        yield url.replace("://", f"://user{number}:secret{number}@") if login else url
+
+
+def one(state: str, size: int) -> dict[str, float]:
+    """Fill a pool and look at the difference.
+
+    Args:
+        state: A key of `STATES`.
+        size: How many proxies.
+
+    Returns:
+        `bytes` per proxy, and `collect`: milliseconds that one full garbage collection takes with the pool alive.
+    """
+    # What is allocated once, whatever the size, is there before the first look.
+    small = ProxyPool(max_pool_size=10)
+    small.add_many(_urls(10, login=True))
+    strategy = RoundRobinStrategy()
+    strategy.record_result(strategy.select(small), True, 80.0)
+
+    before = resident()
+    pool = ProxyPool(max_pool_size=size)
+    pool.add_many(_urls(size, "password" in state))
+    if "Python object" in state:
+        for _ in pool:
+            pass
+    if "reported" in state:
+        for _ in range(size):
+            strategy.record_result(strategy.select(pool), True, 80.0)
+    after = resident()
+    begin = time.perf_counter()
+    gc.collect()
+    collect = (time.perf_counter() - begin) * 1e3
+    return {"bytes": (after - before) / len(pool), "collect": collect}
+
+
+def tables(quick: bool) -> list[Table]:
+    """All tables of this script."""
+    sizes = (100_000,) if quick else (10_000, 100_000, 1_000_000)
+    memory = Table(
+        "Memory",
+        "bytes per proxy, by size of the pool",
+        [size_name(size) for size in sizes],
+        text="Growth of resident memory over the growth of the pool, added from strings that nobody keeps. The "
+        "target is for a million.",
+    )
+    collecting = Table(
+        "Garbage collection",
+        "ms for one full collection, by size of the pool",
+        memory.columns,
+        text="Python's collector visits the Python object of each proxy in a full collection. A program whose pool "
+        "lasts can call `gc.freeze()`.",
+    )
+    for state, target in STATES.items():
+        found = [in_process(__file__, "--one", state, size) for size in sizes]
+        cells = [Cell(result["bytes"], target if size >= 1_000_000 else None) for size, result in zip(sizes, found)]
+        memory.add(state, *cells)
+        if "password" not in state:
+            collecting.add(state, *(result["collect"] for result in found))
+    return [memory, collecting]
+
+
+def main() -> None:
+    """Run from the command line."""
+    command = parser(__doc__)
+    command.add_argument("--one", nargs=2, metavar=("STATE", "SIZE"), help="print one result as JSON")
+    options = command.parse_args()
+    if options.one:
+        state, size = options.one
+        say(json.dumps(one(state, int(size))))
+        return
+    publish(tables(options.quick), options)
+
+
+if __name__ == "__main__":
+    main()
