@@ -1,6 +1,7 @@
 //! Many proxies: the roster, who is eligible now, and look-ups by identifier, address and description.
 
 pub(crate) mod bits;
+pub mod context;
 pub(crate) mod dense;
 pub mod filter;
 pub mod order;
@@ -16,7 +17,7 @@ use hashbrown::HashTable;
 use crate::clock::{Clock, Micros};
 use crate::proxy::address::Address;
 use crate::proxy::health::{Health, reason};
-use crate::proxy::{Id, Key, Proxy};
+use crate::proxy::{Home, Id, Key, Proxy};
 use crate::sync::{Arc, ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Mutex, Ordering, Weak};
 use filter::Filter;
 pub use table::{Attachment, Keeper, Slot, Table};
@@ -114,6 +115,10 @@ impl Pool {
             dead_threshold: AtomicU32::new(5),
             updated: AtomicI64::new(now),
         })
+    }
+
+    fn home(&self) -> Weak<dyn Home> {
+        self.myself.clone()
     }
 
     /// The present snapshot.
@@ -284,7 +289,7 @@ impl Pool {
             history[number].store(writer.next_position, Ordering::Release);
         }
         writer.next_position += 1;
-        proxy.join(&self.myself);
+        proxy.join(&self.home());
         let id = proxy.id();
         table.slots[number].fill(proxy, attachment);
         table.used.store(number + 1, Ordering::Release);
@@ -325,7 +330,7 @@ impl Pool {
     fn take_out(&self, writer: &mut Writer, table: &Table, number: u32) -> Option<Arc<Proxy>> {
         let proxy = table.slot(number)?.share()?;
         self.place_everywhere(table, number, None);
-        proxy.leave(&self.myself);
+        proxy.leave(&self.home());
         if let Ok(entry) = writer.by_id.find_entry(id_hash(proxy.id()), |slot| *slot == number) {
             entry.remove();
         }
@@ -345,7 +350,7 @@ impl Pool {
             let old = self.table.load_full();
             for number in old.all.members.iter() {
                 if let Some(proxy) = old.proxy(number as u32) {
-                    proxy.leave(&self.myself);
+                    proxy.leave(&self.home());
                 }
             }
             let capacity = members.len().next_power_of_two().max(FIRST_CAPACITY);
@@ -496,39 +501,6 @@ impl Pool {
 
     // ---- keeping up --------------------------------------------------------------------------------------------
 
-    /// Reconciles what is derived from a proxy with the proxy.
-    pub(crate) fn refresh(&self, proxy: &Proxy) {
-        let writer = self.writer.lock();
-        let table = self.table.load();
-        // The proxy is read under the lock: of two threads that changed it, the later one here sees both changes.
-        if let Some(number) = writer.find_id(&table, proxy.id()).filter(|number| table.holds(*number, proxy)) {
-            self.place_everywhere(&table, number, Some(proxy));
-        }
-    }
-
-    /// Files a proxy anew whose identifier was `old`, or whose address has changed.
-    pub(crate) fn refile(&self, proxy: &Proxy, old: Id) {
-        let mut writer = self.writer.lock();
-        let table = self.table.load_full();
-        let Some(number) = writer.by_id.iter().copied().find(|number| table.holds(*number, proxy)) else { return };
-        let _ = old;
-        writer.by_id.retain(|slot| *slot != number);
-        let of_id = |slot: &u32| table.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
-        writer.by_id.insert_unique(id_hash(proxy.id()), number, of_id);
-        writer.by_address.retain(|(slot, _)| *slot != number);
-        let hash = proxy.with_key(|key| key.hash());
-        writer.by_address.insert_unique(spread(hash), (number, hash), |(_, hash)| spread(*hash));
-        self.place_everywhere(&table, number, Some(proxy));
-    }
-
-    /// Removes a proxy that has died, where the pool is asked to.
-    pub(crate) fn note_dead(&self, proxy: &Proxy, in_a_row: u32) {
-        let (on, threshold) = self.removal_of_dead();
-        if on && in_a_row >= threshold {
-            self.remove(proxy.id());
-        }
-    }
-
     /// Removes every proxy for which `drop_it` says so, and returns how many those were.
     pub fn remove_where(&self, drop_it: impl Fn(&Proxy) -> bool) -> usize {
         let table = self.table.load_full();
@@ -593,6 +565,42 @@ impl Pool {
     }
 }
 
+impl Home for Pool {
+    fn refresh(&self, proxy: &Proxy) {
+        let writer = self.writer.lock();
+        let table = self.table.load();
+        // The proxy is read under the lock: of two threads that changed it, the later one here sees both changes.
+        if let Some(number) = writer.find_id(&table, proxy.id()).filter(|number| table.holds(*number, proxy)) {
+            self.place_everywhere(&table, number, Some(proxy));
+        }
+    }
+
+    fn refile(&self, proxy: &Proxy, old: Id) {
+        let mut writer = self.writer.lock();
+        let table = self.table.load_full();
+        let Some(number) = writer.by_id.iter().copied().find(|number| table.holds(*number, proxy)) else { return };
+        let _ = old;
+        writer.by_id.retain(|slot| *slot != number);
+        let of_id = |slot: &u32| table.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
+        writer.by_id.insert_unique(id_hash(proxy.id()), number, of_id);
+        writer.by_address.retain(|(slot, _)| *slot != number);
+        let hash = proxy.with_key(|key| key.hash());
+        writer.by_address.insert_unique(spread(hash), (number, hash), |(_, hash)| spread(*hash));
+        self.place_everywhere(&table, number, Some(proxy));
+    }
+
+    fn note_dead(&self, proxy: &Proxy, in_a_row: u32) {
+        let (on, threshold) = self.removal_of_dead();
+        if on && in_a_row >= threshold {
+            self.remove(proxy.id());
+        }
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
 impl Table {
     fn holds(&self, number: u32, proxy: &Proxy) -> bool {
         self.proxy(number).is_some_and(|held| std::ptr::eq(held, proxy))
@@ -624,7 +632,7 @@ impl Drop for Pool {
         let table = self.table.load();
         for number in table.all.members.iter() {
             if let Some(proxy) = table.proxy(number as u32) {
-                proxy.leave(&self.myself);
+                proxy.leave(&self.home());
             }
         }
     }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::clock::Clock;
 use crate::pool::Pool;
+use crate::pool::context::{Context, Thresholds};
 use crate::pool::filter::{Filter, WeightTable};
 use crate::pool::order::TieBreak;
 use crate::pool::sampler::Weigh;
@@ -16,7 +17,6 @@ use crate::pool::table::{Slot, Table};
 use crate::pool::view::{Demand, View};
 use crate::proxy::{Id, Proxy};
 use crate::random::Random;
-use crate::strategy::context::{Context, Thresholds};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 /// Draws before the fast way gives up: a pool in which this many in a row are refused is better listed.

@@ -8,11 +8,11 @@
 //! otherwise a member on its way would be drawn too often or too rarely.
 
 use crate::pool::filter::WeightTable;
-use crate::proxy::{Proxy, floored};
+use crate::proxy::Proxy;
+use crate::proxy::weight::{BUCKETS, bucket_of, floored, latency_weight};
 use crate::random::Random;
 use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering};
 
-const BUCKETS: usize = 64;
 const NOWHERE: u64 = u64::MAX;
 
 /// Where weights come from. All are scaled to at most 1.
@@ -42,17 +42,6 @@ impl PartialEq for Weigh {
             _ => false,
         }
     }
-}
-
-/// Weight of a latency average: its inverse, scaled so that a nanosecond weighs 1.
-pub(crate) fn latency_weight(ms: f64) -> f64 {
-    if ms > 0.0 { 1e-6 / ms.max(1e-6) } else { 0.0 }
-}
-
-/// Number of the bucket for a weight from 0 up to 1: bucket `b` holds weights of at most `2**-b`.
-pub(crate) fn bucket_of(weight: f64) -> u8 {
-    let exponent = ((weight.to_bits() >> 52) & 0x7ff) as i64 - 1023;
-    (-(exponent + 1)).clamp(0, BUCKETS as i64 - 1) as u8
 }
 
 fn ceiling(bucket: usize) -> f64 {

@@ -5,10 +5,10 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet, PyString};
 
+use crate::pool::context::{Context, Excluded};
 use crate::proxy::Id;
 use crate::py::convert;
 use crate::py::errors::{self, Fault};
-use crate::strategy::context::{Context, Excluded};
 use crate::sync::{Arc, ArcSwap, AtomicBool, Mutex, OnceLock, Ordering};
 
 const FIELDS: [&str; 13] = [

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::clock::SystemClock;
+use crate::pool::context::{Context, Excluded};
 use crate::pool::filter::Filter;
 use crate::pool::query::{Notes, Query};
 use crate::proxy::Id;
@@ -18,7 +19,6 @@ use crate::py::proxy::PyProxy;
 use crate::py::strategy;
 use crate::rotation::lease::Lease;
 use crate::rotation::outcome::Outcome;
-use crate::strategy::context::{Context, Excluded};
 use crate::strategy::{self as core_strategy, Shared};
 
 static CLASSIFY: Lazy = Lazy::new("proxywhirl._outcomes", "outcome_of_error");

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyString, PyType};
 
 use crate::clock::{Micros, SystemClock, exact_wall};
+use crate::pool::context::Context;
 use crate::pool::filter::Filter;
 use crate::pool::query::Query;
 use crate::pool::{Added, Attachment, Keeper, Pool, Table};
@@ -20,7 +21,6 @@ use crate::py::errors::{self, Fault};
 use crate::py::lease::PyLease;
 use crate::py::proxy::PyProxy;
 use crate::strategy::Strategy;
-use crate::strategy::context::Context;
 use crate::strategy::round_robin::RoundRobin;
 use crate::sync::{Arc, AtomicI64, Mutex, Ordering};
 
@@ -127,11 +127,12 @@ impl PyPool {
 
     /// The Python object of a proxy in any pool, or a new one for a proxy that has left them all.
     pub(crate) fn object_of<'py>(py: Python<'py>, proxy: &Arc<Proxy>) -> PyResult<Bound<'py, PyAny>> {
-        for pool in proxy.homes() {
+        for home in proxy.homes() {
+            let Some(pool) = home.as_any().downcast_ref::<Pool>() else { continue };
             if let Some((table, slot)) = pool.find(proxy.id())
                 && table.slot(slot).and_then(|slot| slot.proxy()).is_some_and(|held| std::ptr::eq(held, &**proxy))
             {
-                return Self::object(py, &pool, &table, slot);
+                return Self::object(py, pool, &table, slot);
             }
         }
         Ok(Bound::new(py, PyProxy::wrap(proxy.clone()))?.into_any())

@@ -7,6 +7,7 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyType};
 
 use crate::clock::SystemClock;
 use crate::pool::Pool;
+use crate::pool::context::Context;
 use crate::pool::order::TieBreak;
 use crate::pool::query::{Notes, Query};
 use crate::proxy::Verdict;
@@ -22,7 +23,6 @@ use crate::py::session::PySessionManager;
 use crate::session::SessionManager;
 use crate::strategy::composite::Composite;
 use crate::strategy::config::Config;
-use crate::strategy::context::Context;
 use crate::strategy::cost_aware::CostAware;
 use crate::strategy::geo_targeted::GeoTargeted;
 use crate::strategy::least_used::LeastUsed;

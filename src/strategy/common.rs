@@ -1,8 +1,8 @@
 //! The settings every strategy has.
 
+use crate::pool::context::Thresholds;
 use crate::strategy::Shared;
 use crate::strategy::config::Config;
-use crate::strategy::context::Thresholds;
 use crate::sync::{Arc, ArcSwapOption, AtomicBool, AtomicF64, Ordering};
 
 /// See the module. Read without a lock.

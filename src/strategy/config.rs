@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::strategy::context::Thresholds;
+use crate::pool::context::Thresholds;
 
 /// The documented fields that the core reads. Absent is "not set".
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -5,7 +5,6 @@
 mod common;
 pub mod composite;
 pub mod config;
-pub mod context;
 pub mod cost_aware;
 pub mod geo_targeted;
 pub mod least_used;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use proxywhirl::clock::{Clock, ManualClock, SystemClock};
+use proxywhirl::pool::context::{Context, Excluded};
 use proxywhirl::pool::order::TieBreak;
 use proxywhirl::pool::query::Query;
 use proxywhirl::pool::{Added, Keeper, Pool};
@@ -12,7 +13,6 @@ use proxywhirl::proxy::health::Source;
 use proxywhirl::proxy::{Id, Proxy, Verdict};
 use proxywhirl::session::SessionManager;
 use proxywhirl::strategy::composite::Composite;
-use proxywhirl::strategy::context::{Context, Excluded};
 use proxywhirl::strategy::cost_aware::CostAware;
 use proxywhirl::strategy::geo_targeted::GeoTargeted;
 use proxywhirl::strategy::least_used::LeastUsed;

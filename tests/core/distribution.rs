@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use proxywhirl::pool::context::{Context, Thresholds};
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Counter, Proxy};
-use proxywhirl::strategy::context::{Context, Thresholds};
 use proxywhirl::strategy::cost_aware::CostAware;
 use proxywhirl::strategy::performance::Performance;
 use proxywhirl::strategy::random::Random;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proxywhirl::pool::Pool;
+use proxywhirl::pool::context::{Context, Excluded, Thresholds};
 use proxywhirl::pool::filter::Filter;
 use proxywhirl::proxy::health::{Health, reason};
 use proxywhirl::proxy::{Counter, Proxy, Verdict};
 use proxywhirl::strategy::Refusal;
-use proxywhirl::strategy::context::{Context, Excluded, Thresholds};
 
 use crate::common::*;
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use proxywhirl::pool::context::Context;
 use proxywhirl::pool::filter::Filter;
 use proxywhirl::pool::order::TieBreak;
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Counter, Verdict};
-use proxywhirl::strategy::context::Context;
 use proxywhirl::strategy::least_used::LeastUsed;
 use proxywhirl::strategy::round_robin::RoundRobin;
 

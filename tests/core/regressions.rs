@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use proxywhirl::pool::Pool;
+use proxywhirl::pool::context::Context;
 use proxywhirl::pool::filter::Filter;
 use proxywhirl::pool::query::{Choice, Query};
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Moment, Verdict};
 use proxywhirl::session::SessionManager;
 use proxywhirl::strategy::composite::Composite;
-use proxywhirl::strategy::context::Context;
 use proxywhirl::strategy::least_used::LeastUsed;
 use proxywhirl::strategy::performance::Performance;
 use proxywhirl::strategy::round_robin::RoundRobin;

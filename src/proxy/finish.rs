@@ -1,0 +1,111 @@
+//! A request's end, and what it says of the proxy.
+
+use crate::clock::{Clock, Micros};
+use crate::proxy::health::Health;
+use crate::proxy::weight::{bucket_of, floored, latency_weight};
+use crate::proxy::{Proxy, Verdict, flag, rate, watch};
+use crate::sync::Ordering;
+
+impl Proxy {
+    /// Ends a started request. `alpha` is the weight of this sample in the latency average, the proxy's own if `None`.
+    #[inline]
+    pub fn complete(&self, verdict: Verdict, alpha: Option<f64>, clock: &dyn Clock) {
+        // Acquire: the starts that led to the ends counted so far are visible now; release: so is this one to the next.
+        let finished = self.finished.fetch_add(1, Ordering::AcqRel) + 1;
+        let started = self.started.load(Ordering::Relaxed);
+        if (started.wrapping_sub(finished) as i64) + self.in_flight_offset.load(Ordering::Relaxed) < 0 {
+            self.end_without_start(started, finished);
+        }
+        self.record(verdict, alpha, clock);
+    }
+
+    /// What is in flight never falls below zero: an end without a start is remembered, so that the next start counts.
+    #[cold]
+    pub(super) fn end_without_start(&self, started: u64, finished: u64) {
+        let missing = finished.wrapping_sub(started) as i64;
+        self.in_flight_offset.fetch_max(missing, Ordering::Relaxed);
+    }
+
+    /// Records a result without a start.
+    pub fn record(&self, verdict: Verdict, alpha: Option<f64>, clock: &dyn Clock) {
+        let now = clock.wall();
+        self.updated.store(now, Ordering::Relaxed);
+        match verdict {
+            Verdict::Success(ms) => self.succeed(ms, alpha, now),
+            Verdict::Failure(_) => self.fail(now),
+            Verdict::Refused => {
+                self.others.fetch_add(1, Ordering::Relaxed);
+                self.result_without_success();
+                self.change(|state| match state.failures() {
+                    0 => state,
+                    _ => state.with_failures(0).with_health(Health::Healthy),
+                });
+            }
+            Verdict::Elsewhere => {
+                self.others.fetch_add(1, Ordering::Relaxed);
+                self.result_without_success();
+            }
+        }
+    }
+
+    pub(super) fn succeed(&self, ms: f64, alpha: Option<f64>, now: Micros) {
+        let successes = self.successes.fetch_add(1, Ordering::Relaxed) + 1;
+        self.last_success.store(now, Ordering::Relaxed);
+        self.update_latency(ms, alpha);
+        // Stored only on change, which keeps the line shared between readers on other cores.
+        self.change(|state| state.with_failures(0).with_health(Health::Healthy));
+        if self.is_watched(watch::RATE) {
+            let total = self.total();
+            self.rate_changed(rate(successes - 1, total.saturating_sub(1)), rate(successes, total));
+        }
+    }
+
+    pub(super) fn fail(&self, now: Micros) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.result_without_success();
+        self.last_failure.store(now, Ordering::Relaxed);
+        let state = self.change(|state| {
+            let in_a_row = state.failures().saturating_add(1);
+            state.with_failures(in_a_row).with_health(Health::after_failures(in_a_row))
+        });
+        if state.health() == Health::Dead {
+            for pool in self.homes() {
+                pool.note_dead(self, state.failures());
+            }
+        }
+    }
+
+    pub(super) fn result_without_success(&self) {
+        if self.is_watched(watch::RATE) {
+            let (total, successes, _) = self.totals();
+            self.rate_changed(rate(successes, total.saturating_sub(1)), rate(successes, total));
+        }
+    }
+
+    pub(super) fn rate_changed(&self, before: f64, after: f64) {
+        if bucket_of(floored(before)) != bucket_of(floored(after)) {
+            self.refresh();
+        }
+    }
+
+    /// The moving averages after one more sample: the first value initialises, later ones count by `alpha`.
+    pub fn update_latency(&self, ms: f64, alpha: Option<f64>) {
+        if !(ms.is_finite() && ms >= 0.0) {
+            return;
+        }
+        self.latency.set(Some(ms));
+        let alpha = alpha.unwrap_or_else(|| self.ema_alpha());
+        let step = |old: Option<f64>| old.map_or(ms, |old| alpha * ms + (1.0 - alpha) * old);
+        let (before, after) = self.ema.update(step);
+        if self.flags.load(Ordering::Relaxed) & flag::AVERAGE != 0 {
+            self.average.update(step);
+        }
+        if self.is_watched(watch::LATENCY) && before.map(latency_bucket) != Some(latency_bucket(after)) {
+            self.refresh();
+        }
+    }
+}
+
+fn latency_bucket(ms: f64) -> u8 {
+    bucket_of(latency_weight(ms))
+}

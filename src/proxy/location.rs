@@ -1,0 +1,158 @@
+//! Where a proxy is, and what makes two of them the same.
+
+use crate::proxy::Proxy;
+use crate::proxy::address::{Address, Credentials, Protocol, escape};
+
+impl Proxy {
+    /// How it is spoken to.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.inner.lock().protocol
+    }
+
+    /// `host[:port]`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.inner.lock().authority.to_string()
+    }
+
+    /// The address, with credentials.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        let (protocol, authority, credentials) = {
+            let inner = self.inner.lock();
+            let login = inner.cold.as_ref().and_then(|cold| cold.credentials.clone());
+            (inner.protocol, inner.authority.clone(), login)
+        };
+        let bare = format!("{}://{authority}", protocol.as_str());
+        let (host, port) = match Address::parse(&bare) {
+            Ok(address) => (address.host, address.port),
+            // What is stored was checked when it came in.
+            Err(_) => (authority.as_str().into(), None),
+        };
+        Address { protocol, host, port, credentials }
+    }
+
+    /// Moves it to another address; `raw` is the text to show as its URL.
+    pub fn set_address(&self, address: &Address, raw: Option<Box<str>>) {
+        let homes = self.homes();
+        {
+            let mut inner = self.inner.lock();
+            inner.protocol = address.protocol;
+            inner.authority = address.authority();
+            if raw.is_some() || address.credentials.is_some() || inner.cold.is_some() {
+                let cold = inner.cold.get_or_insert_default();
+                cold.raw_url = raw;
+                if address.credentials.is_some() {
+                    cold.credentials.clone_from(&address.credentials);
+                }
+            }
+        }
+        let id = self.id();
+        for pool in homes {
+            pool.refile(self, id);
+        }
+    }
+
+    /// The URL as given.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let inner = self.inner.lock();
+        match inner.cold.as_ref().and_then(|cold| cold.raw_url.as_deref()) {
+            Some(raw) => raw.to_owned(),
+            None => format!("{}://{}", inner.protocol.as_str(), inner.authority),
+        }
+    }
+
+    /// The URL to hand to an HTTP client: from the parts, credentials percent-encoded.
+    #[must_use]
+    pub fn client_url(&self) -> String {
+        let inner = self.inner.lock();
+        match inner.cold.as_ref().and_then(|cold| cold.credentials.as_ref()) {
+            None => format!("{}://{}", inner.protocol.as_str(), inner.authority),
+            Some(login) => format!(
+                "{}://{}:{}@{}",
+                inner.protocol.as_str(),
+                escape(&login.username),
+                escape(&login.password),
+                inner.authority
+            ),
+        }
+    }
+
+    /// The URL with credentials masked.
+    #[must_use]
+    pub fn masked_url(&self) -> String {
+        let inner = self.inner.lock();
+        let login = inner.cold.as_ref().is_some_and(|cold| cold.credentials.is_some());
+        let mask = if login { "***:***@" } else { "" };
+        format!("{}://{mask}{}", inner.protocol.as_str(), inner.authority)
+    }
+
+    /// What makes it the same as another.
+    pub(crate) fn with_key<R>(&self, read: impl FnOnce(Key<'_>) -> R) -> R {
+        let inner = self.inner.lock();
+        let authority = inner.authority.as_str();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
+            _ => (authority, None),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let login = inner.cold.as_ref().and_then(|cold| cold.credentials.as_ref());
+        read(Key {
+            protocol: inner.protocol,
+            host,
+            port: port.unwrap_or(inner.protocol.default_port()),
+            credentials: login.map(|login| (&*login.username, &*login.password)),
+        })
+    }
+
+    /// What to log in with.
+    #[must_use]
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.cold(|cold| cold.credentials.clone())
+    }
+
+    /// Sets what to log in with.
+    pub fn set_credentials(&self, credentials: Option<Credentials>) {
+        let homes = self.homes();
+        self.set_cold(|cold| cold.credentials = credentials);
+        let id = self.id();
+        for pool in homes {
+            pool.refile(self, id);
+        }
+    }
+}
+
+/// What makes two proxies the same: protocol, host, port as dialled, and what is logged in with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key<'a> {
+    protocol: Protocol,
+    host: &'a str,
+    port: u16,
+    credentials: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Key<'a> {
+    pub(crate) fn of(address: &'a Address) -> Self {
+        let login = address.credentials.as_ref();
+        Self {
+            protocol: address.protocol,
+            host: &address.host,
+            port: address.effective_port(),
+            credentials: login.map(|login| (&*login.username, &*login.password)),
+        }
+    }
+
+    /// The same without credentials.
+    pub(crate) fn bare(self) -> Self {
+        Self { credentials: None, ..self }
+    }
+
+    pub(crate) fn hash(&self) -> u32 {
+        use std::hash::{Hash, Hasher};
+        let mut hasher = crate::random::hasher();
+        Hash::hash(self, &mut hasher);
+        hasher.finish() as u32
+    }
+}

@@ -1,0 +1,46 @@
+//! A box made at most once, one word wide.
+
+use crate::sync::Ordering;
+
+/// A box made at most once, one word wide.
+pub(crate) struct OncePointer<T>(crate::sync::AtomicPtr<T>);
+
+impl<T> OncePointer<T> {
+    pub(super) fn empty() -> Self {
+        Self(crate::sync::AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    pub(super) fn get(&self) -> Option<&T> {
+        // SAFETY: a non-null pointer came from `Box::into_raw` in `get_or_init` and is freed only by `drop`, which
+        // has the cell to itself. Acquire pairs with the release there, so the value is seen whole.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    pub(super) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        if let Some(value) = self.get() {
+            return value;
+        }
+        let made = Box::into_raw(Box::new(make()));
+        match self.0.compare_exchange(std::ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: as in `get`; this thread has just published it.
+            Ok(_) => unsafe { &*made },
+            Err(theirs) => {
+                // SAFETY: `made` was never shared; `theirs` is published.
+                unsafe {
+                    drop(Box::from_raw(made));
+                    &*theirs
+                }
+            }
+        }
+    }
+}
+
+impl<T> Drop for OncePointer<T> {
+    fn drop(&mut self) {
+        let pointer = self.0.load(Ordering::Acquire);
+        if !pointer.is_null() {
+            // SAFETY: made by `Box::into_raw`, and nobody else has the cell any more.
+            unsafe { drop(Box::from_raw(pointer)) };
+        }
+    }
+}
