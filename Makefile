@@ -74,7 +74,7 @@ demo: $(DONE)/module-release ## Build, start proxies on loopback, fetch pages th
 	$(BIN)/proxywhirl demo $(ARGS)
 
 .PHONY: bench
-bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md
+bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md (five minutes)
 	$(BIN)/python benches/python/report.py $(ARGS)
 
 # ----------------------------------------------------------------------------------------------------------------------

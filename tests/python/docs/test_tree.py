@@ -56,3 +56,19 @@ def test_nothing_that_failed_is_passed_over() -> None:
     for path in sorted((ROOT / "python").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"except[^\n]*:\s*(#[^\n]*)?\n\s*pass\b", text), path.name
+
+
+def test_arrows_run_one_way() -> None:
+    below = {"clock", "random", "sync"}
+    allowed = {
+        "proxy": below,
+        "pool": below | {"proxy"},
+        "session": below | {"proxy", "pool"},
+        "strategy": below | {"proxy", "pool", "session"},
+        "rotation": below | {"proxy", "pool", "session", "strategy"},
+    }
+    for name, code in rust():
+        room = name.split("/")[0]
+        if room in allowed:
+            used = set(re.findall(r"\bcrate::([a-z_]+)", code)) - {room}
+            assert used <= allowed[room], name
