@@ -43,7 +43,7 @@ pub struct Pool {
 #[derive(Default)]
 struct Writer {
     by_id: HashTable<u32>,
-    by_address: HashTable<(u32, u32)>,
+    by_address: HashTable<u32>,
     // Slots in use or dead; the next proxy goes to this one.
     used: usize,
     dead: usize,
@@ -94,6 +94,11 @@ fn id_hash(id: Id) -> u64 {
     let mut hasher = crate::random::hasher();
     id.hash(&mut hasher);
     hasher.finish()
+}
+
+/// What a slot is filed under by its address; looked up again when the file grows, so that it need not be kept.
+fn address_hash(table: &Table, slot: u32) -> u64 {
+    table.proxy(slot).map_or(0, |proxy| spread(proxy.with_key(|key| key.hash())))
 }
 
 fn spread(hash: u32) -> u64 {
@@ -204,11 +209,11 @@ impl Pool {
         Ok(Added::New)
     }
 
-    /// Adds many at once, all or none: (added, duplicates). Each comes with the address it was made for.
+    /// Adds many at once, all or none: (added, duplicates).
     ///
     /// # Errors
     /// [`AddError::Full`] if the new ones are more than fit; nothing has been added then.
-    pub fn add_all(&self, proxies: Vec<(Address, Arc<Proxy>)>) -> Result<(usize, usize), AddError> {
+    pub fn add_all(&self, proxies: Vec<Arc<Proxy>>) -> Result<(usize, usize), AddError> {
         self.reserve(proxies.len());
         let offered = proxies.len();
         let mut outlive = Vec::new();
@@ -218,15 +223,19 @@ impl Pool {
         let mut seen: HashTable<(u32, usize)> = HashTable::with_capacity(offered);
         {
             let table = self.table.load();
-            for (address, proxy) in proxies {
-                let key = Key::of(&address);
-                let hash = key.hash();
-                let known = writer.find_address(&table, hash, key).is_some();
+            for proxy in proxies {
+                let hash = proxy.with_key(|key| key.hash());
+                // The address is spelled out only where the hash has been seen: never two proxies' locks at once.
+                let same = |other: &Proxy| {
+                    let address = other.address();
+                    proxy.with_key(|own| own == Key::of(&address))
+                };
+                let held = |slot: &u32| table.proxy(*slot).is_some_and(same);
                 let repeated = |(other, at): &(u32, usize)| {
                     let (_, proxy): &(u32, Arc<Proxy>) = &fresh[*at];
-                    *other == hash && proxy.with_key(|own| own == key)
+                    *other == hash && same(proxy)
                 };
-                if known || seen.find(spread(hash), repeated).is_some() {
+                if writer.by_address.find(spread(hash), held).is_some() || seen.find(spread(hash), repeated).is_some() {
                     continue;
                 }
                 seen.insert_unique(spread(hash), (hash, fresh.len()), |(hash, _)| spread(*hash));
@@ -296,7 +305,7 @@ impl Pool {
         let number = number as u32;
         let of_id = |slot: &u32| table.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
         writer.by_id.insert_unique(id_hash(id), number, of_id);
-        writer.by_address.insert_unique(spread(hash), (number, hash), |(_, hash)| spread(*hash));
+        writer.by_address.insert_unique(spread(hash), number, |slot| address_hash(table, *slot));
         self.place_everywhere(table, number, table.proxy(number));
     }
 
@@ -409,7 +418,7 @@ impl Pool {
             next.slots[used].fill(proxy, attachment);
             let of_id = |slot: &u32| next.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
             writer.by_id.insert_unique(id_hash(id), used as u32, of_id);
-            writer.by_address.insert_unique(spread(hash), (used as u32, hash), |(_, hash)| spread(*hash));
+            writer.by_address.insert_unique(spread(hash), used as u32, |slot| address_hash(&next, *slot));
             self.place_everywhere(&next, used as u32, next.proxy(used as u32));
             used += 1;
         }
@@ -432,7 +441,8 @@ impl Pool {
                 self.rebuild(&mut writer, &table, capacity);
                 let of_id = |slot: &u32| self.table.load().proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
                 writer.by_id.reserve(more, of_id);
-                writer.by_address.reserve(more, |(_, hash)| spread(*hash));
+                let table = self.table.load();
+                writer.by_address.reserve(more, |slot| address_hash(&table, *slot));
                 outlive = Some(table);
             }
         }
@@ -583,9 +593,9 @@ impl Home for Pool {
         writer.by_id.retain(|slot| *slot != number);
         let of_id = |slot: &u32| table.proxy(*slot).map_or(0, |proxy| id_hash(proxy.id()));
         writer.by_id.insert_unique(id_hash(proxy.id()), number, of_id);
-        writer.by_address.retain(|(slot, _)| *slot != number);
+        writer.by_address.retain(|slot| *slot != number);
         let hash = proxy.with_key(|key| key.hash());
-        writer.by_address.insert_unique(spread(hash), (number, hash), |(_, hash)| spread(*hash));
+        writer.by_address.insert_unique(spread(hash), number, |slot| address_hash(&table, *slot));
         self.place_everywhere(&table, number, Some(proxy));
     }
 
@@ -614,14 +624,12 @@ impl Writer {
 
     fn find_address(&self, table: &Table, hash: u32, key: Key<'_>) -> Option<u32> {
         self.by_address
-            .find(spread(hash), |(slot, other)| {
-                *other == hash && table.proxy(*slot).is_some_and(|proxy| proxy.with_key(|own| own == key))
-            })
-            .map(|(slot, _)| *slot)
+            .find(spread(hash), |slot| table.proxy(*slot).is_some_and(|proxy| proxy.with_key(|own| own == key)))
+            .copied()
     }
 
     fn forget_address(&mut self, number: u32, hash: u32) {
-        if let Ok(entry) = self.by_address.find_entry(spread(hash), |(slot, _)| *slot == number) {
+        if let Ok(entry) = self.by_address.find_entry(spread(hash), |slot| *slot == number) {
             entry.remove();
         }
     }

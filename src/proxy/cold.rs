@@ -31,6 +31,8 @@ pub struct Cold {
     pub region: Option<Box<str>>,
     /// Sorted, without duplicates.
     pub tags: Vec<Box<str>>,
+    /// The second latency average, once it has been made to differ from the first.
+    pub average_ms: Option<f64>,
     /// Where the list came from.
     pub source_url: Option<Box<str>>,
     /// Whether local addresses were asked for.
@@ -64,6 +66,7 @@ impl Default for Cold {
             country: None,
             region: None,
             tags: Vec::new(),
+            average_ms: None,
             source_url: None,
             allow_local: false,
             last_health_check: None,

@@ -116,12 +116,17 @@ impl Proxy {
     #[must_use]
     pub fn average(&self) -> Option<f64> {
         // One arithmetic serves both until somebody assigns one of them.
-        if self.flags.load(Ordering::Relaxed) & flag::AVERAGE == 0 { self.ema.get() } else { self.average.get() }
+        if self.flags.load(Ordering::Relaxed) & flag::AVERAGE == 0 {
+            self.ema.get()
+        } else {
+            self.cold(|cold| cold.average_ms)
+        }
     }
 
     pub(super) fn part_averages(&self) {
         if self.flags.load(Ordering::Relaxed) & flag::AVERAGE == 0 {
-            self.average.set(self.ema.get());
+            let common = self.ema.get();
+            self.set_cold(|cold| cold.average_ms = common);
             self.flags.fetch_or(flag::AVERAGE, Ordering::Relaxed);
         }
     }
@@ -147,7 +152,7 @@ impl Proxy {
     /// Sets the second moving average.
     pub fn set_average(&self, ms: Option<f64>) {
         self.part_averages();
-        self.average.set(ms);
+        self.set_cold(|cold| cold.average_ms = ms);
     }
 
     /// Requests started in the current window, completed in it, and in flight.

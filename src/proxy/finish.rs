@@ -98,7 +98,7 @@ impl Proxy {
         let step = |old: Option<f64>| old.map_or(ms, |old| alpha * ms + (1.0 - alpha) * old);
         let (before, after) = self.ema.update(step);
         if self.flags.load(Ordering::Relaxed) & flag::AVERAGE != 0 {
-            self.average.update(step);
+            self.set_cold(|cold| cold.average_ms = Some(step(cold.average_ms)));
         }
         if self.is_watched(watch::LATENCY) && before.map(latency_bucket) != Some(latency_bucket(after)) {
             self.refresh();

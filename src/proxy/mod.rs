@@ -93,7 +93,6 @@ pub struct Proxy {
     finished_base: AtomicU64,
 
     latency: AtomicF64,
-    average: AtomicF64,
     last_failure: AtomicI64,
     created: AtomicI64,
     sliding: OncePointer<SlidingCount>,
@@ -151,7 +150,6 @@ impl Proxy {
             in_flight_offset: AtomicI64::new(0),
             finished_base: AtomicU64::new(0),
             latency: AtomicF64::none(),
-            average: AtomicF64::none(),
             last_failure: AtomicI64::new(NEVER),
             created: AtomicI64::new(now),
             sliding: OncePointer::empty(),

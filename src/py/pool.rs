@@ -492,9 +492,7 @@ impl PyPool {
                 continue;
             }
             let made = Address::parse_line(line).map_err(|error| error.to_string()).and_then(|address| {
-                let made =
-                    made_from(&address, line, source, &tags, now).map_err(|error| error.value(urls.py()).to_string());
-                made.map(|proxy| (address, proxy))
+                made_from(&address, line, source, &tags, now).map_err(|error| error.value(urls.py()).to_string())
             });
             match made {
                 Ok(proxy) => fresh.push(proxy),
