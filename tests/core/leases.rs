@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use proxywhirl::pool::context::Context;
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Counter, Verdict};
 use proxywhirl::rotation::lease::{AlreadyClosed, Lease};
 use proxywhirl::rotation::outcome::Outcome;
-use proxywhirl::strategy::context::Context;
+use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
-use proxywhirl::strategy::{Shared, Strategy};
 
 use crate::common::*;
 

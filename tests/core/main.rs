@@ -1,5 +1,8 @@
 //! The core through its public face: every strategy over pools that change, under threads, against naive references.
 
+// How long a storm lasts, and when a hang is one, is real time; everything else takes a clock that stands still.
+#![allow(clippy::disallowed_methods)]
+
 mod common;
 mod distribution;
 mod eligibility;

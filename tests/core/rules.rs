@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use proxywhirl::pool::Pool;
+use proxywhirl::pool::context::{Context, Thresholds};
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Proxy, Verdict};
 use proxywhirl::strategy::composite::Composite;
 use proxywhirl::strategy::config::Config;
-use proxywhirl::strategy::context::{Context, Thresholds};
 use proxywhirl::strategy::cost_aware::CostAware;
 use proxywhirl::strategy::geo_targeted::GeoTargeted;
 use proxywhirl::strategy::least_used::LeastUsed;
@@ -89,7 +89,7 @@ fn geo_is_always_right_when_somebody_is_there() {
     let (pool, proxies) = pool_of(200);
     for proxy in &proxies {
         locate(proxy, codes[number(proxy) * 7 % 4]);
-        if number(proxy) % 3 == 0 {
+        if number(proxy).is_multiple_of(3) {
             proxy.set_health(Health::Dead);
         }
     }
@@ -287,7 +287,7 @@ fn composites_nest_and_select_from_large_and_fresh_pools() {
     let (pool, proxies) = pool_of(500);
     for proxy in &proxies {
         locate(proxy, if number(proxy) < 250 { "US" } else { "DE" });
-        proxy.set_cold(|cold| cold.cost = Some(if number(proxy) % 2 == 0 { 0.0 } else { 5.0 }));
+        proxy.set_cold(|cold| cold.cost = Some(if number(proxy).is_multiple_of(2) { 0.0 } else { 5.0 }));
     }
     let inner: Shared = Arc::new(composite(
         vec![Arc::new(geo(&["US"], true))],

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use proxywhirl::clock::Clock;
+use proxywhirl::pool::context::Context;
 use proxywhirl::proxy::Verdict;
 use proxywhirl::proxy::health::Health;
 use proxywhirl::session::SessionManager;
 use proxywhirl::strategy::Refusal;
 use proxywhirl::strategy::config::Config;
-use proxywhirl::strategy::context::Context;
 use proxywhirl::strategy::session::SessionPersistence;
 
 use crate::common::*;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use proxywhirl::pool::context::Context;
 use proxywhirl::proxy::health::{Health, reason};
 use proxywhirl::proxy::{Proxy, Verdict};
-use proxywhirl::strategy::context::Context;
 
 use crate::common::*;
 

@@ -1,8 +1,8 @@
 //! Counting windows: they tumble, keep what is in flight, and are over before counts are compared.
 
 use proxywhirl::clock::ManualClock;
+use proxywhirl::pool::context::Context;
 use proxywhirl::proxy::{Counter, Moment, Proxy, Verdict};
-use proxywhirl::strategy::context::Context;
 use proxywhirl::strategy::least_used::LeastUsed;
 
 use crate::common::*;
