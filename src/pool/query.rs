@@ -226,7 +226,12 @@ impl<'a> Query<'a> {
     #[inline]
     #[must_use]
     pub fn accepts(&self, proxy: &Proxy) -> bool {
-        if proxy.reasons() != 0 || self.context.excluded.contains(proxy) {
+        !self.context.excluded.contains(proxy) && self.accepts_if_not_excluded(proxy)
+    }
+
+    #[inline]
+    fn accepts_if_not_excluded(&self, proxy: &Proxy) -> bool {
+        if proxy.reasons() != 0 {
             return false;
         }
         if proxy.is_expired(self.clock) {
@@ -291,17 +296,27 @@ impl<'a> Query<'a> {
     // ---- in turn -----------------------------------------------------------------------------------------------
 
     /// The next in turn after the one chosen last under the same cursors.
+    ///
+    /// Whoever may not be chosen loses the turn; whom only this request excludes keeps it, and the others go round by a
+    /// cursor of their own meanwhile. Otherwise requests that exclude the same proxy now and then could meet its turn every
+    /// time, and it would never be chosen.
     pub fn in_turn(&self, cursors: &Cursors) -> Option<Choice> {
-        let view = match self.among {
-            Among::View(view) => view,
-            Among::List(list) => return self.in_turn_of_list(list, cursors),
+        // A list has no name of its own: its turns are kept under that of the whole pool.
+        let uid = match self.among {
+            Among::View(view) => view.uid,
+            Among::List(_) => self.table.all.uid,
         };
-        cursors.at(view.uid, |cursor| {
+        cursors.at(uid, |turns| {
             loop {
-                let position = cursor.load(Ordering::Relaxed);
-                let begin = self.table.slot_from(position);
-                let found =
-                    self.first_acceptable(view, begin, usize::MAX).or_else(|| self.first_acceptable(view, 0, begin))?;
+                let position = turns.due.load(Ordering::Relaxed);
+                let due = self.first_from(position, |proxy| self.accepts_if_not_excluded(proxy))?;
+                let excluded = self.table.proxy(due).is_some_and(|proxy| self.context.excluded.contains(proxy));
+                let (cursor, position, found) = if excluded {
+                    let position = turns.aside_from(position);
+                    (&turns.aside, position, self.first_from(position, |proxy| self.accepts(proxy))?)
+                } else {
+                    (&turns.due, position, due)
+                };
                 let after = self.table.position(found as usize) + 1;
                 // Relaxed: the cursor orders nothing but itself. One thread wins each position, so turns are exact.
                 if cursor.compare_exchange(position, after, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
@@ -311,35 +326,33 @@ impl<'a> Query<'a> {
         })
     }
 
+    /// The first from that position in the pool's history on, and around, whom `accept` takes.
     #[inline]
-    fn first_acceptable(&self, view: &View, mut from: usize, end: usize) -> Option<u32> {
-        loop {
-            let slot = view.eligible.next(from).filter(|slot| *slot < end)?;
-            if self.table.proxy(slot as u32).is_some_and(|proxy| self.accepts(proxy)) {
-                return Some(slot as u32);
+    fn first_from(&self, position: u64, accept: impl Fn(&Proxy) -> bool) -> Option<u32> {
+        let acceptable = |slot: u32| self.table.proxy(slot).is_some_and(&accept);
+        match self.among {
+            Among::View(view) => {
+                let begin = self.table.slot_from(position);
+                let search = |mut from: usize, end: usize| {
+                    loop {
+                        let slot = view.eligible.next(from).filter(|slot| *slot < end)?;
+                        if acceptable(slot as u32) {
+                            return Some(slot as u32);
+                        }
+                        from = slot + 1;
+                    }
+                };
+                search(begin, usize::MAX).or_else(|| search(0, begin))
             }
-            from = slot + 1;
-        }
-    }
-
-    fn in_turn_of_list(&self, list: &[u32], cursors: &Cursors) -> Option<Choice> {
-        // A list has no name of its own: its turns are kept under that of the whole pool.
-        cursors.at(self.table.all.uid, |cursor| {
-            loop {
-                let position = cursor.load(Ordering::Relaxed);
-                let acceptable = |slot: &u32| self.table.proxy(*slot).is_some_and(|proxy| self.accepts(proxy));
+            Among::List(list) => {
                 // Whoever made the list may have sorted it by anything; turns go by the order of the pool.
                 let turn = |slot: &u32| {
                     let at = self.table.position(*slot as usize);
                     (at < position, at)
                 };
-                let found = list.iter().copied().filter(acceptable).min_by_key(turn)?;
-                let after = self.table.position(found as usize) + 1;
-                if cursor.compare_exchange(position, after, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                    return self.start(found);
-                }
+                list.iter().copied().filter(|slot| acceptable(*slot)).min_by_key(turn)
             }
-        })
+        }
     }
 
     // ---- at random ---------------------------------------------------------------------------------------------
@@ -584,31 +597,52 @@ fn pick(items: &[u32], weights: impl Iterator<Item = f64> + Clone, random: &Rand
 /// Where a strategy stands in its rounds, one position per view. Two pools, or two countries, do not disturb each other.
 #[derive(Debug, Default)]
 pub struct Cursors {
-    // The view asked last, so that the usual case takes no lock: (uid, position).
-    first: (AtomicU64, AtomicU64),
-    others: Mutex<ahash::AHashMap<u64, Arc<AtomicU64>>>,
+    // The view asked first, so that the usual case takes no lock.
+    first_uid: AtomicU64,
+    first: Turns,
+    others: Mutex<ahash::AHashMap<u64, Arc<Turns>>>,
+}
+
+/// Positions in one view's rounds.
+#[derive(Debug, Default)]
+struct Turns {
+    due: AtomicU64,
+    // For requests that exclude whoever is due, and where `due` stood when these went aside.
+    aside: AtomicU64,
+    left_at: AtomicU64,
+}
+
+impl Turns {
+    /// Where those who go aside go on: where they went aside, or after the last of them.
+    fn aside_from(&self, due: u64) -> u64 {
+        // Relaxed: two threads that leave at once begin at the same place, and one of them wins it.
+        if self.left_at.swap(due, Ordering::Relaxed) != due {
+            self.aside.store(due, Ordering::Relaxed);
+        }
+        self.aside.load(Ordering::Relaxed)
+    }
 }
 
 /// Positions kept for views other than the first; more than a pool keeps views.
 const CURSORS: usize = 1024;
 
 impl Cursors {
-    fn at<R>(&self, uid: u64, ask: impl FnOnce(&AtomicU64) -> R) -> R {
+    fn at<R>(&self, uid: u64, ask: impl FnOnce(&Turns) -> R) -> R {
         // Relaxed: the name is set once, and the position starts at zero for whoever sees it.
-        let owner = self.first.0.load(Ordering::Relaxed);
+        let owner = self.first_uid.load(Ordering::Relaxed);
         let mine = owner == uid
-            || (owner == 0 && self.first.0.compare_exchange(0, uid, Ordering::Relaxed, Ordering::Relaxed).is_ok())
-            || self.first.0.load(Ordering::Relaxed) == uid;
+            || (owner == 0 && self.first_uid.compare_exchange(0, uid, Ordering::Relaxed, Ordering::Relaxed).is_ok())
+            || self.first_uid.load(Ordering::Relaxed) == uid;
         if mine {
-            return ask(&self.first.1);
+            return ask(&self.first);
         }
-        let cursor = {
+        let turns = {
             let mut others = self.others.lock();
             if others.len() >= CURSORS && !others.contains_key(&uid) {
                 others.clear();
             }
             others.entry(uid).or_default().clone()
         };
-        ask(&cursor)
+        ask(&turns)
     }
 }

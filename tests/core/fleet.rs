@@ -1,5 +1,8 @@
 //! The fleet through its public face, over real sockets, with a client that is too simple to help it.
 
+// Scripted delays run on real time, and so does their check.
+#![allow(clippy::disallowed_methods)]
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};

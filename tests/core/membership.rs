@@ -66,7 +66,7 @@ proptest! {
                     }
                     let expected = if model.len() + new.len() > limit { Err(AddError::Full { limit }) }
                         else { Ok((new.len(), list.len() - new.len())) };
-                    let offered = list.iter().map(|n| (proxies[*n].address(), proxies[*n].clone())).collect();
+                    let offered = list.iter().map(|n| proxies[*n].clone()).collect();
                     prop_assert_eq!(pool.add_all(offered), expected);
                     if expected.is_ok() { model.extend(new); }
                 }
@@ -212,7 +212,7 @@ fn attachments_are_shared_and_given_back_exactly() {
 #[test]
 fn adding_many_is_all_or_nothing() {
     let pool = Pool::new(10, Keeper::default(), START);
-    let offer = |range: std::ops::Range<usize>| range.map(|n| (address(n), proxy(n))).collect::<Vec<_>>();
+    let offer = |range: std::ops::Range<usize>| range.map(proxy).collect::<Vec<_>>();
     assert_eq!(pool.add_all(offer(0..6)), Ok((6, 0)));
     assert_eq!(pool.add_all(offer(3..11)), Err(AddError::Full { limit: 10 }));
     assert_eq!(pool.len(), 6, "nothing half-done");

@@ -115,3 +115,16 @@ def test_random_exclusions_give_the_next_that_is_left(make_pool: MakePool) -> No
 def test_it_needs_no_metadata(make_pool: MakePool) -> None:
     assert RoundRobinStrategy().validate_metadata(make_pool(0)) is True
     assert RoundRobinStrategy().requires_metadata == set()
+
+
+def test_whom_every_other_request_excludes_keeps_its_turn(make_pool: MakePool) -> None:
+    # B-06: the last proxy is excluded at every other call, which is just when a plain cursor would come to it.
+    pool = make_pool(3)
+    strategy = RoundRobinStrategy()
+    last = pool.proxies[2]
+    without = SelectionContext(failed_proxy_ids=[str(last.id)])
+    chosen = [strategy.select(pool, without if call % 2 else None) for call in range(3000)]
+    counts = [chosen.count(proxy) for proxy in pool.proxies]
+    # It can be chosen in half of the calls, and has every third turn of the whole round: a quarter in the long run.
+    assert counts[2] >= 700, counts
+    assert abs(counts[0] - counts[1]) <= 2, counts
