@@ -7,6 +7,9 @@
 //! The load comes from one other thread of this process. Beside the rate seen by the client it prints the processor time
 //! that the fleet's threads used per request, which does not depend on how fast the load generator is.
 
+// It measures real time.
+#![allow(clippy::disallowed_methods)]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
