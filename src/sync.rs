@@ -42,6 +42,15 @@ mod modelled {
     }
 }
 
+/// Runs a model under every schedule with at most three preemptions, or as many as LOOM_MAX_PREEMPTIONS says: nearly all
+/// defects of this kind need no more than two.
+#[cfg(all(test, loom))]
+pub(crate) fn model(run: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(run);
+}
+
 /// A 64-bit float in an atomic word; NaN stands for "no value".
 #[derive(Debug)]
 pub(crate) struct AtomicF64(AtomicU64);

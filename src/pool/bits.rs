@@ -136,3 +136,52 @@ mod tests {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::Bits;
+    use crate::sync::{Arc, AtomicU64, Ordering, model};
+    use loom::thread;
+
+    // Fails when `remove` clears the summary of a word that still holds somebody.
+    #[test]
+    fn who_stays_is_always_found() {
+        model(|| {
+            let bits = Arc::new(Bits::new(128));
+            bits.insert(70);
+            bits.insert(3);
+            let writer = thread::spawn({
+                let bits = bits.clone();
+                move || {
+                    bits.remove(3);
+                    bits.insert(65);
+                    bits.remove(65);
+                }
+            });
+            assert!(matches!(bits.next(0), Some(3 | 65 | 70)));
+            assert_eq!(bits.next(66), Some(70));
+            writer.join().unwrap();
+            assert_eq!(bits.next(0), Some(70));
+        });
+    }
+
+    // Fails when the bit is set with less than release, or read with less than acquire.
+    #[test]
+    fn who_finds_a_bit_finds_what_was_published_before() {
+        model(|| {
+            let bits = Arc::new(Bits::new(128));
+            let slot = Arc::new(AtomicU64::new(0));
+            let writer = thread::spawn({
+                let (bits, slot) = (bits.clone(), slot.clone());
+                move || {
+                    slot.store(1, Ordering::Relaxed);
+                    bits.insert(100);
+                }
+            });
+            if bits.next(0).is_some() {
+                assert_eq!(slot.load(Ordering::Relaxed), 1);
+            }
+            writer.join().unwrap();
+        });
+    }
+}

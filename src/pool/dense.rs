@@ -77,3 +77,53 @@ mod tests {
         }
     }
 }
+
+// The writer is the first thread: what it stores after loading it is a conflict that loom notices only from that side.
+#[cfg(all(test, loom))]
+mod model {
+    use super::Dense;
+    use crate::sync::{Arc, AtomicU64, Ordering, model};
+    use loom::thread;
+
+    // Fails when the mover is put into its new place after the length has shrunk, or the length is published with less than
+    // release.
+    #[test]
+    fn who_stays_can_always_be_drawn() {
+        model(|| {
+            let dense = Arc::new(Dense::new(4));
+            for slot in 0..3 {
+                dense.set(slot, true);
+            }
+            let reader = thread::spawn({
+                let dense = dense.clone();
+                move || {
+                    let drawn: Vec<u32> = (0..dense.len()).filter_map(|place| dense.get(place)).collect();
+                    assert!(drawn.contains(&1) && drawn.contains(&2), "{drawn:?}");
+                }
+            });
+            dense.set(0, false);
+            reader.join().unwrap();
+        });
+    }
+
+    // Fails when the length is stored, or read, with less than release and acquire.
+    #[test]
+    fn who_is_drawn_was_published_before() {
+        model(|| {
+            let dense = Arc::new(Dense::new(4));
+            let slot = Arc::new(AtomicU64::new(0));
+            let reader = thread::spawn({
+                let (dense, slot) = (dense.clone(), slot.clone());
+                move || {
+                    for place in 0..dense.len() {
+                        assert_eq!(dense.get(place), Some(3));
+                        assert_eq!(slot.load(Ordering::Relaxed), 1);
+                    }
+                }
+            });
+            slot.store(1, Ordering::Relaxed);
+            dense.set(3, true);
+            reader.join().unwrap();
+        });
+    }
+}

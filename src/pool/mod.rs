@@ -645,3 +645,79 @@ impl Drop for Pool {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::proxy::health::Source;
+    use crate::sync::model;
+    use loom::thread;
+
+    fn pool_of_one() -> (Arc<Pool>, Arc<Proxy>) {
+        let pool = Pool::new(1, Keeper::default(), 0);
+        let proxy = Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0));
+        // Not at random: every run of a model must do the same.
+        proxy.set_id(Id(0, 1));
+        assert_eq!(pool.add(proxy.clone(), None, true), Ok(Added::New));
+        (pool, proxy)
+    }
+
+    fn index_agrees(pool: &Pool, proxy: &Proxy) {
+        let table = pool.table();
+        assert_eq!(table.all.eligible.contains(0), proxy.reasons() == 0, "reasons {:#x}", proxy.reasons());
+        assert_eq!(table.all.dense.len() == 1, proxy.reasons() == 0);
+    }
+
+    // Fails when `refresh` reads the reasons before it has the writer's lock.
+    #[test]
+    fn the_index_agrees_with_the_reasons_at_rest() {
+        model(|| {
+            let (pool, proxy) = pool_of_one();
+            let other = thread::spawn({
+                let proxy = proxy.clone();
+                move || {
+                    proxy.set_reason(reason::BREAKER, true);
+                    proxy.set_reason(reason::BREAKER, false);
+                }
+            });
+            proxy.set_reason(reason::AT_CAPACITY, true);
+            proxy.set_reason(reason::AT_CAPACITY, false);
+            other.join().unwrap();
+            assert_eq!(proxy.reasons(), 0);
+            index_agrees(&pool, &proxy);
+        });
+    }
+
+    // Fails when health and the reason it gives are written one after the other.
+    #[test]
+    fn the_index_agrees_with_the_health_written_last() {
+        model(|| {
+            let (pool, proxy) = pool_of_one();
+            let other = thread::spawn({
+                let proxy = proxy.clone();
+                move || proxy.set_health(Health::Dead)
+            });
+            proxy.set_health(Health::Healthy);
+            other.join().unwrap();
+            assert_eq!(proxy.reasons() == 0, proxy.health().is_usable());
+            index_agrees(&pool, &proxy);
+        });
+    }
+
+    // Fails when `append` reads the proxy before it has joined the pool.
+    #[test]
+    fn a_change_while_a_proxy_is_added_is_not_lost() {
+        model(|| {
+            let pool = Pool::new(1, Keeper::default(), 0);
+            let proxy = Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0));
+            proxy.set_id(Id(0, 1));
+            let other = thread::spawn({
+                let proxy = proxy.clone();
+                move || proxy.set_reason(reason::BREAKER, true)
+            });
+            assert_eq!(pool.add(proxy.clone(), None, true), Ok(Added::New));
+            other.join().unwrap();
+            index_agrees(&pool, &proxy);
+        });
+    }
+}

@@ -145,13 +145,12 @@ impl Sampler {
         }
         // Odd while the buckets change. The release of the second step makes the moves visible before it.
         self.moves.fetch_add(1, Ordering::AcqRel);
+        // In before out: a sampler of one must not look empty while that one moves.
+        let next = wanted.map_or(NOWHERE, |bucket| self.put_in(bucket, slot));
         if let Some(bucket) = current {
             self.take_out(bucket, place as u32 as usize);
         }
-        match wanted {
-            Some(bucket) => self.put_in(bucket, slot),
-            None => self.places[slot as usize].store(NOWHERE, Ordering::Relaxed),
-        }
+        self.places[slot as usize].store(next, Ordering::Relaxed);
         self.moves.fetch_add(1, Ordering::Release);
     }
 
@@ -159,11 +158,12 @@ impl Sampler {
         self.buckets[number].get_or_init(|| nobodies(self.places.len()))
     }
 
-    fn put_in(&self, number: usize, slot: u32) {
+    /// Puts a slot behind the last member of a bucket; returns its place.
+    fn put_in(&self, number: usize, slot: u32) -> u64 {
         let size = self.sizes[number].load(Ordering::Relaxed);
         self.bucket(number)[size as usize].store(slot + 1, Ordering::Relaxed);
-        self.places[slot as usize].store((number as u64) << 32 | u64::from(size), Ordering::Relaxed);
         self.resize(number, size + 1);
+        (number as u64) << 32 | u64::from(size)
     }
 
     fn take_out(&self, number: usize, index: usize) {
@@ -285,5 +285,46 @@ mod tests {
             }
             weight /= 3.0;
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::proxy::address::Address;
+    use crate::proxy::health::Source;
+    use crate::sync::model;
+    use loom::thread;
+
+    fn proxy(number: u8) -> Proxy {
+        let address = Address::parse(&format!("http://10.0.0.{number}:80")).unwrap();
+        let proxy = Proxy::new(&address, Source::User, 0);
+        proxy.set_ema(Some(100.0));
+        proxy
+    }
+
+    // Fails when a slot that moves is taken out of its bucket before it is put into the next.
+    #[test]
+    fn a_sampler_of_one_is_never_empty() {
+        model(|| {
+            let proxy = Arc::new(proxy(1));
+            let sampler = Arc::new(Sampler::new(Weigh::Latency, 2));
+            // Both buckets exist before threads meet: how they are made is the standard library's business.
+            for ms in [100.0, 10.0] {
+                proxy.set_ema(Some(ms));
+                sampler.place(0, Some(&proxy));
+            }
+            let reader = thread::spawn({
+                let (proxy, sampler) = (proxy.clone(), sampler.clone());
+                move || {
+                    assert!(!sampler.is_empty());
+                    let drawn = sampler.draw(&Random::new(Some(1)), 2, |_| Some(&proxy), |_, _| true);
+                    assert!(drawn.is_none_or(|slot| slot == 0));
+                }
+            });
+            proxy.set_ema(Some(100.0));
+            sampler.place(0, Some(&proxy));
+            reader.join().unwrap();
+        });
     }
 }

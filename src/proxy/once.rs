@@ -44,3 +44,30 @@ impl<T> Drop for OncePointer<T> {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::OncePointer;
+    use crate::sync::{Arc, model};
+    use loom::cell::UnsafeCell;
+    use loom::thread;
+
+    // Fails when `get` loads, or the exchange fails, with less than acquire: the value is then read before it is written.
+    #[test]
+    fn everybody_gets_the_same_value_whole() {
+        model(|| {
+            let once = Arc::new(OncePointer::empty());
+            let read = |once: &OncePointer<UnsafeCell<u32>>, mine: u32| {
+                let value = once.get_or_init(|| UnsafeCell::new(mine));
+                // SAFETY: nobody writes to it after it was made.
+                value.with(|value| unsafe { *value })
+            };
+            let other = thread::spawn({
+                let once = once.clone();
+                move || read(&once, 1)
+            });
+            let mine = read(&once, 2);
+            assert_eq!(mine, other.join().unwrap());
+        });
+    }
+}

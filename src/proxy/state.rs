@@ -97,3 +97,60 @@ impl Proxy {
         self.change(|state| state.with_health(health));
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::proxy::address::Address;
+    use crate::proxy::health::Source;
+    use crate::proxy::{Counter, Verdict};
+    use crate::sync::{Arc, model};
+    use loom::thread;
+
+    fn proxy() -> Arc<Proxy> {
+        Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0))
+    }
+
+    // Fails when `change` stores what it has computed instead of exchanging it.
+    #[test]
+    fn health_follows_failures_whoever_ends_first() {
+        model(|| {
+            let proxy = proxy();
+            proxy.set_counter(Counter::ConsecutiveFailures, 2);
+            let other = thread::spawn({
+                let proxy = proxy.clone();
+                move || proxy.record(Verdict::Failure(1.0), None, &ManualClock::at(0))
+            });
+            proxy.record(Verdict::Success(1.0), None, &ManualClock::at(0));
+            other.join().unwrap();
+            let state = proxy.state();
+            // The success came last, or the failure after it: never the third in a row that was counted before.
+            assert!(state.failures() <= 1, "{}", state.failures());
+            assert_eq!(state.health(), Health::after_failures(state.failures()));
+            assert_eq!(state.reasons() == 0, state.health().is_usable());
+        });
+    }
+
+    // Fails when the two bases of a window that is begun anew come from two readings.
+    #[test]
+    fn the_books_balance_over_the_end_of_a_window() {
+        model(|| {
+            let proxy = proxy();
+            proxy.start(&ManualClock::at(0));
+            let over = || ManualClock::at(3600 * 1_000_000);
+            let request = move |proxy: &Proxy| {
+                proxy.start(&over());
+                proxy.complete(Verdict::Elsewhere, None, &over());
+            };
+            let other = thread::spawn({
+                let proxy = proxy.clone();
+                move || request(&proxy)
+            });
+            request(&proxy);
+            other.join().unwrap();
+            let (started, completed, active) = proxy.usage();
+            assert_eq!((started, active), (completed + 1, 1));
+        });
+    }
+}

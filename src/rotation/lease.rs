@@ -88,3 +88,36 @@ impl Drop for Lease {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::proxy::address::Address;
+    use crate::proxy::health::Source;
+    use crate::strategy::round_robin::RoundRobin;
+    use crate::sync::model;
+    use loom::thread;
+
+    // Fails when `close` looks and then stores.
+    #[test]
+    fn of_two_verdicts_and_a_drop_one_counts() {
+        model(|| {
+            let clock = ManualClock::at(0);
+            let proxy = Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0));
+            proxy.start(&clock);
+            let lease = Arc::new(Lease::new(proxy.clone(), Arc::new(RoundRobin::default()), &clock));
+            let other = thread::spawn({
+                let lease = lease.clone();
+                move || lease.finish(Outcome::ProxyDown, Some(1.0), &ManualClock::at(0)).is_ok()
+            });
+            let mine = lease.release(&clock).is_ok();
+            // Whichever of the two lets go last drops the lease, which must add nothing.
+            drop(lease);
+            let theirs = other.join().unwrap();
+            assert!(mine != theirs, "{mine} and {theirs}");
+            let expected = if theirs { ((1, 1, 0), (1, 0, 1)) } else { ((0, 0, 0), (0, 0, 0)) };
+            assert_eq!((proxy.usage(), proxy.totals()), expected);
+        });
+    }
+}
