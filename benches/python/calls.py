@@ -9,7 +9,6 @@ Each figure is taken in processes of its own.
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import time
 from collections.abc import Callable
@@ -22,13 +21,13 @@ from harness import (
     Cell,
     Table,
     address,
+    hand_over,
     in_process,
     medians,
     parser,
     per_call,
     publish,
     quiet_heap,
-    say,
     shuffled,
     size_name,
     used_pool,
@@ -124,16 +123,18 @@ def _fifty_excluded(pool: ProxyPool) -> SelectionContext:
     return SelectionContext(exclude_proxy_ids=ids + [uuid4() for _ in range(50 - len(ids))])
 
 
-def _session_hit(size: int) -> Case:
-    # As many sessions as a strategy keeps unless told otherwise, or one per proxy if that is less.
-    pool = used_pool(size)
-    strategy = SessionPersistenceStrategy(fallback_strategy="random")
-    contexts = [SelectionContext(session_id=f"customer-{number}") for number in range(min(10_000, max(100, size)))]
-    for context in contexts:
-        strategy.select(pool, context)
-    random.Random(13).shuffle(contexts)
-    names = {"select": strategy.select, "pool": pool, "contexts": contexts}
-    return Case("for context in contexts: select(pool, context)", names, len(contexts))
+def _session_hit(most: int) -> Builder:
+    def build(size: int) -> Case:
+        pool = used_pool(size)
+        strategy = SessionPersistenceStrategy(fallback_strategy="random")
+        contexts = [SelectionContext(session_id=f"customer-{number}") for number in range(min(most, max(100, size)))]
+        for context in contexts:
+            strategy.select(pool, context)
+        random.Random(13).shuffle(contexts)
+        names = {"select": strategy.select, "pool": pool, "contexts": contexts}
+        return Case("for context in contexts: select(pool, context)", names, len(contexts))
+
+    return build
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -238,7 +239,7 @@ SUBJECTS: dict[str, Subject] = {
     "select: weighted, by success rate": Subject(_select(lambda pool: WeightedStrategy()), (120, 300, 400)),
     "select: performance-based": Subject(_select(lambda pool: PerformanceBasedStrategy()), (120, 300, 400)),
     "select: least-used": Subject(_select(lambda pool: LeastUsedStrategy()), (120, 300, 400)),
-    "select with context: session hit": Subject(_session_hit, (150, 320, 420)),
+    "select with context: session hit": Subject(_session_hit(10_000), (150, 320, 420)),
     "select with context: geo": Subject(_with_context(GeoTargetedStrategy, _german), (150, 320, 420)),
     "select with context: random, 50 excluded ids": Subject(
         _with_context(RandomStrategy, _fifty_excluded), (150, 320, 420)
@@ -267,6 +268,7 @@ BESIDES: dict[str, Subject] = {
     "select, then record_result: random": Subject(_pair(lambda pool: RandomStrategy())),
     "select, then record_result: performance-based": Subject(_pair(lambda pool: PerformanceBasedStrategy())),
     "select, then record_result: least-used": Subject(_pair(lambda pool: LeastUsedStrategy())),
+    "select with context: session hit, 100 sessions in all": Subject(_session_hit(100)),
     "select: cost-aware": Subject(_select(lambda pool: CostAwareStrategy())),
     "record_result: round-robin, proxies in order": Subject(_record_in_order),
     "record_result: performance-based, times from 20 to 2,000 ms": Subject(_record_varied),
@@ -388,7 +390,7 @@ def one(name: str, size: int, *, quick: bool, seconds: float | None = None) -> l
     """
     quiet_heap()
     if name in ADDING:
-        return _adding(name, size, 3 if quick or size >= 100_000 else 7)
+        return _adding(name, size, 1 if size >= 1_000_000 else 3 if quick or size >= 100_000 else 7)
     case = {**SUBJECTS, **BESIDES, **BY_HAND}[name].build(size)
     quiet_heap()
     # At random order a large pool takes longer until the caches are as they will be.
@@ -397,7 +399,8 @@ def one(name: str, size: int, *, quick: bool, seconds: float | None = None) -> l
 
 
 def _measured(name: str, size: int, quick: bool) -> float:
-    processes = 1 if quick or size >= 1_000_000 else 2 if size >= 100_000 else 3
+    promised = name in SUBJECTS or name in ADDING
+    processes = 1 if quick or not promised or size >= 1_000_000 else 2 if size >= 100_000 else 3
     flags = ["--quick"] if quick else []
     return medians([in_process(__file__, "--one", name, size, *flags) for _ in range(processes)])
 
@@ -452,8 +455,7 @@ def main() -> None:
     options = command.parse_args()
     if options.one:
         name, size = options.one
-        say(json.dumps(one(name, int(size), quick=options.quick, seconds=options.seconds)))
-        return
+        hand_over(one(name, int(size), quick=options.quick, seconds=options.seconds))
     publish(tables(options.quick), options)
 
 

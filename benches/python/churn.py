@@ -8,7 +8,6 @@ replacing members.
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import time
@@ -18,13 +17,13 @@ from typing import Any
 from harness import (
     Table,
     address,
+    hand_over,
     in_process,
     medians,
     parser,
     per_call,
     publish,
     quiet_heap,
-    say,
     size_name,
     used_pool,
 )
@@ -195,11 +194,11 @@ def main() -> None:
     options = command.parse_args()
     quiet_heap()
     if options.unhealthy:
-        say(json.dumps(unhealthy(options.unhealthy[0], int(options.unhealthy[1]), options.quick)))
+        hand_over(unhealthy(options.unhealthy[0], int(options.unhealthy[1]), options.quick))
     elif options.changed:
-        say(json.dumps(changed(options.changed[0], int(options.changed[1]), options.quick)))
+        hand_over(changed(options.changed[0], int(options.changed[1]), options.quick))
     elif options.replaced is not None:
-        say(json.dumps(replaced(options.replaced, options.quick)))
+        hand_over(replaced(options.replaced, options.quick))
     else:
         publish(tables(options.quick), options)
 

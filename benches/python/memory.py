@@ -8,13 +8,12 @@ What the operating system counts as resident, before and after, in a process of 
 from __future__ import annotations
 
 import gc
-import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness import Cell, Table, address, in_process, parser, publish, say, size_name
+from harness import Cell, Table, address, hand_over, in_process, parser, publish, size_name
 
 from proxywhirl import ProxyPool, RoundRobinStrategy
 
@@ -106,8 +105,7 @@ def main() -> None:
     options = command.parse_args()
     if options.one:
         state, size = options.one
-        say(json.dumps(one(state, int(size))))
-        return
+        hand_over(one(state, int(size)))
     publish(tables(options.quick), options)
 
 

@@ -2,7 +2,7 @@
 
     python benches/python/report.py [--quick] [--criterion] [--output FILE]
 
-It takes some five minutes, one with ``--quick``, which prints and writes nothing unless told where. With
+It takes six to seven minutes, one with ``--quick``, which prints and writes nothing unless told where. With
 ``--criterion`` the page has the medians that `cargo bench` has left in the target folder, too. A target that is
 missed is shown as such and is no failure; a script that fails is, and then no page is written.
 """
@@ -51,8 +51,8 @@ which it takes from `benchmarks-notes.md`.
 - Loopback only: where requests are measured, proxies and origin are `proxywhirl.testing.ProxyFleet`, in a process of
   their own.
 - A figure is a median: of the repetitions in a process, then of the processes (three up to 1,000 proxies, two at
-  100,000, one at a million). Each row and size has processes of its own, so that no heap is shaped by what was measured
-  before.
+  100,000, one at a million and where there is no target). Each row and size has processes of its own, so that no heap
+  is shaped by what was measured before.
 - Calls are timed by processor time, with the garbage collector off, and `timeit`'s loop (5 to 9 ns) left in. Imports,
   threads and single slow calls are timed by the wall clock.
 - `75 of 60, missed` means: 75 measured, 60 was the target. A figure alone has no target.
@@ -200,8 +200,9 @@ def _misses(tables: Sequence[Table], notes: str) -> str:
         return "Every target is met.\n"
     lines = ["Missed, see the notes below:", ""]
     for name, cells in rows.items():
-        # The notes name a row as the table does, whole or its group.
-        explained = name in notes or name.partition(":")[0] + ":" in notes
+        # The notes name a row as its table does, up to the comma, or its group with the colon.
+        group = name.partition(":")[0] + ":`"
+        explained = name.strip("`").partition(",")[0] in notes or group in notes
         lines.append(f"- {name} ({'; '.join(cells)})" + ("" if explained else ": **not explained yet**"))
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,6 @@ a free-threaded build, half as long. What this shows is whether locks in the cor
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import sysconfig
@@ -17,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from harness import Table, in_process, parser, publish, quiet_heap, say, size_name, used_pool
+from harness import Table, hand_over, in_process, parser, publish, quiet_heap, size_name, used_pool
 
 from proxywhirl import LeastUsedStrategy, PerformanceBasedStrategy, RandomStrategy, RoundRobinStrategy
 
@@ -143,11 +142,11 @@ def main() -> None:
     options = command.parse_args()
     if options.throughput:
         quiet_heap()
-        say(json.dumps(throughput(options.throughput[0], int(options.throughput[1]), options.quick)))
+        hand_over(throughput(options.throughput[0], int(options.throughput[1]), options.quick))
     elif options.latency:
         quiet_heap()
         name, size, count = options.latency
-        say(json.dumps(latency(name, int(size), int(count), options.quick)))
+        hand_over(latency(name, int(size), int(count), options.quick))
     else:
         publish(tables(options.quick), options)
 
