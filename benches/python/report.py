@@ -195,14 +195,16 @@ def _misses(tables: Sequence[Table], notes: str) -> str:
     rows: dict[str, list[str]] = {}
     for table in tables:
         for name, column, cell in table.missed():
-            rows.setdefault(name, []).append(f"{column}: {cell.value:.3g} of {cell.target:g}")
+            value = f"{cell.value:,.0f}" if cell.value >= 100 else f"{cell.value:.3g}"
+            rows.setdefault(name, []).append(f"{column}: {value} of {cell.target:g}")
     if not rows:
         return "Every target is met.\n"
     lines = ["Missed, see the notes below:", ""]
     for name, cells in rows.items():
-        # The notes name a row as its table does, up to the comma, or its group with the colon.
-        group = name.partition(":")[0] + ":`"
-        explained = name.strip("`").partition(",")[0] in notes or group in notes
+        # The notes name a row as its table does, whole or up to a comma, or its group with the colon.
+        whole = name.strip("`")
+        known = (whole, whole.partition(",")[0], whole.partition(":")[0] + ":")
+        explained = any(f"`{words}`" in notes for words in known)
         lines.append(f"- {name} ({'; '.join(cells)})" + ("" if explained else ": **not explained yet**"))
     return "\n".join(lines) + "\n"
 
