@@ -92,6 +92,10 @@ test-rust: ## Run the core's tests
 test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
 	$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: loom
+loom: ## Check the lock-free parts under every schedule that loom finds
+	bash scripts/loom.sh
+
 .PHONY: smoke
 smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
 	$(BIN)/python tests/smoke/run.py $(PYTHONS)

@@ -538,9 +538,10 @@ def test_what_may_not_serve_is_replaced(make_pool: MakePool) -> None:
     adapter = adapted(lambda pool: pool.get_all_proxies()[0])
     assert adapter.select(pool, SelectionContext(failed_proxy_ids=[str(first.id)])) is second
     first.health_status = "dead"
-    assert adapter.select(pool) is third
+    # Going aside for a request that excludes who is due takes nobody's turn.
+    assert [adapter.select(pool), adapter.select(pool)] == [second, third]
     assert counts(first) == (0, 0, 0)
-    assert totals(pool) == (2, 0, 2)
+    assert totals(pool) == (3, 0, 3)
 
 
 def test_a_context_of_ones_own_need_not_have_everything(make_pool: MakePool) -> None:
