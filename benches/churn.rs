@@ -73,7 +73,7 @@ fn filling(criterion: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("add_all", size), |bencher| {
             bencher.iter_batched(
-                || (0..size).map(|n| (common::address(n), proxy(n))).collect::<Vec<_>>(),
+                || (0..size).map(proxy).collect::<Vec<_>>(),
                 |proxies| {
                     let pool = Pool::new(usize::MAX, Keeper::default(), 0);
                     pool.add_all(proxies).expect("room");

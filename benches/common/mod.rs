@@ -51,7 +51,8 @@ pub fn proxy(number: usize) -> Arc<Proxy> {
 /// A proxy that has been used: a latency average of 20 to 420 ms, a success rate of 0.5 to 1, one of four countries.
 pub fn used_proxy(number: usize) -> Arc<Proxy> {
     let proxy = proxy(number);
-    proxy.set_ema(Some(20.0 + (number * 7919 % 401) as f64));
+    // Measured, not assigned: an assigned average parts from the other documented one, which then is kept apart.
+    proxy.update_latency(20.0 + (number * 7919 % 401) as f64, None);
     proxy.set_counter(Counter::Successes, 10 + (number % 11) as u64);
     proxy.set_counter(Counter::Failures, (number % 10) as u64);
     proxy.set_counter(Counter::Total, 20 + (number % 10) as u64);
