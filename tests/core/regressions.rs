@@ -178,6 +178,7 @@ fn a_start_taken_back_after_a_reset_does_not_wrap() {
     assert_eq!(proxies[0].usage(), (0, 0, 0));
     let seen: Vec<usize> = (0..4).map(|_| pick(&least, &pool, &Context::default(), &clock)).collect();
     assert_eq!(seen, [0, 1, 0, 1]);
+    balanced(&proxies);
 }
 
 #[test]

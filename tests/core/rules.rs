@@ -74,6 +74,18 @@ fn geo_without_a_match_falls_back_or_says_where() {
 }
 
 #[test]
+fn geo_falls_back_without_the_thresholds_that_nobody_meets() {
+    let (pool, proxies) = places();
+    for proxy in &proxies {
+        proxy.set_ema(Some(900.0));
+    }
+    let thresholds = Thresholds { max_response_time_ms: Some(100.0), min_success_rate: None };
+    let context = Context { target_country: Some("US".into()), thresholds, ..excluding([&proxies[4]]) };
+    assert_eq!(seen(&geo(&[], true), &pool, &context, 8), [0, 1, 2, 3].into());
+    assert!(matches!(refused(&geo(&[], false), &pool, &context), Refusal::NoMatch { .. }));
+}
+
+#[test]
 fn geo_keeps_its_second_strategys_state() {
     let (pool, _) = places();
     let strategy = geo(&[], false);

@@ -167,3 +167,17 @@ fn ends_without_a_start_never_make_the_number_in_flight_negative() {
     proxy.set_counter(Counter::Active, 3);
     assert_eq!(proxy.usage().2, 3);
 }
+
+#[test]
+fn a_window_that_began_elsewhere_is_known_before_its_proxy_is_served() {
+    let (pool, proxies) = pool_of(2);
+    let (least, clock) = (LeastUsed::default(), clock());
+    let next = || pick(&least, &pool, &Context::default(), &clock);
+    proxies[0].set_cold(|cold| cold.window_duration = 7200);
+    assert_eq!(next(), 0);
+    // Filed with none, the second proxy is started by others only, and passed over for its count from then on.
+    serve(&proxies[1], 100, &clock);
+    assert_eq!([next(), next()], [0, 0]);
+    clock.advance(3600 * SECOND);
+    assert_eq!(next(), 1, "its hundred were of a window that is over");
+}
