@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::pool::Pool;
+use crate::pool::filter::Filter;
 use crate::pool::query::{Choice, Query};
 use crate::proxy::{Proxy, Verdict};
 use crate::strategy::config::Config;
@@ -65,6 +66,27 @@ impl Composite {
             Narrowing::Slots(slots) => query.among(&slots, |narrowed| go_on(narrowed)),
         }
     }
+
+    /// All the filters as one: a description as long as they are descriptions, which costs nothing, and from then on a list.
+    fn restrict(filters: &[Shared], query: &Query<'_>, so_far: Filter) -> Result<Narrowing, Refusal> {
+        let listed = |filters: &[Shared], query: &Query<'_>| {
+            Self::descend(filters, query, &mut |narrowed| Ok(narrowed.candidates())).map(Narrowing::Slots)
+        };
+        let Some((first, rest)) = filters.split_first() else {
+            return Ok(if so_far.is_empty() { Narrowing::All } else { Narrowing::By(Arc::new(so_far)) });
+        };
+        if first.common().thresholds().any() {
+            return listed(filters, query);
+        }
+        match first.narrow(query)? {
+            Narrowing::All => Self::restrict(rest, query, so_far),
+            Narrowing::By(filter) => match so_far.and(&filter) {
+                Some(both) => query.narrowed(&filter, |narrowed| Self::restrict(rest, narrowed, both)),
+                None => Ok(Narrowing::Slots(Vec::new())),
+            },
+            Narrowing::Slots(slots) => query.among(&slots, |narrowed| listed(rest, narrowed)),
+        }
+    }
 }
 
 impl Strategy for Composite {
@@ -96,11 +118,9 @@ impl Strategy for Composite {
 
     fn narrow(&self, query: &Query<'_>) -> Result<Narrowing, Refusal> {
         let parts = self.parts.load();
-        let left = Self::descend(&parts.filters, query, &mut |narrowed| Ok(narrowed.candidates()));
-        match left {
-            Ok(slots) => Ok(Narrowing::Slots(slots)),
-            Err(Refusal::Foreign(error)) => Err(Refusal::Foreign(error)),
-            Err(_) => Ok(Narrowing::Slots(Vec::new())),
+        match Self::restrict(&parts.filters, query, Filter::default()) {
+            Err(refusal) if !matches!(refusal, Refusal::Foreign(_)) => Ok(Narrowing::Slots(Vec::new())),
+            left => left,
         }
     }
 

@@ -310,6 +310,35 @@ fn composites_nest_and_select_from_large_and_fresh_pools() {
 }
 
 #[test]
+fn a_composite_as_a_filter_leaves_what_its_filters_leave() {
+    let (pool, proxies) = pool_of(40);
+    for proxy in &proxies {
+        locate(proxy, ["US", "DE"][number(proxy) % 2]);
+        proxy.set_cold(|cold| cold.cost = Some((number(proxy) % 4) as f64));
+    }
+    proxies[8].set_ema(Some(900.0));
+    let cheap = || -> Shared { Arc::new(CostAware::new(Some(1.5), None)) };
+    let outer = |filters: Vec<Shared>| {
+        let inner = composite(filters, Arc::new(Random::new(Some(1))));
+        seen(&composite(vec![Arc::new(inner)], Arc::new(RoundRobin::default())), &pool, &Context::default(), 40)
+    };
+    let every = |step: usize| (0..40).step_by(step).collect::<HashSet<_>>();
+    assert_eq!(outer(vec![Arc::new(geo(&["US"], true))]), every(2));
+    assert_eq!(outer(vec![Arc::new(geo(&["US"], true)), cheap()]), every(4));
+    assert_eq!(outer(vec![]).len(), 40);
+    // One with thresholds of its own, which are no description.
+    let quick = CostAware::new(None, None);
+    quick.configure(&Config { max_response_time_ms: Some(100.0), ..Config::default() });
+    let mut expected = every(4);
+    expected.remove(&8);
+    assert_eq!(outer(vec![Arc::new(geo(&["US"], true)), Arc::new(quick), cheap()]), expected);
+    // Two that exclude each other.
+    let nobody = composite(vec![Arc::new(geo(&["US"], true)), Arc::new(geo(&["DE"], true))], cheap());
+    let refusal = refused(&composite(vec![Arc::new(nobody)], cheap()), &pool, &Context::default());
+    assert!(refusal.to_string().contains("CompositeStrategy"), "{refusal}");
+}
+
+#[test]
 fn a_composite_configures_its_parts() {
     let (pool, proxies) = places();
     for (number, proxy) in proxies.iter().enumerate() {
