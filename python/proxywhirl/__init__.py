@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ProxyConfiguration,
         StrategyConfig,
     )
+    from proxywhirl.events import ProxyEvent
     from proxywhirl.exceptions import (
         CacheCorruptionError,
         CacheStorageError,
@@ -158,6 +159,7 @@ __all__ = [
     "ProxyConnectionError",
     "ProxyCredentials",
     "ProxyError",
+    "ProxyEvent",
     "ProxyFetchError",
     "ProxyFormat",
     "ProxyMetadata",
@@ -246,6 +248,7 @@ _HOMES: dict[str, str] = {
     "ProxyConnectionError": "proxywhirl.exceptions",
     "ProxyCredentials": "proxywhirl.models",
     "ProxyError": "proxywhirl.exceptions",
+    "ProxyEvent": "proxywhirl.events",
     "ProxyFetchError": "proxywhirl.exceptions",
     "ProxyFormat": "proxywhirl._enums",
     "ProxyMetadata": "proxywhirl.models",
