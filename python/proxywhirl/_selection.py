@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl import _log_events
 from proxywhirl.exceptions import ProxyPoolEmptyError
 
 if TYPE_CHECKING:
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
     from proxywhirl import _core
     from proxywhirl._adapter import Adapter
+    from proxywhirl._watch import Watch
     from proxywhirl.retry import RetryPolicy
 
 __all__ = ["Chooser", "Selection"]
 
-_log = logging.getLogger("proxywhirl.rotation")
+_log = _log_events.log
 
 
 class Selection:
@@ -137,6 +139,9 @@ class Selection:
         )
 
 
+_ANYTHING = Selection()
+
+
 class Chooser:
     """A pool and the strategy that chooses from it, which can be swapped at any time.
 
@@ -160,8 +165,11 @@ class Chooser:
         self._when_empty = when_empty
         self.version = 0
         """How often the strategy was swapped."""
+        self.watch: Watch | None = None
+        """Who wants to know of every lease; ``None`` while nobody does."""
         self._lock = threading.Lock()
         self._active = _Active(strategy)
+        self._empty_reported = _log_events.seldom()
 
     @property
     def strategy(self) -> _core.Strategy | Adapter:
@@ -189,13 +197,23 @@ class Chooser:
             self._active = active
             self.version += 1
 
-    def lease(self, url: str | None, selection: Selection | None, exclude: list[Any]) -> _core.Lease:
+    def lease(
+        self,
+        url: str | None,
+        selection: Selection | None,
+        exclude: list[Any],
+        *,
+        method: str | None = None,
+        attempt: int = 1,
+    ) -> _core.Lease:
         """Choose a proxy.
 
         Args:
             url: The target.
             selection: What the request asks for.
             exclude: Ids of proxies that must not be chosen.
+            method: The method of the request, for those who watch.
+            attempt: Which attempt of the request this is, from 1, for those who watch.
 
         Returns:
             An open lease.
@@ -204,23 +222,38 @@ class Chooser:
             ProxyPoolEmptyError: Nobody is eligible.
         """
         active = self._active
+        watch = self.watch
         try:
-            if selection is None or selection.is_plain():
-                lease = self.pool.lease(active.strategy, url, exclude=exclude)
+            if watch is None:
+                if selection is None or selection.is_plain():
+                    lease = self.pool.lease(active.strategy, url, exclude=exclude)
+                else:
+                    lease = self._lease_for(active, url, selection, exclude, {})
             else:
-                lease = self._lease_for(active, url, selection, exclude)
+
+                def take(observer: Any) -> _core.Lease:
+                    options = {"observer": observer}
+                    return self._lease_for(active, url, selection or _ANYTHING, exclude, options)
+
+                lease = watch.take(take, _name_of(active.strategy), url, method, attempt)
         except ProxyPoolEmptyError as error:
+            self._tell_empty(error, selection, exclude)
             if len(self.pool):
                 raise
             raise ProxyPoolEmptyError(self._when_empty) from error
         if _log.isEnabledFor(logging.DEBUG):
-            _log.debug(
-                "proxy selected",
-                extra={"strategy": type(active.strategy).__name__, "proxy_id": str(lease.id), "excluded": len(exclude)},
-            )
+            _log_events.proxy_selected(lease.proxy, _name_of(active.strategy), excluded=len(exclude))
         return lease
 
-    def _lease_for(self, active: _Active, url: str | None, selection: Selection, exclude: list[Any]) -> _core.Lease:
+    def _tell_empty(self, error: ProxyPoolEmptyError, selection: Selection | None, exclude: list[Any]) -> None:
+        # Who asks for less than everybody, or may come back later, has not found the pool empty.
+        may_come = getattr(error, "retry_after", None) is not None or getattr(error, "may_free", False)
+        if not may_come and not exclude and (selection is None or selection.is_plain()):
+            _log_events.pool_empty(len(self.pool), self._empty_reported)
+
+    def _lease_for(
+        self, active: _Active, url: str | None, selection: Selection, exclude: list[Any], options: dict[str, Any]
+    ) -> _core.Lease:
         strategy = active.strategy
         session_id = selection.session_id
         if session_id is None and selection.context is not None:
@@ -245,6 +278,7 @@ class Chooser:
                 tags=selection.tags,
                 exclude=exclude,
                 context=selection.context,
+                **options,
             )
         finally:
             if hop is not None:
@@ -296,6 +330,10 @@ class _Active:
             if proxy is not None and session.session_id not in sessions:
                 left = session.expires_at - session.last_used_at
                 sessions.create_session(session.session_id, proxy, max(1, int(left.total_seconds())))
+
+
+def _name_of(strategy: Any) -> str:
+    return type(getattr(strategy, "user", strategy)).__name__
 
 
 def _pinning(strategy: Any) -> _core.SessionPersistenceStrategy:
