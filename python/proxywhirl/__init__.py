@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from proxywhirl._ban import BanPolicy
     from proxywhirl._core import (
         Lease,
         Proxy,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         RetryOutcome,
         ValidationLevel,
     )
+    from proxywhirl._resilience_config import ResilienceConfig
     from proxywhirl.config import (
         ProxyConfiguration,
         StrategyConfig,
@@ -132,6 +134,7 @@ __all__ = [
     "AsyncProxyWhirl",
     "AsyncRotatingTransport",
     "BackoffStrategy",
+    "BanPolicy",
     "BootstrapConfig",
     "CacheCorruptionError",
     "CacheStorageError",
@@ -179,6 +182,7 @@ __all__ = [
     "RegexTimeoutError",
     "RenderMode",
     "RequestQueueFullError",
+    "ResilienceConfig",
     "RetryAttempt",
     "RetryExecutor",
     "RetryMetrics",
@@ -221,6 +225,7 @@ _HOMES: dict[str, str] = {
     "AsyncProxyWhirl": "proxywhirl.rotator",
     "AsyncRotatingTransport": "proxywhirl.transport",
     "BackoffStrategy": "proxywhirl._enums",
+    "BanPolicy": "proxywhirl._ban",
     "BootstrapConfig": "proxywhirl.models",
     "CacheCorruptionError": "proxywhirl.exceptions",
     "CacheStorageError": "proxywhirl.exceptions",
@@ -268,6 +273,7 @@ _HOMES: dict[str, str] = {
     "RegexTimeoutError": "proxywhirl.exceptions",
     "RenderMode": "proxywhirl._enums",
     "RequestQueueFullError": "proxywhirl.exceptions",
+    "ResilienceConfig": "proxywhirl._resilience_config",
     "RetryAttempt": "proxywhirl.retry",
     "RetryExecutor": "proxywhirl.retry",
     "RetryMetrics": "proxywhirl.retry",

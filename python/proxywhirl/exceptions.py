@@ -160,11 +160,16 @@ class ProxyWhirlError(Exception):
         text = self.message
         if self.proxy_url is not None:
             text += f" (proxy: {self.proxy_url})"
-        if self.attempt_count is not None:
+        # Most messages of the loop tell the number themselves.
+        if self.attempt_count is not None and f"after {self.attempt_count} attempt" not in self.message:
             text += f" [attempt {self.attempt_count}]"
-        if self.hint:
-            text += f"{'' if text.endswith(('.', '!', '?')) else '.'} Hint: {self.hint}"
+        hint = self._advice()
+        if hint:
+            text += f"{'' if text.endswith(('.', '!', '?')) else '.'} Hint: {hint}"
         return text
+
+    def _advice(self) -> str | None:
+        return self.hint
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Not the default, which would call __init__ again: subclasses of users may need other arguments.
@@ -202,13 +207,49 @@ class ProxyValidationError(ProxyWhirlError):
 
 
 class ProxyPoolEmptyError(ProxyWhirlError):
-    """No proxy can be chosen."""
+    """No proxy can be chosen.
+
+    Args:
+        message: The text.
+        retry_after: Seconds until waiting may help; ``None`` when no moment is known.
+        may_free: Whether a request under way can make a proxy free by ending.
+        reasons: How many proxies were passed over, by reason: ``unhealthy``, ``expired``, ``breaker_open``,
+            ``banned_here``, ``rate_limited_here``, ``at_capacity``, ``no_tokens``, ``filtered``, ``excluded``,
+            ``resting``. Empty when there were no proxies at all.
+        **details: As for :class:`ProxyWhirlError`.
+    """
 
     default_error_code = ProxyErrorCode.PROXY_POOL_EMPTY
     hint = "add proxies with add_proxy(), or look at the health of those in the pool"
 
-    def __init__(self, message: str = "No healthy proxies available", **details: Any) -> None:
+    retry_after: float | None = None
+    may_free: bool = False
+    reasons: dict[str, int]
+
+    def __init__(
+        self,
+        message: str = "No healthy proxies available",
+        *,
+        retry_after: float | None = None,
+        may_free: bool = False,
+        reasons: Mapping[str, int] | None = None,
+        **details: Any,
+    ) -> None:
+        self.retry_after = retry_after
+        self.may_free = may_free
+        self.reasons = dict(reasons or {})
         super().__init__(message, **details)
+
+    def _advice(self) -> str | None:
+        # Proxies that are busy or cooling down need patience, not company.
+        return None if self.reasons else self.hint
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as a dictionary, what was passed over and when to come back included."""
+        facts = super().to_dict()
+        if self.reasons or self.retry_after is not None:
+            facts.update(retry_after=self.retry_after, may_free=self.may_free, reasons=dict(self.reasons))
+        return facts
 
 
 class StrategyMetadataError(ProxyPoolEmptyError):

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._enums import Outcome
 from proxywhirl._http.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
-from proxywhirl._http.errors import meaning_of
 from proxywhirl._http.flavour import Flavour, default_name, flavour, flavour_of
 from proxywhirl._http.routes import Limits, most_routes
 from proxywhirl._http.tls import Tls, Verify
+from proxywhirl._judge import meaning_of
 from proxywhirl._loop import Answer, Delivery, Discard, Job, Load, Send, Wait, rotate
 from proxywhirl._selection import Chooser, Selection
 

@@ -276,7 +276,7 @@ impl PyLease {
                     Some(headers) => RETRY_AFTER.get(py)?.call1((headers,))?.extract()?,
                     None => false,
                 };
-                Outcome::of_status(status, false, retry_after)
+                Outcome::of_status(status, false, retry_after, matches!(status, 403 | 429))
             }
             (None, None) => return Err(PyTypeError::new_err("report() needs a status or an error")),
         };

@@ -7,6 +7,7 @@ mod errors;
 mod fleet;
 mod foreign;
 mod journal;
+mod judge;
 mod lease;
 mod log;
 mod metadata;
@@ -31,6 +32,8 @@ mod _core {
     use super::fleet::{PyFleet, check_fleet_proxy};
     #[pymodule_export]
     use super::journal::Journal;
+    #[pymodule_export]
+    use super::judge::judge_status;
     #[pymodule_export]
     use super::lease::PyLease;
     #[pymodule_export]

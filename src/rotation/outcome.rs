@@ -65,19 +65,50 @@ impl Outcome {
         }
     }
 
-    /// What an answer says by its status alone. A 502, 503 or 504 through a tunnel comes from the site; through a forward
-    /// proxy nobody can tell, and the proxy is suspected first.
+    /// What an answer says by its status. A 502, 503 or 504 through a tunnel comes from the site; through a forward proxy
+    /// nobody can tell, and the proxy is suspected first. A 407 in a tunnel comes from the site too: the proxy has agreed
+    /// long before. `retry_after`: the answer says when to come back. `ban`: the ban rules name this status.
     #[must_use]
-    pub fn of_status(status: u16, tunnelled: bool, retry_after: bool) -> Self {
+    pub fn of_status(status: u16, tunnelled: bool, retry_after: bool, ban: bool) -> Self {
         match status {
-            407 => Self::ProxyAuth,
-            429 => Self::RateLimited,
-            503 if retry_after => Self::RateLimited,
-            502..=504 if tunnelled => Self::TargetFault,
-            502..=504 => Self::ProxyDown,
+            407 if !tunnelled => Self::ProxyAuth,
+            429 | 503 if retry_after => Self::RateLimited,
+            429 if ban => Self::RateLimited,
+            _ if ban => Self::Banned,
+            502..=504 if !tunnelled => Self::ProxyDown,
             500..=599 => Self::TargetFault,
-            403 => Self::Banned,
             _ => Self::Success,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome::{self, Banned, ProxyAuth, ProxyDown, RateLimited, Success, TargetFault};
+
+    #[test]
+    fn the_table_of_statuses() {
+        let rows = [
+            (200, [Success, Success], false, false),
+            (404, [Success, Success], false, false),
+            (403, [Success, Success], false, false),
+            (403, [Banned, Banned], false, true),
+            (200, [Banned, Banned], false, true),
+            (407, [ProxyAuth, Success], false, false),
+            (429, [Success, Success], false, false),
+            (429, [RateLimited, RateLimited], false, true),
+            (429, [RateLimited, RateLimited], true, false),
+            (500, [TargetFault, TargetFault], false, false),
+            (502, [ProxyDown, TargetFault], false, false),
+            (503, [ProxyDown, TargetFault], false, false),
+            (503, [RateLimited, RateLimited], true, false),
+            (503, [Banned, Banned], false, true),
+            (504, [ProxyDown, TargetFault], true, false),
+            (505, [TargetFault, TargetFault], false, false),
+        ];
+        for (status, expected, retry_after, ban) in rows {
+            let found = [false, true].map(|tunnelled| Outcome::of_status(status, tunnelled, retry_after, ban));
+            assert_eq!(found, expected, "{status}, retry_after {retry_after}, ban {ban}");
         }
     }
 }

@@ -14,10 +14,10 @@ from typing import Any
 
 from proxywhirl._enums import Outcome
 from proxywhirl._http.dial import dialled
-from proxywhirl._http.errors import meaning_of
 from proxywhirl._http.flavour import Flavour, core
 from proxywhirl._http.routes import AsyncRoutes, Limits, Line, Route, Routes
 from proxywhirl._http.tls import Tls
+from proxywhirl._judge import meaning_of
 from proxywhirl._loop import Answer, Failure
 
 __all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "Terms"]

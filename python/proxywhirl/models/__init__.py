@@ -23,6 +23,7 @@ from proxywhirl._enums import (
 from proxywhirl.models._protocols import HealthChecker, ProxyStorage, StorageBackend
 
 if TYPE_CHECKING:
+    from proxywhirl._ban import BanPolicy
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext, Session
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
     from proxywhirl.models._chain import ProxyChain
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackoffStrategy",
+    "BanPolicy",
     "BootstrapConfig",
     "CircuitBreakerConfig",
     "CircuitBreakerState",
@@ -69,6 +71,7 @@ __all__ = [
 
 _CORE = "proxywhirl._core"
 _HOME = {
+    "BanPolicy": "proxywhirl._ban",
     "BootstrapConfig": "proxywhirl.models._settings",
     "CircuitBreakerConfig": "proxywhirl.models._settings",
     "GeoLocation": "proxywhirl.models._geo",

@@ -20,10 +20,10 @@ import pytest
 from proxywhirl import Outcome, ProxyConnectionError, ProxyPool, RetryPolicy
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.dial import ProxyUnreachable
-from proxywhirl._http.errors import meaning_of
 from proxywhirl._http.handshake import Refused, connect, socks4, socks5
 from proxywhirl._http.routes import Limits, Routes, most_routes
 from proxywhirl._http.tls import Tls
+from proxywhirl._judge import meaning_of
 from proxywhirl._selection import Selection
 from proxywhirl.transport import AsyncRotatingTransport, RotatingTransport
 

@@ -1,0 +1,514 @@
+"""How an answer or a failure is judged: one table for the rotators, the transports and ``lease.report``.
+
+What a status means by itself is the core's rule (``_core.judge_status``). Here stands what the core cannot see:
+what the exceptions of HTTP clients say, known by name so that no client is imported for it, and what the ban rules say.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, Callable, NamedTuple, Optional
+from urllib.parse import urlsplit
+
+from proxywhirl import _core
+from proxywhirl._ban import BODY_LIMIT, BanPolicies, BanPolicy, Seen
+from proxywhirl._enums import Outcome
+
+__all__ = [
+    "LONGEST_HOLD",
+    "Meaning",
+    "RuleJudge",
+    "StatusJudge",
+    "judge_report",
+    "meaning_of",
+    "outcome_of_error",
+    "reporter",
+    "retry_after",
+]
+
+LONGEST_HOLD = 86_400.0
+"""Most seconds that a ``Retry-After`` is taken at its word."""
+
+_DOWN = Outcome.PROXY_DOWN
+_AUTH = Outcome.PROXY_AUTH
+_BANNED = Outcome.BANNED
+_LIMITED = Outcome.RATE_LIMITED
+_TARGET = Outcome.TARGET_FAULT
+_CLIENT = Outcome.CLIENT_FAULT
+_SUCCESS = Outcome.SUCCESS
+
+
+class _Row(NamedTuple):
+    """What an exception says: through a forward proxy, inside a tunnel, and whether something can have been sent."""
+
+    forward: Outcome
+    tunnel: Outcome
+    sent: bool
+
+
+_FAILED = _Row(_DOWN, _DOWN, True)
+_OURS = _Row(_CLIENT, _CLIENT, False)
+_LOGIN = _Row(_AUTH, _AUTH, False)
+# Inside a tunnel "connect" can only be the TLS handshake with the target: what came before is reported by the dialer.
+_CUT = _Row(_DOWN, _TARGET, True)
+_WEB = {
+    "TransportError": _FAILED,
+    "TimeoutException": _FAILED,
+    "NetworkError": _FAILED,
+    "ProtocolError": _FAILED,
+    "ConnectError": _Row(_DOWN, _TARGET, False),
+    "ConnectTimeout": _Row(_DOWN, _DOWN, False),
+    "ProxyError": _Row(_DOWN, _DOWN, False),
+    "ReadTimeout": _FAILED,
+    "WriteTimeout": _FAILED,
+    "PoolTimeout": _OURS,
+    "ReadError": _CUT,
+    "WriteError": _CUT,
+    "CloseError": _CUT,
+    "RemoteProtocolError": _CUT,
+    "LocalProtocolError": _OURS,
+    "UnsupportedProtocol": _OURS,
+    "InvalidURL": _OURS,
+}
+# By package and name of the class; the nearest class in the order of inheritance counts. The columns for a tunnel are
+# used for our own transfers only: of another client nobody knows whether its tunnel was open already.
+_TABLE: dict[str, dict[str, _Row]] = {
+    "httpx": _WEB,
+    "httpx2": _WEB,
+    "httpcore": _WEB,
+    "httpcore2": _WEB,
+    "requests": {
+        **dict.fromkeys(("ConnectionError", "Timeout", "ChunkedEncodingError", "ContentDecodingError"), _FAILED),
+        **dict.fromkeys(("InvalidURL", "InvalidSchema", "MissingSchema", "InvalidHeader"), _OURS),
+    },
+    "urllib3": {
+        "HTTPError": _FAILED,
+        **dict.fromkeys(("LocationValueError", "EmptyPoolError", "HTTPWarning"), _OURS),
+    },
+    "aiohttp": {
+        **dict.fromkeys(
+            ("ClientConnectionError", "ClientPayloadError", "ServerTimeoutError", "ClientHttpProxyError"), _FAILED
+        ),
+        "InvalidURL": _OURS,
+    },
+    "curl_cffi": {
+        **dict.fromkeys(("RequestException", "CurlError", "RequestsError"), _FAILED),
+        **dict.fromkeys(("InvalidURL", "InvalidSchema", "MissingSchema"), _OURS),
+    },
+    "socksio": {"SOCKSError": _FAILED},
+    "socks": {"ProxyError": _FAILED, "SOCKS5AuthError": _LOGIN},
+    "python_socks": {"ProxyError": _FAILED},
+    "http": {"HTTPException": _FAILED, "InvalidURL": _OURS},
+}
+# The packages whose exceptions come out of our own transfers.
+_CARRIERS = frozenset({"httpcore", "httpcore2", "httpx", "httpx2"})
+
+# This machine is out of something; no proxy is to blame, and another one would not help.
+_LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+_NETWORK = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EHOSTUNREACH",
+        "ENETUNREACH",
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "ETIMEDOUT",
+        "EPIPE",
+        "EHOSTDOWN",
+        "ENETDOWN",
+    )
+    if hasattr(errno, name)
+)
+
+
+class Meaning(NamedTuple):
+    """What an exception of a transfer tells.
+
+    Attributes:
+        outcome: The class of failure.
+        sent: Whether some of the request can have left.
+        name: Name of the httpx exception to show the user.
+    """
+
+    outcome: Outcome
+    sent: bool
+    name: str
+
+
+def meaning_of(error: Exception, *, tunnel: bool) -> Meaning | None:
+    """Classify what one of our own transfers raised.
+
+    Args:
+        error: The exception.
+        tunnel: Whether the transfer went through a tunnel.
+
+    Returns:
+        Its meaning; ``None`` if it is no exception of a transfer, as one raised by the user's own body iterator.
+    """
+    if type(error).__module__ == "proxywhirl._http.dial" and type(error).__name__ == "ProxyUnreachable":
+        kind: str = error.kind  # type: ignore[attr-defined]
+        if _is_local(error):
+            return Meaning(_CLIENT, False, kind)
+        return Meaning(_AUTH if error.auth else _DOWN, False, kind)  # type: ignore[attr-defined]
+    found = _row_of(error, _CARRIERS)
+    if found is None:
+        return None
+    name, row = found
+    if name == "ConnectError" and _is_local(error):
+        return Meaning(_CLIENT, False, name)
+    return Meaning(row.tunnel if tunnel else row.forward, row.sent, name)
+
+
+def outcome_of_error(error: BaseException) -> Optional[Outcome]:
+    """Classify an exception that ended a piece of work of any client.
+
+    Args:
+        error: The exception.
+
+    Returns:
+        The outcome it stands for; ``None`` if it is not about the network, cancellation included.
+    """
+    if not isinstance(error, Exception):
+        return None
+    if _wants_login(error):
+        return _AUTH
+    # urllib wraps what happened.
+    reason = getattr(error, "reason", None) if type(error).__module__.startswith("urllib.") else None
+    if isinstance(reason, Exception):
+        return outcome_of_error(reason)
+    found = _row_of(error, _TABLE)
+    if found is not None:
+        return found[1].forward
+    if type(error).__module__.partition(".")[0] in ("asyncio", "concurrent") and "Cancelled" in type(error).__name__:
+        return None
+    # asyncio.TimeoutError is a class of its own before Python 3.11.
+    if isinstance(error, (TimeoutError, socket.timeout)) or type(error).__name__ == "TimeoutError":
+        return _DOWN
+    if isinstance(error, (ConnectionError, ssl.SSLError, socket.gaierror)):
+        return _DOWN
+    if isinstance(error, (OSError, EOFError)) and getattr(error, "errno", None) in _NETWORK:
+        return _DOWN
+    return None
+
+
+def _row_of(error: BaseException, packages: Iterable[str]) -> tuple[str, _Row] | None:
+    for cls in type(error).__mro__:
+        package = cls.__module__.partition(".")[0]
+        if package in packages:
+            row = _TABLE[package].get(cls.__name__)
+            if row is not None:
+                return cls.__name__, row
+    return None
+
+
+def _is_local(error: BaseException) -> bool:
+    found: BaseException | None = error
+    for _ in range(8):
+        if found is None:
+            return False
+        if isinstance(found, OSError) and found.errno in _LOCAL:
+            return True
+        found = found.__cause__ or found.__context__
+    return False
+
+
+def _wants_login(error: BaseException) -> bool:
+    if _status_of(error) == 407:
+        return True
+    text = str(error)
+    return "407" in text and ("Proxy" in type(error).__name__ or "Tunnel connection failed" in text)
+
+
+def _status_of(error: BaseException) -> int | None:
+    """The status of an exception that stands for an answer, as those of ``raise_for_status()`` do."""
+    response = getattr(error, "response", None)
+    for holder, name in ((error, "status"), (response, "status_code"), (error, "code")):
+        status = getattr(holder, name, None)
+        if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
+            return status
+    return None
+
+
+def retry_after(headers: Any, now: float | None = None) -> float | None:
+    """How long an answer asks to be left alone.
+
+    Args:
+        headers: A mapping, or pairs of name and value, as text or bytes.
+        now: Wall-clock seconds, for an answer without a ``Date`` of its own.
+
+    Returns:
+        Seconds, from 0 to :data:`LONGEST_HOLD`; ``None`` if it does not say, or not in a form that can be read.
+    """
+    found = _Headers(headers)
+    value = (found.get("retry-after") or "").strip()
+    if not value:
+        return None
+    if value.isascii() and value.isdigit():
+        # More digits than the bound has are cut short, not computed.
+        return min(float(value[:12]), LONGEST_HOLD) if len(value) <= 12 else LONGEST_HOLD
+    try:
+        fraction = float(value if value.isascii() else "none")
+    except ValueError:
+        pass
+    else:
+        # Not a form of the standard, but seen.
+        return min(fraction, LONGEST_HOLD) if fraction >= 0 else None
+    until = _moment(value)
+    if until is None:
+        return None
+    # Both moments by the site's clock, if it tells: ours may differ.
+    date = _moment(found.get("date") or "")
+    if date is None:
+        date = time.time() if now is None else now
+    return min(max(until - date, 0.0), LONGEST_HOLD)
+
+
+def _moment(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        return moment.timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+class _Headers:
+    """Headers of any client, looked up without regard to case."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, headers: Any) -> None:
+        if headers is None:
+            headers = ()
+        items = getattr(headers, "items", None)
+        self._pairs: list[tuple[str, str]] = [
+            (_text(name).lower(), _text(value)) for name, value in (items() if callable(items) else headers)
+        ]
+
+    def get(self, name: str) -> str | None:
+        name = name.lower()
+        values = [value for found, value in self._pairs if found == name]
+        return ", ".join(values) if values else None
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def items(self) -> list[tuple[str, str]]:
+        return list(self._pairs)
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+class StatusJudge:
+    """Judges answers by their head alone. Does not change; shared by requests and threads.
+
+    Args:
+        policy: The ban rules, of which only the statuses are looked at.
+        auth_statuses: Statuses by which a proxy refuses credentials.
+    """
+
+    __slots__ = ("auth_statuses", "statuses")
+
+    def __init__(self, policy: BanPolicy, auth_statuses: tuple[int, ...] = (407,)) -> None:
+        self.statuses = policy.statuses
+        self.auth_statuses = auth_statuses
+
+    def answer(self, answer: Any) -> Outcome:
+        """The class of an answer.
+
+        Args:
+            answer: With ``status``, ``tunnel`` and ``retry_after``.
+
+        Returns:
+            The class; for 502, 503 and 504 through a forward proxy ``PROXY_DOWN``, which a second opinion may change.
+        """
+        return self._by_status(answer, None)
+
+    def failure(self, failure: Any) -> Outcome:
+        """The class of a failure, with ``outcome`` and ``error``."""
+        outcome: Outcome = failure.outcome
+        return outcome
+
+    def _by_status(self, answer: Any, opinion: bool | None) -> Outcome:
+        status: int = answer.status
+        listed = opinion is not False and status in self.statuses
+        if status < 400 and opinion is None and not listed:
+            return _SUCCESS
+        # Inside a tunnel a 407 is the site's own joke: the proxy has said yes long before.
+        if status in self.auth_statuses and (status != 407 or not answer.tunnel):
+            return _AUTH
+        if opinion:
+            return _BANNED
+        return _core.judge_status(status, answer.tunnel, answer.retry_after is not None, listed)
+
+
+class RuleJudge(StatusJudge):
+    """Judges one request's answers and failures by all rules.
+
+    Args:
+        policy: The ban rules.
+        request: The request, for rules that look at it.
+        see: Makes of an answer what rules look at.
+        auth_statuses: Statuses by which a proxy refuses credentials.
+    """
+
+    __slots__ = ("_policy", "_request", "_see")
+
+    def __init__(
+        self, policy: BanPolicy, request: Any, see: Callable[[Any], Seen], auth_statuses: tuple[int, ...] = (407,)
+    ) -> None:
+        super().__init__(policy, auth_statuses)
+        self._policy = policy
+        self._request = request
+        self._see = see
+
+    def answer(self, answer: Any) -> Outcome:
+        policy = self._policy
+        return self._by_status(answer, policy.opinion(self._see(answer)) if policy.looks_inside else None)
+
+    def failure(self, failure: Any) -> Outcome:
+        outcome: Outcome = failure.outcome
+        policy = self._policy
+        if outcome is _CLIENT or not policy.judges_failures:
+            return outcome
+        return _BANNED if policy.opinion_of_failure(self._request, failure.error) else outcome
+
+
+class _Reported(NamedTuple):
+    """An answer that was reported rather than carried."""
+
+    status: int
+    tunnel: bool
+    retry_after: float | None
+
+
+class ReportedResponse:
+    """What a ban rule of the user's gets to see of an answer that another client received.
+
+    Attributes:
+        url: The target; ``None`` if it is not known.
+        status_code: The status.
+        headers: The headers, looked up without regard to case.
+        content: The body as far as it was reported.
+    """
+
+    __slots__ = ("content", "headers", "status_code", "url")
+
+    def __init__(self, url: str | None, status: int, headers: _Headers, body: Any) -> None:
+        self.url = url
+        self.status_code = status
+        self.headers = headers
+        self.content: bytes = body.encode() if isinstance(body, str) else bytes(body or b"")
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return text_of(self.content, self.headers.get("content-type"))
+
+
+def text_of(body: bytes, content_type: str | None) -> str:
+    """A body as text, whatever is in it.
+
+    Args:
+        body: The body, decoded as far as its ``Content-Encoding`` goes.
+        content_type: Value of the header, for the charset.
+    """
+    charset = "utf-8"
+    for part in (content_type or "").split(";")[1:]:
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "charset":
+            charset = value.strip().strip("\"'")
+    try:
+        return body.decode(charset, "replace")
+    except (LookupError, ValueError):
+        return body.decode("utf-8", "replace")
+
+
+def judge_report(
+    url: str | None,
+    status: int | None,
+    headers: Any = None,
+    body: Any = None,
+    error: BaseException | None = None,
+    *,
+    policies: BanPolicies | None = None,
+    auth_statuses: tuple[int, ...] = (407,),
+) -> tuple[Outcome, float | None]:
+    """Judge what a client of the user's got, for ``lease.report``.
+
+    Args:
+        url: The target; ``None`` if it is not known.
+        status: Status of the answer.
+        headers: Its headers: a mapping, or pairs.
+        body: Its body as far as read, bytes or text; rules look at the first 64 KiB.
+        error: The exception that came instead. One that stands for an answer, as those of ``raise_for_status()``, is
+            judged like that answer.
+        policies: The ban rules; 403 and 429 by default.
+        auth_statuses: Statuses by which a proxy refuses credentials.
+
+    Returns:
+        The outcome, and for how many seconds the site asks to be left alone.
+
+    Raises:
+        TypeError: Neither a status nor an error is given.
+    """
+    policy = (_DEFAULT if policies is None else policies).for_url(url)
+    if error is not None:
+        outcome = outcome_of_error(error)
+        if outcome is not _CLIENT and policy.judges_failures and policy.opinion_of_failure(None, error):
+            outcome = _BANNED
+        if outcome is not None:
+            return outcome, None
+        status = _status_of(error)
+        if status is None:
+            return _CLIENT, None
+        response = getattr(error, "response", error)
+        headers = getattr(response, "headers", None) if headers is None else headers
+    if status is None:
+        raise TypeError("report() needs a status or an error")
+    # A plain target behind a SOCKS proxy is a tunnel too, but what the user's client did is not known here.
+    tunnel = url is not None and urlsplit(url).scheme.lower() == "https"
+    hold = retry_after(headers) if status in (429, 503) else None
+    answer = _Reported(status, tunnel, hold)
+    if not policy.looks_inside:
+        outcome = StatusJudge(policy, auth_statuses).answer(answer)
+    else:
+        found = _Headers(headers)
+        response = ReportedResponse(url, status, found, None if body is None else body[:BODY_LIMIT])
+        seen = Seen(status, found, lambda: None if body is None else response.text, lambda: response)
+        outcome = RuleJudge(policy, None, lambda _: seen, auth_statuses).answer(answer)
+    return outcome, hold if outcome is _LIMITED else None
+
+
+def reporter(policies: BanPolicies, auth_statuses: tuple[int, ...]) -> Callable[..., tuple[Outcome, float | None]]:
+    """A :func:`judge_report` by other rules, for the leases of one rotator.
+
+    Args:
+        policies: The rules.
+        auth_statuses: Statuses by which a proxy refuses credentials.
+    """
+
+    def judge(
+        url: str | None, status: int | None, headers: Any = None, body: Any = None, error: BaseException | None = None
+    ) -> tuple[Outcome, float | None]:
+        return judge_report(url, status, headers, body, error, policies=policies, auth_statuses=auth_statuses)
+
+    return judge
+
+
+_DEFAULT = BanPolicies()
