@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         ValidationLevel,
     )
     from proxywhirl._resilience_config import ResilienceConfig
+    from proxywhirl.browser import BrowserRenderer
     from proxywhirl.config import (
         ProxyConfiguration,
         StrategyConfig,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         SessionNotFoundError,
         StrategyMetadataError,
     )
+    from proxywhirl.fetchers import ProxyFetcher
     from proxywhirl.models import (
         BootstrapConfig,
         CircuitBreakerConfig,
@@ -136,6 +138,7 @@ __all__ = [
     "BackoffStrategy",
     "BanPolicy",
     "BootstrapConfig",
+    "BrowserRenderer",
     "CacheCorruptionError",
     "CacheStorageError",
     "CacheValidationError",
@@ -164,6 +167,7 @@ __all__ = [
     "ProxyError",
     "ProxyEvent",
     "ProxyFetchError",
+    "ProxyFetcher",
     "ProxyFormat",
     "ProxyMetadata",
     "ProxyMetrics",
@@ -227,6 +231,7 @@ _HOMES: dict[str, str] = {
     "BackoffStrategy": "proxywhirl._enums",
     "BanPolicy": "proxywhirl._ban",
     "BootstrapConfig": "proxywhirl.models",
+    "BrowserRenderer": "proxywhirl.browser",
     "CacheCorruptionError": "proxywhirl.exceptions",
     "CacheStorageError": "proxywhirl.exceptions",
     "CacheValidationError": "proxywhirl.exceptions",
@@ -255,6 +260,7 @@ _HOMES: dict[str, str] = {
     "ProxyError": "proxywhirl.exceptions",
     "ProxyEvent": "proxywhirl.events",
     "ProxyFetchError": "proxywhirl.exceptions",
+    "ProxyFetcher": "proxywhirl.fetchers",
     "ProxyFormat": "proxywhirl._enums",
     "ProxyMetadata": "proxywhirl.models",
     "ProxyMetrics": "proxywhirl.strategies",

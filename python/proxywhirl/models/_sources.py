@@ -1,14 +1,14 @@
 """Where lists of proxies come from, and how that went."""
 
 # pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
-# ruff: noqa: UP045
+# ruff: noqa: UP007, UP045
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, Optional
+from typing import Any, Literal, Optional, Union
 
-from pydantic import Field, HttpUrl, field_serializer, field_validator
+from pydantic import Field, FileUrl, HttpUrl, field_serializer, field_validator
 from pydantic_core.core_schema import FieldSerializationInfo
 
 from proxywhirl._enums import ProxyFormat, RenderMode
@@ -22,8 +22,8 @@ class ProxySourceConfig(QuietModel):
     """One list of proxies and how to read it.
 
     Attributes:
-        url: Address of the list, http or https.
-        format: How the list is written.
+        url: Address of the list: http, https, or ``file:///`` and a path.
+        format: How the list is written; when it isn't given, that is recognised from what comes.
         render_mode: How the page is loaded.
         parser: Name of a parser that overrides the one of the format.
         custom_parser: Object with ``parse(text)``, or a callable taking the text.
@@ -39,7 +39,7 @@ class ProxySourceConfig(QuietModel):
         metadata: Anything else.
     """
 
-    url: HttpUrl
+    url: Union[HttpUrl, FileUrl]
     format: ProxyFormat = ProxyFormat.JSON
     render_mode: RenderMode = RenderMode.AUTO
     parser: Optional[str] = None
@@ -83,6 +83,7 @@ class SourceStats(QuietModel):
         last_fetch_duration_ms: How long that took, in milliseconds.
         fetch_failure_count: How often it could not be read.
         last_error: Why not, the last time.
+        local_count: Entries among the unusable that point into the user's own network.
     """
 
     source_url: str
@@ -93,3 +94,4 @@ class SourceStats(QuietModel):
     last_fetch_duration_ms: Optional[float] = Field(default=None, ge=0.0)
     fetch_failure_count: int = Field(default=0, ge=0)
     last_error: Optional[str] = None
+    local_count: int = Field(default=0, ge=0)

@@ -1,0 +1,97 @@
+"""From the entries of a list to proxies, in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl import _core
+from proxywhirl._enums import ProxySource
+from proxywhirl._redact import scrub_value
+
+if TYPE_CHECKING:
+    from proxywhirl.fetchers._source import Source
+
+__all__ = ["build", "drop_local"]
+
+_UNLIMITED = 2**31 - 1
+# Said of the address itself or of the source already; or secret, and part of the URL.
+_ADDRESS = frozenset({"url", "host", "ip", "port", "protocol", "username", "password", "source", "source_url", "tags"})
+_TEXTS = {"country_code": "country_code", "country": "country_code", "region": "region"}
+
+
+def drop_local(entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """Leave out what points into the user's own network.
+
+    Args:
+        entries: What a list named.
+
+    Returns:
+        The others, and how many were left out.
+    """
+    scratch = _core.ProxyPool(max_pool_size=_UNLIMITED)
+    report = scratch.add_many([entry["url"] for entry in entries], on_error="skip", source=ProxySource.FETCHED)
+    if not report.errors:
+        return entries, 0
+    refused = {number for number, _, _ in report.errors}
+    kept = [entry for number, entry in enumerate(entries, 1) if number not in refused]
+    return kept, len(entries) - len(kept)
+
+
+def build(entries: Sequence[Mapping[str, Any]], source: Source) -> list[_core.Proxy]:
+    """Make proxies of entries.
+
+    Args:
+        entries: Read, and acceptable; one that is there twice is made once.
+        source: Where they are from.
+
+    Returns:
+        The proxies, in order, with the tags of their source.
+    """
+    # Whether a local address is acceptable was decided before: `add_many` asks only for what is fetched.
+    pool = _core.ProxyPool(max_pool_size=_UNLIMITED)
+    pool.add_many([entry["url"] for entry in entries], source=ProxySource.FILE, tags=source.tags())
+    proxies = pool.get_all_proxies()
+    kind = ProxySource.FILE if source.is_file else ProxySource.FETCHED
+    for proxy in proxies:
+        proxy.source = kind
+        proxy.source_url = source.name
+    if any(len(entry) > 1 for entry in entries):
+        by_url: dict[str, Mapping[str, Any]] = {}
+        for entry in entries:
+            by_url.setdefault(entry["url"], entry)
+        for proxy in proxies:
+            told = by_url.get(proxy.url)
+            if told is not None and len(told) > 1:
+                _tell(proxy, told)
+    return proxies
+
+
+def _tell(proxy: _core.Proxy, entry: Mapping[str, Any]) -> None:
+    """Note what the list knows beyond the address."""
+    rest: dict[str, Any] = {}
+    for name, value in entry.items():
+        if name in _ADDRESS or value is None or value == "":
+            continue
+        field = _TEXTS.get(name)
+        try:
+            if field == "country_code":
+                if isinstance(value, str) and len(value) == 2:
+                    proxy.country_code = value
+                    continue
+            elif field == "region":
+                proxy.region = str(value)
+                continue
+            elif name == "ttl":
+                proxy.ttl = int(value)
+                continue
+            elif name == "expires_at":
+                proxy.expires_at = value
+                continue
+        except (TypeError, ValueError):
+            # Lists write all kinds of things; what is no date is a remark.
+            rest[name] = value
+            continue
+        rest[name] = value
+    if rest:
+        proxy.metadata = {**proxy.metadata, **scrub_value(rest)}

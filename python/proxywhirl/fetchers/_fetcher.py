@@ -1,0 +1,594 @@
+"""Reading many lists of proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Callable
+
+from proxywhirl._enums import RenderMode
+from proxywhirl._redact import scrub_text
+from proxywhirl.exceptions import ProxyFetchError
+from proxywhirl.fetchers import _listing
+from proxywhirl.fetchers._build import build, drop_local
+from proxywhirl.fetchers._load import Limits, Loaded, Loader, Validators
+from proxywhirl.fetchers._progress import Bars
+from proxywhirl.fetchers._source import Source
+from proxywhirl.models._base import utc_now
+from proxywhirl.models._sources import SourceStats
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from proxywhirl import _core
+    from proxywhirl.fetchers._progress import Progress
+    from proxywhirl.fetchers._source import SourceLike
+
+__all__ = ["ProxyFetcher", "Taken"]
+
+_log = logging.getLogger("proxywhirl.fetch")
+_HOURLY = 3600.0
+# A source that failed is tried again sooner than one that was read.
+_AFTER_FAILURE = 60.0
+_FOREVER = float("inf")
+_PER_HOST = 4
+
+
+class Taken:
+    """What came of one source in one round.
+
+    Attributes:
+        source: Which.
+        entries: Its proxies, those of the time before when it has not changed.
+        unchanged: Whether it has not changed.
+        error: Why it could not be read; then there are no entries.
+        elapsed_ms: How long it took.
+    """
+
+    __slots__ = ("elapsed_ms", "entries", "error", "source", "unchanged")
+
+    def __init__(
+        self,
+        source: Source,
+        entries: list[dict[str, Any]],
+        *,
+        unchanged: bool = False,
+        error: ProxyFetchError | None = None,
+        elapsed_ms: float = 0.0,
+    ) -> None:
+        self.source = source
+        self.entries = entries
+        self.unchanged = unchanged
+        self.error = error
+        self.elapsed_ms = elapsed_ms
+
+
+class _Known:
+    """A source as it was read the last time."""
+
+    __slots__ = ("entries", "read_at", "validators")
+
+    def __init__(self, entries: list[dict[str, Any]], validators: Validators, read_at: float) -> None:
+        self.entries = entries
+        self.validators = validators
+        self.read_at = read_at
+
+
+class _Tools:
+    """What a round works with; belongs to one event loop."""
+
+    def __init__(self, loader: Loader, renderer: Any, most: int) -> None:
+        self.loader = loader
+        self.renderer = renderer
+        self.started_renderer: Any = None
+        self.starting = asyncio.Lock()
+        self.turn = asyncio.Semaphore(most)
+        self.hosts: dict[str, asyncio.Semaphore] = {}
+
+    def host(self, source: Source) -> asyncio.Semaphore:
+        return self.hosts.setdefault(source.site, asyncio.Semaphore(_PER_HOST))
+
+    async def close(self) -> None:
+        renderer, self.started_renderer = self.started_renderer, None
+        try:
+            if renderer is not None:
+                await renderer.close()
+        finally:
+            await self.loader.close()
+
+
+class ProxyFetcher:
+    """Reads lists of proxies from the web and from files, in any format that can be recognised.
+
+    A list that has not changed is not sent again (``ETag``, ``Last-Modified``; of a file the time of its last change);
+    its entries are those of the time before. A source that fails is logged, counted and skipped. Addresses of the
+    user's own network are dropped from what was fetched, and counted: a hostile list could point a crawler at it. Files
+    are the user's own and may name them.
+
+    It may be used with ``async with``, which keeps connections and browser between rounds, and without. Use one from
+    one event loop at a time.
+
+    Args:
+        sources: URLs, paths of files, mappings of a source's fields, ``ProxySourceConfig`` objects.
+        validator: What checks proxies: an object with ``validate_batch(proxies)``; a ``ProxyValidator`` by default.
+        refresh_interval: Seconds until a list is read again by :meth:`start_periodic_refresh`, when it does not say
+            itself; an hour by default.
+        validate_before_add: Whether :meth:`fetch` returns only proxies that work; those of a ``trusted`` source are not
+            checked.
+        auto_install_browser: Whether a missing browser is downloaded when a source needs one.
+        allow_local: Whether addresses of the user's own network are kept.
+        timeout: Seconds for one attempt at one list.
+        max_bytes: Most bytes of one list, decompressed.
+        max_concurrent: Most lists read at the same time, at least 1; of one host at most four.
+        max_attempts: Most attempts at one list, at least 1.
+        backoff: Seconds of the first pause between attempts.
+        progress: Bars on standard error: ``True``, ``False``, or ``None`` for bars on a terminal.
+        renderer: A started browser to use, with ``render(url, ...)``; by default one is started when needed.
+        http: ``"httpx"`` or ``"httpx2"``; by default the first that is installed.
+        verify: Certificates of the servers: ``True``, ``False``, or an ``ssl.SSLContext``.
+
+    Raises:
+        pydantic.ValidationError: A source is not acceptable. It is a ``ValueError``.
+        ValueError: A number is out of its range.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[SourceLike] | None = None,
+        validator: Any = None,
+        *,
+        refresh_interval: float | None = None,
+        validate_before_add: bool = True,
+        auto_install_browser: bool = False,
+        allow_local: bool = False,
+        timeout: float = 30.0,
+        max_bytes: int = 256 * 1024 * 1024,
+        max_concurrent: int = 20,
+        max_attempts: int = 5,
+        backoff: float = 1.0,
+        progress: bool | None = False,
+        renderer: Any = None,
+        http: str | None = None,
+        verify: Any = True,
+    ) -> None:
+        if isinstance(sources, str):
+            raise TypeError("sources must be a list, not one string")
+        for name, value, least in (
+            ("timeout", timeout, 0),
+            ("max_bytes", max_bytes, 0),
+            ("max_concurrent", max_concurrent, 0),
+            ("max_attempts", max_attempts, 0),
+        ):
+            if not value > least:
+                raise ValueError(f"{name}: Value must be positive, not {value!r}")
+        if refresh_interval is not None and not refresh_interval >= 0:
+            raise ValueError(f"refresh_interval: {refresh_interval!r} is less than 0")
+        self.validator = validator
+        """What checks proxies; ``None`` until one is needed."""
+        self.refresh_interval = refresh_interval
+        """Seconds until a list is read again, when it does not say itself."""
+        self.validate_before_add = validate_before_add
+        """Whether :meth:`fetch` returns only proxies that work."""
+        self.allow_local = allow_local
+        """Whether addresses of the user's own network are kept."""
+        self._auto_install_browser = auto_install_browser
+        self._limits = Limits(timeout, max_bytes, max_attempts, backoff)
+        self._most = max_concurrent
+        self._progress = progress
+        self._renderer = renderer
+        self._http = http
+        self._verify = verify
+        self._sources: dict[str, Source] = {}
+        self._known: dict[str, _Known] = {}
+        self._failed: dict[str, float] = {}
+        self._stats: dict[str, SourceStats] = {}
+        self._kept: tuple[asyncio.AbstractEventLoop, _Tools] | None = None
+        self._keeping = False
+        for source in sources or ():
+            self.add_source(source)
+
+    # Sources.
+
+    @property
+    def sources(self) -> list[Any]:
+        """The sources, as ``ProxySourceConfig`` objects, in the order they were added."""
+        return [source.config for source in self._sources.values()]
+
+    def add_source(self, source: SourceLike) -> None:
+        """Add a source; one of the same URL is replaced.
+
+        Args:
+            source: A URL, the path of a file, a mapping of fields, or a ``ProxySourceConfig``.
+
+        Raises:
+            pydantic.ValidationError: It is not acceptable.
+            TypeError: It is none of these.
+        """
+        made = Source.of(source)
+        self._sources[made.key] = made
+        self._known.pop(made.key, None)
+        self._failed.pop(made.key, None)
+
+    def remove_source(self, url: str) -> None:
+        """Remove a source, and what is known of it.
+
+        Args:
+            url: Its URL or path; an unknown one is ignored.
+        """
+        try:
+            key = Source.of(url).key
+        except ValueError:
+            return
+        for store in (self._sources, self._known, self._failed, self._stats):
+            store.pop(key, None)
+
+    def get_source_stats(self) -> list[SourceStats]:
+        """What has come from each source so far, in the order of the sources."""
+        return [self._stats_of(source).model_copy() for source in self._sources.values()]
+
+    # Fetching.
+
+    async def fetch(
+        self,
+        *,
+        fetch_progress_callback: Progress = None,
+        validate_progress_callback: Progress = None,
+    ) -> list[_core.Proxy]:
+        """Read all sources.
+
+        Args:
+            fetch_progress_callback: Called with ``(done, total, found)`` after each source.
+            validate_progress_callback: Called with ``(done, total, valid)`` while proxies are checked.
+
+        Returns:
+            The proxies, each once, by priority of their sources; only those that work if ``validate_before_add`` is
+            set. They carry the tags ``source:fetched`` (of a file ``source:file``) and ``site:`` with the host.
+        """
+        with Bars(self._progress) as bars:
+            taken = await self._take_all(bars.watch("reading lists", "proxies", fetch_progress_callback))
+            proxies: list[_core.Proxy] = []
+            trusted: set[Any] = set()
+            for one in taken:
+                made = await asyncio.to_thread(build, one.entries, one.source)
+                proxies += made
+                if one.source.config.trusted:
+                    trusted.update(proxy.id for proxy in made)
+            proxies = await asyncio.to_thread(_unique, proxies)
+            if not self.validate_before_add:
+                return proxies
+            doubtful = [proxy for proxy in proxies if proxy.id not in trusted]
+            report = bars.watch("checking", "work", validate_progress_callback)
+            works = {proxy.id for proxy in await self._checked(doubtful, report)}
+        return [proxy for proxy in proxies if proxy.id in trusted or proxy.id in works]
+
+    async def fetch_all(
+        self,
+        validate: bool = True,
+        deduplicate: bool = True,
+        fetch_progress_callback: Progress = None,
+        validate_progress_callback: Progress = None,
+    ) -> list[dict[str, Any]]:
+        """Read all sources, as dictionaries.
+
+        Args:
+            validate: Whether to return only proxies that work; those of a ``trusted`` source are not checked.
+            deduplicate: Whether to return a proxy once that is named more than once.
+            fetch_progress_callback: Called with ``(done, total, found)`` after each source.
+            validate_progress_callback: Called with ``(done, total, valid)`` while proxies are checked.
+
+        Returns:
+            For each proxy ``url``, ``source_url``, and whatever its list said.
+        """
+        with Bars(self._progress) as bars:
+            taken = await self._take_all(bars.watch("reading lists", "proxies", fetch_progress_callback))
+            return await self._entries(
+                taken, validate, deduplicate, bars.watch("checking", "work", validate_progress_callback)
+            )
+
+    async def fetch_from_source(self, source: SourceLike) -> list[dict[str, Any]]:
+        """Read one source, whether or not it is one of the fetcher's.
+
+        Args:
+            source: As for :meth:`add_source`; ``enabled`` plays no role here.
+
+        Returns:
+            For each proxy ``url``, ``source_url``, and whatever the list says.
+
+        Raises:
+            ProxyFetchError: It cannot be loaded, or nothing in it can be read.
+        """
+        async with self._tools() as tools:
+            taken = await self._take(tools, Source.of(source))
+        return _with_source(taken)
+
+    async def start_periodic_refresh(
+        self,
+        callback: Callable[[list[dict[str, Any]]], Awaitable[Any] | Any] | None = None,
+        interval: float | None = None,
+    ) -> None:
+        """Read the sources again and again, each in its own time; ends by being cancelled.
+
+        Args:
+            callback: Called after each round with all proxies, as :meth:`fetch_all` returns them; may be a coroutine.
+            interval: Seconds between two readings of a source that has no ``refresh_interval`` of its own.
+
+        Raises:
+            asyncio.CancelledError: When it is cancelled.
+        """
+        async with self._tools() as tools:
+            while True:
+                taken = await self._round(tools, None, interval)
+                if callback is not None:
+                    entries = await self._entries(taken, self.validate_before_add, True, None)
+                    answer = callback(entries)
+                    if inspect.isawaitable(answer):
+                        await answer
+                await asyncio.sleep(min(max(0.05, self._next_due(interval)), _HOURLY))
+
+    async def close(self) -> None:
+        """Close connections and browser; the fetcher can be used again."""
+        self._keeping = False
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] is asyncio.get_running_loop():
+            await kept[1].close()
+
+    async def __aenter__(self) -> Self:
+        self._keeping = True
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<ProxyFetcher of {len(self._sources)} sources>"
+
+    # For the rotators too.
+
+    @asynccontextmanager
+    async def _tools(self) -> AsyncIterator[_Tools]:
+        loop = asyncio.get_running_loop()
+        if self._kept is not None and self._kept[0] is loop:
+            yield self._kept[1]
+            return
+        tools = _Tools(Loader(self._limits, http=self._http, verify=self._verify), self._renderer, self._most)
+        if self._keeping:
+            self._kept = (loop, tools)
+            yield tools
+            return
+        try:
+            yield tools
+        finally:
+            await tools.close()
+
+    def _due_at(self, source: Source, interval: float | None = None) -> float:
+        """When a source is to be read again, by the monotonic clock; 0 if it has never been read."""
+        chosen = (source.interval, interval, self.refresh_interval)
+        seconds = next((float(one) for one in chosen if one is not None), _HOURLY)
+        known = self._known.get(source.key)
+        due = 0.0 if known is None else known.read_at + seconds
+        failed_at = self._failed.get(source.key)
+        return due if failed_at is None else max(due, failed_at + min(seconds, _AFTER_FAILURE))
+
+    def _next_due(self, interval: float | None) -> float:
+        """Seconds until the first source is due; below zero if one is."""
+        return min((self._due_at(one, interval) for one in self._enabled()), default=_FOREVER) - time.monotonic()
+
+    def _enabled(self) -> list[Source]:
+        enabled = [source for source in self._sources.values() if source.config.enabled]
+        return sorted(enabled, key=lambda source: -source.config.priority)
+
+    async def _take_all(self, progress: Progress) -> list[Taken]:
+        async with self._tools() as tools:
+            return await self._round(tools, progress, 0.0, whatever_the_interval=True)
+
+    async def _round(
+        self, tools: _Tools, progress: Progress, interval: float | None, *, whatever_the_interval: bool = False
+    ) -> list[Taken]:
+        """Read every source that is due; of the others, what is known."""
+        sources = self._enabled()
+        now = time.monotonic()
+        done = found = 0
+
+        async def one(source: Source) -> Taken:
+            nonlocal done, found
+            known = self._known.get(source.key)
+            if not whatever_the_interval and self._due_at(source, interval) > now:
+                taken = Taken(source, known.entries if known is not None else [], unchanged=True)
+            else:
+                try:
+                    taken = await self._take(tools, source)
+                except ProxyFetchError as error:
+                    _log.warning("source skipped: %s", error, extra={"source": source.name, "error": str(error)})
+                    taken = Taken(source, [], error=error)
+            done += 1
+            found += len(taken.entries)
+            if progress is not None:
+                progress(done, len(sources), found)
+            return taken
+
+        return list(await _gathered([one(source) for source in sources]))
+
+    async def _take(self, tools: _Tools, source: Source) -> Taken:
+        """Read one source, and count what came."""
+        began = time.perf_counter()
+        stats = self._stats_of(source)
+        known = self._known.get(source.key)
+        try:
+            async with tools.host(source), tools.turn:
+                found = await self._read(tools, source, known.validators if known is not None else None)
+        except ProxyFetchError as error:
+            stats.fetch_failure_count += 1
+            stats.last_error = scrub_text(str(error))
+            if source.key in self._sources:
+                self._failed[source.key] = time.monotonic()
+            raise
+        finally:
+            elapsed_ms = (time.perf_counter() - began) * 1000.0
+            stats.last_fetch_at = utc_now()
+            stats.last_fetch_duration_ms = elapsed_ms
+        stats.last_error = None
+        self._failed.pop(source.key, None)
+        if found is None:
+            assert known is not None  # only what is known can be unchanged
+            known.read_at = time.monotonic()
+            return Taken(source, known.entries, unchanged=True, elapsed_ms=elapsed_ms)
+        listing, validators = found
+        entries, dropped = listing.entries, 0
+        if not (source.is_file or self.allow_local):
+            entries, dropped = await asyncio.to_thread(drop_local, listing.entries)
+        if dropped:
+            _log.warning(
+                "%d local addresses dropped from %s",
+                dropped,
+                source.name,
+                extra={"source": source.name, "dropped": dropped},
+            )
+        for number, reason in listing.rejected[:5]:
+            _log.debug("line %d of %s can't be read: %s", number, source.name, scrub_text(reason))
+        stats.total_fetched += len(listing.entries) + len(listing.rejected)
+        stats.valid_count += len(entries)
+        stats.invalid_count += len(listing.rejected) + dropped
+        stats.local_count += dropped
+        if source.key in self._sources:
+            self._known[source.key] = _Known(entries, validators, time.monotonic())
+        return Taken(source, entries, elapsed_ms=elapsed_ms)
+
+    async def _read(
+        self, tools: _Tools, source: Source, known: Validators | None
+    ) -> tuple[_listing.Listing, Validators] | None:
+        """The list and what to ask with next time; ``None`` if it has not changed."""
+        mode = source.config.render_mode
+        if mode.needs_browser and not source.is_file:
+            return await self._rendered(tools, source), Validators()
+        loaded = await tools.loader.load(source, known)
+        if loaded.data is None:
+            return None
+        try:
+            listing = await _listing.read(loaded.data, source, loaded.content_type)
+            if listing.entries:
+                return listing, loaded.validators
+            problem = _why_empty(listing, loaded)
+        except ProxyFetchError as error:
+            problem = str(error)
+        if problem is None:
+            return listing, loaded.validators
+        if mode is RenderMode.AUTO and not source.is_file and _looks_like_a_page(loaded):
+            if self._renderer is not None or importlib.util.find_spec("playwright") is not None:
+                return await self._rendered(tools, source), Validators()
+            problem += "; a browser might (pip install 'proxywhirl-rs[js]')"
+        raise ProxyFetchError(f"{source.name}: {problem}")
+
+    async def _rendered(self, tools: _Tools, source: Source) -> _listing.Listing:
+        from proxywhirl.browser import BrowserRenderer
+
+        config = source.config
+        try:
+            async with tools.starting:
+                if tools.renderer is None:
+                    renderer = BrowserRenderer(wait_until="networkidle", auto_install=self._auto_install_browser)
+                    await renderer.start()
+                    tools.renderer = tools.started_renderer = renderer
+            text = await tools.renderer.render(
+                source.key,
+                wait_for_selector=config.wait_selector,
+                wait_for_timeout=config.wait_timeout,
+                headers=dict(config.headers) or None,
+                auth=config.auth,
+            )
+        except ImportError as error:
+            raise ProxyFetchError(f"{source.name} needs a browser: {error}") from error
+        listing = await _listing.read(text.encode(), source, "text/html")
+        if not listing.entries:
+            raise ProxyFetchError(f"{source.name}: the rendered page has no proxies that can be read")
+        return listing
+
+    async def _entries(
+        self, taken: list[Taken], validate: bool, deduplicate: bool, progress: Progress
+    ) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = []
+        trusted: set[str] = set()
+        for one in taken:
+            told = _with_source(one)
+            entries += told
+            if one.source.config.trusted:
+                trusted.update(entry["url"] for entry in told)
+        if deduplicate:
+            entries = await asyncio.to_thread(_unique, entries)
+        if not validate:
+            return entries
+        good: dict[str, dict[str, Any]] = {}
+        doubtful = [entry for entry in entries if entry["url"] not in trusted]
+        for entry in await self._checked(doubtful, progress):
+            good[entry["url"]] = entry
+        return [good.get(entry["url"], entry) for entry in entries if entry["url"] in trusted or entry["url"] in good]
+
+    async def _checked(self, proxies: list[Any], progress: Progress) -> list[Any]:
+        if not proxies:
+            return []
+        if self.validator is None:
+            self.validator = _default_validator()
+        if progress is None:
+            return list(await self.validator.validate_batch(proxies))
+        return list(await self.validator.validate_batch(proxies, progress_callback=progress))
+
+    def _stats_of(self, source: Source) -> SourceStats:
+        found = self._stats.get(source.key)
+        if found is None:
+            found = SourceStats(source_url=source.name)
+            if source.key in self._sources:
+                self._stats[source.key] = found
+        return found
+
+
+def _default_validator() -> Any:
+    from proxywhirl.fetchers import ProxyValidator
+
+    return ProxyValidator()
+
+
+def _why_empty(listing: _listing.Listing, loaded: Loaded) -> str | None:
+    """What is wrong with a list without proxies; ``None`` if it is just empty."""
+    if listing.rejected:
+        number, reason = listing.rejected[0]
+        return f"none of its {len(listing.rejected)} lines is a proxy; line {number}: {reason}"
+    return "it is a page without proxies" if _looks_like_a_page(loaded) else None
+
+
+def _looks_like_a_page(loaded: Loaded) -> bool:
+    start = (loaded.data or b"")[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--"))
+
+
+def _with_source(taken: Taken) -> list[dict[str, Any]]:
+    return [{**entry, "source_url": taken.source.name} for entry in taken.entries]
+
+
+def _unique(items: list[Any]) -> list[Any]:
+    """Each proxy once: the first, in order."""
+    seen: dict[str, Any] = {}
+    for item in items:
+        seen.setdefault(item["url"] if isinstance(item, dict) else item.url, item)
+    return list(seen.values())
+
+
+async def _gathered(coroutines: list[Any]) -> list[Any]:
+    """The results in order; when one raises, or the caller is cancelled, none goes on in the background."""
+    tasks = [asyncio.ensure_future(one) for one in coroutines]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,222 @@
+"""Getting the bytes of a list: over HTTP or from a file, conditionally, bounded in size and time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl._http.flavour import default_name, flavour
+from proxywhirl._redact import scrub_text
+from proxywhirl.exceptions import ProxyFetchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proxywhirl.fetchers._source import Source
+
+__all__ = ["Limits", "Loaded", "Loader", "Validators"]
+
+_RETRIED = (429, 502, 503, 504)
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 10
+_LONGEST_WAIT = 60.0
+# Some hosts of public lists refuse clients that do not name themselves.
+_AGENT = "proxywhirl (+https://pypi.org/project/proxywhirl-rs/)"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What loading may cost.
+
+    Attributes:
+        timeout: Seconds for one attempt, from the connection to the last byte.
+        max_bytes: Most bytes of a list, decompressed.
+        attempts: Most attempts, 1 or more.
+        backoff: Seconds of the first pause, doubled each time and drawn between half and all of it.
+    """
+
+    timeout: float = 30.0
+    max_bytes: int = 256 * 1024 * 1024
+    attempts: int = 5
+    backoff: float = 1.0
+
+
+@dataclass(frozen=True)
+class Validators:
+    """What tells whether a list has changed: of HTTP, or of a file."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+    stamp: tuple[int, int, int] | None = None
+
+    def headers(self) -> dict[str, str]:
+        """The headers of a conditional request."""
+        found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in found.items() if value}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A list as it came.
+
+    Attributes:
+        data: Its bytes; ``None`` when it has not changed.
+        content_type: What the server calls it.
+        validators: For the next, conditional, request.
+        charset: The encoding that the server names.
+    """
+
+    data: bytes | None
+    content_type: str | None
+    validators: Validators
+
+
+class _Again(Exception):
+    """This attempt failed in a way that another may mend."""
+
+    def __init__(self, why: str, wait: float | None = None) -> None:
+        super().__init__(why)
+        self.wait = wait
+
+
+class Loader:
+    """Loads lists with one client; belongs to one event loop.
+
+    Args:
+        limits: What it may cost.
+        http: ``"httpx"`` or ``"httpx2"``; by default the first that is installed.
+        verify: Certificates of the servers: ``True``, ``False``, or an ``ssl.SSLContext``.
+    """
+
+    def __init__(self, limits: Limits, *, http: str | None = None, verify: Any = True) -> None:
+        self._limits = limits
+        self._http: Any = flavour(default_name() if http is None else http).module
+        self._client: Any = self._http.AsyncClient(
+            timeout=self._http.Timeout(limits.timeout),
+            headers={"User-Agent": _AGENT, "Accept": "*/*"},
+            trust_env=False,
+            verify=verify,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def load(self, source: Source, known: Validators | None = None) -> Loaded:
+        """Load a list.
+
+        Args:
+            source: Which.
+            known: Of the time before: a list that has not changed since is not sent again.
+
+        Raises:
+            ProxyFetchError: It can't be had. ``attempt_count`` says how often that was tried, ``status`` in the
+                metadata what the server said last.
+        """
+        if source.path is not None:
+            return await asyncio.to_thread(_read_file, source.path, known, self._limits.max_bytes)
+        attempt = 1
+        while True:
+            try:
+                return await asyncio.wait_for(self._attempt(source, known), self._limits.timeout)
+            except (asyncio.TimeoutError, self._http.TimeoutException):
+                failure = _Again(f"no complete answer within {self._limits.timeout:g} s")
+            except _Again as again:
+                failure = again
+            except self._http.RequestError as error:
+                reason = scrub_text(str(error)) or type(error).__name__
+                raise ProxyFetchError(f"{source.name} can't be loaded: {reason}", attempt_count=attempt) from error
+            if attempt >= self._limits.attempts:
+                raise ProxyFetchError(f"{source.name} can't be loaded: {failure}", attempt_count=attempt)
+            await asyncio.sleep(self._pause(attempt, failure.wait))
+            attempt += 1
+
+    def _pause(self, attempt: int, asked: float | None) -> float:
+        if asked is not None:
+            return min(asked, _LONGEST_WAIT)
+        return min(self._limits.backoff * 2.0 ** (attempt - 1), _LONGEST_WAIT) * random.uniform(0.5, 1.0)
+
+    async def _attempt(self, source: Source, known: Validators | None) -> Loaded:
+        config = source.config
+        own = dict(config.headers)
+        conditional = known.headers() if known is not None else {}
+        auth: Any = config.auth
+        url = self._http.URL(source.key)
+        for _ in range(_MOST_REDIRECTS + 1):
+            request = self._client.build_request("GET", url, headers={**conditional, **own})
+            response = await self._client.send(request, stream=True, follow_redirects=False, auth=auth)
+            try:
+                target = response.headers.get("location")
+                if response.status_code in _REDIRECTS and target:
+                    after = url.join(target)
+                    if after.scheme not in ("http", "https"):
+                        raise ProxyFetchError(f"{source.name} leads to {scrub_text(str(after))!r}, which isn't HTTP")
+                    if _origin(after) != _origin(url):
+                        own, auth = {}, None  # the secrets in them were meant for the other server
+                    url = after
+                    continue
+                return await self._receive(source, response, known)
+            finally:
+                await response.aclose()
+        raise ProxyFetchError(f"{source.name} redirects more than {_MOST_REDIRECTS} times")
+
+    async def _receive(self, source: Source, response: Any, known: Validators | None) -> Loaded:
+        status: int = response.status_code
+        if status == 304 and known is not None:
+            return Loaded(None, None, known)
+        if status in _RETRIED:
+            raise _Again(f"the server answers {status}", _retry_after(response.headers.get("retry-after")))
+        if not 200 <= status < 300:
+            raise ProxyFetchError(f"{source.name} can't be loaded: the server answers {status}", status=status)
+        data = bytearray()
+        async for piece in response.aiter_bytes():
+            data += piece
+            if len(data) > self._limits.max_bytes:
+                raise ProxyFetchError(f"{source.name} is longer than {self._limits.max_bytes:,} bytes")
+        headers = response.headers
+        validators = Validators(etag=headers.get("etag"), last_modified=headers.get("last-modified"))
+        return Loaded(bytes(data), headers.get("content-type"), validators)
+
+
+def _origin(url: Any) -> tuple[str, str, int | None]:
+    return (url.scheme, url.host, url.port)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds to wait, of the two forms that HTTP has for it; ``None`` if it is neither."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
+
+
+def stamp_of(path: Path) -> tuple[int, int, int]:
+    """What changes whenever a file does: the time of its last change, its size, and which file it is."""
+    found = path.stat()
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _read_file(path: Path, known: Validators | None, most: int) -> Loaded:
+    try:
+        stamp = stamp_of(path)
+        if known is not None and known.stamp == stamp:
+            return Loaded(None, None, known)
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise ProxyFetchError(f"{path} can't be read: {error.strerror or error}") from error
+    if len(data) > most:
+        raise ProxyFetchError(f"{path} is longer than {most:,} bytes")
+    return Loaded(data, None, Validators(stamp=stamp))

@@ -1,0 +1,86 @@
+"""Bars on a terminal while lists are read and proxies checked."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["Bars", "Progress"]
+
+Progress = Optional[Callable[[int, int, int], Any]]
+"""Called with how many are done, of how many, and how many were found good among them."""
+
+
+class Bars:
+    """Two bars on standard error, with what the user's own callbacks hear passed on to them.
+
+    Args:
+        wanted: ``True`` for bars, ``False`` for none, ``None`` for bars on a terminal if ``rich`` is installed.
+
+    Raises:
+        ImportError: Bars are wanted and ``rich`` is not installed; the text names the extra.
+    """
+
+    def __init__(self, wanted: bool | None) -> None:
+        self._bars: Any = None
+        if wanted is False or (wanted is None and not sys.stderr.isatty()):
+            return
+        try:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as RichProgress
+        except ImportError as error:
+            if wanted is None:
+                return
+            raise ImportError("progress bars need rich: pip install 'proxywhirl-rs[cli]'") from error
+        self._bars = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[found]:,} {task.fields[what]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+
+    def watch(self, title: str, what: str, also: Progress) -> Progress:
+        """A callback that moves a bar and tells the user's callback.
+
+        Args:
+            title: What is going on.
+            what: What is counted as found.
+            also: The user's callback.
+        """
+        if self._bars is None:
+            return also
+        bars = self._bars
+        task: Any = None
+
+        def moved(done: int, total: int, found: int) -> None:
+            nonlocal task
+            if task is None:
+                task = bars.add_task(title, total=total, found=found, what=what)
+            bars.update(task, completed=done, total=total, found=found)
+            if also is not None:
+                also(done, total, found)
+
+        return moved
+
+    def __enter__(self) -> Self:
+        if self._bars is not None:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
