@@ -25,7 +25,9 @@ from proxywhirl.models._protocols import HealthChecker, ProxyStorage, StorageBac
 if TYPE_CHECKING:
     from proxywhirl._ban import BanPolicy
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext, Session
+    from proxywhirl._health.monitor import HealthMonitor
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
+    from proxywhirl.events import ProxyEvent
     from proxywhirl.models._chain import ProxyChain
     from proxywhirl.models._credentials import ProxyCredentials
     from proxywhirl.models._geo import GeoLocation
@@ -43,6 +45,7 @@ __all__ = [
     "CircuitBreakerState",
     "GeoLocation",
     "HealthChecker",
+    "HealthMonitor",
     "HealthStatus",
     "Outcome",
     "PoolSummary",
@@ -50,6 +53,7 @@ __all__ = [
     "ProxyChain",
     "ProxyConfiguration",
     "ProxyCredentials",
+    "ProxyEvent",
     "ProxyFormat",
     "ProxyMetadata",
     "ProxyPool",
@@ -75,11 +79,13 @@ _HOME = {
     "BootstrapConfig": "proxywhirl.models._settings",
     "CircuitBreakerConfig": "proxywhirl.models._settings",
     "GeoLocation": "proxywhirl.models._geo",
+    "HealthMonitor": "proxywhirl._health.monitor",
     "PoolSummary": "proxywhirl.models._reports",
     "Proxy": _CORE,
     "ProxyChain": "proxywhirl.models._chain",
     "ProxyConfiguration": "proxywhirl.config",
     "ProxyCredentials": "proxywhirl.models._credentials",
+    "ProxyEvent": "proxywhirl.events",
     "ProxyMetadata": "proxywhirl.models._metadata",
     "ProxyPool": _CORE,
     "ProxySession": "proxywhirl.models._session",
