@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         ProxyConfiguration,
         StrategyConfig,
     )
+    from proxywhirl.credentials import CredentialRotator
     from proxywhirl.events import ProxyEvent
     from proxywhirl.exceptions import (
         CacheCorruptionError,
@@ -149,6 +150,7 @@ __all__ = [
     "ComposedStrategy",
     "CompositeStrategy",
     "CostAwareStrategy",
+    "CredentialRotator",
     "GeoLocation",
     "GeoTargetedStrategy",
     "HealthMonitor",
@@ -243,6 +245,7 @@ _HOMES: dict[str, str] = {
     "ComposedStrategy": "proxywhirl.strategies",
     "CompositeStrategy": "proxywhirl.strategies",
     "CostAwareStrategy": "proxywhirl.strategies",
+    "CredentialRotator": "proxywhirl.credentials",
     "GeoLocation": "proxywhirl.models",
     "GeoTargetedStrategy": "proxywhirl.strategies",
     "HealthMonitor": "proxywhirl.models",

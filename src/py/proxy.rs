@@ -555,6 +555,23 @@ impl PyProxy {
         Ok(())
     }
 
+    /// Put user name and password in one step, so that no request goes out with one old and one new.
+    ///
+    /// Returns:
+    ///     Whether they were others before.
+    #[pyo3(name = "_log_in")]
+    fn log_in(&self, username: &str, password: &str) -> bool {
+        let login = Credentials { username: username.into(), password: password.into() };
+        let fresh = self
+            .core
+            .credentials()
+            .is_none_or(|before| before.username != login.username || before.password != login.password);
+        if fresh {
+            self.core.set_credentials(Some(login));
+        }
+        fresh
+    }
+
     /// Anything the user wants to keep with it: a dict that may be changed in place.
     #[getter]
     fn metadata(&self, py: Python<'_>) -> Py<PyDict> {

@@ -40,39 +40,32 @@ _Entry = Union[RetryAttempt, Note]
 class _Hour:
     """Sums of one hour."""
 
-    __slots__ = ("attempts", "by_proxy", "failures", "latency", "requests", "retries", "successes")
+    __slots__ = ("by_proxy", "failures", "latency", "requests", "retries", "successes")
 
     def __init__(self) -> None:
         self.requests = 0
         self.retries = 0
-        self.attempts = 0
         self.latency = 0.0
         self.successes: dict[int, int] = {}
         self.failures: dict[str, int] = {}
-        # Attempts, successes, seconds.
         self.by_proxy: dict[str, list[float]] = {}
 
-    def add(self, number: int, proxy_id: str, outcome: RetryOutcome, status: int | None, latency: float) -> None:
-        if number:
-            self.retries += 1
-        else:
-            self.requests += 1
-        self.attempts += 1
-        self.latency += latency
-        success = outcome is _SUCCESS
-        if success:
-            self.successes[number] = self.successes.get(number, 0) + 1
-        else:
-            reason = outcome.value if status is None else f"status_{status}"
-            self.failures[reason] = self.failures.get(reason, 0) + 1
+    @property
+    def attempts(self) -> int:
+        return self.requests + self.retries
+
+    def counts_of(self, proxy_id: str) -> list[float]:
+        """Attempts, successes and seconds of a proxy; of nobody, once there are too many."""
         counts = self.by_proxy.get(proxy_id)
         if counts is None:
-            if len(self.by_proxy) >= _MOST_PROXIES:
-                return
-            counts = self.by_proxy[proxy_id] = [0, 0, 0.0]
-        counts[0] += 1
-        counts[1] += success
-        counts[2] += latency
+            counts = [0, 0, 0.0]
+            if len(self.by_proxy) < _MOST_PROXIES:
+                self.by_proxy[proxy_id] = counts
+        return counts
+
+    def note_failure(self, outcome: RetryOutcome, status: int | None) -> None:
+        reason = outcome.value if status is None else f"status_{status}"
+        self.failures[reason] = self.failures.get(reason, 0) + 1
 
     def shown(self, start: int) -> HourlyAggregate:
         return HourlyAggregate(
@@ -295,30 +288,50 @@ class RetryMetrics:
             return sorted((start, _copied(hour)) for start, hour in self._hours.items() if start >= since)
 
     def _settle(self) -> None:
-        pending = self._pending
-        hours = self._hours
-        recent = self._recent
+        # Written out flat: this is most of what the metrics cost a request.
+        pop = self._pending.popleft
+        remember = self._recent.append
+        hour = _Hour()
+        begin = end = 0.0
+        # By the identity of the proxy, which the entries keep alive until they are through.
+        known: dict[int, tuple[str, list[float]]] = {}
+        entries = []
         while True:
             try:
-                entry = pending.popleft()
+                entry = pop()
             except IndexError:
                 break
+            entries.append(entry)
             note = entry if isinstance(entry, tuple) else _noted(entry)
             request, number, proxy, at, outcome, status, delay, latency, error = note
-            proxy_id = self._id_of(proxy)
-            start = int(at // _HOUR) * _HOUR
-            hour = hours.get(start)
-            if hour is None:
-                hour = hours[start] = _Hour()
-            hour.add(number, proxy_id, outcome, status, latency)
-            if entry is note and proxy is not proxy_id:
-                # The id instead of the proxy: what is remembered must not keep a proxy that was removed.
-                entry = (request, number, proxy_id, at, outcome, status, delay, latency, error)
-            recent.append(entry)
+            if not begin <= at < end:
+                begin = at // _HOUR * _HOUR
+                end = begin + _HOUR
+                hour = self._hours.setdefault(int(begin), _Hour())
+                known.clear()
+            found = known.get(id(proxy))
+            if found is None:
+                proxy_id = self._id_of(proxy)
+                found = known[id(proxy)] = (proxy_id, hour.counts_of(proxy_id))
+            proxy_id, counts = found
+            if number:
+                hour.retries += 1
+            else:
+                hour.requests += 1
+            hour.latency += latency
+            counts[0] += 1
+            counts[2] += latency
+            if outcome is _SUCCESS:
+                counts[1] += 1
+                hour.successes[number] = hour.successes.get(number, 0) + 1
+            else:
+                hour.note_failure(outcome, status)
+            # The id instead of the proxy: what is remembered must not keep a proxy that was removed.
+            remember((request, number, proxy_id, at, outcome, status, delay, latency, error))
         first, last = self._since(self.retention_hours), self._clock() + _HOUR
         # What lies ahead was written before the clock was set back; kept, it would never leave.
-        for start in [start for start in hours if not first <= start <= last]:
-            del hours[start]
+        for start in [start for start in self._hours if not first <= start <= last]:
+            del self._hours[start]
 
     def _id_of(self, proxy: Any) -> str:
         if isinstance(proxy, str):
@@ -365,7 +378,7 @@ def _noted(attempt: RetryAttempt) -> Note:
 
 def _copied(hour: _Hour) -> _Hour:
     made = _Hour()
-    made.requests, made.retries, made.attempts = hour.requests, hour.retries, hour.attempts
+    made.requests, made.retries = hour.requests, hour.retries
     made.latency = hour.latency
     made.successes, made.failures = hour.successes.copy(), hour.failures.copy()
     made.by_proxy = {proxy_id: counts.copy() for proxy_id, counts in hour.by_proxy.items()}
