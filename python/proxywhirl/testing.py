@@ -1,4 +1,4 @@
-"""Real proxies and an origin on loopback, for tests, demos and benchmarks.
+"""Real proxies and an origin on loopback, for tests, demos and benchmarks; and a load test for rotators.
 
 A `ProxyFleet` starts proxies that speak HTTP, HTTPS, SOCKS4 and SOCKS5, each with a behaviour of its own (slow, flaky,
 banned, dead), and one origin that tells callers what it saw of them. Nothing leaves the machine: `*.test` names lead to
@@ -40,8 +40,19 @@ from typing import Any, Union
 from urllib.parse import quote
 
 from proxywhirl import _core
+from proxywhirl._load_test import LoadTest, LoadTestResult
 
-__all__ = ["Drift", "Flap", "FleetOrigin", "FleetProxy", "LogNormal", "ProxyFleet", "ProxySpec"]
+__all__ = [
+    "Drift",
+    "Flap",
+    "FleetOrigin",
+    "FleetProxy",
+    "LoadTest",
+    "LoadTestResult",
+    "LogNormal",
+    "ProxyFleet",
+    "ProxySpec",
+]
 
 
 @dataclass(frozen=True)
