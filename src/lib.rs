@@ -12,6 +12,7 @@ pub mod proxy;
 #[cfg(feature = "python")]
 mod py;
 mod random;
+pub mod resilience;
 pub mod rotation;
 pub mod session;
 pub mod strategy;

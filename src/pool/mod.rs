@@ -18,13 +18,19 @@ use crate::clock::{Clock, Micros};
 use crate::proxy::address::Address;
 use crate::proxy::health::{Health, reason};
 use crate::proxy::{Home, Id, Key, Proxy};
+use crate::resilience::site::Site;
+use crate::resilience::standing::Standing;
 use crate::sync::{Arc, ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Mutex, Ordering, Weak};
 use filter::Filter;
 pub use table::{Attachment, Keeper, Slot, Table};
+use table::{Facet, FacetOf};
 use view::{Demand, View};
 
-/// Views by filter that a pool keeps; beyond that one that has not been used lately goes.
+/// Views that a pool keeps beside that of everybody, and what they may weigh together; beyond either the least recently used
+/// goes, but so many stay however heavy they are.
 const FACETS: usize = 256;
+const FACET_BYTES: usize = 64 << 20;
+const FACETS_AT_LEAST: usize = 4;
 const FIRST_CAPACITY: usize = 16;
 
 /// A pool of proxies. All methods may be called from any thread. Selections read a snapshot and take no lock; changes to
@@ -38,6 +44,7 @@ pub struct Pool {
     auto_remove_dead: AtomicBool,
     dead_threshold: AtomicU32,
     updated: AtomicI64,
+    pub(crate) standing: Standing,
 }
 
 #[derive(Default)]
@@ -119,6 +126,7 @@ impl Pool {
             auto_remove_dead: AtomicBool::new(false),
             dead_threshold: AtomicU32::new(5),
             updated: AtomicI64::new(now),
+            standing: Standing::default(),
         })
     }
 
@@ -339,6 +347,7 @@ impl Pool {
     fn take_out(&self, writer: &mut Writer, table: &Table, number: u32) -> Option<Arc<Proxy>> {
         let proxy = table.slot(number)?.share()?;
         self.place_everywhere(table, number, None);
+        self.standing.forget(table, number);
         proxy.leave(&self.home());
         if let Ok(entry) = writer.by_id.find_entry(id_hash(proxy.id()), |slot| *slot == number) {
             entry.remove();
@@ -396,9 +405,12 @@ impl Pool {
         let with_history = old.history.is_some() || writer.dead > 0;
         let next = Table::new(capacity, old.all.successor(capacity), old.keeper, with_history);
         let mut facets = table::Facets::default();
-        for (filter, view) in old.facets.load().iter() {
-            facets.insert(filter.clone(), Arc::new(view.successor(capacity)));
+        // Views for a site are not among them: marks are of one table.
+        for (facet, view) in old.facets.load().iter().filter(|(facet, _)| facet.site == 0) {
+            facets.insert(facet.clone(), Arc::new(view.successor(capacity)));
         }
+        lighten(&mut facets, None);
+        next.views_made.store(old.views_made.load(Ordering::Relaxed), Ordering::Relaxed);
         next.facets.store(Arc::new(facets));
         writer.by_id.clear();
         writer.by_address.clear();
@@ -491,7 +503,8 @@ impl Pool {
     #[must_use]
     pub fn matching(&self, filter: &Filter) -> (Arc<Table>, Vec<u32>) {
         let table = self.table.load_full();
-        let slots = self.facet(&table, filter).members.iter().map(|slot| slot as u32).collect();
+        let view = self.facet(&table, filter, None).unwrap_or_else(|| Arc::new(View::new(None, 0)));
+        let slots = view.members.iter().map(|slot| slot as u32).collect();
         (table, slots)
     }
 
@@ -540,39 +553,82 @@ impl Pool {
         proxy.set_reason(reason::EXPIRED, true);
     }
 
-    /// The view of everyone who meets `filter`, made on first demand.
-    pub(crate) fn facet(&self, table: &Table, filter: &Filter) -> Arc<View> {
-        if let Some(view) = table.facets.load().get(filter) {
-            view.mark_used();
-            return view.clone();
+    /// The view of everyone who meets `filter`, without those a site holds back if one is named; made on first demand. `None`
+    /// if the site's marks are of a later table already.
+    pub(crate) fn facet(&self, table: &Table, filter: &Filter, site: Option<&Arc<Site>>) -> Option<Arc<View>> {
+        let wanted = FacetOf { filter, site: site.map_or(0, |site| site.uid) };
+        if let Some(view) = table.facets.load().get(&wanted) {
+            view.mark_used(table.views_made.load(Ordering::Relaxed));
+            return Some(view.clone());
         }
         let _writer = self.writer.lock();
         let facets = table.facets.load();
-        if let Some(view) = facets.get(filter) {
-            return view.clone();
+        if let Some(view) = facets.get(&wanted) {
+            return Some(view.clone());
         }
-        let view = Arc::new(View::new(Some(filter.clone()), table.slots.len()));
+        // Before the marks are read: a change from now on is reported, one from before is seen here.
+        if site.is_some_and(|site| !self.standing.note_view(site, table)) {
+            return None;
+        }
+        let kept = (!filter.is_empty()).then(|| filter.clone());
+        // Views that differ by the site alone go on with each other's rounds.
+        let akin = facets.iter().find(|(facet, _)| facet.filter == *filter).map(|(_, view)| view.uid);
+        let akin = if filter.is_empty() { Some(table.all.uid) } else { akin };
+        let site = site.map(|site| (site.clone(), table.generation));
+        let view = Arc::new(View::with_uid(akin.unwrap_or_else(View::next_uid), kept, table.slots.len(), site));
         for number in table.all.members.iter() {
             view.place(number as u32, table.proxy(number as u32));
         }
+        view.mark_used(table.views_made.fetch_add(1, Ordering::Relaxed) + 1);
         let mut next = table::Facets::clone(&facets);
-        if next.len() >= FACETS {
-            // Second chance: those unused since the last time somebody had to go are the first to go now.
-            let idle = next.iter().find(|(_, view)| !view.take_used()).map(|(key, _)| key.clone());
-            if let Some(key) = idle.or_else(|| next.keys().next().cloned()) {
-                next.remove(&key);
-            }
-        }
-        next.insert(filter.clone(), view.clone());
+        next.insert(Facet { filter: filter.clone(), site: wanted.site }, view.clone());
+        lighten(&mut next, Some(&view));
         table.facets.store(Arc::new(next));
-        view
+        Some(view)
     }
 
     /// Makes a view keep what a strategy needs of it.
     pub(crate) fn demand(&self, table: &Table, view: &View, what: &Demand) {
         let _writer = self.writer.lock();
         view.demand(what, |slot| table.proxy(slot));
+        let facets = table.facets.load();
+        let mut fewer = table::Facets::clone(&facets);
+        if lighten(&mut fewer, Some(view)) {
+            table.facets.store(Arc::new(fewer));
+        }
     }
+
+    /// Reconciles slots with views for the sites where their marks have changed.
+    pub(crate) fn place_sited(&self, changes: &[(Arc<Site>, u32)]) {
+        if changes.is_empty() {
+            return;
+        }
+        let _writer = self.writer.lock();
+        let table = self.table.load();
+        // A slot of an older table may be another's in this one; to look at that one once more does no harm.
+        let member = |slot: u32| if table.all.members.contains(slot as usize) { table.proxy(slot) } else { None };
+        for (facet, view) in table.facets.load().iter() {
+            for (_, slot) in
+                changes.iter().filter(|(site, slot)| site.uid == facet.site && (*slot as usize) < table.len())
+            {
+                view.place(*slot, member(*slot));
+            }
+        }
+    }
+}
+
+/// Drops the least recently used views until the others are few and light enough, but never `kept`; whether any went.
+fn lighten(facets: &mut table::Facets, kept: Option<&View>) -> bool {
+    let before = facets.len();
+    let mut weight: usize = facets.values().map(|view| view.bytes()).sum();
+    while facets.len() > FACETS || (weight > FACET_BYTES && facets.len() > FACETS_AT_LEAST) {
+        let others = facets.iter().filter(|(_, view)| kept.is_none_or(|kept| !std::ptr::eq(kept, &***view)));
+        let Some((facet, view)) = others.min_by_key(|(_, view)| view.used()) else { break };
+        weight -= view.bytes();
+        let facet = facet.clone();
+        facets.remove(&facet);
+    }
+    facets.len() < before
 }
 
 impl Home for Pool {

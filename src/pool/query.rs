@@ -9,18 +9,23 @@ use smallvec::SmallVec;
 
 use crate::clock::Clock;
 use crate::pool::Pool;
+use crate::pool::bits::Bits;
 use crate::pool::context::{Context, Thresholds};
 use crate::pool::filter::{Filter, WeightTable};
 use crate::pool::order::TieBreak;
 use crate::pool::sampler::Weigh;
-use crate::pool::table::{Slot, Table};
+use crate::pool::table::{FacetOf, Slot, Table};
 use crate::pool::view::{Demand, View};
 use crate::proxy::{Id, Proxy};
 use crate::random::Random;
+use crate::resilience::standing::Sited;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 /// Draws before the fast way gives up: a pool in which this many in a row are refused is better listed.
 const DRAWS: usize = 64;
+
+/// So many proxies held back at a site are too many for the order of use, which sets each aside and puts it back.
+const TOO_MANY_ASIDE: usize = 16;
 
 /// Where a choice was made: a slot of the query's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +63,7 @@ pub struct Query<'a> {
     among: Among<'a>,
     context: &'a Context,
     thresholds: Thresholds,
+    sited: Option<&'a Sited<'a>>,
     clock: &'a dyn Clock,
     foreign: Option<&'a dyn std::any::Any>,
     notes: Option<&'a Notes>,
@@ -73,6 +79,7 @@ impl<'a> Query<'a> {
             among: Among::View(&table.all),
             context,
             thresholds: context.thresholds,
+            sited: None,
             clock,
             foreign: None,
             notes: None,
@@ -97,10 +104,18 @@ impl<'a> Query<'a> {
             among: Among::View(&table.all),
             context,
             thresholds: context.thresholds,
+            sited: None,
             clock,
             foreign: Some(foreign),
             notes: Some(notes),
         }
+    }
+
+    /// The same, passing over whom a site holds back.
+    #[inline]
+    #[must_use]
+    pub fn at(self, sited: Option<&'a Sited<'a>>) -> Self {
+        Self { sited, ..self }
     }
 
     /// The place for notes, if anybody reads them.
@@ -185,14 +200,8 @@ impl<'a> Query<'a> {
                 };
                 match both {
                     Some(filter) => {
-                        // The list is kept alive instead of the view: that costs no count that threads contend for.
-                        let facets = self.table.facets.load();
-                        if let Some(view) = facets.get(&*filter) {
-                            view.mark_used();
-                            return ask(&Query { among: Among::View(view), ..*self });
-                        }
-                        let view = self.pool.facet(self.table, &filter);
-                        ask(&Query { among: Among::View(&view), ..*self })
+                        let site = self.sited.filter(|sited| sited.is_crowded || view.site.is_some());
+                        self.with_view(&filter, site, ask)
                     }
                     None => ask(&Query { among: Among::List(&[]), ..*self }),
                 }
@@ -202,6 +211,42 @@ impl<'a> Query<'a> {
                 let rest: Vec<u32> = list.iter().filter(meets).copied().collect();
                 ask(&Query { among: Among::List(&rest), ..*self })
             }
+        }
+    }
+
+    /// Asks the same about those only whom the site does not hold back, if they are so many that this is worth a view.
+    pub fn over_site<R>(&self, ask: impl FnOnce(&Query<'_>) -> R) -> R {
+        match (self.sited, self.among) {
+            (Some(sited), Among::View(view)) if sited.is_crowded && view.site.is_none() => {
+                self.with_view(view.filter.as_ref().unwrap_or(&self.table.everyone), Some(sited), ask)
+            }
+            _ => ask(self),
+        }
+    }
+
+    /// The same, however many they are, for who has drawn in vain; `None` where there is no such view, or it is asked already.
+    fn over_site_at_last<R>(&self, ask: impl FnOnce(&Query<'_>) -> R) -> Option<R> {
+        match (self.sited, self.among) {
+            (Some(sited), Among::View(view)) if view.site.is_none() => {
+                let filter = view.filter.as_ref().unwrap_or(&self.table.everyone);
+                Some(self.with_view(filter, Some(sited), ask))
+            }
+            _ => None,
+        }
+    }
+
+    /// Asks about those who meet `filter`, without whom the site holds back if one is given.
+    fn with_view<R>(&self, filter: &Filter, sited: Option<&Sited<'_>>, ask: impl FnOnce(&Query<'_>) -> R) -> R {
+        // The list is kept alive instead of the view: that costs no count that threads contend for.
+        let facets = self.table.facets.load();
+        if let Some(view) = facets.get(&FacetOf { filter, site: sited.map_or(0, |sited| sited.site.uid) }) {
+            view.mark_used(self.table.views_made.load(Ordering::Relaxed));
+            return ask(&Query { among: Among::View(view), ..*self });
+        }
+        let view = self.pool.facet(self.table, filter, sited.map(|sited| sited.site));
+        match view.or_else(|| self.pool.facet(self.table, filter, None)) {
+            Some(view) => ask(&Query { among: Among::View(&view), ..*self }),
+            None => ask(self),
         }
     }
 
@@ -225,12 +270,23 @@ impl<'a> Query<'a> {
     /// Whether a proxy may be chosen now. Also notices that its time to live is over.
     #[inline]
     #[must_use]
-    pub fn accepts(&self, proxy: &Proxy) -> bool {
-        !self.context.excluded.contains(proxy) && self.accepts_if_not_excluded(proxy)
+    pub fn accepts(&self, slot: u32, proxy: &Proxy) -> bool {
+        !self.is_set_aside(slot, proxy) && self.accepts_otherwise(proxy)
+    }
+
+    /// Whether this request cannot have a proxy that others can: it excludes it, or asks for a site that holds it back.
+    #[inline]
+    fn is_set_aside(&self, slot: u32, proxy: &Proxy) -> bool {
+        self.context.excluded.contains(proxy) || self.is_held(slot)
     }
 
     #[inline]
-    fn accepts_if_not_excluded(&self, proxy: &Proxy) -> bool {
+    fn is_held(&self, slot: u32) -> bool {
+        self.sited.is_some_and(|sited| sited.holds(slot))
+    }
+
+    #[inline]
+    fn accepts_otherwise(&self, proxy: &Proxy) -> bool {
         if proxy.reasons() != 0 {
             return false;
         }
@@ -245,18 +301,18 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn admits(&self, slot: u32) -> bool {
         let inside = match self.among {
-            Among::View(view) => view.eligible.contains(slot as usize),
+            Among::View(view) => view.open().contains(slot as usize),
             Among::List(list) => list.contains(&slot),
         };
-        inside && self.table.proxy(slot).is_some_and(|proxy| self.accepts(proxy))
+        inside && self.table.proxy(slot).is_some_and(|proxy| self.accepts(slot, proxy))
     }
 
     /// Everyone who may be chosen now, in order.
     #[must_use]
     pub fn candidates(&self) -> Vec<u32> {
-        let live = |slot: &u32| self.table.proxy(*slot).is_some_and(|proxy| self.accepts(proxy));
+        let live = |slot: &u32| self.table.proxy(*slot).is_some_and(|proxy| self.accepts(*slot, proxy));
         match self.among {
-            Among::View(view) => view.eligible.iter().map(|slot| slot as u32).filter(live).collect(),
+            Among::View(view) => view.open().iter().map(|slot| slot as u32).filter(live).collect(),
             Among::List(list) => list.iter().copied().filter(live).collect(),
         }
     }
@@ -264,9 +320,9 @@ impl<'a> Query<'a> {
     /// Whether nobody may be chosen now.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let live = |slot: u32| self.table.proxy(slot).is_some_and(|proxy| self.accepts(proxy));
+        let live = |slot: u32| self.table.proxy(slot).is_some_and(|proxy| self.accepts(slot, proxy));
         match self.among {
-            Among::View(view) => !view.eligible.iter().any(|slot| live(slot as u32)),
+            Among::View(view) => !view.open().iter().any(|slot| live(slot as u32)),
             Among::List(list) => !list.iter().any(|slot| live(*slot)),
         }
     }
@@ -297,23 +353,26 @@ impl<'a> Query<'a> {
 
     /// The next in turn after the one chosen last under the same cursors.
     ///
-    /// Whoever may not be chosen loses the turn; whom only this request excludes keeps it, and the others go round by a
+    /// Whoever may not be chosen loses the turn; whom only this request cannot have keeps it, and the others go round by a
     /// cursor of their own meanwhile. Otherwise requests that exclude the same proxy now and then could meet its turn every
-    /// time, and it would never be chosen.
+    /// time, and it would never be chosen; nor would who is banned at a site that every other request is for.
     pub fn in_turn(&self, cursors: &Cursors) -> Option<Choice> {
         // A list has no name of its own: its turns are kept under that of the whole pool.
         let uid = match self.among {
             Among::View(view) => view.uid,
             Among::List(_) => self.table.all.uid,
         };
+        let (eligible, open) = match self.among {
+            Among::View(view) => (Some(&view.eligible), Some(view.open())),
+            Among::List(_) => (None, None),
+        };
         cursors.at(uid, |turns| {
             loop {
                 let position = turns.due.load(Ordering::Relaxed);
-                let due = self.first_from(position, |proxy| self.accepts_if_not_excluded(proxy))?;
-                let excluded = self.table.proxy(due).is_some_and(|proxy| self.context.excluded.contains(proxy));
-                let (cursor, position, found) = if excluded {
+                let due = self.first_from(position, eligible, |_, proxy| self.accepts_otherwise(proxy))?;
+                let (cursor, position, found) = if self.table.proxy(due).is_some_and(|it| self.is_set_aside(due, it)) {
                     let position = turns.aside_from(position);
-                    (&turns.aside, position, self.first_from(position, |proxy| self.accepts(proxy))?)
+                    (&turns.aside, position, self.first_from(position, open, |slot, it| self.accepts(slot, it))?)
                 } else {
                     (&turns.due, position, due)
                 };
@@ -328,14 +387,14 @@ impl<'a> Query<'a> {
 
     /// The first from that position in the pool's history on, and around, whom `accept` takes.
     #[inline]
-    fn first_from(&self, position: u64, accept: impl Fn(&Proxy) -> bool) -> Option<u32> {
-        let acceptable = |slot: u32| self.table.proxy(slot).is_some_and(&accept);
-        match self.among {
-            Among::View(view) => {
+    fn first_from(&self, position: u64, among: Option<&Bits>, accept: impl Fn(u32, &Proxy) -> bool) -> Option<u32> {
+        let acceptable = |slot: u32| self.table.proxy(slot).is_some_and(|proxy| accept(slot, proxy));
+        match (self.among, among) {
+            (Among::View(_), Some(bits)) => {
                 let begin = self.table.slot_from(position);
                 let search = |mut from: usize, end: usize| {
                     loop {
-                        let slot = view.eligible.next(from).filter(|slot| *slot < end)?;
+                        let slot = bits.next(from).filter(|slot| *slot < end)?;
                         if acceptable(slot as u32) {
                             return Some(slot as u32);
                         }
@@ -344,7 +403,8 @@ impl<'a> Query<'a> {
                 };
                 search(begin, usize::MAX).or_else(|| search(0, begin))
             }
-            Among::List(list) => {
+            (Among::View(_), None) => None,
+            (Among::List(list), _) => {
                 // Whoever made the list may have sorted it by anything; turns go by the order of the pool.
                 let turn = |slot: &u32| {
                     let at = self.table.position(*slot as usize);
@@ -370,7 +430,7 @@ impl<'a> Query<'a> {
                 let used = self.table.used.load(Ordering::Acquire);
                 let slot = if len * 2 >= used {
                     let slot = random.below(used);
-                    if !view.eligible.contains(slot) {
+                    if !view.open().contains(slot) {
                         continue;
                     }
                     slot as u32
@@ -378,9 +438,12 @@ impl<'a> Query<'a> {
                     let Some(slot) = view.dense.get(random.below(len)) else { continue };
                     slot
                 };
-                if self.table.proxy(slot).is_some_and(|proxy| self.accepts(proxy)) {
+                if self.table.proxy(slot).is_some_and(|proxy| self.accepts(slot, proxy)) {
                     return self.start(slot);
                 }
+            }
+            if let Some(answer) = self.over_site_at_last(|query| query.uniform(random)) {
+                return answer;
             }
         }
         let candidates = self.candidates();
@@ -398,12 +461,16 @@ impl<'a> Query<'a> {
                 view.sampler(weigh)
             });
             if let Some(sampler) = sampler {
-                let drawn = sampler.draw(random, DRAWS, |slot| self.table.proxy(slot), |_, proxy| self.accepts(proxy));
+                let accept = |slot, proxy| self.accepts(slot, proxy);
+                let drawn = sampler.draw(random, DRAWS, |slot| self.table.proxy(slot), accept);
                 if let Some(slot) = drawn {
                     return self.start(slot);
                 }
                 if sampler.is_empty() {
                     return None;
+                }
+                if let Some(answer) = self.over_site_at_last(|query| query.weighted(weigh, random)) {
+                    return answer;
                 }
             }
         }
@@ -428,7 +495,7 @@ impl<'a> Query<'a> {
                     random,
                     DRAWS,
                     |slot| self.table.proxy(slot),
-                    |_, proxy| self.accepts(proxy),
+                    |slot, proxy| self.accepts(slot, proxy),
                 );
                 if let Some(slot) = drawn {
                     return self.start(slot);
@@ -486,9 +553,12 @@ impl<'a> Query<'a> {
                         proxy.refresh();
                         continue;
                     }
-                    if self.accepts(proxy) {
+                    if self.accepts(slot, proxy) {
                         return self.start(slot);
                     }
+                }
+                if let Some(answer) = self.over_site_at_last(|query| query.unproven(limit, random)) {
+                    return answer;
                 }
             }
         }
@@ -504,6 +574,15 @@ impl<'a> Query<'a> {
 
     /// Whoever has started the fewest requests; choosing and counting are one step.
     pub fn least_used(&self, tie: TieBreak, random: &Random, list_lock: &Mutex<()>) -> Option<Choice> {
+        if self.sited.is_some_and(|sited| sited.held > TOO_MANY_ASIDE)
+            && let Some(answer) = self.over_site_at_last(|query| query.least_used_of(tie, random, list_lock))
+        {
+            return answer;
+        }
+        self.least_used_of(tie, random, list_lock)
+    }
+
+    fn least_used_of(&self, tie: TieBreak, random: &Random, list_lock: &Mutex<()>) -> Option<Choice> {
         match self.among {
             Among::View(view) => {
                 let order = view.order(tie).or_else(|| {
@@ -529,8 +608,7 @@ impl<'a> Query<'a> {
                             expired.set(list);
                             return false;
                         }
-                        !self.context.excluded.contains(proxy)
-                            && (!self.thresholds.any() || self.thresholds.admit(proxy))
+                        !self.is_set_aside(slot, proxy) && (!self.thresholds.any() || self.thresholds.admit(proxy))
                     },
                 );
                 for slot in expired.take() {

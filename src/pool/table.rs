@@ -6,12 +6,13 @@
 
 use std::ptr::NonNull;
 
-use ahash::AHashMap;
+use ahash::RandomState;
+use hashbrown::{Equivalent, HashMap};
 
 use crate::pool::filter::Filter;
 use crate::pool::view::View;
 use crate::proxy::Proxy;
-use crate::sync::{Arc, ArcSwap, AtomicPtr, AtomicUsize, Ordering};
+use crate::sync::{Arc, ArcSwap, AtomicPtr, AtomicU64, AtomicUsize, Ordering, global};
 
 /// A word that the embedding program hangs on a proxy in a pool; for Python, the object that stands for it.
 pub type Attachment = NonNull<()>;
@@ -91,14 +92,42 @@ impl Slot {
     }
 }
 
-pub(crate) type Facets = AHashMap<Filter, Arc<View>>;
+/// What a view is found by: the filter, and the site whose outcasts are left out, or zero.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Facet {
+    pub(crate) filter: Filter,
+    pub(crate) site: u64,
+}
+
+/// The same, borrowed.
+#[derive(Hash)]
+pub(crate) struct FacetOf<'a> {
+    pub(crate) filter: &'a Filter,
+    pub(crate) site: u64,
+}
+
+impl Equivalent<Facet> for FacetOf<'_> {
+    fn equivalent(&self, facet: &Facet) -> bool {
+        facet.site == self.site && facet.filter == *self.filter
+    }
+}
+
+pub(crate) type Facets = HashMap<Facet, Arc<View>, RandomState>;
+
+static GENERATIONS: global::AtomicU64 = global::AtomicU64::new(1);
 
 /// See the module.
 #[derive(Debug)]
 pub struct Table {
+    /// Later tables of one pool have higher numbers.
+    pub(crate) generation: u64,
     pub(crate) slots: Box<[Slot]>,
     pub(crate) all: View,
     pub(crate) facets: ArcSwap<Facets>,
+    /// Counts the views made: by it, uses are before or after each other.
+    pub(crate) views_made: AtomicU64,
+    /// The filter everyone meets.
+    pub(crate) everyone: Filter,
     /// Position in the pool's whole history of each slot, where that is not the slot's own number.
     pub(crate) history: Option<Box<[crate::sync::AtomicU64]>>,
     pub(crate) keeper: Keeper,
@@ -109,9 +138,12 @@ pub struct Table {
 impl Table {
     pub(crate) fn new(capacity: usize, all: View, keeper: Keeper, with_history: bool) -> Self {
         Self {
+            generation: GENERATIONS.fetch_add(1, global::Ordering::Relaxed),
             slots: (0..capacity).map(|_| Slot::empty()).collect(),
             all,
             facets: ArcSwap::from_pointee(Facets::default()),
+            views_made: AtomicU64::new(0),
+            everyone: Filter::default(),
             history: with_history.then(|| (0..capacity).map(|_| crate::sync::AtomicU64::new(u64::MAX)).collect()),
             keeper,
             used: AtomicUsize::new(0),
@@ -150,6 +182,13 @@ impl Table {
             None => slot as u64,
             Some(history) => history[slot].load(Ordering::Acquire),
         }
+    }
+
+    /// The slot that stands at that very position, if its proxy still is in the pool.
+    pub(crate) fn slot_at(&self, position: u64) -> Option<u32> {
+        let slot = self.slot_from(position);
+        let there = slot < self.slots.len() && self.position(slot) == position && self.all.members.contains(slot);
+        there.then_some(slot as u32)
     }
 
     /// The first slot that stands at `position` or later.

@@ -8,8 +8,9 @@ use crate::pool::filter::{Filter, WeightTable};
 use crate::pool::order::{Order, TieBreak};
 use crate::pool::sampler::{Sampler, Weigh};
 use crate::proxy::{Proxy, watch};
+use crate::resilience::site::Site;
 use crate::sync::global;
-use crate::sync::{Arc, ArcSwap, AtomicBool, OnceLock, Ordering};
+use crate::sync::{Arc, ArcSwap, AtomicU64, OnceLock, Ordering};
 
 /// Proxies with fewer results than a limit: those to be tried first.
 #[derive(Debug)]
@@ -69,14 +70,19 @@ pub(crate) struct View {
     /// The same for all generations of one view: what strategies remember a position under.
     pub(crate) uid: u64,
     pub(crate) filter: Option<Filter>,
+    /// The site whose outcasts are left out, and the generation of the table.
+    pub(crate) site: Option<(Arc<Site>, u64)>,
     /// Everyone who meets the filter.
     pub(crate) members: Bits,
     /// Those who are eligible, too.
     pub(crate) eligible: Bits,
+    // Those who are not held back at the site either; the same as the eligible where there is no site.
+    open: Option<Bits>,
+    /// The same without gaps.
     pub(crate) dense: Dense,
     usual: Usual,
     extras: ArcSwap<Extras>,
-    used: AtomicBool,
+    used: AtomicU64,
     capacity: usize,
 }
 
@@ -84,39 +90,77 @@ static UIDS: global::AtomicU64 = global::AtomicU64::new(1);
 
 impl View {
     pub(crate) fn new(filter: Option<Filter>, capacity: usize) -> Self {
-        Self::with_uid(UIDS.fetch_add(1, global::Ordering::Relaxed), filter, capacity)
+        Self::with_uid(Self::next_uid(), filter, capacity, None)
     }
 
-    fn with_uid(uid: u64, filter: Option<Filter>, capacity: usize) -> Self {
+    /// A name that no view has had.
+    pub(crate) fn next_uid() -> u64 {
+        UIDS.fetch_add(1, global::Ordering::Relaxed)
+    }
+
+    /// A view that shares its rounds with another of the same filter: both have that `uid`.
+    pub(crate) fn with_uid(uid: u64, filter: Option<Filter>, capacity: usize, site: Option<(Arc<Site>, u64)>) -> Self {
         Self {
             uid,
             filter,
             members: Bits::new(capacity),
             eligible: Bits::new(capacity),
+            open: site.is_some().then(|| Bits::new(capacity)),
+            site,
             dense: Dense::new(capacity),
             usual: Usual::default(),
             extras: ArcSwap::from_pointee(Extras::default()),
-            used: AtomicBool::new(true),
+            used: AtomicU64::new(0),
             capacity,
         }
     }
 
-    /// Notes a use; writes only if that is news, since many threads come this way.
+    /// Who may be chosen.
     #[inline]
-    pub(crate) fn mark_used(&self) {
-        if !self.used.load(Ordering::Relaxed) {
-            self.used.store(true, Ordering::Relaxed);
+    pub(crate) fn open(&self) -> &Bits {
+        self.open.as_ref().unwrap_or(&self.eligible)
+    }
+
+    /// Notes a use at that time; writes only if that is news, since many threads come this way.
+    #[inline]
+    pub(crate) fn mark_used(&self, time: u64) {
+        if self.used.load(Ordering::Relaxed) != time {
+            self.used.store(time, Ordering::Relaxed);
         }
     }
 
-    /// Whether it was used since the last call.
-    pub(crate) fn take_used(&self) -> bool {
-        self.used.swap(false, Ordering::Relaxed)
+    /// When it was used last.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
-    /// An empty view with the same name, filter and demands, for a table of another size.
+    /// About how much memory it has written to.
+    pub(crate) fn bytes(&self) -> usize {
+        // Bits of three sets with their summaries, and a set without gaps.
+        const BASE: usize = 9;
+        const SAMPLER: usize = 20;
+        const ORDER: usize = 40;
+        const DENSE: usize = 8;
+        let extras = self.extras.load();
+        let samplers = usize::from(self.usual.latency.get().is_some())
+            + usize::from(self.usual.rate.get().is_some())
+            + extras.samplers.len()
+            + extras.groups.iter().map(|groups| groups.samplers.len()).sum::<usize>();
+        let orders = usize::from(self.usual.order.get().is_some()) + extras.orders.len();
+        let unproven = usize::from(self.usual.unproven.get().is_some()) + extras.unproven.len();
+        self.capacity * (BASE + samplers * SAMPLER + orders * ORDER + unproven * DENSE)
+    }
+
+    /// Whether a proxy of the view may be chosen as far as its reasons and the site are concerned.
+    fn is_open(&self, slot: u32, proxy: &Proxy) -> bool {
+        proxy.reasons() == 0 && self.site.as_ref().is_none_or(|(site, table)| !site.holds(*table, slot))
+    }
+
+    /// An empty view with the same name, filter and demands, for a table of another size. Not for one of a site, whose marks
+    /// are of one table.
     pub(crate) fn successor(&self, capacity: usize) -> Self {
-        let next = Self::with_uid(self.uid, self.filter.clone(), capacity);
+        let next = Self::with_uid(self.uid, self.filter.clone(), capacity, None);
+        next.mark_used(self.used());
         let again = |weigh: &Weigh| Sampler::new(weigh.clone(), capacity);
         if self.usual.latency.get().is_some() {
             let _ = next.usual.latency.set(again(&Weigh::Latency));
@@ -161,6 +205,11 @@ impl View {
         if eligible.is_some() != self.eligible.contains(slot as usize) {
             if eligible.is_some() { self.eligible.insert(slot as usize) } else { self.eligible.remove(slot as usize) }
         }
+        let open = eligible.filter(|proxy| self.is_open(slot, proxy));
+        if let Some(bits) = self.open.as_ref().filter(|bits| bits.contains(slot as usize) != open.is_some()) {
+            if open.is_some() { bits.insert(slot as usize) } else { bits.remove(slot as usize) }
+        }
+        let eligible = open;
         self.dense.set(slot, eligible.is_some());
         for sampler in [&self.usual.latency, &self.usual.rate] {
             if let Some(sampler) = sampler.get() {
@@ -243,7 +292,7 @@ impl View {
             for (slot, proxy) in members() {
                 proxy.add_watch(bits);
                 // The watch is set first: a change from now on is reported, one from before is seen here.
-                place(slot, (proxy.reasons() == 0).then_some(proxy));
+                place(slot, self.is_open(slot, proxy).then_some(proxy));
             }
         };
         match what {
@@ -271,7 +320,7 @@ impl View {
                 all.sort_unstable_by_key(|(_, proxy)| proxy.id());
                 for (slot, proxy) in all {
                     proxy.add_watch(watch::COUNTS);
-                    order.place(slot, (proxy.reasons() == 0).then_some(proxy));
+                    order.place(slot, self.is_open(slot, proxy).then_some(proxy));
                 }
                 if let Err(order) = self.usual.order.set(order) {
                     keep(&mut extras.orders, Arc::new(order));

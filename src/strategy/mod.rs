@@ -134,7 +134,7 @@ pub enum Narrowing {
 /// [`Refusal`] of the strategy.
 pub fn choose(strategy: &dyn Strategy, query: &Query<'_>) -> Result<Choice, Refusal> {
     match &query.context().required {
-        None => strategy.select(query),
+        None => query.over_site(|query| strategy.select(query)),
         Some(filter) => query.narrowed(filter, |query| strategy.select(query)),
     }
 }

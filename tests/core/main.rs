@@ -12,5 +12,6 @@ mod membership;
 mod regressions;
 mod rules;
 mod sessions;
+mod standing;
 mod stress;
 mod windows;

@@ -1,0 +1,188 @@
+//! One pair of proxy and site: what holds it back, and until when. No locks, no clocks: moments are passed in, in
+//! nanoseconds on the steady clock.
+
+/// How long a probe may be under way before another one is let through.
+pub(super) const PROBE_EXPIRES: u64 = 60_000_000_000;
+
+/// Why a proxy is passed over at a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The site refuses it.
+    Banned,
+    /// The site, or the user, asks for a pause.
+    RateLimited,
+}
+
+impl Kind {
+    /// The documented word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Banned => "banned",
+            Self::RateLimited => "rate_limited",
+        }
+    }
+}
+
+/// The rate at which one proxy may be used at one site: so many requests per window, a burst of them at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SiteRate {
+    interval: u64,
+    tolerance: u64,
+}
+
+impl SiteRate {
+    /// `requests` per `window` seconds, at most `burst` at once (all of them if `None`).
+    #[must_use]
+    pub fn new(requests: u64, window: f64, burst: Option<u64>) -> Self {
+        let requests = requests.max(1);
+        let interval = (window * 1e9 / requests as f64).clamp(1.0, MOST as f64) as u64;
+        let burst = burst.unwrap_or(requests).max(1);
+        Self { interval, tolerance: interval.saturating_mul(burst - 1).min(MOST) }
+    }
+}
+
+/// A hundred years: what is longer is as good as for ever, and no sum of two overflows.
+const MOST: u64 = 100 * 366 * 86_400 * 1_000_000_000;
+
+/// Seconds as nanoseconds, within reason.
+pub(super) fn nanos(seconds: f64) -> u64 {
+    if seconds.is_nan() { 0 } else { (seconds * 1e9).clamp(0.0, MOST as f64) as u64 }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Probe {
+    number: u32,
+    expires: u64,
+}
+
+/// What holds a pair back now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hold {
+    pub(super) kind: Kind,
+    pub(super) until: u64,
+    /// It ends sooner if the probe under way is settled.
+    pub(super) probing: bool,
+}
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record {
+    kind: Kind,
+    until: u64,
+    /// Times in a row that it was benched.
+    pub(super) level: u32,
+    /// The next request is a probe, until one has succeeded.
+    owes_probe: bool,
+    probe: Option<Probe>,
+    // When it was benched last: what was sent before says nothing new.
+    benched_at: u64,
+    // When the bucket will be full again, by the generic cell rate algorithm.
+    full_at: u64,
+}
+
+impl Record {
+    pub(super) fn new() -> Self {
+        Self { kind: Kind::Banned, until: 0, level: 0, owes_probe: false, probe: None, benched_at: 0, full_at: 0 }
+    }
+
+    /// What holds it back now, if anything: the longest of what does.
+    pub(super) fn hold(&self, now: u64, rate: Option<SiteRate>) -> Option<Hold> {
+        let mut hold = None;
+        if self.until > now {
+            hold = Some(Hold { kind: self.kind, until: self.until, probing: false });
+        } else if let Some(probe) = self.probe.filter(|probe| probe.expires > now) {
+            hold = Some(Hold { kind: self.kind, until: probe.expires, probing: true });
+        }
+        if let Some(rate) = rate {
+            let ready = self.full_at.saturating_sub(rate.tolerance);
+            if ready > now && hold.is_none_or(|hold| ready > hold.until) {
+                hold = Some(Hold { kind: Kind::RateLimited, until: ready, probing: false });
+            }
+        }
+        hold
+    }
+
+    /// Whether nothing would be lost if it were forgotten.
+    pub(super) fn is_clear(&self, now: u64) -> bool {
+        !self.owes_probe && self.until <= now && self.full_at <= now
+    }
+
+    /// Whether it is on the ladder of benches.
+    pub(super) fn owes_probe(&self) -> bool {
+        self.owes_probe
+    }
+
+    /// The kind, and until when where that is known: for people.
+    pub(super) fn shown(&self, now: u64, rate: Option<SiteRate>) -> Option<(Kind, Option<u64>)> {
+        match self.hold(now, rate) {
+            Some(hold) => Some((hold.kind, Some(hold.until))),
+            None => self.owes_probe.then_some((self.kind, None)),
+        }
+    }
+
+    /// Lets one request through that nothing holds back: it takes a token, and is the probe if one is owed.
+    pub(super) fn admit(&mut self, now: u64, rate: Option<SiteRate>, number: u32) -> Option<u32> {
+        if let Some(rate) = rate {
+            self.full_at = self.full_at.max(now) + rate.interval;
+        }
+        if !self.owes_probe {
+            return None;
+        }
+        self.probe = Some(Probe { number, expires: now + PROBE_EXPIRES });
+        Some(number)
+    }
+
+    /// Gives back the token of a request that was never sent.
+    pub(super) fn give_back(&mut self, rate: Option<SiteRate>) {
+        if let Some(rate) = rate {
+            self.full_at = self.full_at.saturating_sub(rate.interval);
+        }
+    }
+
+    /// The probe of that number has ended without a verdict on the site; whether it was under way.
+    pub(super) fn end_probe(&mut self, number: u32) -> bool {
+        let mine = self.probe.is_some_and(|probe| probe.number == number);
+        if mine {
+            self.probe = None;
+        }
+        mine
+    }
+
+    /// A probe succeeded. A pause that the site has asked for meanwhile stays.
+    pub(super) fn clear(&mut self) {
+        if self.kind == Kind::Banned {
+            self.until = 0;
+        }
+        *self = Self { level: 0, owes_probe: false, probe: None, ..*self };
+    }
+
+    /// Whether a request that began then was sent before the last bench was known, and was no probe.
+    pub(super) fn is_old_news(&self, began: u64, probe: Option<u32>) -> bool {
+        self.owes_probe && probe.is_none() && began < self.benched_at
+    }
+
+    /// Benches it for that long from now on.
+    pub(super) fn bench(&mut self, kind: Kind, now: u64, length: u64) {
+        let until = now + length;
+        // A pause that the site has asked for is kept, however long the bench.
+        let asked = if self.kind == Kind::RateLimited { self.until } else { 0 };
+        *self = Self {
+            kind: if asked > until { Kind::RateLimited } else { kind },
+            until: until.max(asked),
+            level: self.level.saturating_add(1),
+            owes_probe: true,
+            probe: None,
+            benched_at: now,
+            full_at: self.full_at,
+        };
+    }
+
+    /// Holds it at least until then.
+    pub(super) fn pause(&mut self, kind: Kind, until: u64) {
+        if until > self.until {
+            self.until = until;
+            self.kind = kind;
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! The books: every pair of proxy and site that is not as good as new, found by site and position, bounded in number.
+//!
+//! A pair is filed under the position of its proxy in the pool's history, which no other membership ever has: a proxy that
+//! is removed and added again begins anew, and a table that is rebuilt changes nothing here. What depends on slots (the
+//! marks that selections read) belongs to one generation of the table and is made anew for the next.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use ahash::AHashMap;
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+use crate::pool::Table;
+use crate::resilience::site::Site;
+use crate::resilience::standing::Settings;
+use crate::resilience::standing::entry::{Hold, Record, SiteRate};
+use crate::resilience::standing::marks::{Mark, Marks};
+use crate::sync::{Arc, Ordering};
+
+const NONE: u32 = u32::MAX;
+const NEVER: u64 = u64::MAX;
+
+/// Slots at sites that views are kept of, whose mark has changed: to be told to the pool once the lock is gone.
+pub(super) type Changes = SmallVec<[(Arc<Site>, u32); 2]>;
+
+pub(super) struct Entry {
+    pub(super) record: Record,
+    pub(super) position: u64,
+    pub(super) site: u64,
+    // In the generation of the site's marks.
+    pub(super) slot: u32,
+    mark: Mark,
+    benched: bool,
+    // The timer that counts; others of this entry are stale.
+    due: u64,
+    // Told apart from whoever had this place in the list before.
+    number: u32,
+    queue: Queue,
+    older: u32,
+    newer: u32,
+}
+
+/// Who goes first when there is no more room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    /// Nothing holds them back: tokens counted, no more.
+    Idle = 0,
+    /// The others.
+    Busy = 1,
+}
+
+/// What is known of one site.
+pub(super) struct Books {
+    pub(super) site: Arc<Site>,
+    pub(super) index: HashTable<u32>,
+    marks: Arc<Marks>,
+    timers: BinaryHeap<Reverse<(u64, u32, u32)>>,
+    held: usize,
+    /// Held back by a bench, not by a pause.
+    pub(super) benched: usize,
+}
+
+/// See the module. Under one short lock.
+pub(super) struct Ledger {
+    pub(super) settings: Settings,
+    pub(super) entries: Vec<Entry>,
+    free: Vec<u32>,
+    pub(super) sites: AHashMap<u64, Books>,
+    // Oldest and newest of both queues.
+    ends: [(u32, u32); 2],
+    numbers: u32,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            sites: AHashMap::new(),
+            ends: [(NONE, NONE); 2],
+            numbers: 0,
+        }
+    }
+}
+
+fn spread(position: u64) -> u64 {
+    position.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+impl Books {
+    /// Writes a mark, in marks that have room for it.
+    fn mark(&mut self, entries: &[Entry], at: u32, mark: Mark) {
+        let slot = entries[at as usize].slot;
+        if slot == NONE {
+            return;
+        }
+        if !self.marks.set(slot, mark) {
+            let next = Marks::new(self.marks.generation, self.marks.slots(), self.index.len());
+            for other in self.index.iter().filter(|other| **other != at) {
+                let other = &entries[*other as usize];
+                let _ = next.set(other.slot, other.mark);
+            }
+            let _ = next.set(slot, mark);
+            self.marks = Arc::new(next);
+            self.site.marks.store(Some(self.marks.clone()));
+        }
+    }
+
+    /// Whether views of the table leave out whom this site holds back.
+    fn has_views(&self) -> bool {
+        self.site.viewed.load(Ordering::Relaxed) == self.marks.generation
+    }
+
+    /// Tells selections how things stand.
+    fn publish(&mut self, entries: &[Entry]) {
+        let valid = |entry: u32, number: u32, due: u64| {
+            entries.get(entry as usize).is_some_and(|entry| entry.number == number && entry.due == due)
+        };
+        if self.timers.len() > 2 * self.index.len() + 64 {
+            self.timers.retain(|Reverse((due, entry, number))| valid(*entry, *number, *due));
+        }
+        while let Some(Reverse((due, entry, number))) = self.timers.peek() {
+            if valid(*entry, *number, *due) {
+                break;
+            }
+            self.timers.pop();
+        }
+        let next = self.timers.peek().map_or(NEVER, |Reverse((due, ..))| *due);
+        self.site.next_due.store(next, Ordering::Relaxed);
+        self.site.entries.store(self.index.len(), Ordering::Release);
+        // Release: who sees somebody held sees the marks.
+        self.site.held.store(self.held, Ordering::Release);
+    }
+}
+
+impl Ledger {
+    pub(super) fn rate(&self) -> Option<SiteRate> {
+        self.settings.site_rate
+    }
+
+    pub(super) fn find(&self, site: &Site, position: u64) -> Option<u32> {
+        let books = self.sites.get(&site.uid)?;
+        books.index.find(spread(position), |at| self.entries[*at as usize].position == position).copied()
+    }
+
+    /// The entry of a pair, made if there is none; `None` if the proxy is not in that table any more, or no entry may be
+    /// kept at all.
+    pub(super) fn entry(&mut self, site: &Arc<Site>, position: u64, table: &Table, out: &mut Changes) -> Option<u32> {
+        self.up_to_date(site, table, out);
+        if let Some(at) = self.find(site, position) {
+            return Some(at);
+        }
+        let slot = table.slot_at(position)?;
+        if self.settings.max_standings == 0 {
+            return None;
+        }
+        while self.len() >= self.settings.max_standings {
+            let oldest = self.oldest()?;
+            self.remove(oldest, out);
+        }
+        let number = self.next_number();
+        let entry = Entry {
+            record: Record::new(),
+            position,
+            site: site.uid,
+            slot,
+            mark: Mark::Unknown,
+            benched: false,
+            due: NEVER,
+            number,
+            queue: Queue::Busy,
+            older: NONE,
+            newer: NONE,
+        };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.entries[at as usize] = entry;
+                at
+            }
+            None => {
+                self.entries.push(entry);
+                self.entries.len() as u32 - 1
+            }
+        };
+        self.link(at);
+        let books = self.sites.entry(site.uid).or_insert_with(|| {
+            let marks = Arc::new(Marks::new(table.generation, table.len(), 1));
+            site.marks.store(Some(marks.clone()));
+            Books { site: site.clone(), index: HashTable::new(), marks, timers: BinaryHeap::new(), held: 0, benched: 0 }
+        });
+        let entries = &self.entries;
+        books.index.insert_unique(spread(position), at, |at| spread(entries[*at as usize].position));
+        Some(at)
+    }
+
+    /// Number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Makes everything that follows from an entry agree with it; it may be gone afterwards.
+    pub(super) fn reconcile(&mut self, at: u32, now: u64, out: &mut Changes) {
+        let rate = self.rate();
+        let entry = &mut self.entries[at as usize];
+        let hold = entry.record.hold(now, rate);
+        if hold.is_none() && entry.record.is_clear(now) {
+            self.remove(at, out);
+            return;
+        }
+        let wanted = if hold.is_some() || entry.record.owes_probe() { Queue::Busy } else { Queue::Idle };
+        self.unlink(at);
+        self.entries[at as usize].queue = wanted;
+        self.link(at);
+        self.file(at, hold, out);
+    }
+
+    fn file(&mut self, at: u32, hold: Option<Hold>, out: &mut Changes) {
+        let entry = &mut self.entries[at as usize];
+        let Some(books) = self.sites.get_mut(&entry.site) else { return };
+        let benched = hold.is_some() && entry.record.owes_probe();
+        books.benched = books.benched + usize::from(benched) - usize::from(entry.benched);
+        entry.benched = benched;
+        let due = hold.map_or(NEVER, |hold| hold.until);
+        if due != entry.due {
+            entry.due = due;
+            if due != NEVER {
+                books.timers.push(Reverse((due, at, entry.number)));
+            }
+        }
+        let (before, mark) = (entry.mark, if hold.is_some() { Mark::Held } else { Mark::Known });
+        if before != mark {
+            entry.mark = mark;
+            books.held = books.held + usize::from(mark == Mark::Held) - usize::from(before == Mark::Held);
+            if books.has_views() {
+                out.push((books.site.clone(), entry.slot));
+            }
+            books.mark(&self.entries, at, mark);
+        }
+        books.publish(&self.entries);
+    }
+
+    /// Drops an entry and all that follows from it.
+    pub(super) fn remove(&mut self, at: u32, out: &mut Changes) {
+        self.unlink(at);
+        let entry = &mut self.entries[at as usize];
+        let (uid, position, before) = (entry.site, entry.position, entry.mark);
+        let benched = std::mem::take(&mut entry.benched);
+        entry.mark = Mark::Unknown;
+        entry.due = NEVER;
+        // No timer knows this number.
+        let slot = entry.slot;
+        let number = self.next_number();
+        self.entries[at as usize].number = number;
+        self.free.push(at);
+        let Some(books) = self.sites.get_mut(&uid) else { return };
+        if let Ok(found) = books.index.find_entry(spread(position), |other| *other == at) {
+            found.remove();
+        }
+        books.benched -= usize::from(benched);
+        books.held -= usize::from(before == Mark::Held);
+        books.mark(&self.entries, at, Mark::Unknown);
+        if books.has_views() && before == Mark::Held {
+            out.push((books.site.clone(), slot));
+        }
+        books.publish(&self.entries);
+        if books.index.is_empty() {
+            books.site.marks.store(None);
+            self.sites.remove(&uid);
+        }
+    }
+
+    /// Makes a site's marks anew if they are of an older table, and drops the entries of proxies that are not in this one.
+    pub(super) fn up_to_date(&mut self, site: &Site, table: &Table, out: &mut Changes) {
+        let Some(books) = self.sites.get_mut(&site.uid) else { return };
+        if books.marks.generation >= table.generation {
+            return;
+        }
+        let all: Vec<u32> = books.index.iter().copied().collect();
+        let marks = Marks::new(table.generation, table.len(), all.len());
+        let mut gone = Vec::new();
+        for at in all {
+            let entry = &mut self.entries[at as usize];
+            match table.slot_at(entry.position) {
+                Some(slot) => {
+                    entry.slot = slot;
+                    let _ = marks.set(slot, entry.mark);
+                }
+                None => gone.push(at),
+            }
+        }
+        books.marks = Arc::new(marks);
+        books.site.marks.store(Some(books.marks.clone()));
+        for at in gone {
+            // Nobody's slot in the new table.
+            self.entries[at as usize].slot = NONE;
+            self.remove(at, out);
+        }
+    }
+
+    /// Lets everybody return at a site whose time has come.
+    pub(super) fn wake(&mut self, site: &Site, now: u64, out: &mut Changes) {
+        loop {
+            let Some(books) = self.sites.get_mut(&site.uid) else { return };
+            let Some(Reverse((due, at, number))) = books.timers.peek().copied() else { break };
+            if due > now {
+                break;
+            }
+            books.timers.pop();
+            let entry = &mut self.entries[at as usize];
+            if entry.number == number && entry.due == due {
+                entry.due = NEVER;
+                self.reconcile(at, now, out);
+            }
+        }
+        if let Some(books) = self.sites.get_mut(&site.uid) {
+            books.publish(&self.entries);
+        }
+    }
+
+    /// A proxy has left the pool. The caller holds the pool's writer lock, and `table` is the present one.
+    pub(super) fn forget(&mut self, table: &Table, slot: u32, out: &mut Changes) {
+        let position = table.position(slot as usize);
+        let known = |books: &Books| {
+            if books.marks.generation != table.generation || books.marks.look(slot) == Mark::Unknown {
+                return None;
+            }
+            books.index.find(spread(position), |at| self.entries[*at as usize].position == position).copied()
+        };
+        let all: Vec<u32> = self.sites.values().filter_map(known).collect();
+        for at in all {
+            self.remove(at, out);
+        }
+    }
+
+    /// Who goes first when there is no more room: those whom nothing holds back, then those not heard of for longest.
+    fn oldest(&self) -> Option<u32> {
+        self.ends.iter().map(|(oldest, _)| *oldest).find(|at| *at != NONE)
+    }
+
+    /// A number no entry and no probe has had lately.
+    pub(super) fn next_number(&mut self) -> u32 {
+        self.numbers = self.numbers.wrapping_add(1);
+        self.numbers
+    }
+
+    /// Applies changed settings to everything on the books.
+    pub(super) fn review(&mut self, now: u64, out: &mut Changes) {
+        while self.len() > self.settings.max_standings {
+            let Some(oldest) = self.oldest() else { break };
+            self.remove(oldest, out);
+        }
+        let all: Vec<u32> = self.sites.values().flat_map(|books| books.index.iter().copied()).collect();
+        for at in all {
+            self.reconcile(at, now, out);
+        }
+    }
+
+    /// Notes that a view of that table leaves out whom the site holds back; `false` if the books are of a later table.
+    pub(super) fn note_view(&mut self, site: &Site, generation: u64) -> bool {
+        if self.sites.get(&site.uid).is_some_and(|books| books.marks.generation > generation) {
+            return false;
+        }
+        // Relaxed: read and written under the ledger's lock.
+        site.viewed.store(generation, Ordering::Relaxed);
+        true
+    }
+
+    fn link(&mut self, at: u32) {
+        let queue = self.entries[at as usize].queue as usize;
+        let (oldest, newest) = self.ends[queue];
+        self.entries[at as usize].older = newest;
+        self.entries[at as usize].newer = NONE;
+        if newest != NONE {
+            self.entries[newest as usize].newer = at;
+        }
+        self.ends[queue] = (if oldest == NONE { at } else { oldest }, at);
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let Entry { queue, older, newer, .. } = self.entries[at as usize];
+        let ends = &mut self.ends[queue as usize];
+        match older {
+            NONE => ends.0 = newer,
+            older => self.entries[older as usize].newer = newer,
+        }
+        let ends = &mut self.ends[queue as usize];
+        match newer {
+            NONE => ends.1 = older,
+            newer => self.entries[newer as usize].older = older,
+        }
+    }
+}

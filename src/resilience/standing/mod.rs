@@ -1,0 +1,431 @@
+//! Standing: whether a proxy is welcome at a site. A ban is not a death: what happens at one site is held against a proxy
+//! there and nowhere else.
+//!
+//! Selections read marks, without a lock, and only at sites that hold somebody back. Marks can be old by a moment: what
+//! decides is [`Pool::admit_at`], which asks the books about the one proxy that was chosen.
+
+mod entry;
+mod ledger;
+mod marks;
+mod reading;
+
+use crate::clock::{Clock, Micros};
+use crate::pool::{Pool, Table};
+use crate::proxy::Proxy;
+use crate::random::Random;
+use crate::resilience::site::{Site, Sites};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
+use entry::nanos;
+pub use entry::{Kind, SiteRate};
+use ledger::{Changes, Ledger};
+pub use marks::{Mark, Marks};
+pub use reading::{Bar, Sited};
+
+/// Pools smaller than this are not guarded: there half of them is one or two.
+const GUARDED_FROM: usize = 4;
+/// The first pause after "too many requests" without a word on how long, as a share of the first bench.
+const PAUSE_SHARE: f64 = 0.1;
+/// Nanoseconds that a later success must be apart to be noted: many threads succeed at one site.
+const NOTED_APART: u64 = 100_000_000;
+
+/// What the standing of a pool's proxies goes by. Lengths in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// The longest that a first bench can be; it doubles with each one in a row.
+    pub bench_base: f64,
+    /// The longest that any bench can be.
+    pub bench_cap: f64,
+    /// The share of a pool that may be benched at a site where nothing succeeds.
+    pub panic_share: f64,
+    /// How long ago a success still counts as one.
+    pub panic_window: f64,
+    /// Pairs of proxy and site kept in mind.
+    pub max_standings: usize,
+    /// How often one proxy may be used at one site.
+    pub site_rate: Option<SiteRate>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bench_base: 300.0,
+            bench_cap: 3600.0,
+            panic_share: 0.5,
+            panic_window: 10.0,
+            max_standings: 100_000,
+            site_rate: None,
+        }
+    }
+}
+
+/// A pool's books on standing.
+#[derive(Default)]
+pub struct Standing {
+    pub(crate) sites: Sites,
+    ledger: Mutex<Ledger>,
+    is_rated: AtomicBool,
+    random: Random,
+}
+
+/// What a request's end says about the proxy's standing at the site.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Finding {
+    /// The site served it.
+    Welcome,
+    /// The site refuses the proxy: for so many seconds if that is known, else for longer each time.
+    Banned(Option<f64>),
+    /// The site asks for a pause: of so many seconds if it said so.
+    RateLimited(Option<f64>),
+    /// Nothing: the request never got that far, or the fault was elsewhere.
+    Nothing,
+    /// It was never sent.
+    Released,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// The proxy is passed over at the site for so many seconds; how often in a row.
+    Benched {
+        /// For how long.
+        seconds: f64,
+        /// Which bench in a row, from 1.
+        level: u32,
+    },
+    /// The proxy is passed over at the site for so many seconds, because the site asked for it.
+    Held {
+        /// For how long.
+        seconds: f64,
+    },
+    /// It would have been benched, but nothing succeeds at the site and half the pool is benched there already.
+    Spared {
+        /// Whether this is the first time since the last success there.
+        first: bool,
+    },
+    /// It may be chosen again: somebody who waits may be served.
+    Freed,
+}
+
+/// The right to send one request through a proxy to a site. To be given back to [`Pool::settle_at`] once.
+#[derive(Debug)]
+pub struct Admission {
+    site: Arc<Site>,
+    position: u64,
+    probe: Option<u32>,
+    rated: bool,
+}
+
+impl Admission {
+    /// The site.
+    #[must_use]
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// Whether the request is the probe after a bench.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.probe.is_some()
+    }
+}
+
+/// One line of the books, for people.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The proxy.
+    pub proxy: Arc<Proxy>,
+    /// The site.
+    pub site: Arc<Site>,
+    /// Why it is passed over there.
+    pub kind: Kind,
+    /// Until when, in wall-clock time; `None` if the next request there is its probe.
+    pub until: Option<Micros>,
+    /// Benches in a row.
+    pub level: u32,
+}
+
+impl Standing {
+    /// Seeds the lengths of benches, for tests.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self { random: Random::new(Some(seed)), ..Self::default() }
+    }
+
+    /// Number of pairs in mind.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ledger.lock().len()
+    }
+
+    /// Whether no pair is in mind.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sites.
+    #[must_use]
+    pub fn sites(&self) -> &Sites {
+        &self.sites
+    }
+
+    /// What it goes by.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.ledger.lock().settings
+    }
+
+    /// A request at a site has succeeded.
+    fn note_success(site: &Site, now: u64) {
+        // Relaxed: a coarse note, read by nobody but the guard.
+        if now.saturating_sub(site.last_success.load(Ordering::Relaxed)) > NOTED_APART {
+            site.last_success.store(now, Ordering::Relaxed);
+        }
+        if site.panicking.load(Ordering::Relaxed) {
+            site.panicking.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// A view of `table` is about to leave out whom the site holds back: from now on the pool hears of changes. `false` if
+    /// the table is not the one that the books are about.
+    pub(crate) fn note_view(&self, site: &Site, table: &Table) -> bool {
+        self.ledger.lock().note_view(site, table.generation)
+    }
+
+    /// A proxy has left the pool. The caller holds the pool's writer lock.
+    pub(crate) fn forget(&self, table: &Table, slot: u32) {
+        let mut changes = Changes::new();
+        self.ledger.lock().forget(table, slot, &mut changes);
+        // Views have taken the slot out already, as everybody has who is no member.
+    }
+}
+
+impl Pool {
+    /// The site of a URL; `None` without a host.
+    #[inline]
+    #[must_use]
+    pub fn site_of(&self, url: &str) -> Option<Arc<Site>> {
+        self.standing.sites.of_url(url)
+    }
+
+    /// The site of that key.
+    #[must_use]
+    pub fn site_named(&self, key: &str) -> Arc<Site> {
+        self.standing.sites.named(key)
+    }
+
+    /// The books on standing.
+    #[must_use]
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Changes what standing goes by; what is on the books stays.
+    pub fn set_standing(&self, settings: Settings, clock: &dyn Clock) {
+        let mut changes = Changes::new();
+        {
+            let mut ledger = self.standing.ledger.lock();
+            ledger.settings = settings;
+            self.standing.is_rated.store(settings.site_rate.is_some(), Ordering::Relaxed);
+            ledger.review(clock.steady(), &mut changes);
+        }
+        self.place_sited(&changes);
+    }
+
+    /// Asks for the right to send one request through the proxy of a slot to a site: takes a token where there is a rate,
+    /// and claims the probe where one is owed.
+    ///
+    /// # Errors
+    /// What holds the proxy back there. Selections pass it over from now on, so the caller takes the start back, loads the
+    /// table again and chooses anew.
+    #[inline]
+    pub fn admit_at(&self, table: &Table, site: &Arc<Site>, slot: u32, clock: &dyn Clock) -> Result<Admission, Bar> {
+        let rated = self.standing.is_rated.load(Ordering::Relaxed);
+        let position = table.position(slot as usize);
+        if !rated && (site.entries.load(Ordering::Acquire) == 0 || site.says_nothing_of(table, slot)) {
+            return Ok(Admission { site: site.clone(), position, probe: None, rated: false });
+        }
+        self.ask_books(site, position, rated, clock)
+    }
+
+    fn ask_books(&self, site: &Arc<Site>, position: u64, rated: bool, clock: &dyn Clock) -> Result<Admission, Bar> {
+        let mut changes = Changes::new();
+        let answer = {
+            let mut ledger = self.standing.ledger.lock();
+            // Under the lock: the moment asked about must not be before what others have written down.
+            let now = clock.steady();
+            let rate = ledger.rate();
+            let at = match rate {
+                None => ledger.find(site, position),
+                Some(_) => ledger.entry(site, position, &self.table(), &mut changes),
+            };
+            match at {
+                None => Ok(Admission { site: site.clone(), position, probe: None, rated: false }),
+                Some(at) => {
+                    let number = ledger.next_number();
+                    let record = &mut ledger.entries[at as usize].record;
+                    match record.hold(now, rate) {
+                        Some(hold) => Err(Bar::of(&hold, now, clock)),
+                        None => {
+                            let probe = record.admit(now, rate, number);
+                            ledger.reconcile(at, now, &mut changes);
+                            Ok(Admission { site: site.clone(), position, probe, rated })
+                        }
+                    }
+                }
+            }
+        };
+        self.place_sited(&changes);
+        answer
+    }
+
+    /// Writes down what a request's end says. `began` is when it was admitted at the latest, on the steady clock: what was
+    /// sent before a bench says nothing new about it.
+    #[inline]
+    pub fn settle_at(&self, admission: &Admission, finding: Finding, began: u64, clock: &dyn Clock) -> Effect {
+        match finding {
+            Finding::Welcome => {
+                Standing::note_success(&admission.site, clock.steady_coarse());
+                if admission.probe.is_none() {
+                    return Effect::None;
+                }
+            }
+            Finding::Nothing if admission.probe.is_none() => return Effect::None,
+            Finding::Released if admission.probe.is_none() && !admission.rated => return Effect::None,
+            _ => {}
+        }
+        self.write_down(admission, finding, began, clock)
+    }
+
+    fn write_down(&self, admission: &Admission, finding: Finding, began: u64, clock: &dyn Clock) -> Effect {
+        let mut changes = Changes::new();
+        let effect = {
+            let mut ledger = self.standing.ledger.lock();
+            let now = clock.steady();
+            self.judge(&mut ledger, admission, finding, began, now, &mut changes)
+        };
+        self.place_sited(&changes);
+        effect
+    }
+
+    fn judge(
+        &self,
+        ledger: &mut Ledger,
+        admission: &Admission,
+        finding: Finding,
+        began: u64,
+        now: u64,
+        changes: &mut Changes,
+    ) -> Effect {
+        let (site, position) = (&admission.site, admission.position);
+        let known = ledger.find(site, position);
+        let mut effect = Effect::None;
+        let at = match finding {
+            Finding::Welcome | Finding::Nothing | Finding::Released => {
+                let Some(at) = known else { return Effect::None };
+                let rate = ledger.rate();
+                let record = &mut ledger.entries[at as usize].record;
+                let freed = match (finding, admission.probe) {
+                    (Finding::Welcome, _) => {
+                        record.clear();
+                        true
+                    }
+                    (_, Some(number)) => record.end_probe(number),
+                    _ => false,
+                };
+                if finding == Finding::Released && admission.rated {
+                    record.give_back(rate);
+                }
+                if freed || finding == Finding::Released {
+                    effect = Effect::Freed;
+                }
+                at
+            }
+            Finding::RateLimited(Some(seconds)) => {
+                let Some(at) = ledger.entry(site, position, &self.table(), changes) else { return Effect::None };
+                let record = &mut ledger.entries[at as usize].record;
+                if let Some(number) = admission.probe {
+                    record.end_probe(number);
+                }
+                record.pause(Kind::RateLimited, now + nanos(seconds));
+                effect = Effect::Held { seconds };
+                at
+            }
+            Finding::Banned(given) => {
+                return self.bench(ledger, admission, Kind::Banned, given, began, now, changes);
+            }
+            Finding::RateLimited(None) => {
+                return self.bench(ledger, admission, Kind::RateLimited, None, began, now, changes);
+            }
+        };
+        ledger.reconcile(at, now, changes);
+        effect
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn bench(
+        &self,
+        ledger: &mut Ledger,
+        admission: &Admission,
+        kind: Kind,
+        given: Option<f64>,
+        began: u64,
+        now: u64,
+        changes: &mut Changes,
+    ) -> Effect {
+        let (site, position) = (&admission.site, admission.position);
+        let settings = ledger.settings;
+        let known = ledger.find(site, position);
+        if let Some(at) = known {
+            let record = &mut ledger.entries[at as usize].record;
+            if record.is_old_news(began, admission.probe) {
+                let Some(seconds) = given else { return Effect::None };
+                record.pause(kind, now + nanos(seconds));
+                ledger.reconcile(at, now, changes);
+                return Effect::Held { seconds };
+            }
+            if let Some(number) = admission.probe {
+                record.end_probe(number);
+                ledger.reconcile(at, now, changes);
+            }
+        }
+        if given.is_none() && self.is_guarded(ledger, site, now) {
+            return Effect::Spared { first: !site.panicking.swap(true, Ordering::Relaxed) };
+        }
+        let Some(at) = ledger.entry(site, position, &self.table(), changes) else { return Effect::None };
+        let record = &mut ledger.entries[at as usize].record;
+        let seconds = given.unwrap_or_else(|| self.standing.length(&settings, kind, record.level));
+        record.bench(kind, now, nanos(seconds));
+        let level = record.level;
+        ledger.reconcile(at, now, changes);
+        Effect::Benched { seconds, level }
+    }
+
+    /// Whether so much of the pool is benched at a site where nothing succeeds that the fault must be the site's.
+    fn is_guarded(&self, ledger: &Ledger, site: &Site, now: u64) -> bool {
+        let settings = &ledger.settings;
+        let members = self.len();
+        if members < GUARDED_FROM {
+            return false;
+        }
+        let last = site.last_success.load(Ordering::Relaxed);
+        if last != 0 && now.saturating_sub(last) <= nanos(settings.panic_window) {
+            return false;
+        }
+        let benched = ledger.sites.get(&site.uid).map_or(0, |books| books.benched);
+        benched as f64 >= settings.panic_share * members as f64
+    }
+}
+
+impl Standing {
+    /// Full jitter: anything from nothing up to the doubled base, so that benched proxies do not come back together.
+    fn length(&self, settings: &Settings, kind: Kind, level: u32) -> f64 {
+        let base = match kind {
+            Kind::Banned => settings.bench_base,
+            Kind::RateLimited => settings.bench_base * PAUSE_SHARE,
+        };
+        self.random.unit() * (base * 2f64.powi(level.min(1000) as i32)).min(settings.bench_cap)
+    }
+}

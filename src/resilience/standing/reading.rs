@@ -1,0 +1,157 @@
+//! What is read from the books: by selections, by those who wait, and by people.
+
+use ahash::AHashMap;
+
+use crate::clock::{Clock, Micros};
+use crate::pool::{Pool, Table};
+use crate::resilience::site::Site;
+use crate::resilience::standing::entry::Hold;
+use crate::resilience::standing::ledger::Changes;
+use crate::resilience::standing::marks::{Mark, Marks};
+use crate::resilience::standing::{Kind, Row};
+use crate::sync::{Arc, Ordering};
+
+/// So few are looked over sooner than a view without them is made.
+const FEW: usize = 8;
+
+/// What holds a proxy back at a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bar {
+    /// Why.
+    pub kind: Kind,
+    /// Until when, in wall-clock time.
+    pub until: Micros,
+    /// How long that is, in nanoseconds.
+    pub wait: u64,
+    /// It ends sooner if the probe that is under way is settled.
+    pub probing: bool,
+}
+
+fn wall_of(moment: u64, now: u64, clock: &dyn Clock) -> Micros {
+    let ahead = moment.saturating_sub(now) / 1_000;
+    clock.wall().saturating_add(i64::try_from(ahead).unwrap_or(i64::MAX))
+}
+
+impl Bar {
+    pub(super) fn of(hold: &Hold, now: u64, clock: &dyn Clock) -> Self {
+        Self {
+            kind: hold.kind,
+            until: wall_of(hold.until, now, clock),
+            wait: hold.until.saturating_sub(now),
+            probing: hold.probing,
+        }
+    }
+}
+
+/// Whom a selection is to pass over at a site. Made for one selection.
+pub struct Sited<'a> {
+    pub(crate) site: &'a Arc<Site>,
+    marks: arc_swap::Guard<Option<Arc<Marks>>>,
+    /// So many that it is better to ask a view without them.
+    pub(crate) is_crowded: bool,
+    /// How many they are.
+    pub(crate) held: usize,
+}
+
+impl Sited<'_> {
+    /// Whether a slot is to be passed over.
+    #[inline]
+    pub(crate) fn holds(&self, slot: u32) -> bool {
+        (*self.marks).as_ref().is_some_and(|marks| marks.holds(slot))
+    }
+}
+
+impl Site {
+    /// Whether there is surely no entry for a slot.
+    #[inline]
+    pub(super) fn says_nothing_of(&self, table: &Table, slot: u32) -> bool {
+        let marks = self.marks.load();
+        (*marks).as_ref().is_some_and(|marks| marks.generation == table.generation && marks.look(slot) == Mark::Unknown)
+    }
+
+    /// Whether a slot of a table of that generation is to be passed over.
+    pub(crate) fn holds(&self, generation: u64, slot: u32) -> bool {
+        let marks = self.marks.load();
+        (*marks).as_ref().is_some_and(|marks| marks.generation == generation && marks.holds(slot))
+    }
+}
+
+impl Pool {
+    /// Whom a selection from `table` has to pass over at a site; `None` if nobody, which costs one read.
+    #[inline]
+    #[must_use]
+    pub fn sited<'a>(&self, table: &Table, site: &'a Arc<Site>, clock: &dyn Clock) -> Option<Sited<'a>> {
+        // Acquire: who sees somebody held sees the marks.
+        if site.held.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        self.look_up(table, site, clock)
+    }
+
+    fn look_up<'a>(&self, table: &Table, site: &'a Arc<Site>, clock: &dyn Clock) -> Option<Sited<'a>> {
+        // The coarse clock is behind the exact one, so nobody comes back early.
+        let now = clock.steady_coarse();
+        if site.next_due.load(Ordering::Relaxed) <= now {
+            self.wake_at(site, now);
+        }
+        let mut marks = site.marks.load();
+        if (*marks).as_ref().is_some_and(|marks| marks.generation < table.generation) {
+            let mut changes = Changes::new();
+            self.standing.ledger.lock().up_to_date(site, table, &mut changes);
+            marks = site.marks.load();
+        }
+        // A reader of an older table goes without: the books catch whom it should not have chosen.
+        let marks = Some(marks).filter(|marks| (**marks).as_ref().is_some_and(|m| m.generation == table.generation))?;
+        let held = site.held.load(Ordering::Acquire);
+        let is_crowded = held >= FEW && held * 8 > table.all.dense.len();
+        Some(Sited { site, marks, is_crowded, held })
+    }
+
+    fn wake_at(&self, site: &Site, now: u64) {
+        let mut changes = Changes::new();
+        self.standing.ledger.lock().wake(site, now, &mut changes);
+        self.place_sited(&changes);
+    }
+
+    /// Nanoseconds until the next proxy comes back at a site by itself; `None` if none is held back there.
+    #[must_use]
+    pub fn next_release_at(&self, site: &Site, clock: &dyn Clock) -> Option<u64> {
+        let due = site.next_due.load(Ordering::Relaxed);
+        (due != u64::MAX).then(|| due.saturating_sub(clock.steady()))
+    }
+
+    /// What holds back whom at a site, by slot of `table`.
+    #[must_use]
+    pub fn bars_at(&self, table: &Table, site: &Site, clock: &dyn Clock) -> AHashMap<u32, Bar> {
+        let ledger = self.standing.ledger.lock();
+        let now = clock.steady();
+        let Some(books) = ledger.sites.get(&site.uid) else { return AHashMap::new() };
+        let bar = |at: &u32| {
+            let entry = &ledger.entries[*at as usize];
+            let hold = entry.record.hold(now, ledger.rate())?;
+            Some((table.slot_at(entry.position)?, Bar::of(&hold, now, clock)))
+        };
+        books.index.iter().filter_map(bar).collect()
+    }
+
+    /// Every pair that is out of favour, and until when; those who owe a probe included.
+    #[must_use]
+    pub fn standings(&self, clock: &dyn Clock) -> Vec<Row> {
+        let table = self.table();
+        let ledger = self.standing.ledger.lock();
+        let now = clock.steady();
+        let rate = ledger.rate();
+        let mut rows = Vec::new();
+        for books in ledger.sites.values() {
+            for at in &books.index {
+                let entry = &ledger.entries[*at as usize];
+                let Some((kind, until)) = entry.record.shown(now, rate) else { continue };
+                let slot = table.slot_at(entry.position).and_then(|slot| table.slot(slot));
+                let Some(proxy) = slot.and_then(|slot| slot.share()) else { continue };
+                let until = until.map(|until| wall_of(until, now, clock));
+                rows.push(Row { proxy, site: books.site.clone(), kind, until, level: entry.record.level });
+            }
+        }
+        rows
+    }
+}
