@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 __all__ = [
     "SLOW_MS",
     "log",
+    "name_of",
     "pool_changed",
     "pool_empty",
     "proxy_selected",
     "request_failed",
     "request_succeeded",
+    "strategy_changed",
     "tell_notice",
 ]
 
@@ -40,6 +42,17 @@ SLOW_MS = 5000.0
 """A successful request that took longer, in milliseconds, is told as slow."""
 # Seconds between two reports that the pool is empty: every request finds out anew.
 _EMPTY_AGAIN = 10.0
+
+
+def name_of(strategy: Any) -> str:
+    """The name of a strategy's class, the user's own for one that was adapted."""
+    return type(getattr(strategy, "user", strategy)).__name__
+
+
+def strategy_changed(before: str, after: str) -> None:
+    """Another strategy chooses from now on."""
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("strategy changed", extra={"event": "strategy_changed", "from": before, "strategy": after})
 
 
 def proxy_selected(proxy: Proxy, strategy: str, *, excluded: int = 0) -> None:

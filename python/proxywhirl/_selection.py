@@ -235,14 +235,14 @@ class Chooser:
                     options = {"observer": observer}
                     return self._lease_for(active, url, selection or _ANYTHING, exclude, options)
 
-                lease = watch.take(take, _name_of(active.strategy), url, method, attempt)
+                lease = watch.take(take, _log_events.name_of(active.strategy), url, method, attempt)
         except ProxyPoolEmptyError as error:
             self._tell_empty(error, selection, exclude)
             if len(self.pool):
                 raise
             raise ProxyPoolEmptyError(self._when_empty) from error
         if _log.isEnabledFor(logging.DEBUG):
-            _log_events.proxy_selected(lease.proxy, _name_of(active.strategy), excluded=len(exclude))
+            _log_events.proxy_selected(lease.proxy, _log_events.name_of(active.strategy), excluded=len(exclude))
         return lease
 
     def _tell_empty(self, error: ProxyPoolEmptyError, selection: Selection | None, exclude: list[Any]) -> None:
@@ -330,10 +330,6 @@ class _Active:
             if proxy is not None and session.session_id not in sessions:
                 left = session.expires_at - session.last_used_at
                 sessions.create_session(session.session_id, proxy, max(1, int(left.total_seconds())))
-
-
-def _name_of(strategy: Any) -> str:
-    return type(getattr(strategy, "user", strategy)).__name__
 
 
 def _pinning(strategy: Any) -> _core.SessionPersistenceStrategy:

@@ -1,4 +1,4 @@
-"""Those who want to know of every lease of a rotator: events, metrics, the profile, and whoever else taps in.
+"""Those who want to know of every lease of a rotator: events, metrics, the profile.
 
 A rotator has a :class:`Watch` from the beginning, but its chooser sees it only while somebody wants to know; otherwise
 leases are taken and settled without a trace of it.
@@ -6,7 +6,6 @@ leases are taken and settled without a trace of it.
 
 from __future__ import annotations
 
-import logging
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Callable
@@ -24,9 +23,6 @@ __all__ = ["Attempt", "Watch"]
 
 _SUCCESS = Outcome.SUCCESS
 _CLIENT_FAULT = Outcome.CLIENT_FAULT
-
-Tap = Callable[["Attempt", "_core.Lease", Outcome, "float | None", Any, "int | None"], None]
-_log = logging.getLogger("proxywhirl.events")
 
 
 class Watch:
@@ -56,7 +52,6 @@ class Watch:
         self.events = EventHub(changed, use_running_loop=use_running_loop)
         self.metrics = metrics
         self.profile = profile
-        self._taps: tuple[Tap, ...] = ()
         self._chooser: Callable[[], Any] = lambda: None
 
     def attach(self, chooser: Any) -> None:
@@ -79,18 +74,8 @@ class Watch:
         """Be seen by the chooser if, and only if, somebody wants to know."""
         chooser = self._chooser()
         if chooser is not None:
-            wanted = self.metrics is not None or self.profile is not None or bool(self._taps) or bool(self.events)
+            wanted = self.metrics is not None or self.profile is not None or bool(self.events)
             chooser.watch = self if wanted else None
-
-    def tap(self, tap: Tap) -> None:
-        """Call a function with every attempt that got a verdict.
-
-        Args:
-            tap: Called with the attempt, the lease, the outcome, the milliseconds, the error and the status. What it
-                raises is logged.
-        """
-        self._taps = (*self._taps, tap)
-        self.install()
 
     def take(
         self,
@@ -144,11 +129,6 @@ class Watch:
                 self.metrics.record(lease.id, getattr(lease, "site", None), outcome, elapsed_ms)
             if self.profile is not None and elapsed_ms is not None:
                 self.profile.add("request", elapsed_ms)
-        for tap in self._taps:
-            try:
-                tap(attempt, lease, outcome, elapsed_ms, error, status)
-            except Exception:  # noqa: BLE001 - whatever it is, it must not reach the request
-                _log.exception("an observer of attempts raised")
         events = self.events
         result = "request_success" if outcome is _SUCCESS else "request_failure"
         if not events.wants(result, "request_complete"):

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._selection import Selection
-from proxywhirl.rotator.base import _LOOK_AGAIN, ProxyLike, ProxyRotatorBase, _as_proxy, _checked_id, _Source
+from proxywhirl.rotator.base import _LOOK_AGAIN, ProxyLike, ProxyRotatorBase, _checked_id, _Source
 from proxywhirl.transport import AsyncRotatingTransport
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
     """
 
     _transport: AsyncRotatingTransport
+    _in_loop = True
 
     def _make_transport(self, **options: Any) -> AsyncRotatingTransport:
         # Of the chooser, not of this object: a transport that held its rotator would keep it from being collected.
@@ -188,7 +189,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             ProxyValidationError: "Invalid proxy URL ...".
             ValueError: The pool is at its maximum capacity.
         """
-        self.pool.add_proxy(_as_proxy(proxy))
+        self._add_one(proxy)
 
     async def add_proxies(self, proxies: Iterable[ProxyLike]) -> int:
         """Add proxies, all or none.
@@ -220,12 +221,16 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         return self._clear_unhealthy()
 
     async def aclose(self) -> None:
-        """Close all connections. Closing twice is fine; a further request opens new ones."""
+        """Close all connections and end what runs in the background.
+
+        Closing twice is fine; a further request opens new connections.
+        """
         with self._lock:
             client, self._opened = self._opened, None
         if client is not None:
             await client.aclose()
         await self._transport.aclose()
+        await self._aclose_insight()
 
     async def close(self) -> None:
         """As :meth:`aclose`."""

@@ -19,6 +19,7 @@ from proxywhirl._http.tls import Verify
 from proxywhirl._selection import Chooser, Selection
 from proxywhirl.exceptions import ProxyPoolEmptyError, ProxyValidationError, SessionNotFoundError, redact_url
 from proxywhirl.retry import RetryPolicy
+from proxywhirl.rotator._insight import InsightPart
 from proxywhirl.transport import resolve_for_rotation
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _LOOK_AGAIN = 0.05
 R = TypeVar("R", bound="ProxyRotatorBase")
 
 
-class ProxyRotatorBase:
+class ProxyRotatorBase(InsightPart):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -62,6 +63,8 @@ class ProxyRotatorBase:
         verify: Certificates of targets: ``True``, ``False``, a CA file or folder, or an ``ssl.SSLContext``. By default
             what ``config.verify_ssl`` says.
         proxy_verify: Certificates of HTTPS proxies; like ``verify`` by default.
+        enable_metrics: Whether attempts are counted for :meth:`get_metrics`.
+        enable_profiling: Whether durations are summed up for :meth:`get_performance_profile`.
 
     Raises:
         ProxyValidationError: One of the proxies is not acceptable.
@@ -84,6 +87,8 @@ class ProxyRotatorBase:
         compat: str | None = None,
         verify: Verify | None = None,
         proxy_verify: Verify | None = None,
+        enable_metrics: bool = False,
+        enable_profiling: bool = False,
     ) -> None:
         if compat not in (None, "0.3"):
             raise ValueError(f"compat must be '0.3' or None, not {compat!r}")
@@ -98,6 +103,7 @@ class ProxyRotatorBase:
             resolved.configure(strategy_config)
         pool = _core.ProxyPool(name="rotator", max_pool_size=self.config.pool_size or _UNLIMITED)
         self._chooser = Chooser(pool, resolved, when_empty=_NO_PROXIES)
+        self._init_insight(enable_metrics=enable_metrics, enable_profiling=enable_profiling)
         self._add_all(listed)
         self._add_all(proxies or ())
         self._add_all(user_proxies or (), tag="source:user")
@@ -190,7 +196,10 @@ class ProxyRotatorBase:
             TypeError: Something that is no strategy.
         """
         del atomic
-        self._chooser.swap(resolve_for_rotation(strategy, **arguments))
+        before = self._chooser.strategy
+        after = resolve_for_rotation(strategy, **arguments)
+        self._chooser.swap(after)
+        self._tell_strategy(before, after)
 
     def register_strategy(self, name: str, strategy_class: Any) -> None:
         """Register a strategy under a name, for this and every other rotator.
@@ -253,11 +262,21 @@ class ProxyRotatorBase:
                 proxy.tags = {*proxy.tags, tag}
         for proxy in made:
             self.pool.add_proxy(proxy)
-        return len(self.pool) - before
+        added = len(self.pool) - before
+        self._tell_added(added)
+        return added
+
+    def _add_one(self, proxy: ProxyLike) -> None:
+        before = len(self.pool)
+        self.pool.add_proxy(_as_proxy(proxy))
+        self._tell_added(len(self.pool) - before)
 
     def _remove(self, proxy_id: str | uuid.UUID) -> Any:
         key = proxy_id if isinstance(proxy_id, uuid.UUID) else uuid.UUID(str(proxy_id))
+        leaving = self.pool.get_proxy_by_id(key)
         self.pool.remove_proxy(key)
+        if leaving is not None:
+            self._tell_removed([leaving], 1)
         sessions = self._chooser.sessions
         text = str(key)
         for session in sessions.get_all_sessions():
@@ -266,7 +285,10 @@ class ProxyRotatorBase:
         return key
 
     def _clear_unhealthy(self) -> int:
-        return self.pool.clear_unhealthy()
+        before = self.pool.get_all_proxies() if self._wants_removals() else []
+        count = self.pool.clear_unhealthy()
+        self._tell_removed([proxy for proxy in before if proxy not in self.pool] if count else [], count)
+        return count
 
     @staticmethod
     def _get_proxy_dict(proxy: _core.Proxy) -> dict[str, str]:

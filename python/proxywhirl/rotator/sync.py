@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._selection import Selection
-from proxywhirl.rotator.base import _LOOK_AGAIN, ProxyLike, ProxyRotatorBase, _as_proxy, _checked_id, _Source
+from proxywhirl.rotator.base import _LOOK_AGAIN, ProxyLike, ProxyRotatorBase, _checked_id, _Source
 from proxywhirl.transport import RotatingTransport
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             ProxyValidationError: "Invalid proxy URL ...".
             ValueError: The pool is at its maximum capacity.
         """
-        self.pool.add_proxy(_as_proxy(proxy))
+        self._add_one(proxy)
 
     def add_proxies(self, proxies: Iterable[ProxyLike]) -> int:
         """Add proxies, all or none.
@@ -225,12 +225,16 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         return self._clear_unhealthy()
 
     def close(self) -> None:
-        """Close all connections. Closing twice is fine; a further request opens new ones."""
+        """Close all connections and end what runs in the background.
+
+        Closing twice is fine; a further request opens new connections.
+        """
         with self._lock:
             client, self._opened = self._opened, None
         if client is not None:
             client.close()
         self._transport.close()
+        self._close_insight()
 
     async def aclose(self) -> None:
         """As :meth:`close`, for code that does not know which kind it has."""
