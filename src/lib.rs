@@ -15,5 +15,6 @@ mod random;
 pub mod resilience;
 pub mod rotation;
 pub mod session;
+pub mod storage;
 pub mod strategy;
 mod sync;

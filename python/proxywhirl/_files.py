@@ -6,10 +6,13 @@ import json
 import os
 import secrets
 import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Union
 
-__all__ = ["atomic_write", "atomic_write_json"]
+__all__ = ["atomic_write", "atomic_write_json", "file_lock", "sync_folder"]
 
 _Path = Union[str, "os.PathLike[str]"]
 
@@ -46,16 +49,52 @@ def atomic_write(path: _Path, content: str | bytes, encoding: str = "utf-8", *, 
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the renaming itself last; not every system lets folders be opened, and then there is nothing to do."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def file_lock(path: _Path, timeout: float = 30.0) -> Iterator[None]:
+    """Keep other processes and threads that ask for it from working on a file.
+
+    The lock is of a file of its own beside it, ``.NAME.lock``, which stays: removing it would race with the next to
+    come. The system lets go of it when the process ends, however it ends. Where there are no such locks, there is none.
+
+    Args:
+        path: The file; its folder must exist.
+        timeout: Seconds to wait for the lock.
+
+    Raises:
+        TimeoutError: Somebody else still holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    target = Path(path)
+    descriptor = os.open(target.with_name(f".{target.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(f"{target} has been locked by another process for {timeout:g} s") from None
+                time.sleep(0.01)
+        yield
     finally:
         os.close(descriptor)
 

@@ -14,6 +14,7 @@ mod metadata;
 mod pool;
 mod proxy;
 mod session;
+mod storage;
 mod strategy;
 
 use pyo3::prelude::*;
@@ -44,6 +45,10 @@ mod _core {
     use super::proxy::{PyProxy, parse_proxy_url};
     #[pymodule_export]
     use super::session::{PySession, PySessionManager};
+    #[pymodule_export]
+    use super::storage::{
+        PoolImage, SaveExtras, SaveMarks, SealedTexts, dump_proxies, has_credentials, proxies_with_extras,
+    };
     #[pymodule_export]
     use super::strategy::{
         PyComposite, PyCostAware, PyGeoTargeted, PyLeastUsed, PyPerformance, PyRandom, PyRoundRobin, PySessionStrategy,

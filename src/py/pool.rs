@@ -125,6 +125,14 @@ impl PyPool {
         }
     }
 
+    /// Makes an object the one that stands for its proxy in a pool that holds the proxy and has no object for it.
+    pub(crate) fn adopt(pool: &Pool, object: &Bound<'_, PyProxy>) {
+        let word = attachment_of(object.as_any());
+        if pool.attach(object.get().core.id(), word) != Some(word) {
+            release(word);
+        }
+    }
+
     /// The Python object of a proxy in any pool, or a new one for a proxy that has left them all.
     pub(crate) fn object_of<'py>(py: Python<'py>, proxy: &Arc<Proxy>) -> PyResult<Bound<'py, PyAny>> {
         for home in proxy.homes() {
@@ -632,10 +640,20 @@ impl PyPool {
     /// Args:
     ///     path: JSON: an object with `proxies`, a list of proxies, or one proxy per line.
     ///     lazy: Make no Python object until a proxy is selected; always so here, the argument is kept for its users.
+    ///     encryption_key: For credentials that are encrypted; by default the key in PROXYWHIRL_KEY.
+    ///
+    /// Raises:
+    ///     FileNotFoundError: There is no such file.
+    ///     ValueError: It is damaged, or in no documented form; nothing of it is quoted.
     #[classmethod]
-    #[pyo3(signature = (path, lazy=false))]
-    fn from_file<'py>(cls: &Bound<'py, PyType>, path: &Bound<'py, PyAny>, lazy: bool) -> PyResult<Bound<'py, PyAny>> {
-        LOADER.get(cls.py())?.call1((cls, path, lazy))
+    #[pyo3(signature = (path, lazy=false, *, encryption_key=None))]
+    fn from_file<'py>(
+        cls: &Bound<'py, PyType>,
+        path: &Bound<'py, PyAny>,
+        lazy: bool,
+        encryption_key: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        LOADER.get(cls.py())?.call1((cls, path, lazy, encryption_key))
     }
 
     /// Takes a proxy for one piece of work.

@@ -94,6 +94,11 @@ impl PyProxy {
         Self { core, local: Mutex::new(None) }
     }
 
+    /// Whether it may have metadata, or a place of more than country and region. Needs no interpreter.
+    pub(crate) fn has_extras(&self) -> bool {
+        self.local.lock().as_ref().is_some_and(|local| local.metadata.is_some() || local.geo_extras.is_some())
+    }
+
     /// Never call into Python from `read`: the lock is held.
     fn local<R>(&self, read: impl FnOnce(&mut Local) -> R) -> R {
         read(self.local.lock().get_or_insert_default())

@@ -1,0 +1,99 @@
+"""What Python alone knows of a proxy: its metadata, and its place in more words than country and region."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl import _core
+from proxywhirl._redact import scrub_credentials_from_dict
+from proxywhirl.storage._vault import PREFIX, Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxywhirl.storage._vault import Source
+
+__all__ = ["decorator", "extras_of"]
+
+_log = logging.getLogger("proxywhirl.storage")
+_STRETCH = 16
+_PAUSE = 0.0002
+
+
+def extras_of(source: Source, vault: Vault | None, *, credentials: bool, gentle: bool = False) -> _core.SaveExtras:
+    """Collect what is to be written beside what the core knows.
+
+    Args:
+        source: A pool, or a list of proxies.
+        vault: Encrypts metadata, if it has a key.
+        credentials: Whether secrets in metadata are kept; otherwise they are masked.
+        gentle: Let others have the interpreter at least every millisecond.
+
+    Returns:
+        What ``dump_proxies`` takes.
+    """
+    extras = _core.SaveExtras()
+    for number, proxy in enumerate(_core.proxies_with_extras(source)):
+        metadata, geo = proxy.metadata, proxy.geo_location
+        text = None
+        if metadata:
+            kept = metadata if credentials else scrub_credentials_from_dict(metadata)
+            text = _json(kept)
+            if text is not None and credentials and vault is not None and vault.key is not None:
+                text = json.dumps(vault.seal(text))
+        place = None
+        if geo is not None:
+            known = geo.model_dump(exclude_none=True)
+            if not known.keys() <= {"country_code", "region"}:
+                place = json.dumps(known)
+        if text is not None or place is not None:
+            extras.put(proxy, text, place)
+        if gentle and number % _STRETCH == 0:
+            time.sleep(_PAUSE)
+    return extras
+
+
+def _json(metadata: dict[str, Any]) -> str | None:
+    try:
+        return json.dumps(metadata, default=_plain, allow_nan=False, skipkeys=True)
+    except ValueError:
+        # A circle, or a number that JSON does not know: that must not keep the pool from being saved.
+        _log.warning("metadata of a proxy cannot be written as JSON and is left out")
+        return None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    return str(value)
+
+
+def decorator(vault: Vault) -> Callable[[_core.Proxy, str | None, str | None, str | None, str | None], None]:
+    """Make the function that gives a loaded proxy its metadata and its place."""
+
+    def decorate(
+        proxy: _core.Proxy, metadata: str | None, geo: str | None, country: str | None, region: str | None
+    ) -> None:
+        if metadata is not None:
+            value = json.loads(metadata)
+            if isinstance(value, str) and value.startswith(PREFIX):
+                value = json.loads(vault.open(value))
+            if isinstance(value, dict):
+                proxy.metadata = value
+        if geo is not None:
+            place = json.loads(geo)
+            if isinstance(place, dict) and place.get("country_code"):
+                proxy.geo_location = place
+                # The flat fields win, as in the constructor.
+                if country is not None:
+                    proxy.country_code = country
+                if region is not None:
+                    proxy.region = region
+
+    return decorate

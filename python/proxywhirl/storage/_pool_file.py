@@ -1,0 +1,314 @@
+"""One file that a pool is saved to: written whole and at once, or, as JSON Lines, only what has changed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import os
+import re
+import secrets
+import stat
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from glob import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl import _core
+from proxywhirl._files import file_lock, sync_folder
+from proxywhirl.storage._extras import extras_of
+from proxywhirl.storage._reading import DamagedFileError, backup_of, read_file
+from proxywhirl.storage._vault import Vault
+
+if TYPE_CHECKING:
+    from proxywhirl.storage._vault import Source
+
+__all__ = ["PoolFile", "Saved"]
+
+_log = logging.getLogger("proxywhirl.storage")
+_HEADER = re.compile(rb'"credentials":\s*"(clear|encrypted|omitted)"')
+# Less is not worth rewriting a file of JSON Lines for.
+_COMPACT_FROM = 1 << 20
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a save did.
+
+    Attributes:
+        proxies: Proxies in the file now.
+        changed: Of those, new or changed since the last save by this object.
+        removed: Proxies that went since then.
+        written: Whether the file was touched at all.
+    """
+
+    proxies: int
+    changed: int
+    removed: int
+    written: bool
+
+
+class PoolFile:
+    """A file that proxies are saved to, again and again. Thread-safe, and safe against other processes that use it.
+
+    A save goes to a temporary file that is flushed to the disk and then renamed, so that at every moment there is one
+    whole state; the one before it is kept as ``NAME.bak``. The mode is 0600.
+
+    Args:
+        path: The file. ``.jsonl`` and ``.ndjson`` mean JSON Lines, a further ``.gz`` gzip; anything else is JSON.
+        vault: Encrypts credentials, if it has a key.
+        bare: A bare list, instead of the documented object around it.
+        atomic: Whether to write a temporary file first; otherwise the file itself is overwritten.
+        backup: Whether to keep the state before the last.
+        compress: Whether to gzip; by default what the suffix says.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        vault: Vault,
+        *,
+        bare: bool = False,
+        atomic: bool = True,
+        backup: bool = True,
+        compress: bool | None = None,
+    ) -> None:
+        self.path = Path(path)
+        suffixes = [suffix.casefold() for suffix in self.path.suffixes]
+        self._compress = suffixes[-1:] == [".gz"] if compress is None else compress
+        kind = suffixes[-2:-1] if suffixes[-1:] == [".gz"] else suffixes[-1:]
+        self._lines = kind in ([".jsonl"], [".ndjson"])
+        self._vault = vault
+        self._bare = bare
+        self._atomic = atomic
+        self._backup = backup
+        self._lock = threading.Lock()
+        self._marks = _core.SaveMarks()
+        # The file as this object left it, and its size after the last whole write.
+        self._left: tuple[int, ...] | None = None
+        self._base = 0
+        self._form: tuple[bool, bool, bool] | None = None
+
+    def save(
+        self,
+        source: Source,
+        *,
+        name: str = "default",
+        settings: dict[str, Any] | None = None,
+        credentials: bool = True,
+        learned: bool = True,
+        only_changed: bool = False,
+        gentle: bool = False,
+    ) -> Saved:
+        """Save proxies.
+
+        Args:
+            source: A pool, or a list of proxies.
+            name: Name of the pool.
+            settings: The ``config`` of the file.
+            credentials: Whether credentials are written at all.
+            learned: Whether health, counters and averages are written.
+            only_changed: Do nothing if nothing has changed; in JSON Lines, append only what has.
+            gentle: Let other threads have the interpreter at least every millisecond.
+
+        Returns:
+            What was done.
+
+        Raises:
+            OSError: It cannot be written; what was saved last is still there.
+            TimeoutError: Another process holds the file; an ``OSError``.
+        """
+        with self._lock:
+            target = Path(os.path.realpath(self.path))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with file_lock(target):
+                return self._save(target, source, name, settings, credentials, learned, only_changed, gentle)
+
+    def _save(
+        self,
+        target: Path,
+        source: Source,
+        name: str,
+        settings: dict[str, Any] | None,
+        credentials: bool,
+        learned: bool,
+        only_changed: bool,
+        gentle: bool,
+    ) -> Saved:
+        sealed = self._vault.key is not None
+        form = (credentials, learned, sealed)
+        ours = self._left is not None and self._left == _identity(target) and self._form == form
+        if not ours:
+            self._marks.clear()
+        arguments: dict[str, Any] = {"credentials": credentials, "learned": learned, "marks": self._marks}
+        arguments["compress"] = self._compress
+        secrecy = "omitted" if not credentials else "encrypted" if sealed else "clear"
+        if secrecy == "clear" and _core.has_credentials(source):
+            self._vault.warn_of_clear_text(self.path, gentle=gentle)
+
+        if only_changed and ours and self._lines and self._atomic and target.stat().st_size <= self._most():
+            done = self._append(target, source, arguments, gentle)
+        else:
+            head, tail = (b"", b"") if self._lines or self._bare else _frame(name, settings or {}, secrecy)
+            arguments.update(head=head, tail=tail, lines=self._lines)
+            done = self._rewrite(target, source, arguments, secrecy, ours, only_changed and ours, gentle)
+        self._marks.commit()
+        self._left, self._form = _identity(target), form
+        return done
+
+    def _most(self) -> int:
+        return max(2 * self._base, _COMPACT_FROM)
+
+    def _dump(self, source: Source, descriptor: int, arguments: dict[str, Any], gentle: bool) -> tuple[int, int, int]:
+        credentials = arguments["credentials"]
+        for _ in range(_TRIES):
+            seals = self._vault.seals_for(source, gentle=gentle) if credentials else None
+            extras = extras_of(source, self._vault, credentials=credentials, gentle=gentle)
+            start = os.lseek(descriptor, 0, os.SEEK_END)
+            written = _core.dump_proxies(source, descriptor, sealed=seals, extras=extras, **arguments)
+            if written is not None:
+                return written
+            # Credentials changed between the two steps; what was written so far has to go.
+            os.ftruncate(descriptor, start)
+            os.lseek(descriptor, start, os.SEEK_SET)
+        raise OSError("credentials change faster than they can be encrypted")
+
+    def _append(self, target: Path, source: Source, arguments: dict[str, Any], gentle: bool) -> Saved:
+        descriptor = os.open(target, os.O_WRONLY | os.O_APPEND)
+        try:
+            before = os.fstat(descriptor).st_size
+            try:
+                seen, changed, removed = self._dump(
+                    source, descriptor, {**arguments, "lines": True, "only_changed": True}, gentle
+                )
+                touched = bool(changed or removed)
+                if touched:
+                    os.fsync(descriptor)
+                elif os.fstat(descriptor).st_size != before:
+                    os.ftruncate(descriptor, before)  # the frame of an empty gzip member
+            except BaseException:
+                with suppress(OSError):
+                    os.ftruncate(descriptor, before)
+                raise
+        finally:
+            os.close(descriptor)
+        return Saved(seen, changed, removed, touched)
+
+    def _rewrite(
+        self,
+        target: Path,
+        source: Source,
+        arguments: dict[str, Any],
+        secrecy: str,
+        ours: bool,
+        unless_unchanged: bool,
+        gentle: bool,
+    ) -> Saved:
+        if not self._atomic:
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                os.fchmod(descriptor, 0o600)
+                seen, changed, removed = self._dump(source, descriptor, arguments, gentle)
+            finally:
+                os.close(descriptor)
+            self._base = target.stat().st_size
+            return Saved(seen, changed, removed, True)
+        for left_over in target.parent.glob(f".{escape(target.name)}.*.saving"):
+            left_over.unlink(missing_ok=True)  # of a save that was killed: the lock says that none is under way
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.saving")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            try:
+                seen, changed, removed = self._dump(source, descriptor, arguments, gentle)
+                if unless_unchanged and not changed and not removed:
+                    temporary.unlink()
+                    return Saved(seen, 0, 0, False)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._keep_last(target, secrecy, ours)
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(target.parent)
+        self._base = target.stat().st_size
+        return Saved(seen, changed, removed, True)
+
+    def _keep_last(self, target: Path, secrecy: str, ours: bool) -> None:
+        """Keep the state that is about to be replaced, unless it is damaged, or says more than the new one may."""
+        backup = backup_of(target)
+        if not target.exists():
+            return
+        if not ours and not self._is_whole(target):
+            damaged = target.with_name(target.name + ".damaged")
+            os.replace(target, damaged)
+            _log.warning("%s was damaged; it is kept as %s", target, damaged)
+            return
+        if secrecy != "clear" and not ours and _secrecy_of(target) != secrecy:
+            # It may hold in clear what is encrypted or left out from now on.
+            backup.unlink(missing_ok=True)
+            return
+        if not self._backup:
+            return
+        link = target.with_name(f".{target.name}.{secrets.token_hex(8)}.saving")
+        try:
+            os.link(target, link)
+        except OSError:
+            return  # a file system without hard links: the state to be replaced is not worth a copy
+        os.replace(link, backup)
+        with suppress(OSError):
+            os.chmod(backup, 0o600)
+
+    def _is_whole(self, target: Path) -> bool:
+        try:
+            read_file(target, self._vault)
+        except DamagedFileError:
+            return False
+        except Exception:  # noqa: BLE001
+            # Encrypted with another key, or without what decrypts it: whole as far as anybody can tell.
+            return True
+        return True
+
+    def clear(self) -> None:
+        """Remove the file and what is kept beside it."""
+        with self._lock:
+            target = Path(os.path.realpath(self.path))
+            if not target.parent.is_dir():
+                return
+            with file_lock(target):
+                for path in (target, backup_of(target)):
+                    path.unlink(missing_ok=True)
+            self._left = None
+            self._marks.clear()
+
+
+def _frame(name: str, settings: dict[str, Any], secrecy: str) -> tuple[bytes, bytes]:
+    """What stands before and after the list in the documented object."""
+    now = datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
+    head = {"version": "1.0", "pool_name": name, "last_updated": now, "credentials": secrecy}
+    text = json.dumps(head)
+    return f'{text[:-1]}, "proxies": '.encode(), f', "config": {json.dumps(settings)}}}\n'.encode()
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, stat.S_IMODE(found.st_mode)
+
+
+def _secrecy_of(path: Path) -> str | None:
+    """What the head of a file says of its credentials; ``None`` if it says nothing."""
+    with open(path, "rb") as file:
+        start = file.read(4096)
+    if start.startswith(b"\x1f\x8b"):
+        with suppress(OSError, EOFError), gzip.open(path) as unpacked:
+            start = unpacked.read(4096)
+    found = _HEADER.search(start)
+    return found[1].decode() if found else None

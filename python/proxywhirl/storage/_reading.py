@@ -1,0 +1,121 @@
+"""Reading proxies from a file of any documented form."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl import _core
+from proxywhirl.exceptions import ProxyStorageError
+from proxywhirl.storage._extras import decorator
+from proxywhirl.storage._vault import Vault
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["DamagedFileError", "backup_of", "pour", "read_file", "settings_of"]
+
+_log = logging.getLogger("proxywhirl.storage")
+# How every Fernet token begins: version 0x80 and a time before 2106.
+_TOKEN = b"gAAAAA"
+
+
+class DamagedFileError(ProxyStorageError, ValueError):
+    """A file of proxies cannot be read: it is damaged, cut off, or something else altogether."""
+
+    hint = "restore it from a copy, or remove it to start anew"
+
+
+def backup_of(path: Path) -> Path:
+    """Where the state before the last one is kept."""
+    return path.with_name(path.name + ".bak")
+
+
+def read_file(path: str | os.PathLike[str], vault: Vault) -> _core.PoolImage:
+    """Read a file without making proxies yet.
+
+    Args:
+        path: JSON, JSON Lines, either of them gzipped, or one of them encrypted as a whole.
+        vault: Decrypts what is encrypted.
+
+    Returns:
+        What was read.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedFileError: It cannot be read; a ``ValueError``. The message does not quote it.
+        cryptography.fernet.InvalidToken: It is encrypted with another key.
+    """
+    data = Path(path).read_bytes()
+    if data.startswith(_TOKEN):
+        data = vault.decrypt(data.decode("ascii", "replace").strip()).encode("utf-8")
+    try:
+        image = _core.PoolImage(data)
+    except ValueError as error:
+        backup = backup_of(Path(path))
+        kept = f"; the state before it is in {backup}" if backup.exists() else ""
+        raise DamagedFileError(f"{path} {error}{kept}") from None
+    if image.torn:
+        _log.warning("the last line of %s was cut off and is left out: a save was interrupted", path)
+    return image
+
+
+def settings_of(image: _core.PoolImage) -> dict[str, Any]:
+    """The ``config`` of a file; empty if it has none."""
+    settings = json.loads(image.settings) if image.settings else None
+    return settings if isinstance(settings, dict) else {}
+
+
+def pour(
+    image: _core.PoolImage, pool: _core.ProxyPool, vault: Vault, path: Any, *, merge: bool = False
+) -> tuple[int, int]:
+    """Add what was read to a pool.
+
+    Args:
+        image: What was read.
+        pool: The pool; it must have room.
+        vault: Decrypts what is encrypted.
+        path: Named in errors.
+        merge: A proxy that is in the pool already, and has not been used, takes over what the file has learned of it.
+
+    Returns:
+        Numbers of proxies added, and of those that were there.
+
+    Raises:
+        ValueError: An entry is no proxy; the message names it.
+        cryptography.fernet.InvalidToken: It is encrypted with another key.
+    """
+
+    def make(number: int, text: str) -> _core.Proxy:
+        try:
+            return _proxy(json.loads(text), vault)
+        except (TypeError, ValueError) as error:
+            raise DamagedFileError(f"{path}: entry {number} is not a proxy: {_reason(error)}") from None
+
+    return image.pour(pool, vault.open_all(image.sealed()), make, decorator(vault), merge)
+
+
+def _proxy(entry: Any, vault: Vault) -> _core.Proxy:
+    if isinstance(entry, str):
+        return _core.Proxy(url=entry, source="file")
+    if not isinstance(entry, dict):
+        raise TypeError("it must be an object with a url, or a URL")
+    password = entry.get("password")
+    if isinstance(password, str) and len(password) >= 3 and not password.strip("*"):
+        raise ValueError("its credentials are masked, as in a dump made without reveal=True")
+    # In flight when it was saved, gone now.
+    fields = {"source": "file", **entry, "requests_active": 0}
+    for name in ("username", "password", "source_url"):
+        if isinstance(fields.get(name), str):
+            fields[name] = vault.open(fields[name])
+    return _core.Proxy(**fields)
+
+
+def _reason(error: Exception) -> str:
+    # Of a pydantic error only what is wrong, not the input, which may be a password.
+    errors: Any = getattr(error, "errors", None)
+    if not callable(errors):
+        return str(error)
+    return "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in errors()[:3])

@@ -1,0 +1,435 @@
+//! Saving and loading pools: the long work of `_pool_file.py`, done detached from the interpreter.
+
+use std::io::{self, BufWriter, Read, Write};
+use std::mem::ManuallyDrop;
+use std::os::fd::{FromRawFd, RawFd};
+
+use ahash::{AHashMap, AHashSet};
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyDict;
+use serde_json::value::RawValue;
+
+use crate::clock::exact_wall;
+use crate::pool::{Pool, Table};
+use crate::proxy::{Id, Proxy};
+use crate::py::pool::PyPool;
+use crate::py::proxy::PyProxy;
+use crate::storage::{Entry, Extra, Image, Marks, Options, Secrets, Shape, WriteError, secrets_of, write};
+use crate::sync::{Arc, Mutex};
+
+/// Proxies to be written: a pool as it is in this moment, or a list.
+enum Members {
+    Pool(Arc<Table>, Vec<u32>),
+    List(Vec<Arc<Proxy>>),
+}
+
+impl Members {
+    fn of(py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(pool) = source.cast::<PyPool>() {
+            let core = pool.get().core.clone();
+            return Ok(py.detach(|| {
+                let table = Arc::clone(&core.table());
+                let slots = Pool::members(&table);
+                Self::Pool(table, slots)
+            }));
+        }
+        let items = source.try_iter()?.map(|item| {
+            let item = item?;
+            let proxy = item.cast::<PyProxy>().map_err(|_| PyTypeError::new_err("a list of Proxy is needed"))?;
+            Ok(proxy.get().core.clone())
+        });
+        Ok(Self::List(items.collect::<PyResult<_>>()?))
+    }
+
+    fn iter(&self) -> Box<dyn Iterator<Item = &Proxy> + '_> {
+        match self {
+            Self::Pool(table, slots) => Box::new(slots.iter().filter_map(|slot| table.proxy(*slot))),
+            Self::List(proxies) => Box::new(proxies.iter().map(|proxy| &**proxy)),
+        }
+    }
+}
+
+/// What stands for each secret text in a file; kept between saves, so that what has not changed is not sealed again.
+#[pyclass(module = "proxywhirl._core", frozen)]
+#[derive(Default)]
+pub(crate) struct SealedTexts(Mutex<AHashMap<String, String>>);
+
+#[pymethods]
+impl SealedTexts {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// The secret texts of a pool, or of a list of proxies, that have no seal yet. Those of texts long gone are dropped.
+    fn missing(&self, py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+        let members = Members::of(py, source)?;
+        Ok(py.detach(|| {
+            let all = secrets_of(members.iter());
+            let mut sealed = self.0.lock();
+            if sealed.len() > 2 * all.len() + 1024 {
+                let wanted: AHashSet<&String> = all.iter().collect();
+                sealed.retain(|text, _| wanted.contains(text));
+            }
+            all.into_iter().filter(|text| !sealed.contains_key(text)).collect()
+        }))
+    }
+
+    /// Sets what stands for a text.
+    fn put(&self, text: String, seal: String) {
+        self.0.lock().insert(text, seal);
+    }
+}
+
+/// What is written of proxies beside what the core knows of them.
+#[pyclass(module = "proxywhirl._core", frozen)]
+#[derive(Default)]
+pub(crate) struct SaveExtras(Mutex<AHashMap<Id, Extra>>);
+
+#[pymethods]
+impl SaveExtras {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the JSON texts of a proxy's metadata and place; `None` for nothing worth writing.
+    fn put(&self, proxy: &Bound<'_, PyProxy>, metadata: Option<String>, geo_location: Option<String>) -> PyResult<()> {
+        let raw = |text: Option<String>| {
+            text.map(RawValue::from_string).transpose().map_err(|_| PyValueError::new_err("this is not JSON"))
+        };
+        let extra = Extra { metadata: raw(metadata)?, geo_location: raw(geo_location)? };
+        self.0.lock().insert(proxy.get().core.id(), extra);
+        Ok(())
+    }
+}
+
+/// What was saved last, so that the next save knows what has changed. Pending until `commit`.
+#[pyclass(module = "proxywhirl._core", frozen)]
+#[derive(Default)]
+pub(crate) struct SaveMarks(Marks);
+
+#[pymethods]
+impl SaveMarks {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// What was written last has been saved.
+    fn commit(&self) {
+        self.0.commit();
+    }
+
+    /// Everything counts as changed again.
+    fn clear(&self) {
+        self.0.clear();
+    }
+}
+
+/// Proxies of a pool or a list that may have metadata or a place of more than country and region.
+#[pyfunction]
+pub(crate) fn proxies_with_extras<'py>(
+    py: Python<'py>,
+    source: &Bound<'py, PyAny>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    if !source.is_instance_of::<PyPool>() {
+        let all: Vec<Bound<'py, PyAny>> = source.try_iter()?.collect::<PyResult<_>>()?;
+        return Ok(all.into_iter().filter(|item| item.cast::<PyProxy>().is_ok_and(|p| p.get().has_extras())).collect());
+    }
+    let Members::Pool(table, slots) = Members::of(py, source)? else { return Ok(Vec::new()) };
+    let found: Vec<u32> = py.detach(|| {
+        let has = |slot: &u32| {
+            table.slot(*slot).and_then(|slot| slot.attachment()).is_some_and(|word| {
+                // SAFETY: the table owns a reference to this object, which is a `PyProxy` because pools attach nothing
+                // else; the class is frozen, so it may be looked at without the interpreter. No count is touched.
+                let object =
+                    ManuallyDrop::new(unsafe { std::mem::transmute::<std::ptr::NonNull<()>, Py<PyProxy>>(word) });
+                object.get().has_extras()
+            })
+        };
+        slots.into_iter().filter(has).collect()
+    });
+    let object = |slot: &u32| {
+        let word = table.slot(*slot).and_then(|slot| slot.attachment())?;
+        // SAFETY: as above, and the interpreter is attached.
+        Some(unsafe { Bound::from_borrowed_ptr(py, word.as_ptr().cast()) })
+    };
+    Ok(found.iter().filter_map(object).collect())
+}
+
+/// Whether any proxy of a pool or a list has credentials.
+#[pyfunction]
+pub(crate) fn has_credentials(py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let members = Members::of(py, source)?;
+    Ok(py.detach(|| members.iter().any(|proxy| proxy.cold(|cold| cold.credentials.is_some()))))
+}
+
+/// A file of Python's: not ours to close.
+struct Borrowed(ManuallyDrop<std::fs::File>);
+
+impl Write for Borrowed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Writes the proxies of a pool or a list to an open file, detached from the interpreter.
+///
+/// Args:
+///     source: A `ProxyPool`, or a list of `Proxy`.
+///     fd: The file descriptor.
+///     head: Written before.
+///     tail: Written after.
+///     lines: JSON Lines; else one array.
+///     compress: Whether it is gzipped.
+///     credentials: Whether credentials are written.
+///     learned: Whether health, counters and averages are.
+///     sealed: What stands for each secret.
+///     extras: What else is written of some proxies.
+///     marks: What was saved last.
+///     only_changed: Whether to write only what differs from that.
+///
+/// Returns:
+///     Numbers of proxies seen, of those changed and of those gone since the marks; `None` if a secret has no seal yet.
+///
+/// Raises:
+///     OSError: It cannot be written.
+#[pyfunction]
+#[pyo3(signature = (
+    source, fd, *, head=None, tail=None, lines=false, compress=false, credentials=true, learned=true, sealed=None,
+    extras=None, marks=None, only_changed=false
+))]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn dump_proxies(
+    py: Python<'_>,
+    source: &Bound<'_, PyAny>,
+    fd: RawFd,
+    head: Option<PyBackedBytes>,
+    tail: Option<PyBackedBytes>,
+    lines: bool,
+    compress: bool,
+    credentials: bool,
+    learned: bool,
+    sealed: Option<&Bound<'_, SealedTexts>>,
+    extras: Option<&Bound<'_, SaveExtras>>,
+    marks: Option<&Bound<'_, SaveMarks>>,
+    only_changed: bool,
+) -> PyResult<Option<(usize, usize, usize)>> {
+    let members = Members::of(py, source)?;
+    let (sealed, extras) = (sealed.map(Bound::get), extras.map(Bound::get));
+    let marks = marks.map(|marks| &marks.get().0);
+    let outcome = py.detach(|| {
+        let sealed = sealed.map(|sealed| sealed.0.lock());
+        let extras = extras.map(|extras| extras.0.lock());
+        let none = AHashMap::new();
+        let options = Options {
+            secrets: match &sealed {
+                _ if !credentials => Secrets::Omitted,
+                Some(sealed) => Secrets::Sealed(sealed),
+                None => Secrets::Clear,
+            },
+            learned,
+            only_changed,
+            shape: if lines { Shape::Lines } else { Shape::Array },
+        };
+        let all = |out: &mut dyn Write| {
+            out.write_all(head.as_deref().unwrap_or_default())?;
+            let written = write(out, members.iter(), extras.as_deref().unwrap_or(&none), options, marks)?;
+            out.write_all(tail.as_deref().unwrap_or_default())?;
+            Ok::<_, WriteError>(written)
+        };
+        // SAFETY: the caller's descriptor is open for the length of the call; `Borrowed` does not close it.
+        let file = Borrowed(ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(fd) }));
+        let mut out = BufWriter::with_capacity(1 << 18, file);
+        let written = if compress {
+            let mut packed = GzEncoder::new(&mut out, Compression::fast());
+            let written = all(&mut packed)?;
+            packed.finish()?;
+            written
+        } else {
+            all(&mut out)?
+        };
+        out.flush()?;
+        Ok(written)
+    });
+    match outcome {
+        Ok(written) => Ok(Some((written.proxies, written.changed, written.removed))),
+        Err(WriteError::Unsealed) => Ok(None),
+        Err(WriteError::Io(error)) => Err(os_error(&error)),
+    }
+}
+
+/// An `OSError` with its number, from which Python finds the class.
+fn os_error(error: &io::Error) -> PyErr {
+    match error.raw_os_error() {
+        Some(number) => PyOSError::new_err((number, error.to_string())),
+        None => PyOSError::new_err(error.to_string()),
+    }
+}
+
+/// A file that has been read and not yet been made into proxies.
+#[pyclass(module = "proxywhirl._core", frozen)]
+pub(crate) struct PoolImage(Image);
+
+#[pymethods]
+impl PoolImage {
+    /// Reads the contents of a file, gzipped or not, in any documented form.
+    ///
+    /// Raises:
+    ///     ValueError: It is in none of them; nothing of it is quoted.
+    #[new]
+    fn new(py: Python<'_>, data: PyBackedBytes) -> PyResult<Self> {
+        let read = py.detach(|| {
+            let unpacked;
+            let plain: &[u8] = if data.starts_with(&[0x1f, 0x8b]) {
+                let mut whole = Vec::new();
+                if MultiGzDecoder::new(&*data).read_to_end(&mut whole).is_err() {
+                    return Err("is gzipped, and damaged or cut off".to_owned());
+                }
+                unpacked = whole;
+                &unpacked
+            } else {
+                &data
+            };
+            Image::read(plain).map_err(|error| error.to_string())
+        });
+        read.map(Self).map_err(PyValueError::new_err)
+    }
+
+    /// Name of the pool, if the file says.
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// Its `config` as JSON.
+    #[getter]
+    fn settings(&self) -> Option<&str> {
+        self.0.settings.as_deref()
+    }
+
+    /// Whether it was JSON Lines.
+    #[getter]
+    fn lines(&self) -> bool {
+        self.0.lines
+    }
+
+    /// Whether its last line was cut off and left out.
+    #[getter]
+    fn torn(&self) -> bool {
+        self.0.torn
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.entries.len()
+    }
+
+    /// The encrypted texts in it, each once.
+    fn sealed(&self, py: Python<'_>) -> Vec<String> {
+        py.detach(|| self.0.sealed())
+    }
+
+    /// Makes the proxies and adds them to a pool.
+    ///
+    /// Args:
+    ///     pool: The pool.
+    ///     opened: The plain text of each encrypted one.
+    ///     make: Called with number and JSON of an entry in no usual form; returns a `Proxy` or raises.
+    ///     decorate: Called with a proxy, the JSON of its metadata and of its place, its country and its region.
+    ///     merge: A proxy that is in the pool already, and has not been used, takes over what the file has learned of it.
+    ///
+    /// Returns:
+    ///     Numbers of proxies added, and of those that were there.
+    ///
+    /// Raises:
+    ///     ValueError: An entry is no proxy, or the pool has no room.
+    #[pyo3(signature = (pool, opened, make, decorate, merge=false))]
+    fn pour(
+        &self,
+        py: Python<'_>,
+        pool: &Bound<'_, PyPool>,
+        opened: &Bound<'_, PyDict>,
+        make: &Bound<'_, PyAny>,
+        decorate: &Bound<'_, PyAny>,
+        merge: bool,
+    ) -> PyResult<(usize, usize)> {
+        let opened: AHashMap<String, String> =
+            opened.iter().map(|(seal, text)| Ok((seal.extract()?, text.extract()?))).collect::<PyResult<_>>()?;
+        let mut odd: AHashMap<usize, Py<PyProxy>> = AHashMap::new();
+        for (index, entry) in self.0.entries.iter().enumerate() {
+            if let Entry::Odd(text) = entry {
+                odd.insert(index, make.call1((index + 1, text))?.cast_into::<PyProxy>()?.unbind());
+            }
+        }
+        let core = pool.get().core.clone();
+        let (proxies, merged) = py.detach(|| self.proxies(&core, &opened, &odd, merge));
+        let offered = proxies.len();
+        let shared: Vec<Arc<Proxy>> = proxies.iter().map(|(_, proxy)| proxy.clone()).collect();
+        let added = py.detach(|| core.add_all(shared)).map_err(crate::py::errors::add)?.0;
+        for object in odd.values() {
+            PyPool::adopt(&core, object.bind(py));
+        }
+        for (index, proxy) in &proxies {
+            let Some(Entry::Known(record, _)) = self.0.entries.get(*index) else { continue };
+            if let Some(extra) = record.extra() {
+                let object = PyPool::object_of(py, proxy)?;
+                let text = |raw: &Option<Box<RawValue>>| raw.as_ref().map(|raw| raw.get().to_owned());
+                let (country, region) = record.place();
+                decorate.call1((object, text(&extra.metadata), text(&extra.geo_location), country, region))?;
+            }
+        }
+        Ok((added, merged + offered - added))
+    }
+}
+
+impl PoolImage {
+    fn proxies(
+        &self,
+        core: &Pool,
+        opened: &AHashMap<String, String>,
+        odd: &AHashMap<usize, Py<PyProxy>>,
+        merge: bool,
+    ) -> (Vec<(usize, Arc<Proxy>)>, usize) {
+        let now = exact_wall();
+        let mut proxies = Vec::with_capacity(self.0.entries.len());
+        let mut ids = AHashSet::with_capacity(self.0.entries.len());
+        let mut merged = 0;
+        for (index, entry) in self.0.entries.iter().enumerate() {
+            let proxy = match entry {
+                Entry::Known(record, address) => {
+                    let proxy = record.build(address, opened, now);
+                    if merge
+                        && let Some((table, slot)) = core.find_address(&proxy.address())
+                        && let Some(held) = table.proxy(slot)
+                    {
+                        record.merge_into(held, &proxy);
+                        merged += 1;
+                        continue;
+                    }
+                    proxy
+                }
+                Entry::Odd(_) => match odd.get(&index) {
+                    Some(object) => object.get().core.clone(),
+                    None => continue,
+                },
+            };
+            // Whoever copies a line by hand copies its identifier, too.
+            if !ids.insert(proxy.id()) || core.find(proxy.id()).is_some() {
+                proxy.set_id(Id::random());
+                ids.insert(proxy.id());
+            }
+            proxies.push((index, proxy));
+        }
+        (proxies, merged)
+    }
+}

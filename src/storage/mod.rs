@@ -1,0 +1,12 @@
+//! A pool as bytes: the documented layout of one JSON object per proxy, written and read without an object of the
+//! embedding program for any of them.
+//!
+//! This room knows records, not files: who embeds the crate opens, locks, flushes and renames.
+
+mod read;
+mod record;
+mod write;
+
+pub use read::{Entry, Image, ReadError};
+pub use record::{Extra, Record, SEALED};
+pub use write::{Marks, Options, Secrets, Shape, WriteError, Written, secrets_of, write};

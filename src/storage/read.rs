@@ -1,0 +1,505 @@
+//! Reading every documented form: the object with `proxies`, a bare list, and JSON Lines.
+
+use std::fmt;
+
+use ahash::AHashMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::record::{Extra, Record, SEALED};
+use crate::clock::Micros;
+use crate::proxy::address::{Address, Credentials, Locality, Protocol, locality};
+use crate::proxy::health::{Health, Source};
+use crate::proxy::{Counter, Id, Moment, Proxy};
+use crate::sync::Arc;
+
+/// A file that has been read, and not yet been made into proxies.
+#[derive(Debug, Default)]
+pub struct Image {
+    /// Name of the pool, if it says.
+    pub name: Option<String>,
+    /// Its `config`, as JSON.
+    pub settings: Option<String>,
+    /// The proxies, in order.
+    pub entries: Vec<Entry>,
+    /// Whether it was JSON Lines.
+    pub lines: bool,
+    /// Whether its last line was cut off, and left out.
+    pub torn: bool,
+}
+
+/// One proxy of a file.
+#[derive(Debug)]
+pub enum Entry {
+    /// In the usual form.
+    Known(Box<Record>, Address),
+    /// Anything else, as JSON: for the embedding program to accept or to explain.
+    Odd(String),
+}
+
+/// Why a file cannot be read. Never quotes it: it may hold passwords.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// There is nothing in it.
+    Empty,
+    /// Neither JSON nor JSON Lines; where reading stopped.
+    NotJson {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// The first lines are JSON, this one is not.
+    BadLine(usize),
+    /// JSON, but not of proxies.
+    NoProxies,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty"),
+            Self::NotJson { line, column } => {
+                write!(f, "is neither JSON nor JSON Lines (line {line}, column {column}): damaged or cut off")
+            }
+            Self::BadLine(line) => write!(f, "is damaged: line {line} is not JSON"),
+            Self::NoProxies => f.write_str("holds neither a list of proxies nor an object with one under 'proxies'"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(default)]
+    pool_name: Option<String>,
+    #[serde(borrow, default)]
+    proxies: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    config: Option<&'a RawValue>,
+}
+
+impl Image {
+    /// Reads a file's contents.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn read(data: &[u8]) -> Result<Self, ReadError> {
+        let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+        let start = data.iter().position(|byte| !byte.is_ascii_whitespace()).ok_or(ReadError::Empty)?;
+        let whole = match data[start] {
+            b'[' => Self::list(data),
+            b'{' => Self::object(data),
+            _ => Err(ReadError::NoProxies),
+        };
+        match whole {
+            Ok(image) => Ok(image),
+            // An object per line is not one document; nor is a line that does not begin like one.
+            Err(ReadError::NotJson { line, column }) if data[start] != b'[' => {
+                Self::lines(data).map_err(|error| match error {
+                    ReadError::BadLine(1) => ReadError::NotJson { line, column },
+                    error => error,
+                })
+            }
+            Err(ReadError::NoProxies) if data[start] == b'"' => Self::lines(data),
+            Err(ReadError::NoProxies) if !data[start..].starts_with(b"{") => Err(Self::what_else(data)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn what_else(data: &[u8]) -> ReadError {
+        match serde_json::from_slice::<serde::de::IgnoredAny>(data) {
+            Ok(_) => ReadError::NoProxies,
+            Err(error) => not_json(&error),
+        }
+    }
+
+    fn list(data: &[u8]) -> Result<Self, ReadError> {
+        let items: Vec<&RawValue> = serde_json::from_slice(data).map_err(|error| not_json(&error))?;
+        Ok(Self { entries: items.into_iter().map(|item| entry(item.get())).collect(), ..Self::default() })
+    }
+
+    fn object(data: &[u8]) -> Result<Self, ReadError> {
+        let document: Document<'_> = match serde_json::from_slice(data) {
+            Ok(document) => document,
+            Err(error) if error.is_data() => return Err(ReadError::NoProxies),
+            Err(error) => return Err(not_json(&error)),
+        };
+        let Some(proxies) = document.proxies else {
+            let text = std::str::from_utf8(data).map_err(|_| ReadError::NotJson { line: 1, column: 1 })?;
+            return match entry(text.trim()) {
+                known @ Entry::Known(..) => Ok(Self { entries: vec![known], lines: true, ..Self::default() }),
+                Entry::Odd(_) if has_url(data) => {
+                    Ok(Self { entries: vec![Entry::Odd(text.to_owned())], lines: true, ..Self::default() })
+                }
+                Entry::Odd(_) => Err(ReadError::NoProxies),
+            };
+        };
+        let items: Vec<&RawValue> = serde_json::from_str(proxies.get()).map_err(|_| ReadError::NoProxies)?;
+        Ok(Self {
+            name: document.pool_name,
+            settings: document.config.map(|config| config.get().to_owned()),
+            entries: items.into_iter().map(|item| entry(item.get())).collect(),
+            ..Self::default()
+        })
+    }
+
+    fn lines(data: &[u8]) -> Result<Self, ReadError> {
+        let mut image = Self { lines: true, ..Self::default() };
+        // A later line of an identifier takes the place of an earlier one: that is how changes are appended.
+        let mut places: AHashMap<Box<str>, usize> = AHashMap::new();
+        let mut kept: Vec<Option<Entry>> = Vec::new();
+        let ended = data.ends_with(b"\n");
+        let count = data.split(|byte| *byte == b'\n').count();
+        for (index, line) in data.split(|byte| *byte == b'\n').enumerate() {
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            let last = index + 1 == count && !ended && index > 0;
+            let found = match serde_json::from_slice::<Record>(line) {
+                Ok(Record { id: Some(id), removed: Some(true), .. }) => {
+                    if let Some(place) = places.remove(&id) {
+                        kept[place] = None;
+                    }
+                    continue;
+                }
+                Ok(record) => usual(record).unwrap_or_else(|| Entry::Odd(String::from_utf8_lossy(line).into_owned())),
+                Err(_) => match serde_json::from_slice::<&RawValue>(line) {
+                    Ok(text) => entry(text.get()),
+                    Err(_) if last => {
+                        image.torn = true;
+                        break;
+                    }
+                    Err(_) => return Err(ReadError::BadLine(index + 1)),
+                },
+            };
+            let id = match &found {
+                Entry::Known(record, _) => record.id.clone(),
+                Entry::Odd(_) => None,
+            };
+            match id.and_then(|id| match places.get(&id) {
+                Some(place) => Some(*place),
+                None => {
+                    places.insert(id, kept.len());
+                    None
+                }
+            }) {
+                Some(place) => kept[place] = Some(found),
+                None => kept.push(Some(found)),
+            }
+        }
+        image.entries = kept.into_iter().flatten().collect();
+        Ok(image)
+    }
+
+    /// The sealed texts in it, each once.
+    #[must_use]
+    pub fn sealed(&self) -> Vec<String> {
+        let mut found: Vec<String> = self
+            .entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Known(record, _) => Some([&record.username, &record.password, &record.source_url]),
+                Entry::Odd(_) => None,
+            })
+            .flatten()
+            .flatten()
+            .filter(|text| text.starts_with(SEALED))
+            .map(|text| text.to_string())
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> ReadError {
+    ReadError::NotJson { line: error.line(), column: error.column() }
+}
+
+fn has_url(data: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Any<'a> {
+        #[serde(borrow)]
+        url: Option<&'a RawValue>,
+    }
+    serde_json::from_slice::<Any<'_>>(data).is_ok_and(|any| any.url.is_some())
+}
+
+fn entry(text: &str) -> Entry {
+    if text.starts_with('"') {
+        let Ok(url) = serde_json::from_str::<Box<str>>(text) else { return Entry::Odd(text.to_owned()) };
+        return match Address::parse_line(url.trim()) {
+            Ok(address) if !is_masked(&address) => {
+                let url = if url.contains("://") { url.trim().into() } else { address.bare_url().into_boxed_str() };
+                Entry::Known(Box::new(Record { url: Some(url), ..Record::default() }), address)
+            }
+            _ => Entry::Odd(text.to_owned()),
+        };
+    }
+    serde_json::from_str(text).ok().and_then(usual).unwrap_or_else(|| Entry::Odd(text.to_owned()))
+}
+
+/// The entry of a record in which everything is as usual.
+fn usual(record: Record) -> Option<Entry> {
+    let address = Address::parse(record.url.as_deref()?).ok()?;
+    record.is_plausible(&address).then(|| Entry::Known(Box::new(record), address))
+}
+
+fn is_mask(text: &str) -> bool {
+    text.len() >= 3 && text.bytes().all(|byte| byte == b'*')
+}
+
+fn is_masked(address: &Address) -> bool {
+    address.credentials.as_ref().is_some_and(|login| is_mask(&login.password))
+}
+
+impl Record {
+    /// Whether everything in it is as a proxy may be. What is not goes the slow way, which explains itself.
+    fn is_plausible(&self, address: &Address) -> bool {
+        let amounts = [self.average_response_time_ms, self.latency_ms, self.ema_response_time_ms];
+        amounts.into_iter().flatten().chain(self.cost_per_request.flatten()).all(|amount| amount >= 0.0)
+            && self.ema_alpha.is_none_or(|alpha| (0.0..=1.0).contains(&alpha))
+            && self.window_duration_seconds != Some(0)
+            && self.id.as_deref().is_none_or(|id| Id::parse(id).is_some())
+            && self.source.as_deref().is_none_or(|source| Source::parse(source).is_some())
+            && self.health_status.as_deref().is_none_or(|health| Health::parse(health).is_some())
+            && self.protocol.as_deref().is_none_or(|protocol| Protocol::parse(protocol).is_some())
+            && self.username.is_some() == self.password.is_some()
+            && !self.password.as_deref().is_some_and(is_mask)
+            && !is_masked(address)
+            && (self.is_allowed_there() || locality(&address.host) == Locality::Public)
+    }
+
+    /// Whether a local address is accepted (what the user has named, or asked for).
+    fn is_allowed_there(&self) -> bool {
+        self.allow_local == Some(true) || self.source().is_the_users_own()
+    }
+
+    fn source(&self) -> Source {
+        self.source.as_deref().and_then(Source::parse).unwrap_or(Source::File)
+    }
+
+    /// What only the embedding program can take.
+    #[must_use]
+    pub fn extra(&self) -> Option<Extra> {
+        let useful = |raw: &Option<Box<RawValue>>| raw.clone().filter(|raw| !matches!(raw.get(), "{}" | "null"));
+        let extra = Extra { metadata: useful(&self.metadata), geo_location: useful(&self.geo_location) };
+        (extra.metadata.is_some() || extra.geo_location.is_some()).then_some(extra)
+    }
+
+    /// Country and region as the record has them.
+    #[must_use]
+    pub fn place(&self) -> (Option<&str>, Option<&str>) {
+        (self.country_code.as_deref(), self.region.as_deref())
+    }
+
+    /// The proxy it describes; `opened` has the plain text of each sealed one.
+    #[must_use]
+    pub fn build(&self, address: &Address, opened: &AHashMap<String, String>, now: Micros) -> Arc<Proxy> {
+        let open = |text: &Option<Box<str>>| -> Option<Box<str>> {
+            let text = text.as_deref()?;
+            Some(opened.get(text).map_or(text, String::as_str).into())
+        };
+        let url = self.url.as_deref().unwrap_or_default();
+        let mut raw: Option<Box<str>> = (!address.is_written(url)).then(|| url.into());
+        let mut address = address.clone();
+        if let Some(protocol) = self.protocol.as_deref().and_then(Protocol::parse)
+            && protocol != address.protocol
+        {
+            address.protocol = protocol;
+            raw = Some(url.into());
+        }
+        if let (Some(username), Some(password)) = (open(&self.username), open(&self.password)) {
+            address.credentials = Some(Credentials { username, password });
+        }
+        let created = self.created_at.map_or(now, |stamp| stamp.0);
+        let proxy = Proxy::new(&address, self.source(), created);
+        if let Some(id) = self.id.as_deref().and_then(Id::parse) {
+            proxy.set_id(id);
+        }
+        let in_url = self.credentials_in_url == Some(true) && address.credentials.is_some();
+        if in_url {
+            raw = Some(proxy.client_url().into_boxed_str());
+        }
+        let mut tags = self.tags.clone().unwrap_or_default();
+        tags.sort_unstable();
+        tags.dedup();
+        let expires = self.expires_at.map(|stamp| stamp.0);
+        let expires = expires.or_else(|| self.ttl.map(|ttl| created.saturating_add(ttl.saturating_mul(1_000_000))));
+        let plain = raw.is_none()
+            && tags.is_empty()
+            && expires.is_none()
+            && self.ttl.is_none()
+            && self.ema_alpha.is_none()
+            && self.window_duration_seconds.is_none()
+            && self.country_code.is_none()
+            && self.region.is_none()
+            && self.source_url.is_none()
+            && self.allow_local != Some(true)
+            && self.cost_per_request.is_none_or(|cost| cost == Some(0.0));
+        if !plain {
+            proxy.set_cold(|cold| {
+                cold.raw_url = raw;
+                cold.tags = tags;
+                cold.ttl = self.ttl;
+                cold.expires_at = expires;
+                cold.ema_alpha = self.ema_alpha.unwrap_or(cold.ema_alpha);
+                cold.window_duration = self.window_duration_seconds.unwrap_or(cold.window_duration);
+                cold.country.clone_from(&self.country_code);
+                cold.region.clone_from(&self.region);
+                cold.source_url = open(&self.source_url);
+                cold.allow_local = self.allow_local == Some(true);
+                cold.cost = self.cost_per_request.unwrap_or(cold.cost);
+            });
+        }
+        self.teach(&proxy);
+        Arc::new(proxy)
+    }
+
+    /// A proxy that is known already, and `built`, which is what this record says of it: what has never been used learns
+    /// from the record, tags are united, and what was not known is filled in.
+    pub fn merge_into(&self, held: &Proxy, built: &Proxy) {
+        let (tags, country, region) = built.cold(|cold| (cold.tags.clone(), cold.country.clone(), cold.region.clone()));
+        let wanting = held.cold(|cold| {
+            tags.iter().any(|tag| !cold.tags.contains(tag))
+                || (cold.country.is_none() && country.is_some())
+                || (cold.region.is_none() && region.is_some())
+        });
+        if wanting {
+            held.set_cold(|cold| {
+                cold.tags.extend(tags);
+                cold.tags.sort_unstable();
+                cold.tags.dedup();
+                if cold.country.is_none() {
+                    (cold.country, cold.region) = (country, region);
+                }
+            });
+        }
+        if held.total() == 0 && held.usage() == (0, 0, 0) && held.health() == Health::Unknown {
+            self.teach(held);
+        }
+    }
+
+    /// Gives a proxy what the record has learned of it.
+    pub fn teach(&self, proxy: &Proxy) {
+        for (counter, value) in [
+            (Counter::Successes, self.total_successes),
+            (Counter::Failures, self.total_failures),
+            (Counter::Total, self.total_requests),
+            (Counter::Started, self.requests_completed),
+            (Counter::Completed, self.requests_completed),
+            (Counter::ConsecutiveFailures, self.consecutive_failures),
+        ] {
+            if let Some(value) = value.filter(|value| *value > 0) {
+                proxy.set_counter(counter, value);
+            }
+        }
+        let average = self.average_response_time_ms;
+        let ema = self.ema_response_time_ms.or(average);
+        if let Some(ms) = ema {
+            // The first sample initialises, so that both averages remain one until somebody parts them.
+            proxy.update_latency(ms, None);
+            proxy.set_latency(self.latency_ms);
+            if average.is_some() && average != ema {
+                proxy.set_average(average);
+            }
+        } else if self.latency_ms.is_some() {
+            proxy.set_latency(self.latency_ms);
+        }
+        let checked = self.last_health_check.is_some()
+            || self.next_check_time.is_some()
+            || self.last_health_error.is_some()
+            || [self.consecutive_successes, self.recovery_attempt, self.total_checks, self.total_health_failures]
+                .into_iter()
+                .flatten()
+                .any(|count| count > 0);
+        if checked {
+            proxy.set_cold(|cold| {
+                cold.last_health_check = self.last_health_check.map(|stamp| stamp.0);
+                cold.next_check_time = self.next_check_time.map(|stamp| stamp.0);
+                cold.last_health_error.clone_from(&self.last_health_error);
+                cold.consecutive_successes = self.consecutive_successes.unwrap_or_default();
+                cold.recovery_attempt = self.recovery_attempt.unwrap_or_default();
+                cold.total_checks = self.total_checks.unwrap_or_default();
+                cold.total_health_failures = self.total_health_failures.unwrap_or_default();
+            });
+        }
+        for (moment, stamp) in [
+            (Moment::LastSuccess, self.last_success_at),
+            (Moment::LastFailure, self.last_failure_at),
+            (Moment::WindowStart, self.window_start),
+            (Moment::Updated, self.updated_at),
+        ] {
+            if let Some(stamp) = stamp {
+                proxy.set_time(moment, Some(stamp.0));
+            }
+        }
+        if let Some(health) = self.health_status.as_deref().and_then(Health::parse)
+            && health != proxy.health()
+        {
+            proxy.set_health(health);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(text: &str) -> Vec<String> {
+        let image = Image::read(text.as_bytes()).unwrap();
+        let built = image.entries.iter().map(|entry| match entry {
+            Entry::Known(record, address) => record.build(address, &AHashMap::new(), 0).url(),
+            Entry::Odd(text) => format!("odd: {text}"),
+        });
+        built.collect()
+    }
+
+    #[test]
+    fn reads_every_documented_form() {
+        let record = r#"{"url": "http://a.test:1", "health_status": "DEAD", "source": "user"}"#;
+        for text in [
+            format!(r#"{{"version": "1.0", "proxies": [{record}], "config": {{"strategy": "random"}}}}"#),
+            format!("\u{feff}[{record}]"),
+            format!("{record}\n"),
+            record.to_owned(),
+            r#"["a.test:1"]"#.to_owned(),
+            r#"  ["http://a.test:1"]"#.to_owned(),
+            "\"a.test:1\"\n".to_owned(),
+        ] {
+            assert_eq!(urls(&text), ["http://a.test:1"], "{text}");
+        }
+    }
+
+    #[test]
+    fn later_lines_take_the_place_of_earlier_ones() {
+        let id = |n: u8| format!("00000000-0000-4000-8000-00000000000{n}");
+        let line = |n: u8, host: &str| format!("{{\"id\": \"{}\", \"url\": \"http://{host}.test:1\"}}\n", id(n));
+        let gone = format!("{{\"id\": \"{}\", \"removed\": true}}\n", id(2));
+        let text = [line(1, "a"), line(2, "b"), line(3, "c"), gone, line(1, "d"), line(2, "e")].concat();
+        assert_eq!(urls(&text), ["http://d.test:1", "http://c.test:1", "http://e.test:1"]);
+        let image = Image::read(text[..text.len() - 5].as_bytes()).unwrap();
+        assert!(image.torn);
+        assert_eq!(image.entries.len(), 2);
+    }
+
+    #[test]
+    fn says_what_is_wrong_without_quoting() {
+        for (text, error) in [
+            ("", ReadError::Empty),
+            ("{\"proxies\": 3}", ReadError::NoProxies),
+            ("{\"a\": \"secret\"}", ReadError::NoProxies),
+            ("7", ReadError::NoProxies),
+            ("[1,", ReadError::NotJson { line: 1, column: 3 }),
+            ("{\"url\": \"http://a.test:1\"}\nsecret\n", ReadError::BadLine(2)),
+        ] {
+            assert_eq!(Image::read(text.as_bytes()).err(), Some(error), "{text:?}");
+        }
+        // What is not as usual is left to whoever can explain it.
+        assert!(matches!(&Image::read(b"[{\"url\": 3}, 4]").unwrap().entries[..], [Entry::Odd(_), Entry::Odd(_)]));
+    }
+}
