@@ -156,6 +156,8 @@ class Metrics:
         self._rate = _Rate()
         self._checks = 0
         self._failed_checks = 0
+        self._added = 0
+        self._removed = 0
 
     def record(self, proxy_id: Hashable, site: str | None, outcome: Outcome, elapsed_ms: float | None) -> None:
         """Count one attempt.
@@ -180,6 +182,12 @@ class Metrics:
             self._checks += 1
             self._failed_checks += not passed
 
+    def record_change(self, *, added: int = 0, removed: int = 0) -> None:
+        """Count proxies that came and went."""
+        with self._lock:
+            self._added += added
+            self._removed += removed
+
     def totals(self) -> dict[str, Any]:
         """Everything together."""
         with self._lock:
@@ -188,6 +196,8 @@ class Metrics:
                 "requests_per_second": self._rate.per_second(self._clock()),
                 "health_checks": self._checks,
                 "failed_health_checks": self._failed_checks,
+                "proxies_added": self._added,
+                "proxies_removed": self._removed,
             }
 
     def groups(self, by: str) -> dict[str, dict[str, Any]]:

@@ -117,9 +117,13 @@ class InsightPart:
 
     def _tell_added(self, count: int) -> None:
         _log_events.pool_changed("proxy_added", count, size=len(self.pool))
+        if self._watch.metrics is not None:
+            self._watch.metrics.record_change(added=count)
 
     def _tell_removed(self, proxies: Iterable[_core.Proxy], count: int) -> None:
         _log_events.pool_changed("proxy_removed", count, size=len(self.pool))
+        if self._watch.metrics is not None:
+            self._watch.metrics.record_change(removed=count)
         for proxy in proxies:
             self._watch.events.emit("proxy_removed", proxy=proxy)
 
@@ -142,7 +146,7 @@ class InsightPart:
             ``total_requests``, ``successes``, ``failures``, ``success_rate`` (0 to 1), ``avg_latency_ms``,
             ``p50_latency_ms``, ``p95_latency_ms``, ``p99_latency_ms``, ``requests_per_second`` (over the last minute),
             ``active_proxies`` (that can be chosen), ``unhealthy_proxies``, ``outcomes`` (by name), ``health_checks``,
-            ``failed_health_checks``. With ``by``, a dictionary of such counts.
+            ``failed_health_checks``, ``proxies_added``, ``proxies_removed``. With ``by``, a dictionary of such counts.
 
         Raises:
             ValueError: ``by`` is something else.
@@ -271,6 +275,8 @@ class InsightPart:
             watch.events.emit("proxy_health_check", proxy=proxy, success=passed, error=error, duration_ms=ms)
 
         def removed(proxy: _core.Proxy) -> None:
+            if watch.metrics is not None:
+                watch.metrics.record_change(removed=1)
             watch.events.emit("proxy_removed", proxy=proxy, metadata={"reason": "failed health checks"})
 
         # Neither function holds the rotator, nor does the monitor: it ends when the rotator is collected.
@@ -327,6 +333,8 @@ _METRICS = (
     "requests_per_second",
     "health_checks",
     "failed_health_checks",
+    "proxies_added",
+    "proxies_removed",
     "active_proxies",
     "unhealthy_proxies",
 )
