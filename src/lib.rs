@@ -17,4 +17,5 @@ pub mod rotation;
 pub mod session;
 pub mod storage;
 pub mod strategy;
+pub mod supply;
 mod sync;

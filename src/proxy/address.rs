@@ -142,37 +142,88 @@ impl Address {
         Self::parse_authority(protocol, rest)
     }
 
-    /// Reads a line of a list: a URL, `host:port`, `user:password@host:port` or `host:port:user:password`.
+    /// Reads an entry of a list: a URL, `host:port`, `user:password@host:port`, `host:port@user:password`,
+    /// `host:port:user:password` or `user:password:host:port`, each with or without `scheme://`.
     /// Without a scheme it is an HTTP proxy, and the port must be there.
     ///
     /// # Errors
     /// As [`Address::parse`].
     pub fn parse_line(line: &str) -> Result<Self, AddressError> {
-        if line.contains("://") {
-            return Self::parse(line);
+        let (protocol, rest) = match line.split_once("://") {
+            Some((scheme, rest)) => (Some(Protocol::parse(scheme).ok_or(AddressError::BadScheme)?), rest),
+            None => (None, line),
+        };
+        let spoken = protocol.unwrap_or(Protocol::Http);
+        if let Some(address) = Self::parse_in_columns(spoken, rest) {
+            return address;
         }
-        let colons = line.bytes().filter(|&b| b == b':').count();
-        if colons == 3 && !line.contains('@') && !line.contains('[') {
-            let mut parts = line.splitn(4, ':');
-            if let (Some(host), Some(port), Some(user), Some(password)) =
-                (parts.next(), parts.next(), parts.next(), parts.next())
-            {
-                if user.is_empty() || password.is_empty() {
-                    return Err(AddressError::HalfCredentials);
-                }
-                return Ok(Self {
-                    protocol: Protocol::Http,
-                    host: parse_host(host)?,
-                    port: Some(parse_port(port)?),
-                    credentials: Some(Credentials { username: user.into(), password: password.into() }),
-                });
-            }
-        }
-        let address = Self::parse_authority(Protocol::Http, line)?;
-        if address.port.is_none() {
+        let address = match Self::parse_authority(spoken, rest) {
+            Ok(address) => address,
+            Err(error) => return Self::parse_login_behind(spoken, rest).ok_or(error),
+        };
+        if address.port.is_none() && protocol.is_none() {
             return Err(AddressError::NoPort);
         }
+        // "1.2.3.4:80@user:1234" reads both ways; an undotted host beside a dotted one is a user.
+        if !address.host.contains(['.', ':'])
+            && let Some(behind) = Self::parse_login_behind(spoken, rest).filter(|found| found.host.contains('.'))
+        {
+            return Ok(behind);
+        }
         Ok(address)
+    }
+
+    /// `host:port:user:password`, or the pairs the other way round; `None` if it is neither. The password may hold
+    /// colons. Both readings can be right; then the host is the one that looks more like one.
+    fn parse_in_columns(protocol: Protocol, text: &str) -> Option<Result<Self, AddressError>> {
+        let made = |host: &str, port: &str, user: &str, password: &str| {
+            if user.is_empty() || password.is_empty() {
+                return Err(AddressError::HalfCredentials);
+            }
+            Ok(Self {
+                protocol,
+                host: parse_host(host)?,
+                port: Some(parse_port(port)?),
+                credentials: Some(Credentials { username: user.into(), password: password.into() }),
+            })
+        };
+        if text.contains('@') || text.bytes().any(|b| b <= b' ' || b == 0x7f) {
+            return None;
+        }
+        if let Some((host, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+            let mut parts = rest.splitn(3, ':');
+            let (port, user, password) = (parts.next()?, parts.next()?, parts.next()?);
+            return Some(made(host, port, user, password));
+        }
+        let mut parts = text.splitn(4, ':');
+        let first = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+        let mut parts = text.rsplitn(3, ':');
+        let (port, host, login) = (parts.next()?, parts.next()?, parts.next()?);
+        let (user, password) = login.split_once(':')?;
+        if text.parse::<Ipv6Addr>().is_ok() || text.rsplit_once(':')?.0.parse::<Ipv6Addr>().is_ok() {
+            // An address without its brackets: where the port begins cannot be known.
+            return Some(Err(AddressError::BadHost));
+        }
+        let front = made(first[0], first[1], first[2], first[3]);
+        if front.is_ok() && first[0].contains('.') {
+            return Some(front);
+        }
+        let back = made(host, port, user, password);
+        let looks_better = |address: &Self| front.is_err() || address.host.contains('.');
+        Some(if back.as_ref().is_ok_and(looks_better) { back } else { front })
+    }
+
+    /// `host:port@user:password`.
+    fn parse_login_behind(protocol: Protocol, text: &str) -> Option<Self> {
+        let (place, login) = text.split_once('@')?;
+        let (host, port) = split_port(place).ok()?;
+        let (user, password) = login.split_once(':').filter(|(user, word)| !user.is_empty() && !word.is_empty())?;
+        Some(Self {
+            protocol,
+            host: parse_host(host).ok()?,
+            port: Some(parse_port(port?).ok()?),
+            credentials: Some(Credentials { username: unescape(user).ok()?, password: unescape(password).ok()? }),
+        })
     }
 
     fn parse_authority(protocol: Protocol, text: &str) -> Result<Self, AddressError> {
@@ -299,7 +350,7 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), AddressError> {
     }
 }
 
-fn parse_port(text: &str) -> Result<u16, AddressError> {
+pub(crate) fn parse_port(text: &str) -> Result<u16, AddressError> {
     if text.is_empty() || text.len() > 5 || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(AddressError::BadPort);
     }
@@ -309,7 +360,7 @@ fn parse_port(text: &str) -> Result<u16, AddressError> {
     }
 }
 
-fn parse_host(text: &str) -> Result<Box<str>, AddressError> {
+pub(crate) fn parse_host(text: &str) -> Result<Box<str>, AddressError> {
     if text.is_empty() {
         return Err(AddressError::NoHost);
     }
@@ -452,6 +503,29 @@ mod tests {
             assert_eq!(Address::parse(text), Err(error), "{text:?}");
         }
         assert_eq!(Address::parse_line("host"), Err(E::NoPort));
+        assert_eq!(Address::parse_line("2001:db8::1:8080"), Err(E::BadHost), "brackets are needed");
+        assert_eq!(Address::parse_line("fe80:1::2"), Err(E::BadHost));
+        assert_eq!(Address::parse_line("1.2.3.4:80::p"), Err(E::HalfCredentials));
+    }
+
+    #[test]
+    fn finds_the_login_wherever_it_stands() {
+        for text in [
+            "gate.example:81:us_er:p:w",
+            "http://gate.example:81:us_er:p:w",
+            "us_er:p%3Aw@gate.example:81",
+            "gate.example:81@us_er:p%3Aw",
+        ] {
+            let address = Address::parse_line(text).unwrap();
+            assert_eq!((&*address.host, address.port), ("gate.example", Some(81)), "{text}");
+            let login = address.credentials.unwrap();
+            assert_eq!((&*login.username, &*login.password), ("us_er", "p:w"), "{text}");
+        }
+        let behind = Address::parse_line("user:1234:10.0.0.1:81").unwrap();
+        assert_eq!((&*behind.host, behind.port), ("10.0.0.1", Some(81)));
+        assert_eq!(&*behind.credentials.unwrap().password, "1234");
+        let six = Address::parse_line("socks5://[2001:db8::1]:81:u:p").unwrap();
+        assert_eq!((&*six.host, six.protocol), ("2001:db8::1", Protocol::Socks5));
     }
 
     #[test]

@@ -14,4 +14,6 @@ mod rules;
 mod sessions;
 mod standing;
 mod stress;
+mod supply;
+mod supply_fuzz;
 mod windows;

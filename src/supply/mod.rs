@@ -1,0 +1,29 @@
+//! Lists of proxies as they are found: read in whatever shape they come, told apart, checked.
+//!
+//! [`parse`] reads a list that is in memory, [`parse_reader`] one that comes in pieces. Both find out by themselves how it
+//! is packed, encoded and laid out unless [`Options`] says so, and account for every line: it named proxies, was blank or
+//! a comment, or is in [`Parsed::rejected`] with the reason.
+//!
+//! Time and memory are linear in the size of the input, which is limited; nothing here panics on any input.
+
+mod dedup;
+mod delimited;
+mod detect;
+mod fields;
+mod html;
+mod json;
+mod note;
+mod options;
+mod parsed;
+mod read;
+mod record;
+mod redact;
+mod text;
+
+pub use dedup::{Score, Seen};
+pub use fields::Fields;
+pub use options::{Format, Limits, Options};
+pub use parsed::{Parsed, Reason, Rejected};
+pub use read::{ReadError, parse, parse_reader};
+pub use record::{Anonymity, Details, Record};
+pub use redact::excerpt;

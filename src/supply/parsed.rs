@@ -1,0 +1,166 @@
+//! What came out of a list.
+
+use std::fmt;
+
+use super::dedup::Seen;
+use super::options::{Format, Options};
+use super::record::Record;
+use super::redact::excerpt;
+use crate::proxy::address::{AddressError, Locality, locality};
+
+/// Why an entry was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It is no proxy's address.
+    Address(AddressError),
+    /// It names this machine or its network, and the list may not.
+    Local,
+    /// It is longer than a line may be.
+    TooLong {
+        /// How long that is, in bytes.
+        limit: usize,
+    },
+    /// There is no address in it.
+    NoAddress,
+    /// What stands around it is damaged; the text says how.
+    Broken(Box<str>),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => {
+                // The error is worded for a single URL that a user wrote.
+                let text = error.to_string();
+                f.write_str(text.strip_prefix("Invalid proxy URL: ").unwrap_or(&text))
+            }
+            Self::Local => f.write_str("the address is of this machine or of a private network"),
+            Self::TooLong { limit } => write!(f, "longer than {limit} bytes"),
+            Self::NoAddress => f.write_str("there is no address in it"),
+            Self::Broken(text) => f.write_str(text),
+        }
+    }
+}
+
+/// An entry that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The line it was on, from 1; in HTML the number of the row.
+    pub line: u32,
+    /// Why.
+    pub reason: Reason,
+    /// The beginning of it, with whatever may be a secret masked.
+    pub excerpt: Box<str>,
+}
+
+/// What came out of a list.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The proxies, each once, in the order of their first mention.
+    pub records: Vec<Record>,
+    /// The first of those that were not taken.
+    pub rejected: Vec<Rejected>,
+    /// How many were not taken.
+    pub rejected_count: usize,
+    /// Entries that named a proxy named before.
+    pub duplicates: usize,
+    /// Blank lines, comments, and rows of names.
+    pub blank: usize,
+    /// Lines read; in JSON and HTML entries and rows.
+    pub lines: usize,
+    /// Entries that named a proxy, duplicates included.
+    pub accepted: usize,
+    /// The layout.
+    pub format: Format,
+    /// The encoding: "utf-8", "utf-16-le", "utf-16-be", or "unknown-8bit".
+    pub encoding: &'static str,
+    /// Whether it was packed with gzip.
+    pub gzip: bool,
+    /// Whether it went on beyond the limit.
+    pub truncated: bool,
+    pub(super) seen: Option<Seen>,
+    public_only: bool,
+    keep_rejected: usize,
+}
+
+impl Parsed {
+    /// `expected` is about how many entries there are; too much room is given back at the end.
+    pub(super) fn new(options: &Options, format: Format, expected: usize) -> Self {
+        Self {
+            records: Vec::with_capacity(expected),
+            rejected: Vec::new(),
+            rejected_count: 0,
+            duplicates: 0,
+            blank: 0,
+            lines: 0,
+            accepted: 0,
+            format,
+            encoding: "utf-8",
+            gzip: false,
+            truncated: false,
+            seen: (!options.keep_duplicates).then(|| Seen::with_capacity(expected)),
+            public_only: options.public_only,
+            keep_rejected: options.limits.rejected,
+        }
+    }
+
+    /// Takes an entry's record, unless it repeats an earlier one or is not allowed.
+    pub(super) fn take(&mut self, record: Record) {
+        if self.is_allowed(&record) {
+            self.accepted += 1;
+            self.keep(record);
+        }
+    }
+
+    /// Takes the records of one entry: the same place, spoken to in several ways.
+    pub(super) fn take_all(&mut self, records: impl IntoIterator<Item = Record>) {
+        let mut records = records.into_iter().peekable();
+        if records.peek().is_some_and(|record| self.is_allowed(record)) {
+            self.accepted += 1;
+            records.for_each(|record| self.keep(record));
+        }
+    }
+
+    fn is_allowed(&mut self, record: &Record) -> bool {
+        let allowed = !self.public_only || locality(&record.host) == Locality::Public;
+        if !allowed {
+            self.reject_shown(record.line, Reason::Local, record.authority().as_str().into());
+        }
+        allowed
+    }
+
+    fn keep(&mut self, record: Record) {
+        match &mut self.seen {
+            Some(seen) => {
+                if !seen.add(&mut self.records, record) {
+                    self.duplicates += 1;
+                }
+            }
+            None => self.records.push(record),
+        }
+    }
+
+    pub(super) fn reject(&mut self, line: u32, reason: Reason, text: &str) {
+        if self.rejected.len() < self.keep_rejected {
+            self.reject_shown(line, reason, excerpt(text).into());
+        } else {
+            self.rejected_count += 1;
+        }
+    }
+
+    fn reject_shown(&mut self, line: u32, reason: Reason, excerpt: Box<str>) {
+        self.rejected_count += 1;
+        if self.rejected.len() < self.keep_rejected {
+            self.rejected.push(Rejected { line, reason, excerpt });
+        }
+    }
+
+    pub(super) fn done(mut self) -> Self {
+        self.seen = None;
+        if self.records.capacity() > self.records.len() + self.records.len() / 8 {
+            self.records.shrink_to_fit();
+        }
+        self
+    }
+}
