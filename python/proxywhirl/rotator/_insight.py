@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from proxywhirl._health.monitor import HealthMonitor
     from proxywhirl._selection import Chooser
     from proxywhirl.config import ProxyConfiguration
+    from proxywhirl.events import ProxyEvent
 
 __all__ = ["InsightPart"]
 
@@ -59,9 +60,9 @@ class InsightPart:
     def on(self, event: str) -> Callable[[F], F]: ...
 
     @overload
-    def on(self, event: str, callback: Callable[[Any], Any]) -> Callable[[], None]: ...
+    def on(self, event: str, callback: Callable[[ProxyEvent], Any]) -> Callable[[], None]: ...
 
-    def on(self, event: str, callback: Callable[[Any], Any] | None = None) -> Any:
+    def on(self, event: str, callback: Callable[[ProxyEvent], Any] | None = None) -> Any:
         """Call a function at every event of a kind; also a decorator, without the second argument.
 
         The function runs where the event happens and should not take long. A coroutine function is run aside: in the
@@ -90,7 +91,7 @@ class InsightPart:
 
         return decorate
 
-    def off(self, event: str, callback: Callable[[Any], Any]) -> bool:
+    def off(self, event: str, callback: Callable[[ProxyEvent], Any]) -> bool:
         """Stop calling a function.
 
         Args:
