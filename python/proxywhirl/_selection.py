@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from proxywhirl import _core
     from proxywhirl._adapter import Adapter
+    from proxywhirl._supply.provision import Provision
     from proxywhirl._watch import Watch
     from proxywhirl.retry import RetryPolicy
 
@@ -169,7 +170,17 @@ class Chooser:
         """Who wants to know of every lease; ``None`` while nobody does."""
         self._lock = threading.Lock()
         self._active = _Active(strategy)
+        self._provision: Provision | None = None
         self._empty_reported = _log_events.seldom()
+
+    def provided(self) -> Provision:
+        """The lists and gateways behind the pool, which are looked after before each choice."""
+        with self._lock:
+            if self._provision is None:
+                from proxywhirl._supply.provision import Provision
+
+                self._provision = Provision(self.pool)
+            return self._provision
 
     @property
     def strategy(self) -> _core.Strategy | Adapter:
@@ -205,6 +216,7 @@ class Chooser:
         *,
         method: str | None = None,
         attempt: int = 1,
+        again: bool = True,
     ) -> _core.Lease:
         """Choose a proxy.
 
@@ -214,6 +226,7 @@ class Chooser:
             exclude: Ids of proxies that must not be chosen.
             method: The method of the request, for those who watch.
             attempt: Which attempt of the request this is, from 1, for those who watch.
+            again: Whether to choose once more if a gateway can provide somebody when there is nobody.
 
         Returns:
             An open lease.
@@ -223,6 +236,9 @@ class Chooser:
         """
         active = self._active
         watch = self.watch
+        provision = self._provision
+        if provision is not None:
+            provision.before()
         try:
             if watch is None:
                 if selection is None or selection.is_plain():
@@ -237,6 +253,8 @@ class Chooser:
 
                 lease = watch.take(take, _log_events.name_of(active.strategy), url, method, attempt)
         except ProxyPoolEmptyError as error:
+            if provision is not None and again and provision.in_need():
+                return self.lease(url, selection, exclude, method=method, attempt=attempt, again=False)
             self._tell_empty(error, selection, exclude)
             if len(self.pool):
                 raise

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.fetchers._progress import Progress
     from proxywhirl.fetchers._source import SourceLike
+    from proxywhirl.models import BootstrapConfig
 
 __all__ = ["ProxyFetcher", "Taken"]
 
@@ -355,6 +356,30 @@ class ProxyFetcher:
         return f"<ProxyFetcher of {len(self._sources)} sources>"
 
     # For the rotators too.
+
+    def _like(self, sources: Iterable[SourceLike], config: BootstrapConfig) -> ProxyFetcher:
+        """A fetcher of other sources that reads as this one does, and checks as the configuration says."""
+        limits = self._limits
+        validator = self.validator
+        if validator is None and config.validate_proxies:
+            from proxywhirl import fetchers
+
+            validator = fetchers.ProxyValidator(timeout=config.timeout, concurrency=config.max_concurrent)
+        return ProxyFetcher(
+            sources,
+            validator,
+            validate_before_add=config.validate_proxies,
+            auto_install_browser=self._auto_install_browser,
+            allow_local=self.allow_local,
+            timeout=limits.timeout,
+            max_bytes=limits.max_bytes,
+            max_concurrent=self._most,
+            max_attempts=limits.attempts,
+            backoff=limits.backoff,
+            renderer=self._renderer,
+            http=self._http,
+            verify=self._verify,
+        )
 
     @asynccontextmanager
     async def _tools(self) -> AsyncIterator[_Tools]:

@@ -67,20 +67,22 @@ class Loaded:
         data: Its bytes; ``None`` when it has not changed.
         content_type: What the server calls it.
         validators: For the next, conditional, request.
-        charset: The encoding that the server names.
+        status: What the server said; ``None`` of a file.
     """
 
     data: bytes | None
     content_type: str | None
     validators: Validators
+    status: int | None = None
 
 
 class _Again(Exception):
     """This attempt failed in a way that another may mend."""
 
-    def __init__(self, why: str, wait: float | None = None) -> None:
+    def __init__(self, why: str, wait: float | None = None, status: int | None = None) -> None:
         super().__init__(why)
         self.wait = wait
+        self.status = status
 
 
 class Loader:
@@ -90,12 +92,16 @@ class Loader:
         limits: What it may cost.
         http: ``"httpx"`` or ``"httpx2"``; by default the first that is installed.
         verify: Certificates of the servers: ``True``, ``False``, or an ``ssl.SSLContext``.
+        client: A client to use, which stays the caller's; by default one is made.
     """
 
-    def __init__(self, limits: Limits, *, http: str | None = None, verify: Any = True) -> None:
+    def __init__(self, limits: Limits, *, http: str | None = None, verify: Any = True, client: Any = None) -> None:
         self._limits = limits
+        self._owned = client is None
+        if client is not None and type(client).__module__.startswith("httpx2"):
+            http = "httpx2"
         self._http: Any = flavour(default_name() if http is None else http).module
-        self._client: Any = self._http.AsyncClient(
+        self._client: Any = client or self._http.AsyncClient(
             timeout=self._http.Timeout(limits.timeout),
             headers={"User-Agent": _AGENT, "Accept": "*/*"},
             trust_env=False,
@@ -104,7 +110,8 @@ class Loader:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        if self._owned:
+            await self._client.aclose()
 
     async def load(self, source: Source, known: Validators | None = None) -> Loaded:
         """Load a list.
@@ -131,7 +138,8 @@ class Loader:
                 reason = scrub_text(str(error)) or type(error).__name__
                 raise ProxyFetchError(f"{source.name} can't be loaded: {reason}", attempt_count=attempt) from error
             if attempt >= self._limits.attempts:
-                raise ProxyFetchError(f"{source.name} can't be loaded: {failure}", attempt_count=attempt)
+                facts: dict[str, Any] = {} if failure.status is None else {"status": failure.status}
+                raise ProxyFetchError(f"{source.name} can't be loaded: {failure}", attempt_count=attempt, **facts)
             await asyncio.sleep(self._pause(attempt, failure.wait))
             attempt += 1
 
@@ -167,9 +175,9 @@ class Loader:
     async def _receive(self, source: Source, response: Any, known: Validators | None) -> Loaded:
         status: int = response.status_code
         if status == 304 and known is not None:
-            return Loaded(None, None, known)
+            return Loaded(None, None, known, status)
         if status in _RETRIED:
-            raise _Again(f"the server answers {status}", _retry_after(response.headers.get("retry-after")))
+            raise _Again(f"the server answers {status}", _retry_after(response.headers.get("retry-after")), status)
         if not 200 <= status < 300:
             raise ProxyFetchError(f"{source.name} can't be loaded: the server answers {status}", status=status)
         data = bytearray()
@@ -179,7 +187,7 @@ class Loader:
                 raise ProxyFetchError(f"{source.name} is longer than {self._limits.max_bytes:,} bytes")
         headers = response.headers
         validators = Validators(etag=headers.get("etag"), last_modified=headers.get("last-modified"))
-        return Loaded(bytes(data), headers.get("content-type"), validators)
+        return Loaded(bytes(data), headers.get("content-type"), validators, status)
 
 
 def _origin(url: Any) -> tuple[str, str, int | None]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl import _core
+    from proxywhirl._supply.refresh import Refresh
 
 __all__ = ["AsyncProxyRotator", "AsyncRotatorSession", "LeaseRequest"]
 
@@ -109,6 +110,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             ProxyAuthenticationError: The last proxy left refused the credentials.
             httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
         """
+        await self._astock()
         return await self._client.request(method, url, **self._arguments(kwargs))
 
     @asynccontextmanager
@@ -123,6 +125,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         Yields:
             The response, its body unread. A body that is cut short raises httpx's error; it is not asked for again.
         """
+        await self._astock()
         async with self._client.stream(method, url, **self._arguments(kwargs, read_body=False)) as response:
             yield response
 
@@ -220,11 +223,23 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         """Remove the unhealthy and the dead; how many there were."""
         return self._clear_unhealthy()
 
+    async def refresh_proxies(self) -> Refresh:
+        """Read all lists now: what is new joins, what is gone leaves, what stays keeps what was learned about it.
+
+        A list that cannot be read keeps its proxies.
+
+        Returns:
+            The proxies of all lists that are in the pool, with ``added``, ``removed`` and ``errors``.
+        """
+        return await self._refresh_proxies()
+
     async def aclose(self) -> None:
         """Close all connections and end what runs in the background.
 
-        Closing twice is fine; a further request opens new connections.
+        Closing twice is fine; a further request opens new connections and starts it again.
         """
+        if self._supply is not None:
+            await asyncio.to_thread(self._supply.close, 2.0)
         with self._lock:
             client, self._opened = self._opened, None
         if client is not None:
@@ -268,6 +283,7 @@ class LeaseRequest:
 
     async def _take(self) -> _core.Lease:
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        await self._rotator._astock()
         while True:
             lease = self._rotator._lease_now(self._url, self._selection, self._exclude, deadline)
             if lease is not None:
@@ -310,12 +326,14 @@ class AsyncRotatorSession(_AsyncVerbs):
 
     async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
         """Send a request through the session's proxy; arguments as for :meth:`AsyncProxyRotator.request`."""
+        await self._rotator._astock()
         self._bind()
         return await self._rotator.request(method, url, **{**kwargs, "session_id": self.session_id})
 
     @asynccontextmanager
     async def stream(self, method: str, url: Any, **kwargs: Any) -> AsyncIterator[httpx.Response]:
         """Send a request and leave the body to the caller; arguments as for :meth:`AsyncProxyRotator.stream`."""
+        await self._rotator._astock()
         self._bind()
         async with self._rotator.stream(method, url, **{**kwargs, "session_id": self.session_id}) as response:
             yield response

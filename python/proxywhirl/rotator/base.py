@@ -20,6 +20,7 @@ from proxywhirl._selection import Chooser, Selection
 from proxywhirl.exceptions import ProxyPoolEmptyError, ProxyValidationError, SessionNotFoundError, redact_url
 from proxywhirl.retry import RetryPolicy
 from proxywhirl.rotator._insight import InsightPart
+from proxywhirl.rotator._supply import BootstrapLike, SourcesLike, SupplyMixin
 from proxywhirl.transport import resolve_for_rotation
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ ConfigLike = Union["ProxyConfiguration", "StrategyConfig", Mapping[str, Any], st
 
 _UNLIMITED = 2**31 - 1
 _NO_PROXIES = (
-    "No healthy proxies available: the rotator has no proxies and auto-bootstrap is disabled, "
-    "so none are fetched; add some with proxies=[...] or add_proxy()"
+    "No healthy proxies available: the rotator has no proxies and auto-bootstrap is disabled, so none are fetched; "
+    "add some with proxies=[...] or add_proxy(), name lists with auto_fetch_sources=[...], or let public lists be used "
+    "with bootstrap=True"
 )
 _SESSION_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 # How often a lease that may wait looks again.
@@ -44,7 +46,7 @@ _LOOK_AGAIN = 0.05
 R = TypeVar("R", bound="ProxyRotatorBase")
 
 
-class ProxyRotatorBase(InsightPart):
+class ProxyRotatorBase(InsightPart, SupplyMixin):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -55,7 +57,17 @@ class ProxyRotatorBase(InsightPart):
             path of a file.
         retry_policy: How often to try, and after which pauses; by default ``RetryPolicy()``, with the attempts of
             ``config.max_retries`` if that was set.
+        bootstrap: How to fill an empty pool from public lists at the first request: ``True``, or a ``BootstrapConfig``.
+            Off unless asked for: nobody's traffic goes through strangers' proxies unasked.
         user_proxies: More proxies, tagged ``source:user``.
+        auto_fetch_sources: Lists of proxies: URLs, paths of files, mappings, ``ProxySourceConfig`` objects; or a
+            ``ProxyFetcher`` that has them and says how they are read and checked. The first request starts reading them
+            in the background and waits only if there is nobody else to choose. Their proxies are tagged
+            ``source:fetched`` (of files ``source:file``) and ``site:`` with the host. Files are read again when they
+            change.
+        refresh_interval: Seconds until lists are read again; what stays on its list keeps what was learned about it.
+        remove_dead_on_refresh: Whether a refresh removes dead proxies of lists.
+        allow_local: Whether lists may name addresses of the user's own network.
         trust_env: Whether ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``ALL_PROXY`` add proxies, and ``SSL_CERT_FILE``,
             ``SSL_CERT_DIR`` and ``.netrc`` are honoured.
         http: ``"httpx"`` or ``"httpx2"``; by default the first that is installed.
@@ -81,7 +93,12 @@ class ProxyRotatorBase(InsightPart):
         config: ConfigLike = None,
         retry_policy: RetryPolicy | None = None,
         *,
+        bootstrap: BootstrapLike = None,
         user_proxies: Iterable[ProxyLike] | None = None,
+        auto_fetch_sources: SourcesLike = None,
+        refresh_interval: float | None = None,
+        remove_dead_on_refresh: bool = False,
+        allow_local: bool = False,
         trust_env: bool = False,
         http: str | None = None,
         compat: str | None = None,
@@ -104,6 +121,7 @@ class ProxyRotatorBase(InsightPart):
         pool = _core.ProxyPool(name="rotator", max_pool_size=self.config.pool_size or _UNLIMITED)
         self._chooser = Chooser(pool, resolved, when_empty=_NO_PROXIES)
         self._init_insight(enable_metrics=enable_metrics, enable_profiling=enable_profiling)
+        self._init_supply(auto_fetch_sources, refresh_interval, remove_dead_on_refresh, bootstrap, allow_local)
         self._add_all(listed)
         self._add_all(proxies or ())
         self._add_all(user_proxies or (), tag="source:user")
@@ -256,19 +274,28 @@ class ProxyRotatorBase(InsightPart):
             raise TypeError(f"a list of proxies is needed, not one {type(proxies).__name__}")
         given = list(proxies)
         before = len(self.pool)
-        made = [_as_proxy(item) for item in given]
+        gateways = [item for item in given if _is_gateway(item)]
+        made = [_as_proxy(item) for item in given if not _is_gateway(item)]
         if tag is not None:
             for proxy in made:
                 proxy.tags = {*proxy.tags, tag}
         for proxy in made:
             self.pool.add_proxy(proxy)
+        for gateway in gateways:
+            self._add_gateway(gateway)
+        self._claim(made)
         added = len(self.pool) - before
         self._tell_added(added)
         return added
 
     def _add_one(self, proxy: ProxyLike) -> None:
         before = len(self.pool)
-        self.pool.add_proxy(_as_proxy(proxy))
+        if _is_gateway(proxy):
+            self._add_gateway(proxy)
+        else:
+            made = _as_proxy(proxy)
+            self.pool.add_proxy(made)
+            self._claim((made,))
         self._tell_added(len(self.pool) - before)
 
     def _remove(self, proxy_id: str | uuid.UUID) -> Any:
@@ -495,6 +522,11 @@ def _checked_id(session_id: str | None) -> str:
     if not 1 <= len(session_id) <= 256 or not _SESSION_ID.issuperset(session_id):
         raise ValueError("a session id has 1 to 256 letters, digits and hyphens")
     return session_id
+
+
+def _is_gateway(item: Any) -> bool:
+    # Without importing them for those who have none.
+    return hasattr(item, "_into")
 
 
 def _as_proxy(item: ProxyLike) -> _core.Proxy:

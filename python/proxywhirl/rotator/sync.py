@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl import _core
+    from proxywhirl._supply.refresh import Refresh
 
 __all__ = ["ProxyRotator", "RotatorSession"]
 
@@ -107,6 +109,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             ProxyAuthenticationError: The last proxy left refused the credentials.
             httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
         """
+        self._stock()
         return self._client.request(method, url, **self._arguments(kwargs))
 
     @contextmanager
@@ -121,6 +124,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         Yields:
             The response, its body unread. A body that is cut short raises httpx's error; it is not asked for again.
         """
+        self._stock()
         with self._client.stream(method, url, **self._arguments(kwargs, read_body=False)) as response:
             yield response
 
@@ -173,6 +177,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         selection = Selection(session_id=session_id, country=country, region=region, tags=tags)
         deadline = None if timeout is None else time.monotonic() + timeout
         excluded = list(exclude)
+        self._stock()
         while True:
             lease = self._lease_now(url, selection, excluded, deadline)
             if lease is not None:
@@ -224,11 +229,25 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         """Remove the unhealthy and the dead; how many there were."""
         return self._clear_unhealthy()
 
+    def refresh_proxies(self) -> Refresh:
+        """Read all lists now: what is new joins, what is gone leaves, what stays keeps what was learned about it.
+
+        A list that cannot be read keeps its proxies. May be called from any thread.
+
+        Returns:
+            The proxies of all lists that are in the pool, with ``added``, ``removed`` and ``errors``. It is complete
+            when the call returns; inside a running event loop it returns at once, and is complete when awaited.
+        """
+        refresh = self._refresh_proxies()
+        return refresh if _in_event_loop() else refresh.wait()
+
     def close(self) -> None:
         """Close all connections and end what runs in the background.
 
-        Closing twice is fine; a further request opens new connections.
+        Closing twice is fine; a further request opens new connections and starts it again.
         """
+        if self._supply is not None:
+            self._supply.close(wait=2.0)
         with self._lock:
             client, self._opened = self._opened, None
         if client is not None:
@@ -250,6 +269,14 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class RotatorSession(_Verbs):
@@ -289,6 +316,7 @@ class RotatorSession(_Verbs):
         if self._timeout_seconds is None:
             return
         if self._rotator._chooser.sessions.get_session(self.session_id) is None:
+            self._rotator._stock()
             self._rotator._bind(self.session_id, None, self._timeout_seconds)
 
     def __enter__(self) -> Self:

@@ -287,3 +287,62 @@ def test_weights_of_sn18() -> None:
         ]
     )
     assert {strategy.select(pool) for _ in range(200)} == set(pool.proxies)
+
+
+async def test_sn15_fetching(lists: dict[str, str]) -> None:
+    from proxywhirl.fetchers import ProxyFetcher, RenderMode
+
+    fetcher = ProxyFetcher(
+        sources=[
+            lists["plain"],
+            {"url": lists["scripted"], "render_mode": RenderMode.JAVASCRIPT},
+            {"url": lists["json"], "render_mode": RenderMode.STATIC},
+        ],
+        refresh_interval=3600,
+        validate_before_add=True,
+        validator=Approves(),
+    )
+    proxies = await fetcher.fetch()
+    # The one that needs a browser is there where there is one, and skipped with a warning elsewhere.
+    assert {"1.1.1.1", "1.1.1.2"} <= {proxy.host for proxy in proxies}
+
+
+def test_sn18_own_and_fetched_proxies(fleet: ProxyFleet, target: str, lists: dict[str, str]) -> None:
+    from proxywhirl import ProxyRotator
+    from proxywhirl.fetchers import ProxyFetcher
+    from proxywhirl.strategies import WeightedStrategy
+
+    rotator = ProxyRotator(
+        user_proxies=fleet.urls[:1],
+        # What a list names must be public, and the test's proxies are not.
+        auto_fetch_sources=ProxyFetcher([lists["fleet"]], allow_local=True, validate_before_add=False),
+        strategy=WeightedStrategy(weights={"source:user": 0.8, "source:fetched": 0.2}),
+    )
+    rotator.get(target)
+    assert len(rotator.refresh_proxies()) == 2
+    seen = [rotator.get(target).json()["proxy"] for _ in range(200)]
+    # 200 draws at 0.8: five standard deviations of 5.7 on each side.
+    assert 131 <= seen.count(fleet.proxies[0].name) <= 189
+    rotator.close()
+
+
+async def test_sn19_refreshing(lists: dict[str, str]) -> None:
+    from proxywhirl import ProxyRotator
+    from proxywhirl.fetchers import ProxyFetcher
+
+    rotator = ProxyRotator(
+        auto_fetch_sources=ProxyFetcher([lists["plain"], lists["json"]], validator=Approves()),
+        refresh_interval=3600,
+        remove_dead_on_refresh=True,
+    )
+    await rotator.refresh_proxies()
+    assert {proxy.host for proxy in rotator.pool} == {"1.1.1.1", "1.1.1.2"}
+    rotator.close()
+
+
+class Approves:
+    """A check that likes every proxy: the lists name addresses that must not be contacted."""
+
+    async def validate_batch(self, proxies: list[Any], progress_callback: Any = None) -> list[Any]:
+        del progress_callback
+        return proxies

@@ -1,0 +1,495 @@
+"""Keeping a pool filled from lists, in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl._enums import HealthStatus
+from proxywhirl._redact import scrub_text
+from proxywhirl._supply.refresh import Report
+from proxywhirl._supply.roster import Roster
+from proxywhirl.exceptions import ProxyFetchError
+from proxywhirl.fetchers._build import build
+from proxywhirl.fetchers._fetcher import ProxyFetcher
+from proxywhirl.fetchers._load import stamp_of
+from proxywhirl.fetchers._progress import Bars
+from proxywhirl.fetchers._source import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proxywhirl import _core
+    from proxywhirl.fetchers._fetcher import Taken
+    from proxywhirl.fetchers._progress import Progress
+    from proxywhirl.models import BootstrapConfig
+
+__all__ = ["Supply"]
+
+_log = logging.getLogger("proxywhirl.fetch")
+_FOREVER = float("inf")
+# Files are looked at this often, in seconds; one that is just being written is read once it has stopped changing.
+_FILE_LOOK = 1.0
+# New proxies are checked, and join the pool, in portions: the first requests need not wait for the last check.
+_PORTION = 500
+# An empty pool is filled again at most this often, in seconds.
+_DRY_PAUSE = 10.0
+_MOST_REMOVED = 10_000
+
+
+class Supply:
+    """Fills a pool from lists and keeps it fresh: at the first request, when a list is due, when a file changes.
+
+    The work is done by a thread of its own with an event loop of its own, so that it is the same for both kinds of
+    rotators and never holds up anybody's loop. The thread is started by the first request, ends when nothing is left to
+    do, and with :meth:`close`; it knows the pool, not the rotator, which can be collected while it works. In the child
+    of a fork a new one is started.
+
+    Args:
+        pool: The pool.
+        fetcher: The lists, and how they are read and checked.
+        interval: Seconds until a list is read again; ``None`` leaves lists without an interval of their own at one
+            reading.
+        remove_dead: Whether a refresh removes proxies of lists that are dead.
+        bootstrap: How to fill the pool when all lists leave it empty.
+        emit: Called with the name of an event and its fields, in the thread.
+        explain: Called with what to tell when the pool is empty.
+        file_look: Seconds between two looks at a file.
+    """
+
+    def __init__(
+        self,
+        pool: _core.ProxyPool,
+        fetcher: ProxyFetcher,
+        *,
+        interval: float | None = None,
+        remove_dead: bool = False,
+        bootstrap: BootstrapConfig | None = None,
+        emit: Callable[..., None] | None = None,
+        explain: Callable[[str], None] | None = None,
+        file_look: float = _FILE_LOOK,
+    ) -> None:
+        self.fetcher = fetcher
+        self.roster = Roster(pool)
+        self.removed: deque[Any] = deque(maxlen=_MOST_REMOVED)
+        """Ids of proxies that left, for whoever holds connections to them."""
+        self._pool = pool
+        self._interval = interval
+        self._remove_dead = remove_dead
+        self._bootstrap = bootstrap
+        self._emit = emit
+        self._explain = explain
+        self._file_look = file_look
+        self._lock = threading.Lock()
+        self._bell = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._process = os.getpid()
+        self._closed = False
+        self._begun = False
+        self._asked: concurrent.futures.Future[Report] | None = None
+        self._offer: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._promised = self._offer
+        self._ended_at = -_FOREVER
+        self._stamps: dict[str, Any] = {}
+        self._read_stamps: dict[str, Any] = {}
+        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
+
+    # For requests.
+
+    def begin(self) -> None:
+        """Start filling the pool, unless that was done; returns at once."""
+        if self._process != os.getpid():
+            self._after_fork()
+        if not self._begun:
+            self._begin()
+
+    def offer(self) -> concurrent.futures.Future[None] | None:
+        """What is worth waiting for when the pool has nothing to offer; ``None`` when it has, or nothing is coming.
+
+        It is done as soon as the first new proxies are in the pool, or all lists were read in vain.
+        """
+        self.begin()
+        offer = self._offer
+        if not offer.done():
+            return None if len(self._pool) and self._pool.get_healthy_proxies() else offer
+        if len(self._pool) or self._closed or time.monotonic() - self._ended_at < _DRY_PAUSE:
+            return None
+        self.refresh()
+        return self._offer
+
+    def refresh(self) -> concurrent.futures.Future[Report]:
+        """Read all lists now, or take part in a reading that was asked for and has not begun.
+
+        Returns:
+            Done when they are read, checked, and the pool is changed accordingly.
+        """
+        if self._process != os.getpid():
+            self._after_fork()
+        with self._lock:
+            self._begun = True
+            if self._closed:
+                done: concurrent.futures.Future[Report] = concurrent.futures.Future()
+                done.set_exception(RuntimeError("the rotator was closed"))
+                return done
+            if self._asked is None:
+                self._asked = concurrent.futures.Future()
+                if self._offer.done():
+                    self._offer = concurrent.futures.Future()
+            asked = self._asked
+            self._start()
+        self._bell.set()
+        return asked
+
+    def close(self, wait: float = 0.0) -> None:
+        """Stop, and interrupt what is under way. Closing twice is fine; :meth:`reopen` undoes it.
+
+        Args:
+            wait: Seconds to wait for the thread to end.
+        """
+        with self._lock:
+            self._closed = True
+            running, thread = self._running, self._thread
+            asked, self._asked = self._asked, None
+            if self._process != os.getpid():
+                thread = running = None
+        self._bell.set()
+        _settle(self._offer)
+        if asked is not None:
+            _fail(asked, RuntimeError("the rotator was closed"))
+        if running is not None:
+            loop, task = running
+            try:
+                loop.call_soon_threadsafe(task.cancel)
+            except RuntimeError:
+                _log.debug("the reading of lists had just ended")
+        if wait and thread is not None and thread is not threading.current_thread():
+            thread.join(wait)
+
+    def reopen(self) -> None:
+        """Allow work again; the next request begins it anew."""
+        with self._lock:
+            if self._closed:
+                self._closed = self._begun = False
+                self._offer = concurrent.futures.Future()
+
+    # The thread.
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._begun or self._closed:
+                return
+            self._begun = True
+            if self._bootstrap is not None and not self.fetcher.sources and len(self._pool):
+                # It is for pools without proxies; should this one become empty, `offer` asks for it.
+                _settle(self._offer)
+                return
+            if self._asked is None:
+                self._asked = concurrent.futures.Future()
+            self._start()
+
+    def _after_fork(self) -> None:
+        """In a child: the thread stayed with the parent, and with it whatever it was doing and the locks it held."""
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self.roster.forget_threads()
+        self._thread = self._running = self._asked = None
+        self._bell = threading.Event()
+        self._begun = False
+        if not self._offer.done():
+            self._offer = concurrent.futures.Future()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            _working.add(self)
+            self._thread = threading.Thread(target=self._main, name="proxywhirl-supply", daemon=True)
+            self._thread.start()
+
+    def _main(self) -> None:
+        while True:
+            with self._lock:
+                asked, self._asked = self._asked, None
+                # Of this round: meanwhile the pool may run dry again, and others wait for the next.
+                self._promised = self._offer
+                if self._closed:
+                    self._thread = None
+                    return
+            due = self.fetcher._enabled() if asked is not None else self._due()
+            if asked is not None or due:
+                self._work(asked, due)
+            else:
+                self._expire()
+            with self._lock:
+                if self._asked is not None:
+                    continue
+                pause = self._pause()
+                if self._closed or pause is None:
+                    self._thread = None
+                    return
+            self._bell.wait(pause)
+            self._bell.clear()
+
+    def _work(self, asked: concurrent.futures.Future[Report] | None, due: list[Source]) -> None:
+        report = Report()
+        failure: BaseException | None = None
+        try:
+            asyncio.run(self._round(due, report))
+        except asyncio.CancelledError:
+            failure = RuntimeError("the rotator was closed")
+        except Exception as error:  # noqa: BLE001  # whatever it is, the thread must live on and the user hear of it
+            failure = error
+            _log.exception("refreshing the pool failed")
+        with self._lock:
+            self._ended_at = time.monotonic()
+        _settle(self._promised)
+        if asked is not None:
+            if failure is not None:
+                _fail(asked, failure)
+            else:
+                _complete(asked, report)
+
+    def _pause(self) -> float | None:
+        """Seconds until there may be something to do; ``None`` if there never will be."""
+        moments = [self._due_at(source) for source in self.fetcher._enabled()]
+        soonest = min(moments, default=_FOREVER)
+        if any(source.is_file for source in self.fetcher._enabled()):
+            soonest = min(soonest, time.monotonic() + self._file_look)
+        return None if soonest == _FOREVER else max(0.02, min(soonest - time.monotonic(), 3600.0))
+
+    def _due_at(self, source: Source) -> float:
+        fetcher = self.fetcher
+        if source.interval is None and self._interval is None and fetcher.refresh_interval is None:
+            return _FOREVER
+        return fetcher._due_at(source, self._interval)
+
+    def _due(self) -> list[Source]:
+        now = time.monotonic()
+        due = []
+        for source in self.fetcher._enabled():
+            if self._due_at(source) <= now or (source.is_file and self._has_changed(source)):
+                due.append(source)
+        return due
+
+    def _has_changed(self, source: Source) -> bool:
+        """Whether a file is another than the one that was read, and has been for two looks."""
+        assert source.path is not None
+        stamp = _stamp(source.path)
+        if stamp is None:
+            return False
+        before, self._stamps[source.key] = self._stamps.get(source.key), stamp
+        return before == stamp != self._read_stamps.get(source.key)
+
+    # One round.
+
+    async def _round(self, due: list[Source], report: Report) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with self._lock:
+            if self._closed:
+                return
+            self._running = (asyncio.get_running_loop(), task)
+        try:
+            self._expire(report)
+            dead = self._bury(report) if self._remove_dead else set()
+            await self._read(self.fetcher, due, report, dead)
+            if self._bootstrap is not None and not len(self._pool):
+                await self._strap(self._bootstrap, report, dead)
+            self.roster.tidy()
+            report.proxies = self.roster.owned()
+            self._explain_emptiness(report)
+        finally:
+            with self._lock:
+                self._running = None
+
+    async def _read(
+        self,
+        fetcher: ProxyFetcher,
+        sources: list[Source],
+        report: Report,
+        dead: set[str],
+        most: int | None = None,
+        progress: Progress = None,
+    ) -> None:
+        if not sources:
+            return
+        done = 0
+        validating = asyncio.Lock()  # checks are concurrent in themselves
+
+        async def one(source: Source) -> None:
+            nonlocal done
+            await into_the_pool(source)
+            done += 1
+            if progress is not None:
+                progress(done, len(sources), len(report.added))
+
+        async def into_the_pool(source: Source) -> None:
+            began = time.perf_counter()
+            if source.path is not None:
+                self._read_stamps[source.key] = await asyncio.to_thread(_stamp, source.path)
+            try:
+                taken = await fetcher._take(tools, source)
+                before = len(report.added), len(report.removed)
+                await self._merge(fetcher, taken, report, dead, validating, most)
+            except ProxyFetchError as error:
+                report.errors[source.name] = scrub_text(error.message)
+                _log.warning("list kept as it was: %s", error, extra={"source": source.name, "error": str(error)})
+                self._tell(source, began, error=error)
+                return
+            added, removed = len(report.added) - before[0], len(report.removed) - before[1]
+            _log.info("list read: %s", source.name, extra={"source": source.name, "added": added, "removed": removed})
+            facts = {"found": len(taken.entries), "added": added, "removed": removed, "unchanged": taken.unchanged}
+            self._tell(source, began, facts=facts)
+
+        async with fetcher._tools() as tools:
+            tasks = [asyncio.ensure_future(one(source)) for source in sources]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _merge(
+        self,
+        fetcher: ProxyFetcher,
+        taken: Taken,
+        report: Report,
+        dead: set[str],
+        validating: asyncio.Lock,
+        most: int | None,
+    ) -> None:
+        """Bring one list into the pool."""
+        key = taken.source.key
+        proxies = await asyncio.to_thread(build, taken.entries, taken.source)
+        proxies = [proxy for proxy in proxies if proxy.url not in dead]
+        known = [proxy for proxy in proxies if self.roster.has(proxy)]
+        self.roster.add(key, known)
+        unknown = [proxy for proxy in proxies if not self.roster.has(proxy)]
+        if fetcher.validate_before_add and not taken.source.config.trusted:
+            for start in range(0, len(unknown), _PORTION):
+                if most is not None and len(report.added) >= most:
+                    break
+                async with validating:
+                    good = await fetcher._checked(unknown[start : start + _PORTION], None)
+                self._join(key, good, report, most)
+        else:
+            self._join(key, unknown, report, most)
+        removed = self.roster.keep_only(key, [proxy.url for proxy in proxies])
+        self._let_go(removed, report)
+
+    def _join(self, key: str, proxies: list[_core.Proxy], report: Report, most: int | None) -> None:
+        if most is not None:
+            proxies = proxies[: max(0, most - len(report.added))]
+        diff = self.roster.add(key, proxies)
+        report.added += diff.added
+        if diff.refused:
+            _log.warning("%d proxies of a list found no room: the pool is at its maximum capacity", diff.refused)
+        if diff.added:
+            _settle(self._promised)
+
+    async def _strap(self, config: BootstrapConfig, report: Report, dead: set[str]) -> None:
+        """Fill an empty pool from lists drawn at random."""
+        given: list[Any] | None = None if config.sources is None else list(config.sources)
+        if given is None:
+            from proxywhirl.sources import ALL_SOURCES
+
+            given = list(ALL_SOURCES)
+        drawn = random.sample(given, min(config.sample_size, len(given)))
+        _log.info("filling an empty pool from %d lists", len(drawn))
+        fetcher = self.fetcher._like(drawn, config)
+        with Bars(config.show_progress) as bars:
+            progress = bars.watch("filling the pool", "proxies", None)
+            await self._read(fetcher, fetcher._enabled(), report, dead, config.max_proxies, progress)
+
+    def _expire(self, report: Report | None = None) -> None:
+        expired = [proxy for proxy in self.roster.owned() if proxy.is_expired]
+        if expired:
+            self._let_go(self.roster.remove(expired), report)
+
+    def _bury(self, report: Report) -> set[str]:
+        """Remove the dead of the lists; their URLs, since the lists may still name them."""
+        dead = [proxy for proxy in self.roster.owned() if proxy.health_status is HealthStatus.DEAD]
+        removed = self.roster.remove(dead)
+        self._let_go(removed, report)
+        return {proxy.url for proxy in removed}
+
+    def _let_go(self, proxies: list[_core.Proxy], report: Report | None) -> None:
+        if report is not None:
+            report.removed += proxies
+        for proxy in proxies:
+            self.removed.append(proxy.id)
+            if self._emit is not None:
+                self._emit("proxy_removed", proxy=proxy)
+
+    def _tell(
+        self, source: Source, began: float, *, error: Exception | None = None, facts: dict[str, Any] | None = None
+    ) -> None:
+        if self._emit is not None:
+            self._emit(
+                "fetch_complete",
+                url=source.name,
+                success=error is None,
+                error=error,
+                duration_ms=(time.perf_counter() - began) * 1000.0,
+                metadata=facts or {},
+            )
+
+    def _explain_emptiness(self, report: Report) -> None:
+        if self._explain is None or len(self._pool):
+            return
+        if report.errors:
+            source, why = next(iter(report.errors.items()))
+            more = f" (and {len(report.errors) - 1} more)" if len(report.errors) > 1 else ""
+            self._explain(f"No healthy proxies available: {source} could not be read{more}: {why}")
+        else:
+            self._explain("No healthy proxies available: the lists that were read have no usable proxies")
+
+
+# What still works when the interpreter ends is stopped before the modules it needs are taken apart.
+_working: weakref.WeakSet[Supply] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    supplies = list(_working)
+    for supply in supplies:
+        supply.close()
+    for supply in supplies:
+        supply.close(wait=1.0)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        return stamp_of(path)
+    except OSError:
+        return None
+
+
+def _settle(future: concurrent.futures.Future[None]) -> None:
+    try:
+        future.set_result(None)
+    except concurrent.futures.InvalidStateError:
+        return  # somebody else was faster, which is as good
+
+
+def _complete(future: concurrent.futures.Future[Report], report: Report) -> None:
+    try:
+        future.set_result(report)
+    except concurrent.futures.InvalidStateError:
+        return
+
+
+def _fail(future: concurrent.futures.Future[Report], error: BaseException) -> None:
+    try:
+        future.set_exception(error)
+    except concurrent.futures.InvalidStateError:
+        return

@@ -1,0 +1,127 @@
+"""The built-in public lists, and whether they still answer.
+
+Public lists come and go; nothing in this package can know which of them are there today. ``validate_sources()``, or
+``proxywhirl sources audit``, asks them. Nothing is ever read from them unless it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl.sources._audit import (
+    SourceValidationReport,
+    SourceValidationResult,
+    validate_source,
+    validate_sources,
+    validate_sources_sync,
+)
+from proxywhirl.sources._builtin import load
+
+if TYPE_CHECKING:
+    from proxywhirl.fetchers._progress import Progress
+    from proxywhirl.fetchers._source import SourceLike
+
+__all__ = [
+    "ALL_HTTP_SOURCES",
+    "ALL_SOCKS4_SOURCES",
+    "ALL_SOCKS5_SOURCES",
+    "ALL_SOURCES",
+    "API_SOURCES",
+    "GEONODE_HTTP",
+    "GEONODE_SOCKS4",
+    "GEONODE_SOCKS5",
+    "GITHUB_KOMUTAN_HTTP",
+    "GITHUB_KOMUTAN_SOCKS4",
+    "GITHUB_KOMUTAN_SOCKS5",
+    "GITHUB_MONOSANS_HTTP",
+    "GITHUB_MONOSANS_SOCKS4",
+    "GITHUB_MONOSANS_SOCKS5",
+    "GITHUB_PROXIFLY_HTTP",
+    "GITHUB_PROXIFLY_SOCKS4",
+    "GITHUB_PROXIFLY_SOCKS5",
+    "GITHUB_THESPEEDX_HTTP",
+    "GITHUB_THESPEEDX_SOCKS4",
+    "GITHUB_THESPEEDX_SOCKS5",
+    "PROXY_SCRAPE_HTTP",
+    "PROXY_SCRAPE_SOCKS4",
+    "PROXY_SCRAPE_SOCKS5",
+    "RECOMMENDED_SOURCES",
+    "SourceValidationReport",
+    "SourceValidationResult",
+    "fetch_all_sources",
+    "validate_source",
+    "validate_sources",
+    "validate_sources_sync",
+]
+
+_builtin = load()
+_named = _builtin.by_name
+
+GEONODE_HTTP = _named["GEONODE_HTTP"]
+GEONODE_SOCKS4 = _named["GEONODE_SOCKS4"]
+GEONODE_SOCKS5 = _named["GEONODE_SOCKS5"]
+PROXY_SCRAPE_HTTP = _named["PROXY_SCRAPE_HTTP"]
+PROXY_SCRAPE_SOCKS4 = _named["PROXY_SCRAPE_SOCKS4"]
+PROXY_SCRAPE_SOCKS5 = _named["PROXY_SCRAPE_SOCKS5"]
+GITHUB_THESPEEDX_HTTP = _named["GITHUB_THESPEEDX_HTTP"]
+GITHUB_THESPEEDX_SOCKS4 = _named["GITHUB_THESPEEDX_SOCKS4"]
+GITHUB_THESPEEDX_SOCKS5 = _named["GITHUB_THESPEEDX_SOCKS5"]
+GITHUB_MONOSANS_HTTP = _named["GITHUB_MONOSANS_HTTP"]
+GITHUB_MONOSANS_SOCKS4 = _named["GITHUB_MONOSANS_SOCKS4"]
+GITHUB_MONOSANS_SOCKS5 = _named["GITHUB_MONOSANS_SOCKS5"]
+GITHUB_PROXIFLY_HTTP = _named["GITHUB_PROXIFLY_HTTP"]
+GITHUB_PROXIFLY_SOCKS4 = _named["GITHUB_PROXIFLY_SOCKS4"]
+GITHUB_PROXIFLY_SOCKS5 = _named["GITHUB_PROXIFLY_SOCKS5"]
+GITHUB_KOMUTAN_HTTP = _named["GITHUB_KOMUTAN_HTTP"]
+GITHUB_KOMUTAN_SOCKS4 = _named["GITHUB_KOMUTAN_SOCKS4"]
+GITHUB_KOMUTAN_SOCKS5 = _named["GITHUB_KOMUTAN_SOCKS5"]
+
+ALL_HTTP_SOURCES = _builtin.of("http")
+"""Lists of HTTP proxies."""
+ALL_SOCKS4_SOURCES = _builtin.of("socks4")
+"""Lists of SOCKS4 proxies."""
+ALL_SOCKS5_SOURCES = _builtin.of("socks5")
+"""Lists of SOCKS5 proxies."""
+ALL_SOURCES = [*ALL_HTTP_SOURCES, *ALL_SOCKS4_SOURCES, *ALL_SOCKS5_SOURCES]
+"""All lists."""
+RECOMMENDED_SOURCES = _builtin.recommended
+"""A few lists to begin with."""
+API_SOURCES = _builtin.api
+"""Lists that are asked with parameters, rather than files."""
+
+
+async def fetch_all_sources(
+    validate: bool = True,
+    timeout: int = 10,
+    max_concurrent: int = 100,
+    sources: Iterable[SourceLike] | None = None,
+    *,
+    fetch_progress_callback: Progress = None,
+    validate_progress_callback: Progress = None,
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """Read lists, the built-in ones by default, in one call.
+
+    Args:
+        validate: Whether to return only proxies that work.
+        timeout: Seconds for one check.
+        max_concurrent: Checks under way at the same time.
+        sources: The lists.
+        fetch_progress_callback: Called with ``(done, total, found)`` after each list.
+        validate_progress_callback: Called with ``(done, total, valid)`` while proxies are checked.
+        **options: Further arguments of ``ProxyFetcher``.
+
+    Returns:
+        The proxies, as ``ProxyFetcher.fetch_all`` returns them.
+    """
+    from proxywhirl import fetchers
+
+    if validate and "validator" not in options:
+        options["validator"] = fetchers.ProxyValidator(timeout=timeout, concurrency=max_concurrent)
+    fetcher = fetchers.ProxyFetcher(ALL_SOURCES if sources is None else sources, **options)
+    return await fetcher.fetch_all(
+        validate=validate,
+        fetch_progress_callback=fetch_progress_callback,
+        validate_progress_callback=validate_progress_callback,
+    )
