@@ -2,6 +2,7 @@
 
 :func:`rotate` is a generator. It decides; whoever drives it carries out what it yields:
 
+* :class:`Admit`: stand in line for a proxy; answer with a lease, or with the ``ProxyPoolEmptyError`` that ended it.
 * :class:`Send`: send the request through this lease; answer with an :class:`Answer` or a :class:`Failure`.
 * :class:`Wait`: let this many seconds pass.
 * :class:`Discard`: an answer that nobody will see; free what it holds.
@@ -9,6 +10,10 @@
 
 It returns a :class:`Delivery`, or raises. A driver that is interrupted closes the generator: every lease still open is
 then given back. What carries the bytes (httpx today) stands behind :class:`Send` and is not known here.
+
+How often is a request tried? ``max_attempts`` of the policy is a hard bound where it was set. Left at its default it
+bounds what may be the site's doing, and the timeouts; proxies that refuse, or are refused, are passed by until a good
+one is found: each once, ten attempts in all.
 
 When is there a pause? Moving on to a proxy that this request has not tried yet is immediate: another proxy is the
 remedy, waiting is not. The delays of the policy come when the same proxy must be used again, and when the site itself
@@ -21,26 +26,31 @@ import time
 from collections.abc import Generator
 from typing import Any, Callable, NamedTuple, NoReturn, Protocol, Union
 
+from proxywhirl._ban import BanPolicy
 from proxywhirl._enums import Outcome
+from proxywhirl._judge import StatusJudge
 from proxywhirl.exceptions import (
     ProxyAuthenticationError,
+    ProxyBannedError,
     ProxyConnectionError,
     ProxyPoolEmptyError,
+    ProxyWhirlError,
     redact_url,
 )
 
 __all__ = [
+    "Admit",
     "Answer",
     "Delivery",
     "Discard",
     "Failure",
     "Job",
+    "Judge",
     "Lease",
     "Load",
     "Policy",
     "Send",
     "Wait",
-    "judge",
     "rotate",
 ]
 
@@ -55,9 +65,15 @@ _RATE_LIMITED = Outcome.RATE_LIMITED
 _TARGET_FAULT = Outcome.TARGET_FAULT
 _CLIENT_FAULT = Outcome.CLIENT_FAULT
 
-_GATEWAY_STATUSES = (502, 503, 504)
+MOST_ATTEMPTS = 10
+"""Attempts in all, where the policy leaves their number open."""
+
 # Answers of this kind are the site's word to this client: at the end they are returned, not raised.
 _RETURNED = (_RATE_LIMITED, _BANNED)
+# Another proxy is the remedy, whatever the policy says of the status.
+_MOVES_ON = (_PROXY_AUTH, _RATE_LIMITED, _BANNED)
+_ABOUT_THE_PROXY = (_PROXY_DOWN, _PROXY_AUTH, _RATE_LIMITED, _BANNED)
+_PLAIN = StatusJudge(BanPolicy())
 
 
 class Lease(Protocol):
@@ -69,7 +85,15 @@ class Lease(Protocol):
     @property
     def url(self) -> str: ...
 
-    def finish(self, outcome: Any, elapsed_ms: float | None = None, error: Any = None) -> None: ...
+    def finish(
+        self,
+        outcome: Any,
+        elapsed_ms: float | None = None,
+        error: Any = None,
+        *,
+        hold: float | None = None,
+        status: int | None = None,
+    ) -> None: ...
 
     def release(self) -> None: ...
 
@@ -92,6 +116,14 @@ class Policy(Protocol):
     def calculate_delay(self, attempt: int, previous_delay: float | None = None) -> float: ...
 
 
+class Judge(Protocol):
+    """What the loop needs of :class:`proxywhirl._judge.StatusJudge`."""
+
+    def answer(self, answer: Any) -> Outcome: ...
+
+    def failure(self, failure: Any) -> Outcome: ...
+
+
 class Job:
     """One logical request, as far as the loop must know it.
 
@@ -99,24 +131,43 @@ class Job:
         method: The method, upper case.
         url: The target; shown in errors, redacted.
         policy: How often and when to try again.
-        take: Leases a proxy that is none of the given ids; raises ``ProxyPoolEmptyError`` when there is none.
+        take: Called with the ids of proxies not to take, the number of the attempt, and how many seconds the request
+            may wait (``None`` for any). Returns a lease, or ``None`` when it is worth standing in line; raises
+            ``ProxyPoolEmptyError`` when it is not.
         replayable: Whether the request's body can be sent a second time.
         streaming: Whether the caller reads the body; the lease then stays open in the :class:`Delivery`.
-        auth_statuses: Statuses by which a proxy refuses credentials.
+        judge: Tells the class of answers and failures.
+        raise_on_ban: Whether a final answer that is a ban or a rate limit is raised instead of returned.
+        patience: Seconds that may be spent in line over all attempts; ``None`` for any.
+        direct: Makes the lease of a request without a proxy, for when no proxy is to be had; ``None`` forbids it.
     """
 
-    __slots__ = ("auth_statuses", "method", "policy", "replayable", "streaming", "take", "url")
+    __slots__ = (
+        "direct",
+        "judge",
+        "method",
+        "patience",
+        "policy",
+        "raise_on_ban",
+        "replayable",
+        "streaming",
+        "take",
+        "url",
+    )
 
     def __init__(
         self,
         method: str,
         url: Any,
         policy: Policy,
-        take: Callable[[list[Any]], Any],
+        take: Callable[[list[Any], int, Union[float, None]], Any],
         *,
         replayable: bool = True,
         streaming: bool = False,
-        auth_statuses: tuple[int, ...] = (407,),
+        judge: Judge = _PLAIN,
+        raise_on_ban: bool = False,
+        patience: float | None = 0.0,
+        direct: Callable[[], Any] | None = None,
     ) -> None:
         self.method = method
         self.url = url
@@ -124,7 +175,10 @@ class Job:
         self.take = take
         self.replayable = replayable
         self.streaming = streaming
-        self.auth_statuses = auth_statuses
+        self.judge = judge
+        self.raise_on_ban = raise_on_ban
+        self.patience = patience
+        self.direct = direct
 
     @property
     def may_repeat(self) -> bool:
@@ -140,13 +194,13 @@ class Answer:
         elapsed_ms: Time from sending to the end of the headers.
         payload: What the driver needs to make a response of it; not looked at here.
         tunnel: Whether the answer came through a tunnel, so that the proxy cannot have made it up.
-        retry_after: Whether it has a ``Retry-After``.
+        retry_after: Seconds for which it asks to be left alone; ``None`` if it does not say.
     """
 
     __slots__ = ("elapsed_ms", "payload", "retry_after", "status", "tunnel")
 
     def __init__(
-        self, status: int, elapsed_ms: float, payload: Any, *, tunnel: bool = False, retry_after: bool = False
+        self, status: int, elapsed_ms: float, payload: Any, *, tunnel: bool = False, retry_after: float | None = None
     ) -> None:
         self.status = status
         self.elapsed_ms = elapsed_ms
@@ -163,15 +217,35 @@ class Failure:
         error: What happened; becomes the cause of what is raised.
         sent: Whether some of the request can have reached anybody.
         elapsed_ms: Time from sending to the failure.
+        timed_out: Whether it was time that ran out.
     """
 
-    __slots__ = ("elapsed_ms", "error", "outcome", "sent")
+    __slots__ = ("elapsed_ms", "error", "outcome", "sent", "timed_out")
 
-    def __init__(self, outcome: Outcome, error: Exception, *, sent: bool, elapsed_ms: float | None = None) -> None:
+    def __init__(
+        self,
+        outcome: Outcome,
+        error: Exception,
+        *,
+        sent: bool,
+        elapsed_ms: float | None = None,
+        timed_out: bool = False,
+    ) -> None:
         self.outcome = outcome
         self.error = error
         self.sent = sent
         self.elapsed_ms = elapsed_ms
+        self.timed_out = timed_out
+
+
+class Admit(NamedTuple):
+    """Step: stand in line for a proxy."""
+
+    exclude: tuple[Any, ...]
+    """Ids of proxies not to take."""
+    attempt: int
+    seconds: float | None
+    """How long at most; ``None`` for any."""
 
 
 class Send(NamedTuple):
@@ -209,12 +283,13 @@ class Delivery(NamedTuple):
 
     answer: Answer
     lease: Any
-    """Open if the job was streaming: whoever closes the body tells its outcome. Else closed."""
     outcome: Outcome
     attempts: int
+    open: bool = False
+    """Whether the lease is still open, as when the job was streaming: whoever closes the body tells its outcome."""
 
 
-Step = Union[Send, Wait, Discard, Load]
+Step = Union[Admit, Send, Wait, Discard, Load]
 
 
 class _Suspect(NamedTuple):
@@ -223,30 +298,6 @@ class _Suspect(NamedTuple):
     lease: Any
     status: int
     elapsed_ms: float
-
-
-def judge(answer: Answer, auth_statuses: tuple[int, ...] = (407,)) -> Outcome:
-    """Tell the class of an answer from its head.
-
-    Args:
-        answer: The answer.
-        auth_statuses: Statuses by which a proxy refuses credentials.
-
-    Returns:
-        The class; for 502, 503 and 504 through a forward proxy ``PROXY_DOWN``, which a second opinion may change.
-    """
-    status = answer.status
-    if status < 400:
-        return _SUCCESS
-    # Inside a tunnel a 407 is the site's own joke: the proxy has said yes long before.
-    if status in auth_statuses and (status != 407 or not answer.tunnel):
-        return _PROXY_AUTH
-    # Ban rules, which look at 403, 429, headers and body, have their say here once there are any.
-    if status == 429 or (status == 503 and answer.retry_after):
-        return _RATE_LIMITED
-    if status in _GATEWAY_STATUSES and not answer.tunnel:
-        return _PROXY_DOWN
-    return _TARGET_FAULT if status >= 500 else _SUCCESS
 
 
 def rotate(job: Job, clock: Callable[[], float] = time.monotonic) -> Generator[Step, Any, Delivery]:
@@ -264,6 +315,7 @@ def rotate(job: Job, clock: Callable[[], float] = time.monotonic) -> Generator[S
 
     Raises:
         ProxyPoolEmptyError: There was no proxy to begin with.
+        ProxyBannedError: The last answer was a ban or a rate limit, and the job wants that raised.
         ProxyConnectionError: "... failed after N attempts", or "Request timeout ..." when the budget ran out.
         ProxyAuthenticationError: The last proxy left refused the credentials.
         Exception: A fault of the request itself, as the carrier reported it.
@@ -283,11 +335,14 @@ class _Rotation:
         "faults",
         "job",
         "lease",
+        "open_ended",
         "pauses",
         "refused",
         "site_is_at_fault",
+        "spent",
         "suspects",
         "tried",
+        "waited",
     )
 
     def __init__(self, job: Job, clock: Callable[[], float]) -> None:
@@ -295,6 +350,7 @@ class _Rotation:
         self.clock = clock
         self.deadline: float | None = None
         self.attempts = 0
+        self.spent = 0
         self.lease: Any = None
         self.tried: list[Any] = []
         self.refused: list[Any] = []
@@ -303,6 +359,9 @@ class _Rotation:
         self.site_is_at_fault = False
         self.pauses = 0
         self.delay: float | None = None
+        self.waited = 0.0
+        fields: Any = getattr(job.policy, "model_fields_set", None)
+        self.open_ended = fields is not None and "max_attempts" not in fields
 
     def run(self) -> Generator[Step, Any, Delivery]:
         job = self.job
@@ -310,32 +369,42 @@ class _Rotation:
         if policy.timeout is not None:
             self.deadline = self.clock() + policy.timeout
         try:
-            lease = self.lease = job.take(self.tried)
+            lease = yield from self._first_lease()
             while True:
                 self.attempts += 1
                 reply = yield Send(lease, self.attempts, self._time_left())
                 held: Answer | None = None
                 if isinstance(reply, Answer):
-                    outcome = judge(reply, job.auth_statuses)
-                    if outcome is not _PROXY_AUTH and (
-                        reply.status < 400 or reply.status not in policy.retry_status_codes
-                    ):
-                        return self._deliver(reply, outcome)
-                    outcome = self._second_opinion(reply, outcome)
+                    outcome = job.judge.answer(reply)
+                    moves_on = outcome in _MOVES_ON
+                    if not moves_on:
+                        if reply.status < 400 or reply.status not in policy.retry_status_codes:
+                            return self._deliver(reply, outcome)
+                        outcome = self._second_opinion(reply, outcome)
                     # A 407 is said before anything is forwarded: any method may move on.
                     may_go_on = job.replayable if outcome is _PROXY_AUTH else job.may_repeat
-                    is_last = self.attempts >= policy.max_attempts
-                    if outcome is not _PROXY_AUTH and (not may_go_on or (is_last and outcome in _RETURNED)):
-                        return self._deliver(reply, outcome)
+                    tries_again = may_go_on and self._has_attempts_left(outcome, timed_out=False)
+                    if not tries_again and outcome is not _PROXY_AUTH:
+                        returned = outcome in _RETURNED
+                        if (returned and not job.raise_on_ban) or (not returned and not may_go_on):
+                            return self._deliver(reply, outcome)
                     last = self._record_answer(reply, outcome)
-                    if is_last or not may_go_on:
+                    if not tries_again:
                         yield from self._end(last, reply, lease, outcome)
                     held = reply
                 else:
-                    outcome = reply.outcome
-                    last = self._after_failure(reply)
-                following = yield from self._next_lease(last)
+                    outcome = job.judge.failure(reply)
+                    last = self._after_failure(reply, outcome)
+                try:
+                    following = yield from self._next_lease(last)
+                except ProxyConnectionError:
+                    # No time for another: what the site said is still an answer.
+                    if held is None or outcome not in _RETURNED:
+                        raise
+                    following = None
                 if following is None:
+                    if held is not None and outcome in _RETURNED and not job.raise_on_ban:
+                        return Delivery(held, lease, outcome, self.attempts)
                     yield from self._end(last, held, lease, outcome)
                 elif held is not None:
                     yield Discard(held)
@@ -348,9 +417,19 @@ class _Rotation:
 
     def _deliver(self, answer: Answer, outcome: Outcome) -> Delivery:
         lease, self.lease = self.lease, None
-        if not self.job.streaming:
-            lease.finish(outcome, answer.elapsed_ms)
-        return Delivery(answer, lease, outcome, self.attempts)
+        streaming = self.job.streaming
+        if not streaming:
+            lease.finish(outcome, answer.elapsed_ms, hold=_hold(answer, outcome), status=answer.status)
+        return Delivery(answer, lease, outcome, self.attempts, streaming)
+
+    def _has_attempts_left(self, outcome: Outcome, *, timed_out: bool) -> bool:
+        """Count what this attempt has cost, and tell whether there may be another."""
+        most = self.job.policy.max_attempts
+        if timed_out or outcome not in _ABOUT_THE_PROXY:
+            self.spent += 1
+        if self.attempts < most:
+            return True
+        return self.open_ended and outcome in _ABOUT_THE_PROXY and self.spent < most and self.attempts < MOST_ATTEMPTS
 
     def _second_opinion(self, answer: Answer, outcome: Outcome) -> Outcome:
         """Compare a gateway status with what other proxies gave for this request."""
@@ -363,7 +442,7 @@ class _Rotation:
                 outcome = _TARGET_FAULT
             for suspect in same:
                 self.suspects.remove(suspect)
-                suspect.lease.finish(_TARGET_FAULT, suspect.elapsed_ms)
+                suspect.lease.finish(_TARGET_FAULT, suspect.elapsed_ms, status=status)
                 self._count_fault(status)
         if outcome is _TARGET_FAULT:
             self._count_fault(status)
@@ -371,17 +450,22 @@ class _Rotation:
 
     def _record_answer(self, answer: Answer, outcome: Outcome) -> Exception:
         lease, self.lease = self.lease, None
+        status = answer.status
         if outcome is _PROXY_DOWN:
-            self.suspects.append(_Suspect(lease, answer.status, answer.elapsed_ms))
+            self.suspects.append(_Suspect(lease, status, answer.elapsed_ms))
         else:
-            lease.finish(outcome, answer.elapsed_ms)
+            lease.finish(outcome, answer.elapsed_ms, hold=_hold(answer, outcome), status=status)
         self._note(lease, outcome)
-        return self._error(f"status {answer.status}", outcome, lease)
+        why = f"status {status}"
+        if outcome is _BANNED:
+            why = f"the site refuses the proxy (status {status})"
+        elif outcome is _RATE_LIMITED:
+            why = f"the site asks for a pause (status {status})"
+        return self._error(why, outcome, lease)
 
-    def _after_failure(self, failure: Failure) -> Exception:
+    def _after_failure(self, failure: Failure, outcome: Outcome) -> Exception:
         job = self.job
         lease, self.lease = self.lease, None
-        outcome = failure.outcome
         lease.finish(outcome, failure.elapsed_ms, failure.error)
         if outcome is _CLIENT_FAULT:
             raise failure.error
@@ -389,7 +473,7 @@ class _Rotation:
         error = self._error(f"{type(failure.error).__name__}: {failure.error}", outcome, lease)
         error.__cause__ = failure.error
         may_go_on = not failure.sent or job.may_repeat
-        if not may_go_on or self.attempts >= job.policy.max_attempts:
+        if not may_go_on or not self._has_attempts_left(outcome, timed_out=failure.timed_out):
             raise error
         return error
 
@@ -402,10 +486,22 @@ class _Rotation:
 
     def _note(self, lease: Any, outcome: Outcome) -> None:
         proxy_id = lease.id
+        # A request without a proxy has none to be passed over.
+        if proxy_id is None:
+            return
         if proxy_id not in self.tried:
             self.tried.append(proxy_id)
-        if outcome is _PROXY_AUTH and proxy_id not in self.refused:
+        if outcome in _MOVES_ON and proxy_id not in self.refused:
             self.refused.append(proxy_id)
+
+    def _first_lease(self) -> Generator[Step, Any, Any]:
+        try:
+            return (yield from self._take(self.tried, self._patience()))
+        except ProxyPoolEmptyError:
+            lease = self._direct()
+            if lease is None:
+                raise
+            return lease
 
     def _next_lease(self, last: Exception) -> Generator[Step, Any, Any]:
         """Take another proxy; the same again, after a pause, only when there is no other; else ``None``."""
@@ -414,19 +510,50 @@ class _Rotation:
             yield self._pause(last)
             paused = True
         self._check_budget(last)
+        # Who refused the credentials, or is refused by the site, will be no better in a moment. And beyond the attempts
+        # that the policy names only new ones are worth another.
+        again = len(self.refused) < len(self.tried) and self.attempts < self.job.policy.max_attempts
         try:
-            self.lease = self.job.take(self.tried)
+            return (yield from self._take(self.tried, 0.0 if again else self._patience()))
         except ProxyPoolEmptyError:
-            # Who refused the credentials will refuse them again.
-            if len(self.refused) == len(self.tried):
-                return None
-            if not paused:
-                yield self._pause(last)
-            try:
-                self.lease = self.job.take(self.refused)
-            except ProxyPoolEmptyError:
-                return None
-        return self.lease
+            if not again:
+                return self._direct()
+        if not paused:
+            yield self._pause(last)
+        try:
+            return (yield from self._take(self.refused, self._patience()))
+        except ProxyPoolEmptyError:
+            return self._direct()
+
+    def _take(self, exclude: list[Any], seconds: float | None) -> Generator[Step, Any, Any]:
+        attempt = self.attempts + 1
+        lease = self.job.take(exclude, attempt, seconds)
+        if lease is None:
+            began = self.clock()
+            lease = yield Admit(tuple(exclude), attempt, seconds)
+            self.waited += self.clock() - began
+            if isinstance(lease, ProxyPoolEmptyError):
+                raise lease
+        self.lease = lease
+        return lease
+
+    def _direct(self) -> Any:
+        # Once: after that there is nothing left to try.
+        direct, self.job.direct = self.job.direct, None
+        if direct is not None:
+            self.lease = direct()
+            return self.lease
+        return None
+
+    def _patience(self) -> float | None:
+        """Seconds that may still be spent in line."""
+        left = self.job.patience
+        if left is not None:
+            left = max(left - self.waited, 0.0)
+        if self.deadline is not None:
+            budget = max(self.deadline - self.clock(), 0.0)
+            left = budget if left is None else min(left, budget)
+        return left
 
     def _count_fault(self, status: int) -> None:
         self.site_is_at_fault = bool(self.faults)
@@ -444,19 +571,30 @@ class _Rotation:
     def _check_budget(self, last: Exception, ahead: float = 0.0) -> None:
         if self.deadline is not None and self.clock() + ahead >= self.deadline:
             job = self.job
+            why = last.message if isinstance(last, ProxyWhirlError) else str(last)
             raise ProxyConnectionError(
                 f"Request timeout: {job.method} {redact_url(str(job.url))} was not answered within "
-                f"{job.policy.timeout:g} s: {last}",
+                f"{job.policy.timeout:g} s: {why}",
                 retry_recommended=True,
+                attempt_count=self.attempts,
             ) from last
 
     def _error(self, what: str, outcome: Outcome, lease: Any) -> Exception:
         job = self.job
-        text = f"{job.method} {redact_url(str(job.url))} failed after {self.attempts} attempts: {what}"
-        kind = ProxyAuthenticationError if outcome is _PROXY_AUTH else ProxyConnectionError
-        return kind(text, proxy_url=lease.url, attempt_count=self.attempts)
+        attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        text = f"{job.method} {redact_url(str(job.url))} failed after {attempts}: {what}"
+        kind: type[ProxyWhirlError] = ProxyConnectionError
+        if outcome is _PROXY_AUTH:
+            kind = ProxyAuthenticationError
+        elif outcome in _RETURNED and job.raise_on_ban:
+            kind = ProxyBannedError
+        return kind(text, proxy_url=lease.url or None, attempt_count=self.attempts)
 
     def _blame_suspects(self) -> None:
         for suspect in self.suspects:
-            suspect.lease.finish(_PROXY_DOWN, suspect.elapsed_ms)
+            suspect.lease.finish(_PROXY_DOWN, suspect.elapsed_ms, status=suspect.status)
         self.suspects.clear()
+
+
+def _hold(answer: Answer, outcome: Outcome) -> float | None:
+    return answer.retry_after if outcome is _RATE_LIMITED else None

@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Collection
+from typing import Any, Callable
 
 from proxywhirl._enums import Outcome
 from proxywhirl._http.dial import dialled
 from proxywhirl._http.flavour import Flavour, core
 from proxywhirl._http.routes import AsyncRoutes, Limits, Line, Route, Routes
 from proxywhirl._http.tls import Tls
-from proxywhirl._judge import meaning_of
+from proxywhirl._judge import meaning_of, retry_after
 from proxywhirl._loop import Answer, Failure
 
 __all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "Terms"]
@@ -161,10 +161,15 @@ class Carrier:
     Args:
         tls: The contexts.
         limits: The bounds of the connections.
+        on_free: Called when a proxy has room for a request again.
     """
 
-    def __init__(self, tls: Tls, limits: Limits) -> None:
-        self.routes = Routes(tls, limits)
+    def __init__(self, tls: Tls, limits: Limits, on_free: Callable[[], None] | None = None) -> None:
+        self.routes = Routes(tls, limits, on_free)
+
+    def busy_here(self) -> Callable[[], Collection[Any]]:
+        """Tells the ids of proxies that have all the requests they may have; callable from any thread."""
+        return self.routes.busy_now
 
     def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """Send a request through a leased proxy.
@@ -228,13 +233,25 @@ class AsyncCarrier:
     Args:
         tls: The contexts.
         limits: The bounds of the connections, per loop.
+        on_free: Called when a proxy has room for a request again.
     """
 
-    def __init__(self, tls: Tls, limits: Limits) -> None:
+    def __init__(self, tls: Tls, limits: Limits, on_free: Callable[[], None] | None = None) -> None:
         self._tls = tls
         self._limits = limits
+        self._on_free = on_free
         self._lock = threading.Lock()
         self._scopes: dict[asyncio.AbstractEventLoop | None, _Scope] = {}
+
+    def busy_here(self) -> Callable[[], Collection[Any]]:
+        """Tells the ids of proxies that have all the requests they may have in this loop; callable from any thread."""
+        loop = _running_loop()
+
+        def busy_now() -> Collection[Any]:
+            scope = self._scopes.get(loop)
+            return () if scope is None else scope.routes.busy_now()
+
+        return busy_now
 
     async def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
@@ -306,7 +323,7 @@ class AsyncCarrier:
         scope = self._scopes.get(loop)
         if scope is None or scope.ended:
             self.forget_closed()
-            made = _Scope(AsyncRoutes(self._tls, self._limits))
+            made = _Scope(AsyncRoutes(self._tls, self._limits, self._on_free))
             await made.open()
             with self._lock:
                 scope = self._scopes.get(loop)
@@ -377,9 +394,9 @@ def _message(route: Route, request: Any, terms: Terms) -> tuple[Any, bool]:
     package = core()
     url = request.url
     address = route.address
-    tunnel = url.scheme == "https" or not address.is_http
+    tunnel = url.scheme == "https" or address is None or not address.is_http
     headers = request.headers.raw
-    if tunnel:
+    if tunnel or address is None:
         target = package.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
     else:
         # Absolute form, to the proxy itself (RFC 9112, 3.2.2). The netloc keeps the brackets of an IPv6 address.
@@ -427,8 +444,8 @@ def _timeouts(given: dict[str, float | None], terms: Terms) -> dict[str, float |
 def _answer(payload: Any, elapsed: float) -> Answer:
     status = payload.status
     # Only these two statuses mean something else with the header; nobody else pays for the search.
-    retry_after = status in (429, 503) and any(name.lower() == b"retry-after" for name, _ in payload.headers)
-    return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=retry_after)
+    hold = retry_after(payload.headers) if status in (429, 503) else None
+    return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=hold)
 
 
 def _failure(error: BaseException, request: Any, flavour: Flavour, tunnel: bool, started: float) -> Failure | None:
@@ -439,4 +456,5 @@ def _failure(error: BaseException, request: Any, flavour: Flavour, tunnel: bool,
     shown.request = request  # type: ignore[attr-defined]
     shown.__cause__ = error
     elapsed = None if meaning.outcome is Outcome.CLIENT_FAULT else (time.perf_counter() - started) * 1000.0
-    return Failure(meaning.outcome, shown, sent=meaning.sent, elapsed_ms=elapsed)
+    timed_out = meaning.name.endswith("Timeout")
+    return Failure(meaning.outcome, shown, sent=meaning.sent, elapsed_ms=elapsed, timed_out=timed_out)

@@ -11,7 +11,8 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import Any, Callable, NamedTuple
 
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.dial import AsyncDialer, AsyncDirect, Dialer, Direct
@@ -42,7 +43,8 @@ class Limits(NamedTuple):
     """Bounds of the connections.
 
     Attributes:
-        connections: Most connections per proxy.
+        connections: Most requests under way per proxy, each with a connection of its own. A proxy that has as many is
+            passed over; whoever finds all like that stands in line with the others, not behind one that may hang.
         keepalive: Most idle connections kept per proxy.
         keepalive_seconds: How long an idle connection is kept, in seconds.
         routes: Most proxies with connections at the same time.
@@ -83,7 +85,8 @@ class Route:
     """The connections through one proxy. All but the constructor is called with the cache's lock held.
 
     Args:
-        url: The proxy, credentials included.
+        key: Identity of the proxy.
+        url: The proxy, credentials included; empty for the targets themselves, without a proxy.
         tls: The contexts.
         limits: The bounds.
         is_async: Whether the connections are for an event loop.
@@ -97,15 +100,17 @@ class Route:
         "_stale",
         "_tls",
         "address",
+        "key",
         "last_used",
         "retired",
         "url",
         "users",
     )
 
-    def __init__(self, url: str, tls: Tls, limits: Limits, *, is_async: bool) -> None:
+    def __init__(self, key: Any, url: str, tls: Tls, limits: Limits, *, is_async: bool) -> None:
+        self.key = key
         self.url = url
-        self.address = ProxyAddress(url)
+        self.address = ProxyAddress(url) if url else None
         self.users = 0
         self.retired = False
         self.last_used = 0.0
@@ -126,7 +131,7 @@ class Route:
         if found is None:
             if secure:
                 pool = self._make(self._tls.target())
-            elif self.address.is_http:
+            elif self.address is not None and self.address.is_http:
                 pool = self._make(self._tls.proxy() if self.address.is_tls else None, tunnel=False)
             else:
                 pool = self._make(None)
@@ -165,16 +170,18 @@ class Route:
     def _make(self, context: Any, *, tunnel: bool = True) -> Any:
         limits = self._limits
         package = core()
+        address = self.address if tunnel else None
         backend: Any
         if self._is_async:
             kind = package.AsyncConnectionPool
-            backend = AsyncDialer(self.address, self._tls) if tunnel else AsyncDirect()
+            backend = AsyncDirect() if address is None else AsyncDialer(address, self._tls)
         else:
             kind = package.ConnectionPool
-            backend = Dialer(self.address, self._tls) if tunnel else Direct()
+            backend = Direct() if address is None else Dialer(address, self._tls)
         return kind(
             ssl_context=context,
-            max_connections=limits.connections,
+            # Bounded by who is admitted, see Limits: nobody waits inside.
+            max_connections=None,
             max_keepalive_connections=limits.keepalive if self._stale < _STALE_ENOUGH else 0,
             keepalive_expiry=limits.keepalive_seconds,
             network_backend=backend,
@@ -203,13 +210,15 @@ class _Cache:
 
     is_async = False
 
-    def __init__(self, tls: Tls, limits: Limits) -> None:
+    def __init__(self, tls: Tls, limits: Limits, on_free: Callable[[], None] | None = None) -> None:
         if limits.routes < 1:
             raise ValueError(f"the number of proxies with connections must be at least 1, not {limits.routes}")
         self._tls = tls
         self._limits = limits
         self._routes: OrderedDict[Any, Route] = OrderedDict()
         self._lock = threading.Lock()
+        self._on_free = on_free
+        self._busy: set[Any] = set()
         _caches.add(self)
 
     def __len__(self) -> int:
@@ -222,6 +231,11 @@ class _Cache:
         """Drop everything without closing it."""
         self._lock = threading.Lock()
         self._routes.clear()
+        self._busy.clear()
+
+    def busy_now(self) -> Collection[Any]:
+        """Ids of the proxies that have as many requests under way as they may."""
+        return tuple(self._busy) if self._busy else ()
 
     def check_out(self, key: Any, url: str, *, secure: bool) -> tuple[Route, Line, list[Any]]:
         """Take the connections of a proxy for one request.
@@ -243,7 +257,7 @@ class _Cache:
                 self._retire(routes.pop(key), leaving)
                 route = None
             if route is None:
-                route = Route(url, self._tls, self._limits, is_async=self.is_async)
+                route = Route(key, url, self._tls, self._limits, is_async=self.is_async)
                 routes[key] = route
                 while len(routes) > self._limits.routes:
                     self._retire(routes.popitem(last=False)[1], leaving)
@@ -253,6 +267,9 @@ class _Cache:
             line.users += 1
             route.users += 1
             route.last_used = now
+            most = self._limits.connections
+            if most is not None and route.users >= most and route.address is not None:
+                self._busy.add(key)
             idle = self._limits.keepalive_seconds
             if idle is not None:
                 # The first is the least recently used. One look per request keeps up with any rate.
@@ -277,9 +294,13 @@ class _Cache:
             route.users -= 1
             if interrupted and not line.dropped and line.leaks():
                 route.drop(line)
-            if route.retired and not route.users:
-                return route.take_pools()
-            return route.take_finished()
+            freed = route.key in self._busy and not route.retired
+            if freed:
+                self._busy.discard(route.key)
+            leaving = route.take_pools() if route.retired and not route.users else route.take_finished()
+        if freed and self._on_free is not None:
+            self._on_free()
+        return leaving
 
     def exchange(self, route: Route, line: Line, *, secure: bool) -> tuple[Line, list[Any]]:
         """Give back a line on which a closed connection was found, for a new one.
@@ -317,11 +338,12 @@ class _Cache:
                 route.retired = True
                 leaving += route.take_pools()
             self._routes.clear()
+            self._busy.clear()
         return leaving
 
-    @staticmethod
-    def _retire(route: Route, leaving: list[Any]) -> None:
+    def _retire(self, route: Route, leaving: list[Any]) -> None:
         route.retired = True
+        self._busy.discard(route.key)
         if not route.users:
             leaving += route.take_pools()
 
@@ -332,8 +354,8 @@ class Routes(_Cache):
     They are closed when the last one who could use them is gone: a rotator, or a body that is still being read.
     """
 
-    def __init__(self, tls: Tls, limits: Limits) -> None:
-        super().__init__(tls, limits)
+    def __init__(self, tls: Tls, limits: Limits, on_free: Callable[[], None] | None = None) -> None:
+        super().__init__(tls, limits, on_free)
         weakref.finalize(self, _close_all, self._routes)
 
     def remove(self, key: Any) -> None:
