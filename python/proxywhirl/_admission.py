@@ -1,10 +1,10 @@
 """Waiting until a proxy is admissible: first come, first served, up to a deadline, with threads and with tasks.
 
-One :class:`Admission` serves a pool, whoever uses it. A request that found nobody, or that comes while others wait, takes
-its place in line. Whenever something may have become admissible (a lease ended, a proxy was added, a benching ran out)
-one thread *serves*: it goes through the line in order, takes the leases, and hands them over. Those who want the same
-are one group: when its first is refused, so would the others be, and they are passed over until the next time. So a
-request never overtakes another that wants the same, and a request that can be served is not held up by one that cannot.
+One :class:`Admission` serves a pool, whoever uses it. A request that found nobody, or that comes while others wait,
+takes its place in line. Whenever something may have become admissible (a lease ended, a proxy was added, a benching ran
+out) one thread *serves*: it goes through the line in order, takes the leases, and hands them over. Those who want the
+same are one group: when its first is refused, so would the others be, and they are passed over until the next time. So
+a request never overtakes another that wants the same, and one that can be served is not held up by one that cannot.
 
 No thread waits for another's serving. Who finds somebody serving leaves a note, and the one who serves looks again
 before going: a lease may end anywhere, even in the garbage collector in the middle of serving.
@@ -12,6 +12,7 @@ before going: a lease may end anywhere, even in the garbage collector in the mid
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import math
@@ -131,7 +132,9 @@ class Admission:
             if admission is not None:
                 admission.look()
 
-        pool._set_waker(wake)
+        set_waker = getattr(pool, "_set_waker", None)
+        if set_waker is not None:
+            set_waker(wake)
 
     @property
     def waiting(self) -> int:
@@ -224,7 +227,7 @@ class Admission:
         return self._result(waiter)
 
     def look(self) -> None:
-        """Serve those in line, unless somebody is at it; then they will look again. Never blocks, may be called anywhere."""
+        """Serve those in line; if somebody is at it, they will look again. Never blocks, and may be called anywhere."""
         self._note = True
         # The note is read again after the lock is released: whoever left it found the lock taken before that.
         while self._note and self._serving.acquire(blocking=False):
@@ -299,8 +302,9 @@ class Admission:
 
     def _count(self, change: int) -> None:
         pool = self._pool()
-        if pool is not None:
-            pool._add_waiters(change)
+        add_waiters = getattr(pool, "_add_waiters", None)
+        if add_waiters is not None:
+            add_waiters(change)
 
     def _serve(self) -> None:
         """Go through the line once. Only with the lock held."""
@@ -447,20 +451,16 @@ def _caller() -> Callable[[Callable[[], None]], None]:
             if threading.get_ident() == thread:
                 function()
                 return
-            try:
+            # A loop that is closed has closed the task that waited, too.
+            with contextlib.suppress(RuntimeError):
                 here.call_soon_threadsafe(function)
-            except RuntimeError:
-                # The loop is closed, and with it the task that waited.
-                pass
 
         return in_asyncio
     trio = sys.modules["trio"]
     token = trio.lowlevel.current_trio_token()
 
     def in_trio(function: Callable[[], None]) -> None:
-        try:
+        with contextlib.suppress(trio.RunFinishedError):
             token.run_sync_soon(function)
-        except trio.RunFinishedError:
-            pass
 
     return in_trio

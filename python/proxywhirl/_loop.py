@@ -26,6 +26,7 @@ import time
 from collections.abc import Generator
 from typing import Any, Callable, NamedTuple, NoReturn, Protocol, Union
 
+from proxywhirl import _core
 from proxywhirl._ban import BanPolicy
 from proxywhirl._enums import Outcome
 from proxywhirl._judge import StatusJudge
@@ -51,6 +52,7 @@ __all__ = [
     "Policy",
     "Send",
     "Wait",
+    "hold_of",
     "rotate",
 ]
 
@@ -419,7 +421,7 @@ class _Rotation:
         lease, self.lease = self.lease, None
         streaming = self.job.streaming
         if not streaming:
-            lease.finish(outcome, answer.elapsed_ms, hold=_hold(answer, outcome), status=answer.status)
+            settle(lease, outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
         return Delivery(answer, lease, outcome, self.attempts, streaming)
 
     def _has_attempts_left(self, outcome: Outcome, *, timed_out: bool) -> bool:
@@ -442,7 +444,7 @@ class _Rotation:
                 outcome = _TARGET_FAULT
             for suspect in same:
                 self.suspects.remove(suspect)
-                suspect.lease.finish(_TARGET_FAULT, suspect.elapsed_ms, status=status)
+                settle(suspect.lease, _TARGET_FAULT, suspect.elapsed_ms, status=status)
                 self._count_fault(status)
         if outcome is _TARGET_FAULT:
             self._count_fault(status)
@@ -454,7 +456,7 @@ class _Rotation:
         if outcome is _PROXY_DOWN:
             self.suspects.append(_Suspect(lease, status, answer.elapsed_ms))
         else:
-            lease.finish(outcome, answer.elapsed_ms, hold=_hold(answer, outcome), status=status)
+            settle(lease, outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=status)
         self._note(lease, outcome)
         why = f"status {status}"
         if outcome is _BANNED:
@@ -466,7 +468,7 @@ class _Rotation:
     def _after_failure(self, failure: Failure, outcome: Outcome) -> Exception:
         job = self.job
         lease, self.lease = self.lease, None
-        lease.finish(outcome, failure.elapsed_ms, failure.error)
+        settle(lease, outcome, failure.elapsed_ms, failure.error)
         if outcome is _CLIENT_FAULT:
             raise failure.error
         self._note(lease, outcome)
@@ -592,9 +594,33 @@ class _Rotation:
 
     def _blame_suspects(self) -> None:
         for suspect in self.suspects:
-            suspect.lease.finish(_PROXY_DOWN, suspect.elapsed_ms, status=suspect.status)
+            settle(suspect.lease, _PROXY_DOWN, suspect.elapsed_ms, status=suspect.status)
         self.suspects.clear()
 
 
-def _hold(answer: Answer, outcome: Outcome) -> float | None:
+def settle(
+    lease: Any,
+    outcome: Outcome,
+    elapsed_ms: float | None = None,
+    error: Any = None,
+    *,
+    hold: float | None = None,
+    status: int | None = None,
+) -> None:
+    if isinstance(lease, _core.Lease) and not _FULL:
+        lease.finish(outcome, elapsed_ms, error)
+    else:
+        lease.finish(outcome, elapsed_ms, error, hold=hold, status=status)
+
+
+_FULL = "hold" in (_core.Lease.finish.__text_signature__ or "")
+
+
+def hold_of(answer: Answer, outcome: Outcome) -> float | None:
+    """For how many seconds an answer asks the proxy to stay away.
+
+    Args:
+        answer: The answer.
+        outcome: Its class; only a rate limit is held.
+    """
     return answer.retry_after if outcome is _RATE_LIMITED else None

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Callable
+from urllib.parse import urlsplit
 
 from proxywhirl import _log_events
+from proxywhirl._admission import Admission, Wish, admission_of
+from proxywhirl._ban import BanPolicy
 from proxywhirl.exceptions import ProxyPoolEmptyError
 
 if TYPE_CHECKING:
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from proxywhirl._watch import Watch
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["Chooser", "Selection"]
+__all__ = ["Chooser", "Selection", "Taking"]
 
 _log = _log_events.log
 
@@ -38,15 +43,19 @@ class Selection:
         read_body: Read the body before returning, so that a body cut short can be asked for again;
             ``None`` leaves it to the transport.
         fixed_timeout: The caller named a timeout, so it must not follow the speed of the proxy.
+        ban_policy: Ban rules instead of the transport's, for whichever site; see :meth:`BanPolicy.of`.
+        raise_on_ban: Whether a final ban or rate limit is raised; ``None`` leaves it to the transport.
     """
 
     __slots__ = (
         "_hop_of",
         "_hop_status",
+        "ban_policy",
         "context",
         "country",
         "fixed_timeout",
         "proxy_id",
+        "raise_on_ban",
         "read_body",
         "region",
         "retry_policy",
@@ -65,9 +74,14 @@ class Selection:
         retry_policy: RetryPolicy | None = None,
         read_body: bool | None = None,
         fixed_timeout: bool = False,
+        ban_policy: BanPolicy | Mapping[str, Any] | None = None,
+        raise_on_ban: bool | None = None,
     ) -> None:
         if isinstance(tags, str):
             raise TypeError("tags must be a set or list of strings, not one string")
+        if tags is not None and not isinstance(tags, Collection):
+            # An iterator would be used up by the first attempt.
+            tags = list(tags)
         self.session_id = session_id
         self.country = country
         self.region = region
@@ -76,6 +90,8 @@ class Selection:
         self.retry_policy = retry_policy
         self.read_body = read_body
         self.fixed_timeout = fixed_timeout
+        self.ban_policy = None if ban_policy is None else BanPolicy.of(ban_policy)
+        self.raise_on_ban = raise_on_ban
         self.proxy_id: UUID | None = None
         """The proxy of the hop before this one."""
         self._hop_of = 0
@@ -137,7 +153,15 @@ class Selection:
             retry_policy=self.retry_policy,
             read_body=self.read_body,
             fixed_timeout=self.fixed_timeout,
+            ban_policy=self.ban_policy,
+            raise_on_ban=self.raise_on_ban,
         )
+
+    def key(self) -> Hashable:
+        """Equal for selections that ask the same of the choice."""
+        tags = None if self.tags is None else frozenset(self.tags)
+        context = None if self.context is None else id(self.context)
+        return (self.session_id, self.country, self.region, tags, context, self.proxy_id)
 
 
 _ANYTHING = Selection()
@@ -168,6 +192,8 @@ class Chooser:
         """How often the strategy was swapped."""
         self.watch: Watch | None = None
         """Who wants to know of every lease; ``None`` while nobody does."""
+        self.admission: Admission = admission_of(pool)
+        """The line in front of the pool."""
         self._lock = threading.Lock()
         self._active = _Active(strategy)
         self._provision: Provision | None = None
@@ -217,6 +243,7 @@ class Chooser:
         method: str | None = None,
         attempt: int = 1,
         again: bool = True,
+        judge: Any = None,
     ) -> _core.Lease:
         """Choose a proxy.
 
@@ -227,6 +254,7 @@ class Chooser:
             method: The method of the request, for those who watch.
             attempt: Which attempt of the request this is, from 1, for those who watch.
             again: Whether to choose once more if a gateway can provide somebody when there is nobody.
+            judge: What ``lease.report`` judges by; the default rules where it is ``None``.
 
         Returns:
             An open lease.
@@ -241,14 +269,17 @@ class Chooser:
             provision.before()
         try:
             if watch is None:
-                if selection is None or selection.is_plain():
+                if judge is None and (selection is None or selection.is_plain()):
                     lease = self.pool.lease(active.strategy, url, exclude=exclude)
                 else:
-                    lease = self._lease_for(active, url, selection, exclude, {})
+                    options = {} if judge is None else {"judge": judge}
+                    lease = self._lease_for(active, url, selection or _ANYTHING, exclude, options)
             else:
 
                 def take(observer: Any) -> _core.Lease:
                     options = {"observer": observer}
+                    if judge is not None:
+                        options["judge"] = judge
                     return self._lease_for(active, url, selection or _ANYTHING, exclude, options)
 
                 lease = watch.take(take, _log_events.name_of(active.strategy), url, method, attempt)
@@ -301,6 +332,100 @@ class Chooser:
         finally:
             if hop is not None:
                 active.hops().session_manager.remove_session(hop)
+
+
+class Taking:
+    """How one request takes its proxies: at once where it may, else from the line.
+
+    Args:
+        chooser: Chooses.
+        url: The target.
+        selection: What the request asks for.
+        method: The method, for those who watch.
+        busy: Tells the ids of proxies that the carrier has no room on.
+        judge: What ``lease.report`` judges by.
+    """
+
+    __slots__ = ("_busy", "_chooser", "_judge", "_method", "_selection", "_url")
+
+    def __init__(
+        self,
+        chooser: Chooser,
+        url: str | None,
+        selection: Selection | None,
+        *,
+        method: str | None = None,
+        busy: Callable[[], Collection[Any]] | None = None,
+        judge: Any = None,
+    ) -> None:
+        self._chooser = chooser
+        self._url = url
+        self._selection = selection
+        self._method = method
+        self._busy = busy
+        self._judge = judge
+
+    def __call__(self, exclude: list[Any], attempt: int, seconds: float | None) -> _core.Lease | None:
+        """Take a lease now.
+
+        Args:
+            exclude: Ids of proxies not to take.
+            attempt: Which attempt this is, from 1.
+            seconds: How long the request may wait; ``None`` for any time.
+
+        Returns:
+            The lease; ``None`` if it is worth standing in line with :meth:`wish`.
+
+        Raises:
+            ProxyPoolEmptyError: Nobody is admissible, and waiting is useless.
+        """
+        admission = self._chooser.admission
+        # Who stands in line already comes first.
+        if admission.waiting:
+            return None
+        try:
+            return self._ask(exclude, attempt)
+        except ProxyPoolEmptyError as error:
+            if seconds == 0 or admission.useless(error, _deadline(seconds)):
+                raise
+            return None
+
+    def wish(self, exclude: Iterable[Any], attempt: int, seconds: float | None) -> Wish:
+        """The place in line of an attempt; arguments as above."""
+        excluded = list(exclude)
+        selection = self._selection
+        key = (
+            None if self._url is None else urlsplit(self._url).hostname,
+            None if selection is None or selection.is_plain() else selection.key(),
+            frozenset(excluded),
+            id(self._chooser),
+        )
+        return Wish(key, lambda: self._ask(excluded, attempt), seconds)
+
+    def _ask(self, exclude: list[Any], attempt: int) -> _core.Lease:
+        busy = () if self._busy is None else self._busy()
+        if not busy:
+            return self._chooser.lease(
+                self._url, self._selection, exclude, method=self._method, attempt=attempt, judge=self._judge
+            )
+        try:
+            return self._chooser.lease(
+                self._url, self._selection, [*exclude, *busy], method=self._method, attempt=attempt, judge=self._judge
+            )
+        except ProxyPoolEmptyError as error:
+            more = set(busy).difference(exclude)
+            if more:
+                # To the core they look excluded; to the user they are busy, and will be free.
+                reasons = error.reasons
+                reasons["excluded"] = max(reasons.get("excluded", 0) - len(more), 0)
+                reasons["at_capacity"] = reasons.get("at_capacity", 0) + len(more)
+                error.may_free = True
+                error.message += f"; {len(more)} of them at capacity, with all the connections they may have"
+            raise
+
+
+def _deadline(seconds: float | None) -> float:
+    return math.inf if seconds is None else time.monotonic() + seconds
 
 
 class _Active:

@@ -16,23 +16,30 @@ body cut short is asked for again through another proxy.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable
 
+from proxywhirl._ban import BanPolicies
 from proxywhirl._enums import Outcome
+from proxywhirl._guard import guard_settings
 from proxywhirl._http.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
+from proxywhirl._http.direct import DirectLease
 from proxywhirl._http.flavour import Flavour, default_name, flavour, flavour_of
+from proxywhirl._http.look import look_at
 from proxywhirl._http.routes import Limits, most_routes
 from proxywhirl._http.tls import Tls, Verify
-from proxywhirl._judge import meaning_of
-from proxywhirl._loop import Answer, Delivery, Discard, Job, Load, Send, Wait, rotate
-from proxywhirl._selection import Chooser, Selection
+from proxywhirl._judge import RuleJudge, StatusJudge, meaning_of
+from proxywhirl._loop import Admit, Answer, Delivery, Discard, Job, Load, Send, Wait, hold_of, rotate, settle
+from proxywhirl._selection import Chooser, Selection, Taking
+from proxywhirl.exceptions import ProxyPoolEmptyError
 
 if TYPE_CHECKING:
     import httpx
 
     from proxywhirl import _core
+    from proxywhirl._resilience_config import ResilienceConfig
     from proxywhirl.retry import RetryPolicy
 
     _SyncBase = httpx.BaseTransport
@@ -45,6 +52,8 @@ else:
 __all__ = ["AsyncRotatingTransport", "RotatingTransport"]
 
 _LEFT_OPEN = (401, 407)
+
+_log = logging.getLogger("proxywhirl.rotation")
 
 
 class _Rotating:
@@ -69,8 +78,26 @@ class _Rotating:
         max_proxies: int | None = None,
         timeout_for: Callable[[Any], float | None] | None = None,
         auth_statuses: tuple[int, ...] = (407,),
+        ban_policy: Any = None,
+        ban_policies: Mapping[str, Any] | None = None,
+        raise_on_ban: bool = False,
+        allow_direct: bool = False,
+        max_in_flight: int | None = None,
+        slow_start: bool | None = None,
+        site_rate_limit: Any = None,
+        resilience: ResilienceConfig | None = None,
     ) -> None:
+        settings = guard_settings(
+            max_in_flight=max_in_flight, slow_start=slow_start, site_rate_limit=site_rate_limit, resilience=resilience
+        )
+        self._bans = BanPolicies(ban_policy, ban_policies)
         self._chooser = _chooser_of(source, strategy)
+        if settings:
+            self._chooser.pool._guard_configure(**settings)
+        self._raise_on_ban = raise_on_ban
+        self._allow_direct = allow_direct
+        # What most requests are judged by: one for all.
+        self._judge = StatusJudge(self._bans.general, auth_statuses)
         self._policy = retry_policy if retry_policy is not None else _policy_of(source)
         self._read_bodies = read_bodies
         self._timeout_for = timeout_for
@@ -83,6 +110,7 @@ class _Rotating:
                 keepalive_expiry,
                 most_routes() if max_proxies is None else max_proxies,
             ),
+            self._chooser.admission.look,
         )
 
     @property
@@ -90,7 +118,7 @@ class _Rotating:
         """The proxies."""
         return self._chooser.pool
 
-    def _begin(self, request: Any) -> tuple[Flavour, Selection | None, Job]:
+    def _begin(self, request: Any) -> tuple[Flavour, Selection | None, Job, Taking]:
         kind = flavour_of(request)
         scheme = request.url.scheme
         if scheme not in ("http", "https"):
@@ -101,33 +129,49 @@ class _Rotating:
         selection = None if given is None else Selection.of(given, request)
         read = self._read_bodies
         policy = self._policy
+        raise_on_ban = self._raise_on_ban
         if selection is not None:
             if selection.read_body is not None:
                 read = selection.read_body
             if selection.retry_policy is not None:
                 policy = selection.retry_policy
+            if selection.raise_on_ban is not None:
+                raise_on_ban = selection.raise_on_ban
         url = str(request.url)
-        chooser = self._chooser
-
-        def take(exclude: list[Any]) -> Any:
-            return chooser.lease(url, selection, exclude)
-
+        taking = Taking(self._chooser, url, selection, method=request.method, busy=self._carrier.busy_here())
+        timeouts = request.extensions.get("timeout")
         job = Job(
             request.method,
             url,
             policy,
-            take,
+            taking,
             replayable=_is_replayable(request.stream, kind),
             streaming=not read,
-            auth_statuses=self._auth_statuses,
+            judge=self._judge_for(request, kind, selection),
+            raise_on_ban=raise_on_ban,
+            patience=timeouts.get("pool") if timeouts else None,
+            direct=_going_direct if self._allow_direct else None,
         )
-        return kind, selection, job
+        return kind, selection, job, taking
+
+    def _judge_for(self, request: Any, kind: Flavour, selection: Selection | None) -> StatusJudge:
+        policy = None if selection is None else selection.ban_policy
+        if policy is None:
+            policy = self._bans.for_host(request.url.host)
+        if policy.looks_inside or policy.judges_failures:
+            return RuleJudge(
+                policy, request, lambda answer: look_at(answer.payload, request, kind), self._auth_statuses
+            )
+        if policy is self._bans.general:
+            return self._judge
+        return StatusJudge(policy, self._auth_statuses)
 
     def _terms(self, step: Send, kind: Flavour, selection: Selection | None, job: Job) -> Terms:
         read = not job.streaming
         timeout = None
-        if self._timeout_for is not None and (selection is None or not selection.fixed_timeout):
-            timeout = self._timeout_for(step.lease.proxy)
+        proxy = step.lease.proxy
+        if self._timeout_for is not None and proxy is not None and (selection is None or not selection.fixed_timeout):
+            timeout = self._timeout_for(proxy)
         return Terms(kind, read=read, repeatable=job.may_repeat, timeout=timeout, time_left=step.time_left)
 
 
@@ -136,8 +180,8 @@ class RotatingTransport(_Rotating, _SyncBase):
 
     A failed request goes to another proxy, as far as the policy and the method allow. Redirects of one request stay on
     its proxy. Wishes of a single request travel in ``extensions={"proxywhirl": {...}}``: ``session_id``, ``country``,
-    ``region``, ``tags``, ``context``, ``retry_policy``, ``read_body``. The response's ``extensions["proxywhirl"]`` has
-    ``outcome``, ``attempts``, ``proxy_id`` and ``elapsed_ms``.
+    ``region``, ``tags``, ``context``, ``retry_policy``, ``read_body``, ``ban_policy``, ``raise_on_ban``. The response's
+    ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id`` and ``elapsed_ms``.
 
     Args:
         source: A rotator, a :class:`ProxyPool`, or proxies.
@@ -147,16 +191,27 @@ class RotatingTransport(_Rotating, _SyncBase):
         verify: Certificates of targets: ``True``, ``False``, a CA file or folder, or an ``ssl.SSLContext``.
         proxy_verify: Certificates of HTTPS proxies; as ``verify`` by default.
         trust_env: Whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured.
-        max_connections: Most connections per proxy.
+        max_connections: Most requests of this transport under way per proxy, each with a connection of its own. A proxy
+            with as many is passed over; when all are, the request waits as long as its ``pool`` timeout says.
         max_keepalive_connections: Most idle connections per proxy.
         keepalive_expiry: Seconds an idle connection is kept.
         max_proxies: Most proxies with open connections; the least recently used goes first. By default a quarter of
             the file descriptors allowed, from 100 to 2,000.
         timeout_for: Seconds for each phase of a request through this proxy; ``None`` leaves the request's own.
         auth_statuses: Statuses by which a proxy refuses credentials.
+        ban_policy: By which answers a site refuses a proxy: a :class:`BanPolicy`, its arguments, or what its ``custom``
+            takes. By default 403 is a ban and 429 a rate limit; ``BanPolicy(statuses=())`` turns that off.
+        ban_policies: Policies of single sites, by domain.
+        raise_on_ban: Whether a final ban or rate limit raises ``ProxyBannedError`` instead of being returned.
+        allow_direct: Whether a request goes without a proxy when none can be had. The target then sees this machine.
+        max_in_flight: Most requests under way per proxy of the pool, at least 1; no limit by default.
+        slow_start: Whether an unproven or recovering proxy gets one, then two, then four requests at a time.
+        site_rate_limit: A ``RateLimit`` for each pair of proxy and site.
+        resilience: Further settings of the pool; like the three before, they replace what it was configured with.
 
     Raises:
-        TypeError: ``source`` or ``verify`` is none of these.
+        TypeError: ``source`` or ``verify`` is none of these, or another argument has the wrong type.
+        ValueError: A number or a rule is not acceptable.
     """
 
     _carrier: Carrier
@@ -164,7 +219,7 @@ class RotatingTransport(_Rotating, _SyncBase):
 
     def handle_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
-        kind, selection, job = self._begin(request)
+        kind, selection, job, taking = self._begin(request)
         loop = rotate(job)
         reply: Any = None
         current: Answer | None = None
@@ -181,6 +236,11 @@ class RotatingTransport(_Rotating, _SyncBase):
                     current = reply if type(reply) is Answer else None
                 elif type(step) is Wait:
                     time.sleep(step.seconds)
+                elif type(step) is Admit:
+                    try:
+                        reply = self._chooser.admission.wait(taking.wish(*step))
+                    except ProxyPoolEmptyError as error:
+                        reply = error
                 elif type(step) is Load:
                     reply = _loaded(step, request, kind)
                 elif type(step) is Discard:
@@ -208,7 +268,7 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
-        kind, selection, job = self._begin(request)
+        kind, selection, job, taking = self._begin(request)
         loop = rotate(job)
         reply: Any = None
         current: Answer | None = None
@@ -225,6 +285,11 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
                     current = reply if type(reply) is Answer else None
                 elif type(step) is Wait:
                     await _sleep(step.seconds)
+                elif type(step) is Admit:
+                    try:
+                        reply = await self._chooser.admission.wait_async(taking.wish(*step))
+                    except ProxyPoolEmptyError as error:
+                        reply = error
                 elif type(step) is Load:
                     reply = await _aloaded(step, request, kind)
                 elif type(step) is Discard:
@@ -284,6 +349,11 @@ def _policy_of(source: Any) -> RetryPolicy:
     return policy if policy is not None else RetryPolicy()
 
 
+def _going_direct() -> DirectLease:
+    _log.warning("no proxy can be had: the request goes without one, as allow_direct permits")
+    return DirectLease()
+
+
 def _is_replayable(stream: Any, kind: Flavour) -> bool:
     """Whether a request's body can be sent a second time.
 
@@ -309,7 +379,7 @@ def _facts(outcome: Outcome, attempts: int, proxy_id: Any, elapsed_ms: float) ->
 
 
 def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selection | None, leased: Any) -> Any:
-    answer, lease, outcome, attempts = delivery
+    answer, lease, outcome, attempts, is_open = delivery
     payload = answer.payload
     proxy_id = lease.id
     facts = _facts(outcome, attempts, proxy_id, answer.elapsed_ms)
@@ -322,7 +392,7 @@ def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selecti
     if payload.body is not None:
         stream = kind.ByteStream(payload.body)
     else:
-        stream = leased(kind)(payload, lease, outcome, answer.elapsed_ms, facts, kind)
+        stream = leased(kind)(payload, lease if is_open else None, outcome, answer, facts, kind)
     payload.extensions["proxywhirl"] = facts
     return kind.Response(payload.status, headers=payload.headers, stream=stream, extensions=payload.extensions)
 
@@ -388,24 +458,29 @@ async def _close_shielded(payload: AsyncPayload, *, interrupted: bool = False) -
 class _LeasedBody:
     """A body still to come, with the lease it comes through.
 
-    Read to its end or closed early, the lease ends as its answer was judged; cut short, as the failure says;
-    interrupted, it is given back.
+    Read to its end or closed early, the lease (if it is still open) ends as its answer was judged; cut short, as the
+    failure says; interrupted, it is given back.
     """
 
     def __init__(
-        self, payload: Any, lease: Any, outcome: Outcome, elapsed_ms: float, facts: dict[str, Any], kind: Flavour
+        self, payload: Any, lease: Any, outcome: Outcome, answer: Answer, facts: dict[str, Any], kind: Flavour
     ) -> None:
         self._payload = payload
         self._lease = lease
         self._outcome = outcome
-        self._elapsed_ms = elapsed_ms
+        self._answer = answer
         self._facts = facts
         self._kind = kind
 
     def _settle(self, outcome: Outcome, error: BaseException | None = None) -> None:
         lease, self._lease = self._lease, None
-        if lease is not None:
-            lease.finish(outcome, None if error is not None else self._elapsed_ms, error)
+        if lease is None:
+            return
+        if error is not None:
+            lease.finish(outcome, None, error)
+        else:
+            answer = self._answer
+            settle(lease, outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
 
     def _settle_interrupted(self) -> None:
         lease, self._lease = self._lease, None

@@ -163,7 +163,7 @@ def test_post_is_sent_once() -> None:
     specs = [ProxySpec(name="cutter", fault="reset"), ProxySpec(name="good")]
     with ProxyFleet(specs) as fleet, rotator_over(fleet) as rotator:
         url = fleet.site_url("shop.test", "/echo")
-        with pytest.raises(ProxyConnectionError, match="failed after 1 attempts"):
+        with pytest.raises(ProxyConnectionError, match="failed after 1 attempt"):
             rotator.post(url, content=b"order")
         assert fleet.origin.counters()["requests"] == 0
         assert rotator.post(url, content=b"order").json()["body"] == "order"

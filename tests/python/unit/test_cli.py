@@ -199,7 +199,7 @@ class TestGet:
     def test_no_proxy_works(self, run: Run, fleet: ProxyFleet, listed: Callable[..., str]) -> None:
         result = run("get", page(fleet), "--proxies", listed("dead"), "--retries", "0")
         assert (result.status, result.out) == (1, b"")
-        assert result.err.startswith(f"proxywhirl get: error: GET {page(fleet)} failed after 1 attempts: ")
+        assert result.err.startswith(f"proxywhirl get: error: GET {page(fleet)} failed after 1 attempt: ")
 
     def test_wrong_credentials(self, run: Run, fleet: ProxyFleet, listed: Callable[..., str]) -> None:
         bare = f"http://alice:wr0ng-{SECRET[2:]}@127.0.0.1:{fleet['login'].port}"

@@ -9,13 +9,19 @@ import pytest
 from proxywhirl import (
     Outcome,
     ProxyAuthenticationError,
+    ProxyBannedError,
     ProxyConnectionError,
     ProxyPoolEmptyError,
     RetryPolicy,
 )
-from proxywhirl._loop import Answer, Delivery, Discard, Failure, Job, Load, Send, Wait, judge, rotate
+from proxywhirl._ban import BanPolicy
+from proxywhirl._judge import StatusJudge
+from proxywhirl._loop import Admit, Answer, Delivery, Discard, Failure, Job, Load, Send, Wait, rotate
 
 DOWN, AUTH, TARGET = Outcome.PROXY_DOWN, Outcome.PROXY_AUTH, Outcome.TARGET_FAULT
+
+
+HARD = RetryPolicy(max_attempts=3)
 
 
 class FakeLease:
@@ -23,8 +29,20 @@ class FakeLease:
         self.id = name
         self.url = f"http://user:secret-word@{name}.test:8000"
         self.verdicts: list[Any] = []
+        self.hold: float | None = None
+        self.status: int | None = None
 
-    def finish(self, outcome: Any, elapsed_ms: float | None = None, error: Any = None) -> None:
+    def finish(
+        self,
+        outcome: Any,
+        elapsed_ms: float | None = None,
+        error: Any = None,
+        *,
+        hold: float | None = None,
+        status: int | None = None,
+    ) -> None:
+        self.hold = hold
+        self.status = status
         self._close(outcome)
 
     def release(self) -> None:
@@ -42,14 +60,18 @@ class FakePool:
         self.names = list(names)
         self.leases: list[FakeLease] = []
         self.next = 0
+        self.busy: set[str] = set()
 
-    def take(self, exclude: list[Any]) -> FakeLease:
+    def take(self, exclude: list[Any], attempt: int, seconds: float | None) -> FakeLease | None:
+        assert attempt >= len(self.leases) + 1
         for step in range(len(self.names)):
             name = self.names[(self.next + step) % len(self.names)]
-            if name not in exclude:
+            if name not in exclude and name not in self.busy:
                 self.next += step + 1
                 self.leases.append(FakeLease(name))
                 return self.leases[-1]
+        if self.busy.difference(exclude) and seconds != 0:
+            return None
         raise ProxyPoolEmptyError
 
     @property
@@ -66,7 +88,7 @@ class FakeClock:
         return self.now
 
 
-def forward(status: int, *, retry_after: bool = False) -> Answer:
+def forward(status: int, *, retry_after: float | None = None) -> Answer:
     return Answer(status, 10.0, object(), retry_after=retry_after)
 
 
@@ -76,6 +98,10 @@ def tunnelled(status: int) -> Answer:
 
 def refused() -> Failure:
     return Failure(DOWN, ConnectionRefusedError("refused"), sent=False)
+
+
+def timed_out() -> Failure:
+    return Failure(DOWN, TimeoutError("too slow"), sent=True, timed_out=True)
 
 
 def cut_off(outcome: Outcome = DOWN) -> Failure:
@@ -114,6 +140,17 @@ class Run:
                 self.clock.now += step.seconds
             elif isinstance(step, Load):
                 reply = f"response {step.answer.status}"
+            elif isinstance(step, Admit):
+                reply = self.admit(step)
+
+    def admit(self, step: Admit) -> Any:
+        """Who stands in line waits for two seconds, or for nothing."""
+        if step.seconds is not None and step.seconds < 2.0:
+            self.clock.now += step.seconds
+            return ProxyPoolEmptyError("still busy", may_free=True)
+        self.clock.now += 2.0
+        self.pool.busy.clear()
+        return self.pool.take(list(step.exclude), step.attempt, 0.0)
 
     def fail(self, kind: type[BaseException]) -> Any:
         with pytest.raises(kind) as caught:
@@ -154,7 +191,7 @@ def test_the_same_proxy_again_only_after_a_pause() -> None:
 
 
 def test_exhausted() -> None:
-    error = Run("abcd", [refused(), refused(), refused()]).fail(ProxyConnectionError)
+    error = Run("abcd", [refused(), refused(), refused()], policy=HARD).fail(ProxyConnectionError)
     assert "failed after 3 attempts" in str(error)
     assert error.attempt_count == 3
     assert isinstance(error.__cause__, ConnectionRefusedError)
@@ -165,7 +202,7 @@ def test_exhausted() -> None:
 @pytest.mark.parametrize("method", ["POST", "PATCH", "LOCK"])
 def test_what_must_not_be_repeated_is_sent_once(method: str) -> None:
     run = Run("abc", [cut_off()], method)
-    assert "failed after 1 attempts" in str(run.fail(ProxyConnectionError))
+    assert "failed after 1 attempt:" in str(run.fail(ProxyConnectionError))
     assert run.pool.story == [("a", DOWN)]
 
 
@@ -234,19 +271,19 @@ def test_inside_a_tunnel_a_gateway_status_is_the_sites() -> None:
 
 
 def test_rate_limits_are_returned_at_the_end() -> None:
-    run = Run("abc", [forward(503, retry_after=True)] * 3)
+    run = Run("abc", [forward(503, retry_after=7.0)] * 3)
     delivery = run.finish()
     assert (delivery.answer.status, delivery.outcome) == (503, Outcome.RATE_LIMITED)
     assert run.pool.story == [(name, Outcome.RATE_LIMITED) for name in "abc"]
 
 
 def test_statuses_of_the_policy() -> None:
-    run = Run("ab", [forward(403), forward(200)], policy=RetryPolicy(retry_status_codes=[403]))
+    run = Run("ab", [forward(404), forward(200)], policy=RetryPolicy(retry_status_codes=[404]))
     assert run.finish().attempts == 2
     assert Run("ab", [forward(502)], policy=RetryPolicy(retry_status_codes=[])).finish().answer.status == 502
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 429, 500, 501])
+@pytest.mark.parametrize("status", [301, 400, 401, 404, 500, 501])
 def test_other_statuses_are_returned(status: int) -> None:
     run = Run("ab", [forward(status)])
     assert run.finish().answer.status == status
@@ -279,8 +316,7 @@ def test_a_407_inside_a_tunnel_is_the_sites() -> None:
 
 
 def test_compatibility_with_a_401() -> None:
-    assert judge(forward(401)) is Outcome.SUCCESS
-    run = Run("a", [tunnelled(401)], auth_statuses=(401, 407))
+    run = Run("a", [tunnelled(401)], judge=StatusJudge(BanPolicy(), (401, 407)))
     assert "401" in str(run.fail(ProxyAuthenticationError))
 
 
@@ -342,4 +378,161 @@ def test_every_lease_gets_exactly_one_verdict(seed: int, method: str) -> None:
         if isinstance(error, AssertionError) and "left over" not in str(error):
             raise
     assert all(len(lease.verdicts) == 1 for lease in run.pool.leases)
-    assert 1 <= len(run.pool.leases) <= 3
+    assert 1 <= len(run.pool.leases) <= 10
+    if method != "POST" and len(run.pool.leases) > 3:
+        beyond = [lease.id for lease in run.pool.leases[3:]]
+        assert len(set(beyond)) == len(beyond)
+        assert not {lease.id for lease in run.pool.leases[:3]}.intersection(beyond), "only new ones"
+
+
+BANNED, LIMITED = Outcome.BANNED, Outcome.RATE_LIMITED
+
+
+def test_faults_of_proxies_are_passed_by_beyond_three_attempts() -> None:
+    run = Run("abcdefgh", [refused()] * 6 + [forward(200)])
+    assert run.finish().attempts == 7
+    assert run.waits == []
+
+
+@pytest.mark.parametrize("policy", [HARD, RetryPolicy(max_attempts=5)])
+def test_attempts_that_were_asked_for_are_a_hard_bound(policy: RetryPolicy) -> None:
+    run = Run("abcdefgh", [refused()] * policy.max_attempts, policy=policy)
+    assert f"failed after {policy.max_attempts} attempts" in str(run.fail(ProxyConnectionError))
+
+
+def test_ten_attempts_in_all() -> None:
+    run = Run("abcdefghijkl", [refused()] * 10)
+    assert "failed after 10 attempts" in str(run.fail(ProxyConnectionError))
+
+
+def test_no_more_timeouts_than_attempts_of_the_policy() -> None:
+    run = Run("abcdefgh", [refused(), timed_out(), timed_out(), refused(), timed_out()])
+    assert "failed after 5 attempts" in str(run.fail(ProxyConnectionError))
+
+
+def test_faults_of_the_site_are_not_looked_for_elsewhere_for_long() -> None:
+    run = Run("abcdefgh", [tunnelled(503)] * 3)
+    run.fail(ProxyConnectionError)
+    assert len(run.pool.leases) == 3
+
+
+def test_beyond_the_attempts_nobody_is_asked_twice() -> None:
+    run = Run("abcd", [refused()] * 4)
+    assert "failed after 4 attempts" in str(run.fail(ProxyConnectionError))
+    assert [name for name, _ in run.pool.story] == list("abcd")
+
+
+def test_a_ban_moves_on_at_once() -> None:
+    run = Run("abcde", [forward(403), tunnelled(403), forward(429), forward(429, retry_after=9.0), forward(200)])
+    assert run.finish().attempts == 5
+    assert run.pool.story[:4] == [("a", BANNED), ("b", BANNED), ("c", LIMITED), ("d", LIMITED)]
+    assert [lease.hold for lease in run.pool.leases] == [None, None, None, 9.0, None]
+    assert [lease.status for lease in run.pool.leases] == [403, 403, 429, 429, 200]
+    assert run.waits == []
+
+
+def test_banned_everywhere_is_an_answer() -> None:
+    run = Run("ab", [forward(403), forward(403)])
+    delivery = run.finish()
+    assert (delivery.outcome, delivery.attempts, delivery.answer.status) == (BANNED, 2, 403)
+    assert run.pool.story == [("a", BANNED), ("b", BANNED)], "nobody is asked a second time"
+    assert run.waits == []
+
+
+def test_banned_everywhere_while_streaming() -> None:
+    delivery = Run("ab", [forward(403), forward(403)], streaming=True).finish()
+    assert not delivery.open, "its verdict was needed to go on looking"
+    assert Run("ab", [forward(200)], streaming=True).finish().open
+
+
+def test_banned_everywhere_is_raised_on_request() -> None:
+    for status, replies in ((403, 2), (429, 2)):
+        run = Run("ab", [forward(status)] * replies, raise_on_ban=True)
+        error = run.fail(ProxyBannedError)
+        assert error.response == f"response {status}"
+        assert error.attempt_count == 2
+        assert f"status {status}" in str(error)
+        assert str(error).count("attempt") == 1
+
+
+def test_a_ban_of_what_must_not_be_repeated() -> None:
+    run = Run("ab", [forward(403)], "POST")
+    assert run.finish().outcome is BANNED
+    assert run.pool.story == [("a", BANNED)]
+    Run("ab", [forward(403)], "POST", raise_on_ban=True).fail(ProxyBannedError)
+
+
+def test_a_failure_that_is_a_ban() -> None:
+    class Judge(StatusJudge):
+        def failure(self, failure: Any) -> Outcome:
+            return BANNED
+
+    run = Run("ab", [cut_off(), cut_off()], judge=Judge(BanPolicy()), raise_on_ban=True)
+    error = run.fail(ProxyBannedError)
+    assert error.response is None
+    assert isinstance(error.__cause__, ConnectionResetError)
+    assert run.pool.story == [("a", BANNED), ("b", BANNED)]
+
+
+def test_waiting_in_line() -> None:
+    run = Run("a", [forward(200)], patience=5.0)
+    run.pool.busy = {"a"}
+    run.finish()
+    assert run.steps[0] == Admit((), 1, 5.0)
+
+
+def test_patience_is_for_all_attempts_together() -> None:
+    run = Run("ab", [forward(403)], patience=3.0)
+    run.pool.busy = {"a", "b"}
+    assert isinstance(next(run.loop), Admit)
+    run.clock.now += 2.0
+    run.pool.busy = {"b"}
+    lease = run.pool.take([], 1, 0.0)
+    assert isinstance(run.loop.send(lease), Send)
+    step = run.loop.send(forward(403))
+    assert step == Admit(("a",), 2, 1.0)
+    run.loop.close()
+
+
+def test_nobody_in_the_end() -> None:
+    run = Run("a", [], patience=1.0)
+    run.pool.busy = {"a"}
+    assert "still busy" in str(run.fail(ProxyPoolEmptyError))
+
+
+def test_the_budget_bounds_the_waiting() -> None:
+    run = Run("a", [], policy=RetryPolicy(timeout=1.5), patience=None)
+    run.pool.busy = {"a"}
+    run.fail(ProxyPoolEmptyError)
+    assert run.steps == [Admit((), 1, 1.5)]
+
+
+def test_a_banned_answer_when_there_is_no_time_for_another() -> None:
+    run = Run("ab", [forward(403)], policy=RetryPolicy(timeout=1.0), seconds_per_attempt=2.0)
+    assert run.finish().outcome is BANNED
+
+
+def test_without_a_proxy_only_when_there_is_none() -> None:
+    def direct() -> FakeLease:
+        lease = FakeLease("direct")
+        lease.id = None  # type: ignore[assignment]
+        return lease
+
+    run = Run("a", [refused(), forward(200)], direct=direct, policy=RetryPolicy(max_attempts=2, base_delay=0.1))
+    run.finish()
+    assert run.pool.story == [("a", DOWN), ("a", Outcome.SUCCESS)]
+    run = Run("a", [forward(403), forward(200)], direct=direct)
+    assert run.finish().lease.id is None
+    run = Run("", [forward(200)], direct=direct)
+    assert run.finish().lease.id is None
+    run = Run("", [refused()], direct=direct)
+    run.fail(ProxyConnectionError)
+
+
+def test_texts_say_it_once() -> None:
+    run = Run("a", [refused()], policy=RetryPolicy(timeout=0.5))
+    assert str(run.fail(ProxyConnectionError)).count("attempt") == 1
+    error = Run("a", [refused()], policy=RetryPolicy(max_attempts=1)).fail(ProxyConnectionError)
+    assert "failed after 1 attempt: " in str(error)
+    assert "[attempt" not in str(error)
+    assert error.attempt_count == 1

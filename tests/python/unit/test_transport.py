@@ -17,7 +17,7 @@ import httpcore
 import httpx
 import pytest
 
-from proxywhirl import Outcome, ProxyConnectionError, ProxyPool, RetryPolicy
+from proxywhirl import Outcome, ProxyConnectionError, ProxyPool, ProxyPoolEmptyError, RetryPolicy
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.dial import ProxyUnreachable
 from proxywhirl._http.handshake import Refused, connect, socks4, socks5
@@ -416,8 +416,9 @@ def test_the_pool_being_full_is_nobodys_fault() -> None:
         timeout = httpx.Timeout(5, pool=0.1)
         with httpx.Client(transport=transport, timeout=timeout) as client:
             with client.stream("GET", "http://site.test/") as response:
-                with pytest.raises(httpx.PoolTimeout):
+                with pytest.raises(ProxyPoolEmptyError, match="at capacity") as caught:
                     client.get("http://site.test/")
+                assert caught.value.reasons["at_capacity"] == 1
                 (only,) = transport.pool
                 assert (only.requests_active, only.total_failures) == (1, 0)
                 release.set()
