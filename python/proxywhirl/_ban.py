@@ -316,6 +316,11 @@ class BanPolicies:
         self.general = BanPolicy.of(general)
         self._by_host = {_host_key(site): BanPolicy.of(policy) for site, policy in (by_site or {}).items()}
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the default rules apply everywhere."""
+        return self.general is DEFAULT and not self._by_host
+
     def for_host(self, host: str) -> BanPolicy:
         """The policy for a target.
 

@@ -30,7 +30,7 @@ from proxywhirl._http.flavour import Flavour, default_name, flavour, flavour_of
 from proxywhirl._http.look import look_at
 from proxywhirl._http.routes import Limits, most_routes
 from proxywhirl._http.tls import Tls, Verify
-from proxywhirl._judge import RuleJudge, StatusJudge, meaning_of
+from proxywhirl._judge import RuleJudge, StatusJudge, meaning_of, reporter
 from proxywhirl._loop import Admit, Answer, Delivery, Discard, Job, Load, Send, Wait, hold_of, rotate, settle
 from proxywhirl._selection import Chooser, Selection, Taking
 from proxywhirl.exceptions import ProxyPoolEmptyError
@@ -96,6 +96,9 @@ class _Rotating:
             self._chooser.pool._guard_configure(**settings)
         self._raise_on_ban = raise_on_ban
         self._allow_direct = allow_direct
+        plain = self._bans.is_plain and auth_statuses == (407,)
+        self.report_judge = None if plain else reporter(self._bans, auth_statuses)
+        """What ``report()`` of a lease judges by; ``None`` means as everywhere."""
         # What most requests are judged by: one for all.
         self._judge = StatusJudge(self._bans.general, auth_statuses)
         self._policy = retry_policy if retry_policy is not None else _policy_of(source)

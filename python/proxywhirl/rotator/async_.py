@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterable
 from contextlib import asynccontextmanager
@@ -11,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._selection import Selection
-from proxywhirl.rotator.base import _LOOK_AGAIN, ProxyLike, ProxyRotatorBase, _checked_id, _Source
+from proxywhirl.rotator.base import ProxyLike, ProxyRotatorBase, _checked_id, _patience, _Source
 from proxywhirl.transport import AsyncRotatingTransport
 
 if TYPE_CHECKING:
@@ -98,14 +96,16 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         Args:
             method: The method.
             url: The target.
-            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``context`` and ``retry_policy`` concern the
-                choice of the proxy; everything else is httpx's, with httpx's meaning.
+            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``context``, ``retry_policy``, ``ban_policy``,
+                and ``raise_on_ban`` concern the choice of the proxy and the judging of the answer; all the rest is
+                httpx's, with httpx's meaning.
 
         Returns:
             The response. Its ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
 
         Raises:
-            ProxyPoolEmptyError: There is no eligible proxy.
+            ProxyPoolEmptyError: There is no eligible proxy, and none became so in ``config.pool_timeout`` seconds.
+            ProxyBannedError: Sites refused all proxies that were tried, and ``raise_on_ban`` is set.
             ProxyConnectionError: All attempts failed; ``response`` has the last answer, if there was one.
             ProxyAuthenticationError: The last proxy left refused the credentials.
             httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
@@ -167,7 +167,8 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             region: Region of the proxy.
             tags: Tags it must have, all of them.
             exclude: Ids of proxies not to take.
-            timeout: Seconds to wait for a proxy to become free; ``None`` fails at once.
+            timeout: Seconds to wait in line for a proxy to become free; ``None`` fails at once. Nobody waits when it is
+                known to be of no use.
 
         Returns:
             Something to await, or to enter with ``async with``: then the lease is taken.
@@ -278,17 +279,18 @@ class LeaseRequest:
         self._url = url
         self._selection = selection
         self._exclude = exclude
-        self._timeout = timeout
+        self._seconds = _patience(timeout)
         self._lease: _core.Lease | None = None
 
     async def _take(self) -> _core.Lease:
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
-        await self._rotator._astock()
-        while True:
-            lease = self._rotator._lease_now(self._url, self._selection, self._exclude, deadline)
-            if lease is not None:
-                return lease
-            await asyncio.sleep(_LOOK_AGAIN)
+        rotator = self._rotator
+        await rotator._astock()
+        taking = rotator._taking(self._url, self._selection)
+        lease = taking(self._exclude, 1, self._seconds)
+        if lease is None:
+            wish = taking.wish(self._exclude, 1, self._seconds)
+            lease = await rotator._chooser.admission.wait_async(wish)
+        return lease
 
     def __await__(self) -> Generator[Any, Any, _core.Lease]:
         return self._take().__await__()

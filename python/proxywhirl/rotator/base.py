@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,16 +13,19 @@ from urllib.parse import quote
 from typing_extensions import Self
 
 from proxywhirl import _core
+from proxywhirl._guard import guard_settings
 from proxywhirl._http.flavour import default_name, flavour
 from proxywhirl._http.tls import Verify
-from proxywhirl._selection import Chooser, Selection
-from proxywhirl.exceptions import ProxyPoolEmptyError, ProxyValidationError, SessionNotFoundError, redact_url
+from proxywhirl._selection import Chooser, Selection, Taking
+from proxywhirl.exceptions import ProxyValidationError, SessionNotFoundError, redact_url
 from proxywhirl.retry import RetryPolicy
 from proxywhirl.rotator._insight import InsightPart
 from proxywhirl.rotator._supply import BootstrapLike, SourcesLike, SupplyMixin
 from proxywhirl.transport import resolve_for_rotation
 
 if TYPE_CHECKING:
+    from proxywhirl._explain import Explanation
+    from proxywhirl._resilience_config import ResilienceConfig
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
     from proxywhirl.models import ProxyChain
 
@@ -40,8 +42,6 @@ _NO_PROXIES = (
     "with bootstrap=True"
 )
 _SESSION_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
-# How often a lease that may wait looks again.
-_LOOK_AGAIN = 0.05
 
 R = TypeVar("R", bound="ProxyRotatorBase")
 
@@ -77,6 +77,16 @@ class ProxyRotatorBase(InsightPart, SupplyMixin):
         proxy_verify: Certificates of HTTPS proxies; like ``verify`` by default.
         enable_metrics: Whether attempts are counted for :meth:`get_metrics`.
         enable_profiling: Whether durations are summed up for :meth:`get_performance_profile`.
+        ban_policy: By which answers a site refuses a proxy: a :class:`BanPolicy`, its arguments, or what its ``custom``
+            takes. By default 403 is a ban and 429 a rate limit; ``BanPolicy(statuses=())`` turns that off.
+        ban_policies: Policies of single sites, by domain.
+        raise_on_ban: Whether a final ban or rate limit raises ``ProxyBannedError`` instead of being returned.
+        allow_direct: Whether a request goes without a proxy when none can be had. The target then sees this machine.
+        max_in_flight: Most requests under way per proxy, at least 1; no limit by default. A proxy with as many is
+            passed over; when all are, a request waits up to ``config.pool_timeout``.
+        slow_start: Whether an unproven or recovering proxy gets one, then two, then four requests at a time.
+        site_rate_limit: A ``RateLimit`` for each pair of proxy and site.
+        resilience: How long proxies rest and stay benched, and when the panic guard acts.
 
     Raises:
         ProxyValidationError: One of the proxies is not acceptable.
@@ -106,11 +116,25 @@ class ProxyRotatorBase(InsightPart, SupplyMixin):
         proxy_verify: Verify | None = None,
         enable_metrics: bool = False,
         enable_profiling: bool = False,
+        ban_policy: Any = None,
+        ban_policies: Mapping[str, Any] | None = None,
+        raise_on_ban: bool = False,
+        allow_direct: bool = False,
+        max_in_flight: int | None = None,
+        slow_start: bool = False,
+        site_rate_limit: Any = None,
+        resilience: ResilienceConfig | None = None,
     ) -> None:
         if compat not in (None, "0.3"):
             raise ValueError(f"compat must be '0.3' or None, not {compat!r}")
         if retry_policy is not None and not hasattr(retry_policy, "calculate_delay"):
             raise TypeError(f"retry_policy must be a RetryPolicy, not {type(retry_policy).__name__}")
+        self._guard = guard_settings(
+            max_in_flight=max_in_flight,
+            slow_start=slow_start or None,
+            site_rate_limit=site_rate_limit,
+            resilience=resilience,
+        )
         self.config, strategy_config, listed = _settings(config)
         if strategy is None:
             named = strategy_config.strategy_name if strategy_config is not None else None
@@ -145,10 +169,20 @@ class ProxyRotatorBase(InsightPart, SupplyMixin):
             keepalive_expiry=float(self.config.keepalive_timeout),
             timeout_for=_timeout_for if self.config.dynamic_timeout else None,
             auth_statuses=(401, 407) if compat == "0.3" else (407,),
+            ban_policy=ban_policy,
+            ban_policies=ban_policies,
+            raise_on_ban=raise_on_ban,
+            allow_direct=allow_direct,
         )
+        self._configure_guard()
 
     def _make_transport(self, **options: Any) -> Any:
         raise NotImplementedError
+
+    def _configure_guard(self) -> None:
+        """Tell the pool all it has to know at once: what is left out goes back to its default."""
+        if self._guard:
+            self.pool._guard_configure(**self._guard)
 
     @classmethod
     def from_config(cls, config: ConfigLike, **options: Any) -> Self:
@@ -257,16 +291,32 @@ class ProxyRotatorBase(InsightPart, SupplyMixin):
         proxy.start_request()
         return proxy
 
-    def _lease_now(
-        self, url: str | None, selection: Selection, exclude: Iterable[Any], deadline: float | None
-    ) -> _core.Lease | None:
-        """A lease, or ``None`` if it is worth looking again."""
-        try:
-            return self._chooser.lease(url, selection, list(exclude))
-        except ProxyPoolEmptyError:
-            if deadline is None or time.monotonic() >= deadline:
-                raise
-            return None
+    def explain(
+        self,
+        url: str | None = None,
+        *,
+        country: str | None = None,
+        region: str | None = None,
+        tags: Iterable[str] | None = None,
+        exclude: Iterable[uuid.UUID | str] = (),
+    ) -> Explanation:
+        """Say of every proxy whether it could be chosen now, and if not, why and until when.
+
+        Args:
+            url: The target; without it, what holds at single sites is left out.
+            country: Country of the proxy.
+            region: Region of the proxy.
+            tags: Tags it must have, all of them.
+            exclude: Ids of proxies not to take.
+
+        Returns:
+            The verdicts, with ``eligible``, ``refused`` and ``summary()``.
+        """
+        return self.pool.explain(url, country=country, region=region, tags=tags, exclude=list(exclude))
+
+    def _taking(self, url: str | None, selection: Selection) -> Taking:
+        """How a lease for another client is taken."""
+        return Taking(self._chooser, url, selection, judge=self._transport.report_judge)
 
     def _add_all(self, proxies: Iterable[ProxyLike], tag: str | None = None) -> int:
         """Add proxies, all or none; how many were new."""
@@ -511,7 +561,7 @@ class _Source:
         self._chooser = chooser
 
 
-_WISHES = ("session_id", "country", "region", "tags", "context", "retry_policy")
+_WISHES = ("session_id", "country", "region", "tags", "context", "retry_policy", "ban_policy", "raise_on_ban")
 
 
 def _checked_id(session_id: str | None) -> str:
@@ -584,6 +634,15 @@ _CONNECTIONS_PER_PROXY = 100
 
 def _connections_of(config: ProxyConfiguration) -> int:
     return config.pool_connections if "pool_connections" in config.model_fields_set else _CONNECTIONS_PER_PROXY
+
+
+def _patience(timeout: float | None) -> float:
+    """Seconds that a lease may be waited for."""
+    if timeout is None:
+        return 0.0
+    if timeout != timeout or timeout < 0:
+        raise ValueError(f"timeout must be a number of seconds from 0 up, not {timeout!r}")
+    return timeout
 
 
 def _policy(config: ProxyConfiguration) -> RetryPolicy:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._selection import Selection
-from proxywhirl.rotator.base import _LOOK_AGAIN, ProxyLike, ProxyRotatorBase, _checked_id, _Source
+from proxywhirl.rotator.base import ProxyLike, ProxyRotatorBase, _checked_id, _patience, _Source
 from proxywhirl.transport import RotatingTransport
 
 if TYPE_CHECKING:
@@ -97,14 +96,16 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         Args:
             method: The method.
             url: The target.
-            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``context`` and ``retry_policy`` concern the
-                choice of the proxy; everything else is httpx's, with httpx's meaning.
+            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``context``, ``retry_policy``, ``ban_policy``,
+                and ``raise_on_ban`` concern the choice of the proxy and the judging of the answer; all the rest is
+                httpx's, with httpx's meaning.
 
         Returns:
             The response. Its ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
 
         Raises:
-            ProxyPoolEmptyError: There is no eligible proxy.
+            ProxyPoolEmptyError: There is no eligible proxy, and none became so in ``config.pool_timeout`` seconds.
+            ProxyBannedError: Sites refused all proxies that were tried, and ``raise_on_ban`` is set.
             ProxyConnectionError: All attempts failed; ``response`` has the last answer, if there was one.
             ProxyAuthenticationError: The last proxy left refused the credentials.
             httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
@@ -166,7 +167,8 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             region: Region of the proxy.
             tags: Tags it must have, all of them.
             exclude: Ids of proxies not to take.
-            timeout: Seconds to wait for a proxy to become free; ``None`` fails at once.
+            timeout: Seconds to wait in line for a proxy to become free; ``None`` fails at once. Nobody waits when it is
+                known to be of no use.
 
         Returns:
             The lease, a context manager.
@@ -175,14 +177,12 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             ProxyPoolEmptyError: Nobody is eligible.
         """
         selection = Selection(session_id=session_id, country=country, region=region, tags=tags)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        excluded = list(exclude)
+        taking, excluded, seconds = self._taking(url, selection), list(exclude), _patience(timeout)
         self._stock()
-        while True:
-            lease = self._lease_now(url, selection, excluded, deadline)
-            if lease is not None:
-                return lease
-            time.sleep(_LOOK_AGAIN)
+        lease = taking(excluded, 1, seconds)
+        if lease is None:
+            lease = self._chooser.admission.wait(taking.wish(excluded, 1, seconds))
+        return lease
 
     def get_proxy(self, **wishes: Any) -> _core.Proxy:
         """As :meth:`get_proxy_sync`."""
