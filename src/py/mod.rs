@@ -6,6 +6,7 @@ mod errors;
 #[cfg(feature = "fleet")]
 mod fleet;
 mod foreign;
+mod histogram;
 mod journal;
 mod judge;
 mod lease;
@@ -14,6 +15,7 @@ mod metadata;
 mod pool;
 mod proxy;
 mod session;
+mod site;
 mod storage;
 mod strategy;
 
@@ -32,6 +34,8 @@ mod _core {
     #[pymodule_export]
     use super::fleet::{PyFleet, check_fleet_proxy};
     #[pymodule_export]
+    use super::histogram::PyHistogram;
+    #[pymodule_export]
     use super::journal::Journal;
     #[pymodule_export]
     use super::judge::judge_status;
@@ -45,6 +49,8 @@ mod _core {
     use super::proxy::{PyProxy, parse_proxy_url};
     #[pymodule_export]
     use super::session::{PySession, PySessionManager};
+    #[pymodule_export]
+    use super::site::site_key;
     #[pymodule_export]
     use super::storage::{
         PoolImage, SaveExtras, SaveMarks, SealedTexts, dump_proxies, has_credentials, proxies_with_extras,

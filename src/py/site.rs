@@ -1,0 +1,22 @@
+//! The site of a URL, for who wants to know what a ban is held against.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::resilience::host;
+
+/// The site a URL belongs to: the registrable domain of its host by the public suffix list, in lower case and ASCII.
+///
+/// Args:
+///     url: A URL, or a host with or without a port.
+///
+/// Returns:
+///     The registrable domain; the host itself if that is an IP address, a single label or a public suffix.
+///
+/// Raises:
+///     ValueError: There is no host in `url`.
+#[pyfunction]
+pub(crate) fn site_key(url: &str) -> PyResult<String> {
+    let key = host::site_key(url).ok_or_else(|| PyValueError::new_err("the URL has no host"))?;
+    Ok(key.into_string())
+}
