@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterable
 from contextlib import asynccontextmanager
@@ -235,6 +236,44 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         """
         return await self._refresh_proxies()
 
+    async def save(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        include_credentials: bool = True,
+        learned: bool = True,
+    ) -> None:
+        """Save the pool, in the documented layout if it goes to a file.
+
+        The file is replaced as a whole and has mode 0600; the state before is kept beside it as ``NAME.bak``.
+        Thread-safe.
+
+        Args:
+            path: A file: ``.json``, or ``.jsonl`` for a proxy per line, each with or without ``.gz``. By default where
+                the rotator keeps its proxies.
+            include_credentials: Whether user names and passwords are saved: encrypted with ``encryption_key``, or
+                without one in clear, with one warning.
+            learned: Whether health, counters and averages are saved, too.
+
+        Raises:
+            ValueError: "storage_path required": there is neither a path nor a storage.
+            OSError: It cannot be written; what was saved last is still there.
+        """
+        await self._save_async(path, credentials=include_credentials, learned=learned)
+
+    async def load(self) -> int:
+        """Load what the storage keeps, if that has not been done; requests do it by themselves.
+
+        Returns:
+            How many proxies were added.
+
+        Raises:
+            ValueError: What is kept is damaged.
+        """
+        added = await self._load_async(self._keeping())
+        self._locate()
+        return added
+
     async def aclose(self) -> None:
         """Close all connections and end what runs in the background.
 
@@ -248,6 +287,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             await client.aclose()
         await self._transport.aclose()
         await self._aclose_insight()
+        await self._end_keeping_async()
 
     async def close(self) -> None:
         """As :meth:`aclose`."""

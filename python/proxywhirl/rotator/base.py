@@ -20,6 +20,7 @@ from proxywhirl._selection import Chooser, Selection, Taking
 from proxywhirl.exceptions import ProxyValidationError, SessionNotFoundError, redact_url
 from proxywhirl.retry import RetryPolicy
 from proxywhirl.rotator._insight import InsightPart
+from proxywhirl.rotator._keeping import KeepingPart, StorageLike
 from proxywhirl.rotator._supply import BootstrapLike, SourcesLike, SupplyMixin
 from proxywhirl.transport import resolve_for_rotation
 
@@ -46,7 +47,7 @@ _SESSION_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 R = TypeVar("R", bound="ProxyRotatorBase")
 
 
-class ProxyRotatorBase(InsightPart, SupplyMixin):
+class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -87,6 +88,15 @@ class ProxyRotatorBase(InsightPart, SupplyMixin):
         slow_start: Whether an unproven or recovering proxy gets one, then two, then four requests at a time.
         site_rate_limit: A ``RateLimit`` for each pair of proxy and site.
         resilience: How long proxies rest and stay benched, and when the panic guard acts.
+        storage_backend: Where proxies are kept: ``"memory"`` (nowhere), ``"file"``, ``"sqlite"``, or a storage with the
+            coroutines ``save``, ``load`` and ``clear``. What is kept there is loaded: from a local file at once,
+            from anywhere else before the first request. By default what ``config.storage_backend`` says.
+        storage_path: The file, or the address of a database; by default ``config.storage_path``.
+        auto_save_interval: Seconds between two saves in the background, from the first request on, and once more at the
+            end; ``None`` for none.
+        atomic_writes: Whether files are replaced as a whole, so that a crash leaves the old state or the new.
+        encryption_key: A Fernet key to encrypt saved credentials with; by default that in ``PROXYWHIRL_KEY``.
+        geo_database: A database in MaxMind's format, from which proxies without a country get theirs (extra ``geo``).
 
     Raises:
         ProxyValidationError: One of the proxies is not acceptable.
@@ -124,6 +134,12 @@ class ProxyRotatorBase(InsightPart, SupplyMixin):
         slow_start: bool = False,
         site_rate_limit: Any = None,
         resilience: ResilienceConfig | None = None,
+        storage_backend: StorageLike = None,
+        storage_path: str | os.PathLike[str] | None = None,
+        auto_save_interval: float | None = None,
+        atomic_writes: bool = True,
+        encryption_key: str | bytes | None = None,
+        geo_database: str | os.PathLike[str] | None = None,
     ) -> None:
         if compat not in (None, "0.3"):
             raise ValueError(f"compat must be '0.3' or None, not {compat!r}")
@@ -151,6 +167,14 @@ class ProxyRotatorBase(InsightPart, SupplyMixin):
         self._add_all(user_proxies or (), tag="source:user")
         if trust_env:
             self._add_all(_proxies_of_environment(), tag="source:env")
+        self._init_keeping(
+            storage_backend=storage_backend,
+            storage_path=storage_path,
+            auto_save_interval=auto_save_interval,
+            atomic_writes=atomic_writes,
+            encryption_key=encryption_key,
+            geo_database=geo_database,
+        )
 
         self.chains: list[ProxyChain] = []
         """The chains added with :meth:`add_chain`."""
@@ -283,6 +307,7 @@ class ProxyRotatorBase(InsightPart, SupplyMixin):
         Raises:
             ProxyPoolEmptyError: Nobody is eligible.
         """
+        self._begin_keeping()
         url = wishes.pop("url", None)
         lease = self._chooser.lease(url, Selection(**wishes), [])
         proxy = lease.proxy
@@ -335,6 +360,7 @@ class ProxyRotatorBase(InsightPart, SupplyMixin):
             self._add_gateway(gateway)
         self._claim(made)
         added = len(self.pool) - before
+        self._locate(made)
         self._tell_added(added)
         return added
 
@@ -346,6 +372,7 @@ class ProxyRotatorBase(InsightPart, SupplyMixin):
             made = _as_proxy(proxy)
             self.pool.add_proxy(made)
             self._claim((made,))
+            self._locate([made])
         self._tell_added(len(self.pool) - before)
 
     def _remove(self, proxy_id: str | uuid.UUID) -> Any:

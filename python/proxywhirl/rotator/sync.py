@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -241,6 +242,44 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         refresh = self._refresh_proxies()
         return refresh if _in_event_loop() else refresh.wait()
 
+    def save(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        include_credentials: bool = True,
+        learned: bool = True,
+    ) -> None:
+        """Save the pool, in the documented layout if it goes to a file.
+
+        The file is replaced as a whole and has mode 0600; the state before is kept beside it as ``NAME.bak``.
+        Thread-safe.
+
+        Args:
+            path: A file: ``.json``, or ``.jsonl`` for a proxy per line, each with or without ``.gz``. By default where
+                the rotator keeps its proxies.
+            include_credentials: Whether user names and passwords are saved: encrypted with ``encryption_key``, or
+                without one in clear, with one warning.
+            learned: Whether health, counters and averages are saved, too.
+
+        Raises:
+            ValueError: "storage_path required": there is neither a path nor a storage.
+            OSError: It cannot be written; what was saved last is still there.
+        """
+        self._keeping().save(path, credentials=include_credentials, learned=learned)
+
+    def load(self) -> int:
+        """Load what the storage keeps, if that has not been done; requests do it by themselves.
+
+        Returns:
+            How many proxies were added.
+
+        Raises:
+            ValueError: What is kept is damaged.
+        """
+        added = self._keeping().load()
+        self._locate()
+        return added
+
     def close(self) -> None:
         """Close all connections and end what runs in the background.
 
@@ -254,6 +293,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             client.close()
         self._transport.close()
         self._close_insight()
+        self._end_keeping()
 
     async def aclose(self) -> None:
         """As :meth:`close`, for code that does not know which kind it has."""
