@@ -124,7 +124,7 @@ class KeepingPart:
 
     def _stock(self) -> None:
         self._begin_keeping()
-        super()._stock()  # type: ignore[misc]
+        super()._stock()  # type: ignore[misc, unused-ignore]
 
     async def _astock(self) -> None:
         if self._keeper is not None:
