@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         StrategyMetadataError,
     )
     from proxywhirl.fetchers import ProxyFetcher
+    from proxywhirl.gateways import Gateway
     from proxywhirl.models import (
         BootstrapConfig,
         CircuitBreakerConfig,
@@ -201,6 +202,7 @@ __all__ = [
     "CompositeStrategy",
     "CostAwareStrategy",
     "CredentialRotator",
+    "Gateway",
     "GeoLocation",
     "GeoTargetedStrategy",
     "HealthMonitor",
@@ -316,6 +318,7 @@ _HOMES: dict[str, str] = {
     "GITHUB_THESPEEDX_HTTP": "proxywhirl.sources",
     "GITHUB_THESPEEDX_SOCKS4": "proxywhirl.sources",
     "GITHUB_THESPEEDX_SOCKS5": "proxywhirl.sources",
+    "Gateway": "proxywhirl.gateways",
     "GeoLocation": "proxywhirl.models",
     "GeoTargetedStrategy": "proxywhirl.strategies",
     "HealthMonitor": "proxywhirl.models",

@@ -208,6 +208,10 @@ class Chooser:
                 self._provision = Provision(self.pool)
             return self._provision
 
+    def share_provision(self, other: Chooser) -> None:
+        """Look after the lists and gateways of another chooser of the same pool too."""
+        self._provision = other.provided()
+
     @property
     def strategy(self) -> _core.Strategy | Adapter:
         """The strategy of requests that begin now."""

@@ -187,7 +187,7 @@ class RotatingTransport(_Rotating, _SyncBase):
     ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id`` and ``elapsed_ms``.
 
     Args:
-        source: A rotator, a :class:`ProxyPool`, or proxies.
+        source: A rotator, a :class:`ProxyPool`, proxies, gateways.
         strategy: How to choose; round-robin by default, or what the rotator uses.
         retry_policy: How often to try; ``RetryPolicy()`` by default, or the rotator's.
         read_bodies: Whether to read the body before returning; see the text of the module.
@@ -311,6 +311,7 @@ def _chooser_of(source: Any, strategy: Any) -> Chooser:
     from proxywhirl import _core
 
     own = getattr(source, "_chooser", None)
+    gateways: list[Any] = []
     if isinstance(own, Chooser):
         if strategy is None:
             return own
@@ -319,11 +320,18 @@ def _chooser_of(source: Any, strategy: Any) -> Chooser:
         pool = source
     elif isinstance(source, Iterable) and not isinstance(source, (str, bytes, Mapping)):
         pool = _core.ProxyPool(name="transport", max_pool_size=2**31 - 1)
-        for proxy in source:
+        given: list[Any] = [source] if hasattr(source, "_into") else list(source)
+        gateways = [item for item in given if hasattr(item, "_into")]
+        for proxy in (item for item in given if not hasattr(item, "_into")):
             pool.add_proxy(_core.Proxy(**proxy) if isinstance(proxy, Mapping) else proxy)
     else:
         raise TypeError(f"source must be a rotator, a ProxyPool or a list of proxies, not {type(source).__name__}")
-    return Chooser(pool, resolve_for_rotation("round-robin" if strategy is None else strategy))
+    chooser = Chooser(pool, resolve_for_rotation("round-robin" if strategy is None else strategy))
+    if isinstance(own, Chooser):
+        chooser.share_provision(own)
+    for gateway in gateways:
+        chooser.provided().add_gateway(gateway)
+    return chooser
 
 
 def resolve_for_rotation(strategy: Any, **arguments: Any) -> Any:

@@ -24,9 +24,9 @@ class Provision:
         self._minters: tuple[Any, ...] = ()
         self.supply: Supply | None = None
 
-    def add_gateway(self, gateway: Any) -> int:
+    def add_gateway(self, gateway: Any, tag: str | None = None) -> int:
         """Keep a gateway's proxies in the pool from now on; how many were added."""
-        minter, added = gateway._into(self._pool)
+        minter, added = gateway._into(self._pool, tag)
         self._minters = (*self._minters, minter)
         return int(added)
 

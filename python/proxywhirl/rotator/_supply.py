@@ -85,8 +85,8 @@ class SupplyMixin:
     def _provision(self) -> Provision:
         return self._chooser.provided()
 
-    def _add_gateway(self, gateway: Any) -> int:
-        return self._provision.add_gateway(gateway)
+    def _add_gateway(self, gateway: Any, tag: str | None = None) -> None:
+        self._provision.add_gateway(gateway, tag)
 
     def _claim(self, proxies: Iterable[_core.Proxy]) -> None:
         """The user named these: lists may not take them away."""

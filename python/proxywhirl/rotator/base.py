@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from proxywhirl._explain import Explanation
     from proxywhirl._resilience_config import ResilienceConfig
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
+    from proxywhirl.gateways import Gateway
     from proxywhirl.models import ProxyChain
 
 __all__ = ["ProxyLike", "ProxyRotatorBase"]
 
-ProxyLike = Union["_core.Proxy", str, Mapping[str, Any]]
-"""A proxy, its URL, or its fields."""
+ProxyLike = Union["_core.Proxy", str, Mapping[str, Any], "Gateway"]
+"""A proxy, its URL, its fields, or a gateway that stands for many."""
 ConfigLike = Union["ProxyConfiguration", "StrategyConfig", Mapping[str, Any], str, "os.PathLike[str]", None]
 
 _UNLIMITED = 2**31 - 1
@@ -51,7 +52,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
-        proxies: The first proxies: objects, URLs, or mappings of a proxy's fields.
+        proxies: The first proxies: objects, URLs, mappings of a proxy's fields, gateways.
         strategy: How to choose: a name, ``{"name": ..., **arguments}``, a class, an instance or a callable. Round-robin
             by default, or what the configuration names.
         config: Settings: a ``ProxyConfiguration``, a ``StrategyConfig`` (handed to the strategy), a mapping, or the
@@ -347,7 +348,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
         """Add proxies, all or none; how many were new."""
         if isinstance(proxies, (str, bytes, Mapping)):
             raise TypeError(f"a list of proxies is needed, not one {type(proxies).__name__}")
-        given = list(proxies)
+        given: list[Any] = [proxies] if _is_gateway(proxies) else list(proxies)
         before = len(self.pool)
         gateways = [item for item in given if _is_gateway(item)]
         made = [_as_proxy(item) for item in given if not _is_gateway(item)]
@@ -357,7 +358,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
         for proxy in made:
             self.pool.add_proxy(proxy)
         for gateway in gateways:
-            self._add_gateway(gateway)
+            self._add_gateway(gateway, tag)
         self._claim(made)
         added = len(self.pool) - before
         self._locate(made)
@@ -606,7 +607,7 @@ def _is_gateway(item: Any) -> bool:
     return hasattr(item, "_into")
 
 
-def _as_proxy(item: ProxyLike) -> _core.Proxy:
+def _as_proxy(item: Any) -> _core.Proxy:
     if isinstance(item, _core.Proxy):
         return item
     try:

@@ -1,0 +1,122 @@
+"""Keeping a pool filled from a gateway."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl._enums import HealthStatus
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from proxywhirl import _core
+    from proxywhirl.gateways._gateway import Gateway
+
+__all__ = ["Minter"]
+
+_LOOK = 0.2
+# Looking may take a fiftieth of the time at most.
+_SHARE = 50.0
+_ILL = (HealthStatus.UNHEALTHY, HealthStatus.DEAD)
+_BUDGET_SECONDS = 60.0
+_LEAST_BUDGET = 10.0
+
+
+class Minter:
+    """The proxies of one gateway in one pool; made by :meth:`Gateway.attach`. Thread-safe.
+
+    Args:
+        gateway: The gateway.
+        pool: The pool.
+        tag: A further tag for its proxies.
+    """
+
+    def __init__(self, gateway: Gateway, pool: _core.ProxyPool, tag: str | None = None) -> None:
+        self.gateway = gateway
+        """Where its proxies come from."""
+        self._pool = pool
+        self._tag = tag
+        self._lock = threading.Lock()
+        self._members: dict[UUID, tuple[_core.Proxy, int]] = {}
+        self._next_look = 0.0
+        # What is ill is replaced as long as this lasts: when the whole gateway is down, new sessions do not help.
+        self._most = max(float(gateway.size), _LEAST_BUDGET)
+        self._budget = self._most
+        self._budget_at = time.monotonic()
+
+    def fill(self) -> int:
+        """Mint what is missing.
+
+        Returns:
+            How many were added to the pool.
+
+        Raises:
+            ValueError: The pool is at its maximum capacity.
+        """
+        with self._lock:
+            added = 0
+            for _ in range(self.gateway.size - len(self._members)):
+                added += self._add(self.gateway._next_choice())
+            return added
+
+    def tend(self, now: bool = False) -> bool:
+        """Replace what is benched, at rest, expired, or was taken out of the pool. Costs nothing when it was just done.
+
+        Args:
+            now: Whether to look even if that was just done.
+
+        Returns:
+            Whether there are new proxies.
+        """
+        if not now and time.monotonic() < self._next_look:
+            return False
+        if not self.gateway.renewable or not self._lock.acquire(blocking=now):
+            return False
+        try:
+            began = time.monotonic()
+            changed = self._replace()
+            ended = time.monotonic()
+            self._next_look = ended + max(_LOOK, (ended - began) * _SHARE)
+            return changed
+        finally:
+            self._lock.release()
+
+    def _replace(self) -> bool:
+        self._refill_budget()
+        benched = self._benched()
+        changed = False
+        for key, (proxy, index) in list(self._members.items()):
+            there = self._pool.get_proxy_by_id(key) is not None
+            if there and not proxy.is_expired:
+                if not (key in benched or proxy.health_status in _ILL):
+                    continue
+                if self._budget < 1.0:
+                    continue
+                self._budget -= 1.0
+            del self._members[key]
+            if there:
+                self._pool.remove_proxy(key)
+            try:
+                changed = bool(self._add(index)) or changed
+            except ValueError:
+                return changed  # others have filled the pool; the gateway goes on with what it has
+        return changed
+
+    def _benched(self) -> set[Any]:
+        standings: Any = getattr(self._pool, "_standings", None)
+        return set() if standings is None else {one[0].id for one in standings() if one[2] == "banned"}
+
+    def _refill_budget(self) -> None:
+        now = time.monotonic()
+        self._budget = min(self._most, self._budget + (now - self._budget_at) * self._most / _BUDGET_SECONDS)
+        self._budget_at = now
+
+    def _add(self, index: int) -> int:
+        proxy = self.gateway._mint(index, self._tag)
+        there = self._pool.get_proxy_by_url(proxy.url)
+        if there is None:
+            self._pool.add_proxy(proxy)
+        self._members[proxy.id if there is None else there.id] = (proxy if there is None else there, index)
+        return int(there is None)
