@@ -13,7 +13,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from proxywhirl._enums import HealthStatus
 from proxywhirl._redact import scrub_text
@@ -47,6 +47,19 @@ _DRY_PAUSE = 10.0
 _MOST_REMOVED = 10_000
 
 
+class Listener(Protocol):
+    """Who is told what happens to a pool."""
+
+    def added(self, count: int) -> None:
+        """So many proxies of lists joined."""
+
+    def removed(self, proxies: list[_core.Proxy]) -> None:
+        """These proxies of lists left."""
+
+    def read(self, **facts: Any) -> None:
+        """A list was read, or could not be; the facts are fields of the event ``fetch_complete``."""
+
+
 class Supply:
     """Fills a pool from lists and keeps it fresh: at the first request, when a list is due, when a file changes.
 
@@ -62,7 +75,7 @@ class Supply:
             reading.
         remove_dead: Whether a refresh removes proxies of lists that are dead.
         bootstrap: How to fill the pool when all lists leave it empty.
-        emit: Called with the name of an event and its fields, in the thread.
+        listener: Told what happens, in the thread.
         explain: Called with what to tell when the pool is empty.
         file_look: Seconds between two looks at a file.
     """
@@ -75,7 +88,7 @@ class Supply:
         interval: float | None = None,
         remove_dead: bool = False,
         bootstrap: BootstrapConfig | None = None,
-        emit: Callable[..., None] | None = None,
+        listener: Listener | None = None,
         explain: Callable[[str], None] | None = None,
         file_look: float = _FILE_LOOK,
     ) -> None:
@@ -87,7 +100,7 @@ class Supply:
         self._interval = interval
         self._remove_dead = remove_dead
         self._bootstrap = bootstrap
-        self._emit = emit
+        self._listener = listener
         self._explain = explain
         self._file_look = file_look
         self._lock = threading.Lock()
@@ -395,6 +408,8 @@ class Supply:
             _log.warning("%d proxies of a list found no room: the pool is at its maximum capacity", diff.refused)
         if diff.added:
             _settle(self._promised)
+            if self._listener is not None:
+                self._listener.added(len(diff.added))
 
     async def _strap(self, config: BootstrapConfig, report: Report, dead: set[str]) -> None:
         """Fill an empty pool from lists drawn at random."""
@@ -425,17 +440,15 @@ class Supply:
     def _let_go(self, proxies: list[_core.Proxy], report: Report | None) -> None:
         if report is not None:
             report.removed += proxies
-        for proxy in proxies:
-            self.removed.append(proxy.id)
-            if self._emit is not None:
-                self._emit("proxy_removed", proxy=proxy)
+        self.removed.extend(proxy.id for proxy in proxies)
+        if proxies and self._listener is not None:
+            self._listener.removed(proxies)
 
     def _tell(
         self, source: Source, began: float, *, error: Exception | None = None, facts: dict[str, Any] | None = None
     ) -> None:
-        if self._emit is not None:
-            self._emit(
-                "fetch_complete",
+        if self._listener is not None:
+            self._listener.read(
                 url=source.name,
                 success=error is None,
                 error=error,

@@ -69,7 +69,7 @@ class SupplyMixin:
             interval=interval,
             remove_dead=self._remove_dead_on_refresh,
             bootstrap=bootstrap,
-            emit=_weak_emitter(self),
+            listener=_Teller(self),
             explain=explain,
         )
         explain(
@@ -171,14 +171,23 @@ def _fetcher_of(sources: SourcesLike, allow_local: bool) -> ProxyFetcher:
     return ProxyFetcher(sources, allow_local=allow_local)
 
 
-def _weak_emitter(rotator: Any) -> Any:
-    """Emits events of a rotator without keeping it alive."""
-    ref = weakref.ref(rotator)
+class _Teller:
+    """Passes on to a rotator what happens, without keeping it alive."""
 
-    def emit(name: str, **fields: Any) -> None:
-        alive = ref()
-        send = getattr(alive, "_emit", None)
-        if send is not None:
-            send(name, **fields)
+    def __init__(self, rotator: Any) -> None:
+        self._rotator = weakref.ref(rotator)
 
-    return emit
+    def added(self, count: int) -> None:
+        rotator = self._rotator()
+        if rotator is not None:
+            rotator._tell_added(count)
+
+    def removed(self, proxies: list[_core.Proxy]) -> None:
+        rotator = self._rotator()
+        if rotator is not None:
+            rotator._tell_removed(proxies, len(proxies))
+
+    def read(self, **facts: Any) -> None:
+        rotator = self._rotator()
+        if rotator is not None:
+            rotator._emit("fetch_complete", **facts)

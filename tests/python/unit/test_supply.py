@@ -293,6 +293,25 @@ class TestRefresh:
             assert gate.seen == 2
 
 
+class TestEvents:
+    def test_what_happened_is_told(self, web: Any) -> None:
+        events: list[Any] = []
+        good, gone = web.text("/list", "1.1.1.1:80\n1.1.1.2:80\n"), web.text("/gone?key=hunter2", "", status=404)
+        with ProxyRotator(auto_fetch_sources=lists(good, gone), enable_metrics=True) as rotator:
+            rotator.on("fetch_complete", events.append)
+            rotator.on("proxy_removed", events.append)
+            rotator.refresh_proxies()
+            read, failed = sorted(events, key=lambda event: not event.success)
+            assert (read.name, read.url, read.metadata["added"]) == ("fetch_complete", good, 2)
+            assert read.duration_ms > 0
+            assert "404" in str(failed.error)
+            assert "hunter2" not in str(events)
+            web.text("/list", "1.1.1.1:80\n")
+            events.clear()
+            rotator.refresh_proxies()
+            assert sorted(event.name for event in events) == ["fetch_complete", "fetch_complete", "proxy_removed"]
+
+
 class TestStayingFresh:
     def test_interval(self, web: Any) -> None:
         web.text("/list", "1.1.1.1:80\n")
