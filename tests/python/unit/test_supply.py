@@ -297,7 +297,7 @@ class TestEvents:
     def test_what_happened_is_told(self, web: Any) -> None:
         events: list[Any] = []
         good, gone = web.text("/list", "1.1.1.1:80\n1.1.1.2:80\n"), web.text("/gone?key=hunter2", "", status=404)
-        with ProxyRotator(auto_fetch_sources=lists(good, gone), enable_metrics=True) as rotator:
+        with ProxyRotator(auto_fetch_sources=lists(good, gone)) as rotator:
             rotator.on("fetch_complete", events.append)
             rotator.on("proxy_removed", events.append)
             rotator.refresh_proxies()
