@@ -393,11 +393,15 @@ def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selecti
     answer, lease, outcome, attempts, is_open = delivery
     payload = answer.payload
     proxy_id = lease.id
-    facts = _facts(outcome, attempts, proxy_id, answer.elapsed_ms)
+    shown = outcome
+    if selection is not None and selection.refused is not None and outcome is Outcome.SUCCESS:
+        # Where a banned proxy is sent to may well answer 200.
+        shown = selection.refused
+    facts = _facts(shown, attempts, proxy_id, answer.elapsed_ms)
     if 300 <= answer.status < 400 or answer.status in _LEFT_OPEN:
         if selection is None:
             selection = Selection()
-        selection.note_hop(request, answer.status, proxy_id)
+        selection.note_hop(request, answer.status, proxy_id, outcome)
         # A dictionary of its own: the user's may serve other requests too. The next hop inherits it.
         request.extensions = {**request.extensions, "proxywhirl": selection}
     if payload.body is not None:
