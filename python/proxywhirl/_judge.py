@@ -7,6 +7,7 @@ what the exceptions of HTTP clients say, known by name so that no client is impo
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 import time
@@ -125,6 +126,9 @@ _NETWORK = frozenset(
     )
     if hasattr(errno, name)
 )
+
+
+_FRACTION = re.compile(r"\d{1,12}\.\d{1,12}\Z")
 
 
 class Meaning(NamedTuple):
@@ -249,16 +253,14 @@ def retry_after(headers: Any, now: float | None = None) -> float | None:
     value = (found.get("retry-after") or "").strip()
     if not value:
         return None
-    if value.isascii() and value.isdigit():
-        # More digits than the bound has are cut short, not computed.
-        return min(float(value[:12]), LONGEST_HOLD) if len(value) <= 12 else LONGEST_HOLD
-    try:
-        fraction = float(value if value.isascii() else "none")
-    except ValueError:
-        pass
-    else:
+    if not value.isascii():
+        return None
+    if value.isdigit():
+        # More digits than the bound has are not computed.
+        return min(float(value), LONGEST_HOLD) if len(value) <= 12 else LONGEST_HOLD
+    if _FRACTION.match(value):
         # Not a form of the standard, but seen.
-        return min(fraction, LONGEST_HOLD) if fraction >= 0 else None
+        return min(float(value), LONGEST_HOLD)
     until = _moment(value)
     if until is None:
         return None
