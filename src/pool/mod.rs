@@ -587,6 +587,18 @@ impl Pool {
         Some(view)
     }
 
+    /// Number of views kept beside that of everybody.
+    #[must_use]
+    pub fn views(&self) -> usize {
+        self.table.load().facets.load().len()
+    }
+
+    /// Whether the view of a filter is kept.
+    #[must_use]
+    pub fn has_view(&self, filter: &Filter) -> bool {
+        self.table.load().facets.load().contains_key(&FacetOf { filter, site: 0 })
+    }
+
     /// Makes a view keep what a strategy needs of it.
     pub(crate) fn demand(&self, table: &Table, view: &View, what: &Demand) {
         let _writer = self.writer.lock();

@@ -305,3 +305,375 @@ fn memory_is_bounded_and_the_longest_forgotten_go_first() {
     ban(&pool, &pool.site_named("x"), &proxies[0], 9.0, &clock);
     assert!(pool.standing().is_empty());
 }
+
+// ---- where many are held back ------------------------------------------------------------------------------------------
+
+/// Bans everybody but one in `kept` at a site for an hour.
+fn ban_all_but(pool: &Pool, proxies: &[Arc<Proxy>], kept: usize, site: &Arc<Site>, clock: &dyn Clock) {
+    for proxy in proxies.iter().filter(|proxy| number(proxy) % kept != 1) {
+        ban(pool, site, proxy, 3600.0, clock);
+    }
+}
+
+#[test]
+fn every_strategy_passes_over_whoever_is_held_however_many_they_are() {
+    for (count, kept) in [(30, 3), (300, 2), (300, 100), (300, 7)] {
+        for maker in &EVERY {
+            let (pool, proxies) = pool_of(count);
+            furnish(&proxies);
+            let clock = clock();
+            let site = pool.site_of("https://a.com").unwrap();
+            let strategy = maker.make();
+            // Views and their structures exist before anybody is held, and are asked again afterwards.
+            let _ = taken(&*strategy, &pool, &site, &clock);
+            ban_all_but(&pool, &proxies, kept, &site, &clock);
+            let free = |number: usize| number % kept == 1;
+            let mut seen = std::collections::BTreeSet::new();
+            for _ in 0..200 {
+                let (chosen, _) = taken(&*strategy, &pool, &site, &clock)
+                    .unwrap_or_else(|| panic!("{} finds nobody of {count}/{kept}", maker.name));
+                assert!(free(chosen), "{} chose {chosen} of {count}/{kept}", maker.name);
+                seen.insert(chosen);
+            }
+            if maker.name == "round-robin" || maker.name == "least-used" {
+                assert_eq!(seen.len(), (0..count).filter(|number| free(*number)).count().min(200), "{}", maker.name);
+            }
+            // One dies, one comes back: the views hear of both.
+            proxies[1].set_health(proxywhirl::proxy::health::Health::Dead);
+            forward(&clock, 3600.0);
+            let mut probes = std::collections::BTreeSet::new();
+            while let Some((chosen, admission)) = taken(&*strategy, &pool, &site, &clock) {
+                assert_ne!(chosen, 1, "{} chose the dead one", maker.name);
+                if admission.is_probe() {
+                    assert!(probes.insert(chosen), "{}: {chosen} is probed twice", maker.name);
+                }
+                if probes.len() > 20 || proxies.iter().map(|proxy| proxy.usage().0).sum::<u64>() > 3000 {
+                    break;
+                }
+            }
+            if maker.name != "session" {
+                assert!(!probes.is_empty(), "{} probes nobody of {count}/{kept}", maker.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn turns_go_on_for_those_whom_one_site_refuses() {
+    const COUNT: usize = 31;
+    let (pool, proxies) = pool_of(COUNT);
+    let clock = clock();
+    let (a, b) = (pool.site_of("https://a.com").unwrap(), pool.site_of("https://b.org").unwrap());
+    for (few, step) in [(true, 15), (false, 3)] {
+        for proxy in proxies.iter().step_by(step) {
+            if admit(&pool, &a, proxy, &clock).is_ok() {
+                ban(&pool, &a, proxy, 3600.0, &clock);
+            }
+        }
+        let strategy = (EVERY[0].make)();
+        let mut counts = [[0; COUNT]; 2];
+        // In no fixed order, or the order of requests would decide who serves which site.
+        let mut order = 1u32;
+        for _ in 0..4000 {
+            order = order.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let which = (order >> 31) as usize;
+            counts[which][taken(&*strategy, &pool, [&a, &b][which], &clock).unwrap().0] += 1;
+        }
+        for number in 0..COUNT {
+            let benched = number % step == 0 || number % 15 == 0;
+            assert_eq!(counts[0][number] == 0, benched, "few: {few}, {number} at a: {:?}", counts[0]);
+            assert!(counts[1][number] > 0, "few: {few}, {number} has no turn at b: {:?}", counts[1]);
+        }
+    }
+}
+
+#[test]
+fn a_site_view_follows_its_filter() {
+    let (pool, proxies) = pool_of(100);
+    furnish(&proxies);
+    let clock = clock();
+    let site = pool.site_of("https://a.com").unwrap();
+    ban_all_but(&pool, &proxies, 4, &site, &clock);
+    let context = Context {
+        required: Some(proxywhirl::pool::filter::Filter::country("US")),
+        in_rotation: true,
+        ..Context::default()
+    };
+    let strategy = (EVERY[0].make)();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        seen.insert(take(&*strategy, &pool, &site, &context, &clock).unwrap().0);
+    }
+    let expected: Vec<usize> = (0..100).filter(|number| number % 4 == 1 && number % 10 != 0).collect();
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_crowd_that_is_held_back_is_not_stepped_over_one_by_one() {
+    let (pool, proxies) = pool_of(100_000);
+    furnish(&proxies);
+    let clock = clock();
+    let (a, b) = (pool.site_of("https://a.com").unwrap(), pool.site_of("https://b.org").unwrap());
+    ban_all_but(&pool, &proxies, 100, &a, &clock);
+    for maker in EVERY.iter().filter(|maker| !maker.name.contains("by id") && !maker.name.contains("in a composite")) {
+        let strategy = maker.make();
+        let time = |site: &Arc<Site>, strategy: &dyn Strategy| {
+            // What is made on first demand is made first.
+            assert!(taken(strategy, &pool, site, &clock).is_some(), "{}", maker.name);
+            // The best of a few, since others use the machine.
+            let runs = (0..5).map(|_| {
+                let begun = std::time::Instant::now();
+                for _ in 0..300 {
+                    assert!(taken(strategy, &pool, site, &clock).is_some(), "{}", maker.name);
+                }
+                begun.elapsed()
+            });
+            runs.min().unwrap()
+        };
+        let (free, crowded) = (time(&b, &*strategy), time(&a, &*maker.make()));
+        // To step over 99,000 would cost hundreds of times as much.
+        assert!(
+            crowded < free * 20 + std::time::Duration::from_millis(1),
+            "{}: {crowded:?}, {free:?} elsewhere",
+            maker.name
+        );
+    }
+}
+
+#[test]
+fn views_are_bounded_by_weight_and_the_least_recently_used_goes_first() {
+    use proxywhirl::pool::filter::Filter;
+    let pool = empty();
+    // Room for a million, so that each view is heavy, and nobody in it.
+    pool.reserve(1 << 20);
+    add(&pool, &proxy(1));
+    let filter = |number: usize| Filter::tags([format!("tag{number}").as_str()]);
+    for number in 0..20 {
+        let _ = pool.matching(&filter(number));
+        let _ = pool.matching(&filter(0));
+    }
+    assert!((4..=7).contains(&pool.views()), "{} views", pool.views());
+    assert!(pool.has_view(&filter(0)), "the one used all the time stays");
+    assert!(pool.has_view(&filter(19)) && pool.has_view(&filter(18)), "the newest stay");
+    assert!(!pool.has_view(&filter(1)), "the one not used for longest has gone");
+    // Light ones are bounded by number alone.
+    let pool = empty();
+    for number in 0..400 {
+        let _ = pool.matching(&filter(number));
+    }
+    assert_eq!(pool.views(), 256);
+}
+
+// ---- the books against a plain model -----------------------------------------------------------------------------------
+
+/// What the ledger is to do, written down as plainly as possible: one record per pair, no index, no timers.
+#[derive(Default, Clone)]
+struct Plain {
+    // By (site, number).
+    pairs: std::collections::BTreeMap<(usize, usize), PlainPair>,
+}
+
+#[derive(Default, Clone, Debug)]
+struct PlainPair {
+    until: u64,
+    paused: u64,
+    owes: bool,
+    level: u32,
+    benched_at: u64,
+    // Name of the probe under way, and when it expires.
+    probe: Option<(usize, u64)>,
+}
+
+impl PlainPair {
+    fn is_free(&self, now: u64) -> bool {
+        self.until <= now && self.paused <= now && self.probe.is_none_or(|(_, expires)| expires <= now)
+    }
+}
+
+/// A request under way in the model.
+struct Request {
+    site: usize,
+    number: usize,
+    began: u64,
+    admission: Admission,
+    name: usize,
+    is_probe: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Admit(usize, usize),
+    End(usize, u8, u16),
+    Wait(u16),
+    Leave(usize),
+    Return(usize),
+    Select(usize),
+    Grow,
+}
+
+fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
+    use proptest::prelude::*;
+    let step = prop_oneof![
+        5 => (0..3usize, 0..12usize).prop_map(|(site, number)| Step::Admit(site, number)),
+        5 => (any::<usize>(), 0..6u8, 0..2000u16).prop_map(|(which, how, length)| Step::End(which, how, length)),
+        3 => (1..3000u16).prop_map(Step::Wait),
+        1 => Just(Step::Wait(60_000)),
+        1 => (0..12usize).prop_map(Step::Leave),
+        1 => (0..12usize).prop_map(Step::Return),
+        4 => (0..3usize).prop_map(Step::Select),
+        1 => Just(Step::Grow),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+fn follow(steps: Vec<Step>) -> Result<(), proptest::test_runner::TestCaseError> {
+    use proptest::prelude::*;
+    let (pool, proxies) = pool_of(12);
+    let clock = clock();
+    let sites = ["a", "b", "c"].map(|key| pool.site_named(key));
+    let round_robin = (EVERY[0].make)();
+    let mut plain = Plain::default();
+    let mut members = [true; 12];
+    let mut open: Vec<Request> = Vec::new();
+    let mut names = 0;
+    let mut more = 12;
+    for step in steps {
+        let now = clock.steady();
+        match step {
+            Step::Wait(millis) => clock.advance(i64::from(millis) * 1000),
+            Step::Grow => {
+                // New ones for whom nothing is on the books; the table is rebuilt now and then.
+                for _ in 0..20 {
+                    add(&pool, &proxy(more));
+                    more += 1;
+                }
+                for number in (more - 20)..more {
+                    pool.remove(proxy(number).id());
+                }
+            }
+            Step::Leave(number) => {
+                if std::mem::take(&mut members[number]) {
+                    pool.remove(proxies[number].id());
+                    plain.pairs.retain(|(_, of), _| *of != number);
+                    // What is under way for it is settled later, and must change nothing.
+                }
+            }
+            Step::Return(number) => {
+                if !std::mem::replace(&mut members[number], true) {
+                    add(&pool, &proxies[number]);
+                    open.retain(|request| request.number != number);
+                }
+            }
+            Step::Admit(site, number) => {
+                if !members[number] {
+                    continue;
+                }
+                let pair = plain.pairs.entry((site, number)).or_default();
+                let answer = admit(&pool, &sites[site], &proxies[number], &clock);
+                prop_assert_eq!(answer.is_ok(), pair.is_free(now), "{} at {}: {:?}", number, site, pair);
+                if let Ok(admission) = answer {
+                    prop_assert_eq!(admission.is_probe(), pair.owes);
+                    names += 1;
+                    if pair.owes {
+                        pair.probe = Some((names, now + 60_000_000_000));
+                    }
+                    let is_probe = pair.owes;
+                    open.push(Request { site, number, began: now, admission, name: names, is_probe });
+                }
+            }
+            Step::End(which, how, length) => {
+                if open.is_empty() {
+                    continue;
+                }
+                let request = open.swap_remove(which % open.len());
+                let seconds = f64::from(length) / 1000.0;
+                let finding = match how {
+                    0 => Finding::Welcome,
+                    1 => Finding::Banned(Some(seconds)),
+                    2 => Finding::RateLimited(Some(seconds)),
+                    3 => Finding::Nothing,
+                    4 => Finding::Released,
+                    _ => Finding::Banned(None),
+                };
+                let effect = pool.settle_at(&request.admission, finding, request.began, &clock);
+                if !members[request.number] {
+                    continue;
+                }
+                let key = (request.site, request.number);
+                let benched_here = plain
+                    .pairs
+                    .iter()
+                    .filter(|((site, number), pair)| {
+                        *site == key.0 && *number != key.1 && pair.owes && !pair.is_free(now)
+                    })
+                    .count();
+                let pair = plain.pairs.entry(key).or_default();
+                let own = pair.probe.is_some_and(|(name, _)| name == request.name);
+                let old = pair.owes && !request.is_probe && request.began < pair.benched_at;
+                let length = u64::from(length) * 1_000_000;
+                if how != 0 && own {
+                    pair.probe = None;
+                }
+                match finding {
+                    Finding::Welcome if request.is_probe => {
+                        *pair = PlainPair { paused: pair.paused, ..PlainPair::default() };
+                    }
+                    Finding::RateLimited(Some(_)) => pair.paused = pair.paused.max(now + length),
+                    Finding::Banned(Some(_)) if old => pair.until = pair.until.max(now + length),
+                    Finding::Banned(None) if old => prop_assert_eq!(effect, Effect::None),
+                    Finding::Banned(given) => {
+                        if let Effect::Spared { .. } = effect {
+                            prop_assert!(given.is_none());
+                            let held = usize::from(pair.owes && !pair.is_free(now));
+                            let half = pool.len().div_ceil(2);
+                            prop_assert!(benched_here + held >= half, "{} of {}", benched_here, pool.len());
+                        } else {
+                            let Effect::Benched { seconds, level } = effect else { panic!("{effect:?}") };
+                            prop_assert_eq!(level, pair.level + 1);
+                            let until = now + (seconds * 1e9) as u64;
+                            let paused = pair.paused;
+                            *pair = PlainPair { until, paused, owes: true, level, benched_at: now, probe: None };
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Step::Select(site) => {
+                let now = clock.steady();
+                let free = |number: usize| plain.pairs.get(&(site, number)).is_none_or(|pair| pair.is_free(now));
+                let expected = (0..12).any(|number| members[number] && free(number));
+                match taken(&*round_robin, &pool, &sites[site], &clock) {
+                    None => prop_assert!(!expected, "somebody is free at {}", site),
+                    Some((number, admission)) => {
+                        prop_assert!(members[number] && free(number), "{} at {}", number, site);
+                        let pair = plain.pairs.entry((site, number)).or_default();
+                        prop_assert_eq!(admission.is_probe(), pair.owes);
+                        names += 1;
+                        if pair.owes {
+                            pair.probe = Some((names, now + 60_000_000_000));
+                        }
+                        let is_probe = pair.owes;
+                        open.push(Request { site, number, began: now, admission, name: names, is_probe });
+                    }
+                }
+            }
+        }
+        // The list for people agrees at every step.
+        let now = clock.steady();
+        let shown: std::collections::BTreeSet<(String, usize)> =
+            pool.standings(&clock).iter().map(|row| (row.site.key().to_owned(), number(&row.proxy))).collect();
+        let expected = plain.pairs.iter().filter(|(_, pair)| pair.owes || !pair.is_free(now));
+        let expected: std::collections::BTreeSet<(String, usize)> =
+            expected.map(|((site, number), _)| (sites[*site].key().to_owned(), *number)).collect();
+        prop_assert_eq!(shown, expected);
+    }
+    Ok(())
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(500))]
+    #[test]
+    fn the_books_agree_with_a_plain_model(steps in steps()) {
+        follow(steps)?;
+    }
+}

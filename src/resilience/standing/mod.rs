@@ -377,6 +377,8 @@ impl Pool {
     ) -> Effect {
         let (site, position) = (&admission.site, admission.position);
         let settings = ledger.settings;
+        // Whose time has come is not benched, whether or not anybody has asked since.
+        ledger.wake(site, now, changes);
         let known = ledger.find(site, position);
         if let Some(at) = known {
             let record = &mut ledger.entries[at as usize].record;
