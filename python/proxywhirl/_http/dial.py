@@ -18,11 +18,14 @@ from proxywhirl._http.flavour import core
 from proxywhirl._http.handshake import Refused
 from proxywhirl._http.tls import Tls
 
-__all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "ProxyUnreachable", "dialled"]
+__all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "ProxyUnreachable", "dialled", "dialled_ms"]
 
 dialled: ContextVar[bool] = ContextVar("dialled", default=False)
 """Set when a connection is opened. A request that clears it before it is sent can tell a new connection from one that
 had been waiting: opening happens in the thread, or the task, of the request."""
+
+dialled_ms: ContextVar[float | None] = ContextVar("dialled_ms", default=None)
+"""How long that took, in milliseconds, handshake with the proxy included; set when it succeeded."""
 
 _core: Any = core()
 _READ_SIZE = 4096
@@ -53,6 +56,10 @@ def _fail(error: Exception, phase: str) -> NoReturn:
     raise ProxyUnreachable(f"{str(error) or type(error).__name__} while {phase}", kind="ConnectError") from error
 
 
+def _note_duration(started: float) -> None:
+    dialled_ms.set((time.perf_counter() - started) * 1000.0)
+
+
 class _Clock:
     """What is left of the time for connecting."""
 
@@ -78,7 +85,10 @@ class Direct(_core.NetworkBackend):  # type: ignore[misc]
 
     def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
         dialled.set(True)
-        return _Guarded(self._backend.connect_tcp(host, port, **options))
+        started = time.perf_counter()
+        stream = self._backend.connect_tcp(host, port, **options)
+        _note_duration(started)
+        return _Guarded(stream)
 
 
 class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
@@ -89,7 +99,10 @@ class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
 
     async def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
         dialled.set(True)
-        return _AsyncGuarded(await self._backend.connect_tcp(host, port, **options))
+        started = time.perf_counter()
+        stream = await self._backend.connect_tcp(host, port, **options)
+        _note_duration(started)
+        return _AsyncGuarded(stream)
 
 
 class Dialer(_core.NetworkBackend):  # type: ignore[misc]
@@ -115,6 +128,7 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
         socket_options: Iterable[Any] | None = None,
     ) -> Any:
         dialled.set(True)
+        started = time.perf_counter()
         address = self._address
         clock = _Clock(timeout)
         stream: Any = None
@@ -140,6 +154,7 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
                 if not received:
                     raise Refused("the proxy closed the connection during the handshake")
                 message = _next_message(talk, received)
+            _note_duration(started)
             return _Guarded(stream)
         except (*_ERRORS, Refused) as error:
             if stream is not None:
@@ -174,6 +189,7 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
         socket_options: Iterable[Any] | None = None,
     ) -> Any:
         dialled.set(True)
+        started = time.perf_counter()
         address = self._address
         clock = _Clock(timeout)
         stream: Any = None
@@ -201,6 +217,7 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
                     raise Refused("the proxy closed the connection during the handshake")
                 message = _next_message(talk, received)
             done = True
+            _note_duration(started)
             return _AsyncGuarded(stream)
         except (*_ERRORS, Refused) as error:
             _fail(error, phase)
