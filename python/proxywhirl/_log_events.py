@@ -68,35 +68,35 @@ def proxy_selected(proxy: Proxy, strategy: str, *, excluded: int = 0) -> None:
         log.debug("proxy selected", extra=fields)
 
 
-def request_succeeded(proxy: Proxy, method: str, url: str, status: int, elapsed_ms: float | None, attempt: int) -> None:
+def request_succeeded(lease: Any, method: str, url: str, status: int, elapsed_ms: float, attempt: int) -> None:
     """A request got its answer."""
-    slow = elapsed_ms is not None and elapsed_ms > SLOW_MS
+    slow = elapsed_ms > SLOW_MS
     level = logging.WARNING if slow else logging.INFO
     if log.isEnabledFor(level):
         fields = {
             "event": "proxy_slow" if slow else "request_success",
-            **_of_request(proxy, method, url, elapsed_ms, attempt),
+            **_of_attempt(lease, method, url, elapsed_ms, attempt),
             "status_code": status,
         }
         log.log(level, "slow answer through the proxy" if slow else "request succeeded", extra=fields)
 
 
 def request_failed(
-    proxy: Proxy,
+    lease: Any,
     method: str,
     url: str,
     outcome: Any,
     elapsed_ms: float | None,
     attempt: int,
     *,
-    error: BaseException | str | None = None,
+    error: BaseException | None = None,
     status: int | None = None,
 ) -> None:
     """An attempt through one proxy failed; another may follow."""
     if log.isEnabledFor(logging.WARNING):
         fields = {
             "event": "proxy_failed",
-            **_of_request(proxy, method, url, elapsed_ms, attempt),
+            **_of_attempt(lease, method, url, elapsed_ms, attempt),
             "status_code": status,
             "outcome": str(getattr(outcome, "value", outcome)),
             "error": _text_of(error, status),
@@ -104,10 +104,10 @@ def request_failed(
         log.warning("request failed through the proxy", extra=fields)
 
 
-def _of_request(proxy: Proxy, method: str, url: str, elapsed_ms: float | None, attempt: int) -> dict[str, Any]:
+def _of_attempt(lease: Any, method: str, url: str, elapsed_ms: float | None, attempt: int) -> dict[str, Any]:
     return {
-        "proxy_id": str(proxy.id),
-        "proxy_url": redact_url(proxy.url),
+        "proxy_id": str(lease.id),
+        "proxy_url": redact_url(lease.url),
         "method": method,
         "url": redact_url(url),
         "duration_ms": None if elapsed_ms is None else round(elapsed_ms, 3),
@@ -115,10 +115,10 @@ def _of_request(proxy: Proxy, method: str, url: str, elapsed_ms: float | None, a
     }
 
 
-def _text_of(error: BaseException | str | None, status: int | None) -> str:
+def _text_of(error: BaseException | None, status: int | None) -> str:
     if error is None:
-        return f"status {status}" if status is not None else "failed"
-    return scrub_text(error if isinstance(error, str) else f"{type(error).__name__}: {error}")
+        return f"status {status}"
+    return scrub_text(f"{type(error).__name__}: {error}")
 
 
 class _Seldom:

@@ -26,7 +26,7 @@ import time
 from collections.abc import Generator
 from typing import Any, Callable, NamedTuple, NoReturn, Protocol, Union
 
-from proxywhirl import _core
+from proxywhirl import _core, _log_events
 from proxywhirl._ban import BanPolicy
 from proxywhirl._enums import Outcome
 from proxywhirl._judge import StatusJudge
@@ -422,7 +422,26 @@ class _Rotation:
         streaming = self.job.streaming
         if not streaming:
             settle(lease, outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
+        if outcome is _SUCCESS:
+            job = self.job
+            _log_events.request_succeeded(lease, job.method, job.url, answer.status, answer.elapsed_ms, self.attempts)
+        else:
+            self._tell_failure(lease, outcome, answer.elapsed_ms, status=answer.status)
         return Delivery(answer, lease, outcome, self.attempts, streaming)
+
+    def _tell_failure(
+        self,
+        lease: Any,
+        outcome: Outcome,
+        elapsed_ms: float | None,
+        *,
+        error: Exception | None = None,
+        status: int | None = None,
+    ) -> None:
+        job = self.job
+        _log_events.request_failed(
+            lease, job.method, job.url, outcome, elapsed_ms, self.attempts, error=error, status=status
+        )
 
     def _has_attempts_left(self, outcome: Outcome, *, timed_out: bool) -> bool:
         """Count what this attempt has cost, and tell whether there may be another."""
@@ -457,6 +476,7 @@ class _Rotation:
             self.suspects.append(_Suspect(lease, status, answer.elapsed_ms))
         else:
             settle(lease, outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=status)
+        self._tell_failure(lease, outcome, answer.elapsed_ms, status=status)
         self._note(lease, outcome)
         why = f"status {status}"
         if outcome is _BANNED:
@@ -471,6 +491,7 @@ class _Rotation:
         settle(lease, outcome, failure.elapsed_ms, failure.error)
         if outcome is _CLIENT_FAULT:
             raise failure.error
+        self._tell_failure(lease, outcome, failure.elapsed_ms, error=failure.error)
         self._note(lease, outcome)
         error = self._error(f"{type(failure.error).__name__}: {failure.error}", outcome, lease)
         error.__cause__ = failure.error

@@ -27,7 +27,6 @@ WINDOW = 60
 """Seconds over which the rate of requests is taken."""
 
 _SUCCESS = Outcome.SUCCESS
-_Histogram: Any = getattr(_core, "LatencyHistogram", None)
 
 
 class Tally:
@@ -39,7 +38,7 @@ class Tally:
         self.requests = 0
         self.successes = 0
         self.outcomes: dict[str, int] = {}
-        self.latency = _Histogram()
+        self.latency = _core.LatencyHistogram()
 
     def record(self, outcome: Outcome, elapsed_ms: float | None) -> None:
         """Count one attempt; its latency only if it succeeded, so that a quick refusal does not look fast."""
@@ -67,7 +66,7 @@ class Tally:
             "successes": self.successes,
             "failures": self.requests - self.successes,
             "success_rate": self.successes / self.requests if self.requests else 0.0,
-            "avg_latency_ms": (latency.mean or 0.0) if latency.count else 0.0,
+            "avg_latency_ms": latency.mean or 0.0,
             "p50_latency_ms": latency.quantile(0.5) or 0.0,
             "p95_latency_ms": latency.quantile(0.95) or 0.0,
             "p99_latency_ms": latency.quantile(0.99) or 0.0,

@@ -298,7 +298,7 @@ class Chooser:
                 lease = watch.take(take, _log_events.name_of(active.strategy), url, method, attempt)
         except ProxyPoolEmptyError as error:
             if provision is not None and again and provision.in_need():
-                return self.lease(url, selection, exclude, method=method, attempt=attempt, again=False)
+                return self.lease(url, selection, exclude, method=method, attempt=attempt, again=False, judge=judge)
             self._tell_empty(error, selection, exclude)
             if len(self.pool):
                 raise

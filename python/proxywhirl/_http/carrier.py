@@ -10,15 +10,18 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Collection
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._enums import Outcome
-from proxywhirl._http.dial import dialled
+from proxywhirl._http.dial import dialled, dialled_ms
 from proxywhirl._http.flavour import Flavour, core
 from proxywhirl._http.routes import AsyncRoutes, Limits, Line, Route, Routes
 from proxywhirl._http.tls import Tls
 from proxywhirl._judge import meaning_of, retry_after
 from proxywhirl._loop import Answer, Failure
+
+if TYPE_CHECKING:
+    from proxywhirl._profile import Profile
 
 __all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "Terms"]
 
@@ -166,6 +169,8 @@ class Carrier:
 
     def __init__(self, tls: Tls, limits: Limits, on_free: Callable[[], None] | None = None) -> None:
         self.routes = Routes(tls, limits, on_free)
+        self.profile: Profile | None = None
+        """Where the time that connections take is summed up, if it is."""
 
     def busy_here(self) -> Callable[[], Collection[Any]]:
         """Tells the ids of proxies that have all the requests they may have; callable from any thread."""
@@ -204,6 +209,8 @@ class Carrier:
                     old.close()
                 response = line.pool.handle_request(message)
             elapsed = (time.perf_counter() - started) * 1000.0
+            if self.profile is not None:
+                _note_dialling(self.profile)
             payload = Payload(response, routes, route, line, tunnel=tunnel)
             if terms.read:
                 payload.read(deadline)
@@ -240,6 +247,8 @@ class AsyncCarrier:
         self._tls = tls
         self._limits = limits
         self._on_free = on_free
+        self.profile: Profile | None = None
+        """Where the time that connections take is summed up, if it is."""
         self._lock = threading.Lock()
         self._scopes: dict[asyncio.AbstractEventLoop | None, _Scope] = {}
 
@@ -277,6 +286,8 @@ class AsyncCarrier:
                     await old.aclose()
                 response = await line.pool.handle_async_request(message)
             elapsed = (time.perf_counter() - started) * 1000.0
+            if self.profile is not None:
+                _note_dialling(self.profile)
             payload = AsyncPayload(response, routes, route, line, tunnel=tunnel)
             if terms.read:
                 await payload.read(deadline)
@@ -417,6 +428,12 @@ def _message(route: Route, request: Any, terms: Terms) -> tuple[Any, bool]:
         method=request.method, url=target, headers=headers, content=request.stream, extensions=extensions
     )
     return message, tunnel
+
+
+def _note_dialling(profile: Profile) -> None:
+    took = dialled_ms.get() if dialled.get() else None
+    if took is not None:
+        profile.add("connection_establish", took)
 
 
 def _is_stale(error: Exception, terms: Terms) -> bool:

@@ -54,6 +54,10 @@ class InsightPart:
         self._watch.attach(self._chooser)
         self._monitor: HealthMonitor | None = None
 
+    def _profile_connections(self) -> None:
+        """Let the transport, which is made later, sum up what connecting takes."""
+        self._transport._carrier.profile = self._watch.profile
+
     # Events.
 
     @overload

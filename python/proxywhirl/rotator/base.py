@@ -200,6 +200,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
             allow_direct=allow_direct,
         )
         self._configure_guard()
+        self._profile_connections()
 
     def _make_transport(self, **options: Any) -> Any:
         raise NotImplementedError

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from proxywhirl import AsyncProxyRotator, HealthStatus, Outcome, ProxyRotator, _core
+from proxywhirl import AsyncProxyRotator, HealthStatus, Outcome, ProxyPoolEmptyError, ProxyRotator, _core
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 needs_observer = pytest.mark.skipif(
@@ -216,6 +216,51 @@ class TestEventsOfRequests:
         del rotator
         gc.collect()
         assert gone() is None
+
+
+@needs_observer
+class TestNotices:
+    def test_bans_rests_and_returns(self, caplog: pytest.LogCaptureFixture) -> None:
+        rotator, seen = ProxyRotator(["http://u:s3cret@a:1", "http://b:1"]), []
+        for name in ("proxy_benched", "proxy_rested", "proxy_revived"):
+            rotator.on(name, seen.append)
+        with caplog.at_level(logging.INFO, "proxywhirl"):
+            rotator.lease("https://shop.test/").banned(60.0)
+            rotator.lease("https://shop.test/").failure("refused")
+        benched, rested = seen
+        assert (benched.name, benched.proxy.url) == ("proxy_benched", "http://a:1")
+        assert benched.metadata["site"] == "shop.test"
+        assert benched.metadata["seconds"] == pytest.approx(60.0)
+        assert (rested.name, rested.proxy.url) == ("proxy_rested", "http://b:1")
+        assert rested.metadata["seconds"] > 0
+        rotator.pool.get_all_proxies()[1].record_success(10.0)
+        rotator.lease("https://other.test/").release()  # whoever comes next hears of it
+        assert [event.name for event in seen] == ["proxy_benched", "proxy_rested", "proxy_revived"]
+        told = {record.__dict__.get("event"): record.levelname for record in caplog.records}
+        assert (told["proxy_benched"], told["proxy_rested"]) == ("INFO", "WARNING")
+        assert "s3cret" not in repr([vars(record) for record in caplog.records])
+
+    def test_a_breaker_that_opens(self, caplog: pytest.LogCaptureFixture) -> None:
+        rotator, seen = ProxyRotator(["http://a:1"]), []
+        rotator.on("circuit_breaker", seen.append)
+        proxy = rotator.pool.get_all_proxies()[0]
+        breaker = rotator.pool._breaker_of(proxy.id)
+        with caplog.at_level(logging.WARNING, "proxywhirl"):
+            for _ in range(5):
+                breaker.record_failure()
+            with pytest.raises(ProxyPoolEmptyError, match="503"):
+                rotator.lease()
+        assert [(event.metadata["from"], event.metadata["to"]) for event in seen] == [("closed", "open")]
+        assert seen[0].proxy == proxy
+        assert "circuit breaker opened" in caplog.text
+
+    def test_the_panic_guard(self) -> None:
+        rotator, seen = ProxyRotator([f"http://10.0.0.{number}:1" for number in range(8)]), []
+        rotator.on("panic_guard", seen.append)
+        for _ in range(16):
+            rotator.lease("https://shop.test/").failure("refused")
+        assert len(seen) == 1
+        assert seen[0].proxy is None
 
 
 class TestHealthStatus:
@@ -445,9 +490,47 @@ class TestLogging:
         assert (record.levelname, record.__dict__["strategy"]) == ("DEBUG", "RoundRobinStrategy")
         assert record.__dict__["proxy_url"] == "http://a:1"
 
-    def test_an_empty_pool_is_critical_but_not_at_every_request(self, caplog: pytest.LogCaptureFixture) -> None:
-        from proxywhirl import ProxyPoolEmptyError
+    def test_requests(self, caplog: pytest.LogCaptureFixture) -> None:
+        specs = [ProxySpec(fault="refuse", auth=("user", "s3cret")), ProxySpec(auth=("user", "s3cret"))]
+        with ProxyFleet(specs) as fleet, ProxyRotator(fleet.urls) as rotator:
+            with caplog.at_level(logging.INFO, "proxywhirl"):
+                rotator.get("http://me:s3cret@shop.test/whoami?token=s3cret")
+        told = [record.__dict__ for record in caplog.records if record.__dict__.get("attempt")]
+        assert [(facts["levelname"], facts["event"], facts["attempt"]) for facts in told] == [
+            ("WARNING", "proxy_failed", 1),
+            ("INFO", "request_success", 2),
+        ]
+        failed, succeeded = told
+        assert failed["outcome"] == "proxy_down"
+        assert "ConnectError" in failed["error"]
+        assert (succeeded["method"], succeeded["status_code"]) == ("GET", 200)
+        assert succeeded["duration_ms"] > 0
+        assert succeeded["proxy_url"].startswith("http://127.0.0.1:")
+        assert "s3cret" not in repr([vars(record) for record in caplog.records])
 
+    def test_slow_answers(self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("proxywhirl._log_events.SLOW_MS", 20.0)
+        with ProxyFleet(1) as fleet, ProxyRotator(fleet.urls) as rotator:
+            with caplog.at_level(logging.WARNING, "proxywhirl"):
+                rotator.get(page(fleet, "/delay/50"))
+                rotator.get(page(fleet))
+        assert [(record.levelname, record.__dict__["event"]) for record in caplog.records] == [
+            ("WARNING", "proxy_slow")
+        ]
+        assert caplog.records[0].__dict__["duration_ms"] >= 50
+
+    def test_nothing_is_put_into_words_when_the_level_is_off(
+        self, fleet: ProxyFleet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def never(*args: Any) -> None:
+            raise AssertionError("a log was put into words")
+
+        monkeypatch.setattr("proxywhirl._log_events._of_attempt", never)
+        monkeypatch.setattr("proxywhirl._log_events.redact_url", never)
+        with ProxyRotator(fleet.urls) as rotator:
+            assert rotator.get(page(fleet)).status_code == 200
+
+    def test_an_empty_pool_is_critical_but_not_at_every_request(self, caplog: pytest.LogCaptureFixture) -> None:
         rotator = ProxyRotator()
         with caplog.at_level(logging.INFO, "proxywhirl"):
             for _ in range(3):
