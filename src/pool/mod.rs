@@ -20,6 +20,7 @@ use crate::proxy::health::{Health, reason};
 use crate::proxy::{Home, Id, Key, Proxy};
 use crate::resilience::site::Site;
 use crate::resilience::standing::Standing;
+use crate::resilience::{Guard, Settings, SettingsError, guard};
 use crate::sync::{Arc, ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Mutex, Ordering, Weak};
 use filter::Filter;
 pub use table::{Attachment, Keeper, Slot, Table};
@@ -45,6 +46,7 @@ pub struct Pool {
     dead_threshold: AtomicU32,
     updated: AtomicI64,
     pub(crate) standing: Standing,
+    guard: Guard,
 }
 
 #[derive(Default)]
@@ -127,7 +129,27 @@ impl Pool {
             dead_threshold: AtomicU32::new(5),
             updated: AtomicI64::new(now),
             standing: Standing::default(),
+            guard: Guard::new(),
         })
+    }
+
+    /// What it judges its proxies by.
+    #[inline]
+    #[must_use]
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Judges its proxies by other settings from now on.
+    ///
+    /// # Errors
+    /// Settings that make no sense; nothing has changed then.
+    pub fn configure_guard(&self, settings: Settings) -> Result<(), SettingsError> {
+        let settings = settings.checked()?;
+        let table = self.table();
+        let members: Vec<_> = Self::members(&table).into_iter().filter_map(|slot| table.slot(slot)?.share()).collect();
+        self.guard.configure(settings, &members);
+        Ok(())
     }
 
     fn home(&self) -> Weak<dyn Home> {
@@ -214,6 +236,7 @@ impl Pool {
         }
         _outlive = self.append(&mut writer, table, proxy, attachment, hash);
         drop(writer);
+        self.guard.freed();
         Ok(Added::New)
     }
 
@@ -267,6 +290,7 @@ impl Pool {
         }
         self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
         drop(writer);
+        self.guard.freed();
         Ok((added, offered - added))
     }
 
@@ -307,6 +331,7 @@ impl Pool {
         }
         writer.next_position += 1;
         proxy.join(&self.home());
+        guard::take_over(&self.guard.timers, &proxy);
         let id = proxy.id();
         table.slots[number].fill(proxy, attachment);
         table.used.store(number + 1, Ordering::Release);
@@ -397,6 +422,7 @@ impl Pool {
             old
         };
         drop(old);
+        self.guard.freed();
         refused
     }
 
@@ -651,6 +677,10 @@ impl Home for Pool {
         if let Some(number) = writer.find_id(&table, proxy.id()).filter(|number| table.holds(*number, proxy)) {
             self.place_everywhere(&table, number, Some(proxy));
         }
+        drop(writer);
+        if proxy.reasons() == 0 {
+            self.guard.freed();
+        }
     }
 
     fn refile(&self, proxy: &Proxy, old: Id) {
@@ -672,6 +702,22 @@ impl Home for Pool {
         if on && in_a_row >= threshold {
             self.remove(proxy.id());
         }
+    }
+
+    fn note_fallen(&self, proxy: &Proxy, clock: &dyn Clock) {
+        let held = {
+            let writer = self.writer.lock();
+            let table = self.table.load();
+            let number = writer.find_id(&table, proxy.id()).filter(|number| table.holds(*number, proxy));
+            number.and_then(|number| table.slot(number)?.share())
+        };
+        if let Some(proxy) = held {
+            self.guard.rest(&proxy, false, clock);
+        }
+    }
+
+    fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     fn as_any(&self) -> &dyn std::any::Any {

@@ -1,10 +1,14 @@
 //! A request's end, and what it says of the proxy.
 
 use crate::clock::{Clock, Micros};
-use crate::proxy::health::Health;
+use crate::proxy::health::{Health, mark, reason};
 use crate::proxy::weight::{bucket_of, floored, latency_weight};
-use crate::proxy::{Proxy, Verdict, flag, rate, watch};
+use crate::proxy::{Proxy, State, Verdict, flag, rate, watch};
+use crate::resilience::guard;
 use crate::sync::Ordering;
+
+/// Signs of failures that a good result clears.
+const FALLEN: u32 = reason::UNHEALTHY | reason::RESTING | mark::ON_TRIAL | mark::PARDONED;
 
 impl Proxy {
     /// Ends a started request. `alpha` is the weight of this sample in the latency average, the proxy's own if `None`.
@@ -17,6 +21,15 @@ impl Proxy {
             self.end_without_start(started, finished);
         }
         self.record(verdict, alpha, clock);
+        self.ended_one();
+    }
+
+    /// One request less is in flight: whoever limits that has to hear of it.
+    #[inline]
+    pub(super) fn ended_one(&self) {
+        if self.is_watched(watch::CAPACITY) && self.newest_state().has(reason::AT_CAPACITY) {
+            guard::recheck_capacity(self);
+        }
     }
 
     /// What is in flight never falls below zero: an end without a start is remembered, so that the next start counts.
@@ -32,14 +45,15 @@ impl Proxy {
         self.updated.store(now, Ordering::Relaxed);
         match verdict {
             Verdict::Success(ms) => self.succeed(ms, alpha, now),
-            Verdict::Failure(_) => self.fail(now),
+            Verdict::Failure(_) => self.fail(now, clock),
             Verdict::Refused => {
                 self.others.fetch_add(1, Ordering::Relaxed);
                 self.result_without_success();
-                self.change(|state| match state.failures() {
-                    0 => state,
-                    _ => state.with_failures(0).with_health(Health::Healthy),
+                let (before, _) = self.change(|state| match state.failures() {
+                    0 if !state.has(FALLEN) => state,
+                    _ => state.with_failures(0).with_health(Health::Healthy).absolved(),
                 });
+                self.after_good(before);
             }
             Verdict::Elsewhere => {
                 self.others.fetch_add(1, Ordering::Relaxed);
@@ -53,21 +67,37 @@ impl Proxy {
         self.last_success.store(now, Ordering::Relaxed);
         self.update_latency(ms, alpha);
         // Stored only on change, which keeps the line shared between readers on other cores.
-        self.change(|state| state.with_failures(0).with_health(Health::Healthy));
+        let (before, _) = self.change(|state| state.with_failures(0).with_health(Health::Healthy).absolved());
+        self.after_good(before);
         if self.is_watched(watch::RATE) {
             let total = self.total();
             self.rate_changed(rate(successes - 1, total.saturating_sub(1)), rate(successes, total));
         }
     }
 
-    pub(super) fn fail(&self, now: Micros) {
+    /// A good result ends whatever bad ones had brought about.
+    #[inline]
+    fn after_good(&self, before: State) {
+        if before.has(FALLEN) {
+            self.note_revived();
+        }
+    }
+
+    pub(super) fn fail(&self, now: Micros, clock: &dyn Clock) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.result_without_success();
         self.last_failure.store(now, Ordering::Relaxed);
-        let state = self.change(|state| {
+        let (_, state) = self.change(|state| {
             let in_a_row = state.failures().saturating_add(1);
             state.with_failures(in_a_row).with_health(Health::after_failures(in_a_row))
         });
+        // Whoever judges by the outcome of a lease has set it to rest, or has pardoned it, beforehand.
+        let judged = state.has(reason::RESTING | mark::PARDONED);
+        if !judged && !state.health().is_usable() {
+            for pool in self.homes() {
+                pool.note_fallen(self, clock);
+            }
+        }
         if state.health() == Health::Dead {
             for pool in self.homes() {
                 pool.note_dead(self, state.failures());

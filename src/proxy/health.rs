@@ -122,4 +122,24 @@ pub mod reason {
     pub const AT_CAPACITY: u32 = 1 << 3;
     /// It is on its way out.
     pub const DRAINING: u32 = 1 << 4;
+    /// It has failed and rests until its time comes.
+    pub const RESTING: u32 = 1 << 5;
+    /// It is on trial, and the one request it may have is under way.
+    pub const PROBE_OUT: u32 = 1 << 6;
+    /// Its token bucket is empty.
+    pub const NO_TOKENS: u32 = 1 << 7;
+}
+
+/// What else is known of a proxy in the same word: these do not keep it from being chosen.
+pub mod mark {
+    /// Its rest is over: whatever its health says, one request at a time may try it, until one succeeds.
+    pub const ON_TRIAL: u32 = 1 << 16;
+    /// Its breaker was open long enough: likewise.
+    pub const BREAKER_TRIAL: u32 = 1 << 17;
+    /// Too much of the pool fails for this proxy to be at fault: it stays eligible whatever its health says.
+    pub const PARDONED: u32 = 1 << 18;
+    /// It rests for want of credentials.
+    pub const LOGIN: u32 = 1 << 19;
+    /// One request at a time.
+    pub const TRIAL: u32 = ON_TRIAL | BREAKER_TRIAL;
 }

@@ -4,7 +4,9 @@ use std::any::Any;
 
 use smallvec::SmallVec;
 
+use crate::clock::Clock;
 use crate::proxy::{Id, Proxy};
+use crate::resilience::Guard;
 use crate::sync::{Arc, Ordering, Weak};
 
 /// A place that keeps derived state about proxies: a pool. It is called with no lock of the proxy's held.
@@ -17,6 +19,12 @@ pub trait Home: Send + Sync {
 
     /// It has died, after so many failures in a row.
     fn note_dead(&self, proxy: &Proxy, in_a_row: u32);
+
+    /// Its failures in a row, told by hand, make it unusable.
+    fn note_fallen(&self, proxy: &Proxy, clock: &dyn Clock);
+
+    /// What it judges proxies by.
+    fn guard(&self) -> &Guard;
 
     /// Itself, for who knows what kind of home it is.
     fn as_any(&self) -> &dyn Any;
@@ -81,7 +89,7 @@ impl Proxy {
         self.watch.fetch_or(bits, Ordering::AcqRel);
     }
 
-    pub(super) fn is_watched(&self, bits: u8) -> bool {
+    pub(crate) fn is_watched(&self, bits: u8) -> bool {
         self.watch.load(Ordering::Relaxed) & bits != 0
     }
 }

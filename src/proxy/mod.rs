@@ -19,6 +19,7 @@ use std::fmt;
 use compact_str::CompactString;
 
 use crate::clock::Micros;
+use crate::resilience::Record;
 use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU64, Mutex};
 use address::{Address, Protocol};
 use cold::Cold;
@@ -29,7 +30,7 @@ use homes::Homes;
 pub use id::Id;
 pub(crate) use location::Key;
 pub(crate) use once::OncePointer;
-use state::State;
+pub(crate) use state::State;
 use window::SlidingCount;
 
 /// "No such time" in an atomic word.
@@ -45,6 +46,8 @@ pub(crate) mod watch {
     pub(crate) const COUNTS: u8 = 1 << 2;
     /// Sets of proxies with few results: hear of totals that fall.
     pub(crate) const TOTALS: u8 = 1 << 3;
+    /// Limits on what is in flight: hear of requests that end.
+    pub(crate) const CAPACITY: u8 = 1 << 4;
 }
 
 /// Fields away from their default: only then does the hot path look into the cold part.
@@ -96,6 +99,7 @@ pub struct Proxy {
     last_failure: AtomicI64,
     created: AtomicI64,
     sliding: OncePointer<SlidingCount>,
+    pub(crate) judged: OncePointer<Record>,
     id: [AtomicU64; 2],
     inner: Mutex<Inner>,
 }
@@ -153,6 +157,7 @@ impl Proxy {
             last_failure: AtomicI64::new(NEVER),
             created: AtomicI64::new(now),
             sliding: OncePointer::empty(),
+            judged: OncePointer::empty(),
             id: {
                 let id = Id::random();
                 [AtomicU64::new(id.0), AtomicU64::new(id.1)]

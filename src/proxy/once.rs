@@ -6,17 +6,17 @@ use crate::sync::Ordering;
 pub(crate) struct OncePointer<T>(crate::sync::AtomicPtr<T>);
 
 impl<T> OncePointer<T> {
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self(crate::sync::AtomicPtr::new(std::ptr::null_mut()))
     }
 
-    pub(super) fn get(&self) -> Option<&T> {
+    pub(crate) fn get(&self) -> Option<&T> {
         // SAFETY: a non-null pointer came from `Box::into_raw` in `get_or_init` and is freed only by `drop`, which
         // has the cell to itself. Acquire pairs with the release there, so the value is seen whole.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 
-    pub(super) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+    pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
         if let Some(value) = self.get() {
             return value;
         }

@@ -41,6 +41,7 @@ impl Proxy {
         if self.is_watched(watch::COUNTS) {
             self.refresh();
         }
+        self.ended_one();
     }
 
     pub(super) fn window_shape(&self) -> (u32, i64) {

@@ -1,24 +1,34 @@
 //! Health, failures in a row and the reasons against a proxy in one word, so that they change in one step.
 
 use crate::clock::Clock;
-use crate::proxy::health::{Health, reason};
+use crate::proxy::health::{Health, mark, reason};
 use crate::proxy::{Proxy, flag};
 use crate::sync::Ordering;
 
-/// Reasons (the lowest 24 bits), health (8) and failures in a row (32) in one word: health follows from failures, and
-/// eligibility from health, so two threads that end requests at once must not each write a part.
+/// Reasons (the lowest 16 bits), marks (8), health (8) and failures in a row (32) in one word: health follows from failures,
+/// and eligibility from health, so two threads that end requests at once must not each write a part.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct State(pub(super) u64);
+pub(crate) struct State(pub(super) u64);
+
+/// Marks under which health does not keep a proxy from being chosen.
+const EXCUSED: u32 = mark::ON_TRIAL | mark::PARDONED;
 
 impl State {
     pub(super) const NEW: Self = Self((Health::Unknown as u64) << 24);
-    const REASONS: u64 = 0xff_ffff;
+    const REASONS: u64 = 0xffff;
+    const BITS: u64 = 0xff_ffff;
 
-    pub(super) fn reasons(self) -> u32 {
+    /// The reasons against it; zero means eligible.
+    pub(crate) fn reasons(self) -> u32 {
         (self.0 & Self::REASONS) as u32
     }
 
-    pub(super) fn health(self) -> Health {
+    /// Whether it has any of these reasons or marks.
+    pub(crate) fn has(self, bits: u32) -> bool {
+        self.0 & u64::from(bits) & Self::BITS != 0
+    }
+
+    pub(crate) fn health(self) -> Health {
         Health::from_number((self.0 >> 24) as u8)
     }
 
@@ -31,39 +41,88 @@ impl State {
     }
 
     pub(super) fn with_health(self, health: Health) -> Self {
-        let reason = if health.is_usable() { 0 } else { u64::from(reason::UNHEALTHY) };
-        Self(self.0 & !(0xff << 24) & !u64::from(reason::UNHEALTHY) | (health as u64) << 24 | reason)
+        Self(self.0 & !(0xff << 24) | (health as u64) << 24).judged()
     }
 
-    pub(super) fn with_reason(self, bit: u32, on: bool) -> Self {
-        let bit = u64::from(bit) & Self::REASONS;
-        Self(if on { self.0 | bit } else { self.0 & !bit })
+    /// Sets or clears reasons and marks.
+    pub(crate) fn with(self, bits: u32, on: bool) -> Self {
+        let bits = u64::from(bits) & Self::BITS;
+        Self(if on { self.0 | bits } else { self.0 & !bits })
+    }
+
+    /// The reason that follows from its health and the marks.
+    fn judged(self) -> Self {
+        self.with(reason::UNHEALTHY, !self.health().is_usable() && !self.has(EXCUSED))
+    }
+
+    /// The one request of a trial has ended, or there is no trial any more.
+    fn probed(self) -> Self {
+        if self.has(mark::TRIAL) { self } else { self.with(reason::PROBE_OUT, false) }
+    }
+
+    /// Without anything that its own failures have brought about but its health.
+    pub(crate) fn absolved(self) -> Self {
+        self.with(reason::RESTING | EXCUSED | mark::LOGIN, false).probed().judged()
+    }
+
+    /// Benched until its time comes, for want of credentials or for its failures.
+    pub(crate) fn resting(self, login: bool) -> Self {
+        self.with(EXCUSED, false).probed().with(reason::RESTING, true).with(mark::LOGIN, login).judged()
+    }
+
+    /// Its time has come: one request at a time.
+    pub(crate) fn on_trial(self) -> Self {
+        self.with(reason::RESTING | mark::LOGIN, false).with(mark::ON_TRIAL, true).judged()
+    }
+
+    /// Eligible whatever its failures.
+    pub(crate) fn pardoned(self) -> Self {
+        self.with(reason::RESTING | mark::ON_TRIAL | mark::LOGIN, false).with(mark::PARDONED, true).probed().judged()
+    }
+
+    /// What its breaker says: shut out, on trial (and whether the one request is under way), or neither.
+    pub(crate) fn with_breaker(self, shut: bool, trial: bool, probe: bool) -> Self {
+        let state = self.with(reason::BREAKER, shut).with(mark::BREAKER_TRIAL, trial);
+        // Of two trials at once each waits for the same request.
+        if probe || !state.has(mark::ON_TRIAL) { state.with(reason::PROBE_OUT, probe) } else { state }
     }
 }
 
 impl Proxy {
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         // Acquire pairs with the release in `change`: who sees a reason gone sees why.
         State(self.state.load(Ordering::Acquire))
     }
 
-    /// Changes the state in one step, and tells the pools that hold the proxy when its eligibility has changed.
-    pub(super) fn change(&self, change: impl Fn(State) -> State) -> State {
+    /// The state, and nobody's change to it that came before is missed: for who has written elsewhere what those that
+    /// change it read.
+    pub(crate) fn newest_state(&self) -> State {
+        // Writing makes this one step in the order of all changes of the word; a plain load could be of before them.
+        State(self.state.fetch_or(0, Ordering::AcqRel))
+    }
+
+    /// Changes the state in one step without telling anybody: before and after.
+    pub(crate) fn exchange(&self, change: impl Fn(State) -> State) -> (State, State) {
         let mut before = self.state();
-        let after = loop {
+        loop {
             let after = change(before);
             if after == before {
-                return after;
+                return (before, after);
             }
             match self.state.compare_exchange_weak(before.0, after.0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => break after,
+                Ok(_) => return (before, after),
                 Err(now) => before = State(now),
             }
-        };
+        }
+    }
+
+    /// Changes the state in one step, and tells the pools that hold the proxy when its eligibility has changed.
+    pub(crate) fn change(&self, change: impl Fn(State) -> State) -> (State, State) {
+        let (before, after) = self.exchange(change);
         if (before.reasons() == 0) != (after.reasons() == 0) {
             self.refresh();
         }
-        after
+        (before, after)
     }
 
     /// The reasons against it; zero means eligible.
@@ -75,7 +134,7 @@ impl Proxy {
 
     /// Sets or clears one reason, and tells the pools that hold the proxy.
     pub fn set_reason(&self, bit: u32, on: bool) {
-        self.change(|state| state.with_reason(bit, on));
+        self.change(|state| state.with(bit, on));
     }
 
     /// Whether its time to live is over at `now`. Cheap for a proxy that has none.
@@ -92,9 +151,9 @@ impl Proxy {
         self.state().health()
     }
 
-    /// Sets its health.
+    /// Sets its health by hand: it holds until the next result, and nothing its failures have brought about does.
     pub fn set_health(&self, health: Health) {
-        self.change(|state| state.with_health(health));
+        self.change(|state| state.with_health(health).absolved());
     }
 }
 

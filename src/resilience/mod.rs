@@ -1,5 +1,29 @@
-//! What keeps a request from harm: which proxy may be used now, and which one where.
+//! Judging: who may be chosen now, for how long not, and who may be tried again.
+//!
+//! Liveness (can it carry bytes) is one state per proxy: rest and trial, the breaker, the limits on what it may carry at
+//! once and in a time. Whatever speaks against a proxy is a bit in its one word, so that the pool's index knows; what is to
+//! happen later is in the pool's [`timers`], which whoever selects next runs. Nothing asks every proxy on every request.
+//!
+//! Standing (is it welcome at a site) is one state per proxy and site: see [`standing`].
 
+pub mod breaker;
+pub mod bucket;
+pub mod explain;
+pub mod guard;
 pub mod host;
+pub mod notice;
+mod panic;
+mod record;
+mod rest;
+pub mod settings;
 pub mod site;
 pub mod standing;
+mod tally;
+pub(crate) mod timers;
+
+pub use breaker::Breaker;
+pub use bucket::{Rate, TokenBucket};
+pub use guard::Guard;
+pub use notice::Notice;
+pub(crate) use record::Record;
+pub use settings::{BreakerSettings, Settings, SettingsError};

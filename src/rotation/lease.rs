@@ -1,16 +1,24 @@
 //! A lease: one proxy, taken for one piece of work, until its outcome is told.
 
 use crate::clock::{Clock, SystemClock};
-use crate::proxy::{Proxy, Verdict};
-use crate::rotation::outcome::Outcome;
-use crate::strategy::Shared;
+use crate::pool::Pool;
+use crate::pool::query::{Choice, Query};
+use crate::proxy::Proxy;
+use crate::resilience::guard::Admitted;
+use crate::rotation::outcome::{Liveness, Outcome};
+use crate::strategy::{Refusal, Shared, choose};
 use crate::sync::{Arc, AtomicBool, Ordering};
+
+/// Choices that others may snatch away before a strategy is taken to choose without regard for who is eligible.
+const TRIES: usize = 64;
 
 /// One started request on one proxy. Ended exactly once, by whoever comes first; dropped without a verdict it is as if the
 /// proxy had never been chosen.
 pub struct Lease {
     proxy: Arc<Proxy>,
     strategy: Shared,
+    pool: Arc<Pool>,
+    admitted: Admitted,
     began: u64,
     closed: AtomicBool,
 }
@@ -19,12 +27,40 @@ pub struct Lease {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlreadyClosed;
 
+/// What is known of a request's end besides its outcome.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ending<'a> {
+    /// Milliseconds it took; by default since the lease was taken.
+    pub elapsed_ms: Option<f64>,
+    /// Where it went.
+    pub url: Option<&'a str>,
+    /// Seconds for which the site is not to be asked through this proxy; by default as the pool's settings say.
+    pub hold: Option<f64>,
+}
+
 impl Lease {
-    /// A lease on a proxy whose start has been counted. The result goes to the strategy that chose it, whichever is active
-    /// by then.
-    #[must_use]
-    pub fn new(proxy: Arc<Proxy>, strategy: Shared, clock: &dyn Clock) -> Self {
-        Self { proxy, strategy, began: clock.steady(), closed: AtomicBool::new(false) }
+    /// Chooses, admits and counts the start; the lease with the place of its proxy.
+    ///
+    /// # Errors
+    /// [`Refusal`] of the strategy, or where whom it chooses is never admitted.
+    pub fn take(pool: &Arc<Pool>, strategy: Shared, query: &Query<'_>) -> Result<(Self, Choice), Refusal> {
+        let clock = query.clock();
+        let guard = pool.guard();
+        for _ in 0..TRIES {
+            let choice = choose(&*strategy, query)?;
+            let Some(proxy) = query.slot(choice).and_then(|slot| slot.share()) else { continue };
+            match guard.admit(&proxy, clock) {
+                Ok(admitted) => {
+                    let began = clock.steady();
+                    let pool = pool.clone();
+                    let closed = AtomicBool::new(false);
+                    return Ok((Self { proxy, strategy, pool, admitted, began, closed }, choice));
+                }
+                // Whoever was faster has left a reason on the proxy, so that the next choice is another.
+                Err(_) => proxy.take_back(clock),
+            }
+        }
+        Err(Refusal::NotAdmitted { tries: TRIES })
     }
 
     /// The proxy.
@@ -51,15 +87,29 @@ impl Lease {
         if self.closed.swap(true, Ordering::Relaxed) { Err(AlreadyClosed) } else { Ok(()) }
     }
 
-    /// Ends the lease. `elapsed_ms` is measured from its beginning where it is not given.
+    /// Ends the lease.
     ///
     /// # Errors
     /// [`AlreadyClosed`] for a second verdict; nothing is recorded then.
-    pub fn finish(&self, outcome: Outcome, elapsed_ms: Option<f64>, clock: &dyn Clock) -> Result<(), AlreadyClosed> {
+    pub fn finish(&self, outcome: Outcome, ending: &Ending<'_>, clock: &dyn Clock) -> Result<f64, AlreadyClosed> {
         self.close()?;
-        let elapsed = elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
-        self.settle(outcome.verdict(elapsed), clock);
-        Ok(())
+        let elapsed = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
+        let effects = outcome.effects();
+        let guard = self.pool.guard();
+        let (proxy, admitted) = (&self.proxy, &self.admitted);
+        if matches!(effects.liveness, Liveness::Bad | Liveness::NeedsLogin) {
+            guard.bad(&self.pool, proxy, admitted, effects.liveness == Liveness::NeedsLogin, clock);
+        }
+        match effects.books.verdict(elapsed) {
+            Some(verdict) => self.strategy.record(proxy, verdict, clock),
+            None => proxy.take_back(clock),
+        }
+        if effects.liveness == Liveness::Good {
+            guard.good(proxy, admitted, clock.steady_coarse(), clock);
+        } else {
+            guard.neither(proxy, admitted, clock);
+        }
+        Ok(elapsed)
     }
 
     /// Ends the lease as if the proxy had never been chosen.
@@ -68,15 +118,15 @@ impl Lease {
     /// [`AlreadyClosed`] after a verdict.
     pub fn release(&self, clock: &dyn Clock) -> Result<(), AlreadyClosed> {
         self.close()?;
-        self.settle(None, clock);
+        self.proxy.take_back(clock);
+        self.pool.guard().neither(&self.proxy, &self.admitted, clock);
         Ok(())
     }
 
-    fn settle(&self, verdict: Option<Verdict>, clock: &dyn Clock) {
-        match verdict {
-            Some(verdict) => self.strategy.record(&self.proxy, verdict, clock),
-            None => self.proxy.take_back(clock),
-        }
+    /// The pool it was taken from.
+    #[must_use]
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 }
 
@@ -93,6 +143,9 @@ impl Drop for Lease {
 mod model {
     use super::*;
     use crate::clock::ManualClock;
+    use crate::pool::Keeper;
+    use crate::pool::context::Context;
+    use crate::proxy::Id;
     use crate::proxy::address::Address;
     use crate::proxy::health::Source;
     use crate::strategy::round_robin::RoundRobin;
@@ -105,18 +158,23 @@ mod model {
         model(|| {
             let clock = ManualClock::at(0);
             let proxy = Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0));
-            proxy.start(&clock);
-            let lease = Arc::new(Lease::new(proxy.clone(), Arc::new(RoundRobin::default()), &clock));
+            let pool = Pool::new(1, Keeper::default(), 0);
+            proxy.set_id(Id(0, 1));
+            pool.add(proxy.clone(), None, true).unwrap();
+            let (table, context) = (pool.table(), Context::default());
+            let query = Query::new(&pool, &table, &context, &clock);
+            let (lease, _) = Lease::take(&pool, Arc::new(RoundRobin::default()), &query).unwrap();
+            let lease = Arc::new(lease);
             let other = thread::spawn({
                 let lease = lease.clone();
-                move || lease.finish(Outcome::ProxyDown, Some(1.0), &ManualClock::at(0)).is_ok()
+                move || lease.finish(Outcome::TargetFault, &Ending::default(), &ManualClock::at(0)).is_ok()
             });
             let mine = lease.release(&clock).is_ok();
             // Whichever of the two lets go last drops the lease, which must add nothing.
             drop(lease);
             let theirs = other.join().unwrap();
             assert!(mine != theirs, "{mine} and {theirs}");
-            let expected = if theirs { ((1, 1, 0), (1, 0, 1)) } else { ((0, 0, 0), (0, 0, 0)) };
+            let expected = if theirs { ((1, 1, 0), (1, 0, 0)) } else { ((0, 0, 0), (0, 0, 0)) };
             assert_eq!((proxy.usage(), proxy.totals()), expected);
         });
     }

@@ -2,6 +2,87 @@
 
 use crate::proxy::Verdict;
 
+/// What an outcome does to the proxy's counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Books {
+    /// As a recorded success.
+    Success,
+    /// As a recorded failure.
+    Failure,
+    /// Completed, neither success nor failure; no failure in a row any more.
+    Refused,
+    /// Completed, and nothing else.
+    Elsewhere,
+    /// As if it had never been chosen.
+    NeverChosen,
+}
+
+impl Books {
+    /// The entry, with the milliseconds it took; `None` takes the start back.
+    #[must_use]
+    pub fn verdict(self, elapsed_ms: f64) -> Option<Verdict> {
+        match self {
+            Self::Success => Some(Verdict::Success(elapsed_ms)),
+            Self::Failure => Some(Verdict::Failure(elapsed_ms)),
+            Self::Refused => Some(Verdict::Refused),
+            Self::Elsewhere => Some(Verdict::Elsewhere),
+            Self::NeverChosen => None,
+        }
+    }
+}
+
+/// What it says of whether the proxy can carry bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It can.
+    Good,
+    /// It cannot.
+    Bad,
+    /// Not without other credentials.
+    NeedsLogin,
+    /// Nothing.
+    Unchanged,
+}
+
+/// What it says of whether the proxy is welcome at the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is.
+    Welcome,
+    /// It is not, for a while.
+    Benched,
+    /// It is to pause.
+    Held,
+    /// Nothing.
+    Unchanged,
+}
+
+/// Whether the request is worth another proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TryAnother {
+    /// It is.
+    Yes,
+    /// Where the retry policy says so.
+    ByPolicy,
+    /// It is not.
+    No,
+}
+
+/// What follows from an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effects {
+    /// The counters.
+    pub books: Books,
+    /// Can it carry bytes.
+    pub liveness: Liveness,
+    /// Is it welcome at the site.
+    pub standing: Standing,
+    /// Whether the time counts for the latency average.
+    pub latency_average: bool,
+    /// Whether the request is worth another proxy.
+    pub try_another: TryAnother,
+}
+
 /// The documented outcome classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -53,16 +134,23 @@ impl Outcome {
         Self::ALL.into_iter().find(|outcome| outcome.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// The effect on the proxy's books; `None` takes the start back.
+    /// What follows from it. The documented table, and the only place where it is written down.
     #[must_use]
-    pub fn verdict(self, elapsed_ms: f64) -> Option<Verdict> {
-        match self {
-            Self::Success => Some(Verdict::Success(elapsed_ms)),
-            Self::ProxyDown | Self::ProxyAuth => Some(Verdict::Failure(elapsed_ms)),
-            Self::Banned | Self::RateLimited => Some(Verdict::Refused),
-            Self::TargetFault => Some(Verdict::Elsewhere),
-            Self::ClientFault => None,
-        }
+    pub const fn effects(self) -> Effects {
+        use Liveness::{Bad, Good, NeedsLogin};
+        use Standing::{Benched, Held, Welcome};
+        use TryAnother::{ByPolicy, No, Yes};
+        let (books, liveness, standing, try_another) = match self {
+            Self::Success => (Books::Success, Good, Welcome, No),
+            Self::ProxyDown => (Books::Failure, Bad, Standing::Unchanged, Yes),
+            Self::ProxyAuth => (Books::Failure, NeedsLogin, Standing::Unchanged, Yes),
+            Self::Banned => (Books::Refused, Good, Benched, Yes),
+            Self::RateLimited => (Books::Refused, Good, Held, Yes),
+            Self::TargetFault => (Books::Elsewhere, Liveness::Unchanged, Standing::Unchanged, ByPolicy),
+            Self::ClientFault => (Books::NeverChosen, Liveness::Unchanged, Standing::Unchanged, No),
+        };
+        // The time to an answer is the proxy's only where it has brought the answer that was wanted.
+        Effects { books, liveness, standing, latency_average: matches!(self, Self::Success), try_another }
     }
 
     /// What an answer says by its status. A 502, 503 or 504 through a tunnel comes from the site; through a forward proxy

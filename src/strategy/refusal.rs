@@ -32,6 +32,11 @@ pub enum Refusal {
         /// The fields it lacks.
         fields: Vec<String>,
     },
+    /// Whom the strategy chose was not admitted, however often it was asked.
+    NotAdmitted {
+        /// How often that was.
+        tries: usize,
+    },
     /// A session strategy was asked without a session.
     NeedsSession,
     /// An error of the embedding program's own code.
@@ -61,7 +66,20 @@ impl Refusal {
     /// Whether a fallback may serve instead: yes where candidates or knowledge of them are missing.
     #[must_use]
     pub fn may_fall_back(&self) -> bool {
-        !matches!(self, Self::NeedsSession | Self::Foreign(_))
+        !matches!(self, Self::NeedsSession | Self::Foreign(_) | Self::NotAdmitted { .. })
+    }
+
+    /// Whether it tells of nobody being available, for which there are reasons.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        matches!(
+            self,
+            Self::EmptyPool
+                | Self::NoHealthy { .. }
+                | Self::AllExcluded { .. }
+                | Self::NoMatch { .. }
+                | Self::NotAdmitted { .. }
+        )
     }
 }
 
@@ -80,6 +98,9 @@ impl fmt::Display for Refusal {
             Self::NoMatch { wanted } => write!(f, "No healthy proxies available that match {wanted}"),
             Self::MissingMetadata { strategy, fields } => {
                 write!(f, "{strategy} cannot choose: no proxy has {}", fields.join(", "))
+            }
+            Self::NotAdmitted { tries } => {
+                write!(f, "No healthy proxies available: none of {tries} choices of the strategy was admitted")
             }
             Self::NeedsSession => f.write_str("SessionPersistenceStrategy requires SelectionContext with session_id"),
             Self::Foreign(_) => f.write_str("a strategy of the embedding program failed"),

@@ -1,0 +1,241 @@
+//! Why nobody may be chosen, and when that changes: counted without a list, or proxy by proxy for whoever asks.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use crate::clock::Clock;
+use crate::proxy::Proxy;
+use crate::proxy::health::{mark, reason};
+
+/// A group of reasons, by the name that users know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Why {
+    /// Its health forbids it.
+    Unhealthy,
+    /// Left alone after failures, or on trial with the one request under way.
+    Resting,
+    /// Its time to live is over.
+    Expired,
+    /// Its breaker is open, or on trial with the one request under way.
+    BreakerOpen,
+    /// Benched at this site.
+    BannedHere,
+    /// To pause at this site, or out of tokens for it.
+    RateLimitedHere,
+    /// As many requests in flight as it may have.
+    AtCapacity,
+    /// Out of tokens.
+    NoTokens,
+    /// It does not meet the filters of this request.
+    Filtered,
+    /// This request excludes it.
+    Excluded,
+}
+
+impl Why {
+    /// Every group, in the order of its number.
+    pub const ALL: [Self; 10] = [
+        Self::Unhealthy,
+        Self::Resting,
+        Self::Expired,
+        Self::BreakerOpen,
+        Self::BannedHere,
+        Self::RateLimitedHere,
+        Self::AtCapacity,
+        Self::NoTokens,
+        Self::Filtered,
+        Self::Excluded,
+    ];
+
+    /// The documented name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unhealthy => "unhealthy",
+            Self::Resting => "resting",
+            Self::Expired => "expired",
+            Self::BreakerOpen => "breaker_open",
+            Self::BannedHere => "banned_here",
+            Self::RateLimitedHere => "rate_limited_here",
+            Self::AtCapacity => "at_capacity",
+            Self::NoTokens => "no_tokens",
+            Self::Filtered => "filtered",
+            Self::Excluded => "excluded",
+        }
+    }
+
+    /// The name in a sentence.
+    fn words(self) -> &'static str {
+        match self {
+            Self::BreakerOpen => "with an open breaker",
+            Self::BannedHere => "banned at this site",
+            Self::RateLimitedHere => "held at this site",
+            Self::AtCapacity => "at capacity",
+            Self::NoTokens => "out of tokens",
+            Self::Filtered => "not matching the request's filters",
+            Self::Excluded => "excluded by the request",
+            Self::Unhealthy | Self::Resting | Self::Expired => self.as_str(),
+        }
+    }
+
+    /// Whether waiting helps against it: a request may be admitted later that is refused now.
+    const fn is_admission(self) -> bool {
+        matches!(self, Self::BannedHere | Self::RateLimitedHere | Self::AtCapacity | Self::NoTokens)
+    }
+}
+
+/// What speaks against one proxy: the group, until when by itself (on the steady clock), and whether the end of a request
+/// can change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason {
+    /// The group.
+    pub why: Why,
+    /// Until when, if that is known.
+    pub until: Option<u64>,
+    /// Whether the end of a request under way can change it.
+    pub may_free: bool,
+}
+
+impl Reason {
+    /// A reason with an end that is known, or without.
+    #[must_use]
+    pub fn new(why: Why, until: Option<u64>) -> Self {
+        Self { why, until, may_free: false }
+    }
+
+    /// Whether waiting helps against it.
+    fn is_worth_waiting(&self) -> bool {
+        self.why.is_admission() || self.may_free
+    }
+}
+
+/// All that speaks against a proxy by itself; empty if it is eligible.
+#[must_use]
+pub fn reasons_against(proxy: &Proxy, clock: &dyn Clock) -> SmallVec<[Reason; 2]> {
+    let mut found = SmallVec::new();
+    let state = proxy.state();
+    let expired = proxy.is_expired(clock);
+    if state.reasons() == 0 && !expired {
+        return found;
+    }
+    let record = proxy.judged_already();
+    let until = |read: fn(&crate::resilience::Record) -> u64| record.map(read);
+    if state.has(reason::RESTING) {
+        found.push(Reason::new(Why::Resting, until(|record| record.rest_until())));
+    } else if state.has(reason::UNHEALTHY) || state.has(reason::DRAINING) {
+        found.push(Reason::new(Why::Unhealthy, None));
+    }
+    if state.has(reason::EXPIRED) || expired {
+        found.push(Reason::new(Why::Expired, None));
+    }
+    if state.has(reason::BREAKER) {
+        let until = record.and_then(|record| record.breaker().as_ref().and_then(|breaker| breaker.open_until()));
+        found.push(Reason::new(Why::BreakerOpen, until));
+    }
+    if state.has(reason::PROBE_OUT) {
+        let why = if state.has(mark::BREAKER_TRIAL) { Why::BreakerOpen } else { Why::Resting };
+        found.push(Reason { why, until: until(|record| record.probe_until()), may_free: true });
+    }
+    if state.has(reason::AT_CAPACITY) {
+        found.push(Reason { why: Why::AtCapacity, until: None, may_free: true });
+    }
+    if state.has(reason::NO_TOKENS) {
+        found.push(Reason::new(Why::NoTokens, until(|record| record.tokens_at())));
+    }
+    found
+}
+
+/// How many proxies are out for which reason, and when waiting may help.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    counts: [usize; Why::ALL.len()],
+    next: [Option<u64>; Why::ALL.len()],
+    seen: usize,
+    free_at: Option<u64>,
+    may_free: bool,
+    now: u64,
+}
+
+impl Tally {
+    /// Nothing counted yet, at `now` on the steady clock.
+    #[must_use]
+    pub fn at(now: u64) -> Self {
+        Self { now, ..Self::default() }
+    }
+
+    /// Counts one proxy with what speaks against it.
+    pub fn count(&mut self, reasons: &[Reason]) {
+        self.seen += 1;
+        for reason in reasons {
+            let group = reason.why as usize;
+            self.counts[group] += 1;
+            if let Some(until) = reason.until {
+                self.next[group] = Some(self.next[group].map_or(until, |next| next.min(until)));
+            }
+        }
+        if reasons.is_empty() || !reasons.iter().all(Reason::is_worth_waiting) {
+            return;
+        }
+        // It is free when the last of its reasons is gone; what has no time of its own goes with a request under way.
+        let free_at = reasons.iter().filter_map(|reason| reason.until).max();
+        if reasons.iter().any(|reason| reason.may_free) {
+            self.may_free = true;
+        }
+        if reasons.iter().all(|reason| reason.until.is_some())
+            && let Some(at) = free_at
+        {
+            self.free_at = Some(self.free_at.map_or(at, |earliest| earliest.min(at)));
+        }
+    }
+
+    /// How many are out for that reason.
+    #[must_use]
+    pub fn of(&self, why: Why) -> usize {
+        self.counts[why as usize]
+    }
+
+    /// Every group that has anybody in it.
+    pub fn groups(&self) -> impl Iterator<Item = (Why, usize)> + '_ {
+        Why::ALL.into_iter().map(|why| (why, self.of(why))).filter(|(_, count)| *count > 0)
+    }
+
+    /// Seconds until waiting has helped, if that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<f64> {
+        self.free_at.map(|at| seconds(at, self.now))
+    }
+
+    /// Whether the end of a request under way can help.
+    #[must_use]
+    pub fn may_free(&self) -> bool {
+        self.may_free
+    }
+
+    /// Whether breakers alone keep everybody out whom the request could have had.
+    #[must_use]
+    pub fn all_breakers_open(&self) -> bool {
+        let open = self.of(Why::BreakerOpen);
+        open > 0 && open + self.of(Why::Filtered) + self.of(Why::Excluded) >= self.seen
+    }
+}
+
+fn seconds(at: u64, now: u64) -> f64 {
+    at.saturating_sub(now) as f64 / 1e9
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (why, count)) in self.groups().enumerate() {
+            if number > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{count} {}", why.words())?;
+            if let Some(next) = self.next[why as usize] {
+                write!(f, " (next in {:.0} s)", seconds(next, self.now).ceil())?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,528 @@
+//! A pool's judge: admits what was chosen, and draws the consequences of what came of it.
+
+use std::fmt;
+
+use crate::clock::Clock;
+use crate::pool::Pool;
+use crate::proxy::health::{Health, mark, reason};
+use crate::proxy::{Proxy, State, watch};
+use crate::random::Random;
+use crate::resilience::breaker::Breaker;
+use crate::resilience::bucket::Token;
+use crate::resilience::notice::{Notice, Notices};
+use crate::resilience::panic::Panic;
+use crate::resilience::rest;
+use crate::resilience::settings::{Settings, nanoseconds};
+use crate::resilience::timers::{Due, NEVER, Timers};
+use crate::sync::{Arc, ArcSwap, ArcSwapOption, AtomicU8, AtomicUsize, Ordering};
+
+/// Limits in force, so that a pool without any reads one byte.
+mod limit {
+    pub(super) const IN_FLIGHT: u8 = 1;
+    pub(super) const SLOW_START: u8 = 1 << 1;
+    pub(super) const RATE: u8 = 1 << 2;
+    pub(super) const CAPACITY: u8 = IN_FLIGHT | SLOW_START;
+}
+
+/// Called when somebody who waits may try again.
+pub type Waker = Box<dyn Fn() + Send + Sync>;
+
+/// What was taken with a lease besides the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Admitted {
+    /// The number of the one request a proxy on trial may have.
+    probe: Option<u64>,
+    token: bool,
+}
+
+impl Admitted {
+    /// Whether this is the one request of a proxy on trial.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.probe.is_some()
+    }
+}
+
+/// Somebody else was faster; the proxy is not eligible any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Denied;
+
+/// See the module. Thread-safe. No method calls out while it holds a lock, and none is called under a pool's.
+pub struct Guard {
+    settings: ArcSwap<Settings>,
+    limits: AtomicU8,
+    waiters: AtomicUsize,
+    pub(crate) timers: Timers,
+    pub(crate) panic: Panic,
+    pub(crate) notices: Notices,
+    waker: ArcSwapOption<Waker>,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("settings", &*self.settings.load()).finish_non_exhaustive()
+    }
+}
+
+impl Guard {
+    pub(crate) fn new() -> Self {
+        Self {
+            settings: ArcSwap::from_pointee(Settings::default()),
+            limits: AtomicU8::new(0),
+            waiters: AtomicUsize::new(0),
+            timers: Timers::new(),
+            panic: Panic::new(),
+            notices: Notices::default(),
+            waker: ArcSwapOption::empty(),
+        }
+    }
+
+    /// What it judges by.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    // ---- before a request -------------------------------------------------------------------------------------------
+
+    /// Brings about what is due by now. One read where nothing is.
+    #[inline]
+    pub fn catch_up(&self, clock: &dyn Clock) {
+        let next = self.timers.next();
+        if next != NEVER && next <= clock.steady_coarse() {
+            self.run(clock);
+        }
+    }
+
+    #[cold]
+    fn run(&self, clock: &dyn Clock) {
+        let now = clock.steady_coarse();
+        for (what, proxy) in self.timers.take(now) {
+            match what {
+                Due::Rest => end_rest(&proxy, now),
+                Due::Breaker => {
+                    if let Some(breaker) = proxy.judged_already().and_then(|record| record.breaker().clone()) {
+                        breaker.reflect(clock);
+                    }
+                }
+                Due::Probe => give_up_probe(&proxy, now, clock),
+                Due::Token => refill(&proxy, now),
+            }
+        }
+    }
+
+    /// Nanoseconds until something is due by itself, if anything is.
+    #[must_use]
+    pub fn next_due(&self, clock: &dyn Clock) -> Option<u64> {
+        let next = self.timers.next();
+        (next != NEVER).then(|| next.saturating_sub(clock.steady_coarse()))
+    }
+
+    /// Admits a request whose start has been counted on `proxy`. On refusal the start has not been taken back.
+    ///
+    /// # Errors
+    /// [`Denied`] if another request has taken the last that there was of something; the proxy is not eligible then.
+    #[inline]
+    pub fn admit(&self, proxy: &Arc<Proxy>, clock: &dyn Clock) -> Result<Admitted, Denied> {
+        // Relaxed: limits are set before the requests they are for.
+        if self.limits.load(Ordering::Relaxed) == 0 && !proxy.state().has(mark::TRIAL) {
+            return Ok(Admitted::default());
+        }
+        self.admit_by_limits(proxy, clock)
+    }
+
+    fn admit_by_limits(&self, proxy: &Arc<Proxy>, clock: &dyn Clock) -> Result<Admitted, Denied> {
+        let limits = self.limits.load(Ordering::Relaxed);
+        if limits & limit::CAPACITY != 0 {
+            self.fit(proxy)?;
+        }
+        let probe = if proxy.state().has(mark::TRIAL) { self.claim_probe(proxy, clock)? } else { None };
+        let mut admitted = Admitted { probe, token: false };
+        if limits & limit::RATE != 0
+            && let Some(rate) = &self.settings.load().proxy_rate
+        {
+            let now = clock.steady_coarse();
+            match proxy.judged_by().tokens.take(rate, now) {
+                Token::Taken(None) => admitted.token = true,
+                Token::Taken(Some(next)) => {
+                    admitted.token = true;
+                    run_dry(proxy, next);
+                }
+                Token::None(next) => {
+                    run_dry(proxy, next);
+                    self.end_probe(proxy, &admitted, clock);
+                    return Err(Denied);
+                }
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// Requests that a proxy may have in flight.
+    fn capacity(&self, proxy: &Proxy) -> Option<u32> {
+        let limits = self.limits.load(Ordering::Relaxed);
+        if limits & limit::CAPACITY == 0 {
+            return None;
+        }
+        let fixed = self.settings.load().max_in_flight;
+        let earned = if limits & limit::SLOW_START == 0 { None } else { proxy.judged_by().earned() };
+        match (fixed, earned) {
+            (Some(fixed), Some(earned)) => Some(fixed.min(earned)),
+            (fixed, earned) => fixed.or(earned),
+        }
+    }
+
+    /// Whether the request fits in, its start included. The last one that does shuts the door.
+    fn fit(&self, proxy: &Proxy) -> Result<(), Denied> {
+        let Some(capacity) = self.capacity(proxy) else { return Ok(()) };
+        if !proxy.is_watched(watch::CAPACITY) {
+            // From now on every end of a request looks whether somebody waits for it.
+            proxy.add_watch(watch::CAPACITY);
+        }
+        let active = proxy.usage().2;
+        if active >= capacity {
+            proxy.set_reason(reason::AT_CAPACITY, true);
+            // One may have ended before it could see the reason.
+            if proxy.usage().2 < capacity {
+                recheck_capacity(proxy);
+            }
+        }
+        if active > capacity { Err(Denied) } else { Ok(()) }
+    }
+
+    /// Takes the one request that a proxy on trial may have.
+    fn claim_probe(&self, proxy: &Arc<Proxy>, clock: &dyn Clock) -> Result<Option<u64>, Denied> {
+        let (before, after) =
+            proxy.change(|state| if state.has(mark::TRIAL) { state.with(reason::PROBE_OUT, true) } else { state });
+        if before.has(reason::PROBE_OUT) {
+            return Err(Denied);
+        }
+        if !after.has(reason::PROBE_OUT) {
+            // The trial is over: a success came in between.
+            return Ok(None);
+        }
+        let record = proxy.judged_by();
+        let patience = nanoseconds(self.settings.load().breaker.timeout_duration);
+        let probe = record.expect_probe(clock.steady().saturating_add(patience));
+        schedule(proxy, probe, Due::Probe);
+        if after.has(mark::BREAKER_TRIAL)
+            && let Some(breaker) = &*record.breaker()
+            && !breaker.attempt(clock)
+        {
+            proxy.change(|state| state.with(reason::PROBE_OUT, false));
+            return Err(Denied);
+        }
+        Ok(Some(record.probe_until()))
+    }
+
+    // ---- after a request --------------------------------------------------------------------------------------------
+
+    /// The proxy has carried a request; to be told after the result was recorded.
+    #[inline]
+    pub fn good(&self, proxy: &Arc<Proxy>, admitted: &Admitted, now: u64, clock: &dyn Clock) {
+        self.panic.calm(now);
+        let record = proxy.judged_by();
+        match &*record.breaker() {
+            Some(breaker) => breaker.note_success(now, clock),
+            None => self.breaker_of(proxy).note_success(now, clock),
+        }
+        if record.earn() && proxy.state().has(reason::AT_CAPACITY) {
+            recheck_capacity(proxy);
+        }
+        if admitted.probe.is_some() {
+            self.end_probe(proxy, admitted, clock);
+        }
+        self.freed();
+    }
+
+    /// The proxy has failed; to be told before the result is recorded, so that its consequence is there first. `login`: for
+    /// want of credentials.
+    #[cold]
+    pub fn bad(&self, pool: &Pool, proxy: &Arc<Proxy>, admitted: &Admitted, login: bool, clock: &dyn Clock) {
+        let settings = self.settings.load_full();
+        if self.panic.holds(pool, proxy, &settings, clock) {
+            let (before, _) = proxy.change(State::pardoned);
+            if before.has(mark::BREAKER_TRIAL) {
+                self.breaker_of(proxy).give_up_probe(clock);
+            }
+            if self.panic.is_news() {
+                self.notices.put(|| Notice::Panic { site: None });
+            }
+        } else {
+            let state = proxy.state();
+            let unproven = proxy.totals().1 == 0;
+            // This failure is not counted yet.
+            let fallen = !Health::after_failures(proxy.consecutive_failures().saturating_add(1)).is_usable();
+            if login || unproven || fallen || state.has(mark::ON_TRIAL | mark::PARDONED) {
+                self.rest(proxy, login, clock);
+            }
+            self.breaker_of(proxy).record_failure(clock);
+        }
+        self.end_probe(proxy, admitted, clock);
+    }
+
+    /// The request has ended without saying anything of the proxy.
+    #[inline]
+    pub fn neither(&self, proxy: &Arc<Proxy>, admitted: &Admitted, clock: &dyn Clock) {
+        if admitted.probe.is_some() {
+            self.end_probe(proxy, admitted, clock);
+        }
+        self.freed();
+    }
+
+    /// The request was never made, and what it took for that is given back.
+    #[cold]
+    pub(crate) fn undo(&self, proxy: &Arc<Proxy>, admitted: &Admitted, clock: &dyn Clock) {
+        if admitted.token
+            && let Some(rate) = &self.settings.load().proxy_rate
+        {
+            proxy.judged_by().tokens.give_back(rate);
+            proxy.change(|state| state.with(reason::NO_TOKENS, false));
+        }
+        self.end_probe(proxy, admitted, clock);
+    }
+
+    /// The next may be tried, if this one has not been given up already.
+    fn end_probe(&self, proxy: &Arc<Proxy>, admitted: &Admitted, clock: &dyn Clock) {
+        let Some(record) = proxy.judged_already() else { return };
+        if admitted.probe.is_some_and(|probe| probe == record.probe_until()) {
+            if let Some(breaker) = &*record.breaker() {
+                breaker.give_up_probe(clock);
+            }
+            proxy.change(|state| state.with(reason::PROBE_OUT, false));
+        }
+    }
+
+    /// Leaves a proxy alone for a while. What ends meanwhile neither prolongs the rest nor raises the next one.
+    pub(crate) fn rest(&self, proxy: &Arc<Proxy>, login: bool, clock: &dyn Clock) {
+        if proxy.state().has(reason::RESTING) {
+            return;
+        }
+        let settings = self.settings.load();
+        let record = proxy.judged_by();
+        let level = record.level();
+        let span = rest::rest(settings.rest_base, settings.rest_cap, level, Random::Thread.unit());
+        let until = clock.steady().saturating_add(span);
+        record.set_rest_until(until);
+        let (before, _) = proxy.change(|state| if state.has(reason::RESTING) { state } else { state.resting(login) });
+        if !before.has(reason::RESTING) {
+            record.rested_again();
+            schedule(proxy, until, Due::Rest);
+            tell(proxy, || Notice::Rested { proxy: proxy.id(), seconds: span as f64 / 1e9, level });
+        }
+    }
+
+    // ---- breakers ---------------------------------------------------------------------------------------------------
+
+    /// The breaker of a proxy, made on first demand.
+    pub fn breaker_of(&self, proxy: &Arc<Proxy>) -> Arc<Breaker> {
+        proxy.judged_by().breaker_or(proxy, &self.settings.load().breaker)
+    }
+
+    /// Gives a proxy another breaker. False if that belongs to another proxy.
+    pub fn set_breaker(&self, proxy: &Arc<Proxy>, breaker: &Arc<Breaker>, clock: &dyn Clock) -> bool {
+        if !breaker.belong_to(proxy) {
+            return false;
+        }
+        proxy.judged_by().set_breaker(breaker.clone());
+        breaker.reflect(clock);
+        true
+    }
+
+    // ---- settings, waiting, telling ---------------------------------------------------------------------------------
+
+    /// Judges `members` by other settings from now on.
+    pub(crate) fn configure(&self, settings: Settings, members: &[Arc<Proxy>]) {
+        let before = self.settings.load_full();
+        let breakers = settings.breaker;
+        let mut limits = 0;
+        for (on, bit) in [
+            (settings.max_in_flight.is_some(), limit::IN_FLIGHT),
+            (settings.slow_start, limit::SLOW_START),
+            (settings.proxy_rate.is_some(), limit::RATE),
+        ] {
+            if on {
+                limits |= bit;
+            }
+        }
+        self.settings.store(Arc::new(settings));
+        self.limits.store(limits, Ordering::Relaxed);
+        for proxy in members {
+            if let Some(record) = proxy.judged_already()
+                && let Some(breaker) = &*record.breaker()
+                // One that was given by hand keeps its own.
+                && breaker.settings() == before.breaker
+            {
+                breaker.apply(&breakers);
+            }
+            let state = proxy.state();
+            if state.has(reason::NO_TOKENS) {
+                proxy.change(|state| state.with(reason::NO_TOKENS, false));
+            }
+            if state.has(reason::AT_CAPACITY) {
+                recheck_capacity(proxy);
+            }
+        }
+        self.freed();
+    }
+
+    /// So many more wait for something to become free; negative: fewer.
+    pub fn add_waiters(&self, more: isize) {
+        if more < 0 {
+            let fewer = |waiters: usize| Some(waiters.saturating_sub(more.unsigned_abs()));
+            let _ = self.waiters.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
+        } else {
+            self.waiters.fetch_add(more.unsigned_abs(), Ordering::AcqRel);
+        }
+    }
+
+    /// Who is called when something has become free and somebody waits.
+    pub fn set_waker(&self, waker: Option<Waker>) -> Option<Arc<Waker>> {
+        self.waker.swap(waker.map(Arc::new))
+    }
+
+    /// Something may have become free. To be called with no lock held.
+    #[inline]
+    pub(crate) fn freed(&self) {
+        // Relaxed: who begins to wait looks once more afterwards.
+        if self.waiters.load(Ordering::Relaxed) > 0 {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        if let Some(waker) = self.waker.load_full() {
+            waker();
+        }
+    }
+
+    /// Whether anybody comes for the notices.
+    pub fn listen(&self, on: bool) {
+        self.notices.listen(on);
+    }
+
+    /// Takes what is to be told. One read where there is nothing.
+    #[inline]
+    pub fn take_notices(&self) -> Vec<Notice> {
+        self.notices.take()
+    }
+
+    pub(crate) fn tell_of_revival(&self, proxy: &Proxy) {
+        self.notices.put(|| Notice::Revived { proxy: proxy.id() });
+    }
+}
+
+/// Notes something in every pool that holds the proxy, so that it happens whichever is asked first.
+pub(crate) fn schedule(proxy: &Arc<Proxy>, at: u64, what: Due) {
+    for home in proxy.homes() {
+        home.guard().timers.add(at, what, proxy, is_wanted);
+    }
+}
+
+/// Whether a proxy waits for that to come.
+fn is_wanted(what: Due, proxy: &Proxy) -> bool {
+    proxy.state().has(match what {
+        Due::Rest => reason::RESTING,
+        Due::Breaker => reason::BREAKER,
+        Due::Probe => reason::PROBE_OUT,
+        Due::Token => reason::NO_TOKENS,
+    })
+}
+
+/// Notes in a pool what a proxy that comes into it already waits for.
+pub(crate) fn take_over(timers: &Timers, proxy: &Arc<Proxy>) {
+    let Some(record) = proxy.judged_already() else { return };
+    let state = proxy.state();
+    if state.has(reason::RESTING) {
+        timers.add(record.rest_until(), Due::Rest, proxy, is_wanted);
+    }
+    if state.has(reason::PROBE_OUT) {
+        timers.add(record.probe_until(), Due::Probe, proxy, is_wanted);
+    }
+    if state.has(reason::NO_TOKENS) {
+        timers.add(record.tokens_at(), Due::Token, proxy, is_wanted);
+    }
+    if state.has(reason::BREAKER)
+        && let Some(until) = record.breaker().as_ref().and_then(|breaker| breaker.open_until())
+    {
+        timers.add(until, Due::Breaker, proxy, is_wanted);
+    }
+}
+
+/// Tells everybody who listens to a pool that holds the proxy.
+pub(crate) fn tell(proxy: &Proxy, notice: impl Fn() -> Notice) {
+    for home in proxy.homes() {
+        home.guard().notices.put(&notice);
+    }
+}
+
+/// The rest is over: one request at a time.
+fn end_rest(proxy: &Arc<Proxy>, now: u64) {
+    let until = proxy.judged_by().rest_until();
+    if until > now {
+        // Of two threads that set it to rest at once, the later one wrote the time.
+        if proxy.state().has(reason::RESTING) {
+            schedule(proxy, until, Due::Rest);
+        }
+        return;
+    }
+    proxy.change(|state| if state.has(reason::RESTING) { state.on_trial() } else { state });
+}
+
+/// The request on trial was never reported: the next one may try.
+fn give_up_probe(proxy: &Arc<Proxy>, now: u64, clock: &dyn Clock) {
+    let record = proxy.judged_by();
+    if record.probe_until() > now {
+        // The entry was an earlier one's.
+        if proxy.state().has(reason::PROBE_OUT) {
+            schedule(proxy, record.probe_until(), Due::Probe);
+        }
+        return;
+    }
+    if let Some(breaker) = &*record.breaker() {
+        breaker.give_up_probe(clock);
+    }
+    proxy.change(|state| state.with(reason::PROBE_OUT, false));
+}
+
+/// The bucket is empty until then.
+fn run_dry(proxy: &Arc<Proxy>, next: u64) {
+    let record = proxy.judged_by();
+    record.set_tokens_at(next);
+    let (before, _) = proxy.change(|state| state.with(reason::NO_TOKENS, true));
+    if !before.has(reason::NO_TOKENS) {
+        schedule(proxy, next, Due::Token);
+    }
+}
+
+/// There is a token again.
+fn refill(proxy: &Arc<Proxy>, now: u64) {
+    let at = proxy.judged_by().tokens_at();
+    if at > now {
+        if proxy.state().has(reason::NO_TOKENS) {
+            schedule(proxy, at, Due::Token);
+        }
+        return;
+    }
+    proxy.change(|state| state.with(reason::NO_TOKENS, false));
+}
+
+/// Looks again whether a proxy carries as much as it may, by the strictest of the pools that hold it.
+#[cold]
+pub(crate) fn recheck_capacity(proxy: &Proxy) {
+    let homes = proxy.homes();
+    loop {
+        let capacity = homes.iter().filter_map(|home| home.guard().capacity(proxy)).min();
+        let full = |proxy: &Proxy| capacity.is_some_and(|capacity| proxy.usage().2 >= capacity);
+        if full(proxy) {
+            return;
+        }
+        proxy.set_reason(reason::AT_CAPACITY, false);
+        // One may have begun that saw the reason still there and left it at that.
+        if !full(proxy) {
+            return;
+        }
+        proxy.set_reason(reason::AT_CAPACITY, true);
+    }
+}

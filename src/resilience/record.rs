@@ -1,0 +1,148 @@
+//! What is held against one proxy, and what it has earned: made for it at its first result.
+
+use crate::proxy::Proxy;
+use crate::resilience::breaker::Breaker;
+use crate::resilience::bucket::Level;
+use crate::resilience::settings::BreakerSettings;
+use crate::sync::{Arc, ArcSwapOption, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// Successes after which a proxy has proved itself: one alone, two at a time, four at a time.
+const PROVEN: u32 = 7;
+
+/// See the module. The moments are nanoseconds on the steady clock.
+pub(crate) struct Record {
+    breaker: ArcSwapOption<Breaker>,
+    rest_until: AtomicU64,
+    probe_until: AtomicU64,
+    tokens_at: AtomicU64,
+    pub(crate) tokens: Level,
+    // Successes since it began, or began anew.
+    earned: AtomicU32,
+    // Rests in a row.
+    level: AtomicU8,
+}
+
+impl Record {
+    fn new(proven: bool) -> Self {
+        Self {
+            breaker: ArcSwapOption::empty(),
+            rest_until: AtomicU64::new(0),
+            probe_until: AtomicU64::new(0),
+            tokens_at: AtomicU64::new(0),
+            tokens: Level::default(),
+            earned: AtomicU32::new(if proven { PROVEN } else { 0 }),
+            level: AtomicU8::new(0),
+        }
+    }
+
+    /// Its breaker, if it has one yet.
+    pub(crate) fn breaker(&self) -> arc_swap::Guard<Option<Arc<Breaker>>> {
+        self.breaker.load()
+    }
+
+    /// Its breaker, made on first demand.
+    pub(crate) fn breaker_or(&self, proxy: &Arc<Proxy>, settings: &BreakerSettings) -> Arc<Breaker> {
+        if let Some(breaker) = &*self.breaker.load() {
+            return breaker.clone();
+        }
+        let made = Breaker::with(settings);
+        made.belong_to(proxy);
+        let none: Option<Arc<Breaker>> = None;
+        match &*self.breaker.compare_and_swap(&none, Some(made.clone())) {
+            Some(theirs) => theirs.clone(),
+            None => made,
+        }
+    }
+
+    pub(crate) fn set_breaker(&self, breaker: Arc<Breaker>) {
+        self.breaker.store(Some(breaker));
+    }
+
+    pub(crate) fn rest_until(&self) -> u64 {
+        self.rest_until.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_rest_until(&self, until: u64) {
+        self.rest_until.store(until, Ordering::Release);
+    }
+
+    /// When the request on trial is given up.
+    pub(crate) fn probe_until(&self) -> u64 {
+        self.probe_until.load(Ordering::Acquire)
+    }
+
+    /// Awaits a request on trial; the number by which its end is known.
+    pub(crate) fn expect_probe(&self, until: u64) -> u64 {
+        // No two have the same number, so that one that was given up cannot end its successor.
+        let before = self.probe_until.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| Some(until.max(old + 1)));
+        until.max(before.unwrap_or(0) + 1)
+    }
+
+    /// When its empty bucket holds a token again.
+    pub(crate) fn tokens_at(&self) -> u64 {
+        self.tokens_at.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_tokens_at(&self, at: u64) {
+        self.tokens_at.store(at, Ordering::Release);
+    }
+
+    /// Rests in a row so far.
+    pub(crate) fn level(&self) -> u32 {
+        u32::from(self.level.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn rested_again(&self) {
+        let next = self.level.load(Ordering::Relaxed).saturating_add(1);
+        self.level.store(next, Ordering::Relaxed);
+        self.earned.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn revived(&self) {
+        self.level.store(0, Ordering::Relaxed);
+    }
+
+    /// Requests at a time it has earned; `None`: any number.
+    pub(crate) fn earned(&self) -> Option<u32> {
+        match self.earned.load(Ordering::Relaxed) {
+            0 => Some(1),
+            1 | 2 => Some(2),
+            3..PROVEN => Some(4),
+            _ => None,
+        }
+    }
+
+    /// A success counts while it has something to prove; whether it may do more now than before.
+    #[inline]
+    pub(crate) fn earn(&self) -> bool {
+        if self.earned.load(Ordering::Relaxed) >= PROVEN {
+            return false;
+        }
+        matches!(self.earned.fetch_add(1, Ordering::Relaxed) + 1, 1 | 3 | PROVEN)
+    }
+}
+
+impl Proxy {
+    /// What is held against it, if anything has been.
+    #[inline]
+    pub(crate) fn judged_already(&self) -> Option<&Record> {
+        self.judged.get()
+    }
+
+    /// The same, made on first demand.
+    pub(crate) fn judged_by(&self) -> &Record {
+        // Who succeeded before anybody judged it has proved itself.
+        self.judged.get_or_init(|| Record::new(self.totals().1 > 0))
+    }
+
+    /// A good result has ended its rest or trial.
+    #[cold]
+    pub(crate) fn note_revived(&self) {
+        if let Some(record) = self.judged.get() {
+            record.revived();
+        }
+        for home in self.homes() {
+            home.guard().tell_of_revival(self);
+        }
+    }
+}
