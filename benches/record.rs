@@ -10,10 +10,10 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::query::Query;
 use proxywhirl::proxy::{Proxy, Verdict};
-use proxywhirl::rotation::lease::Lease;
+use proxywhirl::rotation::lease::{Ending, Lease};
 use proxywhirl::rotation::outcome::Outcome;
+use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
-use proxywhirl::strategy::{Shared, choose};
 
 fn records(criterion: &mut Criterion) {
     for size in [10, 1_000, 1_000_000] {
@@ -65,16 +65,14 @@ fn leases(criterion: &mut Criterion) {
         let lease = || {
             let table = pool.table();
             let query = Query::new(&pool, &table, &context, &CLOCK);
-            let choice = choose(&*strategy, &query).expect("somebody is eligible");
-            let proxy = query.slot(choice).and_then(|slot| slot.share()).expect("a slot in use");
-            Lease::new(proxy, strategy.clone(), &CLOCK)
+            Lease::take(&pool, strategy.clone(), &query).expect("somebody is eligible").0
         };
         for threads in [1, 2] {
             let mut group = criterion.benchmark_group(format!("lease, {threads} thread(s)"));
             group.bench_function(BenchmarkId::new("finished", size), |bencher| {
                 bencher.iter_custom(|times| {
                     on_threads(threads, times, &|| {
-                        lease().finish(Outcome::Success, None, &CLOCK).expect("the first verdict");
+                        lease().finish(Outcome::Success, &Ending::default(), &CLOCK).expect("the first verdict");
                     })
                 });
             });

@@ -8,6 +8,7 @@ use pyo3::types::{PyBool, PyDateTime, PyFloat, PyInt, PyString, PyTzInfo};
 use crate::clock::Micros;
 use crate::proxy::Id;
 use crate::proxy::health::{Health, Source};
+use crate::resilience::breaker::Phase;
 use crate::rotation::outcome::Outcome;
 
 /// A class or function of Python, imported on first use.
@@ -197,6 +198,7 @@ impl Members {
 static HEALTHS: Members = Members::new("HealthStatus");
 static SOURCES: Members = Members::new("ProxySource");
 static OUTCOMES: Members = Members::new("Outcome");
+static PHASES: Members = Members::new("CircuitBreakerState");
 
 /// A `HealthStatus`.
 pub(crate) fn health(py: Python<'_>, health: Health) -> PyResult<Bound<'_, PyAny>> {
@@ -211,6 +213,11 @@ pub(crate) fn source(py: Python<'_>, source: Source) -> PyResult<Bound<'_, PyAny
 /// An `Outcome`.
 pub(crate) fn outcome(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyAny>> {
     OUTCOMES.get(py, Outcome::ALL.into_iter().map(Outcome::as_str), outcome as usize)
+}
+
+/// A `CircuitBreakerState`.
+pub(crate) fn breaker_state(py: Python<'_>, phase: Phase) -> PyResult<Bound<'_, PyAny>> {
+    PHASES.get(py, Phase::ALL.into_iter().map(Phase::as_str), phase as usize)
 }
 
 /// The health state of that name or member.

@@ -5,7 +5,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::pool::AddError;
+use crate::pool::query::Query;
 use crate::proxy::address::AddressError;
+use crate::resilience::SettingsError;
 use crate::rotation::lease::AlreadyClosed;
 use crate::strategy::Refusal;
 
@@ -26,6 +28,34 @@ pub(crate) fn refusal(py: Python<'_>, refusal: Refusal) -> PyErr {
     }
 }
 
+/// The same with who was out for which reason and when waiting may help, where nobody was available to this question.
+pub(crate) fn refusal_of(py: Python<'_>, refusal: Refusal, query: &Query<'_>) -> PyErr {
+    if !refusal.is_shortage() {
+        return self::refusal(py, refusal);
+    }
+    let tally = query.tally();
+    let message = match tally.groups().next() {
+        None => refusal.to_string(),
+        Some(_) if tally.all_breakers_open() => {
+            format!("503 Service Temporarily Unavailable: the circuit breakers of all proxies are open: {tally}")
+        }
+        Some(_) => format!("{refusal}: {tally}"),
+    };
+    let build = || -> PyResult<PyErr> {
+        let reasons = PyDict::new(py);
+        for (why, count) in tally.groups() {
+            reasons.set_item(why.as_str(), count)?;
+        }
+        let kwargs = PyDict::new(py);
+        kwargs.set_item("retry_after", tally.retry_after())?;
+        kwargs.set_item("may_free", tally.may_free())?;
+        kwargs.set_item("reasons", reasons)?;
+        let class = py.get_type::<ProxyPoolEmptyError>();
+        Ok(PyErr::from_value(class.call((message,), Some(&kwargs))?))
+    };
+    build().unwrap_or_else(|error| error)
+}
+
 fn missing_metadata(py: Python<'_>, message: String, strategy: String, fields: Vec<String>) -> PyErr {
     let build = || -> PyResult<PyErr> {
         let kwargs = PyDict::new(py);
@@ -39,6 +69,11 @@ fn missing_metadata(py: Python<'_>, message: String, strategy: String, fields: V
 
 /// The exception for a proxy that could not be added.
 pub(crate) fn add(error: AddError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// The exception for limits that make no sense.
+pub(crate) fn settings(error: SettingsError) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 

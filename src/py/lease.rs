@@ -1,6 +1,6 @@
 //! `Lease`: one proxy, taken for one piece of work, until its outcome is told.
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -15,14 +15,26 @@ use crate::py::errors;
 use crate::py::foreign::Asked;
 use crate::py::log;
 use crate::py::pool::PyPool;
-use crate::py::proxy::PyProxy;
 use crate::py::strategy;
-use crate::rotation::lease::Lease;
+use crate::rotation::lease::{AlreadyClosed, Ending, Lease};
 use crate::rotation::outcome::Outcome;
-use crate::strategy::{self as core_strategy, Shared};
+use crate::strategy::Shared;
 
 static CLASSIFY: Lazy = Lazy::new("proxywhirl._outcomes", "outcome_of_error");
-static RETRY_AFTER: Lazy = Lazy::new("proxywhirl._outcomes", "has_retry_after");
+static JUDGE: Lazy = Lazy::new("proxywhirl._judge", "judge_report");
+
+/// What a lease is asked with besides the strategy.
+pub(crate) struct Wanted<'a, 'py> {
+    pub(crate) url: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) session_id: Option<&'a str>,
+    pub(crate) country: Option<&'a str>,
+    pub(crate) region: Option<&'a str>,
+    pub(crate) tags: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) exclude: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) context: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) observer: Option<Py<PyAny>>,
+    pub(crate) judge: Option<Py<PyAny>>,
+}
 
 /// One proxy, taken for one piece of work, until its outcome is told. Thread-safe: the first verdict counts.
 ///
@@ -32,80 +44,123 @@ static RETRY_AFTER: Lazy = Lazy::new("proxywhirl._outcomes", "has_retry_after");
 #[pyclass(name = "Lease", module = "proxywhirl._core", frozen, weakref)]
 pub(crate) struct PyLease {
     core: Lease,
+    pool: Py<PyPool>,
     proxy: Py<PyAny>,
+    url: Option<Py<PyAny>>,
+    observer: Option<Py<PyAny>>,
+    judge: Option<Py<PyAny>>,
+}
+
+/// What ended a lease, for whoever observes it.
+struct Told<'a, 'py> {
+    outcome: Option<Outcome>,
+    elapsed_ms: f64,
+    error: Option<&'a Bound<'py, PyAny>>,
+    status: Option<u16>,
 }
 
 impl PyLease {
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) fn take(
-        pool: &Bound<'_, PyPool>,
-        strategy: &Bound<'_, PyAny>,
-        session_id: Option<&str>,
-        country: Option<&str>,
-        region: Option<&str>,
-        tags: Option<&Bound<'_, PyAny>>,
-        exclude: Option<&Bound<'_, PyAny>>,
-        context: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
+    pub(crate) fn take(pool: &Bound<'_, PyPool>, strategy: &Bound<'_, PyAny>, asked: Wanted<'_, '_>) -> PyResult<Self> {
         let strategy = strategy::shared(strategy)?;
-        let mut wanted = match context.filter(|context| !context.is_none()) {
+        let mut wanted = match asked.context.filter(|context| !context.is_none()) {
             Some(context) => crate::py::context::extract(context)?,
             None => Context::default(),
         };
         wanted.in_rotation = true;
-        if let Some(session_id) = session_id {
+        if let Some(session_id) = asked.session_id {
             wanted.session_id = Some(session_id.into());
         }
-        narrow(&mut wanted, &strategy, country, region, tags)?;
-        if let Some(exclude) = exclude {
+        narrow(&mut wanted, strategy.honours_country(), asked.country, asked.region, asked.tags)?;
+        if let Some(exclude) = asked.exclude {
             exclude_more(&mut wanted, exclude)?;
         }
-        Self::ask(pool, strategy, &wanted, context)
+        let lease = Self::ask(pool, strategy, &wanted, asked);
+        // Breakers that were open long enough, and the like, have been noticed on the way.
+        pool.get().core.guard().deliver();
+        lease
     }
 
-    fn ask(
-        pool: &Bound<'_, PyPool>,
-        strategy: Shared,
-        wanted: &Context,
-        given: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
+    fn ask(pool: &Bound<'_, PyPool>, strategy: Shared, wanted: &Context, asked: Wanted<'_, '_>) -> PyResult<Self> {
         let py = pool.py();
         let core = &pool.get().core;
         let table = core.table();
         // A context that was laid over is rebuilt for whoever wants the object.
-        let untouched = given.filter(|_| wanted.required.is_none() && wanted.excluded.is_empty());
-        let asked =
+        let untouched = asked.context.filter(|_| wanted.required.is_none() && wanted.excluded.is_empty());
+        let objects =
             Asked { pool: pool.as_ptr(), context: untouched.map_or(std::ptr::null_mut(), |context| context.as_ptr()) };
         let notes = Notes::default();
-        let query = Query::asked(core, &table, wanted, &SystemClock, &asked, &notes);
-        let choice = core_strategy::choose(&*strategy, &query).map_err(|refusal| errors::refusal(py, refusal))?;
+        let query = Query::asked(core, &table, wanted, &SystemClock, &objects, &notes);
+        let (lease, choice) =
+            Lease::take(core, strategy, &query).map_err(|refusal| errors::refusal_of(py, refusal, &query))?;
         if notes.any() {
-            log::tell_notes(py, &notes, strategy.name())?;
+            log::tell_notes(py, &notes, lease.strategy().name())?;
         }
         let proxy = PyPool::object(py, core, &table, choice.0)?;
-        let own = proxy.cast::<PyProxy>()?.get().core.clone();
         if log::is_on(py) {
-            log::tell(py, "selected", strategy.name(), &own, None)?;
+            log::tell(py, "selected", lease.strategy().name(), lease.proxy(), None)?;
         }
-        Ok(Self { core: Lease::new(own, strategy, &SystemClock), proxy: proxy.unbind() })
+        Ok(Self {
+            core: lease,
+            pool: pool.clone().unbind(),
+            proxy: proxy.unbind(),
+            url: asked.url.filter(|url| !url.is_none()).map(|url| url.clone().unbind()),
+            observer: asked.observer,
+            judge: asked.judge,
+        })
+    }
+
+    /// Its target as text, if it was given one.
+    fn url_text<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        self.url.as_ref().map(|url| text_of(url.bind(py))).transpose()
     }
 
     fn end(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         outcome: Outcome,
         elapsed_ms: Option<f64>,
+        hold: Option<f64>,
         error: Option<&Bound<'_, PyAny>>,
+        status: Option<u16>,
     ) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
         let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
-        self.core.finish(outcome, elapsed_ms, &SystemClock).map_err(errors::closed)?;
-        if let Some(error) = error.filter(|error| !error.is_none()) {
-            py.import("proxywhirl._outcomes")?.call_method1("note_error", (self.proxy.bind(py), error))?;
+        let hold = hold.map(seconds).transpose()?;
+        let error = error.filter(|error| !error.is_none());
+        let ending = Ending { elapsed_ms, hold };
+        let elapsed_ms = this.core.finish(outcome, &ending, &SystemClock).map_err(errors::closed)?;
+        if let Some(error) = error {
+            py.import("proxywhirl._outcomes")?.call_method1("note_error", (this.proxy.bind(py), error))?;
         }
         if log::is_on(py) {
-            log::tell(py, outcome.as_str(), "lease", self.core.proxy(), Some(outcome == Outcome::Success))?;
+            log::tell(py, outcome.as_str(), "lease", this.core.proxy(), Some(outcome == Outcome::Success))?;
         }
-        Ok(())
+        Self::settled(slf, &Told { outcome: Some(outcome), elapsed_ms, error, status })
+    }
+
+    fn give_back(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().core.release(&SystemClock).map_err(errors::closed)?;
+        let elapsed_ms = if slf.get().observer.is_some() { slf.get().core.elapsed_ms(&SystemClock) } else { 0.0 };
+        Self::settled(slf, &Told { outcome: None, elapsed_ms, error: None, status: None })
+    }
+
+    /// Tells whoever wants to know.
+    fn settled(slf: &Bound<'_, Self>, told: &Told<'_, '_>) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        this.pool.get().core.guard().deliver();
+        let Some(observer) = &this.observer else { return Ok(()) };
+        let call = || -> PyResult<()> {
+            let outcome = told.outcome.map(|outcome| convert::outcome(py, outcome)).transpose()?;
+            observer.bind(py).call1((slf, outcome, told.elapsed_ms, told.error, told.status))?;
+            Ok(())
+        };
+        match call() {
+            // An interrupt belongs to the program.
+            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+            Err(error) => log::tell_fault(py, "an observer of a lease failed", &error),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// The outcome an exception stands for; `None` for one that is not about the network.
@@ -114,23 +169,69 @@ impl PyLease {
         if found.is_none() { Ok(None) } else { convert::outcome_of(&found).map(Some) }
     }
 
-    fn leave(&self, py: Python<'_>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        if self.core.is_closed() {
+    fn leave(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        if slf.get().core.is_closed() {
             return Ok(());
         }
         match error.filter(|error| !error.is_none()) {
-            None => self.end(py, Outcome::Success, None, None),
+            None => Self::end(slf, Outcome::Success, None, None, None, None),
             Some(error) => match Self::classify(error)? {
-                Some(outcome) => self.end(py, outcome, None, Some(error)),
-                None => self.core.release(&SystemClock).map_err(errors::closed),
+                Some(outcome) => Self::end(slf, outcome, None, None, Some(error), None),
+                None => Self::give_back(slf),
             },
         }
     }
 }
 
-fn narrow(
+impl Drop for PyLease {
+    fn drop(&mut self) {
+        if self.core.is_closed() {
+            return;
+        }
+        // Not while the interpreter shuts down: then nobody waits for the proxy or the news any more.
+        let _ = Python::try_attach(|py| {
+            if self.core.release(&SystemClock).is_err() {
+                return;
+            }
+            self.pool.get().core.guard().deliver();
+            let Some(observer) = &self.observer else { return };
+            // This object is on its way out; the observer is given another that says the same.
+            let twin = Self {
+                core: self.core.remains(),
+                pool: self.pool.clone_ref(py),
+                proxy: self.proxy.clone_ref(py),
+                url: self.url.as_ref().map(|url| url.clone_ref(py)),
+                observer: Some(observer.clone_ref(py)),
+                judge: None,
+            };
+            let elapsed_ms = self.core.elapsed_ms(&SystemClock);
+            let told = Told { outcome: None, elapsed_ms, error: None, status: None };
+            if let Err(error) = Bound::new(py, twin).and_then(|twin| Self::settled(&twin, &told)) {
+                error.write_unraisable(py, None);
+            }
+        });
+    }
+}
+
+fn text_of<'py>(url: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+    match url.cast::<PyString>() {
+        Ok(text) => Ok(text.clone()),
+        // A URL object of whatever client.
+        Err(_) => url.str(),
+    }
+}
+
+/// A length of time in seconds, as it came over the border.
+fn seconds(value: f64) -> PyResult<f64> {
+    if value.is_nan() || value < 0.0 {
+        return Err(PyValueError::new_err("a number of seconds must not be negative"));
+    }
+    Ok(value)
+}
+
+pub(crate) fn narrow(
     wanted: &mut Context,
-    strategy: &Shared,
+    honours_country: bool,
     country: Option<&str>,
     region: Option<&str>,
     tags: Option<&Bound<'_, PyAny>>,
@@ -138,7 +239,7 @@ fn narrow(
     let mut required = Filter::default();
     // A strategy that looks at places by itself also knows what to do when nobody is there; for the others the place is a
     // demand like any other.
-    let by_strategy = (country.is_some() || region.is_some()) && strategy.honours_country();
+    let by_strategy = (country.is_some() || region.is_some()) && honours_country;
     if let Some(country) = country {
         wanted.target_country = Some(country.into());
         if !by_strategy {
@@ -161,7 +262,7 @@ fn narrow(
     Ok(())
 }
 
-fn exclude_more(wanted: &mut Context, exclude: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn exclude_more(wanted: &mut Context, exclude: &Bound<'_, PyAny>) -> PyResult<()> {
     if exclude.is_none() || exclude.len().is_ok_and(|len| len == 0) {
         return Ok(());
     }
@@ -228,6 +329,14 @@ impl PyLease {
         Ok(dict)
     }
 
+    /// Key of the site it was taken for: the registrable domain of the target, or what the pool's rule makes of it. `None`
+    /// without a target.
+    #[getter]
+    fn site(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let Some(url) = self.url_text(py)? else { return Ok(None) };
+        self.pool.get().site_key(py, url.to_str()?)
+    }
+
     /// Whether the outcome has been told.
     #[getter]
     fn closed(&self) -> bool {
@@ -254,8 +363,7 @@ impl PyLease {
     #[pyo3(signature = (status=None, headers=None, body=None, error=None, elapsed_ms=None, bytes_sent=0, bytes_received=0))]
     #[allow(clippy::too_many_arguments)]
     fn report<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         status: Option<u16>,
         headers: Option<&Bound<'py, PyAny>>,
         body: Option<&Bound<'py, PyAny>>,
@@ -264,69 +372,85 @@ impl PyLease {
         bytes_sent: u64,
         bytes_received: u64,
     ) -> PyResult<Bound<'py, PyAny>> {
-        // Bodies and byte counts are for ban rules and bills, which are not judged here yet.
-        let _ = (body, bytes_sent, bytes_received);
-        if self.core.is_closed() {
-            return Err(errors::closed(crate::rotation::lease::AlreadyClosed));
+        let py = slf.py();
+        let this = slf.get();
+        // Byte counts are for bills, which nobody writes yet.
+        let _ = (bytes_sent, bytes_received);
+        if this.core.is_closed() {
+            return Err(errors::closed(AlreadyClosed));
         }
-        let outcome = match (error.filter(|error| !error.is_none()), status) {
-            (Some(error), _) => Self::classify(error)?.unwrap_or(Outcome::ClientFault),
-            (None, Some(status)) => {
-                let retry_after = match headers {
-                    Some(headers) => RETRY_AFTER.get(py)?.call1((headers,))?.extract()?,
-                    None => false,
-                };
-                Outcome::of_status(status, false, retry_after, matches!(status, 403 | 429))
-            }
-            (None, None) => return Err(PyTypeError::new_err("report() needs a status or an error")),
+        let error = error.filter(|error| !error.is_none());
+        if status.is_none() && error.is_none() {
+            return Err(PyTypeError::new_err("report() needs a status or an error"));
+        }
+        let judge = match &this.judge {
+            Some(judge) => judge.bind(py),
+            None => JUDGE.get(py)?,
         };
-        self.end(py, outcome, elapsed_ms, error)?;
+        let judged = judge.call1((this.url_text(py)?, status, headers, body, error))?;
+        let (outcome, hold): (Bound<'py, PyAny>, Option<f64>) = judged.extract()?;
+        let outcome = convert::outcome_of(&outcome)?;
+        Self::end(slf, outcome, elapsed_ms, hold, error, status)?;
         convert::outcome(py, outcome)
     }
 
     /// Ends the lease with an outcome that is known.
     ///
+    /// Args:
+    ///     outcome: The `Outcome`.
+    ///     elapsed_ms: Time to the answer in milliseconds; by default since the lease was taken.
+    ///     error: What went wrong, kept with the proxy without credentials.
+    ///     hold: Seconds for which the site is not to be asked through this proxy: after BANNED exactly so long, after
+    ///         RATE_LIMITED what the site asked for.
+    ///     status: HTTP status of the answer, for observers.
+    ///
     /// Raises:
     ///     RuntimeError: The lease is closed.
-    ///     ValueError: There is no such outcome.
-    #[pyo3(signature = (outcome, elapsed_ms=None, error=None))]
+    ///     ValueError: There is no such outcome, or a time is negative.
+    #[pyo3(signature = (outcome, elapsed_ms=None, error=None, *, hold=None, status=None))]
     fn finish(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         outcome: &Bound<'_, PyAny>,
         elapsed_ms: Option<f64>,
         error: Option<&Bound<'_, PyAny>>,
+        hold: Option<f64>,
+        status: Option<u16>,
     ) -> PyResult<()> {
-        self.end(py, convert::outcome_of(outcome)?, elapsed_ms, error)
+        Self::end(slf, convert::outcome_of(outcome)?, elapsed_ms, hold, error, status)
     }
 
     /// It worked; `elapsed_ms` is by default the time since the lease was taken.
     #[pyo3(signature = (elapsed_ms=None))]
-    fn success(&self, py: Python<'_>, elapsed_ms: Option<f64>) -> PyResult<()> {
-        self.end(py, Outcome::Success, elapsed_ms, None)
+    fn success(slf: &Bound<'_, Self>, elapsed_ms: Option<f64>) -> PyResult<()> {
+        Self::end(slf, Outcome::Success, elapsed_ms, None, None, None)
     }
 
     /// The proxy failed.
     #[pyo3(signature = (error=None))]
-    fn failure(&self, py: Python<'_>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        self.end(py, Outcome::ProxyDown, None, error)
+    fn failure(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Self::end(slf, Outcome::ProxyDown, None, None, error, None)
     }
 
     /// The site refuses this proxy: counted as neither success nor failure of the proxy.
     ///
     /// Args:
-    ///     cooldown: Seconds until the site may be tried through it again.
+    ///     cooldown: Seconds until the site may be tried through it again, exactly; by default longer each time in a row,
+    ///         by chance.
+    ///
+    /// Raises:
+    ///     RuntimeError: The lease is closed.
+    ///     ValueError: `cooldown` is negative.
     #[pyo3(signature = (cooldown=None))]
-    fn banned(&self, py: Python<'_>, cooldown: Option<f64>) -> PyResult<()> {
+    fn banned(slf: &Bound<'_, Self>, cooldown: Option<f64>) -> PyResult<()> {
         if cooldown.is_some_and(|cooldown| cooldown.is_nan() || cooldown < 0.0) {
-            return Err(pyo3::exceptions::PyValueError::new_err("cooldown must not be negative"));
+            return Err(PyValueError::new_err("cooldown must not be negative"));
         }
-        self.end(py, Outcome::Banned, None, None)
+        Self::end(slf, Outcome::Banned, None, cooldown, None, None)
     }
 
     /// Gives the proxy back as if it had never been chosen.
-    fn release(&self) -> PyResult<()> {
-        self.core.release(&SystemClock).map_err(errors::closed)
+    fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::give_back(slf)
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -335,13 +459,12 @@ impl PyLease {
 
     #[pyo3(signature = (_exc_type=None, exc_value=None, _traceback=None, /))]
     fn __exit__(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         _exc_type: Option<&Bound<'_, PyAny>>,
         exc_value: Option<&Bound<'_, PyAny>>,
         _traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        self.leave(py, exc_value)
+        Self::leave(slf, exc_value)
     }
 
     fn __aenter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -351,13 +474,13 @@ impl PyLease {
 
     #[pyo3(signature = (_exc_type=None, exc_value=None, _traceback=None, /))]
     fn __aexit__<'py>(
-        &self,
-        py: Python<'py>,
+        slf: &Bound<'py, Self>,
         _exc_type: Option<&Bound<'py, PyAny>>,
         exc_value: Option<&Bound<'py, PyAny>>,
         _traceback: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.leave(py, exc_value)?;
+        Self::leave(slf, exc_value)?;
+        let py = slf.py();
         py.import("proxywhirl._outcomes")?.call_method1("ready", (py.None(),))
     }
 
@@ -367,6 +490,11 @@ impl PyLease {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.proxy)
+        visit.call(&self.pool)?;
+        visit.call(&self.proxy)?;
+        for part in [&self.url, &self.observer, &self.judge].into_iter().flatten() {
+            visit.call(part)?;
+        }
+        Ok(())
     }
 }

@@ -80,3 +80,13 @@ pub(crate) fn tell(py: Python<'_>, event: &str, strategy: &str, proxy: &Proxy, s
     listener(py)?.logger.bind(py).call_method("debug", args, Some(&kwargs))?;
     Ok(())
 }
+
+/// Tells of a callback of the user's that raised; its exception goes no further.
+#[cold]
+pub(crate) fn tell_fault(py: Python<'_>, what: &str, error: &PyErr) -> PyResult<()> {
+    let kwargs = PyDict::new(py);
+    kwargs.set_item("exc_info", error.value(py))?;
+    let logger = py.import("logging")?.call_method1("getLogger", ("proxywhirl.callbacks",))?;
+    logger.call_method("error", (what,), Some(&kwargs))?;
+    Ok(())
+}

@@ -1,5 +1,7 @@
 //! The Python face of the crate: conversion and documentation, no decisions.
 
+mod breaker;
+mod bucket;
 mod context;
 mod convert;
 mod errors;
@@ -7,6 +9,7 @@ mod errors;
 mod fleet;
 mod foreign;
 mod histogram;
+mod guard;
 mod journal;
 mod judge;
 mod lease;
@@ -28,6 +31,10 @@ mod _core {
     #[pymodule_export]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    #[pymodule_export]
+    use super::breaker::PyBreaker;
+    #[pymodule_export]
+    use super::bucket::PyTokenBucket;
     #[pymodule_export]
     use super::context::PyContext;
     #[cfg(feature = "fleet")]

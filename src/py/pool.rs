@@ -16,9 +16,11 @@ use crate::pool::{Added, Attachment, Keeper, Pool, Table};
 use crate::proxy::address::{Address, Locality, locality};
 use crate::proxy::health::{Health, Source};
 use crate::proxy::{Id, Proxy};
+use crate::py::breaker::PyBreaker;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors::{self, Fault};
-use crate::py::lease::PyLease;
+use crate::py::guard::{self, Hooks};
+use crate::py::lease::{PyLease, Wanted};
 use crate::py::proxy::PyProxy;
 use crate::strategy::Strategy;
 use crate::strategy::round_robin::RoundRobin;
@@ -30,6 +32,7 @@ const FIELDS: [&str; 8] =
 const DEFAULT_LIMIT: usize = 100;
 
 static PROXY_LIST: Lazy = Lazy::new("proxywhirl._proxy_list", "ProxyList");
+static EXPLANATION: Lazy = Lazy::new("proxywhirl._explain", "Explanation");
 static LOADER: Lazy = Lazy::new("proxywhirl._pool_file", "load_pool");
 
 fn release(word: Attachment) {
@@ -60,6 +63,7 @@ pub(crate) struct PyPool {
     created: AtomicI64,
     in_turn: RoundRobin,
     block: Mutex<Option<Py<PyAny>>>,
+    pub(super) hooks: Arc<Hooks>,
 }
 
 /// What became of a bulk addition.
@@ -89,6 +93,7 @@ impl PyPool {
             created: AtomicI64::new(now),
             in_turn: RoundRobin::default(),
             block: Mutex::new(None),
+            hooks: Arc::default(),
         }
     }
 
@@ -667,14 +672,18 @@ impl PyPool {
     ///     tags: Only proxies that have all of these.
     ///     exclude: Identifiers of proxies not to be chosen.
     ///     context: What the other arguments are laid over.
+    ///     observer: Called once the lease is settled, with the lease, the `Outcome` (`None` if it was released), the
+    ///         milliseconds, the error and the status. What it raises is logged.
+    ///     judge: What `Lease.report` asks: called with target, status, headers, body and error, it returns the `Outcome`
+    ///         and the seconds that the site asks for, or `None`.
     ///
     /// Returns:
     ///     A `Lease`; one start is counted.
     ///
     /// Raises:
-    ///     ProxyPoolEmptyError: Nobody may be chosen.
+    ///     ProxyPoolEmptyError: Nobody may be chosen, or nobody is admitted now.
     ///     StrategyMetadataError: The strategy lacks what it chooses by.
-    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, exclude=None, context=None))]
+    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, exclude=None, context=None, observer=None, judge=None))]
     #[allow(clippy::too_many_arguments)]
     fn lease(
         slf: &Bound<'_, Self>,
@@ -686,10 +695,83 @@ impl PyPool {
         tags: Option<&Bound<'_, PyAny>>,
         exclude: Option<&Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
+        observer: Option<Py<PyAny>>,
+        judge: Option<Py<PyAny>>,
     ) -> PyResult<PyLease> {
-        // The target decides nothing yet: standing per site is judged where outcomes are.
-        let _ = url;
-        PyLease::take(slf, strategy, session_id, country, region, tags, exclude, context)
+        let wanted = Wanted { url, session_id, country, region, tags, exclude, context, observer, judge };
+        PyLease::take(slf, strategy, wanted)
+    }
+
+    /// Who may be chosen now, and why the others may not.
+    ///
+    /// Args:
+    ///     url: The target, for what holds at its site.
+    ///     country: Only proxies there would do.
+    ///     region: Only proxies there would do.
+    ///     tags: Only proxies that have all of these would do.
+    ///     exclude: Identifiers of proxies that would not.
+    ///
+    /// Returns:
+    ///     An `Explanation`: one verdict per proxy, in order.
+    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, exclude=None))]
+    fn explain<'py>(
+        slf: &Bound<'py, Self>,
+        url: Option<&Bound<'py, PyAny>>,
+        country: Option<&str>,
+        region: Option<&str>,
+        tags: Option<&Bound<'py, PyAny>>,
+        exclude: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let rows = guard::explain(slf, url, country, region, tags, exclude)?;
+        EXPLANATION.get(slf.py())?.call1((rows,))
+    }
+
+    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, exclude=None))]
+    fn _explain<'py>(
+        slf: &Bound<'py, Self>,
+        url: Option<&Bound<'py, PyAny>>,
+        country: Option<&str>,
+        region: Option<&str>,
+        tags: Option<&Bound<'py, PyAny>>,
+        exclude: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        guard::explain(slf, url, country, region, tags, exclude)
+    }
+
+    /// Judges proxies by other settings from now on; what is not given has its default.
+    #[pyo3(signature = (**settings))]
+    fn _guard_configure(&self, settings: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        guard::configure(self, settings)
+    }
+
+    /// The breaker of a proxy.
+    fn _breaker_of(&self, proxy_id: &Bound<'_, PyAny>) -> PyResult<PyBreaker> {
+        guard::breaker_of(self, proxy_id)
+    }
+
+    /// Gives a proxy another breaker.
+    fn _set_breaker(&self, proxy_id: &Bound<'_, PyAny>, breaker: &Bound<'_, PyBreaker>) -> PyResult<()> {
+        guard::set_breaker(self, proxy_id, breaker.get())
+    }
+
+    /// Sets who is called, with nothing, when something may have become free while somebody waits.
+    fn _set_waker(&self, waker: Option<Py<PyAny>>) {
+        guard::set_waker(self, waker);
+    }
+
+    /// So many more wait; negative: fewer.
+    fn _add_waiters(&self, more: isize) {
+        self.core.guard().add_waiters(more);
+    }
+
+    /// Sets who is called with name, proxy and facts of what happens to proxies.
+    fn _set_notice(&self, notice: Option<Py<PyAny>>) {
+        guard::set_notice(self, notice);
+    }
+
+    /// Seconds until something changes by itself, if anything does.
+    fn _next_due(&self) -> Option<f64> {
+        self.core.guard().next_due(&SystemClock).map(|ahead| ahead as f64 / 1e9)
     }
 
     fn __contains__(&self, proxy: &Bound<'_, PyAny>) -> bool {
@@ -836,6 +918,7 @@ impl PyPool {
         if let Some(lock) = self.block.lock().as_ref() {
             visit.call(lock)?;
         }
+        self.hooks.traverse(&visit)?;
         let table = self.core.table();
         for slot in 0..table.len() {
             if let Some(word) = table.slot(slot as u32).and_then(|slot| slot.attachment()) {
@@ -848,6 +931,7 @@ impl PyPool {
     }
 
     fn __clear__(&self) {
+        self.hooks.clear();
         let refused = self.core.replace_all(Vec::new());
         debug_assert!(refused.is_empty());
     }
@@ -897,6 +981,11 @@ impl PyPool {
             _ => return Err(PyTypeError::new_err(format!("ProxyPool has no field {name}"))),
         }
         Ok(())
+    }
+
+    /// Key of the site that a URL belongs to.
+    pub(crate) fn site_key(&self, _py: Python<'_>, _url: &str) -> PyResult<Option<String>> {
+        Ok(None)
     }
 
     fn block_lock<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -5,6 +5,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use crate::clock::Clock;
+use crate::pool::query::Query;
 use crate::proxy::Proxy;
 use crate::proxy::health::{mark, reason};
 
@@ -147,12 +148,48 @@ pub fn reasons_against(proxy: &Proxy, clock: &dyn Clock) -> SmallVec<[Reason; 2]
     found
 }
 
+/// All that speaks against a proxy for one request.
+fn reasons_for(query: &Query<'_>, proxy: &Proxy) -> SmallVec<[Reason; 2]> {
+    let mut found = reasons_against(proxy, query.clock());
+    let context = query.context();
+    let matches = context.required.as_ref().is_none_or(|filter| filter.matches(proxy))
+        && (!context.thresholds.any() || context.thresholds.admit(proxy));
+    if !matches {
+        found.push(Reason::new(Why::Filtered, None));
+    }
+    if context.excluded.contains(proxy) {
+        found.push(Reason::new(Why::Excluded, None));
+    }
+    found
+}
+
+impl Query<'_> {
+    /// Visits every proxy of the pool with what speaks against it for this request.
+    pub fn explain(&self, mut visit: impl FnMut(u32, &[Reason])) {
+        for slot in self.table().all.members.iter() {
+            if let Some(proxy) = self.table().proxy(slot as u32) {
+                visit(slot as u32, &reasons_for(self, proxy));
+            }
+        }
+    }
+
+    /// How many are out for which reason.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::at(self.clock().steady_coarse());
+        self.explain(|_, reasons| tally.count(reasons));
+        tally
+    }
+}
+
 /// How many proxies are out for which reason, and when waiting may help.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
     counts: [usize; Why::ALL.len()],
     next: [Option<u64>; Why::ALL.len()],
-    seen: usize,
+    // Of those whom the request could have had: with an open breaker, and out for other reasons alone.
+    shut: usize,
+    otherwise: usize,
     free_at: Option<u64>,
     may_free: bool,
     now: u64,
@@ -167,7 +204,10 @@ impl Tally {
 
     /// Counts one proxy with what speaks against it.
     pub fn count(&mut self, reasons: &[Reason]) {
-        self.seen += 1;
+        if !reasons.iter().any(|reason| matches!(reason.why, Why::Filtered | Why::Excluded)) {
+            let shut = reasons.iter().any(|reason| reason.why == Why::BreakerOpen);
+            *(if shut { &mut self.shut } else { &mut self.otherwise }) += 1;
+        }
         for reason in reasons {
             let group = reason.why as usize;
             self.counts[group] += 1;
@@ -216,8 +256,7 @@ impl Tally {
     /// Whether breakers alone keep everybody out whom the request could have had.
     #[must_use]
     pub fn all_breakers_open(&self) -> bool {
-        let open = self.of(Why::BreakerOpen);
-        open > 0 && open + self.of(Why::Filtered) + self.of(Why::Excluded) >= self.seen
+        self.shut > 0 && self.otherwise == 0
     }
 }
 

@@ -27,6 +27,9 @@ mod limit {
 /// Called when somebody who waits may try again.
 pub type Waker = Box<dyn Fn() + Send + Sync>;
 
+/// Given what is to be told.
+pub type Listener = Box<dyn Fn(Vec<Notice>) + Send + Sync>;
+
 /// What was taken with a lease besides the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Admitted {
@@ -56,6 +59,7 @@ pub struct Guard {
     pub(crate) panic: Panic,
     pub(crate) notices: Notices,
     waker: ArcSwapOption<Waker>,
+    listener: ArcSwapOption<Listener>,
 }
 
 impl fmt::Debug for Guard {
@@ -74,6 +78,7 @@ impl Guard {
             panic: Panic::new(),
             notices: Notices::default(),
             waker: ArcSwapOption::empty(),
+            listener: ArcSwapOption::empty(),
         }
     }
 
@@ -377,13 +382,13 @@ impl Guard {
     }
 
     /// Who is called when something has become free and somebody waits.
-    pub fn set_waker(&self, waker: Option<Waker>) -> Option<Arc<Waker>> {
-        self.waker.swap(waker.map(Arc::new))
+    pub fn set_waker(&self, waker: Option<Waker>) {
+        self.waker.store(waker.map(Arc::new));
     }
 
     /// Something may have become free. To be called with no lock held.
     #[inline]
-    pub(crate) fn freed(&self) {
+    pub fn freed(&self) {
         // Relaxed: who begins to wait looks once more afterwards.
         if self.waiters.load(Ordering::Relaxed) > 0 {
             self.wake();
@@ -397,15 +402,26 @@ impl Guard {
         }
     }
 
-    /// Whether anybody comes for the notices.
-    pub fn listen(&self, on: bool) {
-        self.notices.listen(on);
+    /// Who is told what happens to proxies.
+    pub fn set_listener(&self, listener: Option<Listener>) {
+        self.notices.listen(listener.is_some());
+        self.listener.store(listener.map(Arc::new));
     }
 
-    /// Takes what is to be told. One read where there is nothing.
+    /// Tells what there is to tell; one read where there is nothing. To be called with no lock held.
     #[inline]
-    pub fn take_notices(&self) -> Vec<Notice> {
-        self.notices.take()
+    pub fn deliver(&self) {
+        if self.notices.any() {
+            self.tell_all();
+        }
+    }
+
+    #[cold]
+    fn tell_all(&self) {
+        let notices = self.notices.take();
+        if let Some(listener) = self.listener.load_full().filter(|_| !notices.is_empty()) {
+            listener(notices);
+        }
     }
 
     pub(crate) fn tell_of_revival(&self, proxy: &Proxy) {

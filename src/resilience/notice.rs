@@ -81,14 +81,14 @@ impl Notices {
         self.waiting.store(true, Ordering::Release);
     }
 
-    /// Takes what has come up since the last time. One read where there is nothing.
+    /// Whether there are any. One read.
     #[inline]
-    pub(crate) fn take(&self) -> Vec<Notice> {
-        if self.waiting.load(Ordering::Acquire) { self.take_all() } else { Vec::new() }
+    pub(crate) fn any(&self) -> bool {
+        self.waiting.load(Ordering::Acquire)
     }
 
-    #[cold]
-    fn take_all(&self) -> Vec<Notice> {
+    /// Takes what has come up since the last time.
+    pub(crate) fn take(&self) -> Vec<Notice> {
         let mut queue = self.queue.lock();
         self.waiting.store(false, Ordering::Relaxed);
         queue.drain(..).collect()

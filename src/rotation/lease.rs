@@ -29,13 +29,19 @@ pub struct AlreadyClosed;
 
 /// What is known of a request's end besides its outcome.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Ending<'a> {
+pub struct Ending {
     /// Milliseconds it took; by default since the lease was taken.
     pub elapsed_ms: Option<f64>,
-    /// Where it went.
-    pub url: Option<&'a str>,
     /// Seconds for which the site is not to be asked through this proxy; by default as the pool's settings say.
     pub hold: Option<f64>,
+}
+
+impl Ending {
+    /// After that many milliseconds.
+    #[must_use]
+    pub fn after(ms: f64) -> Self {
+        Self { elapsed_ms: Some(ms), ..Self::default() }
+    }
 }
 
 impl Lease {
@@ -69,6 +75,25 @@ impl Lease {
         &self.proxy
     }
 
+    /// Who chose it.
+    #[must_use]
+    pub fn strategy(&self) -> &Shared {
+        &self.strategy
+    }
+
+    /// A closed lease on the same proxy, for who wants to look at one that is gone.
+    #[must_use]
+    pub fn remains(&self) -> Self {
+        Self {
+            proxy: self.proxy.clone(),
+            strategy: self.strategy.clone(),
+            pool: self.pool.clone(),
+            admitted: Admitted::default(),
+            began: self.began,
+            closed: AtomicBool::new(true),
+        }
+    }
+
     /// Whether the verdict has been given.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -91,7 +116,7 @@ impl Lease {
     ///
     /// # Errors
     /// [`AlreadyClosed`] for a second verdict; nothing is recorded then.
-    pub fn finish(&self, outcome: Outcome, ending: &Ending<'_>, clock: &dyn Clock) -> Result<f64, AlreadyClosed> {
+    pub fn finish(&self, outcome: Outcome, ending: &Ending, clock: &dyn Clock) -> Result<f64, AlreadyClosed> {
         self.close()?;
         let elapsed = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
         let effects = outcome.effects();

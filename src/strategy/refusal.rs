@@ -87,10 +87,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EmptyPool => f.write_str("No healthy proxies available: the pool is empty"),
-            Self::NoHealthy { size } => write!(
-                f,
-                "No healthy proxies available: none of the {size} in the pool may be chosen (unhealthy, dead or expired)"
-            ),
+            Self::NoHealthy { size } => {
+                write!(f, "No healthy proxies available: none of the {size} in the pool may be chosen")
+            }
             Self::AllExcluded { excluded } => write!(
                 f,
                 "No healthy proxies available after filtering out failed proxies ({excluded} excluded by the request)"

@@ -11,6 +11,7 @@ use proxywhirl::pool::{Added, Keeper, Pool};
 use proxywhirl::proxy::address::Address;
 use proxywhirl::proxy::health::Source;
 use proxywhirl::proxy::{Id, Proxy, Verdict};
+use proxywhirl::rotation::lease::Lease;
 use proxywhirl::session::SessionManager;
 use proxywhirl::strategy::composite::Composite;
 use proxywhirl::strategy::cost_aware::CostAware;
@@ -101,6 +102,12 @@ pub fn select(
 /// One selection that must succeed, as a number.
 pub fn pick(strategy: &dyn Strategy, pool: &Pool, context: &Context, clock: &dyn Clock) -> usize {
     number(&select(strategy, pool, context, clock).unwrap())
+}
+
+/// One lease.
+pub fn lease_at(strategy: &Shared, pool: &Arc<Pool>, clock: &dyn Clock) -> Result<Lease, Refusal> {
+    let (table, context) = (pool.table(), Context::default());
+    Lease::take(pool, strategy.clone(), &Query::new(pool, &table, &context, clock)).map(|(lease, _)| lease)
 }
 
 /// How often each number comes in that many selections that must all succeed.

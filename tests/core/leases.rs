@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use proxywhirl::pool::context::Context;
+use proxywhirl::pool::Pool;
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Counter, Verdict};
-use proxywhirl::rotation::lease::{AlreadyClosed, Lease};
+use proxywhirl::rotation::lease::{AlreadyClosed, Ending, Lease};
 use proxywhirl::rotation::outcome::Outcome;
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
 
 use crate::common::*;
 
-fn lease(strategy: &Shared, pool: &proxywhirl::pool::Pool) -> Lease {
-    let proxy = select(&**strategy, pool, &Context::default(), &system()).unwrap();
-    Lease::new(proxy, strategy.clone(), &system())
+fn lease(strategy: &Shared, pool: &Arc<Pool>) -> Lease {
+    lease_at(strategy, pool, &system()).unwrap()
 }
 
 #[test]
@@ -25,17 +24,18 @@ fn many_threads_end_a_lease_once() {
         let lease = lease(&strategy, &pool);
         let won = on_threads(4, |thread| match thread {
             0 => lease.release(&system()).is_ok(),
-            1 => lease.finish(Outcome::ProxyDown, None, &system()).is_ok(),
-            _ => lease.finish(Outcome::Success, Some(1.0), &system()).is_ok(),
+            1 => lease.finish(Outcome::ProxyDown, &Ending::default(), &system()).is_ok(),
+            _ => lease.finish(Outcome::Success, &Ending::after(1.0), &system()).is_ok(),
         });
         assert_eq!(won.iter().filter(|won| **won).count(), 1, "round {round}: {won:?}");
         assert!(lease.is_closed());
-        assert_eq!(lease.finish(Outcome::Success, None, &system()), Err(AlreadyClosed));
+        assert_eq!(lease.finish(Outcome::Success, &Ending::default(), &system()), Err(AlreadyClosed));
         drop(lease);
         balanced(&proxies);
         assert_eq!(proxies[0].usage().2, 0, "round {round}");
         proxies[0].set_health(Health::Healthy);
         proxies[0].set_counter(Counter::ConsecutiveFailures, 0);
+        pool.guard().breaker_of(&proxies[0]).reset(&system());
     }
 }
 
@@ -57,9 +57,9 @@ fn a_lease_outlives_its_proxys_membership_and_its_pool() {
     let strategy: Shared = Arc::new(RoundRobin::default());
     let (first, second) = (lease(&strategy, &pool), lease(&strategy, &pool));
     pool.remove(proxies[0].id());
-    first.finish(Outcome::Success, Some(3.0), &system()).unwrap();
+    first.finish(Outcome::Success, &Ending::after(3.0), &system()).unwrap();
     drop(pool);
-    second.finish(Outcome::ProxyDown, None, &system()).unwrap();
+    second.finish(Outcome::ProxyDown, &Ending::default(), &system()).unwrap();
     assert_eq!(proxies[0].usage(), (2, 2, 0));
     assert_eq!(proxies[0].totals(), (2, 1, 1));
 }
@@ -80,7 +80,7 @@ fn every_outcome_does_to_the_books_what_is_documented() {
         proxies[0].set_counter(Counter::ConsecutiveFailures, 2);
         proxies[0].set_health(Health::Degraded);
         let strategy: Shared = Arc::new(RoundRobin::default());
-        lease(&strategy, &pool).finish(outcome, Some(12.0), &system()).unwrap();
+        lease(&strategy, &pool).finish(outcome, &Ending::after(12.0), &system()).unwrap();
         let proxy = &proxies[0];
         assert_eq!((proxy.usage(), proxy.totals()), (usage, totals), "{outcome:?}");
         assert_eq!((proxy.consecutive_failures(), proxy.health()), (in_a_row, health), "{outcome:?}");
@@ -101,9 +101,9 @@ fn a_lease_reports_to_the_strategy_that_chose() {
     let held = lease(&old, &pool);
     let new: Shared = Arc::new(RoundRobin::default());
     let other = lease(&new, &pool);
-    held.finish(Outcome::Success, Some(50.0), &system()).unwrap();
+    held.finish(Outcome::Success, &Ending::after(50.0), &system()).unwrap();
     assert_eq!(proxies[0].ema(), Some(75.0), "by the old strategy's alpha");
-    other.finish(Outcome::Success, Some(25.0), &system()).unwrap();
+    other.finish(Outcome::Success, &Ending::after(25.0), &system()).unwrap();
     assert_eq!(proxies[0].ema(), Some(65.0), "by the proxy's own, 0.2");
 }
 

@@ -1,0 +1,135 @@
+"""Who may be chosen now, and why the others may not: what ``pool.explain()`` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Optional, overload
+
+if TYPE_CHECKING:
+    from proxywhirl._core import Proxy
+
+__all__ = ["Explanation", "Verdict"]
+
+# In the words of a sentence, in the order in which they are told.
+_WORDS = {
+    "unhealthy": "unhealthy",
+    "resting": "resting",
+    "expired": "expired",
+    "breaker_open": "with an open breaker",
+    "banned_here": "banned at this site",
+    "rate_limited_here": "held at this site",
+    "at_capacity": "at capacity",
+    "no_tokens": "out of tokens",
+    "filtered": "not matching the filters",
+    "excluded": "excluded",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one proxy.
+
+    Attributes:
+        proxy: The proxy.
+        reasons: Why it may not be chosen: ``unhealthy``, ``resting``, ``expired``, ``breaker_open``, ``banned_here``,
+            ``rate_limited_here``, ``at_capacity``, ``no_tokens``, ``filtered``, ``excluded``; empty if it may.
+        until: When the last of the reasons is gone by itself, in UTC; ``None`` if that is not known.
+    """
+
+    proxy: Proxy
+    reasons: list[str]
+    until: Optional[datetime] = None
+
+    @property
+    def eligible(self) -> bool:
+        """Whether it may be chosen."""
+        return not self.reasons
+
+    def __str__(self) -> str:
+        url = str(self.proxy)
+        if self.eligible:
+            return f"{url}: eligible"
+        until = "" if self.until is None else f" until {self.until:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{url}: {', '.join(self.reasons)}{until}"
+
+    def model_dump(self) -> dict[str, Any]:
+        """The verdict as plain data; the URL without credentials."""
+        return {
+            "proxy_id": str(self.proxy.id),
+            "proxy_url": str(self.proxy),
+            "eligible": self.eligible,
+            "reasons": list(self.reasons),
+            "until": None if self.until is None else self.until.isoformat(),
+        }
+
+
+class Explanation:
+    """One verdict per proxy, in the order of the pool. Taken at one moment; does not change.
+
+    Args:
+        rows: Proxy, reasons against it, and until when.
+    """
+
+    __slots__ = ("_at", "_verdicts")
+
+    def __init__(self, rows: Iterable[tuple[Proxy, list[str], Optional[datetime]]]) -> None:
+        self._verdicts = [Verdict(*row) for row in rows]
+        self._at = datetime.now(timezone.utc)
+
+    @property
+    def eligible(self) -> list[Verdict]:
+        """The verdicts of those who may be chosen."""
+        return [verdict for verdict in self._verdicts if verdict.eligible]
+
+    @property
+    def refused(self) -> list[Verdict]:
+        """The verdicts of the others."""
+        return [verdict for verdict in self._verdicts if not verdict.eligible]
+
+    def summary(self) -> str:
+        """One line: how many may be chosen, and how many are out for which reason, each with when the next comes back."""
+        counts: dict[str, int] = {}
+        soonest: dict[str, datetime] = {}
+        for verdict in self._verdicts:
+            for reason in verdict.reasons:
+                counts[reason] = counts.get(reason, 0) + 1
+                until = verdict.until
+                if until is not None and (reason not in soonest or until < soonest[reason]):
+                    soonest[reason] = until
+        parts = []
+        for reason, words in _WORDS.items():
+            if reason not in counts:
+                continue
+            part = f"{counts[reason]} {words}"
+            if reason in soonest:
+                seconds = max(0.0, (soonest[reason] - self._at).total_seconds())
+                part += f" (next in {seconds:.0f} s)"
+            parts.append(part)
+        total = len(self._verdicts)
+        text = f"{total - len(self.refused)} of {total} eligible"
+        return f"{text}; {', '.join(parts)}" if parts else text
+
+    def model_dump(self) -> list[dict[str, Any]]:
+        """The verdicts as plain data."""
+        return [verdict.model_dump() for verdict in self._verdicts]
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return iter(self._verdicts)
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
+
+    @overload
+    def __getitem__(self, index: int) -> Verdict: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Verdict]: ...
+    def __getitem__(self, index: int | slice) -> Verdict | list[Verdict]:
+        return self._verdicts[index]
+
+    def __str__(self) -> str:
+        return "\n".join([self.summary(), *(str(verdict) for verdict in self._verdicts)])
+
+    def __repr__(self) -> str:
+        return f"<Explanation: {self.summary()}>"

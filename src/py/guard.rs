@@ -1,0 +1,254 @@
+//! What the pool judges its proxies by, as Python sees it: settings in, notices and explanations out.
+
+use pyo3::exceptions::{PyException, PyKeyError, PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::clock::{Clock, SystemClock};
+use crate::pool::Pool;
+use crate::pool::context::Context;
+use crate::pool::query::Query;
+use crate::proxy::{Id, Proxy};
+use crate::py::breaker::{self, PyBreaker};
+use crate::py::convert;
+use crate::py::errors;
+use crate::py::lease;
+use crate::py::log;
+use crate::py::pool::PyPool;
+use crate::resilience::{Notice, Rate, Settings};
+use crate::sync::{Arc, Mutex};
+
+/// Callbacks of a pool. Here, and not in the core, because the garbage collector has to find them.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    waker: Mutex<Option<Py<PyAny>>>,
+    notice: Mutex<Option<Py<PyAny>>>,
+}
+
+impl Hooks {
+    fn get(py: Python<'_>, hook: &Mutex<Option<Py<PyAny>>>) -> Option<Py<PyAny>> {
+        hook.lock().as_ref().map(|hook| hook.clone_ref(py))
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for hook in [&self.waker, &self.notice] {
+            if let Some(hook) = hook.lock().as_ref() {
+                visit.call(hook)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn clear(&self) {
+        for hook in [&self.waker, &self.notice] {
+            // Dropped after the lock: that may run Python.
+            let gone = hook.lock().take();
+            drop(gone);
+        }
+    }
+
+    /// A callback's exception goes no further; an interrupt is left to the interpreter.
+    fn contain(py: Python<'_>, what: &str, result: PyResult<()>) {
+        let Err(error) = result else { return };
+        let told = if error.is_instance_of::<PyException>(py) { log::tell_fault(py, what, &error) } else { Err(error) };
+        if let Err(error) = told {
+            error.write_unraisable(py, None);
+        }
+    }
+}
+
+pub(crate) fn set_waker(pool: &PyPool, waker: Option<Py<PyAny>>) {
+    let on = waker.is_some();
+    let before = std::mem::replace(&mut *pool.hooks.waker.lock(), waker);
+    drop(before);
+    let hooks = Arc::downgrade(&pool.hooks);
+    pool.core.guard().set_waker(on.then(|| {
+        Box::new(move || {
+            let Some(hooks) = hooks.upgrade() else { return };
+            let _ = Python::try_attach(|py| {
+                if let Some(waker) = Hooks::get(py, &hooks.waker) {
+                    Hooks::contain(py, "waking those who wait for a proxy failed", waker.call0(py).map(drop));
+                }
+            });
+        }) as _
+    }));
+}
+
+pub(crate) fn set_notice(pool: &PyPool, notice: Option<Py<PyAny>>) {
+    let on = notice.is_some();
+    let before = std::mem::replace(&mut *pool.hooks.notice.lock(), notice);
+    drop(before);
+    let (hooks, core) = (Arc::downgrade(&pool.hooks), Arc::downgrade(&pool.core));
+    pool.core.guard().set_listener(on.then(|| {
+        Box::new(move |notices: Vec<Notice>| {
+            let (Some(hooks), Some(core)) = (hooks.upgrade(), core.upgrade()) else { return };
+            let _ = Python::try_attach(|py| {
+                let Some(listener) = Hooks::get(py, &hooks.notice) else { return };
+                for notice in notices {
+                    let told = tell(py, &core, listener.bind(py), notice);
+                    Hooks::contain(py, "a listener to notices of a pool failed", told);
+                }
+            });
+        }) as _
+    }));
+}
+
+fn tell(py: Python<'_>, pool: &Pool, listener: &Bound<'_, PyAny>, notice: Notice) -> PyResult<()> {
+    let facts = PyDict::new(py);
+    let (name, proxy) = match notice {
+        Notice::Breaker { proxy, transition } => {
+            facts.set_item("from", breaker::state(py, transition.from)?)?;
+            facts.set_item("to", breaker::state(py, transition.to)?)?;
+            facts.set_item("failures", transition.failures)?;
+            ("breaker", Some(proxy))
+        }
+        Notice::Panic { site } => {
+            facts.set_item("site", site.as_deref())?;
+            ("panic_guard", None)
+        }
+        Notice::Benched { proxy, site, seconds, level } => {
+            facts.set_item("site", &*site)?;
+            facts.set_item("seconds", seconds)?;
+            facts.set_item("level", level)?;
+            ("benched", Some(proxy))
+        }
+        Notice::Rested { proxy, seconds, level } => {
+            facts.set_item("seconds", seconds)?;
+            facts.set_item("level", level)?;
+            ("rested", Some(proxy))
+        }
+        Notice::Revived { proxy } => ("revived", Some(proxy)),
+    };
+    let object = match proxy.and_then(|id| pool.find(id)) {
+        Some((table, slot)) => Some(PyPool::object(py, pool, &table, slot)?),
+        None if proxy.is_some() => return Ok(()),
+        None => None,
+    };
+    listener.call1((name, object, facts))?;
+    Ok(())
+}
+
+fn number(value: &Bound<'_, PyAny>, name: &str) -> PyResult<f64> {
+    convert::number(value).map_err(|_| PyTypeError::new_err(format!("{name} must be a number")))
+}
+
+fn whole(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u32> {
+    let number = convert::count(value).map_err(|error| {
+        if error.is_instance_of::<PyTypeError>(value.py()) {
+            PyTypeError::new_err(format!("{name} must be a whole number"))
+        } else {
+            PyValueError::new_err(format!("{name} must not be negative"))
+        }
+    })?;
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// `(max_requests, time_window, burst)`.
+fn rate(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Rate>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    let (requests, seconds, burst): (f64, f64, Option<f64>) = value.extract().map_err(|_| {
+        PyTypeError::new_err(format!("{name} must be a tuple of max_requests, time_window in seconds and burst"))
+    })?;
+    Rate::new(requests, seconds, burst).map(Some).map_err(|error| PyValueError::new_err(format!("{name}: {error}")))
+}
+
+/// Reads the keywords of `_guard_configure` into settings.
+fn settings(given: Option<&Bound<'_, PyDict>>) -> PyResult<Settings> {
+    let mut settings = Settings::default();
+    let Some(given) = given else { return Ok(settings) };
+    for (key, value) in given {
+        let name: String = key.extract()?;
+        let amount = || number(&value, &name);
+        match name.as_str() {
+            "failure_threshold" => settings.breaker.failure_threshold = whole(&value, &name)?,
+            "success_threshold" => settings.breaker.success_threshold = whole(&value, &name)?,
+            "window_duration" => settings.breaker.window_duration = amount()?,
+            "timeout_duration" => settings.breaker.timeout_duration = amount()?,
+            "failure_rate" => settings.breaker.failure_rate = amount()?,
+            "max_in_flight" if value.is_none() => settings.max_in_flight = None,
+            "max_in_flight" => settings.max_in_flight = Some(whole(&value, &name)?),
+            "slow_start" => settings.slow_start = value.is_truthy()?,
+            "proxy_rate" => settings.proxy_rate = rate(&value, &name)?,
+            "site_rate" => settings.site_rate = rate(&value, &name)?,
+            "rest_base" => settings.rest_base = amount()?,
+            "rest_cap" => settings.rest_cap = amount()?,
+            "bench_base" => settings.bench_base = amount()?,
+            "bench_cap" => settings.bench_cap = amount()?,
+            "panic_share" => settings.panic_share = amount()?,
+            "panic_window" => settings.panic_window = amount()?,
+            "max_standings" => settings.max_standings = whole(&value, &name)? as usize,
+            // Where requests belong is for the sites, which read it themselves.
+            "site_key" => {}
+            _ => return Err(PyTypeError::new_err(format!("_guard_configure() got an unexpected keyword '{name}'"))),
+        }
+    }
+    settings.checked().map_err(errors::settings)
+}
+
+pub(crate) fn configure(pool: &PyPool, given: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+    pool.core.configure_guard(settings(given)?).map_err(errors::settings)
+}
+
+fn held(pool: &PyPool, proxy_id: &Bound<'_, PyAny>) -> PyResult<Arc<Proxy>> {
+    let found = convert::id_of(proxy_id).and_then(|id: Id| {
+        let (table, slot) = pool.core.find(id)?;
+        table.slot(slot)?.share()
+    });
+    match found {
+        Some(proxy) => Ok(proxy),
+        None => Err(PyKeyError::new_err(format!("No circuit breaker found for proxy {}", proxy_id.str()?))),
+    }
+}
+
+pub(crate) fn breaker_of(pool: &PyPool, proxy_id: &Bound<'_, PyAny>) -> PyResult<PyBreaker> {
+    let proxy = held(pool, proxy_id)?;
+    Ok(PyBreaker::of(pool.core.guard().breaker_of(&proxy)))
+}
+
+pub(crate) fn set_breaker(pool: &PyPool, proxy_id: &Bound<'_, PyAny>, breaker: &PyBreaker) -> PyResult<()> {
+    let proxy = held(pool, proxy_id)?;
+    if !pool.core.guard().set_breaker(&proxy, breaker.core(), &SystemClock) {
+        return Err(PyValueError::new_err("the breaker guards another proxy already; make one for each"));
+    }
+    pool.core.guard().deliver();
+    Ok(())
+}
+
+/// Every proxy with the names of the reasons against it and until when it is out.
+pub(crate) fn explain<'py>(
+    pool: &Bound<'py, PyPool>,
+    _url: Option<&Bound<'py, PyAny>>,
+    country: Option<&str>,
+    region: Option<&str>,
+    tags: Option<&Bound<'py, PyAny>>,
+    exclude: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyList>> {
+    let py = pool.py();
+    let core = &pool.get().core;
+    core.guard().catch_up(&SystemClock);
+    let mut wanted = Context::default();
+    lease::narrow(&mut wanted, false, country, region, tags)?;
+    if let Some(exclude) = exclude {
+        lease::exclude_more(&mut wanted, exclude)?;
+    }
+    let table = core.table();
+    let query = Query::new(core, &table, &wanted, &SystemClock);
+    let (now, wall) = (SystemClock.steady(), crate::clock::exact_wall());
+    let mut rows = Vec::with_capacity(core.len());
+    query.explain(|slot, reasons| {
+        let names: Vec<&str> = reasons.iter().map(|reason| reason.why.as_str()).collect();
+        // Out until the last of the reasons is gone, if all of them go by themselves.
+        let until = reasons.iter().map(|reason| reason.until).collect::<Option<Vec<u64>>>();
+        let until = until.and_then(|moments| moments.into_iter().max());
+        rows.push((slot, names, until.map(|until| wall + (until.saturating_sub(now) / 1_000) as i64)));
+    });
+    let list = PyList::empty(py);
+    for (slot, names, until) in rows {
+        let until = convert::optional_datetime(py, until)?;
+        list.append((PyPool::object(py, core, &table, slot)?, names, until))?;
+    }
+    Ok(list)
+}
