@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from typing_extensions import Self, TypeAlias, disjoint_base
 
 from proxywhirl._adapter import Adapter
-from proxywhirl._enums import HealthStatus, Outcome, ProxySource
+from proxywhirl._enums import CircuitBreakerState, HealthStatus, Outcome, ProxySource
+from proxywhirl._explain import Explanation
 from proxywhirl._proxy_list import ProxyList
 from proxywhirl.models import GeoLocation, ProxyCredentials
 
@@ -418,7 +419,54 @@ class ProxyPool(_Model):
         tags: Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
+        observer: Callable[[Lease, Outcome | None, float, Any, int | None], object] | None = None,
+        judge: Callable[[str | None, int | None, Any, Any, Any], tuple[Outcome | str, float | None]] | None = None,
     ) -> Lease: ...
+    def explain(
+        self,
+        url: str | None = None,
+        *,
+        country: str | None = None,
+        region: str | None = None,
+        tags: Iterable[str] | None = None,
+        exclude: Iterable[UUID | str] | None = None,
+    ) -> Explanation: ...
+    def _explain(
+        self,
+        url: str | None = None,
+        *,
+        country: str | None = None,
+        region: str | None = None,
+        tags: Iterable[str] | None = None,
+        exclude: Iterable[UUID | str] | None = None,
+    ) -> list[tuple[Proxy, list[str], datetime | None]]: ...
+    def _guard_configure(
+        self,
+        *,
+        failure_threshold: int = 5,
+        window_duration: float = 60.0,
+        timeout_duration: float = 30.0,
+        success_threshold: int = 1,
+        failure_rate: float = 0.5,
+        max_in_flight: int | None = None,
+        slow_start: bool = False,
+        proxy_rate: tuple[float, float, float | None] | None = None,
+        site_rate: tuple[float, float, float | None] | None = None,
+        rest_base: float = 10.0,
+        rest_cap: float = 300.0,
+        bench_base: float = 300.0,
+        bench_cap: float = 3600.0,
+        panic_share: float = 0.5,
+        panic_window: float = 10.0,
+        max_standings: int = 100_000,
+        site_key: str | Callable[[str], str] | None = None,
+    ) -> None: ...
+    def _breaker_of(self, proxy_id: UUID | str) -> CircuitBreaker: ...
+    def _set_breaker(self, proxy_id: UUID | str, breaker: CircuitBreaker) -> None: ...
+    def _set_waker(self, waker: Callable[[], object] | None) -> None: ...
+    def _add_waiters(self, more: int) -> None: ...
+    def _set_notice(self, notice: Callable[[str, Proxy | None, dict[str, Any]], object] | None) -> None: ...
+    def _next_due(self) -> float | None: ...
     def __contains__(self, proxy: object, /) -> bool: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
@@ -453,6 +501,8 @@ class Lease:
     @property
     def playwright_proxy(self) -> dict[str, str]: ...
     @property
+    def site(self) -> str | None: ...
+    @property
     def closed(self) -> bool: ...
     def report(
         self,
@@ -473,6 +523,9 @@ class Lease:
         outcome: Outcome | str,
         elapsed_ms: float | None = None,
         error: BaseException | str | None = None,
+        *,
+        hold: float | None = None,
+        status: int | None = None,
     ) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -490,6 +543,66 @@ class Lease:
         traceback: TracebackType | None = None,
         /,
     ) -> None: ...
+
+@disjoint_base
+class CircuitBreaker:
+    """Shuts a proxy out after enough failures, tries it again by one request at a time."""
+
+    def __new__(
+        cls,
+        proxy_id: UUID | str | None = None,
+        failure_threshold: int = 5,
+        timeout_duration: float | None = None,
+        success_threshold: int = 1,
+        window_duration: float = 60.0,
+        failure_rate: float = 0.5,
+        *,
+        timeout: float | None = None,
+    ) -> Self: ...
+    @classmethod
+    def create(cls, proxy_id: UUID | str | None = None, config: Any = None, **overrides: Any) -> Self: ...
+    @classmethod
+    def from_config(cls, proxy_id: UUID | str | None = None, config: Any = None, **overrides: Any) -> Self: ...
+    @property
+    def proxy_id(self) -> str | None: ...
+    @property
+    def failure_threshold(self) -> int: ...
+    @property
+    def timeout_duration(self) -> float: ...
+    @property
+    def timeout(self) -> float: ...
+    @property
+    def success_threshold(self) -> int: ...
+    @property
+    def window_duration(self) -> float: ...
+    @property
+    def failure_rate(self) -> float: ...
+    @property
+    def state(self) -> CircuitBreakerState: ...
+    @property
+    def failure_count(self) -> int: ...
+    @property
+    def failure_window(self) -> list[datetime]: ...
+    @property
+    def next_test_time(self) -> datetime | None: ...
+    @property
+    def last_state_change(self) -> datetime: ...
+    def record_failure(self) -> None: ...
+    def record_success(self) -> None: ...
+    def should_attempt_request(self) -> bool: ...
+    def would_allow(self) -> bool: ...
+    def reset(self) -> None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class TokenBucket:
+    """A token bucket, full at first."""
+
+    def __new__(cls, max_requests: float, time_window: float, burst: float | None = None) -> Self: ...
+    def try_acquire(self) -> bool: ...
+    def would_allow(self) -> bool: ...
+    def wait_time(self) -> float: ...
 
 @disjoint_base
 class SelectionContext(_Model):

@@ -89,7 +89,7 @@ class Explanation:
         return [verdict for verdict in self._verdicts if not verdict.eligible]
 
     def summary(self) -> str:
-        """One line: how many may be chosen, and how many are out for which reason, each with when the next comes back."""
+        """One line: how many may be chosen, how many are out for which reason, and when the next of them comes back."""
         counts: dict[str, int] = {}
         soonest: dict[str, datetime] = {}
         for verdict in self._verdicts:

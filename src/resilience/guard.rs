@@ -255,7 +255,8 @@ impl Guard {
             }
         } else {
             let state = proxy.state();
-            let unproven = proxy.totals().1 == 0;
+            // The last that may be chosen is not given up for a failure or two, proven or not.
+            let unproven = proxy.totals().1 == 0 && pool.table().all.dense.len() > 1;
             // This failure is not counted yet.
             let fallen = !Health::after_failures(proxy.consecutive_failures().saturating_add(1)).is_usable();
             if login || unproven || fallen || state.has(mark::ON_TRIAL | mark::PARDONED) {

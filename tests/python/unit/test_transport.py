@@ -378,6 +378,7 @@ def test_a_tunnel_that_breaks_leaves_room(scheme: str) -> None:
             for _ in range(6):
                 (only,) = transport.pool
                 only.record_success(1.0)
+                transport.pool._breaker_of(only.id).reset()
                 with pytest.raises(ProxyConnectionError) as caught:
                     client.get("https://site.test/")
                 assert not isinstance(caught.value.__cause__, httpx.PoolTimeout)
