@@ -8,8 +8,8 @@ mod errors;
 #[cfg(feature = "fleet")]
 mod fleet;
 mod foreign;
-mod histogram;
 mod guard;
+mod histogram;
 mod journal;
 mod judge;
 mod lease;
