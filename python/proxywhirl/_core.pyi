@@ -11,8 +11,12 @@ from pydantic import SecretStr
 from typing_extensions import Self, TypeAlias, disjoint_base
 
 from proxywhirl._adapter import Adapter
+<<<<<<< HEAD
 from proxywhirl._enums import CircuitBreakerState, HealthStatus, Outcome, ProxySource
 from proxywhirl._explain import Explanation
+=======
+from proxywhirl._enums import HealthStatus, Outcome, ProxyFormat, ProxySource
+>>>>>>> 4f5e752 (Lists for Python: parse_proxies, pool.load, the documented parsers, exact deduplication)
 from proxywhirl._proxy_list import ProxyList
 from proxywhirl.models import GeoLocation, ProxyCredentials
 
@@ -339,6 +343,92 @@ class AddReport:
     @property
     def errors(self) -> list[tuple[int, str, str]]: ...
 
+@final
+class RejectedLine:
+    """A line of a list that named no proxy; its excerpt shows no credentials."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def excerpt(self) -> str: ...
+
+@final
+class ParsedIterator:
+    """Goes through the proxies of a list."""
+
+    def __iter__(self) -> ParsedIterator: ...
+    def __next__(self) -> dict[str, Any]: ...
+    def __length_hint__(self) -> int: ...
+
+@final
+class ParsedProxies:
+    """The proxies that a list names, and what became of its other lines; dictionaries are made when asked for."""
+
+    @property
+    def rejected(self) -> list[RejectedLine]: ...
+    @property
+    def rejected_count(self) -> int: ...
+    @property
+    def duplicates(self) -> int: ...
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def blank(self) -> int: ...
+    @property
+    def lines(self) -> int: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def gzip(self) -> bool: ...
+    @property
+    def truncated(self) -> bool: ...
+    def urls(self) -> list[str]: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int, /) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[dict[str, Any]]: ...
+    def __iter__(self) -> ParsedIterator: ...
+
+def parse_proxies(
+    data: bytes | str,
+    *,
+    format: ProxyFormat | str | None = None,
+    protocol: str | None = None,
+    public_only: bool = False,
+    key: str | None = None,
+    selector: str | None = None,
+    columns: Iterable[str] | None = None,
+    renames: list[tuple[str, str]] | None = None,
+    delimiter: str | None = None,
+    keep_duplicates: bool = False,
+    max_bytes: int | None = None,
+    max_line: int | None = None,
+    max_rejected: int | None = None,
+) -> ParsedProxies: ...
+def parse_proxy_file(
+    path: str | PathLike[str],
+    *,
+    format: ProxyFormat | str | None = None,
+    protocol: str | None = None,
+    public_only: bool = False,
+    key: str | None = None,
+    selector: str | None = None,
+    columns: Iterable[str] | None = None,
+    renames: list[tuple[str, str]] | None = None,
+    delimiter: str | None = None,
+    keep_duplicates: bool = False,
+    max_bytes: int | None = None,
+    max_line: int | None = None,
+    max_rejected: int | None = None,
+) -> ParsedProxies: ...
+def read_proxy_entry(entry: dict[str, Any], *, protocol: str | None = None) -> list[dict[str, Any]]: ...
+def deduplicate(proxies: Iterable[Any]) -> list[Any]: ...
+
 @disjoint_base
 class ProxyPool(_Model):
     """Many proxies, in order of insertion, found by id, URL, tag, source and country."""
@@ -389,6 +479,46 @@ class ProxyPool(_Model):
         on_error: Literal["raise", "skip"] = "raise",
         source: ProxySource | str | None = None,
         tags: Iterable[str] | None = None,
+    ) -> AddReport: ...
+    def load(
+        self,
+        data: bytes | str | ParsedProxies,
+        *,
+        source: ProxySource | str | None = None,
+        tags: Iterable[str] | None = None,
+        allow_local: bool = False,
+        format: ProxyFormat | str | None = None,
+        protocol: str | None = None,
+        public_only: bool = False,
+        key: str | None = None,
+        selector: str | None = None,
+        columns: Iterable[str] | None = None,
+        renames: list[tuple[str, str]] | None = None,
+        delimiter: str | None = None,
+        keep_duplicates: bool = False,
+        max_bytes: int | None = None,
+        max_line: int | None = None,
+        max_rejected: int | None = None,
+    ) -> AddReport: ...
+    def load_file(
+        self,
+        path: str | PathLike[str],
+        *,
+        source: ProxySource | str | None = None,
+        tags: Iterable[str] | None = None,
+        allow_local: bool = False,
+        format: ProxyFormat | str | None = None,
+        protocol: str | None = None,
+        public_only: bool = False,
+        key: str | None = None,
+        selector: str | None = None,
+        columns: Iterable[str] | None = None,
+        renames: list[tuple[str, str]] | None = None,
+        delimiter: str | None = None,
+        keep_duplicates: bool = False,
+        max_bytes: int | None = None,
+        max_line: int | None = None,
+        max_rejected: int | None = None,
     ) -> AddReport: ...
     def remove_proxy(self, proxy_id: UUID | str) -> None: ...
     def update_proxy(self, proxy: Proxy) -> None: ...

@@ -131,10 +131,15 @@ impl Proxy {
     /// A proxy at that address, created at `now`, with a random identifier.
     #[must_use]
     pub fn new(address: &Address, source: Source, now: Micros) -> Self {
-        let cold = address
-            .credentials
-            .as_ref()
-            .map(|login| Box::new(Cold { credentials: Some(login.clone()), ..Cold::default() }));
+        let proxy = Self::at(address.protocol, address.authority(), source, now);
+        if let Some(login) = &address.credentials {
+            proxy.inner.lock().cold = Some(Box::new(Cold { credentials: Some(login.clone()), ..Cold::default() }));
+        }
+        proxy
+    }
+
+    /// The same without credentials; `authority` is `host[:port]` as [`Address::authority`] writes it.
+    pub(crate) fn at(protocol: Protocol, authority: CompactString, source: Source, now: Micros) -> Self {
         Self {
             state: AtomicU64::new(State::NEW.0),
             flags: AtomicU8::new(0),
@@ -162,12 +167,7 @@ impl Proxy {
                 let id = Id::random();
                 [AtomicU64::new(id.0), AtomicU64::new(id.1)]
             },
-            inner: Mutex::new(Inner {
-                protocol: address.protocol,
-                authority: address.authority(),
-                homes: Homes::None,
-                cold,
-            }),
+            inner: Mutex::new(Inner { protocol, authority, homes: Homes::None, cold: None }),
         }
     }
 }

@@ -21,6 +21,7 @@ mod session;
 mod site;
 mod storage;
 mod strategy;
+mod supply;
 
 use pyo3::prelude::*;
 
@@ -66,6 +67,10 @@ mod _core {
     use super::strategy::{
         PyComposite, PyCostAware, PyGeoTargeted, PyLeastUsed, PyPerformance, PyRandom, PyRoundRobin, PySessionStrategy,
         PyStrategy, PyWeighted, builtin_strategy, builtin_strategy_names,
+    };
+    #[pymodule_export]
+    use super::supply::{
+        ParsedIterator, PyParsed, RejectedLine, deduplicate, parse_proxies, parse_proxy_file, read_proxy_entry,
     };
 
     use pyo3::prelude::*;

@@ -22,6 +22,7 @@ use crate::py::errors::{self, Fault};
 use crate::py::guard::{self, Hooks};
 use crate::py::lease::{PyLease, Wanted};
 use crate::py::proxy::PyProxy;
+use crate::py::supply::{self, PyParsed};
 use crate::strategy::Strategy;
 use crate::strategy::round_robin::RoundRobin;
 use crate::sync::{Arc, AtomicI64, Mutex, Ordering};
@@ -284,18 +285,6 @@ fn made_from(address: &Address, text: &str, source: Source, tags: &[Box<str>], n
     Ok(Arc::new(proxy))
 }
 
-fn masked(text: &str) -> String {
-    match text.rfind('@') {
-        Some(at) => format!("***@{}", &text[at + 1..]),
-        // host:port:user:password
-        None if text.matches(':').count() > 1 && !text.contains('[') && !text.contains("://") => {
-            let kept: Vec<&str> = text.splitn(3, ':').take(2).collect();
-            format!("{}:***", kept.join(":"))
-        }
-        None => text.to_owned(),
-    }
-}
-
 #[pymethods]
 impl PyPool {
     #[new]
@@ -509,7 +498,7 @@ impl PyPool {
             });
             match made {
                 Ok(proxy) => fresh.push(proxy),
-                Err(reason) => faults.push((number + 1, masked(line), reason)),
+                Err(reason) => faults.push((number + 1, crate::supply::excerpt(line), reason)),
             }
         }
         if on_error == "raise" && !faults.is_empty() {
@@ -524,6 +513,59 @@ impl PyPool {
         }
         let (added, duplicates) = self.core.add_all(fresh).map_err(errors::add)?;
         Ok(AddReport { added, duplicates, errors: faults })
+    }
+
+    /// Adds the proxies that a list names, whatever its layout; no Python object is made for any of them.
+    ///
+    /// Args:
+    ///     data: The list: bytes or text as `parse_proxies` reads it, or what that returned.
+    ///     source: Where it came from; by default a file of the user's. "fetched" and "api" may not name local addresses.
+    ///     tags: Tags for all of them.
+    ///     allow_local: Lift that.
+    ///     **options: As those of `parse_proxies`.
+    ///
+    /// Returns:
+    ///     An `AddReport`.
+    ///
+    /// Raises:
+    ///     ValueError: An option is none, or the pool would be over its maximum capacity; nothing has been added then.
+    ///     TypeError: `data` is neither of those, or an option is unknown.
+    #[pyo3(signature = (data, *, source=None, tags=None, allow_local=false, **options))]
+    fn load(
+        &self,
+        data: &Bound<'_, PyAny>,
+        source: Option<&Bound<'_, PyAny>>,
+        tags: Option<&Bound<'_, PyAny>>,
+        allow_local: bool,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<AddReport> {
+        let read;
+        let parsed = if let Ok(parsed) = data.cast::<PyParsed>() {
+            parsed.get()
+        } else {
+            read = supply::read(data, &supply::options_of(options)?)?;
+            &read
+        };
+        self.take_list(data.py(), parsed, source, tags, allow_local)
+    }
+
+    /// Adds the proxies that a file names, as `load` does; it may be packed with gzip.
+    ///
+    /// Raises:
+    ///     OSError: The file cannot be read.
+    ///     ValueError: As `load`.
+    #[pyo3(signature = (path, *, source=None, tags=None, allow_local=false, **options))]
+    fn load_file(
+        &self,
+        py: Python<'_>,
+        path: std::path::PathBuf,
+        source: Option<&Bound<'_, PyAny>>,
+        tags: Option<&Bound<'_, PyAny>>,
+        allow_local: bool,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<AddReport> {
+        let parsed = supply::parse_proxy_file(py, path, options)?;
+        self.take_list(py, &parsed, source, tags, allow_local)
     }
 
     /// Removes a proxy; an unknown identifier does nothing.
@@ -950,6 +992,25 @@ impl BorrowForVisit for Py<PyAny> {
 }
 
 impl PyPool {
+    fn take_list(
+        &self,
+        py: Python<'_>,
+        list: &PyParsed,
+        source: Option<&Bound<'_, PyAny>>,
+        tags: Option<&Bound<'_, PyAny>>,
+        allow_local: bool,
+    ) -> PyResult<AddReport> {
+        let source = source.map(convert::source_of).transpose()?.unwrap_or(Source::File);
+        let mut tags = tags.map(convert::texts).transpose()?.unwrap_or_default();
+        tags.sort_unstable();
+        tags.dedup();
+        let (proxies, refused) = supply::proxies_of(py, &list.parsed, source, &tags, allow_local);
+        let (added, duplicates) = py.detach(|| self.core.add_all(proxies)).map_err(errors::add)?;
+        let mut errors = supply::errors_of(&list.parsed);
+        errors.extend(refused);
+        Ok(AddReport { added, duplicates: duplicates + list.parsed.duplicates, errors })
+    }
+
     fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         match name {
             "id" => {

@@ -22,17 +22,27 @@ impl Seen {
 
     /// Adds a record to the list; one that repeats an earlier record is merged into it instead, and the answer is false.
     pub fn add(&mut self, records: &mut Vec<Record>, record: Record) -> bool {
+        match self.place(records, record) {
+            (_, None) => true,
+            (place, Some(record)) => {
+                merge(&mut records[place], record);
+                false
+            }
+        }
+    }
+
+    /// Where the record is in the list: added at the end, or given back because an earlier one is the same.
+    pub fn place(&mut self, records: &mut Vec<Record>, record: Record) -> (usize, Option<Record>) {
         let hash = hash(&self.state, &record);
         let found = self.places.find(hash, |place| same(&records[*place as usize], &record)).copied();
         if let Some(place) = found {
-            merge(&mut records[place as usize], record);
-            return false;
+            return (place as usize, Some(record));
         }
-        let place = records.len() as u32;
+        let place = records.len();
         let state = &self.state;
         records.push(record);
-        self.places.insert_unique(hash, place, |place| self::hash(state, &records[*place as usize]));
-        true
+        self.places.insert_unique(hash, place as u32, |place| self::hash(state, &records[*place as usize]));
+        (place, None)
     }
 }
 

@@ -4,7 +4,10 @@ use std::num::NonZeroU16;
 
 use compact_str::{CompactString, format_compact};
 
+use crate::clock::Micros;
+use crate::proxy::Proxy;
 use crate::proxy::address::{Address, Credentials, Protocol, escape};
+use crate::proxy::health::Source;
 
 /// A proxy named by a list: small, since lists are long. What most lists do not say is behind a pointer.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,6 +135,30 @@ impl Record {
             port: self.port.map(NonZeroU16::get),
             credentials: self.credentials().cloned(),
         }
+    }
+
+    /// A proxy of the core at this address, that knows what the list said. `tags` are those of the whole list, sorted.
+    #[must_use]
+    pub fn proxy(&self, source: Source, tags: &[Box<str>], now: Micros) -> Proxy {
+        let proxy = Proxy::at(self.protocol, self.authority(), source, now);
+        if self.details.is_none() && tags.is_empty() {
+            return proxy;
+        }
+        proxy.set_cold(|cold| {
+            cold.tags = tags.to_vec();
+            let Some(details) = &self.details else { return };
+            if details.credentials.is_some() {
+                cold.raw_url = Some(self.url().into());
+                cold.credentials.clone_from(&details.credentials);
+            }
+            cold.country = details.country_code.as_deref().or(details.country.as_deref()).map(Box::from);
+            cold.region.clone_from(&details.region);
+            cold.tags.extend(details.tags.iter().cloned());
+            cold.tags.extend(details.anonymity.map(|anonymity| anonymity.as_str().into()));
+            cold.tags.sort_unstable();
+            cold.tags.dedup();
+        });
+        proxy
     }
 
     /// `host[:port]` as written in a URL.

@@ -18,13 +18,29 @@ from proxywhirl._enums import ProxyFormat, RenderMode
 if TYPE_CHECKING:
     from proxywhirl.fetchers._fetcher import ProxyFetcher
     from proxywhirl.models._sources import ProxySourceConfig, SourceStats
+    from proxywhirl.parsers import (
+        CSVParser,
+        GeonodeParser,
+        HTMLTableParser,
+        JSONParser,
+        PlainTextParser,
+        TSVParser,
+        deduplicate_proxies,
+    )
 
 __all__ = [
+    "CSVParser",
+    "GeonodeParser",
+    "HTMLTableParser",
+    "JSONParser",
+    "PlainTextParser",
     "ProxyFetcher",
     "ProxyFormat",
     "ProxySourceConfig",
     "RenderMode",
     "SourceStats",
+    "TSVParser",
+    "deduplicate_proxies",
 ]
 
 # Imported on first use: the parsers need neither an HTTP client nor pydantic.
@@ -32,6 +48,13 @@ _HOMES = {
     "ProxyFetcher": "proxywhirl.fetchers._fetcher",
     "ProxySourceConfig": "proxywhirl.models._sources",
     "SourceStats": "proxywhirl.models._sources",
+    "CSVParser": "proxywhirl.parsers",
+    "GeonodeParser": "proxywhirl.parsers",
+    "HTMLTableParser": "proxywhirl.parsers",
+    "JSONParser": "proxywhirl.parsers",
+    "PlainTextParser": "proxywhirl.parsers",
+    "TSVParser": "proxywhirl.parsers",
+    "deduplicate_proxies": "proxywhirl.parsers",
 }
 
 

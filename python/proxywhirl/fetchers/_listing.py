@@ -94,36 +94,8 @@ def _hint(content_type: str | None) -> str | None:
 def _parse(data: bytes, format: str | None, protocol: str | None, name: str) -> Listing:
     from proxywhirl import _core
 
-    parse = getattr(_core, "parse_proxies", None)
-    if parse is None:
-        return _parse_for_now(data, format, protocol)
-    raise NotImplementedError(name)
-
-
-def _parse_for_now(data: bytes, format: str | None, protocol: str | None) -> Listing:
-    from proxywhirl import _core
-
-    text = data.decode("utf-8-sig", "replace")
-    items: list[Any] = text.splitlines()
-    if format == "json" or (format is None and text.lstrip()[:1] in ("[", "{")):
-        try:
-            found = json.loads(text)
-        except ValueError as error:
-            raise ProxyFetchError(f"the list is not JSON: {error}") from None
-        items = found if isinstance(found, list) else next((v for v in found.values() if isinstance(v, list)), [])
-    entries: list[Entry] = []
-    rejected: list[tuple[int, str]] = []
-    for number, item in enumerate(items, 1):
-        fields = dict(item) if isinstance(item, Mapping) else {"url": str(item).strip()}
-        url = fields.get("url") or f"{fields.get('ip') or fields.get('host')}:{fields.get('port')}"
-        if not url or url.startswith("#"):
-            continue
-        if "://" not in url:
-            url = f"{protocol or fields.get('protocol') or 'http'}://{url}"
-        try:
-            _core.parse_proxy_url(url, require_port=True)
-        except ValueError as error:
-            rejected.append((number, str(error)))
-            continue
-        entries.append({**fields, "url": url})
-    return Listing(entries, rejected)
+    parsed = _core.parse_proxies(data, format=format, protocol=protocol)
+    rejected = [(line.line, line.reason) for line in parsed.rejected]
+    if format in ("json", "json_lines") and not len(parsed) and rejected:
+        raise ProxyFetchError(f"{name} cannot be read as {format}: line {rejected[0][0]}: {rejected[0][1]}")
+    return Listing(list(parsed), rejected)
