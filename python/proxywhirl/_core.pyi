@@ -11,12 +11,8 @@ from pydantic import SecretStr
 from typing_extensions import Self, TypeAlias, disjoint_base
 
 from proxywhirl._adapter import Adapter
-<<<<<<< HEAD
-from proxywhirl._enums import CircuitBreakerState, HealthStatus, Outcome, ProxySource
+from proxywhirl._enums import CircuitBreakerState, HealthStatus, Outcome, ProxyFormat, ProxySource
 from proxywhirl._explain import Explanation
-=======
-from proxywhirl._enums import HealthStatus, Outcome, ProxyFormat, ProxySource
->>>>>>> 4f5e752 (Lists for Python: parse_proxies, pool.load, the documented parsers, exact deduplication)
 from proxywhirl._proxy_list import ProxyList
 from proxywhirl.models import GeoLocation, ProxyCredentials
 
