@@ -6,6 +6,7 @@ leases are taken and settled without a trace of it.
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Callable
@@ -53,6 +54,7 @@ class Watch:
         self.metrics = metrics
         self.profile = profile
         self._chooser: Callable[[], Any] = lambda: None
+        self._lock = threading.Lock()
 
     def attach(self, chooser: Any) -> None:
         """Watch the leases of a chooser, and what its pool notices."""
@@ -72,10 +74,12 @@ class Watch:
 
     def install(self) -> None:
         """Be seen by the chooser if, and only if, somebody wants to know."""
-        chooser = self._chooser()
-        if chooser is not None:
-            wanted = self.metrics is not None or self.profile is not None or bool(self.events)
-            chooser.watch = self if wanted else None
+        # With the lock held from the look to the deed: of two who come and go at once, the later look counts.
+        with self._lock:
+            chooser = self._chooser()
+            if chooser is not None:
+                wanted = self.metrics is not None or self.profile is not None or bool(self.events)
+                chooser.watch = self if wanted else None
 
     def take(
         self,

@@ -58,6 +58,7 @@ class HealthMonitor:
         remove: Whether proxies are removed at all. Those that stay are asked less and less often.
         told: Called after each check with the proxy, whether it passed, the error, and the milliseconds.
         removed: Called with each proxy that was removed.
+        tls: The contexts of a rotator's transport, for a page behind certificates that it trusts.
 
     Raises:
         ValueError: A number is not positive, or the URL is not one.

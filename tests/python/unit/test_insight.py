@@ -81,6 +81,22 @@ class TestSubscribing:
         end()
         assert rotator._chooser.watch is None
 
+    def test_coming_and_going_in_many_threads(self) -> None:
+        rotator = ProxyRotator()
+
+        def work() -> None:
+            for _ in range(300):
+                rotator.on("request_success", print)()
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert rotator._chooser.watch is None
+        rotator.on("request_success", print)
+        assert rotator._chooser.watch is rotator._watch
+
 
 class TestEventsOfTheRotator:
     def test_strategy_changed(self) -> None:
