@@ -12,10 +12,14 @@ from pydantic import BaseModel, SecretStr
 from typing_extensions import assert_type
 
 from proxywhirl import (
+    GITHUB_MONOSANS_HTTP,
+    RECOMMENDED_SOURCES,
     AsyncProxyRotator,
     AsyncRotatingTransport,
+    BootstrapConfig,
     CompositeStrategy,
     CostAwareStrategy,
+    Gateway,
     GeoLocation,
     GeoTargetedStrategy,
     HealthStatus,
@@ -26,6 +30,7 @@ from proxywhirl import (
     Proxy,
     ProxyConfiguration,
     ProxyConnectionError,
+    ProxyFetcher,
     ProxyPool,
     ProxyPoolEmptyError,
     ProxyRotator,
@@ -218,3 +223,29 @@ def fleets() -> None:
         assert_type(fleet.urls, list[str])
         fleet[0].fail("reset")
         assert_type(fleet.counters(), dict[str, dict[str, Any]])
+
+
+def supplied() -> None:
+    gateway = Gateway("http://user-{country}-{session}:secret@gw.example:7777", size=5, ttl=60, countries=["de"])
+    assert_type(gateway.mint(2), list[Proxy])
+    Gateway.preset("oxylabs", user="me", password="secret", city=["berlin", "bonn"])
+    lists = ProxyFetcher(["https://lists.example/http.txt", {"url": "mine.csv", "priority": 1}], allow_local=True)
+    with ProxyRotator(
+        proxies=[gateway, "http://proxy.example:8080"],
+        auto_fetch_sources=lists,
+        refresh_interval=3600,
+        remove_dead_on_refresh=True,
+        bootstrap=BootstrapConfig(sample_size=3),
+    ) as rotator:
+        refresh = rotator.refresh_proxies()
+        assert_type(refresh[0], Proxy)
+        assert_type(refresh.added, list[Proxy])
+        assert_type(refresh.errors, dict[str, str])
+    ProxyRotator(auto_fetch_sources=[GITHUB_MONOSANS_HTTP, *RECOMMENDED_SOURCES])
+
+
+async def fetched(fetcher: ProxyFetcher, rotator: ProxyRotator) -> None:
+    assert_type(await fetcher.fetch(), list[Proxy])
+    assert_type(await fetcher.fetch_all(validate=False), list[dict[str, Any]])
+    for proxy in await rotator.refresh_proxies():
+        assert_type(proxy, Proxy)

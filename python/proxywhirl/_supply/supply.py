@@ -190,6 +190,8 @@ class Supply:
 
     def reopen(self) -> None:
         """Allow work again; the next request begins it anew."""
+        if not self._closed:
+            return
         with self._lock:
             if self._closed:
                 self._closed = self._begun = False
@@ -260,7 +262,9 @@ class Supply:
             failure = RuntimeError("the rotator was closed")
         except Exception as error:  # noqa: BLE001  # whatever it is, the thread must live on and the user hear of it
             failure = error
-            _log.exception("refreshing the pool failed")
+            # While the interpreter ends no thread can begin anything; that is nothing to complain about.
+            if threading.main_thread().is_alive():
+                _log.exception("refreshing the pool failed")
         with self._lock:
             self._ended_at = time.monotonic()
         _settle(self._promised)
