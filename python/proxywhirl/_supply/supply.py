@@ -24,14 +24,15 @@ from proxywhirl.fetchers._build import build
 from proxywhirl.fetchers._fetcher import ProxyFetcher
 from proxywhirl.fetchers._load import stamp_of
 from proxywhirl.fetchers._progress import Bars
+from proxywhirl.fetchers._reading import gathered
 from proxywhirl.fetchers._source import Source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from proxywhirl import _core
-    from proxywhirl.fetchers._fetcher import Taken
     from proxywhirl.fetchers._progress import Progress
+    from proxywhirl.fetchers._reading import Taken
     from proxywhirl.models import BootstrapConfig
 
 __all__ = ["Supply"]
@@ -353,7 +354,7 @@ class Supply:
             if source.path is not None:
                 self._read_stamps[source.key] = await asyncio.to_thread(_stamp, source.path)
             try:
-                taken = await fetcher._take(tools, source)
+                taken = await fetcher._take(reader, source)
                 before = len(report.added), len(report.removed)
                 await self._merge(fetcher, taken, report, dead, validating, most)
             except ProxyFetchError as error:
@@ -366,14 +367,8 @@ class Supply:
             facts = {"found": len(taken.entries), "added": added, "removed": removed, "unchanged": taken.unchanged}
             self._tell(source, began, facts=facts)
 
-        async with fetcher._tools() as tools:
-            tasks = [asyncio.ensure_future(one(source)) for source in sources]
-            try:
-                await asyncio.gather(*tasks)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+        async with fetcher._reader() as reader:
+            await gathered([one(source) for source in sources])
 
     async def _merge(
         self,

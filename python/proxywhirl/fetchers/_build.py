@@ -48,22 +48,31 @@ def build(entries: Sequence[Mapping[str, Any]], source: Source) -> list[_core.Pr
     Returns:
         The proxies, in order, with the tags of their source.
     """
-    # Whether a local address is acceptable was decided before: `add_many` asks only for what is fetched.
     pool = _core.ProxyPool(max_pool_size=_UNLIMITED)
+    kind = ProxySource.FILE if source.is_file else ProxySource.FETCHED
+    if isinstance(entries, _core.ParsedProxies):
+        # Whether a local address is acceptable was decided when the list was read.
+        pool.load(entries, source=kind, tags=source.tags(), allow_local=True)
+        proxies = pool.get_all_proxies()
+    else:
+        proxies = _of_dictionaries(pool, entries, source, kind)
+    for proxy in proxies:
+        proxy.source_url = source.name
+    return proxies
+
+
+def _of_dictionaries(
+    pool: _core.ProxyPool, entries: Sequence[Mapping[str, Any]], source: Source, kind: ProxySource
+) -> list[_core.Proxy]:
+    # As of a file first: of anything else `add_many` refuses local addresses, and that was decided before.
     pool.add_many([entry["url"] for entry in entries], source=ProxySource.FILE, tags=source.tags())
     proxies = pool.get_all_proxies()
-    kind = ProxySource.FILE if source.is_file else ProxySource.FETCHED
+    by_url: dict[str, Mapping[str, Any]] = {}
+    for entry in entries:
+        by_url.setdefault(entry["url"], entry)
     for proxy in proxies:
         proxy.source = kind
-        proxy.source_url = source.name
-    if any(len(entry) > 1 for entry in entries):
-        by_url: dict[str, Mapping[str, Any]] = {}
-        for entry in entries:
-            by_url.setdefault(entry["url"], entry)
-        for proxy in proxies:
-            told = by_url.get(proxy.url)
-            if told is not None and len(told) > 1:
-                _tell(proxy, told)
+        _tell(proxy, by_url.get(proxy.url, {}))
     return proxies
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl._enums import RenderMode
+from proxywhirl import _core
 from proxywhirl._redact import scrub_text
 from proxywhirl.exceptions import ProxyFetchError
-from proxywhirl.fetchers import _listing
-from proxywhirl.fetchers._build import build, drop_local
-from proxywhirl.fetchers._load import Limits, Loaded, Loader, Validators
+from proxywhirl.fetchers._build import build
+from proxywhirl.fetchers._load import Limits, Loader, Validators
 from proxywhirl.fetchers._progress import Bars
+from proxywhirl.fetchers._reading import Reader, Taken, gathered
 from proxywhirl.fetchers._source import Source
 from proxywhirl.models._base import utc_now
 from proxywhirl.models._sources import SourceStats
@@ -27,48 +26,17 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from proxywhirl import _core
     from proxywhirl.fetchers._progress import Progress
     from proxywhirl.fetchers._source import SourceLike
     from proxywhirl.models import BootstrapConfig
 
-__all__ = ["ProxyFetcher", "Taken"]
+__all__ = ["ProxyFetcher"]
 
 _log = logging.getLogger("proxywhirl.fetch")
 _HOURLY = 3600.0
 # A source that failed is tried again sooner than one that was read.
 _AFTER_FAILURE = 60.0
 _FOREVER = float("inf")
-_PER_HOST = 4
-
-
-class Taken:
-    """What came of one source in one round.
-
-    Attributes:
-        source: Which.
-        entries: Its proxies, those of the time before when it has not changed.
-        unchanged: Whether it has not changed.
-        error: Why it could not be read; then there are no entries.
-        elapsed_ms: How long it took.
-    """
-
-    __slots__ = ("elapsed_ms", "entries", "error", "source", "unchanged")
-
-    def __init__(
-        self,
-        source: Source,
-        entries: list[dict[str, Any]],
-        *,
-        unchanged: bool = False,
-        error: ProxyFetchError | None = None,
-        elapsed_ms: float = 0.0,
-    ) -> None:
-        self.source = source
-        self.entries = entries
-        self.unchanged = unchanged
-        self.error = error
-        self.elapsed_ms = elapsed_ms
 
 
 class _Known:
@@ -76,33 +44,10 @@ class _Known:
 
     __slots__ = ("entries", "read_at", "validators")
 
-    def __init__(self, entries: list[dict[str, Any]], validators: Validators, read_at: float) -> None:
+    def __init__(self, entries: Sequence[dict[str, Any]], validators: Validators, read_at: float) -> None:
         self.entries = entries
         self.validators = validators
         self.read_at = read_at
-
-
-class _Tools:
-    """What a round works with; belongs to one event loop."""
-
-    def __init__(self, loader: Loader, renderer: Any, most: int) -> None:
-        self.loader = loader
-        self.renderer = renderer
-        self.started_renderer: Any = None
-        self.starting = asyncio.Lock()
-        self.turn = asyncio.Semaphore(most)
-        self.hosts: dict[str, asyncio.Semaphore] = {}
-
-    def host(self, source: Source) -> asyncio.Semaphore:
-        return self.hosts.setdefault(source.site, asyncio.Semaphore(_PER_HOST))
-
-    async def close(self) -> None:
-        renderer, self.started_renderer = self.started_renderer, None
-        try:
-            if renderer is not None:
-                await renderer.close()
-        finally:
-            await self.loader.close()
 
 
 class ProxyFetcher:
@@ -190,7 +135,7 @@ class ProxyFetcher:
         self._known: dict[str, _Known] = {}
         self._failed: dict[str, float] = {}
         self._stats: dict[str, SourceStats] = {}
-        self._kept: tuple[asyncio.AbstractEventLoop, _Tools] | None = None
+        self._kept: tuple[asyncio.AbstractEventLoop, Reader] | None = None
         self._keeping = False
         for source in sources or ():
             self.add_source(source)
@@ -305,8 +250,8 @@ class ProxyFetcher:
         Raises:
             ProxyFetchError: It cannot be loaded, or nothing in it can be read.
         """
-        async with self._tools() as tools:
-            taken = await self._take(tools, Source.of(source))
+        async with self._reader() as reader:
+            taken = await self._take(reader, Source.of(source))
         return _with_source(taken)
 
     async def start_periodic_refresh(
@@ -323,9 +268,9 @@ class ProxyFetcher:
         Raises:
             asyncio.CancelledError: When it is cancelled.
         """
-        async with self._tools() as tools:
+        async with self._reader() as reader:
             while True:
-                taken = await self._round(tools, None, interval)
+                taken = await self._round(reader, None, interval)
                 if callback is not None:
                     entries = await self._entries(taken, self.validate_before_add, True, None)
                     answer = callback(entries)
@@ -382,20 +327,26 @@ class ProxyFetcher:
         )
 
     @asynccontextmanager
-    async def _tools(self) -> AsyncIterator[_Tools]:
+    async def _reader(self) -> AsyncIterator[Reader]:
         loop = asyncio.get_running_loop()
         if self._kept is not None and self._kept[0] is loop:
             yield self._kept[1]
             return
-        tools = _Tools(Loader(self._limits, http=self._http, verify=self._verify), self._renderer, self._most)
+        reader = Reader(
+            Loader(self._limits, http=self._http, verify=self._verify),
+            self._renderer,
+            self._most,
+            allow_local=self.allow_local,
+            auto_install=self._auto_install_browser,
+        )
         if self._keeping:
-            self._kept = (loop, tools)
-            yield tools
+            self._kept = (loop, reader)
+            yield reader
             return
         try:
-            yield tools
+            yield reader
         finally:
-            await tools.close()
+            await reader.close()
 
     def _due_at(self, source: Source, interval: float | None = None) -> float:
         """When a source is to be read again, by the monotonic clock; 0 if it has never been read."""
@@ -415,11 +366,11 @@ class ProxyFetcher:
         return sorted(enabled, key=lambda source: -source.config.priority)
 
     async def _take_all(self, progress: Progress) -> list[Taken]:
-        async with self._tools() as tools:
-            return await self._round(tools, progress, 0.0, whatever_the_interval=True)
+        async with self._reader() as reader:
+            return await self._round(reader, progress, 0.0, whatever_the_interval=True)
 
     async def _round(
-        self, tools: _Tools, progress: Progress, interval: float | None, *, whatever_the_interval: bool = False
+        self, reader: Reader, progress: Progress, interval: float | None, *, whatever_the_interval: bool = False
     ) -> list[Taken]:
         """Read every source that is due; of the others, what is known."""
         sources = self._enabled()
@@ -433,7 +384,7 @@ class ProxyFetcher:
                 taken = Taken(source, known.entries if known is not None else [], unchanged=True)
             else:
                 try:
-                    taken = await self._take(tools, source)
+                    taken = await self._take(reader, source)
                 except ProxyFetchError as error:
                     _log.warning("source skipped: %s", error, extra={"source": source.name, "error": str(error)})
                     taken = Taken(source, [], error=error)
@@ -443,16 +394,15 @@ class ProxyFetcher:
                 progress(done, len(sources), found)
             return taken
 
-        return list(await _gathered([one(source) for source in sources]))
+        return list(await gathered([one(source) for source in sources]))
 
-    async def _take(self, tools: _Tools, source: Source) -> Taken:
+    async def _take(self, reader: Reader, source: Source) -> Taken:
         """Read one source, and count what came."""
         began = time.perf_counter()
         stats = self._stats_of(source)
         known = self._known.get(source.key)
         try:
-            async with tools.host(source), tools.turn:
-                found = await self._read(tools, source, known.validators if known is not None else None)
+            found = await reader.read(source, known.validators if known is not None else None)
         except ProxyFetchError as error:
             stats.fetch_failure_count += 1
             stats.last_error = scrub_text(str(error))
@@ -470,9 +420,7 @@ class ProxyFetcher:
             known.read_at = time.monotonic()
             return Taken(source, known.entries, unchanged=True, elapsed_ms=elapsed_ms)
         listing, validators = found
-        entries, dropped = listing.entries, 0
-        if not (source.is_file or self.allow_local):
-            entries, dropped = await asyncio.to_thread(drop_local, listing.entries)
+        entries, dropped = listing.entries, listing.local_count
         if dropped:
             _log.warning(
                 "%d local addresses dropped from %s",
@@ -482,62 +430,13 @@ class ProxyFetcher:
             )
         for number, reason in listing.rejected[:5]:
             _log.debug("line %d of %s can't be read: %s", number, source.name, scrub_text(reason))
-        stats.total_fetched += len(listing.entries) + len(listing.rejected)
+        stats.total_fetched += len(entries) + listing.rejected_count
         stats.valid_count += len(entries)
-        stats.invalid_count += len(listing.rejected) + dropped
+        stats.invalid_count += listing.rejected_count
         stats.local_count += dropped
         if source.key in self._sources:
             self._known[source.key] = _Known(entries, validators, time.monotonic())
         return Taken(source, entries, elapsed_ms=elapsed_ms)
-
-    async def _read(
-        self, tools: _Tools, source: Source, known: Validators | None
-    ) -> tuple[_listing.Listing, Validators] | None:
-        """The list and what to ask with next time; ``None`` if it has not changed."""
-        mode = source.config.render_mode
-        if mode.needs_browser and not source.is_file:
-            return await self._rendered(tools, source), Validators()
-        loaded = await tools.loader.load(source, known)
-        if loaded.data is None:
-            return None
-        try:
-            listing = await _listing.read(loaded.data, source, loaded.content_type)
-            if listing.entries:
-                return listing, loaded.validators
-            problem = _why_empty(listing, loaded)
-        except ProxyFetchError as error:
-            problem = str(error)
-        if problem is None:
-            return listing, loaded.validators
-        if mode is RenderMode.AUTO and not source.is_file and _looks_like_a_page(loaded):
-            if self._renderer is not None or importlib.util.find_spec("playwright") is not None:
-                return await self._rendered(tools, source), Validators()
-            problem += "; a browser might (pip install 'proxywhirl-rs[js]')"
-        raise ProxyFetchError(f"{source.name}: {problem}")
-
-    async def _rendered(self, tools: _Tools, source: Source) -> _listing.Listing:
-        from proxywhirl.browser import BrowserRenderer
-
-        config = source.config
-        try:
-            async with tools.starting:
-                if tools.renderer is None:
-                    renderer = BrowserRenderer(wait_until="networkidle", auto_install=self._auto_install_browser)
-                    await renderer.start()
-                    tools.renderer = tools.started_renderer = renderer
-            text = await tools.renderer.render(
-                source.key,
-                wait_for_selector=config.wait_selector,
-                wait_for_timeout=config.wait_timeout,
-                headers=dict(config.headers) or None,
-                auth=config.auth,
-            )
-        except ImportError as error:
-            raise ProxyFetchError(f"{source.name} needs a browser: {error}") from error
-        listing = await _listing.read(text.encode(), source, "text/html")
-        if not listing.entries:
-            raise ProxyFetchError(f"{source.name}: the rendered page has no proxies that can be read")
-        return listing
 
     async def _entries(
         self, taken: list[Taken], validate: bool, deduplicate: bool, progress: Progress
@@ -583,37 +482,10 @@ def _default_validator() -> Any:
     return ProxyValidator()
 
 
-def _why_empty(listing: _listing.Listing, loaded: Loaded) -> str | None:
-    """What is wrong with a list without proxies; ``None`` if it is just empty."""
-    if listing.rejected:
-        number, reason = listing.rejected[0]
-        return f"none of its {len(listing.rejected)} lines is a proxy; line {number}: {reason}"
-    return "it is a page without proxies" if _looks_like_a_page(loaded) else None
-
-
-def _looks_like_a_page(loaded: Loaded) -> bool:
-    start = (loaded.data or b"")[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--"))
-
-
 def _with_source(taken: Taken) -> list[dict[str, Any]]:
     return [{**entry, "source_url": taken.source.name} for entry in taken.entries]
 
 
 def _unique(items: list[Any]) -> list[Any]:
-    """Each proxy once: the first, in order."""
-    seen: dict[str, Any] = {}
-    for item in items:
-        seen.setdefault(item["url"] if isinstance(item, dict) else item.url, item)
-    return list(seen.values())
-
-
-async def _gathered(coroutines: list[Any]) -> list[Any]:
-    """The results in order; when one raises, or the caller is cancelled, none goes on in the background."""
-    tasks = [asyncio.ensure_future(one) for one in coroutines]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    """Each proxy once: the one with the best record, with the tags of all, in the place of the first."""
+    return _core.deduplicate(items)

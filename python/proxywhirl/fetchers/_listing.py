@@ -4,37 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from proxywhirl import _core
 from proxywhirl._enums import ProxyFormat
 from proxywhirl.exceptions import ProxyFetchError
+from proxywhirl.fetchers._build import drop_local
 
 if TYPE_CHECKING:
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["Listing", "read"]
+__all__ = ["LOCAL", "Listing", "read"]
 
 Entry = dict[str, Any]
+_MOST_REJECTED = 100_000
+LOCAL = "the address is of this machine or of a private network"
+_BY_TYPE = {"application/json": "json", "text/csv": "csv", "text/tab-separated-values": "tsv"}
+_BY_SUFFIX = {".json": "json", ".jsonl": "json_lines", ".csv": "csv", ".tsv": "tsv"}
 
 
 class Listing:
     """What a list said.
 
     Attributes:
-        entries: Its proxies: ``url``, and whatever else the list knows of each.
-        rejected: What could not be read: line (from 1), and why.
+        entries: Its proxies: ``url``, and whatever else the list knows of each. What the core read stays in the core;
+            each dictionary is made when it is asked for.
+        rejected: What could not be read: line (from 1), and why; the first hundred thousand of them.
+        rejected_count: How many there were.
+        local_count: How many of those were refused because they point into the user's own network.
     """
 
-    __slots__ = ("entries", "rejected")
+    __slots__ = ("entries", "local_count", "rejected", "rejected_count")
 
-    def __init__(self, entries: list[Entry], rejected: list[tuple[int, str]]) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], rejected: list[tuple[int, str]], rejected_count: int, local_count: int = 0
+    ) -> None:
         self.entries = entries
         self.rejected = rejected
+        self.rejected_count = rejected_count
+        self.local_count = local_count
 
 
-async def read(data: bytes, source: Source, content_type: str | None = None) -> Listing:
+async def read(data: bytes, source: Source, content_type: str | None = None, *, public_only: bool = False) -> Listing:
     """Read a list in the way its source asks for.
 
     The work is done in a thread: a list may have a million lines, and the event loop has others to serve.
@@ -43,6 +56,7 @@ async def read(data: bytes, source: Source, content_type: str | None = None) -> 
         data: The list.
         source: How it is written, and whose it is.
         content_type: What the server says it is.
+        public_only: Whether addresses of the user's own network are refused.
 
     Returns:
         The entries, and what could not be read.
@@ -54,18 +68,26 @@ async def read(data: bytes, source: Source, content_type: str | None = None) -> 
     custom = config.custom_parser
     if custom is not None:
         try:
-            data = await _custom(custom, data)
+            items = await _custom(custom, data)
         except Exception as error:
             raise ProxyFetchError(f"the parser of {source.name} failed: {type(error).__name__}: {error}") from error
-        return await asyncio.to_thread(_parse, data, "json", config.protocol, source.name)
+        return await asyncio.to_thread(_of_items, items, config.protocol, public_only)
     if source.format is ProxyFormat.CUSTOM and config.parser is None:
         raise ProxyFetchError(f"{source.name} has the format 'custom', but no custom_parser")
     named = config.parser or (None if source.format is None else source.format.value)
-    return await asyncio.to_thread(_parse, data, named or _hint(content_type), config.protocol, source.name)
+    hint = None if named is not None else _hint(source, content_type)
+    try:
+        listing = await asyncio.to_thread(_parse, data, named or hint, config.protocol, public_only)
+        if hint is not None and not listing.entries:
+            # A name or a content type can be wrong; what is in it cannot.
+            listing = await asyncio.to_thread(_parse, data, None, config.protocol, public_only)
+    except ValueError as error:
+        raise ProxyFetchError(f"{source.name}: {error}") from error
+    return listing
 
 
-async def _custom(parser: Any, data: bytes) -> bytes:
-    """Run a parser of the user's; what it makes is brought into a form that ours reads."""
+async def _custom(parser: Any, data: bytes) -> list[Any]:
+    """Run a parser of the user's."""
     text = data.decode("utf-8-sig", "replace")
     parse = getattr(parser, "parse", parser)
     made = await asyncio.to_thread(parse, text)
@@ -73,29 +95,52 @@ async def _custom(parser: Any, data: bytes) -> bytes:
         made = await made
     if isinstance(made, (str, bytes)) or not isinstance(made, Iterable):
         raise TypeError(f"a parser returns a list of dictionaries or URLs, not {type(made).__name__}")
-    return json.dumps([_plain(item) for item in made], default=str).encode()
+    return [_plain(item) for item in made]
 
 
-def _plain(item: Any) -> Any:
-    if isinstance(item, (str, Mapping)):
-        return item
+def _plain(item: Any) -> Entry:
+    if isinstance(item, Mapping):
+        return dict(item)
+    if isinstance(item, str):
+        return {"url": item}
     url = getattr(item, "url", None)  # a Proxy, or something like it
     if isinstance(url, str):
         return {"url": url}
     raise TypeError(f"a parser returns dictionaries or URLs, not {type(item).__name__}")
 
 
-def _hint(content_type: str | None) -> str | None:
-    """The format that a content type is reliable about; servers call everything else plain text."""
+def _of_items(items: list[Entry], protocol: str | None, public_only: bool) -> Listing:
+    """Entries that a parser of the user's made, brought into the form of ours; what else they say is kept."""
+    entries: list[Entry] = []
+    rejected: list[tuple[int, str]] = []
+    for number, item in enumerate(items, 1):
+        try:
+            found = _core.read_proxy_entry(item, protocol=protocol)
+        except ValueError as error:
+            rejected.append((number, str(error)))
+            continue
+        entries += ({**item, **one} for one in found)
+    count = len(rejected)
+    entries, dropped = drop_local(entries) if public_only else (entries, 0)
+    return Listing(entries, rejected, count + dropped, dropped)
+
+
+def _hint(source: Source, content_type: str | None) -> str | None:
+    """The format that a content type or a suffix is reliable about; servers call everything else plain text."""
     kind = (content_type or "").partition(";")[0].strip().casefold()
-    return {"application/json": "json", "text/csv": "csv", "text/tab-separated-values": "tsv"}.get(kind)
+    if kind in _BY_TYPE:
+        return _BY_TYPE[kind]
+    name = source.path.name if source.path is not None else urlsplit(source.key).path
+    name = name.casefold()
+    if name.endswith(".gz"):
+        name = name[:-3]
+    return next((format for suffix, format in _BY_SUFFIX.items() if name.endswith(suffix)), None)
 
 
-def _parse(data: bytes, format: str | None, protocol: str | None, name: str) -> Listing:
-    from proxywhirl import _core
-
-    parsed = _core.parse_proxies(data, format=format, protocol=protocol)
-    rejected = [(line.line, line.reason) for line in parsed.rejected]
-    if format in ("json", "json_lines") and not len(parsed) and rejected:
-        raise ProxyFetchError(f"{name} cannot be read as {format}: line {rejected[0][0]}: {rejected[0][1]}")
-    return Listing(list(parsed), rejected)
+def _parse(data: bytes, format: str | None, protocol: str | None, public_only: bool) -> Listing:
+    parsed = _core.parse_proxies(
+        data, format=format, protocol=protocol, public_only=public_only, max_rejected=_MOST_REJECTED
+    )
+    rejected = [(bad.line, bad.reason) for bad in parsed.rejected]
+    local = sum(reason == LOCAL for _, reason in rejected)
+    return Listing(parsed, rejected, parsed.rejected_count, local)

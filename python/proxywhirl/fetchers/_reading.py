@@ -1,0 +1,181 @@
+"""Reading one list: loaded or rendered, parsed, and judged whether it is one."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from proxywhirl._enums import RenderMode
+from proxywhirl._redact import scrub_text
+from proxywhirl.exceptions import ProxyFetchError
+from proxywhirl.fetchers import _listing
+
+if TYPE_CHECKING:
+    from proxywhirl.fetchers._load import Loaded, Loader, Validators
+    from proxywhirl.fetchers._source import Source
+
+__all__ = ["Reader", "Taken", "gathered"]
+
+T = TypeVar("T")
+_PER_HOST = 4
+
+
+class Taken:
+    """What came of one source in one round.
+
+    Attributes:
+        source: Which.
+        entries: Its proxies, those of the time before when it has not changed.
+        unchanged: Whether it has not changed.
+        error: Why it could not be read; then there are no entries.
+        elapsed_ms: How long it took.
+    """
+
+    __slots__ = ("elapsed_ms", "entries", "error", "source", "unchanged")
+
+    def __init__(
+        self,
+        source: Source,
+        entries: Sequence[dict[str, Any]],
+        *,
+        unchanged: bool = False,
+        error: ProxyFetchError | None = None,
+        elapsed_ms: float = 0.0,
+    ) -> None:
+        self.source = source
+        self.entries = entries
+        self.unchanged = unchanged
+        self.error = error
+        self.elapsed_ms = elapsed_ms
+
+
+class Reader:
+    """What a round of reading works with; belongs to one event loop.
+
+    Args:
+        loader: Loads what need not be rendered.
+        renderer: A browser that is the user's; by default one is started when a list needs it.
+        most: Most lists read at the same time.
+        allow_local: Whether lists of others may name addresses of the user's own network.
+        auto_install: Whether a missing browser is downloaded.
+    """
+
+    def __init__(
+        self, loader: Loader, renderer: Any, most: int, *, allow_local: bool = False, auto_install: bool = False
+    ) -> None:
+        self._loader = loader
+        self._renderer = renderer
+        self._started: Any = None
+        self._starting = asyncio.Lock()
+        self._turn = asyncio.Semaphore(most)
+        self._hosts: dict[str, asyncio.Semaphore] = {}
+        self._allow_local = allow_local
+        self._auto_install = auto_install
+
+    async def close(self) -> None:
+        """Close the connections, and the browser if it was started here."""
+        started, self._started = self._started, None
+        try:
+            if started is not None:
+                self._renderer = None
+                await started.close()
+        finally:
+            await self._loader.close()
+
+    async def read(self, source: Source, known: Validators | None) -> tuple[_listing.Listing, Validators] | None:
+        """Read a list, in its turn.
+
+        Args:
+            source: Which.
+            known: What tells whether it has changed since the time before.
+
+        Returns:
+            The list, and what tells next time; ``None`` if it has not changed.
+
+        Raises:
+            ProxyFetchError: It cannot be loaded, or it is no list.
+        """
+        host = self._hosts.setdefault(source.site, asyncio.Semaphore(_PER_HOST))
+        async with host, self._turn:
+            return await self._read(source, known)
+
+    async def _read(self, source: Source, known: Validators | None) -> tuple[_listing.Listing, Validators] | None:
+        mode = source.config.render_mode
+        if mode.needs_browser and not source.is_file:
+            return await self._rendered(source)
+        loaded = await self._loader.load(source, known)
+        if loaded.data is None:
+            return None
+        public_only = self._public_only(source)
+        try:
+            listing = await _listing.read(loaded.data, source, loaded.content_type, public_only=public_only)
+            problem = None if listing.entries else _why_empty(listing, loaded)
+            if problem is None:
+                return listing, loaded.validators
+        except ProxyFetchError as error:
+            problem = error.message
+        if mode is RenderMode.AUTO and not source.is_file and _looks_like_a_page(loaded):
+            if self._renderer is not None or importlib.util.find_spec("playwright") is not None:
+                return await self._rendered(source)
+            problem += "; a browser might help (pip install 'proxywhirl-rs[js]')"
+        raise ProxyFetchError(f"{source.name}: {problem}")
+
+    async def _rendered(self, source: Source) -> tuple[_listing.Listing, Validators]:
+        from proxywhirl.browser import BrowserRenderer
+        from proxywhirl.fetchers._load import Validators
+
+        config = source.config
+        try:
+            async with self._starting:
+                if self._renderer is None:
+                    renderer = BrowserRenderer(wait_until="networkidle", auto_install=self._auto_install)
+                    await renderer.start()
+                    self._renderer = self._started = renderer
+            text = await self._renderer.render(
+                source.key,
+                wait_for_selector=config.wait_selector,
+                wait_for_timeout=config.wait_timeout,
+                headers=dict(config.headers) or None,
+                auth=config.auth,
+            )
+        except ImportError as error:
+            raise ProxyFetchError(f"{source.name} needs a browser: {error}") from error
+        listing = await _listing.read(text.encode(), source, "text/html", public_only=self._public_only(source))
+        if not listing.entries:
+            raise ProxyFetchError(f"{source.name}: the rendered page has no proxies that can be read")
+        return listing, Validators()
+
+    def _public_only(self, source: Source) -> bool:
+        return not (source.is_file or self._allow_local)
+
+
+async def gathered(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results in order; when one raises, or the caller is cancelled, none goes on in the background."""
+    tasks = [asyncio.ensure_future(one) for one in coroutines]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _why_empty(listing: _listing.Listing, loaded: Loaded) -> str | None:
+    """What is wrong with a list without proxies; ``None`` if it is just empty."""
+    count = listing.rejected_count - listing.local_count
+    if count:
+        number, reason = next(one for one in listing.rejected if one[1] != _listing.LOCAL)
+        return f"none of its {count} lines is a proxy; line {number}: {scrub_text(reason)}"
+    if _looks_like_a_page(loaded):
+        return "it is a page without proxies"
+    data = loaded.data or b""
+    if data.lstrip()[:1] == b"{" and b"[" not in data:
+        return "it is a JSON object without a list"
+    return None
+
+
+def _looks_like_a_page(loaded: Loaded) -> bool:
+    start = (loaded.data or b"")[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--"))
