@@ -10,6 +10,7 @@ from proxywhirl._enums import ProxySource
 from proxywhirl._redact import scrub_value
 
 if TYPE_CHECKING:
+    from proxywhirl.fetchers._listing import Entries
     from proxywhirl.fetchers._source import Source
 
 __all__ = ["build", "drop_local"]
@@ -38,7 +39,7 @@ def drop_local(entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int
     return kept, len(entries) - len(kept)
 
 
-def build(entries: Sequence[Mapping[str, Any]], source: Source) -> list[_core.Proxy]:
+def build(entries: Entries, source: Source) -> list[_core.Proxy]:
     """Make proxies of entries.
 
     Args:

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from proxywhirl.fetchers._listing import Entries
     from proxywhirl.fetchers._progress import Progress
     from proxywhirl.fetchers._source import SourceLike
     from proxywhirl.models import BootstrapConfig
@@ -44,7 +45,7 @@ class _Known:
 
     __slots__ = ("entries", "read_at", "validators")
 
-    def __init__(self, entries: Sequence[dict[str, Any]], validators: Validators, read_at: float) -> None:
+    def __init__(self, entries: Entries, validators: Validators, read_at: float) -> None:
         self.entries = entries
         self.validators = validators
         self.read_at = read_at

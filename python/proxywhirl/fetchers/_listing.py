@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import urlsplit
 
 from proxywhirl import _core
@@ -16,11 +16,15 @@ from proxywhirl.fetchers._build import drop_local
 if TYPE_CHECKING:
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["LOCAL", "Listing", "read"]
+__all__ = ["LOCAL", "Entries", "Listing", "read"]
 
 Entry = dict[str, Any]
+Entries = Union[list[Entry], "_core.ParsedProxies"]
+"""What the core read stays in the core: each dictionary is made when it is asked for."""
 _MOST_REJECTED = 100_000
 LOCAL = "the address is of this machine or of a private network"
+# Documented names of parsers that need none of their own: the lists recognise these forms by themselves.
+_ALIASES = {"geonode": "json"}
 _BY_TYPE = {"application/json": "json", "text/csv": "csv", "text/tab-separated-values": "tsv"}
 _BY_SUFFIX = {".json": "json", ".jsonl": "json_lines", ".csv": "csv", ".tsv": "tsv"}
 
@@ -29,8 +33,7 @@ class Listing:
     """What a list said.
 
     Attributes:
-        entries: Its proxies: ``url``, and whatever else the list knows of each. What the core read stays in the core;
-            each dictionary is made when it is asked for.
+        entries: Its proxies: ``url``, and whatever else the list knows of each.
         rejected: What could not be read: line (from 1), and why; the first hundred thousand of them.
         rejected_count: How many there were.
         local_count: How many of those were refused because they point into the user's own network.
@@ -39,7 +42,7 @@ class Listing:
     __slots__ = ("entries", "local_count", "rejected", "rejected_count")
 
     def __init__(
-        self, entries: Sequence[Entry], rejected: list[tuple[int, str]], rejected_count: int, local_count: int = 0
+        self, entries: Entries, rejected: list[tuple[int, str]], rejected_count: int, local_count: int = 0
     ) -> None:
         self.entries = entries
         self.rejected = rejected
@@ -74,7 +77,7 @@ async def read(data: bytes, source: Source, content_type: str | None = None, *, 
         return await asyncio.to_thread(_of_items, items, config.protocol, public_only)
     if source.format is ProxyFormat.CUSTOM and config.parser is None:
         raise ProxyFetchError(f"{source.name} has the format 'custom', but no custom_parser")
-    named = config.parser or (None if source.format is None else source.format.value)
+    named = _ALIASES.get(config.parser or "", config.parser) or (None if source.format is None else source.format.value)
     hint = None if named is not None else _hint(source, content_type)
     try:
         listing = await asyncio.to_thread(_parse, data, named or hint, config.protocol, public_only)

@@ -13,6 +13,7 @@ from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers import _listing
 
 if TYPE_CHECKING:
+    from proxywhirl.fetchers._listing import Entries
     from proxywhirl.fetchers._load import Loaded, Loader, Validators
     from proxywhirl.fetchers._source import Source
 
@@ -38,7 +39,7 @@ class Taken:
     def __init__(
         self,
         source: Source,
-        entries: Sequence[dict[str, Any]],
+        entries: Entries,
         *,
         unchanged: bool = False,
         error: ProxyFetchError | None = None,

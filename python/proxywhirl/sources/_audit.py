@@ -165,14 +165,14 @@ async def _asked(source: Source, loader: Loader) -> SourceValidationResult:
     began = time.perf_counter()
     status: int | None = None
     length = 0
-    entries: list[Any] = []
+    found = False
     error: str | None = None
     try:
         loaded = await loader.load(source)
         status, length = loaded.status, len(loaded.data or b"")
         listing = await _listing.read(loaded.data or b"", source, loaded.content_type)
-        entries = listing.entries
-        if not entries:
+        found = len(listing.entries) > 0
+        if not found:
             error = "there are no proxies in it that can be read"
     except ProxyFetchError as failure:
         error = failure.message
@@ -182,7 +182,7 @@ async def _asked(source: Source, loader: Loader) -> SourceValidationResult:
         str(source.config.metadata.get("name") or source.name),
         status,
         length,
-        bool(entries),
+        found,
         error,
         (time.perf_counter() - began) * 1000.0,
     )

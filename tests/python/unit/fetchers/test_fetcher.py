@@ -377,3 +377,51 @@ def test_bad_arguments(tmp_path: Path) -> None:
         ProxyFetcher(max_attempts=0)
     with pytest.raises(ValueError, match="another machine"):
         ProxyFetcher(["file://elsewhere/list.txt"])
+
+
+async def test_formats_are_recognised(web: Any, tmp_path: Path) -> None:
+    packed = tmp_path / "list.json.gz"
+    packed.write_bytes(gzip.compress(b'{"data": [{"ip": "1.1.1.1", "port": "80", "protocols": ["http", "socks5"]}]}'))
+    lists = [
+        web.text("/list.csv", "port,ip\n80,1.1.1.2\n"),
+        web.text("/wrong.csv", "1.1.1.3:80\n1.1.1.4:80\n"),
+        web.text("/page", "<html><table><tr><th>IP</th><th>Port</th></tr><tr><td>1.1.1.5</td><td>80</td></tr></table>"),
+        {
+            "url": web.text("/geonode", '{"data": [{"ip": "1.1.1.6", "port": 80, "protocols": ["http"]}]}'),
+            "parser": "geonode",
+        },
+    ]
+    found = await fetcher(packed, *lists).fetch()
+    assert [proxy.url for proxy in found] == [
+        "http://1.1.1.1:80", "socks5://1.1.1.1:80", *(f"http://1.1.1.{n}:80" for n in range(2, 7)),
+    ]  # fmt: skip
+
+
+async def test_what_lists_know_is_kept(web: Any) -> None:
+    text = '[{"ip": "1.1.1.1", "port": 80, "country": "DE", "city": "Bonn", "anonymity": "elite"}]'
+    (proxy,) = await fetcher(web.text("/list", text)).fetch()
+    assert proxy.country_code == "DE"
+    (entry,) = await fetcher(web.url("/list")).fetch_all(validate=False)
+    assert (entry["city"], entry["anonymity"]) == ("Bonn", "elite")
+
+    def parser(text: str) -> list[dict[str, Any]]:
+        return [{"ip": "1.1.1.1", "port": 80, "country_code": "FR", "ttl": 60, "plan": "gold", "expires_at": "soon"}]
+
+    (proxy,) = await fetcher({"url": web.url("/list"), "custom_parser": parser}).fetch()
+    assert (proxy.country_code, proxy.ttl) == ("FR", 60)
+    assert proxy.metadata == {"plan": "gold", "expires_at": "soon"}
+
+
+async def test_unknown_parsers(web: Any) -> None:
+    with pytest.raises(ProxyFetchError, match="format must be one of"):
+        await fetcher().fetch_from_source({"url": web.text("/list", "1.1.1.1:80"), "parser": "cuneiform"})
+    with pytest.raises(ProxyFetchError, match="no custom_parser"):
+        await fetcher().fetch_from_source({"url": web.url("/list"), "format": "custom"})
+
+
+async def test_answers_that_are_no_lists(web: Any) -> None:
+    web.text("/error", '{"error": "quota used up"}')
+    with pytest.raises(ProxyFetchError, match="without a list"):
+        await fetcher().fetch_from_source(web.url("/error"))
+    for path, text in (("/none", '{"data": []}'), ("/array", "[]"), ("/blank", "# nothing today\n")):
+        assert await fetcher().fetch_from_source(web.text(path, text)) == []
