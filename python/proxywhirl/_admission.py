@@ -16,6 +16,7 @@ import contextlib
 import heapq
 import itertools
 import math
+import os
 import sys
 import threading
 import time
@@ -237,6 +238,17 @@ class Admission:
             finally:
                 self._serving.release()
 
+    def forget(self) -> None:
+        """In the child of a fork: the threads that stood in line, or served, are not here."""
+        waiting = len(self._here)
+        self._groups = {}
+        self._arriving = deque()
+        self._leaving = deque()
+        self._here = {}
+        self._serving = threading.Lock()
+        self._note = False
+        self._count(-waiting)
+
     def _join(self, waiter: _Waiter) -> None:
         waiter.ticket = next(self._tickets)
         self._here[id(waiter)] = waiter
@@ -420,6 +432,17 @@ class Admission:
 
 _making = threading.Lock()
 _admissions: weakref.WeakKeyDictionary[Any, Admission] = weakref.WeakKeyDictionary()
+
+
+def _after_fork() -> None:
+    global _making
+    _making = threading.Lock()
+    for admission in list(_admissions.values()):
+        admission.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def admission_of(pool: Any) -> Admission:

@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Union
 from urllib.parse import urlsplit
 
 __all__ = ["BODY_LIMIT", "BanPolicies", "BanPolicy", "Seen"]
@@ -18,7 +18,6 @@ BODY_LIMIT = 64 * 1024
 _log = logging.getLogger("proxywhirl.ban")
 
 Pattern = Union[str, "re.Pattern[str]"]
-Opinion = Optional[bool]
 
 _ABSENT = object()
 

@@ -61,6 +61,7 @@ class _Rotating:
 
     _carrier: Any
     _carrier_class: Any
+    _raise_on_ban: bool
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class _Rotating:
         auth_statuses: tuple[int, ...] = (407,),
         ban_policy: Any = None,
         ban_policies: Mapping[str, Any] | None = None,
-        raise_on_ban: bool = False,
+        raise_on_ban: bool | None = None,
         allow_direct: bool = False,
         max_in_flight: int | None = None,
         slow_start: bool | None = None,
@@ -90,7 +91,13 @@ class _Rotating:
         settings = guard_settings(
             max_in_flight=max_in_flight, slow_start=slow_start, site_rate_limit=site_rate_limit, resilience=resilience
         )
-        self._bans = BanPolicies(ban_policy, ban_policies)
+        over = getattr(source, "_transport", None)
+        if isinstance(over, _Rotating) and ban_policy is None and ban_policies is None:
+            self._bans = over._bans
+        else:
+            self._bans = BanPolicies(ban_policy, ban_policies)
+        if raise_on_ban is None:
+            raise_on_ban = isinstance(over, _Rotating) and over._raise_on_ban
         self._chooser = _chooser_of(source, strategy)
         if settings:
             self._chooser.pool._guard_configure(**settings)
@@ -203,9 +210,11 @@ class RotatingTransport(_Rotating, _SyncBase):
         timeout_for: Seconds for each phase of a request through this proxy; ``None`` leaves the request's own.
         auth_statuses: Statuses by which a proxy refuses credentials.
         ban_policy: By which answers a site refuses a proxy: a :class:`BanPolicy`, its arguments, or what its ``custom``
-            takes. By default 403 is a ban and 429 a rate limit; ``BanPolicy(statuses=())`` turns that off.
+            takes. By default the rotator's rules, or that 403 is a ban and 429 a rate limit;
+            ``BanPolicy(statuses=())`` turns that off.
         ban_policies: Policies of single sites, by domain.
-        raise_on_ban: Whether a final ban or rate limit raises ``ProxyBannedError`` instead of being returned.
+        raise_on_ban: Whether a final ban or rate limit raises ``ProxyBannedError`` instead of being returned; by
+            default as in the rotator, or not.
         allow_direct: Whether a request goes without a proxy when none can be had. The target then sees this machine.
         max_in_flight: Most requests under way per proxy of the pool, at least 1; no limit by default.
         slow_start: Whether an unproven or recovering proxy gets one, then two, then four requests at a time.

@@ -182,6 +182,13 @@ def test_a_transport_on_its_own() -> None:
                 client.get(url, extensions=wishes)
 
 
+def test_a_transport_over_a_rotator_has_its_rules() -> None:
+    with ProxyFleet(1) as fleet, rotator_over(fleet, ban_policy={"body": ["."]}, raise_on_ban=True) as rotator:
+        with httpx.Client(transport=RotatingTransport(rotator, read_bodies=True)) as client:
+            with pytest.raises(ProxyBannedError):
+                client.get(fleet.site_url("shop.test"))
+
+
 def test_without_blocking() -> None:
     async def main(fleet: ProxyFleet) -> None:
         async with AsyncProxyRotator(

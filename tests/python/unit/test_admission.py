@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 import threading
 import time
@@ -397,6 +398,30 @@ def test_one_line_for_one_pool_and_gone_with_it() -> None:
     del pool, admission
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_begins_with_an_empty_line() -> None:
+    pool = FakePool()
+    admission = admission_of(pool)
+    held = pool.lease()
+    waiting = threading.Thread(target=lambda: admission.wait(pool.wish()))
+    waiting.start()
+    until(lambda: admission.waiting == 1)
+    admission._serving.acquire()
+    child = os.fork()
+    if child == 0:
+        try:
+            pool.active = 0
+            admission.wait(pool.wish(1)).release()
+            os._exit(0 if (admission.waiting, pool.waiters) == (0, 0) else 1)
+        finally:
+            os._exit(2)
+    admission._serving.release()
+    assert os.waitpid(child, 0)[1] == 0
+    held.release()
+    waiting.join(5)
 
 
 def test_a_lease_that_ends_while_others_are_served() -> None:
