@@ -313,9 +313,10 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
         url = wishes.pop("url", None)
         lease = self._chooser.lease(url, Selection(**wishes), [])
         proxy = lease.proxy
-        # From here on nobody will close a lease, so the start is passed on to the proxy itself.
-        lease.release()
+        # From here on nobody will close a lease, so the start is passed on to the proxy itself: first the new one, so that
+        # at no moment the proxy looks free.
         proxy.start_request()
+        lease.release()
         return proxy
 
     def explain(
