@@ -133,9 +133,7 @@ class Admission:
             if admission is not None:
                 admission.look()
 
-        set_waker = getattr(pool, "_set_waker", None)
-        if set_waker is not None:
-            set_waker(wake)
+        pool._set_waker(wake)
 
     @property
     def waiting(self) -> int:
@@ -314,9 +312,8 @@ class Admission:
 
     def _count(self, change: int) -> None:
         pool = self._pool()
-        add_waiters = getattr(pool, "_add_waiters", None)
-        if add_waiters is not None:
-            add_waiters(change)
+        if pool is not None:
+            pool._add_waiters(change)
 
     def _serve(self) -> None:
         """Go through the line once. Only with the lock held."""

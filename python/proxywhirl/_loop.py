@@ -26,7 +26,7 @@ import time
 from collections.abc import Generator
 from typing import Any, Callable, NamedTuple, NoReturn, Protocol, Union
 
-from proxywhirl import _core, _log_events
+from proxywhirl import _log_events
 from proxywhirl._ban import BanPolicy
 from proxywhirl._enums import Outcome
 from proxywhirl._judge import StatusJudge
@@ -421,7 +421,7 @@ class _Rotation:
         lease, self.lease = self.lease, None
         streaming = self.job.streaming
         if not streaming:
-            settle(lease, outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
+            lease.finish(outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
         if outcome is _SUCCESS:
             job = self.job
             _log_events.request_succeeded(lease, job.method, job.url, answer.status, answer.elapsed_ms, self.attempts)
@@ -463,7 +463,7 @@ class _Rotation:
                 outcome = _TARGET_FAULT
             for suspect in same:
                 self.suspects.remove(suspect)
-                settle(suspect.lease, _TARGET_FAULT, suspect.elapsed_ms, status=status)
+                suspect.lease.finish(_TARGET_FAULT, suspect.elapsed_ms, status=status)
                 self._count_fault(status)
         if outcome is _TARGET_FAULT:
             self._count_fault(status)
@@ -475,7 +475,7 @@ class _Rotation:
         if outcome is _PROXY_DOWN:
             self.suspects.append(_Suspect(lease, status, answer.elapsed_ms))
         else:
-            settle(lease, outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=status)
+            lease.finish(outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=status)
         self._tell_failure(lease, outcome, answer.elapsed_ms, status=status)
         self._note(lease, outcome)
         why = f"status {status}"
@@ -488,7 +488,7 @@ class _Rotation:
     def _after_failure(self, failure: Failure, outcome: Outcome) -> Exception:
         job = self.job
         lease, self.lease = self.lease, None
-        settle(lease, outcome, failure.elapsed_ms, failure.error)
+        lease.finish(outcome, failure.elapsed_ms, failure.error)
         if outcome is _CLIENT_FAULT:
             raise failure.error
         self._tell_failure(lease, outcome, failure.elapsed_ms, error=failure.error)
@@ -615,26 +615,8 @@ class _Rotation:
 
     def _blame_suspects(self) -> None:
         for suspect in self.suspects:
-            settle(suspect.lease, _PROXY_DOWN, suspect.elapsed_ms, status=suspect.status)
+            suspect.lease.finish(_PROXY_DOWN, suspect.elapsed_ms, status=suspect.status)
         self.suspects.clear()
-
-
-def settle(
-    lease: Any,
-    outcome: Outcome,
-    elapsed_ms: float | None = None,
-    error: Any = None,
-    *,
-    hold: float | None = None,
-    status: int | None = None,
-) -> None:
-    if isinstance(lease, _core.Lease) and not _FULL:
-        lease.finish(outcome, elapsed_ms, error)
-    else:
-        lease.finish(outcome, elapsed_ms, error, hold=hold, status=status)
-
-
-_FULL = "hold" in (_core.Lease.finish.__text_signature__ or "")
 
 
 def hold_of(answer: Answer, outcome: Outcome) -> float | None:

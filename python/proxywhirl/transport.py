@@ -31,7 +31,7 @@ from proxywhirl._http.look import look_at
 from proxywhirl._http.routes import Limits, most_routes
 from proxywhirl._http.tls import Tls, Verify
 from proxywhirl._judge import RuleJudge, StatusJudge, meaning_of, reporter
-from proxywhirl._loop import Admit, Answer, Delivery, Discard, Job, Load, Send, Wait, hold_of, rotate, settle
+from proxywhirl._loop import Admit, Answer, Delivery, Discard, Job, Load, Send, Wait, hold_of, rotate
 from proxywhirl._selection import Chooser, Selection, Taking
 from proxywhirl.exceptions import ProxyPoolEmptyError
 
@@ -61,6 +61,7 @@ class _Rotating:
 
     _carrier: Any
     _carrier_class: Any
+    _bans: BanPolicies
     _raise_on_ban: bool
 
     def __init__(
@@ -504,7 +505,7 @@ class _LeasedBody:
             lease.finish(outcome, None, error)
         else:
             answer = self._answer
-            settle(lease, outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
+            lease.finish(outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
 
     def _settle_interrupted(self) -> None:
         lease, self._lease = self._lease, None
