@@ -313,8 +313,8 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
         url = wishes.pop("url", None)
         lease = self._chooser.lease(url, Selection(**wishes), [])
         proxy = lease.proxy
-        # From here on nobody will close a lease, so the start is passed on to the proxy itself: first the new one, so that
-        # at no moment the proxy looks free.
+        # From here on nobody will close a lease, so the start is passed on to the proxy itself: first the new one, so
+        # that at no moment the proxy looks free.
         proxy.start_request()
         lease.release()
         return proxy
