@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from proxywhirl._resilience_config import ResilienceConfig
     from proxywhirl.browser import BrowserRenderer
+    from proxywhirl.circuit_breaker import AsyncCircuitBreaker, CircuitBreaker
     from proxywhirl.config import (
         ProxyConfiguration,
         StrategyConfig,
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
         PlainTextParser,
         deduplicate_proxies,
     )
+    from proxywhirl.rate_limiting import RateLimiter
     from proxywhirl.retry import (
         CircuitBreakerEvent,
         HourlyAggregate,
@@ -192,6 +194,7 @@ __all__ = [
     "PROXY_SCRAPE_SOCKS4",
     "PROXY_SCRAPE_SOCKS5",
     "RECOMMENDED_SOURCES",
+    "AsyncCircuitBreaker",
     "AsyncProxyRotator",
     "AsyncProxyWhirl",
     "AsyncRotatingTransport",
@@ -203,6 +206,7 @@ __all__ = [
     "CacheCorruptionError",
     "CacheStorageError",
     "CacheValidationError",
+    "CircuitBreaker",
     "CircuitBreakerConfig",
     "CircuitBreakerEvent",
     "CircuitBreakerState",
@@ -249,6 +253,7 @@ __all__ = [
     "ProxyWhirl",
     "ProxyWhirlError",
     "RandomStrategy",
+    "RateLimiter",
     "RegexComplexityError",
     "RegexTimeoutError",
     "RenderMode",
@@ -298,6 +303,7 @@ _HOMES: dict[str, str] = {
     "ALL_SOCKS5_SOURCES": "proxywhirl.sources",
     "ALL_SOURCES": "proxywhirl.sources",
     "API_SOURCES": "proxywhirl.sources",
+    "AsyncCircuitBreaker": "proxywhirl.circuit_breaker",
     "AsyncProxyRotator": "proxywhirl.rotator",
     "AsyncProxyWhirl": "proxywhirl.rotator",
     "AsyncRotatingTransport": "proxywhirl.transport",
@@ -309,6 +315,7 @@ _HOMES: dict[str, str] = {
     "CacheCorruptionError": "proxywhirl.exceptions",
     "CacheStorageError": "proxywhirl.exceptions",
     "CacheValidationError": "proxywhirl.exceptions",
+    "CircuitBreaker": "proxywhirl.circuit_breaker",
     "CircuitBreakerConfig": "proxywhirl.models",
     "CircuitBreakerEvent": "proxywhirl.retry",
     "CircuitBreakerState": "proxywhirl._enums",
@@ -374,6 +381,7 @@ _HOMES: dict[str, str] = {
     "ProxyWhirlError": "proxywhirl.exceptions",
     "RECOMMENDED_SOURCES": "proxywhirl.sources",
     "RandomStrategy": "proxywhirl.strategies",
+    "RateLimiter": "proxywhirl.rate_limiting",
     "RegexComplexityError": "proxywhirl.exceptions",
     "RegexTimeoutError": "proxywhirl.exceptions",
     "RenderMode": "proxywhirl._enums",

@@ -247,6 +247,28 @@ class Admission:
         self._note = False
         self._count(-waiting)
 
+    def dismiss(self, error_for: Callable[[Ask], BaseException | None]) -> int:
+        """Send some away who wait.
+
+        Args:
+            error_for: Called with what each one asks; returns what to raise there, or ``None`` for those who stay.
+
+        Returns:
+            How many were sent away.
+        """
+        sent = 0
+        for waiter in list(self._here.values()):
+            error = error_for(waiter.ask)
+            # Who is being served this very moment is no longer waiting.
+            if error is not None and waiter.claim():
+                self._leave(waiter)
+                waiter.error = error
+                waiter.wake()
+                sent += 1
+        if sent:
+            self.look()
+        return sent
+
     def _join(self, waiter: _Waiter) -> None:
         waiter.ticket = next(self._tickets)
         self._here[id(waiter)] = waiter

@@ -48,8 +48,23 @@ class _OnFirstUse:
         return getattr(owner if instance is None else instance, self._name)
 
 
+class _OfBreakers:
+    """Stands for one member of the breaker until it, or any other, is asked for."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        from proxywhirl.circuit_breaker.sync import install
+
+        install()
+        return getattr(owner if instance is None else instance, self._name)
+
+
 def prepare(core: ModuleType) -> None:
-    """Let the native classes install the protocol when it is first used.
+    """Let the native classes install the protocol, and what reads and writes files, when it is first used.
 
     Args:
         core: The native module.
@@ -59,3 +74,5 @@ def prepare(core: ModuleType) -> None:
         for name in METHODS:
             if name not in vars(cls):
                 setattr(cls, name, _OnFirstUse(name))
+    for name in ("create_with_storage", "delete_state", "load_state", "save_state"):
+        setattr(core.CircuitBreaker, name, _OfBreakers(name))

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
     from proxywhirl import _core
     from proxywhirl._adapter import Adapter
+    from proxywhirl._gate import Gate
     from proxywhirl._supply.provision import Provision
     from proxywhirl._watch import Watch
     from proxywhirl.retry import RetryPolicy
+    from proxywhirl.retry._story import Story
+    from proxywhirl.rotator._queue import RequestQueue
 
 __all__ = ["Chooser", "Selection", "Taking"]
 
@@ -203,6 +206,12 @@ class Chooser:
         """Who wants to know of every lease; ``None`` while nobody does."""
         self.admission: Admission = admission_of(pool)
         """The line in front of the pool."""
+        self.queue: RequestQueue | None = None
+        """Bounds the line for the requests of this chooser; ``None`` where it is not bounded."""
+        self.stories: Callable[[], Story] | None = None
+        """Makes what tells the attempts of a request; ``None`` where nobody counts them."""
+        self.gate: Gate | None = None
+        """Has the last word on a lease; ``None`` where nothing but the core does."""
         self._lock = threading.Lock()
         self._active = _Active(strategy)
         self._provision: Provision | None = None
@@ -255,8 +264,8 @@ class Chooser:
         *,
         method: str | None = None,
         attempt: int = 1,
-        again: bool = True,
         judge: Any = None,
+        story: Story | None = None,
     ) -> _core.Lease:
         """Choose a proxy.
 
@@ -266,15 +275,39 @@ class Chooser:
             exclude: Ids of proxies that must not be chosen.
             method: The method of the request, for those who watch.
             attempt: Which attempt of the request this is, from 1, for those who watch.
-            again: Whether to choose once more if a gateway can provide somebody when there is nobody.
             judge: What ``lease.report`` judges by; the default rules where it is ``None``.
+            story: What tells the attempts of the request, from :attr:`stories`; made anew by default.
 
         Returns:
             An open lease.
 
         Raises:
             ProxyPoolEmptyError: Nobody is eligible.
+            ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
         """
+        stories = self.stories
+        told = None if stories is None else (stories() if story is None else story).observer(attempt)
+        gate = self.gate
+        if gate is None:
+            return self._choose(url, selection, exclude, method, attempt, judge, told)
+
+        def choose(excluded: list[Any]) -> _core.Lease:
+            return self._choose(url, selection, excluded, method, attempt, judge, told)
+
+        return gate.lease(choose, exclude, sticky=selection is not None and _is_sticky(selection))
+
+    def _choose(
+        self,
+        url: str | None,
+        selection: Selection | None,
+        exclude: list[Any],
+        method: str | None,
+        attempt: int,
+        judge: Any,
+        told: Any,
+        again: bool = True,
+    ) -> _core.Lease:
+        """As :meth:`lease`; ``again``: choose once more if a gateway can provide somebody when there is nobody."""
         active = self._active
         watch = self.watch
         provision = self._provision
@@ -283,14 +316,17 @@ class Chooser:
         try:
             if watch is None:
                 if judge is None and (selection is None or selection.is_plain()):
-                    lease = self.pool.lease(active.strategy, url, exclude=exclude)
+                    # The way of nearly all requests.
+                    lease = self.pool.lease(active.strategy, url, exclude=exclude, observer=told)
                 else:
-                    options = {} if judge is None else {"judge": judge}
+                    options = {"observer": told}
+                    if judge is not None:
+                        options["judge"] = judge
                     lease = self._lease_for(active, url, selection or _ANYTHING, exclude, options)
             else:
 
                 def take(observer: Any) -> _core.Lease:
-                    options = {"observer": observer}
+                    options = {"observer": observer if told is None else _both(told, observer)}
                     if judge is not None:
                         options["judge"] = judge
                     return self._lease_for(active, url, selection or _ANYTHING, exclude, options)
@@ -298,7 +334,7 @@ class Chooser:
                 lease = watch.take(take, _log_events.name_of(active.strategy), url, method, attempt)
         except ProxyPoolEmptyError as error:
             if provision is not None and again and provision.in_need():
-                return self.lease(url, selection, exclude, method=method, attempt=attempt, again=False, judge=judge)
+                return self._choose(url, selection, exclude, method, attempt, judge, told, again=False)
             self._tell_empty(error, selection, exclude)
             if len(self.pool):
                 raise
@@ -359,7 +395,7 @@ class Taking:
         judge: What ``lease.report`` judges by.
     """
 
-    __slots__ = ("_busy", "_chooser", "_judge", "_method", "_selection", "_url")
+    __slots__ = ("_busy", "_chooser", "_judge", "_method", "_selection", "_story", "_url")
 
     def __init__(
         self,
@@ -377,6 +413,8 @@ class Taking:
         self._method = method
         self._busy = busy
         self._judge = judge
+        stories = chooser.stories
+        self._story = None if stories is None else stories()
 
     def __call__(self, exclude: list[Any], attempt: int, seconds: float | None) -> _core.Lease | None:
         """Take a lease now.
@@ -415,16 +453,41 @@ class Taking:
         )
         return Wish(key, lambda: self._ask(excluded, attempt), seconds)
 
+    def wait(self, exclude: Iterable[Any], attempt: int, seconds: float | None) -> _core.Lease:
+        """Stand in line for a lease, blocking; arguments as above.
+
+        Raises:
+            ProxyPoolEmptyError: Time is up, or waiting has become useless.
+            RequestQueueFullError: There is no place left.
+        """
+        wish = self.wish(exclude, attempt, seconds)
+        queue = self._chooser.queue
+        lease: _core.Lease
+        if queue is None:
+            lease = self._chooser.admission.wait(wish)
+            return lease
+        with queue.place(wish.ask):
+            lease = self._chooser.admission.wait(wish)
+        return lease
+
+    async def wait_async(self, exclude: Iterable[Any], attempt: int, seconds: float | None) -> _core.Lease:
+        """As :meth:`wait`, without blocking the event loop."""
+        wish = self.wish(exclude, attempt, seconds)
+        queue = self._chooser.queue
+        lease: _core.Lease
+        if queue is None:
+            lease = await self._chooser.admission.wait_async(wish)
+            return lease
+        with queue.place(wish.ask):
+            lease = await self._chooser.admission.wait_async(wish)
+        return lease
+
     def _ask(self, exclude: list[Any], attempt: int) -> _core.Lease:
         busy = () if self._busy is None else self._busy()
         if not busy:
-            return self._chooser.lease(
-                self._url, self._selection, exclude, method=self._method, attempt=attempt, judge=self._judge
-            )
+            return self._lease(exclude, attempt)
         try:
-            return self._chooser.lease(
-                self._url, self._selection, [*exclude, *busy], method=self._method, attempt=attempt, judge=self._judge
-            )
+            return self._lease([*exclude, *busy], attempt)
         except ProxyPoolEmptyError as error:
             more = set(busy).difference(exclude)
             if more:
@@ -435,6 +498,17 @@ class Taking:
                 error.may_free = True
                 error.message += f"; {len(more)} of them at capacity, with all the connections they may have"
             raise
+
+    def _lease(self, exclude: list[Any], attempt: int) -> _core.Lease:
+        return self._chooser.lease(
+            self._url,
+            self._selection,
+            exclude,
+            method=self._method,
+            attempt=attempt,
+            judge=self._judge,
+            story=self._story,
+        )
 
 
 def _deadline(seconds: float | None) -> float:
@@ -486,6 +560,22 @@ class _Active:
             if proxy is not None and session.session_id not in sessions:
                 left = session.expires_at - session.last_used_at
                 sessions.create_session(session.session_id, proxy, max(1, int(left.total_seconds())))
+
+
+def _both(first: Any, second: Any) -> Any:
+    """An observer for two."""
+
+    def observe(*facts: Any) -> None:
+        first(*facts)
+        second(*facts)
+
+    return observe
+
+
+def _is_sticky(selection: Selection) -> bool:
+    """Whether the request is to have one certain proxy."""
+    context = selection.context
+    return selection.session_id is not None or (context is not None and context.session_id is not None)
 
 
 def _pinning(strategy: Any) -> _core.SessionPersistenceStrategy:

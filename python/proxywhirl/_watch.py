@@ -25,6 +25,8 @@ __all__ = ["Attempt", "Watch"]
 _SUCCESS = Outcome.SUCCESS
 _CLIENT_FAULT = Outcome.CLIENT_FAULT
 
+NoticeTap = Callable[[str, Any, "dict[str, Any]"], None]
+
 
 class Watch:
     """What one rotator tells about its leases.
@@ -53,6 +55,7 @@ class Watch:
         self.events = EventHub(changed, use_running_loop=use_running_loop)
         self.metrics = metrics
         self.profile = profile
+        self._notice_taps: tuple[NoticeTap, ...] = ()
         self._chooser: Callable[[], Any] = lambda: None
         self._lock = threading.Lock()
 
@@ -80,6 +83,14 @@ class Watch:
             if chooser is not None:
                 wanted = self.metrics is not None or self.profile is not None or bool(self.events)
                 chooser.watch = self if wanted else None
+
+    def tap_notices(self, tap: NoticeTap) -> None:
+        """Call a function with whatever the core notices.
+
+        Args:
+            tap: Called with the name, the proxy and the facts.
+        """
+        self._notice_taps = (*self._notice_taps, tap)
 
     def take(
         self,
@@ -157,6 +168,8 @@ class Watch:
 
     def notice(self, name: str, proxy: Any, facts: dict[str, Any]) -> None:
         """Tell what the core noticed."""
+        for tap in self._notice_taps:
+            tap(name, proxy, facts)
         event = _log_events.event_of_notice(name)
         if event is not None and self.events.wants(event):
             plain = {key: getattr(value, "value", value) for key, value in facts.items()}

@@ -251,7 +251,7 @@ class RotatingTransport(_Rotating, _SyncBase):
                     time.sleep(step.seconds)
                 elif type(step) is Admit:
                     try:
-                        reply = self._chooser.admission.wait(taking.wish(*step))
+                        reply = taking.wait(*step)
                     except ProxyPoolEmptyError as error:
                         reply = error
                 elif type(step) is Load:
@@ -300,7 +300,7 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
                     await _sleep(step.seconds)
                 elif type(step) is Admit:
                     try:
-                        reply = await self._chooser.admission.wait_async(taking.wish(*step))
+                        reply = await taking.wait_async(*step)
                     except ProxyPoolEmptyError as error:
                         reply = error
                 elif type(step) is Load:

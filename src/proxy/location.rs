@@ -2,6 +2,7 @@
 
 use crate::proxy::Proxy;
 use crate::proxy::address::{Address, Credentials, Protocol, escape};
+use crate::proxy::health::mark;
 
 impl Proxy {
     /// How it is spoken to.
@@ -117,6 +118,8 @@ impl Proxy {
     pub fn set_credentials(&self, credentials: Option<Credentials>) {
         let homes = self.homes();
         self.set_cold(|cold| cold.credentials = credentials);
+        // Who was left alone for want of credentials may try these.
+        self.change(|state| if state.has(mark::LOGIN) { state.on_trial() } else { state });
         let id = self.id();
         for pool in homes {
             pool.refile(self, id);

@@ -8,6 +8,7 @@ use crate::clock::{Clock, Micros, SystemClock, exact_wall};
 use crate::py::convert;
 use crate::py::errors;
 use crate::resilience::breaker::Phase;
+use crate::resilience::settings::nanoseconds;
 use crate::resilience::{Breaker, BreakerSettings};
 use crate::sync::Arc;
 
@@ -244,6 +245,15 @@ impl PyBreaker {
     /// Closes it and forgets what it knows.
     fn reset(&self) {
         self.core.reset(&SystemClock);
+        self.deliver();
+    }
+
+    /// Takes over a state that was kept: whether it is to be open, how many seconds ago its failures were, and for how
+    /// many seconds it stays open yet.
+    #[pyo3(name = "_restore")]
+    fn restore(&self, open: bool, failures: Vec<f64>, left: f64) {
+        let failures: Vec<u64> = failures.into_iter().map(nanoseconds).collect();
+        self.core.restore(&failures, open.then(|| nanoseconds(left)), &SystemClock);
         self.deliver();
     }
 

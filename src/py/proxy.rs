@@ -560,6 +560,12 @@ impl PyProxy {
         Ok(())
     }
 
+    /// The identifier as text: what `str(proxy.id)` says, without a `UUID` on the way.
+    #[pyo3(name = "_key")]
+    fn key(&self) -> String {
+        self.core.id().to_string()
+    }
+
     /// Put user name and password in one step, so that no request goes out with one old and one new.
     ///
     /// Returns:

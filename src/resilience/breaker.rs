@@ -317,6 +317,22 @@ impl Breaker {
         self.step(clock, |breaker, inner| breaker.close(inner));
     }
 
+    /// Takes over what was kept of an earlier one: how many nanoseconds ago its failures were, and if it is to be open,
+    /// for how long yet.
+    pub fn restore(&self, failures: &[u64], open_for: Option<u64>, clock: &dyn Clock) {
+        let now = clock.steady();
+        self.step(clock, |breaker, inner| {
+            breaker.close(inner);
+            let mut moments: Vec<u64> = failures.iter().map(|ago| now.saturating_sub(*ago)).collect();
+            moments.sort_unstable();
+            inner.failures.extend(&moments[moments.len().saturating_sub(REMEMBERED)..]);
+            if let Some(left) = open_for {
+                inner.until = now.saturating_add(left);
+                breaker.enter(Phase::Open);
+            }
+        });
+    }
+
     fn close(&self, inner: &mut Inner) {
         inner.failures.clear();
         inner.probe_until = None;

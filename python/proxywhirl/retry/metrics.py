@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, Callable, Optional, Union
-from weakref import WeakKeyDictionary
 
 from proxywhirl._enums import CircuitBreakerState, RetryOutcome
 from proxywhirl._redact import scrub_text
 from proxywhirl.retry._records import CircuitBreakerEvent, HourlyAggregate, RetryAttempt
+from proxywhirl.retry._story import Story
 
 __all__ = ["CircuitBreakerEvent", "HourlyAggregate", "RetryAttempt", "RetryMetrics", "RetryOutcome"]
 
@@ -29,10 +29,9 @@ _MOST_PROXIES = 10_000
 _SUCCESS = RetryOutcome.SUCCESS
 
 
-Note = tuple[str, int, Any, float, RetryOutcome, Optional[int], float, float, Optional[str]]
-"""An attempt as the rotators write it down, nothing converted: request, number, proxy or text of its id, seconds since
-the epoch, outcome, status, pause before and time taken in seconds, error. A plain tuple, for one with names costs three
-times as much to make."""
+Note = tuple[Union[str, int], int, str, float, RetryOutcome, Optional[int], float, float, Optional[str]]
+"""An attempt as the rotators write it down: request, number, proxy id, seconds since the epoch, outcome, status, pause
+before and time taken in seconds, error. A plain tuple, for one with names costs three times as much to make."""
 
 _Entry = Union[RetryAttempt, Note]
 
@@ -54,13 +53,11 @@ class _Hour:
     def attempts(self) -> int:
         return self.requests + self.retries
 
-    def counts_of(self, proxy_id: str) -> list[float]:
-        """Attempts, successes and seconds of a proxy; of nobody, once there are too many."""
-        counts = self.by_proxy.get(proxy_id)
-        if counts is None:
-            counts = [0, 0, 0.0]
-            if len(self.by_proxy) < _MOST_PROXIES:
-                self.by_proxy[proxy_id] = counts
+    def begin(self, proxy_id: str) -> list[float]:
+        """Attempts, successes and seconds of a proxy that is new here; of nobody, once there are too many."""
+        counts: list[float] = [0, 0, 0.0]
+        if len(self.by_proxy) < _MOST_PROXIES:
+            self.by_proxy[proxy_id] = counts
         return counts
 
     def note_failure(self, outcome: RetryOutcome, status: int | None) -> None:
@@ -112,8 +109,6 @@ class RetryMetrics:
         self._recent: deque[_Entry] = deque(maxlen=max_current_attempts)
         self._hours: dict[int, _Hour] = {}
         self._events: deque[CircuitBreakerEvent] = deque(maxlen=_MOST_EVENTS)
-        # A proxy makes its id anew each time it is asked, which takes longer than all the rest here.
-        self._ids: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return (
@@ -141,6 +136,10 @@ class RetryMetrics:
             finally:
                 self._lock.release()
 
+    def story(self) -> Story:
+        """What tells the attempts of a request that begins now."""
+        return Story(self.note)
+
     def record_circuit_breaker_event(self, event: CircuitBreakerEvent) -> None:
         """Write down that a breaker changed its state.
 
@@ -148,6 +147,25 @@ class RetryMetrics:
             event: The change.
         """
         self._events.append(event)
+
+    def take_notice(self, name: str, proxy: Any, facts: Mapping[str, Any]) -> None:
+        """Write down what a pool noticed, if it is about a breaker.
+
+        Args:
+            name: Name of the notice.
+            proxy: The proxy concerned.
+            facts: For ``"breaker"``: ``from``, ``to`` and ``failures``.
+        """
+        if name != "breaker" or proxy is None:
+            return
+        event = CircuitBreakerEvent(
+            proxy_id=str(proxy.id),
+            from_state=facts["from"],
+            to_state=facts["to"],
+            timestamp=datetime.fromtimestamp(self._clock(), timezone.utc),
+            failure_count=facts["failures"],
+        )
+        self.record_circuit_breaker_event(event)
 
     def aggregate_hourly(self) -> None:
         """Sum up what has not been summed up, and forget what is older than ``retention_hours``.
@@ -292,28 +310,23 @@ class RetryMetrics:
         pop = self._pending.popleft
         remember = self._recent.append
         hour = _Hour()
+        counted = hour.by_proxy
         begin = end = 0.0
-        # By the identity of the proxy, which the entries keep alive until they are through.
-        known: dict[int, tuple[str, list[float]]] = {}
-        entries = []
         while True:
             try:
                 entry = pop()
             except IndexError:
                 break
-            entries.append(entry)
             note = entry if isinstance(entry, tuple) else _noted(entry)
-            request, number, proxy, at, outcome, status, delay, latency, error = note
+            _, number, proxy_id, at, outcome, status, _, latency, _ = note
             if not begin <= at < end:
                 begin = at // _HOUR * _HOUR
                 end = begin + _HOUR
                 hour = self._hours.setdefault(int(begin), _Hour())
-                known.clear()
-            found = known.get(id(proxy))
-            if found is None:
-                proxy_id = self._id_of(proxy)
-                found = known[id(proxy)] = (proxy_id, hour.counts_of(proxy_id))
-            proxy_id, counts = found
+                counted = hour.by_proxy
+            counts = counted.get(proxy_id)
+            if counts is None:
+                counts = hour.begin(proxy_id)
             if number:
                 hour.retries += 1
             else:
@@ -326,20 +339,11 @@ class RetryMetrics:
                 hour.successes[number] = hour.successes.get(number, 0) + 1
             else:
                 hour.note_failure(outcome, status)
-            # The id instead of the proxy: what is remembered must not keep a proxy that was removed.
-            remember((request, number, proxy_id, at, outcome, status, delay, latency, error))
+            remember(entry)
         first, last = self._since(self.retention_hours), self._clock() + _HOUR
         # What lies ahead was written before the clock was set back; kept, it would never leave.
         for start in [start for start in self._hours if not first <= start <= last]:
             del self._hours[start]
-
-    def _id_of(self, proxy: Any) -> str:
-        if isinstance(proxy, str):
-            return proxy
-        found = self._ids.get(proxy)
-        if found is None:
-            found = self._ids[proxy] = str(proxy.id)
-        return found
 
 
 def _shown(entry: _Entry) -> RetryAttempt:
@@ -347,7 +351,7 @@ def _shown(entry: _Entry) -> RetryAttempt:
         return entry
     request, number, proxy_id, at, outcome, status, delay, latency, error = entry
     return RetryAttempt(
-        request_id=request,
+        request_id=str(request),
         attempt_number=number,
         proxy_id=proxy_id,
         timestamp=datetime.fromtimestamp(at, timezone.utc),

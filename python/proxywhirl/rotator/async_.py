@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._selection import Selection
 from proxywhirl.rotator.base import ProxyLike, ProxyRotatorBase, _checked_id, _patience, _Source
+from proxywhirl.rotator.client_pool import LRUAsyncClientPool
 from proxywhirl.transport import AsyncRotatingTransport
 
 if TYPE_CHECKING:
@@ -90,6 +91,19 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             if client is None or client.is_closed:
                 client = self._opened = self._flavour.module.AsyncClient(**self._client_options())
             made: httpx.AsyncClient = client
+        return made
+
+    def _make_client_pool(self) -> LRUAsyncClientPool:
+        return LRUAsyncClientPool()
+
+    async def _get_or_create_client(self, proxy: _core.Proxy, proxy_dict: Any = None) -> httpx.AsyncClient:
+        """A client whose every request goes through this proxy, kept in ``_client_pool``."""
+        del proxy_dict
+        client = await self._client_pool.get(proxy.id)
+        if client is None:
+            client = self._flavour.module.AsyncClient(**self._client_for(proxy))
+            await self._client_pool.put(proxy.id, client)
+        made: httpx.AsyncClient = client
         return made
 
     async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
@@ -285,6 +299,8 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             client, self._opened = self._opened, None
         if client is not None:
             await client.aclose()
+        if self._clients is not None:
+            await self._clients.clear()
         await self._transport.aclose()
         await self._aclose_insight()
         await self._end_keeping_async()
@@ -329,8 +345,7 @@ class LeaseRequest:
         taking = rotator._taking(self._url, self._selection)
         lease = taking(self._exclude, 1, self._seconds)
         if lease is None:
-            wish = taking.wish(self._exclude, 1, self._seconds)
-            lease = await rotator._chooser.admission.wait_async(wish)
+            lease = await taking.wait_async(self._exclude, 1, self._seconds)
         return lease
 
     def __await__(self) -> Generator[Any, Any, _core.Lease]:

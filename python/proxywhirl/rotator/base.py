@@ -21,6 +21,7 @@ from proxywhirl.exceptions import ProxyValidationError, SessionNotFoundError, re
 from proxywhirl.retry import RetryPolicy
 from proxywhirl.rotator._insight import InsightPart
 from proxywhirl.rotator._keeping import KeepingPart, StorageLike
+from proxywhirl.rotator._limits import LimitsPart
 from proxywhirl.rotator._supply import BootstrapLike, SourcesLike, SupplyMixin
 from proxywhirl.transport import resolve_for_rotation
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from proxywhirl._explain import Explanation
     from proxywhirl._resilience_config import ResilienceConfig
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
+    from proxywhirl.credentials import CredentialRotator
     from proxywhirl.gateways import Gateway
     from proxywhirl.models import ProxyChain
 
@@ -48,7 +50,7 @@ _SESSION_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 R = TypeVar("R", bound="ProxyRotatorBase")
 
 
-class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
+class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -59,8 +61,13 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
             path of a file.
         retry_policy: How often to try, and after which pauses; by default ``RetryPolicy()``, with the attempts of
             ``config.max_retries`` if that was set.
+        rate_limiter: A :class:`~proxywhirl.rate_limiting.RateLimiter`, or anything with ``acquire(proxy_id) -> bool``.
+            One made with ``requests_per_second`` delays requests; any other refuses them with ``ProxyConnectionError``
+            ("Rate limit exceeded"), or lets them wait in line with ``config.queue_enabled``.
         bootstrap: How to fill an empty pool from public lists at the first request: ``True``, or a ``BootstrapConfig``.
             Off unless asked for: nobody's traffic goes through strangers' proxies unasked.
+        circuit_breaker: A ``CircuitBreaker`` or ``CircuitBreakerConfig``: the pattern for the breaker of every proxy.
+        credential_rotator: Where user name and password of all proxies come from.
         user_proxies: More proxies, tagged ``source:user``.
         auto_fetch_sources: Lists of proxies: URLs, paths of files, mappings, ``ProxySourceConfig`` objects; or a
             ``ProxyFetcher`` that has them and says how they are read and checked. The first request starts reading them
@@ -113,8 +120,11 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
         strategy: Any = None,
         config: ConfigLike = None,
         retry_policy: RetryPolicy | None = None,
-        *,
+        rate_limiter: Any = None,
         bootstrap: BootstrapLike = None,
+        *,
+        circuit_breaker: Any = None,
+        credential_rotator: CredentialRotator | None = None,
         user_proxies: Iterable[ProxyLike] | None = None,
         auto_fetch_sources: SourcesLike = None,
         refresh_interval: float | None = None,
@@ -142,6 +152,9 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
         encryption_key: str | bytes | None = None,
         geo_database: str | os.PathLike[str] | None = None,
     ) -> None:
+        if _is_bootstrap(rate_limiter):
+            # In the fifth place 0.3 had the limiter on the synchronous class, and this on the other.
+            rate_limiter, bootstrap = None, rate_limiter
         if compat not in (None, "0.3"):
             raise ValueError(f"compat must be '0.3' or None, not {compat!r}")
         if retry_policy is not None and not hasattr(retry_policy, "calculate_delay"):
@@ -183,12 +196,15 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
         self._trust_env = trust_env
         self._lock = threading.Lock()
         self._opened: Any = None
+        self._tls_options: dict[str, Any] = {
+            "verify": self.config.verify_ssl if verify is None else verify,
+            "proxy_verify": proxy_verify,
+            "trust_env": trust_env,
+        }
         self._transport = self._make_transport(
+            **self._tls_options,
             retry_policy=_policy(self.config) if retry_policy is None else retry_policy,
             read_bodies=True,
-            verify=self.config.verify_ssl if verify is None else verify,
-            proxy_verify=proxy_verify,
-            trust_env=trust_env,
             max_connections=_connections_of(self.config),
             max_keepalive_connections=self.config.pool_max_keepalive,
             keepalive_expiry=float(self.config.keepalive_timeout),
@@ -199,6 +215,9 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
             raise_on_ban=raise_on_ban,
             allow_direct=allow_direct,
         )
+        self._init_limits(
+            circuit_breaker=circuit_breaker, rate_limiter=rate_limiter, credential_rotator=credential_rotator
+        )
         self._configure_guard()
         self._profile_connections()
 
@@ -207,8 +226,9 @@ class ProxyRotatorBase(InsightPart, KeepingPart, SupplyMixin):
 
     def _configure_guard(self) -> None:
         """Tell the pool all it has to know at once: what is left out goes back to its default."""
-        if self._guard:
-            self.pool._guard_configure(**self._guard)
+        settings = {**self._guard, **self._limits_for_guard()}
+        if settings:
+            self.pool._guard_configure(**settings)
 
     @classmethod
     def from_config(cls, config: ConfigLike, **options: Any) -> Self:
@@ -592,6 +612,10 @@ class _Source:
 
 
 _WISHES = ("session_id", "country", "region", "tags", "context", "retry_policy", "ban_policy", "raise_on_ban")
+
+
+def _is_bootstrap(given: Any) -> bool:
+    return isinstance(given, bool) or type(given).__name__ == "BootstrapConfig"
 
 
 def _checked_id(session_id: str | None) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._selection import Selection
 from proxywhirl.rotator.base import ProxyLike, ProxyRotatorBase, _checked_id, _patience, _Source
+from proxywhirl.rotator.client_pool import LRUClientPool
 from proxywhirl.transport import RotatingTransport
 
 if TYPE_CHECKING:
@@ -89,6 +90,19 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             if client is None or client.is_closed:
                 client = self._opened = self._flavour.module.Client(**self._client_options())
             made: httpx.Client = client
+        return made
+
+    def _make_client_pool(self) -> LRUClientPool:
+        return LRUClientPool()
+
+    def _get_or_create_client(self, proxy: _core.Proxy, proxy_dict: Any = None) -> httpx.Client:
+        """A client whose every request goes through this proxy, kept in ``_client_pool``."""
+        del proxy_dict
+        client = self._client_pool.get(proxy.id)
+        if client is None:
+            client = self._flavour.module.Client(**self._client_for(proxy))
+            self._client_pool.put(proxy.id, client)
+        made: httpx.Client = client
         return made
 
     def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
@@ -182,7 +196,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         self._stock()
         lease = taking(excluded, 1, seconds)
         if lease is None:
-            lease = self._chooser.admission.wait(taking.wish(excluded, 1, seconds))
+            lease = taking.wait(excluded, 1, seconds)
         return lease
 
     def get_proxy(self, **wishes: Any) -> _core.Proxy:
@@ -291,6 +305,8 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             client, self._opened = self._opened, None
         if client is not None:
             client.close()
+        if self._clients is not None:
+            self._clients.clear()
         self._transport.close()
         self._close_insight()
         self._end_keeping()

@@ -244,6 +244,47 @@ def test_sn21_a_large_file(tmp_path: Path) -> None:
     assert pool.select_next().host == "proxy1.example.com"
 
 
+def test_sn25_a_rate_throttles(fleet: ProxyFleet, target: str) -> None:
+    import time
+
+    from proxywhirl import ProxyRotator, RateLimiter
+
+    limiter = RateLimiter(requests_per_second=10, burst_size=20)
+    rotator = ProxyRotator(proxies=fleet.urls, rate_limiter=limiter)
+    began = time.monotonic()
+    statuses = [rotator.get(target).status_code for _ in range(100)]
+    # Three proxies: sixty at once, the other forty at thirty a second.
+    assert time.monotonic() - began > 1.2
+    assert statuses == [200] * 100
+    rotator.close()
+
+
+def test_sn26_credentials_that_change(fleet: ProxyFleet, target: str) -> None:
+    from proxywhirl import CredentialRotator, ProxyRotator
+
+    def fetch_new_credentials() -> dict[str, str]:
+        return {"username": "new_user", "password": "new_pass"}
+
+    credentials = CredentialRotator(refresh_callback=fetch_new_credentials, refresh_interval=3600)
+    rotator = ProxyRotator(proxies=fleet.urls, credential_rotator=credentials)
+    assert rotator.get(target).status_code == 200
+    for proxy in rotator.pool.proxies:
+        assert proxy.username is not None
+        assert proxy.username.get_secret_value() == "new_user"
+    rotator.close()
+
+
+def test_sn27_a_breaker_as_pattern(fleet: ProxyFleet, target: str) -> None:
+    from proxywhirl import CircuitBreaker, ProxyRotator
+
+    breaker = CircuitBreaker(failure_threshold=5, timeout=60, success_threshold=2)
+    rotator = ProxyRotator(proxies=fleet.urls, circuit_breaker=breaker)
+    assert rotator.get(target).status_code == 200
+    for made in rotator.circuit_breakers.values():
+        assert (made.failure_threshold, made.timeout, made.success_threshold) == (5, 60, 2)
+    rotator.close()
+
+
 def test_sn29_registry_and_from_config(fleet: ProxyFleet, target: str) -> None:
     from proxywhirl import ComposedStrategy, CompositeStrategy, Proxy, ProxyPool, ProxyRotator, StrategyRegistry
 

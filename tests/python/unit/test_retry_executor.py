@@ -169,7 +169,7 @@ def test_choosing_another_proxy() -> None:
     slow = Proxy(url="http://b.test:1", total_requests=10, total_successes=10)
     new = Proxy(url="http://c.test:1", region="eu")
     executor = RetryExecutor()
-    executor.retry_metrics.note(("r", 0, slow, 1e9 * 2, RetryOutcome.SUCCESS, 200, 0.0, 8.0, None))
+    executor.retry_metrics.note(("r", 0, str(slow.id), 1e9 * 2, RetryOutcome.SUCCESS, 200, 0.0, 8.0, None))
     choose = executor.select_retry_proxy
     assert choose([good, slow, new], PROXY) is good  # 0.93; 0.76; 0.65
     assert choose([good, slow, new], good) is slow

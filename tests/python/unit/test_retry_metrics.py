@@ -7,11 +7,12 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
 import proxywhirl
-from proxywhirl import Proxy
+from proxywhirl import Outcome, ProxyPool, RoundRobinStrategy
 from proxywhirl.retry import (
     CircuitBreakerEvent,
     HourlyAggregate,
@@ -130,21 +131,35 @@ def test_proxies_of_an_hour_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert found.get_timeseries()[0]["total_requests"] == 10
 
 
-def test_a_removed_proxy_is_not_kept_alive() -> None:
-    import gc
-    import weakref
-
+def test_errors_are_kept_without_credentials() -> None:
     found = RetryMetrics()
-    proxy = Proxy(url="http://user:secret@host.test:1")
-    text = str(proxy.id)
-    found.note(("r", 0, proxy, time.time(), RetryOutcome.FAILURE, None, 0.0, 0.1, "no http://user:secret@host.test"))
+    found.note(("r", 0, "p", time.time(), RetryOutcome.FAILURE, None, 0.0, 0.1, "no http://user:secret@host.test"))
     (kept,) = found.current_attempts
-    assert kept.proxy_id == text
+    assert kept.error_message is not None
     assert "secret" not in str(kept)
-    gone = weakref.ref(proxy)
-    del proxy
-    gc.collect()
-    assert gone() is None
+
+
+def test_a_story_tells_its_attempts() -> None:
+    found = RetryMetrics()
+    pool = ProxyPool(proxies=["http://host.test:1"])
+    lease = pool.lease(RoundRobinStrategy())
+    key = str(lease.id)
+    assert key == lease.proxy._key()
+    story = found.story()
+    story.observer(1)(lease, Outcome.PROXY_DOWN, 20.0, httpx.ReadTimeout("slow"), None)
+    story.observer(2)(lease, Outcome.BANNED, None, None, 403)
+    story.observer(3)(lease, None)
+    story.observer(4)(lease, Outcome.CLIENT_FAULT, 1.0, "mine")
+    story.observer(5)(lease, Outcome.SUCCESS, 30.0, None, 200)
+    found.story()(lease, Outcome.SUCCESS)
+    first, second, third, other = found.current_attempts
+    assert [kept.attempt_number for kept in (first, second, third, other)] == [0, 1, 4, 0]
+    assert [kept.outcome.value for kept in (first, second, third)] == ["timeout", "failure", "success"]
+    assert (first.latency, first.error_message, second.status_code) == (0.02, "ReadTimeout: slow", 403)
+    assert {first.request_id, second.request_id} == {third.request_id} != {other.request_id}
+    assert first.delay_before == 0.0
+    assert second.delay_before >= 0.0
+    lease.release()
 
 
 def test_breaker_events_are_bounded() -> None:
@@ -157,12 +172,11 @@ def test_breaker_events_are_bounded() -> None:
 
 def test_threads_lose_nothing() -> None:
     found = RetryMetrics(max_current_attempts=100)
-    proxy = Proxy(url="http://host.test:1")
     rounds = 3 * module._BATCH
 
     def work() -> None:
         for number in range(rounds):
-            found.note(("r", number % 2, proxy, time.time(), RetryOutcome.SUCCESS, 200, 0.0, 0.1, None))
+            found.note(("r", number % 2, "p", time.time(), RetryOutcome.SUCCESS, 200, 0.0, 0.1, None))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -172,7 +186,7 @@ def test_threads_lose_nothing() -> None:
     for thread in threads:
         thread.join()
     rows = found.get_by_proxy()
-    assert rows[str(proxy.id)]["total_attempts"] == 4 * rounds
+    assert rows["p"]["total_attempts"] == 4 * rounds
     assert found.get_summary()["total_retries"] == 2 * rounds
     assert len(found.current_attempts) == 100
 

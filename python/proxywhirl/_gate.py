@@ -1,0 +1,131 @@
+"""The last word on a lease: limits that the core does not know, and credentials for proxies that came late."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Callable
+
+from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
+
+if TYPE_CHECKING:
+    from proxywhirl import _core
+    from proxywhirl.rate_limiting.limiter import Refusal
+
+__all__ = ["Gate", "limiter_of"]
+
+# How many proxies are asked for before a request is refused: each has cost a selection.
+_MOST_TRIED = 16
+# When to ask a limiter again that does not say, in seconds.
+_ASK_AGAIN = 0.05
+
+
+class Gate:
+    """Lets a lease pass when the limiter grants it, and logs its proxy in.
+
+    Args:
+        limiter: What :func:`limiter_of` returned.
+        log_in: Called with every proxy that is about to be used.
+        waits: Whether a refused request waits for its turn; otherwise it fails.
+    """
+
+    __slots__ = ("_admit", "_log_in", "_waits")
+
+    def __init__(self, limiter: Any, log_in: Callable[[_core.Proxy], Any] | None, *, waits: bool) -> None:
+        self._admit = _admission_by(limiter)
+        self._log_in = log_in
+        self._waits = waits or bool(getattr(limiter, "delays", False))
+
+    def lease(
+        self, choose: Callable[[list[Any]], _core.Lease], exclude: Iterable[Any], *, sticky: bool = False
+    ) -> _core.Lease:
+        """Take a lease that may be used.
+
+        A proxy whose own limit is reached is passed over. One that is given back counts as never chosen.
+
+        Args:
+            choose: Takes a lease of a proxy that is none of the given ids.
+            exclude: Ids to begin with.
+            sticky: Whether no other proxy will do.
+
+        Returns:
+            The lease.
+
+        Raises:
+            ProxyPoolEmptyError: Nobody is eligible, or worth waiting for.
+            ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
+        """
+        excluded = list(exclude)
+        refused: list[Refusal] = []
+        while True:
+            try:
+                lease = choose(excluded)
+            except ProxyPoolEmptyError:
+                if not refused:
+                    raise
+                break
+            try:
+                refusal = self._admit(lease)
+                if refusal is None:
+                    if self._log_in is not None:
+                        self._log_in(lease.proxy)
+                    return lease
+            except BaseException:
+                lease.release()
+                raise
+            excluded.append(lease.id)
+            lease.release()
+            refused.append(refusal)
+            if sticky or refusal.scope == "global" or len(refused) >= _MOST_TRIED:
+                break
+        raise self._error(refused)
+
+    def _error(self, refused: list[Refusal]) -> ProxyConnectionError | ProxyPoolEmptyError:
+        soonest = min(refusal.retry_after for refusal in refused)
+        whose = "of all proxies together" if refused[-1].scope == "global" else f"of {len(refused)} proxies"
+        text = f"Rate limit exceeded: the limit {whose} allows the next request in {soonest:.3g} s"
+        if self._waits:
+            return ProxyPoolEmptyError(text, retry_after=soonest, reasons={"no_tokens": len(refused)})
+        return ProxyConnectionError(text, retry_after=soonest)
+
+
+def limiter_of(given: Any) -> Any:
+    """The limiter that does the work, of whatever was given as ``rate_limiter``.
+
+    Args:
+        given: ``None``, a limiter of this package, or an object with ``acquire(proxy_id) -> bool``.
+
+    Raises:
+        TypeError: It is none of these.
+    """
+    if given is None:
+        return None
+    limiter = getattr(given, "limiter", given)
+    acquire = getattr(limiter, "acquire", None)
+    if not callable(acquire) or inspect.iscoroutinefunction(acquire):
+        raise TypeError(
+            f"rate_limiter must be a RateLimiter or have a plain acquire(proxy_id) -> bool, not {type(given).__name__}"
+        )
+    return limiter
+
+
+def _admission_by(limiter: Any) -> Callable[[_core.Lease], Refusal | None]:
+    from proxywhirl.rate_limiting.limiter import RateLimiter, Refusal
+
+    if limiter is None:
+        return lambda lease: None
+    if isinstance(limiter, RateLimiter):
+
+        def admit(lease: _core.Lease) -> Refusal | None:
+            return None if limiter.is_idle else limiter.admit(lease.proxy._key())
+
+        return admit
+    wait_time = getattr(limiter, "wait_time", None)
+
+    def admit_by_other(lease: _core.Lease) -> Refusal | None:
+        key = lease.proxy._key()
+        if limiter.acquire(key):
+            return None
+        return Refusal("proxy", float(wait_time(key)) if callable(wait_time) else _ASK_AGAIN)
+
+    return admit_by_other

@@ -1,0 +1,147 @@
+"""Breakers that outlive the process: their state as data, in a JSON file or in any mapping."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import MutableMapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Union
+
+from proxywhirl._enums import CircuitBreakerState
+from proxywhirl._files import atomic_write_json
+
+__all__ = ["Storage", "create_with_storage", "delete_state", "load_state", "save_state"]
+
+Storage = Union[str, "os.PathLike[str]", MutableMapping[str, Any]]
+"""Path of a JSON file, or a mapping from proxy id to state."""
+
+# Files are read, changed and written; two breakers of one process must not do so at once.
+_writing = threading.Lock()
+
+
+def save_state(breaker: Any, storage: Storage) -> None:
+    """Keep the state of a breaker under its proxy id.
+
+    Args:
+        breaker: The breaker.
+        storage: Path of a JSON file, which may hold many, or a mapping from proxy id to state.
+
+    Raises:
+        ValueError: The breaker has no ``proxy_id``.
+        OSError: The file cannot be written.
+    """
+    key = _key(breaker)
+    upcoming = breaker.next_test_time
+    state = {
+        "state": breaker.state.value,
+        "failure_window": [_text(moment) for moment in breaker.failure_window],
+        "next_test_time": None if upcoming is None else _text(upcoming),
+        "saved_at": _text(datetime.now(timezone.utc)),
+    }
+    if isinstance(storage, MutableMapping):
+        storage[key] = state
+        return
+    with _writing:
+        atomic_write_json(Path(storage), {**_read(storage), key: state})
+
+
+def load_state(breaker: Any, storage: Storage) -> bool:
+    """Bring a breaker into the state that was kept under its proxy id.
+
+    Time has gone on meanwhile: failures that have left the window are forgotten. A half-open breaker comes back open
+    and due: its probe has got lost.
+
+    Args:
+        breaker: The breaker.
+        storage: As for :func:`save_state`.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        ValueError: The breaker has no ``proxy_id``, or what was kept is no state.
+        OSError: The file cannot be read.
+    """
+    key = _key(breaker)
+    state = storage.get(key) if isinstance(storage, MutableMapping) else _read(storage).get(key)
+    if state is None:
+        return False
+    now = datetime.now(timezone.utc)
+    try:
+        phase = CircuitBreakerState(state["state"])
+        ago = [max(0.0, (now - _moment(text)).total_seconds()) for text in state["failure_window"]]
+        upcoming = state["next_test_time"]
+        left = 0.0 if upcoming is None else max(0.0, (_moment(upcoming) - now).total_seconds())
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"what is kept for breaker {key} is not a breaker's state") from error
+    breaker._restore(phase is not CircuitBreakerState.CLOSED, ago, left)
+    return True
+
+
+def delete_state(breaker: Any, storage: Storage) -> bool:
+    """Forget what was kept under a breaker's proxy id.
+
+    Args:
+        breaker: The breaker; it stays as it is.
+        storage: As for :func:`save_state`.
+
+    Returns:
+        Whether there was something.
+    """
+    key = _key(breaker)
+    if isinstance(storage, MutableMapping):
+        return storage.pop(key, None) is not None
+    with _writing:
+        kept = _read(storage)
+        found = kept.pop(key, None) is not None
+        if found:
+            atomic_write_json(Path(storage), kept)
+    return found
+
+
+def create_with_storage(cls: Any, /, proxy_id: str, storage: Storage, config: Any = None, **overrides: Any) -> Any:
+    """Make a breaker in the state that was kept for it, or a new one.
+
+    Args:
+        cls: The class.
+        proxy_id: Id of the proxy.
+        storage: As for :func:`save_state`.
+        config: A ``CircuitBreakerConfig``.
+        **overrides: Settings that win over it.
+
+    Returns:
+        The breaker.
+    """
+    breaker = cls.create(proxy_id, config, **overrides)
+    load_state(breaker, storage)
+    return breaker
+
+
+def _key(breaker: Any) -> str:
+    key = breaker.proxy_id
+    if key is None:
+        raise ValueError("a breaker without proxy_id has no name to keep its state under")
+    return str(key)
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    try:
+        kept: dict[str, Any] = dict(json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{os.fspath(path)} is no JSON file of breakers") from error
+    return kept
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat()
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

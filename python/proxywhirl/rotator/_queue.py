@@ -1,0 +1,84 @@
+"""The line of requests that wait for a proxy: how many may stand in it, and sending them away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from proxywhirl._admission import Admission, Ask
+from proxywhirl.exceptions import ProxyConnectionError, RequestQueueFullError
+
+__all__ = ["RequestQueue"]
+
+
+class RequestQueue:
+    """Places for requests that wait; thread-safe.
+
+    It bounds the line and counts it. Who is first, and who waits how, is a matter of :mod:`proxywhirl._admission`.
+
+    Args:
+        max_size: Number of places.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self.max_size = max_size
+        """Number of places."""
+        self._lock = threading.Lock()
+        self._places: set[Ask] = set()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @contextmanager
+    def place(self, ask: Ask) -> Iterator[None]:
+        """Take a place for the length of a ``with`` block.
+
+        Args:
+            ask: What the request asks while it waits; it is known by this.
+
+        Raises:
+            RequestQueueFullError: There is none left.
+        """
+        with self._lock:
+            if len(self._places) >= self.max_size:
+                raise RequestQueueFullError(
+                    f"Request queue is full: {self.max_size} requests are waiting already", queue_size=self.max_size
+                )
+            self._places.add(ask)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._places.discard(ask)
+
+    def clear(self, admission: Admission) -> int:
+        """Send away everybody who waits.
+
+        Args:
+            admission: The line they stand in.
+
+        Returns:
+            How many there were.
+        """
+        with self._lock:
+            leaving = self._places.copy()
+
+        def error_for(ask: Ask) -> BaseException | None:
+            if ask not in leaving:
+                return None
+            return ProxyConnectionError("The request was waiting for its turn when the queue was cleared")
+
+        return admission.dismiss(error_for)
+
+    def stats(self) -> dict[str, Any]:
+        """As :meth:`ProxyRotatorBase.get_queue_stats` shows it."""
+        size = len(self)
+        return {
+            "enabled": True,
+            "size": size,
+            "max_size": self.max_size,
+            "is_full": size >= self.max_size,
+            "is_empty": size == 0,
+        }

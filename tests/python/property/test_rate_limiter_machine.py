@@ -1,0 +1,125 @@
+"""The rate limiter against a model that counts tokens on its fingers, with a clock that moves when told."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from proxywhirl.rate_limiting import RateLimit, RateLimiter, limiter
+
+PROXIES = [f"proxy-{number}" for number in range(3)]
+limits = st.builds(
+    RateLimit,
+    max_requests=st.integers(1, 5),
+    time_window=st.sampled_from([0.5, 1.0, 8.0]),
+    burst_allowance=st.none() | st.integers(1, 6),
+)
+
+
+class Clock:
+    now = Fraction(0)
+
+
+class Tokens:
+    """A bucket in exact arithmetic; what the native one is, but for its clock."""
+
+    def __init__(self, max_requests: int, time_window: float, burst: int | None = None) -> None:
+        self.rate = Fraction(max_requests) / Fraction(time_window)
+        self.burst = max_requests if burst is None else burst
+        self.left = Fraction(self.burst)
+        self.at = Clock.now
+
+    def _refill(self) -> None:
+        self.left = min(Fraction(self.burst), self.left + (Clock.now - self.at) * self.rate)
+        self.at = Clock.now
+
+    def would_allow(self) -> bool:
+        self._refill()
+        return self.left >= 1
+
+    def try_acquire(self) -> bool:
+        allowed = self.would_allow()
+        self.left -= allowed
+        return allowed
+
+    def wait_time(self) -> float:
+        self._refill()
+        return float(max(Fraction(0), (1 - self.left) / self.rate))
+
+
+class Machine(RuleBasedStateMachine):
+    """Two buckets per decision: everybody's, and the proxy's own or that of its kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        Clock.now = Fraction(0)
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(limiter._core, "TokenBucket", Tokens, raising=False)
+
+    def teardown(self) -> None:
+        self.patch.undo()
+
+    @initialize(
+        each=st.none() | st.tuples(st.sampled_from([0.5, 2, 4.0]), st.none() | st.integers(1, 5)), everybody=limits
+    )
+    def make(self, each: Any, everybody: RateLimit) -> None:
+        self.made: dict[str, Tokens] = {}
+        self.all: Tokens | None = None
+        self.each = each
+        if each is None:
+            self.limiter = RateLimiter(global_limit=everybody)
+            self.all = Tokens(everybody.max_requests, everybody.time_window, everybody.burst_allowance)
+        else:
+            self.limiter = RateLimiter(each[0], each[1])
+
+    def buckets(self, proxy: str) -> list[Tokens]:
+        if proxy not in self.made and self.each is not None:
+            rate, burst = self.each
+            self.made[proxy] = Tokens(1, 1 / rate, max(1, int(rate)) if burst is None else burst)
+        return [bucket for bucket in (self.all, self.made.get(proxy)) if bucket is not None]
+
+    @rule(seconds=st.sampled_from(["1/8", "1/2", "1", "9"]))
+    def wait(self, seconds: str) -> None:
+        Clock.now += Fraction(seconds)
+
+    @rule(proxy=st.sampled_from(PROXIES), limit=st.none() | limits)
+    def set_limit(self, proxy: str, limit: RateLimit | None) -> None:
+        self.limiter.set_proxy_limit(proxy, limit)
+        self.made.pop(proxy, None)
+        if limit is not None:
+            self.made[proxy] = Tokens(limit.max_requests, limit.time_window, limit.burst_allowance)
+
+    @rule(proxy=st.sampled_from(PROXIES))
+    def acquire(self, proxy: str) -> None:
+        buckets = self.buckets(proxy)
+        expected = all(bucket.would_allow() for bucket in buckets)
+        assert self.limiter.acquire(proxy) is expected
+        if expected:
+            for bucket in buckets:
+                bucket.try_acquire()
+
+    @rule(proxy=st.sampled_from(PROXIES))
+    def wait_out(self, proxy: str) -> None:
+        """What the limiter calls the waiting time is enough, and not more than needed."""
+        seconds = Fraction(self.limiter.wait_time(proxy))
+        if seconds:
+            Clock.now += seconds / 2
+            assert not self.limiter.check_limit(proxy)
+            Clock.now += seconds / 2 + Fraction(1, 10**9)
+        assert self.limiter.check_limit(proxy)
+
+    @invariant()
+    def looking_takes_nothing(self) -> None:
+        for proxy in PROXIES:
+            expected = all(bucket.would_allow() for bucket in self.buckets(proxy))
+            assert self.limiter.check_limit(proxy) is expected
+            assert (self.limiter.wait_time(proxy) == 0.0) is expected
+
+
+TestRateLimiter = Machine.TestCase
+TestRateLimiter.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
