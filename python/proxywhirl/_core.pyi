@@ -1002,6 +1002,16 @@ class PoolImage:
 
 def proxies_with_extras(source: _Source) -> list[Proxy]: ...
 def has_credentials(source: _Source) -> bool: ...
+def records_of(
+    source: _Source,
+    *,
+    credentials: bool = True,
+    learned: bool = True,
+    sealed: SealedTexts | None = None,
+    extras: SaveExtras | None = None,
+    marks: SaveMarks | None = None,
+    only_changed: bool = False,
+) -> list[str] | None: ...
 def dump_proxies(
     source: _Source,
     fd: int,

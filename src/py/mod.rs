@@ -61,7 +61,7 @@ mod _core {
     use super::site::site_key;
     #[pymodule_export]
     use super::storage::{
-        PoolImage, SaveExtras, SaveMarks, SealedTexts, dump_proxies, has_credentials, proxies_with_extras,
+        PoolImage, SaveExtras, SaveMarks, SealedTexts, dump_proxies, has_credentials, proxies_with_extras, records_of,
     };
     #[pymodule_export]
     use super::strategy::{

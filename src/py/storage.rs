@@ -269,6 +269,60 @@ pub(crate) fn dump_proxies(
     }
 }
 
+/// The records of a pool or a list, as JSON, each by itself; only those that differ from what was saved last, if asked.
+///
+/// Args:
+///     source: A `ProxyPool`, or a list of `Proxy`.
+///     credentials: Whether credentials are written.
+///     learned: Whether health, counters and averages are.
+///     sealed: What stands for each secret.
+///     extras: What else is written of some proxies.
+///     marks: What was saved last.
+///     only_changed: Whether to return only what differs from that, with a record `{"id": ..., "removed": true}` for
+///         each proxy that is gone.
+///
+/// Returns:
+///     The records; `None` if a secret has no seal yet.
+#[pyfunction]
+#[pyo3(signature = (
+    source, *, credentials=true, learned=true, sealed=None, extras=None, marks=None, only_changed=false
+))]
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn records_of(
+    py: Python<'_>,
+    source: &Bound<'_, PyAny>,
+    credentials: bool,
+    learned: bool,
+    sealed: Option<&Bound<'_, SealedTexts>>,
+    extras: Option<&Bound<'_, SaveExtras>>,
+    marks: Option<&Bound<'_, SaveMarks>>,
+    only_changed: bool,
+) -> PyResult<Option<Vec<String>>> {
+    let members = Members::of(py, source)?;
+    let (sealed, extras) = (sealed.map(Bound::get), extras.map(Bound::get));
+    let marks = marks.map(|marks| &marks.get().0);
+    let outcome = py.detach(|| {
+        let sealed = sealed.map(|sealed| sealed.0.lock());
+        let extras = extras.map(|extras| extras.0.lock());
+        let none = AHashMap::new();
+        let secrets = match &sealed {
+            _ if !credentials => Secrets::Omitted,
+            Some(sealed) => Secrets::Sealed(sealed),
+            None => Secrets::Clear,
+        };
+        let options = Options { secrets, learned, only_changed, shape: Shape::Lines };
+        let mut text = Vec::new();
+        write(&mut text, members.iter(), extras.as_deref().unwrap_or(&none), options, marks)?;
+        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        Ok(lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect())
+    });
+    match outcome {
+        Ok(records) => Ok(Some(records)),
+        Err(WriteError::Unsealed) => Ok(None),
+        Err(WriteError::Io(error)) => Err(os_error(&error)),
+    }
+}
+
 /// An `OSError` with its number, from which Python finds the class.
 fn os_error(error: &io::Error) -> PyErr {
     match error.raw_os_error() {

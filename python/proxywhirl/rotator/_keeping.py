@@ -80,10 +80,9 @@ class KeepingPart:
                 raise ValueError(f"storage_path required when storage_backend is {backend!r}")
             if backend == "file":
                 return FilePlace(path, self._vault(), atomic=self._atomic_writes)
-            from proxywhirl.storage.sql import SQLiteStorage  # type: ignore[import-not-found, unused-ignore]
+            from proxywhirl.storage.sql import SQLiteStorage
 
-            made: Place = SQLiteStorage(path, use_async_driver=False, encryption_key=self._encryption_key)._place()
-            return made
+            return SQLiteStorage(path, use_async_driver=False, encryption_key=self._encryption_key)._place()
         from proxywhirl.models import ProxyStorage
 
         if hasattr(backend, "_place"):
@@ -184,7 +183,7 @@ class KeepingPart:
     async def _end_keeping_async(self) -> None:
         import asyncio
 
-        if self._keeper is not None and self._keeper.interval is not None:
+        if self._keeper is not None and self._keeper.place is not None:
             await asyncio.to_thread(self._keeper.stop)
 
     def _locate(self, proxies: list[_core.Proxy] | None = None) -> None:

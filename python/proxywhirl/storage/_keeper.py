@@ -46,6 +46,9 @@ class Place(Protocol):
     def load(self, pool: _core.ProxyPool) -> int:
         """Add what is kept to the pool; how many proxies that were."""
 
+    def close(self) -> None:
+        """Let go of connections; a further call opens new ones."""
+
 
 class FilePlace:
     """A file, in the documented layout or as JSON Lines."""
@@ -58,6 +61,9 @@ class FilePlace:
     def save(self, pool: _core.ProxyPool, settings: dict[str, Any], **how: Any) -> Saved:
         """See :class:`Place`."""
         return self._file.save(pool, name=pool.name, settings=settings, **how)
+
+    def close(self) -> None:
+        """See :class:`Place`; nothing is kept open."""
 
     def load(self, pool: _core.ProxyPool, image: _core.PoolImage | None = None) -> int:
         """See :class:`Place`; nothing happens when the file does not exist yet."""
@@ -86,6 +92,9 @@ class ForeignPlace:
     def load(self, pool: _core.ProxyPool) -> int:
         """See :class:`Place`."""
         return self.add(pool, run_apart(self.storage.load()))
+
+    def close(self) -> None:
+        """See :class:`Place`; whoever made the storage closes it."""
 
     async def asave(self, pool: _core.ProxyPool, credentials: bool) -> None:
         """Save in the running event loop, which the storage may be bound to."""
@@ -251,6 +260,11 @@ class Keeper:
         while not stop.wait(interval):
             self._save_quietly()
         self._save_quietly()
+        self._close_place()
+
+    def _close_place(self) -> None:
+        if self.place is not None:
+            self.place.close()
 
     def _save_quietly(self) -> None:
         try:
@@ -271,8 +285,10 @@ class Keeper:
         if thread is not None:
             self._stop.set()
             thread.join()
-        elif self.interval is not None:
+            return
+        if self.interval is not None:
             self._save_quietly()
+        self._close_place()
 
 
 _running: weakref.WeakSet[Keeper] = weakref.WeakSet()

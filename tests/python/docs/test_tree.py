@@ -67,6 +67,7 @@ def test_arrows_run_one_way() -> None:
         "resilience": below | {"proxy", "pool"},
         "session": below | {"proxy", "pool"},
         "strategy": below | {"proxy", "pool", "session"},
+        "storage": below | {"proxy"},
         "rotation": below | {"proxy", "pool", "session", "strategy"},
     }
     for name, code in rust():
