@@ -24,6 +24,7 @@ __all__ = ["Attempt", "Watch"]
 
 _SUCCESS = Outcome.SUCCESS
 _CLIENT_FAULT = Outcome.CLIENT_FAULT
+_OF_THE_PROXY = (Outcome.SUCCESS, Outcome.PROXY_DOWN, Outcome.PROXY_AUTH)
 
 NoticeTap = Callable[[str, Any, "dict[str, Any]"], None]
 
@@ -141,7 +142,10 @@ class Watch:
         # Like a lease given back, a fault of the request itself says nothing about proxy or site.
         if outcome is not _CLIENT_FAULT:
             if self.metrics is not None:
-                self.metrics.record(lease.id, getattr(lease, "site", None), outcome, elapsed_ms)
+                self.metrics.record(lease.id, lease.site, outcome, elapsed_ms)
+                # Whoever counts also keeps what the proxy itself did; a ban is not its doing.
+                if outcome in _OF_THE_PROXY:
+                    lease.proxy._note_request(outcome is _SUCCESS, elapsed_ms or 0.0)
             if self.profile is not None and elapsed_ms is not None:
                 self.profile.add("request", elapsed_ms)
         events = self.events
@@ -161,7 +165,7 @@ class Watch:
             "status_code": status,
             "strategy": attempt.strategy,
             "attempt": attempt.number,
-            "metadata": {"outcome": outcome.value, "site": getattr(lease, "site", None)},
+            "metadata": {"outcome": outcome.value, "site": lease.site},
         }
         events.emit(result, **fields)
         events.emit("request_complete", **fields)

@@ -720,6 +720,13 @@ impl PyProxy {
         let duration_ms = convert::duration(duration_ms)?;
         let verdict = if success { Verdict::Success(duration_ms) } else { Verdict::Failure(duration_ms) };
         self.core.record(verdict, None, &SystemClock);
+        self.note_request(py, success, duration_ms)
+    }
+
+    /// Keeps a result in `history` that was recorded by other means.
+    #[pyo3(name = "_note_request")]
+    fn note_request(&self, py: Python<'_>, success: bool, duration_ms: f64) -> PyResult<()> {
+        let duration_ms = convert::duration(duration_ms)?;
         let kwargs = PyDict::new(py);
         kwargs.set_item("maxlen", Self::MAX_HISTORY_ENTRIES)?;
         let fresh = DEQUE.get(py)?.call((), Some(&kwargs))?.unbind();

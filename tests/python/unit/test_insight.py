@@ -367,6 +367,19 @@ class TestMetrics:
         found = rotator.get_metrics(by="site")
         assert {site: counts["total_requests"] for site, counts in found.items()} == {"shop.test": 2, "other.test": 1}
 
+    def test_each_proxy_keeps_its_history(self) -> None:
+        rotator = ProxyRotator(["http://a:1"], enable_metrics=True)
+        rotator.lease("https://shop.test/").success(7.0)
+        rotator.lease("https://shop.test/").report(status=429)
+        rotator.lease("https://other.test/").failure("refused")
+        proxy = rotator.pool.get_all_proxies()[0]
+        assert [entry["success"] for entry in proxy.history] == [True, False]
+        assert proxy.history[0]["duration_ms"] == 7.0
+        assert (proxy.total_requests, proxy.total_successes, proxy.total_failures) == (3, 1, 1)
+        without = ProxyRotator(["http://a:1"])
+        without.lease("https://shop.test/").success(7.0)
+        assert without.pool.get_all_proxies()[0].history == []
+
     def test_threads(self, fleet: ProxyFleet) -> None:
         rotator = ProxyRotator(fleet.urls, enable_metrics=True)
 
