@@ -15,6 +15,10 @@ How often is a request tried? ``max_attempts`` of the policy is a hard bound whe
 bounds what may be the site's doing, and the timeouts; proxies that refuse, or are refused, are passed by until a good
 one is found: each once, ten attempts in all.
 
+A 502, 503 or 504 through a forward proxy may be the proxy's own, or the site's. When a second proxy gives the same for
+the same request, no proxy is blamed; still, proxies that fail at random look just like that. So up to five are asked,
+and a pause comes only after the third.
+
 When is there a pause? Moving on to a proxy that this request has not tried yet is immediate: another proxy is the
 remedy, waiting is not. The delays of the policy come when the same proxy must be used again, and when the site itself
 was found to be at fault more than once.
@@ -70,6 +74,9 @@ _CLIENT_FAULT = Outcome.CLIENT_FAULT
 MOST_ATTEMPTS = 10
 """Attempts in all, where the policy leaves their number open."""
 
+_GATEWAY_STATUSES = (502, 503, 504)
+# So many answers of the kind, and the site must be at fault, even if each proxy may have made up its own.
+_BEYOND_DOUBT = 5
 # Answers of this kind are the site's word to this client: at the end they are returned, not raised.
 _RETURNED = (_RATE_LIMITED, _BANNED)
 # Another proxy is the remedy, whatever the policy says of the status.
@@ -385,7 +392,9 @@ class _Rotation:
                         outcome = self._second_opinion(reply, outcome)
                     # A 407 is said before anything is forwarded: any method may move on.
                     may_go_on = job.replayable if outcome is _PROXY_AUTH else job.may_repeat
-                    tries_again = may_go_on and self._has_attempts_left(outcome, timed_out=False)
+                    # What forward proxies pass on as the site's, each may have made up.
+                    doubtful = outcome is _TARGET_FAULT and reply.status in _GATEWAY_STATUSES and not reply.tunnel
+                    tries_again = may_go_on and self._has_attempts_left(outcome, doubtful=doubtful)
                     if not tries_again and outcome is not _PROXY_AUTH:
                         returned = outcome in _RETURNED
                         if (returned and not job.raise_on_ban) or (not returned and not may_go_on):
@@ -443,14 +452,21 @@ class _Rotation:
             lease, job.method, job.url, outcome, elapsed_ms, self.attempts, error=error, status=status
         )
 
-    def _has_attempts_left(self, outcome: Outcome, *, timed_out: bool) -> bool:
+    def _has_attempts_left(self, outcome: Outcome, *, timed_out: bool = False, doubtful: bool = False) -> bool:
         """Count what this attempt has cost, and tell whether there may be another."""
         most = self.job.policy.max_attempts
-        if timed_out or outcome not in _ABOUT_THE_PROXY:
+        about_the_proxy = doubtful or outcome in _ABOUT_THE_PROXY
+        if timed_out or not about_the_proxy:
             self.spent += 1
         if self.attempts < most:
             return True
-        return self.open_ended and outcome in _ABOUT_THE_PROXY and self.spent < most and self.attempts < MOST_ATTEMPTS
+        return (
+            self.open_ended
+            and about_the_proxy
+            and self.spent < most
+            and len(self.faults) < _BEYOND_DOUBT
+            and self.attempts < MOST_ATTEMPTS
+        )
 
     def _second_opinion(self, answer: Answer, outcome: Outcome) -> Outcome:
         """Compare a gateway status with what other proxies gave for this request."""
@@ -464,9 +480,11 @@ class _Rotation:
             for suspect in same:
                 self.suspects.remove(suspect)
                 suspect.lease.finish(_TARGET_FAULT, suspect.elapsed_ms, status=status)
-                self._count_fault(status)
+                self.faults.append(status)
         if outcome is _TARGET_FAULT:
-            self._count_fault(status)
+            self.faults.append(status)
+            # Two forward proxies that fail at random say the same often enough; three seldom do.
+            self.site_is_at_fault = len(self.faults) > (1 if answer.tunnel else 2)
         return outcome
 
     def _record_answer(self, answer: Answer, outcome: Outcome) -> Exception:
@@ -577,10 +595,6 @@ class _Rotation:
             budget = max(self.deadline - self.clock(), 0.0)
             left = budget if left is None else min(left, budget)
         return left
-
-    def _count_fault(self, status: int) -> None:
-        self.site_is_at_fault = bool(self.faults)
-        self.faults.append(status)
 
     def _pause(self, last: Exception) -> Wait:
         self.delay = self.job.policy.calculate_delay(self.pauses, self.delay)

@@ -240,11 +240,18 @@ def test_gateway_status_of_two_proxies_is_the_sites_fault() -> None:
     run = Run("abc", [forward(502), forward(502), forward(200)])
     run.finish()
     assert run.pool.story == [("a", TARGET), ("b", TARGET), ("c", Outcome.SUCCESS)]
-    assert run.waits == [1.0], "the site is given a rest once it is known to be in trouble"
+    assert run.waits == [], "two that fail at random look just the same"
+
+
+def test_a_site_that_is_surely_in_trouble_is_given_a_rest() -> None:
+    run = Run("abcdefgh", [forward(502)] * 5)
+    assert "failed after 5 attempts" in str(run.fail(ProxyConnectionError))
+    assert run.pool.story == [(name, TARGET) for name in "abcde"]
+    assert run.waits == [1.0, 2.0]
 
 
 def test_a_third_proxy_with_the_same_status_is_not_blamed_either() -> None:
-    run = Run("abcd", [forward(502), forward(502), forward(502)])
+    run = Run("abcd", [forward(502), forward(502), forward(502)], policy=HARD)
     error = run.fail(ProxyConnectionError)
     assert run.pool.story == [("a", TARGET), ("b", TARGET), ("c", TARGET)]
     assert error.response == "response 502"
