@@ -12,6 +12,7 @@ pub(crate) mod view;
 
 use std::fmt;
 
+use ahash::AHashMap;
 use hashbrown::HashTable;
 
 use crate::clock::{Clock, Micros};
@@ -391,6 +392,9 @@ impl Pool {
         let old = {
             let mut writer = self.writer.lock();
             let old = self.table.load_full();
+            // What is on the books about those who stay is kept.
+            let stood = (!self.standing.is_empty()).then(|| old.positions());
+            let mut moved = AHashMap::new();
             for number in old.all.members.iter() {
                 if let Some(proxy) = old.proxy(number as u32) {
                     proxy.leave(&self.home());
@@ -411,9 +415,15 @@ impl Pool {
                 if taken {
                     refused.push(attachment);
                 } else {
+                    if let Some(before) = stood.as_ref().and_then(|stood| stood.get(&Arc::as_ptr(&proxy))) {
+                        moved.insert(*before, writer.next_position);
+                    }
                     self.put(&mut writer, &table, proxy, attachment, hash);
                     count += 1;
                 }
+            }
+            if stood.is_some() {
+                self.standing.renumber(&moved);
             }
             // Published when it is whole: selections see the old members or the new ones, never none.
             self.table.store(table);
@@ -726,6 +736,12 @@ impl Home for Pool {
 }
 
 impl Table {
+    /// Where in the pool's history every member stands.
+    fn positions(&self) -> AHashMap<*const Proxy, u64> {
+        let member = |slot: usize| Some((std::ptr::from_ref(self.proxy(slot as u32)?), self.position(slot)));
+        self.all.members.iter().filter_map(member).collect()
+    }
+
     fn holds(&self, number: u32, proxy: &Proxy) -> bool {
         self.proxy(number).is_some_and(|held| std::ptr::eq(held, proxy))
     }

@@ -286,6 +286,29 @@ fn entries_stay_with_their_proxies_when_slots_move_and_go_with_them() {
 }
 
 #[test]
+fn a_pool_put_into_another_order_keeps_its_books() {
+    let (pool, proxies) = pool_of(10);
+    let clock = clock();
+    let site = pool.site_of("https://a.com").unwrap();
+    for number in [2, 3, 7] {
+        ban(&pool, &site, &proxies[number], 1000.0, &clock);
+    }
+    // Backwards, without the seventh, with a new one.
+    let mut members: Vec<_> = proxies.iter().rev().filter(|proxy| number(proxy) != 7).cloned().collect();
+    members.insert(0, proxy(50));
+    assert!(pool.replace_all(members.into_iter().map(|proxy| (proxy, None)).collect()).is_empty());
+    let mut held: Vec<usize> = pool.standings(&clock).iter().map(|row| number(&row.proxy)).collect();
+    held.sort_unstable();
+    assert_eq!(held, [2, 3]);
+    assert_eq!(pool.standing().len(), 2);
+    let strategy = (EVERY[0].make)();
+    let seen: Vec<usize> = (0..8).map(|_| taken(&*strategy, &pool, &site, &clock).unwrap().0).collect();
+    assert_eq!(seen, [50, 9, 8, 6, 5, 4, 1, 0]);
+    add(&pool, &proxies[7]);
+    assert!(admit(&pool, &site, &proxies[7], &clock).is_ok());
+}
+
+#[test]
 fn memory_is_bounded_and_the_longest_forgotten_go_first() {
     let (pool, proxies) = pool_of(50);
     let clock = clock();
@@ -462,6 +485,54 @@ fn views_are_bounded_by_weight_and_the_least_recently_used_goes_first() {
         let _ = pool.matching(&filter(number));
     }
     assert_eq!(pool.views(), 256);
+}
+
+#[test]
+fn marks_and_views_agree_with_the_books_after_a_storm_of_rebuilds() {
+    let (pool, proxies) = pool_of(60);
+    furnish(&proxies);
+    let sites = ["a", "b"].map(|key| pool.site_named(key));
+    let clock = clock();
+    on_threads(4, |thread| {
+        let strategy = (EVERY[thread % 2].make)();
+        for round in 0..400 {
+            if thread == 3 {
+                // Members that come and go, so that slots move all the time.
+                for more in 0..12 {
+                    let one = proxy(1000 + round * 12 + more);
+                    add(&pool, &one);
+                    pool.remove(one.id());
+                }
+                continue;
+            }
+            let site = &sites[round % 2];
+            if let Some((chosen, admission)) = taken(&*strategy, &pool, site, &clock) {
+                // Numbers divisible by three are refused for an hour, by both sites.
+                let refused = chosen < 60 && chosen % 3 == 0;
+                let finding = if refused { Finding::Banned(Some(3600.0)) } else { Finding::Welcome };
+                settle(&pool, &admission, finding, &clock);
+            }
+        }
+    });
+    let table = pool.table();
+    for site in &sites {
+        let bars = pool.bars_at(&table, site, &clock);
+        for maker in EVERY.iter().take(2) {
+            let strategy = maker.make();
+            let mut seen = std::collections::BTreeSet::new();
+            for _ in 0..1500 {
+                let (chosen, _) = taken(&*strategy, &pool, site, &clock).unwrap();
+                seen.insert(chosen);
+            }
+            for number in 0..60 {
+                let (_, slot) = pool.find(proxies[number].id()).unwrap();
+                let held = bars.contains_key(&slot);
+                assert_eq!(seen.contains(&number), !held, "{number} at {} by {}", site.key(), maker.name);
+                assert!(!held || number % 3 == 0);
+            }
+        }
+        assert!(bars.len() >= 10, "hardly anybody was refused");
+    }
 }
 
 // ---- the books against a plain model -----------------------------------------------------------------------------------

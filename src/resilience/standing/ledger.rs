@@ -367,6 +367,26 @@ impl Ledger {
         true
     }
 
+    /// The proxies of a pool stand at other positions now; those that are not named have left.
+    pub(super) fn renumber(&mut self, to: &AHashMap<u64, u64>, out: &mut Changes) {
+        let mut gone = Vec::new();
+        for books in self.sites.values_mut() {
+            let all: Vec<u32> = books.index.drain().collect();
+            for at in all {
+                match to.get(&self.entries[at as usize].position) {
+                    Some(position) => self.entries[at as usize].position = *position,
+                    None => gone.push(at),
+                }
+                let entries = &self.entries;
+                let key = |at: &u32| spread(entries[*at as usize].position);
+                books.index.insert_unique(key(&at), at, key);
+            }
+        }
+        for at in gone {
+            self.remove(at, out);
+        }
+    }
+
     fn link(&mut self, at: u32) {
         let queue = self.entries[at as usize].queue as usize;
         let (oldest, newest) = self.ends[queue];

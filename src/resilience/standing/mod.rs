@@ -3,11 +3,23 @@
 //!
 //! Selections read marks, without a lock, and only at sites that hold somebody back. Marks can be old by a moment: what
 //! decides is [`Pool::admit_at`], which asks the books about the one proxy that was chosen.
+//!
+//! One request goes like this:
+//!
+//! 1. [`Pool::site_of`] finds the site of its URL, once.
+//! 2. For each choice: load the table, ask [`Pool::sited`] whom to pass over, make the query [`at`](crate::pool::query::Query::at)
+//!    that, choose, and ask [`Pool::admit_at`]. Refused there, take the start back and begin this step again: the marks know of
+//!    whoever was faster.
+//! 3. [`Pool::settle_at`] with what came of it, or with [`Finding::Released`]. [`Effect::Freed`] means that somebody who waits may
+//!    be served; those who wait for time to pass ask [`Pool::next_release_at`], or [`Pool::next_standing_due`] for all sites.
+//! 4. Nobody there: [`Pool::bars_at`] tells who is held back, why and until when.
 
 mod entry;
 mod ledger;
 mod marks;
 mod reading;
+
+use ahash::AHashMap;
 
 use crate::clock::{Clock, Micros};
 use crate::pool::{Pool, Table};
@@ -192,6 +204,12 @@ impl Standing {
     /// the table is not the one that the books are about.
     pub(crate) fn note_view(&self, site: &Site, table: &Table) -> bool {
         self.ledger.lock().note_view(site, table.generation)
+    }
+
+    /// The proxies of a pool are being put into another order: from position to position. The caller holds the writer lock.
+    pub(crate) fn renumber(&self, to: &AHashMap<u64, u64>) {
+        // The views of the old table go with it.
+        self.ledger.lock().renumber(to, &mut Changes::new());
     }
 
     /// A proxy has left the pool. The caller holds the pool's writer lock.
@@ -429,5 +447,79 @@ impl Standing {
             Kind::RateLimited => settings.bench_base * PAUSE_SHARE,
         };
         self.random.unit() * (base * 2f64.powi(level.min(1000) as i32)).min(settings.bench_cap)
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::pool::Keeper;
+    use crate::proxy::Id;
+    use crate::proxy::address::Address;
+    use crate::proxy::health::Source;
+    use crate::sync::model;
+    use loom::thread;
+
+    /// Two proxies, of whom the second is banned, so that there are marks: loom does not see that who loads a pointer to new
+    /// ones sees them whole.
+    fn pool() -> (Arc<Pool>, Arc<Site>) {
+        let pool = Pool::new(9, Keeper::default(), 0);
+        for number in 0..2 {
+            let address = Address::parse(&format!("http://10.0.0.{number}:80")).unwrap();
+            let proxy = Arc::new(Proxy::new(&address, Source::User, 0));
+            // Not at random: every run of a model must do the same.
+            proxy.set_id(Id(0, number + 1));
+            pool.add(proxy, None, true).unwrap();
+        }
+        let site = pool.site_named("a");
+        ban(&pool, &site, 1, 60.0);
+        (pool, site)
+    }
+
+    fn clock() -> ManualClock {
+        ManualClock::at(1_000_000)
+    }
+
+    fn ban(pool: &Pool, site: &Arc<Site>, slot: u32, seconds: f64) {
+        let admission = pool.admit_at(&pool.table(), site, slot, &clock()).unwrap();
+        pool.settle_at(&admission, Finding::Banned(Some(seconds)), clock().steady(), &clock());
+    }
+
+    // Fails when a view is filled before the books know that it is to hear of changes.
+    #[test]
+    fn a_view_that_is_made_while_a_ban_is_written_agrees_with_it() {
+        model(|| {
+            let (pool, site) = pool();
+            let other = thread::spawn({
+                let (pool, site) = (pool.clone(), site.clone());
+                move || ban(&pool, &site, 0, 60.0)
+            });
+            let table = pool.table();
+            let view = pool.facet(&table, &table.everyone, Some(&site)).unwrap();
+            other.join().unwrap();
+            assert!(!view.open().contains(0) && view.eligible.contains(0));
+            assert_eq!(view.dense.len(), 0);
+        });
+    }
+
+    // Fails when the probe is claimed by a look and a store that are not one step.
+    #[test]
+    fn of_two_who_choose_it_one_has_the_probe() {
+        model(|| {
+            let (pool, site) = pool();
+            ban(&pool, &site, 0, 0.0);
+            let claim = |pool: &Pool, site: &Arc<Site>| {
+                let later = ManualClock::at(2_000_000);
+                let _ = pool.sited(&pool.table(), site, &later);
+                pool.admit_at(&pool.table(), site, 0, &later).is_ok_and(|admission| admission.is_probe())
+            };
+            let other = thread::spawn({
+                let (pool, site) = (pool.clone(), site.clone());
+                move || claim(&pool, &site)
+            });
+            let mine = claim(&pool, &site);
+            assert!(mine != other.join().unwrap());
+        });
     }
 }

@@ -120,6 +120,14 @@ impl Pool {
         (due != u64::MAX).then(|| due.saturating_sub(clock.steady()))
     }
 
+    /// Nanoseconds until the next proxy comes back by itself at any site; `None` if none is held back anywhere.
+    #[must_use]
+    pub fn next_standing_due(&self, clock: &dyn Clock) -> Option<u64> {
+        let ledger = self.standing.ledger.lock();
+        let due = ledger.sites.values().map(|books| books.site.next_due.load(Ordering::Relaxed)).min()?;
+        (due != u64::MAX).then(|| due.saturating_sub(clock.steady()))
+    }
+
     /// What holds back whom at a site, by slot of `table`.
     #[must_use]
     pub fn bars_at(&self, table: &Table, site: &Site, clock: &dyn Clock) -> AHashMap<u32, Bar> {
