@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from proxywhirl import _core
 
-__all__ = ["Diff", "Roster"]
+__all__ = ["Joined", "Roster"]
+
+# A list may be long: the lock is let go of in between, since adding a proxy by hand takes it too.
+_PORTION = 2000
 
 
-class Diff(NamedTuple):
-    """What a new edition changed."""
+class Joined(NamedTuple):
+    """What became of proxies that were to join."""
 
     added: list[_core.Proxy]
-    kept: int
-    removed: list[_core.Proxy]
     refused: int
     """How many found no room: the pool is at its maximum capacity."""
 
@@ -38,62 +37,87 @@ class Roster:
     def __init__(self, pool: _core.ProxyPool) -> None:
         self._pool = pool
         self._lock = threading.Lock()
-        self._members: dict[str, dict[UUID, _core.Proxy]] = {}
-        self._owners: dict[UUID, int] = {}
-
-    def owned(self) -> list[_core.Proxy]:
-        """The proxies in the pool that came from lists."""
-        with self._lock:
-            ids = list(self._owners)
-        found = [self._pool.get_proxy_by_id(one) for one in ids]
-        return [proxy for proxy in found if proxy is not None]
+        # By list: the proxies by their URLs as the list writes them. Others may take a proxy out of the pool, and put
+        # another of the same URL in, so an entry counts only while the pool has that very object.
+        self._members: dict[str, dict[str, _core.Proxy]] = {}
+        # On how many lists a proxy is that came from a list; the user's own are not in here. By the proxy's own URL.
+        self._owners: dict[str, int] = {}
+        self._mortal: dict[str, _core.Proxy] = {}
 
     def forget_threads(self) -> None:
         """In the child of a fork: nobody holds the lock, whatever it says."""
         self._lock = threading.Lock()
 
-    def has(self, proxy: _core.Proxy) -> bool:
-        """Whether the pool has a proxy of this address."""
-        return self._pool.get_proxy_by_url(proxy.url) is not None
-
-    def disown(self, proxies: Iterable[_core.Proxy]) -> None:
-        """The user has named these: from now on they are the user's, and no list removes them."""
-        with self._lock:
-            for given in proxies:
-                proxy = self._pool.get_proxy_by_url(given.url)
-                if proxy is not None and self._owners.pop(proxy.id, None) is not None:
-                    for members in self._members.values():
-                        members.pop(proxy.id, None)
-
-    def add(self, key: str, proxies: Iterable[_core.Proxy]) -> Diff:
-        """Add proxies of a list; nothing is removed.
+    def note(self, key: str, urls: Sequence[str], tags: set[str]) -> list[int]:
+        """Note which proxies of a list the pool has already.
 
         Args:
             key: Which list.
-            proxies: Its proxies, or some of them.
+            urls: The URLs of its proxies.
+            tags: Tags of its proxies.
+
+        Returns:
+            The positions of those that the pool does not have.
+        """
+        unknown: list[int] = []
+        for start in range(0, len(urls), _PORTION):
+            with self._lock:
+                members = self._members.setdefault(key, {})
+                for index, url in enumerate(urls[start : start + _PORTION], start):
+                    there = self._pool.get_proxy_by_url(url)
+                    if there is None:
+                        unknown.append(index)
+                    elif members.get(url) is not there:
+                        self._enter(members, url, there)
+                        if not tags <= there.tags:
+                            there.tags = {*there.tags, *tags}
+        return unknown
+
+    def renew(self, proxies: Iterable[_core.Proxy]) -> None:
+        """Take over what a list says anew of proxies that stay; what requests have taught is not a list's to say.
+
+        Args:
+            proxies: The proxies as the new edition has them.
+        """
+        for edition in proxies:
+            if edition.expires_at is None:
+                continue
+            there = self._pool.get_proxy_by_url(edition.url)
+            if there is not None and there.expires_at != edition.expires_at:
+                there.expires_at = edition.expires_at
+
+    def add(self, key: str, proxies: Sequence[_core.Proxy]) -> Joined:
+        """Add proxies of a list that the pool does not have.
+
+        Args:
+            key: Which list.
+            proxies: The proxies.
+
+        Returns:
+            Those that joined.
         """
         added: list[_core.Proxy] = []
-        kept = refused = 0
-        with self._lock:
-            members = self._members.setdefault(key, {})
-            for proxy in proxies:
-                there = self._pool.get_proxy_by_url(proxy.url)
-                if there is None:
-                    try:
-                        self._pool.add_proxy(proxy)
-                    except ValueError:
-                        refused += 1
-                        continue
-                    there = proxy
-                    added.append(proxy)
-                    self._owners[proxy.id] = 0
-                else:
-                    kept += 1
-                    _update(there, proxy)
-                if there.id in self._owners and there.id not in members:
-                    self._owners[there.id] += 1
-                    members[there.id] = there
-        return Diff(added, kept, [], refused)
+        refused = 0
+        for start in range(0, len(proxies), _PORTION):
+            with self._lock:
+                members = self._members.setdefault(key, {})
+                for proxy in proxies[start : start + _PORTION]:
+                    url = proxy.url
+                    there = self._pool.get_proxy_by_url(url)
+                    if there is None:
+                        try:
+                            self._pool.add_proxy(proxy)
+                        except ValueError:
+                            refused += 1
+                            continue
+                        there = proxy
+                        added.append(proxy)
+                        self._owners[url] = 0
+                        if proxy.expires_at is not None:
+                            self._mortal[url] = proxy
+                    if members.get(url) is not there:
+                        self._enter(members, url, there)
+        return Joined(added, refused)
 
     def keep_only(self, key: str, urls: Iterable[str]) -> list[_core.Proxy]:
         """Remove what a list had and has no more.
@@ -105,16 +129,21 @@ class Roster:
         Returns:
             Those that left the pool.
         """
+        removed: list[_core.Proxy] = []
         with self._lock:
             members = self._members.get(key)
             if not members:
                 return []
-            stays = set()
-            for url in urls:
-                proxy = self._pool.get_proxy_by_url(url)
-                if proxy is not None:
-                    stays.add(proxy.id)
-            return self._drop(members, [one for one in members if one not in stays])
+            for url in members.keys() - set(urls):
+                proxy = members.pop(url)
+                own = proxy.url
+                if own not in self._owners or self._pool.get_proxy_by_url(own) is not proxy:
+                    continue
+                self._owners[own] -= 1
+                if self._owners[own] <= 0:
+                    self._take_out(proxy)
+                    removed.append(proxy)
+        return removed
 
     def remove(self, proxies: Iterable[_core.Proxy]) -> list[_core.Proxy]:
         """Remove proxies that came from lists, whatever the lists say; others are left.
@@ -125,45 +154,51 @@ class Roster:
         removed: list[_core.Proxy] = []
         with self._lock:
             for proxy in proxies:
-                if self._owners.pop(proxy.id, None) is None:
-                    continue
-                for members in self._members.values():
-                    members.pop(proxy.id, None)
-                self._pool.remove_proxy(proxy.id)
-                removed.append(proxy)
+                if proxy.url in self._owners:
+                    self._take_out(proxy)
+                    removed.append(proxy)
         return removed
 
-    def tidy(self) -> None:
-        """Forget proxies that others have taken out of the pool."""
+    def disown(self, proxies: Iterable[_core.Proxy]) -> None:
+        """The user has named these: from now on they are the user's, and no list removes them."""
         with self._lock:
-            for one in [one for one in self._owners if self._pool.get_proxy_by_id(one) is None]:
-                del self._owners[one]
-                for members in self._members.values():
-                    members.pop(one, None)
+            for given in proxies:
+                there = self._pool.get_proxy_by_url(given.url)
+                if there is not None:
+                    self._owners.pop(there.url, None)
 
-    def _drop(self, members: dict[UUID, _core.Proxy], gone: list[UUID]) -> list[_core.Proxy]:
-        removed: list[_core.Proxy] = []
-        for one in gone:
-            proxy = members.pop(one)
-            left = self._owners.get(one, 0) - 1
-            if left > 0:
-                self._owners[one] = left
-                continue
-            self._owners.pop(one, None)
-            if self._pool.get_proxy_by_id(one) is not None:
-                self._pool.remove_proxy(one)
-                removed.append(proxy)
-        return removed
+    def expired(self) -> list[_core.Proxy]:
+        """The proxies of lists whose time is over."""
+        with self._lock:
+            return [proxy for proxy in self._mortal.values() if proxy.is_expired]
 
+    def owned(self) -> list[_core.Proxy]:
+        """The proxies in the pool that came from lists. What others have taken out is forgotten."""
+        found: dict[str, _core.Proxy] = {}
+        with self._lock:
+            for members in self._members.values():
+                for url, proxy in list(members.items()):
+                    own = proxy.url
+                    if own in found:
+                        continue
+                    if self._pool.get_proxy_by_url(own) is not proxy:
+                        del members[url]
+                    elif own in self._owners:
+                        found[own] = proxy
+            for own in self._owners.keys() - found.keys():
+                del self._owners[own]
+                self._mortal.pop(own, None)
+        return list(found.values())
 
-def _update(there: _core.Proxy, edition: _core.Proxy) -> None:
-    """Take over what a list says anew of a proxy that stays; what was learned from requests is not a list's to say."""
-    if edition.expires_at is not None and edition.expires_at != there.expires_at:
-        there.expires_at = edition.expires_at
-    if there.country_code is None and edition.country_code is not None:
-        there.country_code = edition.country_code
-    if there.region is None and edition.region is not None:
-        there.region = edition.region
-    tags = edition.tags
-    if not tags <= there.tags:
-        there.tags = {*there.tags, *tags}
+    def _enter(self, members: dict[str, _core.Proxy], url: str, proxy: _core.Proxy) -> None:
+        own = proxy.url
+        if own in self._owners:
+            self._owners[own] += 1
+        members[url] = proxy
+
+    def _take_out(self, proxy: _core.Proxy) -> None:
+        own = proxy.url
+        del self._owners[own]
+        self._mortal.pop(own, None)
+        if self._pool.get_proxy_by_url(own) is proxy:
+            self._pool.remove_proxy(proxy.id)

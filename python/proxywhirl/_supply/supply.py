@@ -20,7 +20,7 @@ from proxywhirl._redact import scrub_text
 from proxywhirl._supply.refresh import Report
 from proxywhirl._supply.roster import Roster
 from proxywhirl.exceptions import ProxyFetchError
-from proxywhirl.fetchers._build import build
+from proxywhirl.fetchers._build import build, build_some, urls_of
 from proxywhirl.fetchers._fetcher import ProxyFetcher
 from proxywhirl.fetchers._load import stamp_of
 from proxywhirl.fetchers._progress import Bars
@@ -321,7 +321,6 @@ class Supply:
             await self._read(self.fetcher, due, report, dead)
             if self._bootstrap is not None and not len(self._pool):
                 await self._strap(self._bootstrap, report, dead)
-            self.roster.tidy()
             report.proxies = self.roster.owned()
             self._explain_emptiness(report)
         finally:
@@ -380,35 +379,36 @@ class Supply:
         most: int | None,
     ) -> None:
         """Bring one list into the pool."""
-        key = taken.source.key
-        proxies = await asyncio.to_thread(build, taken.entries, taken.source)
+        source, key = taken.source, taken.source.key
+        urls = urls_of(taken.entries)
+        unknown = await asyncio.to_thread(self.roster.note, key, urls, source.tags())
+        proxies = await asyncio.to_thread(build_some, taken.entries, unknown, source)
         proxies = [proxy for proxy in proxies if proxy.url not in dead]
-        known = [proxy for proxy in proxies if self.roster.has(proxy)]
-        self.roster.add(key, known)
-        unknown = [proxy for proxy in proxies if not self.roster.has(proxy)]
-        if fetcher.validate_before_add and not taken.source.config.trusted:
-            for start in range(0, len(unknown), _PORTION):
+        if isinstance(taken.entries, list) and not taken.unchanged:
+            # Only what a parser of the user's made can have a time to live.
+            self.roster.renew(await asyncio.to_thread(build, taken.entries, source))
+        if fetcher.validate_before_add and not source.config.trusted:
+            for start in range(0, len(proxies), _PORTION):
                 if most is not None and len(report.added) >= most:
                     break
                 async with validating:
-                    good = await fetcher._checked(unknown[start : start + _PORTION], None)
+                    good = await fetcher._checked(proxies[start : start + _PORTION], None)
                 self._join(key, good, report, most)
         else:
-            self._join(key, unknown, report, most)
-        removed = self.roster.keep_only(key, [proxy.url for proxy in proxies])
-        self._let_go(removed, report)
+            self._join(key, proxies, report, most)
+        self._let_go(await asyncio.to_thread(self.roster.keep_only, key, urls), report)
 
     def _join(self, key: str, proxies: list[_core.Proxy], report: Report, most: int | None) -> None:
         if most is not None:
             proxies = proxies[: max(0, most - len(report.added))]
-        diff = self.roster.add(key, proxies)
-        report.added += diff.added
-        if diff.refused:
-            _log.warning("%d proxies of a list found no room: the pool is at its maximum capacity", diff.refused)
-        if diff.added:
+        joined = self.roster.add(key, proxies)
+        report.added += joined.added
+        if joined.refused:
+            _log.warning("%d proxies of a list found no room: the pool is at its maximum capacity", joined.refused)
+        if joined.added:
             _settle(self._promised)
             if self._listener is not None:
-                self._listener.added(len(diff.added))
+                self._listener.added(len(joined.added))
 
     async def _strap(self, config: BootstrapConfig, report: Report, dead: set[str]) -> None:
         """Fill an empty pool from lists drawn at random."""
@@ -425,7 +425,7 @@ class Supply:
             await self._read(fetcher, fetcher._enabled(), report, dead, config.max_proxies, progress)
 
     def _expire(self, report: Report | None = None) -> None:
-        expired = [proxy for proxy in self.roster.owned() if proxy.is_expired]
+        expired = self.roster.expired()
         if expired:
             self._let_go(self.roster.remove(expired), report)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from proxywhirl.fetchers._listing import Entries
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["build", "drop_local"]
+__all__ = ["build", "build_some", "drop_local", "urls_of"]
 
 _UNLIMITED = 2**31 - 1
 # Said of the address itself or of the source already; or secret, and part of the URL.
@@ -60,6 +61,32 @@ def build(entries: Entries, source: Source) -> list[_core.Proxy]:
     for proxy in proxies:
         proxy.source_url = source.name
     return proxies
+
+
+def urls_of(entries: Entries) -> list[str]:
+    """The URLs of entries, in their order."""
+    if isinstance(entries, _core.ParsedProxies):
+        return entries.urls()
+    return [entry["url"] for entry in entries]
+
+
+def build_some(entries: Entries, positions: Sequence[int], source: Source) -> list[_core.Proxy]:
+    """As :func:`build`, of some of the entries.
+
+    Args:
+        entries: All entries.
+        positions: Which of them.
+        source: Where they are from.
+    """
+    if len(positions) == len(entries):
+        return build(entries, source)
+    some = [entries[index] for index in positions]
+    if not some:
+        return []
+    if isinstance(entries, _core.ParsedProxies):
+        # Through the parser once more, so that the core makes the proxies of few entries as it does those of many.
+        return build(_core.parse_proxies(json.dumps(some), format="json"), source)
+    return build(some, source)
 
 
 def _of_dictionaries(
