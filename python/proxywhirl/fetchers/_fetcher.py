@@ -16,6 +16,7 @@ from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._build import build
 from proxywhirl.fetchers._load import Limits, Loader, Validators
 from proxywhirl.fetchers._progress import Bars
+from proxywhirl.fetchers._reachable import Reachable
 from proxywhirl.fetchers._reading import Reader, Taken, gathered
 from proxywhirl.fetchers._source import Source
 from proxywhirl.models._base import utc_now
@@ -307,10 +308,8 @@ class ProxyFetcher:
         """A fetcher of other sources that reads as this one does, and checks as the configuration says."""
         limits = self._limits
         validator = self.validator
-        if validator is None and config.validate_proxies:
-            from proxywhirl import fetchers
-
-            validator = fetchers.ProxyValidator(timeout=config.timeout, concurrency=config.max_concurrent)
+        if validator is None or isinstance(validator, Reachable):
+            validator = Reachable(timeout=config.timeout, concurrency=config.max_concurrent)
         return ProxyFetcher(
             sources,
             validator,

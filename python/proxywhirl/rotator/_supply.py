@@ -168,7 +168,9 @@ def _fetcher_of(sources: SourcesLike, allow_local: bool) -> ProxyFetcher:
         return sources
     if isinstance(sources, (str, bytes, Mapping)):
         raise TypeError("auto_fetch_sources must be a list of sources or a ProxyFetcher, not one source")
-    return ProxyFetcher(sources, allow_local=allow_local)
+    from proxywhirl.fetchers._reachable import Reachable
+
+    return ProxyFetcher(sources, Reachable(), allow_local=allow_local)
 
 
 class _Teller:

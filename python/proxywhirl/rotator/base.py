@@ -72,8 +72,8 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         auto_fetch_sources: Lists of proxies: URLs, paths of files, mappings, ``ProxySourceConfig`` objects; or a
             ``ProxyFetcher`` that has them and says how they are read and checked. The first request starts reading them
             in the background and waits only if there is nobody else to choose. Their proxies are tagged
-            ``source:fetched`` (of files ``source:file``) and ``site:`` with the host. Files are read again when they
-            change.
+            ``source:fetched`` (of files ``source:file``) and ``site:`` with the host. New ones join if
+            their port can be reached. Files are read again when they change.
         refresh_interval: Seconds until lists are read again; what stays on its list keeps what was learned about it.
         remove_dead_on_refresh: Whether a refresh removes dead proxies of lists.
         allow_local: Whether lists may name addresses of the user's own network.

@@ -350,14 +350,13 @@ async def test_sn15_fetching(lists: dict[str, str]) -> None:
 
 def test_sn18_own_and_fetched_proxies(fleet: ProxyFleet, target: str, lists: dict[str, str]) -> None:
     from proxywhirl import ProxyRotator
-    from proxywhirl.fetchers import ProxyFetcher
     from proxywhirl.strategies import WeightedStrategy
 
     rotator = ProxyRotator(
         user_proxies=fleet.urls[:1],
-        # What a list names must be public, and the test's proxies are not.
-        auto_fetch_sources=ProxyFetcher([lists["fleet"]], allow_local=True, validate_before_add=False),
+        auto_fetch_sources=[lists["fleet"]],
         strategy=WeightedStrategy(weights={"source:user": 0.8, "source:fetched": 0.2}),
+        allow_local=True,  # what a list names must be public, and the test's proxies are not
     )
     rotator.get(target)
     assert len(rotator.refresh_proxies()) == 2

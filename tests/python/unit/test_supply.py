@@ -135,6 +135,12 @@ class TestBeginning:
                 rotator.get(target)
             assert len(web.asked) == 1
 
+    def test_who_is_not_there_does_not_join(self, web: Any, fleet: ProxyFleet, target: str) -> None:
+        url = web.text("/list", "\n".join([*fleet.urls, "127.0.0.1:1"]))
+        with ProxyRotator(auto_fetch_sources=[url], allow_local=True) as rotator:
+            assert rotator.get(target).status_code == 200
+            assert sorted(proxy.url for proxy in rotator.refresh_proxies()) == sorted(fleet.urls)
+
     def test_the_error_says_how_to_get_proxies(self, target: str) -> None:
         with (
             ProxyRotator() as rotator,
