@@ -13,7 +13,7 @@ from typing import Any, Union
 from proxywhirl._enums import CircuitBreakerState
 from proxywhirl._files import atomic_write_json
 
-__all__ = ["Storage", "create_with_storage", "delete_state", "load_state", "save_state"]
+__all__ = ["Storage", "delete_state", "load_state", "save_state"]
 
 Storage = Union[str, "os.PathLike[str]", MutableMapping[str, Any]]
 """Path of a JSON file, or a mapping from proxy id to state."""
@@ -100,24 +100,6 @@ def delete_state(breaker: Any, storage: Storage) -> bool:
         if found:
             atomic_write_json(Path(storage), kept)
     return found
-
-
-def create_with_storage(cls: Any, /, proxy_id: str, storage: Storage, config: Any = None, **overrides: Any) -> Any:
-    """Make a breaker in the state that was kept for it, or a new one.
-
-    Args:
-        cls: The class.
-        proxy_id: Id of the proxy.
-        storage: As for :func:`save_state`.
-        config: A ``CircuitBreakerConfig``.
-        **overrides: Settings that win over it.
-
-    Returns:
-        The breaker.
-    """
-    breaker = cls.create(proxy_id, config, **overrides)
-    load_state(breaker, storage)
-    return breaker
 
 
 def _key(breaker: Any) -> str:

@@ -21,7 +21,7 @@ class Story:
     """The attempts of one request. Also the observer of the lease of the first, which for most is the only one.
 
     Args:
-        note: Takes the attempts, see :meth:`proxywhirl.retry.RetryMetrics.note`.
+        note: Takes the attempts, see :data:`proxywhirl.retry.metrics.Note`.
     """
 
     __slots__ = ("_ended", "_note", "request")
@@ -54,9 +54,8 @@ class Story:
     ) -> None:
         if outcome is _SUCCESS:
             # Nearly all requests end here.
-            at = self._ended = time.time()
             latency = 0.0 if elapsed_ms is None else elapsed_ms * 0.001
-            self._note((self.request, 0, lease.proxy._key(), at, _WELL, status, 0.0, latency, None))
+            self._note((self.request, 0, lease.proxy._key(), time.time(), _WELL, status, 0.0, latency, None))
         else:
             self.tell(0, 0.0, lease, outcome, elapsed_ms, error, status)
 

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Optional, Union
 
 from proxywhirl._enums import CircuitBreakerState, RetryOutcome
+from proxywhirl._fork import renew_in_child
 from proxywhirl._redact import scrub_text
 from proxywhirl.retry._records import CircuitBreakerEvent, HourlyAggregate, RetryAttempt
 from proxywhirl.retry._story import Story
@@ -60,9 +61,23 @@ class _Hour:
             self.by_proxy[proxy_id] = counts
         return counts
 
-    def note_failure(self, outcome: RetryOutcome, status: int | None) -> None:
-        reason = outcome.value if status is None else f"status_{status}"
-        self.failures[reason] = self.failures.get(reason, 0) + 1
+    def add_first_successes(self, count: int, latency: float) -> None:
+        if count:
+            self.requests += count
+            self.latency += latency
+            self.successes[0] = self.successes.get(0, 0) + count
+
+    def add(self, number: int, outcome: RetryOutcome, status: int | None, latency: float) -> None:
+        if number:
+            self.retries += 1
+        else:
+            self.requests += 1
+        self.latency += latency
+        if outcome is _SUCCESS:
+            self.successes[number] = self.successes.get(number, 0) + 1
+        else:
+            reason = outcome.value if status is None else f"status_{status}"
+            self.failures[reason] = self.failures.get(reason, 0) + 1
 
     def shown(self, start: int) -> HourlyAggregate:
         return HourlyAggregate(
@@ -103,6 +118,7 @@ class RetryMetrics:
         """How many hours are kept."""
         self._clock = clock
         self._lock = threading.Lock()
+        renew_in_child(self, "_lock")
         # Written by everybody without a lock: appending to a deque is one step. Its bound only matters should whoever
         # settles have died on the way, in a fork for instance.
         self._pending: deque[_Entry] = deque(maxlen=64 * _BATCH)
@@ -126,19 +142,25 @@ class RetryMetrics:
         self.note(attempt)
 
     def note(self, entry: _Entry) -> None:
-        """Write down an attempt, as cheaply as possible; see :class:`Note`."""
+        """Write down an attempt, as cheaply as possible; see :data:`Note`."""
+        self._pending.append(entry)
+        if len(self._pending) >= _BATCH:
+            self._settle_unless_somebody_does()
+
+    def story(self) -> Story:
+        """What tells the attempts of a request that begins now."""
         pending = self._pending
-        pending.append(entry)
+        if len(pending) >= _BATCH:
+            self._settle_unless_somebody_does()
+        return Story(pending.append)
+
+    def _settle_unless_somebody_does(self) -> None:
         # Whoever finds somebody at it goes on: nothing waits here.
-        if len(pending) >= _BATCH and self._lock.acquire(blocking=False):
+        if self._lock.acquire(blocking=False):
             try:
                 self._settle()
             finally:
                 self._lock.release()
-
-    def story(self) -> Story:
-        """What tells the attempts of a request that begins now."""
-        return Story(self.note)
 
     def record_circuit_breaker_event(self, event: CircuitBreakerEvent) -> None:
         """Write down that a breaker changed its state.
@@ -312,6 +334,9 @@ class RetryMetrics:
         hour = _Hour()
         counted = hour.by_proxy
         begin = end = 0.0
+        # Of nearly all requests the first attempt succeeds; those are only counted on the way.
+        well = 0
+        latencies = 0.0
         while True:
             try:
                 entry = pop()
@@ -320,6 +345,8 @@ class RetryMetrics:
             note = entry if isinstance(entry, tuple) else _noted(entry)
             _, number, proxy_id, at, outcome, status, _, latency, _ = note
             if not begin <= at < end:
+                hour.add_first_successes(well, latencies)
+                well, latencies = 0, 0.0
                 begin = at // _HOUR * _HOUR
                 end = begin + _HOUR
                 hour = self._hours.setdefault(int(begin), _Hour())
@@ -327,19 +354,17 @@ class RetryMetrics:
             counts = counted.get(proxy_id)
             if counts is None:
                 counts = hour.begin(proxy_id)
-            if number:
-                hour.retries += 1
-            else:
-                hour.requests += 1
-            hour.latency += latency
             counts[0] += 1
             counts[2] += latency
-            if outcome is _SUCCESS:
+            if outcome is _SUCCESS and not number:
                 counts[1] += 1
-                hour.successes[number] = hour.successes.get(number, 0) + 1
+                well += 1
+                latencies += latency
             else:
-                hour.note_failure(outcome, status)
+                counts[1] += outcome is _SUCCESS
+                hour.add(number, outcome, status, latency)
             remember(entry)
+        hour.add_first_successes(well, latencies)
         first, last = self._since(self.retention_hours), self._clock() + _HOUR
         # What lies ahead was written before the clock was set back; kept, it would never leave.
         for start in [start for start in self._hours if not first <= start <= last]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from proxywhirl._admission import Admission, Ask
+from proxywhirl._fork import renew_in_child
 from proxywhirl.exceptions import ProxyConnectionError, RequestQueueFullError
 
 __all__ = ["RequestQueue"]
@@ -26,6 +27,7 @@ class RequestQueue:
         self.max_size = max_size
         """Number of places."""
         self._lock = threading.Lock()
+        renew_in_child(self, "_lock")
         self._places: set[Ask] = set()
 
     def __len__(self) -> int:

@@ -140,6 +140,13 @@ class TestRates:
                 rotator.get(url)
             assert at_rest(rotator)
 
+    def test_the_fifth_place_is_read_as_either_class_had_it(self) -> None:
+        limiter = RateLimiter(5)
+        with ProxyRotator([], None, None, None, limiter, False) as rotator:
+            assert rotator.rate_limiter is limiter
+        rotator = AsyncProxyRotator([], None, None, None, False)
+        assert rotator.rate_limiter is None
+
     @pytest.mark.parametrize("limiter", [5, "10/s", object()])
     def test_anything_else_is_refused(self, limiter: Any) -> None:
         with pytest.raises(TypeError, match="rate_limiter"):
@@ -218,6 +225,28 @@ class TestQueue:
                 assert at_rest(rotator)
 
         asyncio.run(main())
+
+    def test_a_crowd_is_served_in_order_and_within_the_limit(self, running: ProxyFleet, url: str) -> None:
+        limiter = RateLimiter(global_limit=RateLimit(max_requests=20, time_window=0.4, burst_allowance=1))
+        served: list[int] = []
+
+        async def main() -> float:
+            config = {"queue_enabled": True, "queue_size": 50}
+            async with AsyncProxyRotator(running.urls, rate_limiter=limiter, config=config) as rotator:
+
+                async def send(number: int) -> None:
+                    await rotator.get(url)
+                    served.append(number)
+
+                began = time.monotonic()
+                await rotator.get(url)
+                await asyncio.gather(*(send(number) for number in range(20)))
+                assert at_rest(rotator)
+                return time.monotonic() - began
+
+        assert asyncio.run(main()) >= 0.38
+        # Tokens come 20 ms apart, far more than an answer takes; neighbours may still swap on a busy machine.
+        assert all(abs(number - place) <= 3 for place, number in enumerate(served))
 
     def test_without_a_queue_there_is_nothing_to_clear(self) -> None:
         with ProxyRotator() as rotator:
