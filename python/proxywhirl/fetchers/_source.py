@@ -30,7 +30,7 @@ class Source:
         name: The URL without credentials, for messages and tags.
         path: The file, when it is one.
         format: How it is written; ``None`` when that is to be recognised.
-        interval: Seconds until it is read again; ``None`` when nobody said.
+        interval: Seconds until it is read again, at least 1; ``None`` when nobody said.
     """
 
     __slots__ = ("config", "format", "interval", "key", "name", "path")
@@ -42,7 +42,8 @@ class Source:
         self.path = _path_of(self.key) if self.key.startswith("file:") else None
         given = config.model_fields_set
         self.format: ProxyFormat | None = config.format if "format" in given else None
-        self.interval: int | None = config.refresh_interval if "refresh_interval" in given else None
+        # Nobody's server is to be asked without a pause.
+        self.interval: int | None = max(1, config.refresh_interval) if "refresh_interval" in given else None
 
     @classmethod
     def of(cls, given: SourceLike) -> Source:

@@ -196,7 +196,8 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         return LeaseRequest(self, url, selection, list(exclude), timeout)
 
     async def get_proxy(self, **wishes: Any) -> _core.Proxy:
-        """As :meth:`get_proxy_sync`."""
+        """As :meth:`get_proxy_sync`; waits for the first proxies of the lists if there is nobody else to choose."""
+        await self._astock()
         return self.get_proxy_sync(**wishes)
 
     async def add_proxy(self, proxy: ProxyLike) -> None:

@@ -200,7 +200,8 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         return lease
 
     def get_proxy(self, **wishes: Any) -> _core.Proxy:
-        """As :meth:`get_proxy_sync`."""
+        """As :meth:`get_proxy_sync`; waits for the first proxies of the lists if there is nobody else to choose."""
+        self._stock()
         return self.get_proxy_sync(**wishes)
 
     def add_proxy(self, proxy: ProxyLike) -> None:

@@ -118,6 +118,8 @@ class TestBeginning:
         path = write(tmp_path / "list.txt", fleet.urls[:1])
         with ProxyRotator(auto_fetch_sources=lists(path)) as rotator, rotator.lease(target) as lease:
             assert lease.url == fleet.urls[0]
+        with ProxyRotator(auto_fetch_sources=lists(path)) as rotator:
+            assert rotator.get_proxy().url == fleet.urls[0]
         with (
             ProxyRotator(auto_fetch_sources=lists(path)) as rotator,
             rotator.session("a", timeout_seconds=60) as session,

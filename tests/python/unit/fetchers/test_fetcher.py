@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -425,3 +426,37 @@ async def test_answers_that_are_no_lists(web: Any) -> None:
         await fetcher().fetch_from_source(web.url("/error"))
     for path, text in (("/none", '{"data": []}'), ("/array", "[]"), ("/blank", "# nothing today\n")):
         assert await fetcher().fetch_from_source(web.text(path, text)) == []
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+async def test_cancelled_anywhere_nothing_is_left_open(web: Any) -> None:
+    def drips(handler: Any) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(100):
+            handler.wfile.write(b"1.1.1.1:80\n")
+            handler.wfile.flush()
+            time.sleep(0.01)
+
+    sources = [web.url(f"/{n}") for n in range(6)]
+    for n in range(6):
+        web.pages[f"/{n}"] = drips
+
+    def clients() -> int:
+        # The server's ends of the connections close in their own time, so only what the client opened is counted.
+        port = web._server.server_address[1]
+        lines = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+        mine = {os.readlink(f"/proc/self/fd/{one}") for one in os.listdir("/proc/self/fd") if _is_link(one)}
+        return sum(f"socket:[{line[9]}]" in mine and int(line[2].split(":")[1], 16) == port for line in lines)
+
+    for moment in (0.0, 0.01, 0.05, 0.2):
+        task = asyncio.create_task(fetcher(*sources).fetch())
+        await asyncio.sleep(moment)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert clients() == 0
+
+
+def _is_link(name: str) -> bool:
+    return os.path.islink(f"/proc/self/fd/{name}")
