@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::{CLOCK, Ours, cases, choose_once, on_threads, pool_of};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use proxywhirl::pool::context::Context;
-use proxywhirl::pool::query::Query;
 use proxywhirl::proxy::{Proxy, Verdict};
-use proxywhirl::rotation::lease::{Ending, Lease};
+use proxywhirl::rotation::lease::{Asking, Ending, Lease};
 use proxywhirl::rotation::outcome::Outcome;
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
@@ -63,9 +62,8 @@ fn leases(criterion: &mut Criterion) {
         let strategy: Shared = Arc::new(RoundRobin::default());
         let context = Context::default();
         let lease = || {
-            let table = pool.table();
-            let query = Query::new(&pool, &table, &context, &CLOCK);
-            Lease::take(&pool, strategy.clone(), &query).expect("somebody is eligible").0
+            let asking = Asking { context: &context, site: None, clock: &CLOCK, foreign: None };
+            Lease::take(&pool, strategy.clone(), &asking, |refusal, _| refusal).expect("somebody is eligible").0
         };
         for threads in [1, 2] {
             let mut group = criterion.benchmark_group(format!("lease, {threads} thread(s)"));

@@ -145,8 +145,9 @@ impl Pool {
     ///
     /// # Errors
     /// Settings that make no sense; nothing has changed then.
-    pub fn configure_guard(&self, settings: Settings) -> Result<(), SettingsError> {
+    pub fn configure_guard(&self, settings: Settings, clock: &dyn Clock) -> Result<(), SettingsError> {
         let settings = settings.checked()?;
+        self.set_standing(settings.of_standing(), clock);
         let table = self.table();
         let members: Vec<_> = Self::members(&table).into_iter().filter_map(|slot| table.slot(slot)?.share()).collect();
         self.guard.configure(settings, &members);

@@ -18,6 +18,7 @@ use crate::pool::table::{FacetOf, Slot, Table};
 use crate::pool::view::{Demand, View};
 use crate::proxy::{Id, Proxy};
 use crate::random::Random;
+use crate::resilience::site::Site;
 use crate::resilience::standing::Sited;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
@@ -116,6 +117,12 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn at(self, sited: Option<&'a Sited<'a>>) -> Self {
         Self { sited, ..self }
+    }
+
+    /// The site asked for, if it holds anybody back.
+    #[must_use]
+    pub fn site(&self) -> Option<&'a Arc<Site>> {
+        self.sited.map(|sited| sited.site)
     }
 
     /// The place for notes, if anybody reads them.

@@ -3,7 +3,7 @@
 use pyo3::exceptions::{PyException, PyKeyError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::clock::{Clock, SystemClock};
 use crate::pool::Pool;
@@ -16,23 +16,34 @@ use crate::py::errors;
 use crate::py::lease;
 use crate::py::log;
 use crate::py::pool::PyPool;
+use crate::resilience::site::Site;
+use crate::resilience::standing::SiteRate;
 use crate::resilience::{Notice, Rate, Settings};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 
 /// Callbacks of a pool. Here, and not in the core, because the garbage collector has to find them.
 #[derive(Default)]
 pub(crate) struct Hooks {
     waker: Mutex<Option<Py<PyAny>>>,
     notice: Mutex<Option<Py<PyAny>>>,
+    site_rule: Mutex<Option<Py<PyAny>>>,
+    has_site_rule: AtomicBool,
 }
 
 impl Hooks {
+    /// Whether the user has a rule for what belongs to which site.
+    #[inline]
+    pub(crate) fn has_site_rule(&self) -> bool {
+        // Relaxed: set before the requests that go by it.
+        self.has_site_rule.load(Ordering::Relaxed)
+    }
+
     fn get(py: Python<'_>, hook: &Mutex<Option<Py<PyAny>>>) -> Option<Py<PyAny>> {
         hook.lock().as_ref().map(|hook| hook.clone_ref(py))
     }
 
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        for hook in [&self.waker, &self.notice] {
+        for hook in [&self.waker, &self.notice, &self.site_rule] {
             if let Some(hook) = hook.lock().as_ref() {
                 visit.call(hook)?;
             }
@@ -41,7 +52,7 @@ impl Hooks {
     }
 
     pub(crate) fn clear(&self) {
-        for hook in [&self.waker, &self.notice] {
+        for hook in [&self.waker, &self.notice, &self.site_rule] {
             // Dropped after the lock: that may run Python.
             let gone = hook.lock().take();
             drop(gone);
@@ -144,15 +155,19 @@ fn whole(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u32> {
     Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-/// `(max_requests, time_window, burst)`.
-fn rate(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Rate>> {
+/// `(max_requests, time_window, burst)`, or `None`.
+type RateGiven = (f64, f64, Option<f64>);
+
+fn rate(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<(Rate, RateGiven)>> {
     if value.is_none() {
         return Ok(None);
     }
     let (requests, seconds, burst): (f64, f64, Option<f64>) = value.extract().map_err(|_| {
         PyTypeError::new_err(format!("{name} must be a tuple of max_requests, time_window in seconds and burst"))
     })?;
-    Rate::new(requests, seconds, burst).map(Some).map_err(|error| PyValueError::new_err(format!("{name}: {error}")))
+    let rate =
+        Rate::new(requests, seconds, burst).map_err(|error| PyValueError::new_err(format!("{name}: {error}")))?;
+    Ok(Some((rate, (requests, seconds, burst))))
 }
 
 /// Reads the keywords of `_guard_configure` into settings.
@@ -171,8 +186,13 @@ fn settings(given: Option<&Bound<'_, PyDict>>) -> PyResult<Settings> {
             "max_in_flight" if value.is_none() => settings.max_in_flight = None,
             "max_in_flight" => settings.max_in_flight = Some(whole(&value, &name)?),
             "slow_start" => settings.slow_start = value.is_truthy()?,
-            "proxy_rate" => settings.proxy_rate = rate(&value, &name)?,
-            "site_rate" => settings.site_rate = rate(&value, &name)?,
+            "proxy_rate" => settings.proxy_rate = rate(&value, &name)?.map(|(rate, _)| rate),
+            "site_rate" => {
+                settings.site_rate = rate(&value, &name)?.map(|(_, (requests, seconds, burst))| {
+                    // One request in the time that one takes: the books count whole requests.
+                    SiteRate::new(1, seconds / requests, Some(burst.unwrap_or(requests).max(1.0) as u64))
+                });
+            }
             "rest_base" => settings.rest_base = amount()?,
             "rest_cap" => settings.rest_cap = amount()?,
             "bench_base" => settings.bench_base = amount()?,
@@ -180,7 +200,7 @@ fn settings(given: Option<&Bound<'_, PyDict>>) -> PyResult<Settings> {
             "panic_share" => settings.panic_share = amount()?,
             "panic_window" => settings.panic_window = amount()?,
             "max_standings" => settings.max_standings = whole(&value, &name)? as usize,
-            // Where requests belong is for the sites, which read it themselves.
+            // Where requests belong is for the sites.
             "site_key" => {}
             _ => return Err(PyTypeError::new_err(format!("_guard_configure() got an unexpected keyword '{name}'"))),
         }
@@ -189,7 +209,47 @@ fn settings(given: Option<&Bound<'_, PyDict>>) -> PyResult<Settings> {
 }
 
 pub(crate) fn configure(pool: &PyPool, given: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
-    pool.core.configure_guard(settings(given)?).map_err(errors::settings)
+    let rule = given.map(|given| given.get_item("site_key")).transpose()?.flatten().filter(|rule| !rule.is_none());
+    let fixed = rule.as_ref().and_then(|rule| rule.cast::<PyString>().ok());
+    if rule.as_ref().is_some_and(|rule| fixed.is_none() && !rule.is_callable()) {
+        return Err(PyTypeError::new_err("site_key must be a text or callable with a URL"));
+    }
+    let key = fixed.map(|key| key.to_str()).transpose()?;
+    if key.is_some_and(str::is_empty) {
+        return Err(PyValueError::new_err("site_key must not be empty"));
+    }
+    pool.core.configure_guard(settings(given)?, &SystemClock).map_err(errors::settings)?;
+    pool.core.standing().sites().set_fixed(key);
+    let rule = rule.clone().filter(|_| key.is_none()).map(Bound::unbind);
+    pool.hooks.has_site_rule.store(rule.is_some(), Ordering::Relaxed);
+    let before = std::mem::replace(&mut *pool.hooks.site_rule.lock(), rule);
+    drop(before);
+    Ok(())
+}
+
+/// The site of a URL by the user's rule, or by the usual one where that fails.
+#[cold]
+pub(crate) fn site_by_rule(pool: &PyPool, py: Python<'_>, url: &str) -> PyResult<Option<Arc<Site>>> {
+    let Some(rule) = Hooks::get(py, &pool.hooks.site_rule) else { return Ok(pool.core.site_of(url)) };
+    match rule.call1(py, (url,)).and_then(|key| key.extract::<String>(py)) {
+        Ok(key) if !key.is_empty() => Ok(Some(pool.core.site_named(&key))),
+        Ok(_) => Ok(None),
+        Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+        Err(error) => {
+            log::tell_fault(py, "site_key failed, the registrable domain is used", &error)?;
+            Ok(pool.core.site_of(url))
+        }
+    }
+}
+
+pub(crate) fn standings<'py>(pool: &PyPool, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for row in pool.core.standings(&SystemClock) {
+        let until = convert::optional_datetime(py, row.until)?;
+        let proxy = PyPool::object_of(py, &row.proxy)?;
+        list.append((proxy, row.site.key(), row.kind.as_str(), until, row.level))?;
+    }
+    Ok(list)
 }
 
 fn held(pool: &PyPool, proxy_id: &Bound<'_, PyAny>) -> PyResult<Arc<Proxy>> {
@@ -220,7 +280,7 @@ pub(crate) fn set_breaker(pool: &PyPool, proxy_id: &Bound<'_, PyAny>, breaker: &
 /// Every proxy with the names of the reasons against it and until when it is out.
 pub(crate) fn explain<'py>(
     pool: &Bound<'py, PyPool>,
-    _url: Option<&Bound<'py, PyAny>>,
+    url: Option<&Bound<'py, PyAny>>,
     country: Option<&str>,
     region: Option<&str>,
     tags: Option<&Bound<'py, PyAny>>,
@@ -235,7 +295,12 @@ pub(crate) fn explain<'py>(
         lease::exclude_more(&mut wanted, exclude)?;
     }
     let table = core.table();
-    let query = Query::new(core, &table, &wanted, &SystemClock);
+    let site = match url.filter(|url| !url.is_none()) {
+        Some(url) => pool.get().site_of(py, lease::text_of(url)?.to_str()?)?,
+        None => None,
+    };
+    let sited = site.as_ref().and_then(|site| core.sited(&table, site, &SystemClock));
+    let query = Query::new(core, &table, &wanted, &SystemClock).at(sited.as_ref());
     let (now, wall) = (SystemClock.steady(), crate::clock::exact_wall());
     let mut rows = Vec::with_capacity(core.len());
     query.explain(|slot, reasons| {

@@ -16,9 +16,9 @@ use crate::py::foreign::Asked;
 use crate::py::log;
 use crate::py::pool::PyPool;
 use crate::py::strategy;
-use crate::rotation::lease::{AlreadyClosed, Ending, Lease};
+use crate::rotation::lease::{AlreadyClosed, Asking, Ending, Lease};
 use crate::rotation::outcome::Outcome;
-use crate::strategy::Shared;
+use crate::strategy::{Refusal, Shared};
 
 static CLASSIFY: Lazy = Lazy::new("proxywhirl._outcomes", "outcome_of_error");
 static JUDGE: Lazy = Lazy::new("proxywhirl._judge", "judge_report");
@@ -82,16 +82,22 @@ impl PyLease {
 
     fn ask(pool: &Bound<'_, PyPool>, strategy: Shared, wanted: &Context, asked: Wanted<'_, '_>) -> PyResult<Self> {
         let py = pool.py();
-        let core = &pool.get().core;
-        let table = core.table();
+        let this = pool.get();
+        let core = &this.core;
+        let url = asked.url.filter(|url| !url.is_none());
+        let site = match url {
+            Some(url) => this.site_of(py, text_of(url)?.to_str()?)?,
+            None => None,
+        };
         // A context that was laid over is rebuilt for whoever wants the object.
         let untouched = asked.context.filter(|_| wanted.required.is_none() && wanted.excluded.is_empty());
         let objects =
             Asked { pool: pool.as_ptr(), context: untouched.map_or(std::ptr::null_mut(), |context| context.as_ptr()) };
         let notes = Notes::default();
-        let query = Query::asked(core, &table, wanted, &SystemClock, &objects, &notes);
-        let (lease, choice) =
-            Lease::take(core, strategy, &query).map_err(|refusal| errors::refusal_of(py, refusal, &query))?;
+        let asking =
+            Asking { context: wanted, site: site.as_ref(), clock: &SystemClock, foreign: Some((&objects, &notes)) };
+        let refused = |refusal: Refusal, query: &Query<'_>| errors::refusal_of(py, refusal, query);
+        let (lease, table, choice) = Lease::take(core, strategy, &asking, refused)?;
         if notes.any() {
             log::tell_notes(py, &notes, lease.strategy().name())?;
         }
@@ -103,7 +109,7 @@ impl PyLease {
             core: lease,
             pool: pool.clone().unbind(),
             proxy: proxy.unbind(),
-            url: asked.url.filter(|url| !url.is_none()).map(|url| url.clone().unbind()),
+            url: url.map(|url| url.clone().unbind()),
             observer: asked.observer,
             judge: asked.judge,
         })
@@ -213,7 +219,7 @@ impl Drop for PyLease {
     }
 }
 
-fn text_of<'py>(url: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+pub(crate) fn text_of<'py>(url: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
     match url.cast::<PyString>() {
         Ok(text) => Ok(text.clone()),
         // A URL object of whatever client.
@@ -334,7 +340,7 @@ impl PyLease {
     #[getter]
     fn site(&self, py: Python<'_>) -> PyResult<Option<String>> {
         let Some(url) = self.url_text(py)? else { return Ok(None) };
-        self.pool.get().site_key(py, url.to_str()?)
+        Ok(self.pool.get().site_of(py, url.to_str()?)?.map(|site| site.key().to_owned()))
     }
 
     /// Whether the outcome has been told.

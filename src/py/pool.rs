@@ -23,6 +23,7 @@ use crate::py::guard::{self, Hooks};
 use crate::py::lease::{PyLease, Wanted};
 use crate::py::proxy::PyProxy;
 use crate::py::supply::{self, PyParsed};
+use crate::resilience::site::Site;
 use crate::strategy::Strategy;
 use crate::strategy::round_robin::RoundRobin;
 use crate::sync::{Arc, AtomicI64, Mutex, Ordering};
@@ -811,6 +812,12 @@ impl PyPool {
         guard::set_notice(self, notice);
     }
 
+    /// Every pair of proxy and site that is out of favour: the proxy, the site's key, "banned" or "rate_limited", until when
+    /// (`None` where the next request is the probe), and how often in a row.
+    fn _standings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        guard::standings(self, py)
+    }
+
     /// Seconds until something changes by itself, if anything does.
     fn _next_due(&self) -> Option<f64> {
         self.core.guard().next_due(&SystemClock).map(|ahead| ahead as f64 / 1e9)
@@ -1044,9 +1051,13 @@ impl PyPool {
         Ok(())
     }
 
-    /// Key of the site that a URL belongs to.
-    pub(crate) fn site_key(&self, _py: Python<'_>, _url: &str) -> PyResult<Option<String>> {
-        Ok(None)
+    /// The site that a URL belongs to, by the pool's own rule where it has one.
+    #[inline]
+    pub(crate) fn site_of(&self, py: Python<'_>, url: &str) -> PyResult<Option<Arc<Site>>> {
+        if self.hooks.has_site_rule() {
+            return guard::site_by_rule(self, py, url);
+        }
+        Ok(self.core.site_of(url))
     }
 
     fn block_lock<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -370,12 +370,14 @@ impl Breaker {
                     Phase::Open => state.with_breaker(waiting, !waiting, false),
                     Phase::HalfOpen => state.with_breaker(false, true, waiting),
                 });
-                if let (Phase::HalfOpen, Some((until, _))) = (to, due) {
-                    proxy.judged_by().expect_probe(until);
-                }
                 (before.reasons() == 0) != (after.reasons() == 0)
             });
-            (result, transition, due.filter(|_| due != due_before), refresh)
+            let mut news = due.filter(|_| due != due_before);
+            if let (Some((until, Due::Probe)), Some(proxy)) = (news, &owner) {
+                // Known by its own number, so that one that was given up cannot end its successor.
+                news = Some((proxy.judged_by().expect_probe(until), Due::Probe));
+            }
+            (result, transition, news, refresh)
         };
         let Some(proxy) = owner else { return result };
         if refresh {

@@ -31,11 +31,6 @@ impl Rate {
         let interval = (seconds / requests * 1e9).clamp(1.0, 1e18);
         Ok(Self { interval: interval as u64, depth: (interval * burst).clamp(1.0, 4e18) as u64 })
     }
-
-    /// Nanoseconds in which one token comes.
-    pub(crate) fn interval(&self) -> u64 {
-        self.interval
-    }
 }
 
 /// The state of one bucket; full at first. Thread-safe, without a lock.

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::pool::query::Query;
 use crate::proxy::Proxy;
 use crate::proxy::health::{mark, reason};
+use crate::resilience::standing::Kind;
 
 /// A group of reasons, by the name that users know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,17 +167,28 @@ fn reasons_for(query: &Query<'_>, proxy: &Proxy) -> SmallVec<[Reason; 2]> {
 impl Query<'_> {
     /// Visits every proxy of the pool with what speaks against it for this request.
     pub fn explain(&self, mut visit: impl FnMut(u32, &[Reason])) {
+        let clock = self.clock();
+        let bars = self.site().map(|site| self.pool().bars_at(self.table(), site, clock)).unwrap_or_default();
+        let now = clock.steady();
         for slot in self.table().all.members.iter() {
-            if let Some(proxy) = self.table().proxy(slot as u32) {
-                visit(slot as u32, &reasons_for(self, proxy));
+            let slot = slot as u32;
+            let Some(proxy) = self.table().proxy(slot) else { continue };
+            let mut reasons = reasons_for(self, proxy);
+            if let Some(bar) = bars.get(&slot) {
+                let why = match bar.kind {
+                    Kind::Banned => Why::BannedHere,
+                    Kind::RateLimited => Why::RateLimitedHere,
+                };
+                reasons.push(Reason { why, until: Some(now.saturating_add(bar.wait)), may_free: bar.probing });
             }
+            visit(slot, &reasons);
         }
     }
 
     /// How many are out for which reason.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        let mut tally = Tally::at(self.clock().steady_coarse());
+        let mut tally = Tally::at(self.clock().steady());
         self.explain(|_, reasons| tally.count(reasons));
         tally
     }

@@ -116,6 +116,12 @@ impl Guard {
         }
     }
 
+    /// How many things are noted for later, void ones included.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Nanoseconds until something is due by itself, if anything is.
     #[must_use]
     pub fn next_due(&self, clock: &dyn Clock) -> Option<u64> {
@@ -311,9 +317,10 @@ impl Guard {
         let until = clock.steady().saturating_add(span);
         record.set_rest_until(until);
         let (before, _) = proxy.change(|state| if state.has(reason::RESTING) { state } else { state.resting(login) });
+        // By whoever is second too: the moment it has written is the one that counts.
+        schedule(proxy, until, Due::Rest);
         if !before.has(reason::RESTING) {
             record.rested_again();
-            schedule(proxy, until, Due::Rest);
             tell(proxy, || Notice::Rested { proxy: proxy.id(), seconds: span as f64 / 1e9, level });
         }
     }
@@ -437,14 +444,16 @@ pub(crate) fn schedule(proxy: &Arc<Proxy>, at: u64, what: Due) {
     }
 }
 
-/// Whether a proxy waits for that to come.
-fn is_wanted(what: Due, proxy: &Proxy) -> bool {
-    proxy.state().has(match what {
-        Due::Rest => reason::RESTING,
-        Due::Breaker => reason::BREAKER,
-        Due::Probe => reason::PROBE_OUT,
-        Due::Token => reason::NO_TOKENS,
-    })
+/// Whether a proxy waits for that to come at that moment. Whoever writes another moment notes that one as well.
+fn is_wanted(at: u64, what: Due, proxy: &Proxy) -> bool {
+    let Some(record) = proxy.judged_already() else { return false };
+    let (bit, moment) = match what {
+        Due::Rest => (reason::RESTING, Some(record.rest_until())),
+        Due::Probe => (reason::PROBE_OUT, Some(record.probe_until())),
+        Due::Token => (reason::NO_TOKENS, Some(record.tokens_at())),
+        Due::Breaker => (reason::BREAKER, record.breaker().as_ref().and_then(|breaker| breaker.open_until())),
+    };
+    proxy.state().has(bit) && moment == Some(at)
 }
 
 /// Notes in a pool what a proxy that comes into it already waits for.
@@ -507,10 +516,8 @@ fn give_up_probe(proxy: &Arc<Proxy>, now: u64, clock: &dyn Clock) {
 fn run_dry(proxy: &Arc<Proxy>, next: u64) {
     let record = proxy.judged_by();
     record.set_tokens_at(next);
-    let (before, _) = proxy.change(|state| state.with(reason::NO_TOKENS, true));
-    if !before.has(reason::NO_TOKENS) {
-        schedule(proxy, next, Due::Token);
-    }
+    proxy.change(|state| state.with(reason::NO_TOKENS, true));
+    schedule(proxy, next, Due::Token);
 }
 
 /// There is a token again.

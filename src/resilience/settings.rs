@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::resilience::bucket::Rate;
+use crate::resilience::standing::{Settings as StandingSettings, SiteRate};
 
 /// A limit that makes no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub struct Settings {
     /// Requests per proxy and time.
     pub proxy_rate: Option<Rate>,
     /// Requests per proxy, site and time.
-    pub site_rate: Option<Rate>,
+    pub site_rate: Option<SiteRate>,
     /// Seconds of the first rest.
     pub rest_base: f64,
     /// Seconds of the longest rest.
@@ -148,6 +149,20 @@ impl Settings {
             return Err(SettingsError { name: "max_standings", wanted: "at least 1" });
         }
         Ok(self)
+    }
+}
+
+impl Settings {
+    /// Those that the books on standing go by.
+    pub(crate) fn of_standing(&self) -> StandingSettings {
+        StandingSettings {
+            bench_base: self.bench_base,
+            bench_cap: self.bench_cap,
+            panic_share: self.panic_share,
+            panic_window: self.panic_window,
+            max_standings: self.max_standings,
+            site_rate: self.site_rate,
+        }
     }
 }
 

@@ -86,7 +86,7 @@ impl Timers {
 
     /// Notes something for the moment `at`. An entry whose proxy no longer waits for it does no harm and is thrown out when
     /// there are many: `wanted` tells.
-    pub(crate) fn add(&self, at: u64, what: Due, proxy: &Arc<Proxy>, wanted: impl Fn(Due, &Proxy) -> bool) {
+    pub(crate) fn add(&self, at: u64, what: Due, proxy: &Arc<Proxy>, wanted: impl Fn(u64, Due, &Proxy) -> bool) {
         let mut thrown_out: Vec<Reverse<Entry>> = Vec::new();
         {
             let mut heap = self.heap.lock();
@@ -95,9 +95,9 @@ impl Timers {
             heap.entries.push(Reverse(Entry { at, turn, what, proxy: Arc::downgrade(proxy) }));
             if heap.entries.len() > heap.crowded.max(FEW) {
                 let all = std::mem::take(&mut heap.entries).into_vec();
-                let (kept, void) = all
-                    .into_iter()
-                    .partition(|Reverse(entry)| entry.proxy.upgrade().is_some_and(|proxy| wanted(entry.what, &proxy)));
+                let (kept, void) = all.into_iter().partition(|Reverse(entry)| {
+                    entry.proxy.upgrade().is_some_and(|proxy| wanted(entry.at, entry.what, &proxy))
+                });
                 thrown_out = void;
                 heap.entries = BinaryHeap::<Reverse<Entry>>::from(kept as Vec<_>);
                 heap.crowded = heap.entries.len() * 2;
@@ -128,7 +128,6 @@ impl Timers {
     }
 
     /// Number of entries, void ones included.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.heap.lock().entries.len()
     }

@@ -1,10 +1,16 @@
 //! A lease: one proxy, taken for one piece of work, until its outcome is told.
 
+use std::any::Any;
+
 use crate::clock::{Clock, SystemClock};
-use crate::pool::Pool;
-use crate::pool::query::{Choice, Query};
+use crate::pool::context::Context;
+use crate::pool::query::{Choice, Notes, Query};
+use crate::pool::{Pool, Table};
 use crate::proxy::Proxy;
+use crate::resilience::Notice;
 use crate::resilience::guard::Admitted;
+use crate::resilience::site::Site;
+use crate::resilience::standing::{Admission, Effect, Finding};
 use crate::rotation::outcome::{Liveness, Outcome};
 use crate::strategy::{Refusal, Shared, choose};
 use crate::sync::{Arc, AtomicBool, Ordering};
@@ -19,8 +25,31 @@ pub struct Lease {
     strategy: Shared,
     pool: Arc<Pool>,
     admitted: Admitted,
+    at_site: Option<Admission>,
     began: u64,
     closed: AtomicBool,
+}
+
+/// What a lease is asked for with.
+pub struct Asking<'a> {
+    /// What the caller wants.
+    pub context: &'a Context,
+    /// Where the request goes.
+    pub site: Option<&'a Arc<Site>>,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// What strategies of the embedding program want to find, and a place for notes.
+    pub foreign: Option<(&'a dyn Any, &'a Notes)>,
+}
+
+impl<'a> Asking<'a> {
+    #[inline]
+    fn query(&self, pool: &'a Pool, table: &'a Arc<Table>) -> Query<'a> {
+        match self.foreign {
+            Some((foreign, notes)) => Query::asked(pool, table, self.context, self.clock, foreign, notes),
+            None => Query::new(pool, table, self.context, self.clock),
+        }
+    }
 }
 
 /// The lease had its verdict already.
@@ -45,28 +74,52 @@ impl Ending {
 }
 
 impl Lease {
-    /// Chooses, admits and counts the start; the lease with the place of its proxy.
+    /// Chooses, admits and counts the start. `taken` is told where the proxy is, or why there is none.
     ///
     /// # Errors
-    /// [`Refusal`] of the strategy, or where whom it chooses is never admitted.
-    pub fn take(pool: &Arc<Pool>, strategy: Shared, query: &Query<'_>) -> Result<(Self, Choice), Refusal> {
-        let clock = query.clock();
+    /// What `refused` makes of the [`Refusal`] of the strategy, or of choices that are never admitted.
+    pub fn take<E>(
+        pool: &Arc<Pool>,
+        strategy: Shared,
+        asking: &Asking<'_>,
+        refused: impl FnOnce(Refusal, &Query<'_>) -> E,
+    ) -> Result<(Self, arc_swap::Guard<Arc<Table>>, Choice), E> {
+        let clock = asking.clock;
         let guard = pool.guard();
-        for _ in 0..TRIES {
-            let choice = choose(&*strategy, query)?;
-            let Some(proxy) = query.slot(choice).and_then(|slot| slot.share()) else { continue };
-            match guard.admit(&proxy, clock) {
-                Ok(admitted) => {
-                    let began = clock.steady();
-                    let pool = pool.clone();
-                    let closed = AtomicBool::new(false);
-                    return Ok((Self { proxy, strategy, pool, admitted, began, closed }, choice));
-                }
-                // Whoever was faster has left a reason on the proxy, so that the next choice is another.
-                Err(_) => proxy.take_back(clock),
+        let mut tries = 0;
+        loop {
+            // Loaded anew each time: who was passed over meanwhile is so in the newest table.
+            let table = pool.table();
+            let sited = asking.site.and_then(|site| pool.sited(&table, site, clock));
+            let query = asking.query(pool, &table).at(sited.as_ref());
+            if tries == TRIES {
+                return Err(refused(Refusal::NotAdmitted { tries }, &query));
             }
+            tries += 1;
+            let choice = match choose(&*strategy, &query) {
+                Ok(choice) => choice,
+                Err(refusal) => return Err(refused(refusal, &query)),
+            };
+            let Some(proxy) = query.slot(choice).and_then(|slot| slot.share()) else { continue };
+            // Whoever was faster has left a reason on the proxy, or a mark at the site: the next choice is another.
+            let Ok(admitted) = guard.admit(&proxy, clock) else {
+                proxy.take_back(clock);
+                continue;
+            };
+            let at_site = match asking.site.map(|site| pool.admit_at(&table, site, choice.0, clock)) {
+                None => None,
+                Some(Ok(admission)) => Some(admission),
+                Some(Err(_)) => {
+                    proxy.take_back(clock);
+                    guard.undo(&proxy, &admitted, clock);
+                    continue;
+                }
+            };
+            let (pool, began, closed) = (pool.clone(), clock.steady(), AtomicBool::new(false));
+            let lease = Self { proxy, strategy, pool, admitted, at_site, began, closed };
+            drop(sited);
+            return Ok((lease, table, choice));
         }
-        Err(Refusal::NotAdmitted { tries: TRIES })
     }
 
     /// The proxy.
@@ -89,6 +142,7 @@ impl Lease {
             strategy: self.strategy.clone(),
             pool: self.pool.clone(),
             admitted: Admitted::default(),
+            at_site: None,
             began: self.began,
             closed: AtomicBool::new(true),
         }
@@ -129,12 +183,34 @@ impl Lease {
             Some(verdict) => self.strategy.record(proxy, verdict, clock),
             None => proxy.take_back(clock),
         }
+        self.settle_at_site(effects.standing.finding(ending.hold, effects.books), clock);
         if effects.liveness == Liveness::Good {
             guard.good(proxy, admitted, clock.steady_coarse(), clock);
         } else {
             guard.neither(proxy, admitted, clock);
         }
         Ok(elapsed)
+    }
+
+    fn settle_at_site(&self, finding: Finding, clock: &dyn Clock) {
+        let Some(admission) = &self.at_site else { return };
+        let effect = self.pool.settle_at(admission, finding, self.began, clock);
+        if effect != Effect::None {
+            self.tell_of(admission.site(), effect);
+        }
+    }
+
+    #[cold]
+    fn tell_of(&self, site: &Site, effect: Effect) {
+        let benched =
+            |seconds, level| Notice::Benched { proxy: self.proxy.id(), site: site.key().into(), seconds, level };
+        let notices = &self.pool.guard().notices;
+        match effect {
+            Effect::Benched { seconds, level } => notices.put(|| benched(seconds, level.saturating_sub(1))),
+            Effect::Held { seconds } => notices.put(|| benched(seconds, 0)),
+            Effect::Spared { first: true } => notices.put(|| Notice::Panic { site: Some(site.key().into()) }),
+            Effect::Spared { first: false } | Effect::Freed | Effect::None => {}
+        }
     }
 
     /// Ends the lease as if the proxy had never been chosen.
@@ -144,6 +220,7 @@ impl Lease {
     pub fn release(&self, clock: &dyn Clock) -> Result<(), AlreadyClosed> {
         self.close()?;
         self.proxy.take_back(clock);
+        self.settle_at_site(Finding::Released, clock);
         self.pool.guard().neither(&self.proxy, &self.admitted, clock);
         Ok(())
     }
@@ -169,7 +246,6 @@ mod model {
     use super::*;
     use crate::clock::ManualClock;
     use crate::pool::Keeper;
-    use crate::pool::context::Context;
     use crate::proxy::Id;
     use crate::proxy::address::Address;
     use crate::proxy::health::Source;
@@ -186,9 +262,9 @@ mod model {
             let pool = Pool::new(1, Keeper::default(), 0);
             proxy.set_id(Id(0, 1));
             pool.add(proxy.clone(), None, true).unwrap();
-            let (table, context) = (pool.table(), Context::default());
-            let query = Query::new(&pool, &table, &context, &clock);
-            let (lease, _) = Lease::take(&pool, Arc::new(RoundRobin::default()), &query).unwrap();
+            let asking = Asking { context: &Context::default(), site: None, clock: &clock, foreign: None };
+            let taken = Lease::take(&pool, Arc::new(RoundRobin::default()), &asking, |refusal, _| refusal);
+            let (lease, ..) = taken.unwrap();
             let lease = Arc::new(lease);
             let other = thread::spawn({
                 let lease = lease.clone();

@@ -1,6 +1,7 @@
 //! What a request's end says about the proxy that carried it.
 
 use crate::proxy::Verdict;
+use crate::resilience::standing::Finding;
 
 /// What an outcome does to the proxy's counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,20 @@ pub enum Standing {
     Held,
     /// Nothing.
     Unchanged,
+}
+
+impl Standing {
+    /// What the books on standing are told; `hold` in seconds.
+    #[must_use]
+    pub fn finding(self, hold: Option<f64>, books: Books) -> Finding {
+        match self {
+            Self::Welcome => Finding::Welcome,
+            Self::Benched => Finding::Banned(hold),
+            Self::Held => Finding::RateLimited(hold),
+            Self::Unchanged if books == Books::NeverChosen => Finding::Released,
+            Self::Unchanged => Finding::Nothing,
+        }
+    }
 }
 
 /// Whether the request is worth another proxy.

@@ -20,6 +20,11 @@ pub enum Refusal {
         /// How many are excluded.
         excluded: usize,
     },
+    /// Somebody may be, but all of those are held back at the site.
+    NotHere {
+        /// Its key.
+        site: Box<str>,
+    },
     /// Nobody meets the demands.
     NoMatch {
         /// What was demanded, for people.
@@ -60,7 +65,10 @@ impl Refusal {
         if query.has_thresholds() && !query.without_thresholds().is_empty() {
             return Self::NoMatch { wanted: "the thresholds on response time and success rate".to_owned() };
         }
-        Self::AllExcluded { excluded: query.context().excluded.len() }
+        match query.site() {
+            Some(site) if query.context().excluded.is_empty() => Self::NotHere { site: site.key().into() },
+            _ => Self::AllExcluded { excluded: query.context().excluded.len() },
+        }
     }
 
     /// Whether a fallback may serve instead: yes where candidates or knowledge of them are missing.
@@ -77,6 +85,7 @@ impl Refusal {
             Self::EmptyPool
                 | Self::NoHealthy { .. }
                 | Self::AllExcluded { .. }
+                | Self::NotHere { .. }
                 | Self::NoMatch { .. }
                 | Self::NotAdmitted { .. }
         )
@@ -94,6 +103,7 @@ impl fmt::Display for Refusal {
                 f,
                 "No healthy proxies available after filtering out failed proxies ({excluded} excluded by the request)"
             ),
+            Self::NotHere { site } => write!(f, "No healthy proxies available for {site}"),
             Self::NoMatch { wanted } => write!(f, "No healthy proxies available that match {wanted}"),
             Self::MissingMetadata { strategy, fields } => {
                 write!(f, "{strategy} cannot choose: no proxy has {}", fields.join(", "))

@@ -11,7 +11,7 @@ use proxywhirl::pool::{Added, Keeper, Pool};
 use proxywhirl::proxy::address::Address;
 use proxywhirl::proxy::health::Source;
 use proxywhirl::proxy::{Id, Proxy, Verdict};
-use proxywhirl::rotation::lease::Lease;
+use proxywhirl::rotation::lease::{Asking, Lease};
 use proxywhirl::session::SessionManager;
 use proxywhirl::strategy::composite::Composite;
 use proxywhirl::strategy::cost_aware::CostAware;
@@ -106,8 +106,14 @@ pub fn pick(strategy: &dyn Strategy, pool: &Pool, context: &Context, clock: &dyn
 
 /// One lease.
 pub fn lease_at(strategy: &Shared, pool: &Arc<Pool>, clock: &dyn Clock) -> Result<Lease, Refusal> {
-    let (table, context) = (pool.table(), Context::default());
-    Lease::take(pool, strategy.clone(), &Query::new(pool, &table, &context, clock)).map(|(lease, _)| lease)
+    lease_for(strategy, pool, None, clock)
+}
+
+/// One lease for a URL.
+pub fn lease_for(strategy: &Shared, pool: &Arc<Pool>, url: Option<&str>, clock: &dyn Clock) -> Result<Lease, Refusal> {
+    let site = url.and_then(|url| pool.site_of(url));
+    let asking = Asking { context: &Context::default(), site: site.as_ref(), clock, foreign: None };
+    Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal).map(|(lease, ..)| lease)
 }
 
 /// How often each number comes in that many selections that must all succeed.
