@@ -294,7 +294,12 @@ class Chooser:
         def choose(excluded: list[Any]) -> _core.Lease:
             return self._choose(url, selection, excluded, method, attempt, judge, told)
 
-        return gate.lease(choose, exclude, sticky=selection is not None and _is_sticky(selection))
+        lease = gate.lease(choose, exclude, sticky=selection is not None and _is_sticky(selection))
+        watch = self.watch
+        if watch is not None:
+            # Only now: the gate may have passed over others.
+            watch.chosen(lease, _log_events.name_of(self._active.strategy), url, method, attempt)
+        return lease
 
     def _choose(
         self,
@@ -331,7 +336,8 @@ class Chooser:
                         options["judge"] = judge
                     return self._lease_for(active, url, selection or _ANYTHING, exclude, options)
 
-                lease = watch.take(take, _log_events.name_of(active.strategy), url, method, attempt)
+                strategy = _log_events.name_of(active.strategy)
+                lease = watch.take(take, strategy, url, method, attempt, tell=self.gate is None)
         except ProxyPoolEmptyError as error:
             if provision is not None and again and provision.in_need():
                 return self._choose(url, selection, exclude, method, attempt, judge, told, again=False)

@@ -100,6 +100,8 @@ class Watch:
         url: str | None,
         method: str | None,
         attempt: int,
+        *,
+        tell: bool = True,
     ) -> _core.Lease:
         """Take a lease and tell that it was.
 
@@ -109,6 +111,7 @@ class Watch:
             url: The target.
             method: The method, where it is known.
             attempt: Which attempt of the request this is, from 1.
+            tell: Whether it is certain that the lease will be used; if not, :meth:`chosen` follows.
 
         Returns:
             The lease.
@@ -118,6 +121,20 @@ class Watch:
         elapsed = (time.perf_counter() - started) * 1000.0
         if self.profile is not None:
             self.profile.add("proxy_selection", elapsed)
+        if tell:
+            self.chosen(lease, strategy, url, method, attempt, elapsed)
+        return lease
+
+    def chosen(
+        self,
+        lease: _core.Lease,
+        strategy: str,
+        url: str | None,
+        method: str | None,
+        attempt: int,
+        elapsed_ms: float | None = None,
+    ) -> None:
+        """Tell that a proxy is about to be used; arguments as above."""
         self.events.emit(
             "proxy_selected",
             proxy=lease.proxy,
@@ -125,9 +142,8 @@ class Watch:
             method=method,
             strategy=strategy,
             attempt=attempt,
-            duration_ms=elapsed,
+            duration_ms=elapsed_ms,
         )
-        return lease
 
     def settled(
         self,

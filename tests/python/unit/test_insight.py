@@ -165,6 +165,20 @@ class TestEventsOfRequests:
         assert seen[0].duration_ms == 12.0
         assert str(seen[2].error) == "banned (status 403)"
 
+    def test_only_who_is_used_was_selected(self) -> None:
+        from proxywhirl import RateLimiter
+        from proxywhirl.rate_limiting import RateLimit
+
+        seen: list[Any] = []
+        limiter = RateLimiter()
+        rotator = ProxyRotator(["http://a:1", "http://b:1"], rate_limiter=limiter)
+        first, second = rotator.pool.get_all_proxies()
+        limiter.set_proxy_limit(str(first.id), RateLimit(max_requests=1, time_window=3600))
+        rotator.on("proxy_selected", seen.append)
+        for _ in range(3):
+            rotator.lease("https://shop.test/").release()
+        assert [event.proxy.id for event in seen] == [first.id, second.id, second.id]
+
     def test_a_callback_that_raises_harms_nobody(self, fleet: ProxyFleet) -> None:
         def broken(event: Any) -> None:
             raise RuntimeError("no")
