@@ -16,17 +16,19 @@ class Builtin(NamedTuple):
 
     Attributes:
         by_name: The sources by the names of their constants, in the order of the file.
+        collected: Those that are in the collections.
         recommended: Those worth beginning with.
         api: Those that are asked with parameters, rather than files.
     """
 
     by_name: dict[str, ProxySourceConfig]
+    collected: list[ProxySourceConfig]
     recommended: list[ProxySourceConfig]
     api: list[ProxySourceConfig]
 
     def of(self, protocol: str) -> list[ProxySourceConfig]:
         """The sources of proxies that speak a protocol."""
-        return [source for source in self.by_name.values() if source.protocol == protocol]
+        return [source for source in self.collected if source.protocol == protocol]
 
 
 def load() -> Builtin:
@@ -34,6 +36,7 @@ def load() -> Builtin:
     data = json.loads(Path(__file__).with_name("builtin.json").read_text(encoding="utf-8"))
     by_name: dict[str, ProxySourceConfig] = {}
     api: list[ProxySourceConfig] = []
+    collected: list[ProxySourceConfig] = []
     for family in data["families"]:
         for protocol, word in family["by_protocol"].items():
             name = f"{family['name']}_{protocol.upper()}"
@@ -46,6 +49,8 @@ def load() -> Builtin:
                 "metadata": {"name": name},
             }
             by_name[name] = ProxySourceConfig.model_validate(fields)
+            if protocol not in family.get("in_no_collection", ()):
+                collected.append(by_name[name])
             if family.get("api", False):
                 api.append(by_name[name])
-    return Builtin(by_name, [by_name[name] for name in data["recommended"]], api)
+    return Builtin(by_name, collected, [by_name[name] for name in data["recommended"]], api)

@@ -48,6 +48,9 @@ def test_collections() -> None:
     assert len(sources.RECOMMENDED_SOURCES) == 5
     parts = sources.ALL_HTTP_SOURCES + sources.ALL_SOCKS4_SOURCES + sources.ALL_SOCKS5_SOURCES
     assert parts == sources.ALL_SOURCES
+    for left_out in (sources.GITHUB_ALIILAPRO_SOCKS5, sources.GITHUB_VANNDEV_SOCKS5, sources.GITHUB_MURONGPIG_HTTP):
+        assert left_out not in sources.ALL_SOURCES
+    assert "{" not in "".join(str(source.url) for source in sources.ALL_SOURCES)
 
 
 async def test_the_audit(web: Any) -> None:
