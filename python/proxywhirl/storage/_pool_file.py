@@ -261,6 +261,8 @@ class PoolFile:
         except OSError:
             return  # a file system without hard links: the state to be replaced is not worth a copy
         os.replace(link, backup)
+        # Renaming onto another name of the same file does nothing: a save was killed between the two steps.
+        link.unlink(missing_ok=True)
         with suppress(OSError):
             os.chmod(backup, 0o600)
 
