@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from proxywhirl.browser import BrowserRenderer
     from proxywhirl.circuit_breaker import AsyncCircuitBreaker, CircuitBreaker
     from proxywhirl.config import (
+        DataStorageConfig,
         ProxyConfiguration,
         StrategyConfig,
     )
@@ -214,6 +215,7 @@ __all__ = [
     "CompositeStrategy",
     "CostAwareStrategy",
     "CredentialRotator",
+    "DataStorageConfig",
     "Gateway",
     "GeoLocation",
     "GeoTargetedStrategy",
@@ -322,6 +324,7 @@ _HOMES: dict[str, str] = {
     "ComposedStrategy": "proxywhirl.strategies",
     "CompositeStrategy": "proxywhirl.strategies",
     "CostAwareStrategy": "proxywhirl.strategies",
+    "DataStorageConfig": "proxywhirl.config",
     "CredentialRotator": "proxywhirl.credentials",
     "GEONODE_HTTP": "proxywhirl.sources",
     "GEONODE_SOCKS4": "proxywhirl.sources",

@@ -1,8 +1,34 @@
-"""Settings: of strategies, of rotators, and the files they come from."""
+"""Settings: of strategies, of rotators, of the command line, and the files they come from."""
 
 from __future__ import annotations
 
+from proxywhirl._cli_config import (
+    CLIConfig,
+    DataStorageConfig,
+    ProxyConfig,
+    config_folder,
+    decrypt_credentials,
+    discover_config,
+    encrypt_credentials,
+    get_encryption_key,
+    load_config,
+    save_config,
+)
 from proxywhirl._config_files import load_config_file
 from proxywhirl._config_models import ProxyConfiguration, StrategyConfig
 
-__all__ = ["ProxyConfiguration", "StrategyConfig", "load_config_file"]
+__all__ = [
+    "CLIConfig",
+    "DataStorageConfig",
+    "ProxyConfig",
+    "ProxyConfiguration",
+    "StrategyConfig",
+    "config_folder",
+    "decrypt_credentials",
+    "discover_config",
+    "encrypt_credentials",
+    "get_encryption_key",
+    "load_config",
+    "load_config_file",
+    "save_config",
+]
