@@ -86,11 +86,16 @@ class CredentialRotator:
         """Whether the next request asks the callback."""
         return self._clock() >= self._due
 
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """User name and password as last handed out; asks nobody. ``None`` before the first."""
+        return self._pair
+
     def invalidate(self) -> None:
         """Let the next request ask the callback, however old the pair is."""
         self._due = -math.inf
 
-    def current(self) -> _Pair | None:
+    def current(self) -> tuple[str, str] | None:
         """The pair to use now, asking for it if it is due.
 
         Waits only for the call that gets the very first pair.
@@ -106,7 +111,7 @@ class CredentialRotator:
                 self._busy.release()
         return self._pair
 
-    async def acurrent(self) -> _Pair | None:
+    async def acurrent(self) -> tuple[str, str] | None:
         """As :meth:`current`, without blocking the event loop: a plain callback is called in a thread of its own."""
         while self.is_due:
             if not self._busy.acquire(blocking=False):

@@ -175,25 +175,23 @@ class LimitsPart:
         """What has to be done before a request, credentials that are due among it."""
         super()._stock()  # type: ignore[misc, unused-ignore]
         rotator = self._credentials
-        if rotator is not None and rotator.is_due:
-            rotator.current()
-            self._log_in_all()
+        if rotator is not None:
+            self._log_in_all(rotator.current() if rotator.is_due else rotator.pair)
 
     async def _astock(self) -> None:
         """As :meth:`_stock`, without blocking the loop."""
         await super()._astock()  # type: ignore[misc, unused-ignore]
         rotator = self._credentials
-        if rotator is not None and rotator.is_due:
-            await rotator.acurrent()
-            self._log_in_all()
+        if rotator is not None:
+            self._log_in_all(await rotator.acurrent() if rotator.is_due else rotator.pair)
 
-    def _log_in_all(self) -> None:
-        # The newest, whoever got it: a request that went on with the old pair must not bring that back.
+    def _log_in_all(self, pair: Any) -> None:
         rotator = self._credentials
-        pair = None if rotator is None else rotator._pair
+        # Nearly always it is the pair of the request before.
         if rotator is None or pair is self._logged_in_with:
             return
-        self._logged_in_with = pair
+        # The newest, whoever got it: a request that went on with the old pair must not bring that back.
+        self._logged_in_with = rotator.pair
         for proxy in self._chooser.pool.get_all_proxies():
             rotator.log_in(proxy)
 

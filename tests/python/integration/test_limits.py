@@ -114,6 +114,15 @@ class TestRates:
             rotator.rate_limiter = None
             assert rotator.get(url).status_code == 200
 
+    def test_a_retry_that_is_refused_leaks_nothing(self) -> None:
+        with ProxyFleet([ProxySpec(fault="refuse"), ProxySpec()]) as fleet:
+            limiter = RateLimiter(global_limit=RateLimit(max_requests=1, time_window=HOUR))
+            with ProxyRotator(fleet.urls, rate_limiter=limiter) as rotator:
+                with pytest.raises(ProxyConnectionError):
+                    rotator.get(fleet.site_url("shop.test"))
+                assert at_rest(rotator)
+                assert [proxy.total_failures for proxy in rotator.pool] == [1, 0]
+
     def test_any_limiter_will_do(self, running: ProxyFleet, url: str) -> None:
         class Mine:
             asked: list[str] = []
@@ -455,6 +464,23 @@ class TestCredentials:
                 rotator.get(page)
                 rotator.pool.add_proxy(fleet.proxies[1].bare_url)
                 assert {rotator.get(page).json()["proxy"] for _ in range(4)} == {p.name for p in fleet.proxies}
+
+    def test_rotators_may_share_them(self) -> None:
+        calls: list[int] = []
+
+        def refresh() -> dict[str, str]:
+            calls.append(1)
+            return {"username": "u", "password": "p"}
+
+        with ProxyFleet([ProxySpec(auth=("u", "p")) for _ in range(4)]) as fleet:
+            bare = [proxy.bare_url for proxy in fleet.proxies]
+            credentials = CredentialRotator(refresh)
+            with ProxyRotator(bare[:2], credential_rotator=credentials) as first:
+                with ProxyRotator(bare[2:], credential_rotator=credentials) as second:
+                    for rotator in (first, second):
+                        assert rotator.get(fleet.site_url("shop.test")).status_code == 200
+                        assert all(proxy.username is not None for proxy in rotator.pool)
+            assert len(calls) == 1
 
     def test_something_else_is_refused(self) -> None:
         with pytest.raises(TypeError, match="credential_rotator"):

@@ -53,42 +53,41 @@ class Tokens:
 
 
 class Machine(RuleBasedStateMachine):
-    """Two buckets per decision: everybody's, and the proxy's own or that of its kind."""
+    """Two buckets per decision: everybody's, and the proxy's own or that of its kind.
+
+    Over the native buckets; their clock runs, but their tokens take years to come back.
+    """
+
+    slower = 10.0**8
 
     def __init__(self) -> None:
         super().__init__()
         Clock.now = Fraction(0)
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(limiter._core, "TokenBucket", Tokens, raising=False)
 
-    def teardown(self) -> None:
-        self.patch.undo()
+    def slowed(self, limit: RateLimit) -> RateLimit:
+        return limit.model_copy(update={"time_window": limit.time_window * self.slower})
 
-    @initialize(
-        each=st.none() | st.tuples(st.sampled_from([0.5, 2, 4.0]), st.none() | st.integers(1, 5)), everybody=limits
-    )
+    @initialize(each=st.none() | st.tuples(st.sampled_from([0.5, 2, 4.0]), st.integers(1, 5)), everybody=limits)
     def make(self, each: Any, everybody: RateLimit) -> None:
         self.made: dict[str, Tokens] = {}
         self.all: Tokens | None = None
-        self.each = each
-        if each is None:
+        self.each = each and (each[0] / self.slower, each[1])
+        if self.each is None:
+            everybody = self.slowed(everybody)
             self.limiter = RateLimiter(global_limit=everybody)
             self.all = Tokens(everybody.max_requests, everybody.time_window, everybody.burst_allowance)
         else:
-            self.limiter = RateLimiter(each[0], each[1])
+            self.limiter = RateLimiter(*self.each)
 
     def buckets(self, proxy: str) -> list[Tokens]:
         if proxy not in self.made and self.each is not None:
             rate, burst = self.each
-            self.made[proxy] = Tokens(1, 1 / rate, max(1, int(rate)) if burst is None else burst)
+            self.made[proxy] = Tokens(1, 1 / rate, burst)
         return [bucket for bucket in (self.all, self.made.get(proxy)) if bucket is not None]
-
-    @rule(seconds=st.sampled_from(["1/8", "1/2", "1", "9"]))
-    def wait(self, seconds: str) -> None:
-        Clock.now += Fraction(seconds)
 
     @rule(proxy=st.sampled_from(PROXIES), limit=st.none() | limits)
     def set_limit(self, proxy: str, limit: RateLimit | None) -> None:
+        limit = None if limit is None else self.slowed(limit)
         self.limiter.set_proxy_limit(proxy, limit)
         self.made.pop(proxy, None)
         if limit is not None:
@@ -103,6 +102,31 @@ class Machine(RuleBasedStateMachine):
             for bucket in buckets:
                 bucket.try_acquire()
 
+    @invariant()
+    def looking_takes_nothing(self) -> None:
+        for proxy in PROXIES:
+            expected = all(bucket.would_allow() for bucket in self.buckets(proxy))
+            assert self.limiter.check_limit(proxy) is expected
+            assert (self.limiter.wait_time(proxy) == 0.0) is expected
+
+
+class TimedMachine(Machine):
+    """The same over buckets whose clock moves when told."""
+
+    slower = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(limiter._core, "TokenBucket", Tokens)
+
+    def teardown(self) -> None:
+        self.patch.undo()
+
+    @rule(seconds=st.sampled_from(["1/8", "1/2", "1", "9"]))
+    def wait(self, seconds: str) -> None:
+        Clock.now += Fraction(seconds)
+
     @rule(proxy=st.sampled_from(PROXIES))
     def wait_out(self, proxy: str) -> None:
         """What the limiter calls the waiting time is enough, and not more than needed."""
@@ -113,13 +137,8 @@ class Machine(RuleBasedStateMachine):
             Clock.now += seconds / 2 + Fraction(1, 10**9)
         assert self.limiter.check_limit(proxy)
 
-    @invariant()
-    def looking_takes_nothing(self) -> None:
-        for proxy in PROXIES:
-            expected = all(bucket.would_allow() for bucket in self.buckets(proxy))
-            assert self.limiter.check_limit(proxy) is expected
-            assert (self.limiter.wait_time(proxy) == 0.0) is expected
-
 
 TestRateLimiter = Machine.TestCase
-TestRateLimiter.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestRateLimiter.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestRateLimiterInTime = TimedMachine.TestCase
+TestRateLimiterInTime.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
