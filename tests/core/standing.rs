@@ -185,6 +185,34 @@ fn a_pause_that_the_site_asks_for_is_held_exactly_and_ends_without_a_probe() {
 }
 
 #[test]
+fn whose_time_has_come_is_shown_until_a_selection_lets_it_return() {
+    let (pool, proxies) = pool_of(2);
+    let clock = clock();
+    let site = pool.site_of("https://a.com").unwrap();
+    ban(&pool, &site, &proxies[0], 5.0, &clock);
+    ban(&pool, &site, &proxies[1], 9.0, &clock);
+    let table = pool.table();
+    let waits =
+        || pool.bars_at(&table, &site, &clock).into_iter().map(|(slot, bar)| (slot, bar.wait)).collect::<Vec<_>>();
+    let strategy = (EVERY[0].make)();
+    assert!(taken(&*strategy, &pool, &site, &clock).is_none());
+    forward(&clock, 6.0);
+    // Refused a moment ago, and nothing to wait for any more.
+    let mut shown = waits();
+    shown.sort_unstable();
+    assert_eq!(shown, [(0, 0), (1, 3_000_000_000)]);
+    assert_eq!(pool.next_release_at(&site, &clock), Some(0));
+    assert_eq!(pool.next_standing_due(&clock), Some(0));
+    let (chosen, probe) = taken(&*strategy, &pool, &site, &clock).unwrap();
+    assert_eq!(chosen, 0);
+    let bars = pool.bars_at(&table, &site, &clock);
+    assert!(bars[&0].probing && bars[&0].wait == 60_000_000_000);
+    settle(&pool, &probe, Finding::Welcome, &clock);
+    assert_eq!(waits(), [(1, 3_000_000_000)]);
+    assert_eq!(pool.next_standing_due(&clock), Some(3_000_000_000));
+}
+
+#[test]
 fn a_rate_per_site_lets_a_burst_through_and_then_one_per_interval() {
     let (pool, proxies) = pool_of(2);
     let clock = clock();

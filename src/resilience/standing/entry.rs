@@ -103,6 +103,11 @@ impl Record {
         hold
     }
 
+    /// What held it back until just now.
+    pub(super) fn lapsed(&self, now: u64) -> Hold {
+        Hold { kind: self.kind, until: now, probing: false }
+    }
+
     /// Whether nothing would be lost if it were forgotten.
     pub(super) fn is_clear(&self, now: u64) -> bool {
         !self.owes_probe && self.until <= now && self.full_at <= now

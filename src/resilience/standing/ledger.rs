@@ -30,7 +30,7 @@ pub(super) struct Entry {
     pub(super) site: u64,
     // In the generation of the site's marks.
     pub(super) slot: u32,
-    mark: Mark,
+    pub(super) mark: Mark,
     benched: bool,
     // The timer that counts; others of this entry are stale.
     due: u64,

@@ -14,6 +14,9 @@ use crate::sync::{Arc, Ordering};
 /// So few are looked over sooner than a view without them is made.
 const FEW: usize = 8;
 
+/// More nanoseconds than the coarse clock is ever behind.
+const COARSE: u64 = 20_000_000;
+
 /// What holds a proxy back at a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bar {
@@ -89,10 +92,13 @@ impl Pool {
     }
 
     fn look_up<'a>(&self, table: &Table, site: &'a Arc<Site>, clock: &dyn Clock) -> Option<Sited<'a>> {
-        // The coarse clock is behind the exact one, so nobody comes back early.
-        let now = clock.steady_coarse();
-        if site.next_due.load(Ordering::Relaxed) <= now {
-            self.wake_at(site, now);
+        let due = site.next_due.load(Ordering::Relaxed);
+        // The coarse clock is behind the exact one, which is asked only where that could matter.
+        if due <= clock.steady_coarse().saturating_add(COARSE) {
+            let now = clock.steady();
+            if due <= now {
+                self.wake_at(site, now);
+            }
         }
         let mut marks = site.marks.load();
         if (*marks).as_ref().is_some_and(|marks| marks.generation < table.generation) {
@@ -136,7 +142,10 @@ impl Pool {
         let Some(books) = ledger.sites.get(&site.uid) else { return AHashMap::new() };
         let bar = |at: &u32| {
             let entry = &ledger.entries[*at as usize];
-            let hold = entry.record.hold(now, ledger.rate())?;
+            // Whose time has come is passed over until the next selection lets it return: who has been refused by the last one
+            // is to hear of it.
+            let lapsed = || (entry.mark == Mark::Held).then(|| entry.record.lapsed(now));
+            let hold = entry.record.hold(now, ledger.rate()).or_else(lapsed)?;
             Some((table.slot_at(entry.position)?, Bar::of(&hold, now, clock)))
         };
         books.index.iter().filter_map(bar).collect()
