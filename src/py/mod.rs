@@ -2,6 +2,7 @@
 
 mod breaker;
 mod bucket;
+mod check;
 mod context;
 mod convert;
 mod errors;
@@ -36,6 +37,8 @@ mod _core {
     use super::breaker::PyBreaker;
     #[pymodule_export]
     use super::bucket::PyTokenBucket;
+    #[pymodule_export]
+    use super::check::{CheckResult, CheckRun};
     #[pymodule_export]
     use super::context::PyContext;
     #[cfg(feature = "fleet")]

@@ -404,7 +404,7 @@ pub(crate) fn read_proxy_entry<'py>(
     records.iter().map(|record| dict_of(entry.py(), record)).collect()
 }
 
-fn fields_of(entry: &Bound<'_, PyDict>) -> PyResult<Fields> {
+pub(crate) fn fields_of(entry: &Bound<'_, PyDict>) -> PyResult<Fields> {
     let mut fields = Fields::default();
     for (name, value) in entry.iter() {
         let Ok(name) = name.cast::<PyString>() else { continue };

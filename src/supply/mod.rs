@@ -6,6 +6,8 @@
 //!
 //! Time and memory are linear in the size of the input, which is limited; nothing here panics on any input.
 
+#[cfg(feature = "check")]
+pub mod check;
 mod dedup;
 mod delimited;
 mod detect;
