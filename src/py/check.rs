@@ -50,7 +50,7 @@ pub(crate) struct CheckResult {
     /// The address under which the judge saw it.
     exit_address: Option<String>,
     /// Bytes read.
-    bytes: u64,
+    bytes_read: u64,
 }
 
 #[pymethods]
@@ -105,7 +105,7 @@ impl CheckRun {
             status: report.status,
             anonymity: report.anonymity.map(Anonymity::as_str),
             exit_address: report.exit.map(|ip| ip.to_string()),
-            bytes: report.bytes,
+            bytes_read: report.bytes,
         }
     }
 }
@@ -144,7 +144,7 @@ impl CheckRun {
 
     /// Bytes read so far.
     #[getter]
-    fn bytes(&self) -> u64 {
+    fn bytes_read(&self) -> u64 {
         self.run.bytes()
     }
 
@@ -288,7 +288,7 @@ fn plan_of(options: Option<&Bound<'_, PyDict>>) -> PyResult<Plan> {
             }
             "user_agent" => {
                 let agent = convert::text(&value)?;
-                if agent.bytes().any(|b| b < b' ' || b >= 0x7f) {
+                if !agent.bytes().all(|b| (b' '..0x7f).contains(&b)) {
                     return Err(PyValueError::new_err("user_agent must be printable ASCII"));
                 }
                 plan.user_agent = agent;

@@ -46,10 +46,7 @@ pub fn judge(body: &[u8], own: &[IpAddr]) -> (Option<Anonymity>, Option<IpAddr>)
     // Our own address in any header of the request, but not where the page says who came.
     let tells = |(name, value): &(String, String)| {
         !EXITS.contains(&name.as_str())
-            && value
-                .split(|c: char| matches!(c, ',' | ' ' | ';' | '=' | '"'))
-                .filter_map(address)
-                .any(|ip| own.contains(&ip))
+            && value.split([',', ' ', ';', '=', '"']).filter_map(address).any(|ip| own.contains(&ip))
     };
     if pairs.iter().any(tells) || exit.is_some_and(|exit| own.contains(&exit) && !exit.is_loopback()) {
         found = Some(Anonymity::Transparent);
