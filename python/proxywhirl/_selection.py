@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -15,7 +16,7 @@ from proxywhirl import _log_events
 from proxywhirl._admission import Admission, Wish, admission_of
 from proxywhirl._ban import BanPolicy
 from proxywhirl._enums import Outcome
-from proxywhirl.exceptions import ProxyPoolEmptyError
+from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -266,6 +267,7 @@ class Chooser:
         attempt: int = 1,
         judge: Any = None,
         story: Story | None = None,
+        again: bool = True,
     ) -> _core.Lease:
         """Choose a proxy.
 
@@ -277,6 +279,7 @@ class Chooser:
             attempt: Which attempt of the request this is, from 1, for those who watch.
             judge: What ``lease.report`` judges by; the default rules where it is ``None``.
             story: What tells the attempts of the request, from :attr:`stories`; made anew by default.
+            again: Whether to choose once more if a gateway can provide somebody when there is nobody.
 
         Returns:
             An open lease.
@@ -289,10 +292,10 @@ class Chooser:
         told = None if stories is None else (stories() if story is None else story).observer(attempt)
         gate = self.gate
         if gate is None:
-            return self._choose(url, selection, exclude, method, attempt, judge, told)
+            return self._choose(url, selection, exclude, method, attempt, judge, told, again)
 
         def choose(excluded: list[Any]) -> _core.Lease:
-            return self._choose(url, selection, excluded, method, attempt, judge, told)
+            return self._choose(url, selection, excluded, method, attempt, judge, told, again)
 
         lease = gate.lease(choose, exclude, sticky=selection is not None and _is_sticky(selection))
         watch = self.watch
@@ -397,11 +400,11 @@ class Taking:
         url: The target.
         selection: What the request asks for.
         method: The method, for those who watch.
-        busy: Tells the ids of proxies that the carrier has no room on.
+        rooms: Gives what knows which proxies are busy, and which are being tried for the first time.
         judge: What ``lease.report`` judges by.
     """
 
-    __slots__ = ("_busy", "_chooser", "_judge", "_method", "_selection", "_story", "_url")
+    __slots__ = ("_chooser", "_judge", "_method", "_rooms", "_selection", "_story", "_url")
 
     def __init__(
         self,
@@ -410,14 +413,14 @@ class Taking:
         selection: Selection | None,
         *,
         method: str | None = None,
-        busy: Callable[[], Collection[Any]] | None = None,
+        rooms: Callable[[], Any] | None = None,
         judge: Any = None,
     ) -> None:
         self._chooser = chooser
         self._url = url
         self._selection = selection
         self._method = method
-        self._busy = busy
+        self._rooms = rooms
         self._judge = judge
         stories = chooser.stories
         self._story = None if stories is None else stories()
@@ -489,7 +492,14 @@ class Taking:
         return lease
 
     def _ask(self, exclude: list[Any], attempt: int) -> _core.Lease:
-        busy = () if self._busy is None else self._busy()
+        rooms = None if self._rooms is None else self._rooms()
+        if rooms is None:
+            return self._lease(exclude, attempt)
+        busy = rooms.busy_now()
+        trying = rooms.trying_now()
+        if trying and (self._selection is None or not _is_bound(self._selection)):
+            with contextlib.suppress(ProxyPoolEmptyError, ProxyConnectionError):
+                return self._lease([*exclude, *busy, *trying], attempt, again=False)
         if not busy:
             return self._lease(exclude, attempt)
         try:
@@ -505,7 +515,7 @@ class Taking:
                 error.message += f"; {len(more)} of them at capacity, with all the connections they may have"
             raise
 
-    def _lease(self, exclude: list[Any], attempt: int) -> _core.Lease:
+    def _lease(self, exclude: list[Any], attempt: int, *, again: bool = True) -> _core.Lease:
         return self._chooser.lease(
             self._url,
             self._selection,
@@ -514,6 +524,7 @@ class Taking:
             attempt=attempt,
             judge=self._judge,
             story=self._story,
+            again=again,
         )
 
 
@@ -576,6 +587,11 @@ def _both(first: Any, second: Any) -> Any:
         second(*facts)
 
     return observe
+
+
+def _is_bound(selection: Selection) -> bool:
+    """Whether the request may be bound to one proxy, which then must not be passed over."""
+    return selection.session_id is not None or selection.context is not None or selection.proxy_id is not None
 
 
 def _is_sticky(selection: Selection) -> bool:

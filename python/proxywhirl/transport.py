@@ -149,7 +149,7 @@ class _Rotating:
             if selection.raise_on_ban is not None:
                 raise_on_ban = selection.raise_on_ban
         url = str(request.url)
-        taking = Taking(self._chooser, url, selection, method=request.method, busy=self._carrier.busy_here())
+        taking = Taking(self._chooser, url, selection, method=request.method, rooms=self._carrier.rooms_here())
         timeouts = request.extensions.get("timeout")
         job = Job(
             request.method,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._enums import Outcome
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from proxywhirl._profile import Profile
 
 __all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "Terms"]
+
+
+# Statuses that a forward proxy may answer by itself.
+_OF_THE_PROXY = (407, 502, 503, 504)
+_ABOUT_THE_PROXY = (Outcome.PROXY_DOWN, Outcome.PROXY_AUTH)
 
 
 class Terms:
@@ -172,9 +177,12 @@ class Carrier:
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
 
-    def busy_here(self) -> Callable[[], Collection[Any]]:
-        """Tells the ids of proxies that have all the requests they may have; callable from any thread."""
-        return self.routes.busy_now
+    def rooms_here(self) -> Callable[[], Routes | None]:
+        """Gives what knows which proxies are busy, or being tried; callable from any thread."""
+        return self._rooms
+
+    def _rooms(self) -> Routes:
+        return self.routes
 
     def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """Send a request through a leased proxy.
@@ -211,6 +219,7 @@ class Carrier:
             elapsed = (time.perf_counter() - started) * 1000.0
             if self.profile is not None:
                 _note_dialling(self.profile)
+            routes.note(route, carried=tunnel or response.status not in _OF_THE_PROXY)
             payload = Payload(response, routes, route, line, tunnel=tunnel)
             if terms.read:
                 payload.read(deadline)
@@ -223,6 +232,8 @@ class Carrier:
             failure = _failure(error, request, terms.flavour, tunnel, started)
             if failure is None:
                 raise
+            if failure.outcome in _ABOUT_THE_PROXY:
+                routes.note(route, carried=False)
             return failure
         return _answer(payload, elapsed)
 
@@ -252,15 +263,15 @@ class AsyncCarrier:
         self._lock = threading.Lock()
         self._scopes: dict[asyncio.AbstractEventLoop | None, _Scope] = {}
 
-    def busy_here(self) -> Callable[[], Collection[Any]]:
-        """Tells the ids of proxies that have all the requests they may have in this loop; callable from any thread."""
+    def rooms_here(self) -> Callable[[], AsyncRoutes | None]:
+        """Gives what knows which proxies are busy in this loop, or being tried; callable from any thread."""
         loop = _running_loop()
 
-        def busy_now() -> Collection[Any]:
+        def rooms() -> AsyncRoutes | None:
             scope = self._scopes.get(loop)
-            return () if scope is None else scope.routes.busy_now()
+            return None if scope is None else scope.routes
 
-        return busy_now
+        return rooms
 
     async def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
@@ -288,6 +299,7 @@ class AsyncCarrier:
             elapsed = (time.perf_counter() - started) * 1000.0
             if self.profile is not None:
                 _note_dialling(self.profile)
+            routes.note(route, carried=tunnel or response.status not in _OF_THE_PROXY)
             payload = AsyncPayload(response, routes, route, line, tunnel=tunnel)
             if terms.read:
                 await payload.read(deadline)
@@ -296,6 +308,8 @@ class AsyncCarrier:
             failure = _failure(error, request, terms.flavour, tunnel, started)
             if failure is None:
                 raise
+            if failure.outcome in _ABOUT_THE_PROXY:
+                routes.note(route, carried=False)
             return failure
         return _answer(payload, elapsed)
 

@@ -102,6 +102,7 @@ class Route:
         "address",
         "key",
         "last_used",
+        "proven",
         "retired",
         "url",
         "users",
@@ -113,6 +114,8 @@ class Route:
         self.address = ProxyAddress(url) if url else None
         self.users = 0
         self.retired = False
+        self.proven = False
+        """Whether an answer ever came through."""
         self.last_used = 0.0
         self._tls = tls
         self._limits = limits
@@ -188,6 +191,9 @@ class Route:
         )
 
 
+_FEW = 32
+# How long a failure makes careful.
+_TROUBLE_SECONDS = 60.0
 # Once is bad luck: a proxy may end waiting connections after a while. Twice is its habit.
 _STALE_ENOUGH = 2
 
@@ -219,6 +225,8 @@ class _Cache:
         self._lock = threading.Lock()
         self._on_free = on_free
         self._busy: set[Any] = set()
+        self._trying: set[Any] = set()
+        self._trouble_until = 0.0
         _caches.add(self)
 
     def __len__(self) -> int:
@@ -232,6 +240,27 @@ class _Cache:
         self._lock = threading.Lock()
         self._routes.clear()
         self._busy.clear()
+        self._trying.clear()
+
+    def trying_now(self) -> Collection[Any]:
+        """Ids of the proxies that nothing is known of yet, and that are being tried at this moment.
+
+        Whoever has a choice takes another: where some are dead, not everybody of a crowd should meet the same one. As
+        long as no proxy fails the answer is none, so that turns are taken exactly; and with many at a time, for to look
+        for another among them would cost more than it saves.
+        """
+        trying = self._trying
+        return tuple(trying) if 0 < len(trying) <= _FEW and time.monotonic() < self._trouble_until else ()
+
+    def note(self, route: Route, *, carried: bool) -> None:
+        """Note whether a proxy carried a request."""
+        if carried:
+            if not route.proven:
+                with self._lock:
+                    route.proven = True
+                    self._trying.discard(route.key)
+        elif route.address is not None:
+            self._trouble_until = time.monotonic() + _TROUBLE_SECONDS
 
     def busy_now(self) -> Collection[Any]:
         """Ids of the proxies that have as many requests under way as they may."""
@@ -270,6 +299,8 @@ class _Cache:
             most = self._limits.connections
             if most is not None and route.users >= most and route.address is not None:
                 self._busy.add(key)
+            if not route.proven and route.address is not None:
+                self._trying.add(key)
             idle = self._limits.keepalive_seconds
             if idle is not None:
                 # The first is the least recently used. One look per request keeps up with any rate.
@@ -294,6 +325,8 @@ class _Cache:
             route.users -= 1
             if interrupted and not line.dropped and line.leaks():
                 route.drop(line)
+            if not route.users:
+                self._trying.discard(route.key)
             freed = route.key in self._busy and not route.retired
             if freed:
                 self._busy.discard(route.key)
@@ -339,11 +372,13 @@ class _Cache:
                 leaving += route.take_pools()
             self._routes.clear()
             self._busy.clear()
+            self._trying.clear()
         return leaving
 
     def _retire(self, route: Route, leaving: list[Any]) -> None:
         route.retired = True
         self._busy.discard(route.key)
+        self._trying.discard(route.key)
         if not route.users:
             leaving += route.take_pools()
 

@@ -125,3 +125,43 @@ def test_nobody_queues_behind_a_proxy_that_hangs() -> None:
 def test_bad_settings(options: dict[str, Any], kind: type[Exception]) -> None:
     with pytest.raises(kind):
         ProxyRotator(**options)
+
+
+BAD = [*[ProxySpec(fault="refuse")] * 3, ProxySpec.hanging(), ProxySpec(fault="502"), ProxySpec(fault="407")]
+
+
+def to_the_bad(fleet: ProxyFleet) -> int:
+    return sum(proxy.counters()["connections"] for proxy in fleet.proxies[-len(BAD) :])
+
+
+def test_a_mixed_fleet_one_after_the_other() -> None:
+    with ProxyFleet([*[ProxySpec()] * 4, *BAD]) as fleet:
+        with ProxyRotator(proxies=fleet.urls, config={"timeout": 0.5}) as rotator:
+            url = fleet.site_url("shop.test", "/whoami")
+            assert [rotator.get(url).status_code for _ in range(100)] == [200] * 100
+            assert to_the_bad(fleet) <= 12
+
+
+def test_a_mixed_fleet_twenty_at_a_time() -> None:
+    async def main(fleet: ProxyFleet) -> None:
+        async with AsyncProxyRotator(proxies=fleet.urls, config={"timeout": 0.5}) as rotator:
+            url = fleet.site_url("shop.test", "/whoami")
+            at_once = asyncio.Semaphore(20)
+
+            async def one() -> int:
+                async with at_once:
+                    return int((await rotator.get(url)).status_code)
+
+            assert await asyncio.gather(*(one() for _ in range(300))) == [200] * 300
+            # Not everybody of the first twenty tries the same dead one.
+            assert to_the_bad(fleet) <= 12
+            assert all(proxy.requests_active == 0 for proxy in rotator.pool)
+
+    with ProxyFleet([*[ProxySpec()] * 4, *BAD]) as fleet:
+        asyncio.run(main(fleet))
+
+
+def test_proxies_that_fail_at_random() -> None:
+    with ProxyFleet([ProxySpec(fail_rate=0.2)] * 10, seed=5) as fleet, ProxyRotator(proxies=fleet.urls) as rotator:
+        url = fleet.site_url("shop.test", "/whoami")
+        assert [rotator.get(url).status_code for _ in range(200)].count(200) >= 199
