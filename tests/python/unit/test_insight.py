@@ -14,18 +14,8 @@ from typing import Any
 
 import pytest
 
-from proxywhirl import AsyncProxyRotator, HealthStatus, Outcome, ProxyPoolEmptyError, ProxyRotator
+from proxywhirl import AsyncProxyRotator, HealthStatus, Outcome, ProxyPoolEmptyError, ProxyRotator, ResilienceConfig
 from proxywhirl.testing import ProxyFleet, ProxySpec
-
-
-def knows_sites() -> bool:
-    with ProxyRotator(["http://a:1"]) as rotator:
-        lease = rotator.lease("https://shop.test/")
-        lease.release()
-        return lease.site is not None
-
-
-needs_sites = pytest.mark.skipif(not knows_sites(), reason="the module was built without sites")
 
 
 def wait_until(condition: Any, seconds: float = 8.0) -> None:
@@ -251,7 +241,6 @@ class TestEventsOfRequests:
 
 
 class TestNotices:
-    @needs_sites
     def test_bans_rests_and_returns(self, caplog: pytest.LogCaptureFixture) -> None:
         rotator, seen = ProxyRotator(["http://u:s3cret@a:1", "http://b:1"]), []
         for name in ("proxy_benched", "proxy_rested", "proxy_revived"):
@@ -373,7 +362,6 @@ class TestMetrics:
         assert {name: counts["total_requests"] for name, counts in by_outcome.items()} == {"success": 100, "banned": 1}
         json.dumps([found, by_proxy, by_outcome])
 
-    @needs_sites
     def test_sites(self, fleet: ProxyFleet) -> None:
         rotator = ProxyRotator(fleet.urls, enable_metrics=True)
         for target in ("https://a.shop.test/", "https://b.shop.test/", "https://other.test/"):
@@ -480,6 +468,24 @@ class TestHealthMonitor:
             assert good[0].duration_ms > 0
             assert rotator.get_performance_profile()["validation_avg_ms"] > 0
             assert rotator.get_health_status()["last_health_check"] is not None
+
+    def test_it_brings_back_who_has_recovered(self) -> None:
+        with ProxyFleet(2) as fleet:
+            resilience = ResilienceConfig(rest_base=600.0, rest_cap=600.0)
+            with ProxyRotator(fleet.urls, resilience=resilience) as rotator:
+                revived: list[Any] = []
+                rotator.on("proxy_revived", revived.append)
+                fleet[0].fail()
+                for _ in range(4):
+                    assert rotator.get(page(fleet)).json()["proxy"] == fleet[1].name
+                fleet[0].heal()
+                assert {rotator.get(page(fleet)).json()["proxy"] for _ in range(4)} == {fleet[1].name}
+                rotator.start_health_monitor(0.05, url=page(fleet), timeout=2)
+                proxy = rotator.pool.get_all_proxies()[0]
+                wait_until(lambda: proxy.health_status is HealthStatus.HEALTHY)
+                assert {rotator.get(page(fleet)).json()["proxy"] for _ in range(4)} == {fleet[0].name, fleet[1].name}
+                wait_until(lambda: bool(revived))
+                assert revived[0].proxy == proxy
 
     async def test_as_a_task(self) -> None:
         with ProxyFleet(1) as fleet:
