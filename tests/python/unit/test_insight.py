@@ -6,9 +6,12 @@ import asyncio
 import gc
 import json
 import logging
+import random
 import threading
 import time
+import tracemalloc
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -402,6 +405,52 @@ class TestMetrics:
             found = rotator.get_metrics()
         assert found["total_requests"] == 10
         assert found["p99_latency_ms"] >= found["p50_latency_ms"] > 0
+
+
+class TestAtLength:
+    def test_counts_add_up_and_memory_is_flat(self) -> None:
+        rotator = ProxyRotator(
+            [f"http://10.0.0.{number}:1" for number in range(20)], enable_metrics=True, enable_profiling=True
+        )
+        told: Counter[str] = Counter()
+        rotator.on("request_complete", lambda event: told.update([event.metadata["outcome"]]))
+        draw = random.Random(7)
+        sites = [f"https://shop-{number}.test/" for number in range(50)]
+
+        def work(leases: int) -> None:
+            for _ in range(leases):
+                try:
+                    lease = rotator.lease(draw.choice(sites))
+                except ProxyPoolEmptyError:
+                    continue
+                luck = draw.random()
+                if luck < 0.9:
+                    lease.success(draw.uniform(1.0, 500.0))
+                elif luck < 0.94:
+                    lease.failure("refused")
+                elif luck < 0.97:
+                    lease.report(status=500)
+                else:
+                    lease.release()
+
+        work(3000)
+        tracemalloc.start()
+        try:
+            work(1000)
+            before = tracemalloc.get_traced_memory()[0]
+            work(3000)
+            grown = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+        # The retry metrics keep each attempt for a while, up to a bound that is not reached here: about 300 bytes each.
+        assert grown < 3000 * 600
+        found = rotator.get_metrics()
+        assert found["outcomes"] == dict(told)
+        assert found["total_requests"] == sum(told.values())
+        for by in ("proxy", "site", "outcome"):
+            counts = rotator.get_metrics(by=by).values()
+            assert sum(count["total_requests"] for count in counts) == found["total_requests"]
+        assert sum(proxy.requests_active for proxy in rotator.pool) == 0
 
 
 class TestBoundedMetrics:

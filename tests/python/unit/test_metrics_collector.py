@@ -152,6 +152,22 @@ def test_watching_a_rotator(collector: MetricsCollector) -> None:
     assert not hub
 
 
+def test_a_real_rotator(collector: MetricsCollector) -> None:
+    from proxywhirl import ProxyRotator
+
+    rotator = ProxyRotator(["http://10.0.0.1:1"])
+    collector.watch(rotator)
+    rotator.lease("https://shop.test/").success(200.0)
+    rotator.lease("https://shop.test/").report(status=403)
+    label = str(rotator.pool.get_all_proxies()[0].id)
+    assert value(collector, "proxywhirl_requests_total", status="success", proxy_id=label) == 1
+    assert value(collector, "proxywhirl_requests_total", status="banned", proxy_id=label) == 1
+    assert value(collector, "proxywhirl_request_duration_seconds_count", proxy_id=label) == 2
+    assert value(collector, "proxywhirl_active_proxies") == 1
+    rotator.remove_proxy(label)
+    assert value(collector, "proxywhirl_requests_total", status="success", proxy_id=label) is None
+
+
 def test_without_the_extra_the_error_names_it() -> None:
     code = (
         "import sys; sys.modules['prometheus_client'] = None\n"
