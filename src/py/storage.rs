@@ -14,17 +14,18 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyDict;
 use serde_json::value::RawValue;
 
-use crate::clock::exact_wall;
+use crate::clock::{SystemClock, exact_wall};
 use crate::pool::{Pool, Table};
 use crate::proxy::{Id, Proxy};
 use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
+use crate::resilience::standing::Held;
 use crate::storage::{Entry, Extra, Image, Marks, Options, Secrets, Shape, WriteError, secrets_of, write};
 use crate::sync::{Arc, Mutex};
 
 /// Proxies to be written: a pool as it is in this moment, or a list.
 enum Members {
-    Pool(Arc<Table>, Vec<u32>),
+    Pool(Arc<Pool>, Arc<Table>, Vec<u32>),
     List(Vec<Arc<Proxy>>),
 }
 
@@ -35,7 +36,7 @@ impl Members {
             return Ok(py.detach(|| {
                 let table = Arc::clone(&core.table());
                 let slots = Pool::members(&table);
-                Self::Pool(table, slots)
+                Self::Pool(core.clone(), table, slots)
             }));
         }
         let items = source.try_iter()?.map(|item| {
@@ -48,8 +49,18 @@ impl Members {
 
     fn iter(&self) -> Box<dyn Iterator<Item = &Proxy> + '_> {
         match self {
-            Self::Pool(table, slots) => Box::new(slots.iter().filter_map(|slot| table.proxy(*slot))),
+            Self::Pool(_, table, slots) => Box::new(slots.iter().filter_map(|slot| table.proxy(*slot))),
             Self::List(proxies) => Box::new(proxies.iter().map(|proxy| &**proxy)),
+        }
+    }
+}
+
+impl Members {
+    /// What sites hold against them; nothing is known of a list.
+    fn held(&self) -> AHashMap<Id, Vec<Held>> {
+        match self {
+            Self::Pool(pool, ..) => pool.held(&SystemClock),
+            Self::List(_) => AHashMap::new(),
         }
     }
 }
@@ -142,7 +153,7 @@ pub(crate) fn proxies_with_extras<'py>(
         let all: Vec<Bound<'py, PyAny>> = source.try_iter()?.collect::<PyResult<_>>()?;
         return Ok(all.into_iter().filter(|item| item.cast::<PyProxy>().is_ok_and(|p| p.get().has_extras())).collect());
     }
-    let Members::Pool(table, slots) = Members::of(py, source)? else { return Ok(Vec::new()) };
+    let Members::Pool(_, table, slots) = Members::of(py, source)? else { return Ok(Vec::new()) };
     let found: Vec<u32> = py.detach(|| {
         let has = |slot: &u32| {
             table.slot(*slot).and_then(|slot| slot.attachment()).is_some_and(|word| {
@@ -232,6 +243,7 @@ pub(crate) fn dump_proxies(
         let sealed = sealed.map(|sealed| sealed.0.lock());
         let extras = extras.map(|extras| extras.0.lock());
         let none = AHashMap::new();
+        let held = if learned { members.held() } else { AHashMap::new() };
         let options = Options {
             secrets: match &sealed {
                 _ if !credentials => Secrets::Omitted,
@@ -241,10 +253,13 @@ pub(crate) fn dump_proxies(
             learned,
             only_changed,
             shape: if lines { Shape::Lines } else { Shape::Array },
+            extras: extras.as_deref().unwrap_or(&none),
+            held: &held,
+            clock: &SystemClock,
         };
         let all = |out: &mut dyn Write| {
             out.write_all(head.as_deref().unwrap_or_default())?;
-            let written = write(out, members.iter(), extras.as_deref().unwrap_or(&none), options, marks)?;
+            let written = write(out, members.iter(), options, marks)?;
             out.write_all(tail.as_deref().unwrap_or_default())?;
             Ok::<_, WriteError>(written)
         };
@@ -305,14 +320,23 @@ pub(crate) fn records_of(
         let sealed = sealed.map(|sealed| sealed.0.lock());
         let extras = extras.map(|extras| extras.0.lock());
         let none = AHashMap::new();
+        let held = if learned { members.held() } else { AHashMap::new() };
         let secrets = match &sealed {
             _ if !credentials => Secrets::Omitted,
             Some(sealed) => Secrets::Sealed(sealed),
             None => Secrets::Clear,
         };
-        let options = Options { secrets, learned, only_changed, shape: Shape::Lines };
+        let options = Options {
+            secrets,
+            learned,
+            only_changed,
+            shape: Shape::Lines,
+            extras: extras.as_deref().unwrap_or(&none),
+            held: &held,
+            clock: &SystemClock,
+        };
         let mut text = Vec::new();
-        write(&mut text, members.iter(), extras.as_deref().unwrap_or(&none), options, marks)?;
+        write(&mut text, members.iter(), options, marks)?;
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         Ok(lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect())
     });
@@ -426,10 +450,20 @@ impl PoolImage {
             }
         }
         let core = pool.get().core.clone();
-        let (proxies, merged) = py.detach(|| self.proxies(&core, &opened, &odd, merge));
+        let mut learned = Vec::new();
+        let (proxies, merged) = py.detach(|| self.proxies(&core, &opened, &odd, merge, &mut learned));
         let offered = proxies.len();
         let shared: Vec<Arc<Proxy>> = proxies.iter().map(|(_, proxy)| proxy.clone()).collect();
         let added = py.detach(|| core.add_all(shared)).map_err(crate::py::errors::add)?.0;
+        learned.extend(proxies.iter().map(|(index, proxy)| (*index, proxy.id())));
+        py.detach(|| {
+            for (index, id) in learned {
+                let Some(Entry::Known(record, _)) = self.0.entries.get(index) else { continue };
+                for held in record.held() {
+                    core.hold_again(id, &held, &SystemClock);
+                }
+            }
+        });
         for object in odd.values() {
             PyPool::adopt(&core, object.bind(py));
         }
@@ -453,6 +487,7 @@ impl PoolImage {
         opened: &AHashMap<String, String>,
         odd: &AHashMap<usize, Py<PyProxy>>,
         merge: bool,
+        learned: &mut Vec<(usize, Id)>,
     ) -> (Vec<(usize, Arc<Proxy>)>, usize) {
         let now = exact_wall();
         let mut proxies = Vec::with_capacity(self.0.entries.len());
@@ -464,9 +499,11 @@ impl PoolImage {
                     let proxy = record.build(address, opened, now);
                     if merge
                         && let Some((table, slot)) = core.find_address(&proxy.address())
-                        && let Some(held) = table.proxy(slot)
+                        && let Some(held) = table.slot(slot).and_then(|slot| slot.share())
                     {
-                        record.merge_into(held, &proxy);
+                        if record.merge_into(&held, &proxy) {
+                            learned.push((index, held.id()));
+                        }
                         merged += 1;
                         continue;
                     }

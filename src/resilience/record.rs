@@ -1,9 +1,13 @@
 //! What is held against one proxy, and what it has earned: made for it at its first result.
 
+use crate::clock::{Clock, Micros};
 use crate::proxy::Proxy;
+use crate::proxy::health::reason;
 use crate::resilience::breaker::Breaker;
 use crate::resilience::bucket::Level;
+use crate::resilience::guard::schedule;
 use crate::resilience::settings::BreakerSettings;
+use crate::resilience::timers::Due;
 use crate::sync::{Arc, ArcSwapOption, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Successes after which a proxy has proved itself: one alone, two at a time, four at a time.
@@ -133,6 +137,26 @@ impl Proxy {
     pub(crate) fn judged_by(&self) -> &Record {
         // Who succeeded before anybody judged it has proved itself.
         self.judged.get_or_init(|| Record::new(self.totals().1 > 0))
+    }
+
+    /// Its rests in a row, and until when it rests now, in wall-clock time; `None` if it does not.
+    #[must_use]
+    pub fn resting(&self, clock: &dyn Clock) -> Option<(u32, Micros)> {
+        let record = self.judged_already().filter(|_| self.state().has(reason::RESTING))?;
+        let left = record.rest_until().saturating_sub(clock.steady()) / 1_000;
+        Some((record.level(), clock.wall().saturating_add(left as Micros)))
+    }
+
+    /// Lets it rest as it did in another process, until then in wall-clock time.
+    pub fn rest_again(self: &Arc<Self>, level: u32, until: Micros, clock: &dyn Clock) {
+        let record = self.judged_by();
+        let left = u64::try_from(until.saturating_sub(clock.wall())).unwrap_or(0);
+        let until = clock.steady().saturating_add(left.saturating_mul(1_000));
+        record.level.store(u8::try_from(level).unwrap_or(u8::MAX), Ordering::Relaxed);
+        record.earned.store(0, Ordering::Relaxed);
+        record.set_rest_until(until);
+        self.change(|state| state.resting(false));
+        schedule(self, until, Due::Rest);
     }
 
     /// A good result has ended its rest or trial.

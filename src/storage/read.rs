@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::record::{Extra, Record, SEALED};
-use crate::clock::Micros;
+use crate::clock::{Clock, Micros, SystemClock};
 use crate::proxy::address::{Address, Credentials, Locality, Protocol, locality};
 use crate::proxy::health::{Health, Source};
 use crate::proxy::{Counter, Id, Moment, Proxy};
+use crate::resilience::standing::{Held, Kind};
 use crate::sync::Arc;
 
 /// A file that has been read, and not yet been made into proxies.
@@ -356,13 +357,24 @@ impl Record {
                 cold.cost = self.cost_per_request.unwrap_or(cold.cost);
             });
         }
-        self.teach(&proxy);
-        Arc::new(proxy)
+        let proxy = Arc::new(proxy);
+        self.teach(&proxy, &SystemClock);
+        proxy
+    }
+
+    /// What sites held against it.
+    #[must_use]
+    pub fn held(&self) -> Vec<Held> {
+        let held = |stood: &super::record::Stood| {
+            let kind = Kind::parse(&stood.kind)?;
+            Some(Held { site: stood.site.clone(), kind, until: stood.until.map(|stamp| stamp.0), level: stood.level })
+        };
+        self.standings.iter().flatten().filter_map(held).collect()
     }
 
     /// A proxy that is known already, and `built`, which is what this record says of it: what has never been used learns
-    /// from the record, tags are united, and what was not known is filled in.
-    pub fn merge_into(&self, held: &Proxy, built: &Proxy) {
+    /// from the record, tags are united, and what was not known is filled in. Whether it learned.
+    pub fn merge_into(&self, held: &Arc<Proxy>, built: &Proxy) -> bool {
         let (tags, country, region) = built.cold(|cold| (cold.tags.clone(), cold.country.clone(), cold.region.clone()));
         let wanting = held.cold(|cold| {
             tags.iter().any(|tag| !cold.tags.contains(tag))
@@ -380,12 +392,14 @@ impl Record {
             });
         }
         if held.total() == 0 && held.usage() == (0, 0, 0) && held.health() == Health::Unknown {
-            self.teach(held);
+            self.teach(held, &SystemClock);
+            return true;
         }
+        false
     }
 
     /// Gives a proxy what the record has learned of it.
-    pub fn teach(&self, proxy: &Proxy) {
+    pub fn teach(&self, proxy: &Arc<Proxy>, clock: &dyn Clock) {
         for (counter, value) in [
             (Counter::Successes, self.total_successes),
             (Counter::Failures, self.total_failures),
@@ -442,6 +456,9 @@ impl Record {
             && health != proxy.health()
         {
             proxy.set_health(health);
+        }
+        if let Some(until) = self.rest_until {
+            proxy.rest_again(self.rest_level.unwrap_or(1), until.0, clock);
         }
     }
 }

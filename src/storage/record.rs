@@ -12,6 +12,16 @@ use crate::clock::Micros;
 /// What stands in front of an encrypted text.
 pub const SEALED: &str = "encrypted:";
 
+/// Saved moments that are kept as the time left are rounded to this: two saves are to agree.
+const GRAIN: Micros = 1_000_000;
+
+impl Stamp {
+    /// To the next second.
+    pub(super) fn coarse(at: Micros) -> Self {
+        Self(at.saturating_add(GRAIN / 2).div_euclid(GRAIN) * GRAIN)
+    }
+}
+
 /// What only the embedding program knows of a proxy, as JSON.
 #[derive(Debug, Default)]
 pub struct Extra {
@@ -143,6 +153,22 @@ pub(super) struct Outward<'a> {
     pub(super) cost_per_request: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) geo_location: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) rest_level: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rest_until: Option<Stamp>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) standings: &'a [Stood],
+}
+
+/// What one site holds against the proxy.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Stood {
+    pub(super) site: Box<str>,
+    pub(super) kind: Box<str>,
+    pub(super) until: Option<Stamp>,
+    #[serde(default)]
+    pub(super) level: u32,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -202,6 +228,9 @@ pub struct Record {
     #[serde(deserialize_with = "given")]
     pub(super) cost_per_request: Option<Option<f64>>,
     pub(super) geo_location: Option<Box<RawValue>>,
+    pub(super) rest_level: Option<u32>,
+    pub(super) rest_until: Option<Stamp>,
+    pub(super) standings: Option<Vec<Stood>>,
     /// A line that takes a proxy out again.
     pub(super) removed: Option<bool>,
 }

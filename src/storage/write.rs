@@ -4,10 +4,12 @@ use std::io::{self, Write};
 
 use ahash::{AHashMap, AHashSet, RandomState};
 
-use super::record::{Extra, Outward, Stamp};
+use super::record::{Extra, Outward, Stamp, Stood};
+use crate::clock::Clock;
 use crate::proxy::cold::{DEFAULT_ALPHA, DEFAULT_WINDOW};
 use crate::proxy::health::Health;
 use crate::proxy::{Id, Moment, Proxy};
+use crate::resilience::standing::Held;
 use crate::sync::Mutex;
 
 /// What becomes of user names, passwords and secret parts of addresses.
@@ -32,6 +34,12 @@ pub struct Options<'a> {
     pub only_changed: bool,
     /// How records stand beside each other.
     pub shape: Shape,
+    /// What only the embedding program knows of some proxies.
+    pub extras: &'a AHashMap<Id, Extra>,
+    /// What sites hold against some of them.
+    pub held: &'a AHashMap<Id, Vec<Held>>,
+    /// Tells until when a proxy rests.
+    pub clock: &'a dyn Clock,
 }
 
 /// How records stand beside each other.
@@ -134,14 +142,13 @@ fn without_secrets(url: &str) -> String {
     }
 }
 
-/// Writes proxies to `out`. `extras` holds what only the embedding program knows of some of them.
+/// Writes proxies to `out`.
 ///
 /// # Errors
 /// [`WriteError`]; what has been written so far is then worth nothing.
 pub fn write<'a>(
     out: &mut dyn Write,
     proxies: impl Iterator<Item = &'a Proxy>,
-    extras: &AHashMap<Id, Extra>,
     options: Options<'_>,
     marks: Option<&Marks>,
 ) -> Result<Written, WriteError> {
@@ -156,7 +163,7 @@ pub fn write<'a>(
     for proxy in proxies {
         buffer.clear();
         let id = proxy.id();
-        record(proxy, extras.get(&id), options, &mut buffer)?;
+        record(proxy, options, &mut buffer)?;
         done.proxies += 1;
         let mut changed = true;
         if let (Some(marks), Some(next)) = (marks, &mut next) {
@@ -193,8 +200,12 @@ pub fn write<'a>(
     Ok(done)
 }
 
-fn record(proxy: &Proxy, extra: Option<&Extra>, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(), WriteError> {
+fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(), WriteError> {
     let learned = options.learned;
+    let extra = options.extras.get(&proxy.id());
+    let resting = if learned { proxy.resting(options.clock) } else { None };
+    let held = options.held.get(&proxy.id()).filter(|_| learned);
+    let standings: Vec<Stood> = held.into_iter().flatten().map(stood).collect();
     let full = proxy.url();
     let (credentials_in_url, url) = if full.contains('@') { (true, without_secrets(&full)) } else { (false, full) };
     let protocol = proxy.protocol();
@@ -277,6 +288,9 @@ fn record(proxy: &Proxy, extra: Option<&Extra>, options: Options<'_>, buffer: &m
             expires_at: cold.expires_at.map(Stamp),
             cost_per_request: cold.cost,
             geo_location: extra.and_then(|extra| extra.geo_location.as_deref()),
+            rest_level: resting.map_or(0, |(level, _)| u64::from(level)),
+            rest_until: resting.map(|(_, until)| Stamp::coarse(until)),
+            standings: &standings,
         };
         serde_json::to_writer(&mut *buffer, &record)
     });
@@ -284,4 +298,13 @@ fn record(proxy: &Proxy, extra: Option<&Extra>, options: Options<'_>, buffer: &m
         return Err(WriteError::Unsealed);
     }
     written.map_err(|error| WriteError::Io(error.into()))
+}
+
+fn stood(held: &Held) -> Stood {
+    Stood {
+        site: held.site.clone(),
+        kind: held.kind.as_str().into(),
+        until: held.until.map(Stamp::coarse),
+        level: held.level,
+    }
 }

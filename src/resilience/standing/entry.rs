@@ -14,6 +14,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The kind of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Banned, Self::RateLimited].into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The documented word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -181,6 +187,16 @@ impl Record {
             benched_at: now,
             full_at: self.full_at,
         };
+    }
+
+    /// Takes up what was on the books of another process.
+    pub(super) fn resume(&mut self, kind: Kind, until: u64, level: u32, now: u64) {
+        if until > self.until {
+            (self.kind, self.until) = (kind, until);
+        }
+        if level > self.level {
+            (self.level, self.owes_probe, self.benched_at) = (level, true, now);
+        }
     }
 
     /// Holds it at least until then.

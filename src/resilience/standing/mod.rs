@@ -18,6 +18,7 @@ mod entry;
 mod ledger;
 mod marks;
 mod reading;
+mod resuming;
 
 use ahash::AHashMap;
 
@@ -32,6 +33,7 @@ pub use entry::{Kind, SiteRate};
 use ledger::{Changes, Ledger};
 pub use marks::{Mark, Marks};
 pub use reading::{Bar, Sited};
+pub use resuming::Held;
 
 /// Pools smaller than this are not guarded: there half of them is one or two.
 const GUARDED_FROM: usize = 4;

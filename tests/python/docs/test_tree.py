@@ -67,7 +67,7 @@ def test_arrows_run_one_way() -> None:
         "resilience": below | {"proxy", "pool"},
         "session": below | {"proxy", "pool"},
         "strategy": below | {"proxy", "pool", "session"},
-        "storage": below | {"proxy"},
+        "storage": below | {"proxy", "resilience"},
         "rotation": below | {"proxy", "pool", "session", "strategy"},
     }
     for name, code in rust():

@@ -83,6 +83,9 @@ _LEARNED = frozenset(
         "last_health_error",
         "total_checks",
         "total_health_failures",
+        "rest_level",
+        "rest_until",
+        "standings",
     )
 )
 

@@ -320,3 +320,61 @@ async def test_memory_storage() -> None:
     assert (kept.id, kept.password) == (proxy.id, proxy.password)
     await storage.clear()
     assert await storage.load() == []
+
+
+def test_standing_survives(tmp_path: Path) -> None:
+    path = tmp_path / "p.json"
+    rotator = ProxyRotator(proxies=[*PROXIES, "http://c.test:3"], storage_path=path)
+    site = "https://www.shop.example/x"
+    with rotator.lease(site) as lease:
+        benched = lease.proxy
+        lease.banned(cooldown=600)
+    rotator.save()
+    (entry,) = (entry for entry in json.loads(path.read_text())["proxies"] if "standings" in entry)
+    (stood,) = entry["standings"]
+    assert (entry["id"], stood["site"], stood["kind"], stood["level"]) == (str(benched.id), "shop.example", "banned", 1)
+    # Nothing has changed, though time has passed.
+    keeper = rotator._keeping()
+    assert not keeper.save(only_changed=True).written
+    again = ProxyRotator(storage_path=path)
+    (row,) = again.pool._standings()
+    assert (row[0].id, row[1], row[2], row[4]) == (benched.id, "shop.example", "banned", 1)
+    for _ in range(6):
+        with again.lease(site) as lease:
+            assert lease.proxy.id != benched.id
+    with again.lease("https://elsewhere.example/") as lease:
+        lease.release()
+    again.save(learned=False)
+    assert ProxyRotator.from_file(path).pool._standings() == []
+
+
+def test_rest_survives(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    rotator = ProxyRotator(proxies=PROXIES, storage_path=path)
+    with rotator.lease() as lease:
+        resting = lease.proxy
+        lease.failure("refused")
+    rotator.save()
+    again = ProxyRotator(storage_path=path)
+    (verdict,) = (verdict for verdict in again.explain() if verdict.proxy.id == resting.id)
+    assert not verdict.eligible
+    assert verdict.until is not None
+    for _ in range(4):
+        with again.lease() as lease:
+            assert lease.proxy.id != resting.id
+    # Its time comes as if nothing had happened in between.
+    text = "\n".join(
+        json.dumps(
+            {**json.loads(line), "rest_until": "2020-01-01T00:00:00Z"} if "rest_until" in line else json.loads(line)
+        )
+        for line in path.read_text().splitlines()
+    )
+    path.write_text(text + "\n")
+    later = ProxyRotator(storage_path=path)
+    time.sleep(0.05)  # the clock of selections is coarse
+    seen = set()
+    for _ in range(4):
+        with later.lease() as lease:
+            seen.add(lease.proxy.id)
+            lease.success(1.0)
+    assert resting.id in seen

@@ -1,0 +1,81 @@
+//! Standing that outlives the process: read for a save, written back after a load. Moments become wall-clock time, since the
+//! steady clock of another process counts from elsewhere.
+
+use ahash::AHashMap;
+
+use crate::clock::{Clock, Micros};
+use crate::pool::Pool;
+use crate::proxy::Id;
+use crate::resilience::site::Site;
+use crate::resilience::standing::Kind;
+use crate::resilience::standing::entry::{Record, nanos};
+use crate::resilience::standing::ledger::Changes;
+use crate::sync::Arc;
+
+/// What one site holds against a proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The site's key.
+    pub site: Box<str>,
+    /// Why the proxy is passed over there.
+    pub kind: Kind,
+    /// Until when; `None` if the next request there is its probe.
+    pub until: Option<Micros>,
+    /// Benches in a row.
+    pub level: u32,
+}
+
+impl Pool {
+    /// What sites hold against whom, by proxy. Takes the books site by site, and for no longer than a copy takes.
+    #[must_use]
+    pub fn held(&self, clock: &dyn Clock) -> AHashMap<Id, Vec<Held>> {
+        let table = Arc::clone(&self.table());
+        let sites: Vec<Arc<Site>> =
+            self.standing.ledger.lock().sites.values().map(|books| books.site.clone()).collect();
+        let mut found: AHashMap<Id, Vec<Held>> = AHashMap::new();
+        let mut copies: Vec<(u64, Record)> = Vec::new();
+        for site in sites {
+            copies.clear();
+            {
+                let ledger = self.standing.ledger.lock();
+                let Some(books) = ledger.sites.get(&site.uid) else { continue };
+                let copy = |at: &u32| {
+                    let entry = &ledger.entries[*at as usize];
+                    (entry.position, entry.record)
+                };
+                copies.extend(books.index.iter().map(copy));
+            }
+            let now = clock.steady();
+            for (position, record) in &copies {
+                // Without the rate: tokens are full again by the time anybody reads this.
+                let Some((kind, until)) = record.shown(now, None) else { continue };
+                let slot = table.slot_at(*position).and_then(|slot| table.slot(slot));
+                let Some(proxy) = slot.and_then(|slot| slot.proxy()) else { continue };
+                let until =
+                    until.map(|until| clock.wall().saturating_add((until.saturating_sub(now) / 1_000) as Micros));
+                let held = Held { site: site.key().into(), kind, until, level: record.level };
+                found.entry(proxy.id()).or_default().push(held);
+            }
+        }
+        found
+    }
+
+    /// Holds against a proxy again what a site held against it; an unknown proxy is passed over.
+    pub fn hold_again(&self, id: Id, held: &Held, clock: &dyn Clock) {
+        let Some((_, slot)) = self.find(id) else { return };
+        let site = self.site_named(&held.site);
+        let left = held.until.map_or(0, |until| until.saturating_sub(clock.wall()).max(0));
+        let mut changes = Changes::new();
+        {
+            let mut ledger = self.standing.ledger.lock();
+            let table = self.table();
+            let now = clock.steady();
+            let position = table.position(slot as usize);
+            let Some(at) = ledger.entry(&site, position, &table, &mut changes) else { return };
+            let until = now.saturating_add(nanos(left as f64 / 1e6));
+            ledger.entries[at as usize].record.resume(held.kind, until, held.level, now);
+            ledger.reconcile(at, now, &mut changes);
+        }
+        self.place_sited(&changes);
+    }
+}
