@@ -24,7 +24,8 @@ __all__ = ["Attempt", "Watch"]
 
 _SUCCESS = Outcome.SUCCESS
 _CLIENT_FAULT = Outcome.CLIENT_FAULT
-_OF_THE_PROXY = (Outcome.SUCCESS, Outcome.PROXY_DOWN, Outcome.PROXY_AUTH)
+_LIVENESS_IS_BAD = (Outcome.PROXY_DOWN, Outcome.PROXY_AUTH)
+_OF_THE_PROXY = (Outcome.SUCCESS, *_LIVENESS_IS_BAD)
 
 NoticeTap = Callable[[str, Any, "dict[str, Any]"], None]
 
@@ -165,6 +166,8 @@ class Watch:
             if self.profile is not None and elapsed_ms is not None:
                 self.profile.add("request", elapsed_ms)
         events = self.events
+        if outcome in _LIVENESS_IS_BAD and events.wants("proxy_removed"):
+            self._tell_if_given_up(lease.proxy)
         result = "request_success" if outcome is _SUCCESS else "request_failure"
         if not events.wants(result, "request_complete"):
             return
@@ -185,6 +188,19 @@ class Watch:
         }
         events.emit(result, **fields)
         events.emit("request_complete", **fields)
+
+    def _tell_if_given_up(self, proxy: _core.Proxy) -> None:
+        """Tell that the pool has removed a dead proxy by itself, as `auto_remove_dead` has it do."""
+        chooser = self._chooser()
+        pool = None if chooser is None else chooser.pool
+        # Exactly the failure that did it: others may be under way through the same proxy.
+        if (
+            pool is not None
+            and pool.auto_remove_dead
+            and proxy.consecutive_failures == pool.dead_proxy_threshold
+            and proxy not in pool
+        ):
+            self.events.emit("proxy_removed", proxy=proxy, metadata={"reason": "dead"})
 
     def notice(self, name: str, proxy: Any, facts: dict[str, Any]) -> None:
         """Tell what the core noticed."""

@@ -465,7 +465,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
                 del self.chains[index]
                 entry = chain.entry_proxy
                 if not any(other.entry_proxy.id == entry.id for other in self.chains):
-                    self.pool.remove_proxy(entry.id)
+                    self._remove(entry.id)
                 return True
         return False
 

@@ -112,6 +112,21 @@ class TestEventsOfTheRotator:
         assert rotator.clear_unhealthy_proxies() == 1
         assert [event.proxy.url for event in seen] == ["http://a:1", "http://b:2"]
 
+    def test_proxy_removed_by_the_pool_itself(self) -> None:
+        rotator, seen = ProxyRotator(["http://a:1", "http://b:1"]), []
+        rotator.pool.auto_remove_dead = True
+        rotator.on("proxy_removed", seen.append)
+        proxy = rotator.pool.get_all_proxies()[0]
+        for _ in range(4):
+            proxy.record_failure("refused")
+        proxy.health_status = HealthStatus.HEALTHY
+        assert proxy.consecutive_failures == 4
+        lease = rotator.lease(exclude=[rotator.pool.get_all_proxies()[1].id])
+        lease.failure("refused")
+        assert proxy not in rotator.pool
+        assert [event.proxy.id for event in seen] == [proxy.id]
+        assert seen[0].metadata["reason"] == "dead"
+
     async def test_proxy_removed_async(self) -> None:
         rotator, seen = AsyncProxyRotator(["http://a:1"]), []
         rotator.on("proxy_removed", seen.append)
