@@ -1,7 +1,7 @@
 //! The only place that names atomics and locks: the standard library's and `parking_lot`'s, or loom's when modelled.
 //!
-//! Order of locks, outermost first: a pool's writer, its ledger of standing, a view's least-used order, a proxy's cold part, a session shard.
-//! None is held across a call into Python.
+//! Order of locks, outermost first: a pool's writer, its ledger of standing, a view's least-used order, a proxy's cold part,
+//! a session shard. None is held across a call into Python.
 
 #[cfg(not(loom))]
 pub(crate) use parking_lot::Mutex;
