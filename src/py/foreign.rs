@@ -44,7 +44,8 @@ impl Foreign {
     fn ask(&self, py: Python<'_>, query: &Query<'_>) -> PyResult<Choice> {
         let asked = query.foreign().and_then(|asked| asked.downcast_ref::<Asked>());
         let context = context_of(py, query, asked)?;
-        let chosen = if query.is_narrowed() {
+        // Nor is anybody offered whom the site holds back.
+        let chosen = if query.is_narrowed() || query.site().is_some() {
             let part = PyPool::of_slots(py, query.table(), &query.candidates())?;
             self.adapter.bind(py).call_method1("select", (part, context))?
         } else {
