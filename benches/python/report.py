@@ -37,6 +37,7 @@ SCRIPTS = {
     "rotator": "Requests through a rotator",
     "churn": "Pools that change",
     "threads": "Threads",
+    "supply": "Lists and checks",
 }
 PACKAGES = ("proxywhirl-rs", "httpx", "httpcore", "h11", "pydantic")
 

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     )
     from proxywhirl._resilience_config import ResilienceConfig
     from proxywhirl.browser import BrowserRenderer
+    from proxywhirl.checking import (
+        ProxyValidator,
+    )
     from proxywhirl.circuit_breaker import AsyncCircuitBreaker, CircuitBreaker
     from proxywhirl.config import (
         DataStorageConfig,
@@ -252,6 +255,7 @@ __all__ = [
     "ProxySourceConfig",
     "ProxyStorageError",
     "ProxyValidationError",
+    "ProxyValidator",
     "ProxyWhirl",
     "ProxyWhirlError",
     "RandomStrategy",
@@ -380,6 +384,7 @@ _HOMES: dict[str, str] = {
     "ProxySourceConfig": "proxywhirl.models",
     "ProxyStorageError": "proxywhirl.exceptions",
     "ProxyValidationError": "proxywhirl.exceptions",
+    "ProxyValidator": "proxywhirl.checking",
     "ProxyWhirl": "proxywhirl.rotator",
     "ProxyWhirlError": "proxywhirl.exceptions",
     "RECOMMENDED_SOURCES": "proxywhirl.sources",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl._enums import ProxyFormat, RenderMode
 
 if TYPE_CHECKING:
+    from proxywhirl.checking import ProxyValidator, ValidationResult
     from proxywhirl.fetchers._fetcher import ProxyFetcher
     from proxywhirl.models._sources import ProxySourceConfig, SourceStats
     from proxywhirl.parsers import (
@@ -37,9 +38,11 @@ __all__ = [
     "ProxyFetcher",
     "ProxyFormat",
     "ProxySourceConfig",
+    "ProxyValidator",
     "RenderMode",
     "SourceStats",
     "TSVParser",
+    "ValidationResult",
     "deduplicate_proxies",
 ]
 
@@ -48,6 +51,8 @@ _HOMES = {
     "ProxyFetcher": "proxywhirl.fetchers._fetcher",
     "ProxySourceConfig": "proxywhirl.models._sources",
     "SourceStats": "proxywhirl.models._sources",
+    "ProxyValidator": "proxywhirl.checking",
+    "ValidationResult": "proxywhirl.checking",
     "CSVParser": "proxywhirl.parsers",
     "GeonodeParser": "proxywhirl.parsers",
     "HTMLTableParser": "proxywhirl.parsers",
