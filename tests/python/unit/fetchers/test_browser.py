@@ -30,13 +30,6 @@ browser = pytest.mark.skipif(
 )
 
 
-class Row:
-    """Reads the first table row that a script wrote."""
-
-    def parse(self, text: str) -> list[str]:
-        return ["1.1.1.1:8080"] if "<td>8080</td>" in text else []
-
-
 @browser
 async def test_scripts_have_run(web: Any) -> None:
     web.text("/page", PAGE, Content_Type="text/html")
@@ -79,7 +72,7 @@ async def test_secrets_go_to_the_server_of_the_page_only(web: Any) -> None:
 @pytest.mark.parametrize("mode", [RenderMode.JAVASCRIPT, RenderMode.AUTO])
 async def test_the_fetcher_uses_it(web: Any, mode: RenderMode) -> None:
     web.text("/page", PAGE, Content_Type="text/html")
-    source = {"url": web.url("/page"), "render_mode": mode, "wait_selector": "#done", "custom_parser": Row()}
+    source = {"url": web.url("/page"), "render_mode": mode, "wait_selector": "#done"}
     assert [entry["url"] for entry in await ProxyFetcher().fetch_from_source(source)] == ["http://1.1.1.1:8080"]
 
 
