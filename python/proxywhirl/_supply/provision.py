@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from proxywhirl._supply.supply import Supply
 
 __all__ = ["Provision"]
+
+# After a look for somebody, so many times as long as it took.
+_PAUSE = 10.0
 
 
 class Provision:
@@ -17,11 +21,12 @@ class Provision:
         pool: The pool.
     """
 
-    __slots__ = ("_minters", "_pool", "supply")
+    __slots__ = ("_minters", "_not_before", "_pool", "supply")
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
         self._minters: tuple[Any, ...] = ()
+        self._not_before = 0.0
         self.supply: Supply | None = None
 
     def add_gateway(self, gateway: Any, tag: str | None = None) -> int:
@@ -39,7 +44,13 @@ class Provision:
 
     def in_need(self) -> bool:
         """Nobody can be chosen: whether that has just changed."""
+        began = time.monotonic()
+        if not self._minters or began < self._not_before:
+            return False
         changed = False
         for minter in self._minters:
             changed = minter.tend(now=True) or changed
+        ended = time.monotonic()
+        # Many requests may be in need at once, and looking takes its time.
+        self._not_before = ended + (ended - began) * _PAUSE
         return changed

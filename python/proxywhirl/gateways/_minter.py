@@ -6,8 +6,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from proxywhirl._enums import HealthStatus
-
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -19,7 +17,7 @@ __all__ = ["Minter"]
 _LOOK = 0.2
 # Looking may take a fiftieth of the time at most.
 _SHARE = 50.0
-_ILL = (HealthStatus.UNHEALTHY, HealthStatus.DEAD)
+_ILL = frozenset({"unhealthy", "resting", "breaker_open"})
 _BUDGET_SECONDS = 60.0
 _LEAST_BUDGET = 10.0
 
@@ -85,14 +83,12 @@ class Minter:
 
     def _replace(self) -> bool:
         self._refill_budget()
-        benched = self._benched()
+        useless = self._useless()
         changed = False
         for key, (proxy, index) in list(self._members.items()):
             there = self._pool.get_proxy_by_id(key) is not None
             if there and not proxy.is_expired:
-                if not (key in benched or proxy.health_status in _ILL):
-                    continue
-                if self._budget < 1.0:
+                if key not in useless or self._budget < 1.0:
                     continue
                 self._budget -= 1.0
             del self._members[key]
@@ -104,9 +100,10 @@ class Minter:
                 return changed  # others have filled the pool; the gateway goes on with what it has
         return changed
 
-    def _benched(self) -> set[Any]:
-        standings: Any = getattr(self._pool, "_standings", None)
-        return set() if standings is None else {one[0].id for one in standings() if one[2] == "banned"}
+    def _useless(self) -> set[Any]:
+        """Ids of the benched and of the ill."""
+        benched = {proxy.id for proxy, _, kind, _, _ in self._pool._standings() if kind == "banned"}
+        return benched | {proxy.id for proxy, reasons, _ in self._pool._explain() if not _ILL.isdisjoint(reasons)}
 
     def _refill_budget(self) -> None:
         now = time.monotonic()

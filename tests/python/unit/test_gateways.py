@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxywhirl import AsyncProxyRotator, Gateway, HealthStatus, ProxyPool, ProxyRotator, RotatingTransport
+from proxywhirl import (
+    AsyncProxyRotator,
+    Gateway,
+    HealthStatus,
+    ProxyPool,
+    ProxyRotator,
+    RotatingTransport,
+    RoundRobinStrategy,
+)
 from proxywhirl.gateways import presets
-from proxywhirl.testing import ProxyFleet
+from proxywhirl.testing import ProxyFleet, ProxySpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,6 +191,28 @@ class TestReplacing:
         assert Counter(proxy.country_code for proxy in pool) == {"US": 2, "DE": 2}
         assert ill.requests_active == 1  # what was under way on it goes on
         assert not minter.tend(now=True)
+
+    def test_the_benched(self) -> None:
+        pool = ProxyPool()
+        minter = Gateway("http://u-{session}:p@gw.example:1", size=2).attach(pool)
+        with pool.lease(RoundRobinStrategy(), "https://shop.example/") as lease:
+            benched = lease.proxy
+            lease.banned()
+        assert minter.tend(now=True)
+        assert len(pool) == 2
+        assert pool.get_proxy_by_id(benched.id) is None
+
+    def test_a_site_that_bans_every_session_meets_new_ones(self) -> None:
+        with ProxyFleet([ProxySpec(ban_after={"shop.test": 3})]) as fleet:
+            with ProxyRotator(proxies=[over(fleet, size=3)]) as rotator:
+                for _ in range(3):
+                    assert rotator.get(fleet.site_url("shop.test")).status_code == 200
+                before = {proxy.id for proxy in rotator.pool}
+                assert rotator.get(fleet.site_url("shop.test")).status_code == 403
+                time.sleep(0.25)
+                fleet.proxies[0].heal()
+                assert rotator.get(fleet.site_url("shop.test")).status_code == 200
+                assert not before & {proxy.id for proxy in rotator.pool}
 
     def test_a_whole_gateway_in_trouble_has_a_limit(self) -> None:
         pool = ProxyPool()
