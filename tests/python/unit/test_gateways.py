@@ -202,6 +202,15 @@ class TestReplacing:
         assert len(pool) == 2
         assert pool.get_proxy_by_id(benched.id) is None
 
+    def test_who_rests(self) -> None:
+        pool = ProxyPool()
+        minter = Gateway("http://u-{session}:p@gw.example:1", size=2).attach(pool)
+        lease = pool.lease(RoundRobinStrategy(), "https://shop.example/")
+        lease.failure(ConnectionRefusedError())
+        assert minter.tend(now=True)
+        assert pool.get_proxy_by_id(lease.id) is None
+        assert len(pool) == 2
+
     def test_a_site_that_bans_every_session_meets_new_ones(self) -> None:
         with ProxyFleet([ProxySpec(ban_after={"shop.test": 3})]) as fleet:
             with ProxyRotator(proxies=[over(fleet, size=3)]) as rotator:
