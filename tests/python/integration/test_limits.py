@@ -371,6 +371,26 @@ class TestRetryMetrics:
             assert first.error_message
             assert metrics.get_summary()["success_by_attempt"] == {1: 1}
 
+    def test_under_faults_and_threads_the_books_agree(self) -> None:
+        specs = [ProxySpec(fail_with="refuse", fail_rate=0.2) for _ in range(5)]
+        with ProxyFleet(specs, seed=7) as fleet:
+            page = fleet.site_url("shop.test")
+            with ProxyRotator(fleet.urls) as rotator:
+                with ThreadPoolExecutor(6) as threads:
+                    answers = list(threads.map(lambda _: rotator.get(page).status_code, range(300)))
+                assert answers == [200] * 300
+                rows = rotator.retry_metrics.get_by_proxy()
+                for proxy in rotator.pool:
+                    row = rows[str(proxy.id)]
+                    assert row["total_attempts"] == proxy.requests_completed
+                    assert (row["success_count"], row["failure_count"]) == (
+                        proxy.total_successes,
+                        proxy.total_failures,
+                    )
+                summary = rotator.retry_metrics.get_summary()
+                assert sum(summary["success_by_attempt"].values()) == 300
+                assert summary["total_retries"] == sum(row["total_attempts"] for row in rows.values()) - 300
+
     def test_leases_are_attempts_too_unless_given_back(self, running: ProxyFleet) -> None:
         with ProxyRotator(running.urls) as rotator:
             rotator.lease().success(12.0)

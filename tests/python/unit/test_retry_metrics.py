@@ -43,6 +43,13 @@ def test_names_can_be_imported_from_where_they_were() -> None:
     assert Event is proxywhirl.CircuitBreakerEvent
     assert RetryPolicy is proxywhirl.RetryPolicy
     assert proxywhirl.HourlyAggregate is HourlyAggregate
+    # And in 0.1.
+    from proxywhirl import circuit_breaker_async, retry_executor, retry_metrics, retry_policy
+
+    assert circuit_breaker_async.AsyncCircuitBreaker is proxywhirl.AsyncCircuitBreaker
+    assert retry_executor.RetryExecutor is RetryExecutor
+    assert retry_metrics.RetryMetrics is RetryMetrics
+    assert retry_policy.RetryPolicy is RetryPolicy
     assert proxywhirl.RetryAttempt is RetryAttempt
     assert proxywhirl.RetryMetrics is RetryMetrics
 
