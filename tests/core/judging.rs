@@ -586,3 +586,28 @@ fn whoever_waits_is_woken_when_something_is_freed() {
     drop(taken(&pool, &clock));
     assert_eq!(woken.load(Ordering::Relaxed), before, "nobody waits any more");
 }
+
+#[test]
+fn a_breaker_takes_over_what_was_kept() {
+    let clock = clock();
+    forward(&clock, 1000.0);
+    let second = 1_000_000_000;
+    let settings = BreakerSettings { failure_threshold: 3, ..BreakerSettings::default() };
+    let breaker = Breaker::new(settings).unwrap();
+    breaker.restore(&[5 * second, 70 * second], None, &clock);
+    assert_eq!(
+        (breaker.phase(), breaker.failures(clock.steady()).len()),
+        (Phase::Closed, 1),
+        "one has left the window"
+    );
+    breaker.record_failure(&clock);
+    breaker.record_failure(&clock);
+    assert_eq!(breaker.phase(), Phase::Open);
+    breaker.restore(&[], Some(10 * second), &clock);
+    assert!(!breaker.would_allow(clock.steady()));
+    forward(&clock, 10.1);
+    assert!(breaker.attempt(&clock));
+    assert_eq!(breaker.phase(), Phase::HalfOpen);
+    breaker.restore(&[], None, &clock);
+    assert_eq!(breaker.phase(), Phase::Closed);
+}
