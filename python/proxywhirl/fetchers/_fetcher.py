@@ -16,7 +16,6 @@ from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._build import build
 from proxywhirl.fetchers._load import Limits, Loader, Validators
 from proxywhirl.fetchers._progress import Bars
-from proxywhirl.fetchers._reachable import Reachable
 from proxywhirl.fetchers._reading import Reader, Taken, gathered
 from proxywhirl.fetchers._source import Source
 from proxywhirl.models._base import utc_now
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from proxywhirl._enums import ValidationLevel
     from proxywhirl.fetchers._listing import Entries
     from proxywhirl.fetchers._progress import Progress
     from proxywhirl.fetchers._source import SourceLike
@@ -39,6 +39,8 @@ _HOURLY = 3600.0
 # A source that failed is tried again sooner than one that was read.
 _AFTER_FAILURE = 60.0
 _FOREVER = float("inf")
+# Checks under way at the same time, unless the user brings a validator.
+_CHECKS = 200
 
 
 class _Known:
@@ -120,6 +122,8 @@ class ProxyFetcher:
             raise ValueError(f"refresh_interval: {refresh_interval!r} is less than 0")
         self.validator = validator
         """What checks proxies; ``None`` until one is needed."""
+        self._own_validator = False
+        self._level: ValidationLevel | None = None
         self.refresh_interval = refresh_interval
         """Seconds until a list is read again, when it does not say itself."""
         self.validate_before_add = validate_before_add
@@ -308,8 +312,9 @@ class ProxyFetcher:
         """A fetcher of other sources that reads as this one does, and checks as the configuration says."""
         limits = self._limits
         validator = self.validator
-        if validator is None or isinstance(validator, Reachable):
-            validator = Reachable(timeout=config.timeout, concurrency=config.max_concurrent)
+        if validator is None or self._own_validator:
+            # Of what public lists name, much accepts connections and carries nothing: only a page tells.
+            validator = _validator(None, timeout=config.timeout, concurrency=config.max_concurrent)
         return ProxyFetcher(
             sources,
             validator,
@@ -462,7 +467,7 @@ class ProxyFetcher:
         if not proxies:
             return []
         if self.validator is None:
-            self.validator = _default_validator()
+            self.validator, self._own_validator = _validator(self._level), True
         if progress is None:
             return list(await self.validator.validate_batch(proxies))
         return list(await self.validator.validate_batch(proxies, progress_callback=progress))
@@ -476,10 +481,10 @@ class ProxyFetcher:
         return found
 
 
-def _default_validator() -> Any:
-    from proxywhirl.fetchers import ProxyValidator
+def _validator(level: ValidationLevel | None, *, timeout: float = 5.0, concurrency: int = _CHECKS) -> Any:
+    from proxywhirl.checking import ProxyValidator
 
-    return ProxyValidator()
+    return ProxyValidator(timeout=timeout, level=level, concurrency=concurrency)
 
 
 def _with_source(taken: Taken) -> list[dict[str, Any]]:

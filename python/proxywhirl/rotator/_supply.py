@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
+from proxywhirl._enums import ValidationLevel
+
 if TYPE_CHECKING:
     import concurrent.futures
 
@@ -168,9 +170,10 @@ def _fetcher_of(sources: SourcesLike, allow_local: bool) -> ProxyFetcher:
         return sources
     if isinstance(sources, (str, bytes, Mapping)):
         raise TypeError("auto_fetch_sources must be a list of sources or a ProxyFetcher, not one source")
-    from proxywhirl.fetchers._reachable import Reachable
-
-    return ProxyFetcher(sources, Reachable(), allow_local=allow_local)
+    fetcher = ProxyFetcher(sources, allow_local=allow_local)
+    # Nobody but the proxies themselves is contacted unasked; what works in earnest shows with the first requests.
+    fetcher._level = ValidationLevel.BASIC
+    return fetcher
 
 
 class _Teller:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
 
-from proxywhirl import AsyncProxyRotator, BootstrapConfig, Proxy, ProxyPoolEmptyError, ProxyRotator
+from proxywhirl import AsyncProxyRotator, BootstrapConfig, Proxy, ProxyPoolEmptyError, ProxyRotator, ProxyValidator
 from proxywhirl.fetchers import ProxyFetcher
 from proxywhirl.testing import ProxyFleet
 
@@ -423,6 +423,14 @@ class TestBootstrap:
             assert rotator.get(target).status_code == 200
             assert len(rotator.pool) == 2
             assert rotator._bootstrap_config == config
+
+    def test_what_does_not_work_does_not_join(self, fleet: ProxyFleet, target: str, tmp_path: Path) -> None:
+        path = write(tmp_path / "list.txt", [*fleet.urls, "http://127.0.0.1:1"])
+        config = BootstrapConfig(sources=[path.as_uri()], show_progress=False)
+        fetcher = ProxyFetcher([], ProxyValidator(timeout=2.0, test_url=target))
+        with ProxyRotator(auto_fetch_sources=fetcher, bootstrap=config) as rotator:
+            assert rotator.get(target).status_code == 200
+            eventually(lambda: len(rotator.pool) == len(fleet.urls))
 
     def test_only_for_empty_pools(self, fleet: ProxyFleet, target: str, tmp_path: Path) -> None:
         path = write(tmp_path / "list.txt", fleet.urls[1:])

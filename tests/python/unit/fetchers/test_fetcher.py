@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from proxywhirl import ProxyFetchError, ProxySource, ProxySourceConfig
+from proxywhirl import ProxyFetchError, ProxySource, ProxySourceConfig, ProxyValidator
 from proxywhirl.fetchers import ProxyFetcher, RenderMode
+from proxywhirl.sources import fetch_all_sources
+from proxywhirl.testing import ProxyFleet, ProxySpec
 
 
 class Approves:
@@ -460,3 +462,15 @@ async def test_cancelled_anywhere_nothing_is_left_open(web: Any) -> None:
 
 def _is_link(name: str) -> bool:
     return os.path.islink(f"/proc/self/fd/{name}")
+
+
+async def test_checks_of_its_own(web: Any) -> None:
+    with ProxyFleet([ProxySpec(), ProxySpec.dead(), ProxySpec(fault="hang")]) as fleet:
+        url = web.text("/list", "\n".join(fleet.urls))
+        validator = ProxyValidator(timeout=1.0, test_url=fleet.site_url("shop.test", "/whoami"))
+        made = ProxyFetcher([url], validator, allow_local=True)
+        assert [proxy.url for proxy in await made.fetch()] == [fleet.urls[0]]
+        (entry,) = await made.fetch_all()
+        assert (entry["url"], entry["status"]) == (fleet.urls[0], "active")
+        found = await fetch_all_sources(sources=[url], allow_local=True, validator=validator)
+        assert [entry["url"] for entry in found] == [fleet.urls[0]]
