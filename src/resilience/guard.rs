@@ -550,3 +550,106 @@ pub(crate) fn recheck_capacity(proxy: &Proxy) {
         proxy.set_reason(reason::AT_CAPACITY, true);
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::pool::Keeper;
+    use crate::proxy::address::Address;
+    use crate::proxy::health::Source;
+    use crate::proxy::{Id, Verdict};
+    use crate::sync::model;
+    use loom::thread;
+
+    fn pool_of_one(settings: Settings) -> (Arc<Pool>, Arc<Proxy>) {
+        let pool = Pool::new(1, Keeper::default(), 0);
+        let proxy = Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0));
+        proxy.set_id(Id(0, 1));
+        pool.configure_guard(settings, &ManualClock::at(0)).unwrap();
+        pool.add(proxy.clone(), None, true).unwrap();
+        (pool, proxy)
+    }
+
+    /// Starts and asks for admission, as a lease does.
+    fn ask(pool: &Pool, proxy: &Arc<Proxy>) -> Option<Admitted> {
+        let clock = ManualClock::at(0);
+        proxy.start(&clock);
+        match pool.guard().admit(proxy, &clock) {
+            Ok(admitted) => Some(admitted),
+            Err(Denied) => {
+                proxy.take_back(&clock);
+                None
+            }
+        }
+    }
+
+    // Fails when `ended_one` loads the word instead of writing it, or `fit` does not look again.
+    #[test]
+    fn the_door_is_open_at_rest_whoever_shuts_it_last() {
+        model(|| {
+            let (pool, proxy) = pool_of_one(Settings { max_in_flight: Some(1), ..Settings::default() });
+            let clock = ManualClock::at(0);
+            assert!(ask(&pool, &proxy).is_some());
+            let other = thread::spawn({
+                let (pool, proxy) = (pool.clone(), proxy.clone());
+                move || ask(&pool, &proxy).is_some()
+            });
+            proxy.complete(Verdict::Elsewhere, None, &clock);
+            let admitted = other.join().unwrap();
+            assert_eq!(proxy.usage().2, u32::from(admitted));
+            assert_eq!(proxy.state().has(reason::AT_CAPACITY), admitted);
+        });
+    }
+
+    // Fails when `fit` asks before the start is counted.
+    #[test]
+    fn no_more_are_admitted_than_fit() {
+        model(|| {
+            let (pool, proxy) = pool_of_one(Settings { max_in_flight: Some(1), ..Settings::default() });
+            let other = thread::spawn({
+                let (pool, proxy) = (pool.clone(), proxy.clone());
+                move || ask(&pool, &proxy).is_some()
+            });
+            let mine = ask(&pool, &proxy).is_some();
+            let theirs = other.join().unwrap();
+            assert!(!(mine && theirs));
+            let admitted = mine || theirs;
+            assert_eq!(proxy.usage().2, u32::from(admitted));
+            assert_eq!(proxy.state().has(reason::AT_CAPACITY), admitted);
+        });
+    }
+
+    // Fails when the probe is claimed by a look and a store.
+    #[test]
+    fn one_gets_the_probe() {
+        model(|| {
+            let (pool, proxy) = pool_of_one(Settings::default());
+            proxy.change(State::on_trial);
+            let other = thread::spawn({
+                let (pool, proxy) = (pool.clone(), proxy.clone());
+                move || ask(&pool, &proxy).is_some()
+            });
+            let mine = ask(&pool, &proxy).is_some();
+            assert!(mine != other.join().unwrap());
+            assert!(proxy.state().has(reason::PROBE_OUT));
+        });
+    }
+
+    // Fails when the success clears marks that it read before the claim.
+    #[test]
+    fn a_success_from_elsewhere_leaves_no_probe_behind() {
+        model(|| {
+            let (pool, proxy) = pool_of_one(Settings::default());
+            proxy.change(State::on_trial);
+            let other = thread::spawn({
+                let proxy = proxy.clone();
+                move || proxy.record(Verdict::Success(1.0), None, &ManualClock::at(0))
+            });
+            let admitted = ask(&pool, &proxy);
+            other.join().unwrap();
+            assert!(admitted.is_some());
+            assert_eq!(proxy.reasons(), 0);
+        });
+    }
+}
