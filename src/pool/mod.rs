@@ -548,6 +548,7 @@ impl Pool {
     /// The slots that may be chosen now, in order.
     #[must_use]
     pub fn eligible(&self, table: &Table, clock: &dyn Clock) -> Vec<u32> {
+        self.guard.catch_up(clock);
         let live =
             |slot: &u32| table.proxy(*slot).is_some_and(|proxy| proxy.reasons() == 0 && !proxy.is_expired(clock));
         table.all.eligible.iter().map(|slot| slot as u32).filter(live).collect()

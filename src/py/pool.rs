@@ -679,6 +679,7 @@ impl PyPool {
         let table = self.core.table();
         let context = Context::default();
         let query = Query::new(&self.core, &table, &context, &SystemClock);
+        self.core.guard().catch_up(&SystemClock);
         let choice = self.in_turn.select(&query).map_err(|refusal| errors::refusal(py, refusal))?;
         Self::object(py, &self.core, &table, choice.0)
     }

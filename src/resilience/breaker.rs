@@ -9,7 +9,7 @@ use crate::resilience::SettingsError;
 use crate::resilience::guard;
 use crate::resilience::notice::Notice;
 use crate::resilience::settings::{BreakerSettings, nanoseconds};
-use crate::resilience::tally::{PARTS, Tally};
+use crate::resilience::tally::Tally;
 use crate::resilience::timers::Due;
 use crate::sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, Weak};
 
@@ -77,6 +77,7 @@ pub struct Breaker {
     timeout: AtomicU64,
     // Bits of a float.
     failure_rate: AtomicU64,
+    // Of one without a proxy; a proxy's are counted where every success finds them.
     successes: Tally,
     // Most never see a failure and need none of this.
     inner: Mutex<Option<Box<Inner>>>,
@@ -118,9 +119,14 @@ impl Breaker {
     pub(crate) fn apply(&self, settings: &BreakerSettings) {
         self.failure_threshold.store(settings.failure_threshold, Ordering::Relaxed);
         self.success_threshold.store(settings.success_threshold, Ordering::Relaxed);
-        self.window.store(nanoseconds(settings.window_duration).max(PARTS), Ordering::Relaxed);
+        self.window.store(settings.window(), Ordering::Relaxed);
         self.timeout.store(nanoseconds(settings.timeout_duration), Ordering::Relaxed);
         self.failure_rate.store(settings.failure_rate.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Nanoseconds that a result counts.
+    pub(crate) fn window(&self) -> u64 {
+        self.window.load(Ordering::Relaxed)
     }
 
     /// What it goes by.
@@ -215,18 +221,19 @@ impl Breaker {
     }
 
     /// A request has succeeded.
-    #[inline]
     pub fn record_success(&self, clock: &dyn Clock) {
-        self.note_success(clock.steady_coarse(), clock);
-    }
-
-    /// The same at a moment already read.
-    #[inline]
-    pub(crate) fn note_success(&self, now: u64, clock: &dyn Clock) {
         if self.phase() == Phase::Closed {
-            self.successes.count(now, self.window.load(Ordering::Relaxed));
+            self.with_successes(|tally| tally.count(clock.steady_coarse(), self.window()));
         } else {
             self.succeed_on_trial(clock);
+        }
+    }
+
+    fn with_successes<R>(&self, read: impl FnOnce(&Tally) -> R) -> R {
+        let owner = self.owner();
+        match owner.as_ref().and_then(|proxy| proxy.judged_already()) {
+            Some(record) => read(record.successes()),
+            None => read(&self.successes),
         }
     }
 
@@ -279,7 +286,7 @@ impl Breaker {
         }
         // Where not all failures of the window are remembered, both are counted since the oldest that is.
         let since = if failures >= REMEMBERED { inner.failures[0] } else { begin };
-        let successes = self.successes.sum(now, since, window);
+        let successes = self.with_successes(|tally| tally.sum(now, since, window));
         let rate = f64::from_bits(self.failure_rate.load(Ordering::Relaxed));
         failures as f64 >= rate * (failures as f64 + successes as f64)
     }
@@ -337,7 +344,7 @@ impl Breaker {
         inner.failures.clear();
         inner.probe_until = None;
         inner.won = 0;
-        self.successes.clear();
+        self.with_successes(Tally::clear);
         self.enter(Phase::Closed);
     }
 
@@ -375,7 +382,7 @@ impl Breaker {
             let mut news = due.filter(|_| due != due_before);
             if let (Some((until, Due::Probe)), Some(proxy)) = (news, &owner) {
                 // Known by its own number, so that one that was given up cannot end its successor.
-                news = Some((proxy.judged_by().expect_probe(until), Due::Probe));
+                news = proxy.judged_already().map(|record| (record.expect_probe(until), Due::Probe));
             }
             (result, transition, news, refresh)
         };

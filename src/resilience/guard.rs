@@ -11,6 +11,7 @@ use crate::resilience::breaker::Breaker;
 use crate::resilience::bucket::Token;
 use crate::resilience::notice::{Notice, Notices};
 use crate::resilience::panic::Panic;
+use crate::resilience::record::Record;
 use crate::resilience::rest;
 use crate::resilience::settings::{Settings, nanoseconds};
 use crate::resilience::timers::{Due, NEVER, Timers};
@@ -153,14 +154,15 @@ impl Guard {
             && let Some(rate) = &self.settings.load().proxy_rate
         {
             let now = clock.steady_coarse();
-            match proxy.judged_by().tokens.take(rate, now) {
+            let record = self.record_of(proxy);
+            match record.tokens.take(rate, now) {
                 Token::Taken(None) => admitted.token = true,
                 Token::Taken(Some(next)) => {
                     admitted.token = true;
-                    run_dry(proxy, next);
+                    run_dry(proxy, record, next);
                 }
                 Token::None(next) => {
-                    run_dry(proxy, next);
+                    run_dry(proxy, record, next);
                     self.end_probe(proxy, &admitted, clock);
                     return Err(Denied);
                 }
@@ -176,7 +178,7 @@ impl Guard {
             return None;
         }
         let fixed = self.settings.load().max_in_flight;
-        let earned = if limits & limit::SLOW_START == 0 { None } else { proxy.judged_by().earned() };
+        let earned = if limits & limit::SLOW_START == 0 { None } else { self.record_of(proxy).earned() };
         match (fixed, earned) {
             (Some(fixed), Some(earned)) => Some(fixed.min(earned)),
             (fixed, earned) => fixed.or(earned),
@@ -212,7 +214,7 @@ impl Guard {
             // The trial is over: a success came in between.
             return Ok(None);
         }
-        let record = proxy.judged_by();
+        let record = self.record_of(proxy);
         let patience = nanoseconds(self.settings.load().breaker.timeout_duration);
         let probe = record.expect_probe(clock.steady().saturating_add(patience));
         schedule(proxy, probe, Due::Probe);
@@ -232,12 +234,15 @@ impl Guard {
     #[inline]
     pub fn good(&self, proxy: &Arc<Proxy>, admitted: &Admitted, now: u64, clock: &dyn Clock) {
         self.panic.calm(now);
-        let record = proxy.judged_by();
-        match &*record.breaker() {
-            Some(breaker) => breaker.note_success(now, clock),
-            None => self.breaker_of(proxy).note_success(now, clock),
+        let record = self.record_of(proxy);
+        let state = proxy.state();
+        // A breaker that is not closed has its mark in the word.
+        if state.has(reason::BREAKER | mark::BREAKER_TRIAL) {
+            self.breaker_of(proxy).record_success(clock);
+        } else {
+            record.count_success(now);
         }
-        if record.earn() && proxy.state().has(reason::AT_CAPACITY) {
+        if record.earn() && state.has(reason::AT_CAPACITY) {
             recheck_capacity(proxy);
         }
         if admitted.probe.is_some() {
@@ -288,7 +293,7 @@ impl Guard {
         if admitted.token
             && let Some(rate) = &self.settings.load().proxy_rate
         {
-            proxy.judged_by().tokens.give_back(rate);
+            self.record_of(proxy).tokens.give_back(rate);
             proxy.change(|state| state.with(reason::NO_TOKENS, false));
         }
         self.end_probe(proxy, admitted, clock);
@@ -311,7 +316,7 @@ impl Guard {
             return;
         }
         let settings = self.settings.load();
-        let record = proxy.judged_by();
+        let record = self.record_of(proxy);
         let level = record.level();
         let span = rest::rest(settings.rest_base, settings.rest_cap, level, Random::Thread.unit());
         let until = clock.steady().saturating_add(span);
@@ -325,11 +330,20 @@ impl Guard {
         }
     }
 
+    /// What is held against a proxy, made on first demand.
+    #[inline]
+    fn record_of<'p>(&self, proxy: &'p Proxy) -> &'p Record {
+        match proxy.judged_already() {
+            Some(record) => record,
+            None => proxy.judged_over(self.settings.load().breaker.window()),
+        }
+    }
+
     // ---- breakers ---------------------------------------------------------------------------------------------------
 
     /// The breaker of a proxy, made on first demand.
     pub fn breaker_of(&self, proxy: &Arc<Proxy>) -> Arc<Breaker> {
-        proxy.judged_by().breaker_or(proxy, &self.settings.load().breaker)
+        self.record_of(proxy).breaker_or(proxy, &self.settings.load().breaker)
     }
 
     /// Gives a proxy another breaker. False if that belongs to another proxy.
@@ -337,7 +351,7 @@ impl Guard {
         if !breaker.belong_to(proxy) {
             return false;
         }
-        proxy.judged_by().set_breaker(breaker.clone());
+        self.record_of(proxy).set_breaker(breaker.clone());
         breaker.reflect(clock);
         true
     }
@@ -361,12 +375,16 @@ impl Guard {
         self.settings.store(Arc::new(settings));
         self.limits.store(limits, Ordering::Relaxed);
         for proxy in members {
-            if let Some(record) = proxy.judged_already()
-                && let Some(breaker) = &*record.breaker()
-                // One that was given by hand keeps its own.
-                && breaker.settings() == before.breaker
-            {
-                breaker.apply(&breakers);
+            if let Some(record) = proxy.judged_already() {
+                match &*record.breaker() {
+                    // One that was given by hand keeps its own.
+                    Some(breaker) if breaker.settings() != before.breaker => {}
+                    Some(breaker) => {
+                        breaker.apply(&breakers);
+                        record.set_window(breakers.window());
+                    }
+                    None => record.set_window(breakers.window()),
+                }
             }
             let state = proxy.state();
             if state.has(reason::NO_TOKENS) {
@@ -485,7 +503,8 @@ pub(crate) fn tell(proxy: &Proxy, notice: impl Fn() -> Notice) {
 
 /// The rest is over: one request at a time.
 fn end_rest(proxy: &Arc<Proxy>, now: u64) {
-    let until = proxy.judged_by().rest_until();
+    let Some(record) = proxy.judged_already() else { return };
+    let until = record.rest_until();
     if until > now {
         // Of two threads that set it to rest at once, the later one wrote the time.
         if proxy.state().has(reason::RESTING) {
@@ -498,7 +517,7 @@ fn end_rest(proxy: &Arc<Proxy>, now: u64) {
 
 /// The request on trial was never reported: the next one may try.
 fn give_up_probe(proxy: &Arc<Proxy>, now: u64, clock: &dyn Clock) {
-    let record = proxy.judged_by();
+    let Some(record) = proxy.judged_already() else { return };
     if record.probe_until() > now {
         // The entry was an earlier one's.
         if proxy.state().has(reason::PROBE_OUT) {
@@ -513,8 +532,7 @@ fn give_up_probe(proxy: &Arc<Proxy>, now: u64, clock: &dyn Clock) {
 }
 
 /// The bucket is empty until then.
-fn run_dry(proxy: &Arc<Proxy>, next: u64) {
-    let record = proxy.judged_by();
+fn run_dry(proxy: &Arc<Proxy>, record: &Record, next: u64) {
     record.set_tokens_at(next);
     proxy.change(|state| state.with(reason::NO_TOKENS, true));
     schedule(proxy, next, Due::Token);
@@ -522,7 +540,8 @@ fn run_dry(proxy: &Arc<Proxy>, next: u64) {
 
 /// There is a token again.
 fn refill(proxy: &Arc<Proxy>, now: u64) {
-    let at = proxy.judged_by().tokens_at();
+    let Some(record) = proxy.judged_already() else { return };
+    let at = record.tokens_at();
     if at > now {
         if proxy.state().has(reason::NO_TOKENS) {
             schedule(proxy, at, Due::Token);

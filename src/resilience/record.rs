@@ -7,6 +7,7 @@ use crate::resilience::breaker::Breaker;
 use crate::resilience::bucket::Level;
 use crate::resilience::guard::schedule;
 use crate::resilience::settings::BreakerSettings;
+use crate::resilience::tally::Tally;
 use crate::resilience::timers::Due;
 use crate::sync::{Arc, ArcSwapOption, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -14,7 +15,12 @@ use crate::sync::{Arc, ArcSwapOption, AtomicU8, AtomicU32, AtomicU64, Ordering};
 const PROVEN: u32 = 7;
 
 /// See the module. The moments are nanoseconds on the steady clock.
+///
+/// What every success touches is here, so that a proxy that does well needs no breaker.
 pub(crate) struct Record {
+    // Nanoseconds that a success counts.
+    window: AtomicU64,
+    successes: Tally,
     breaker: ArcSwapOption<Breaker>,
     rest_until: AtomicU64,
     probe_until: AtomicU64,
@@ -27,8 +33,10 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    fn new(proven: bool) -> Self {
+    fn new(proven: bool, window: u64) -> Self {
         Self {
+            window: AtomicU64::new(window),
+            successes: Tally::new(),
             breaker: ArcSwapOption::empty(),
             rest_until: AtomicU64::new(0),
             probe_until: AtomicU64::new(0),
@@ -37,6 +45,20 @@ impl Record {
             earned: AtomicU32::new(if proven { PROVEN } else { 0 }),
             level: AtomicU8::new(0),
         }
+    }
+
+    /// A success, while the breaker is closed or there is none.
+    #[inline]
+    pub(crate) fn count_success(&self, now: u64) {
+        self.successes.count(now, self.window.load(Ordering::Relaxed));
+    }
+
+    pub(crate) fn successes(&self) -> &Tally {
+        &self.successes
+    }
+
+    pub(crate) fn set_window(&self, window: u64) {
+        self.window.store(window, Ordering::Relaxed);
     }
 
     /// Its breaker, if it has one yet.
@@ -59,6 +81,7 @@ impl Record {
     }
 
     pub(crate) fn set_breaker(&self, breaker: Arc<Breaker>) {
+        self.set_window(breaker.window());
         self.breaker.store(Some(breaker));
     }
 
@@ -133,10 +156,10 @@ impl Proxy {
         self.judged.get()
     }
 
-    /// The same, made on first demand.
-    pub(crate) fn judged_by(&self) -> &Record {
+    /// The same, made on first demand; `window` in nanoseconds.
+    pub(crate) fn judged_over(&self, window: u64) -> &Record {
         // Who succeeded before anybody judged it has proved itself.
-        self.judged.get_or_init(|| Record::new(self.totals().1 > 0))
+        self.judged.get_or_init(|| Record::new(self.totals().1 > 0, window))
     }
 
     /// Its rests in a row, and until when it rests now, in wall-clock time; `None` if it does not.
@@ -149,7 +172,7 @@ impl Proxy {
 
     /// Lets it rest as it did in another process, until then in wall-clock time.
     pub fn rest_again(self: &Arc<Self>, level: u32, until: Micros, clock: &dyn Clock) {
-        let record = self.judged_by();
+        let record = self.judged_over(BreakerSettings::default().window());
         let left = u64::try_from(until.saturating_sub(clock.wall())).unwrap_or(0);
         let until = clock.steady().saturating_add(left.saturating_mul(1_000));
         record.level.store(u8::try_from(level).unwrap_or(u8::MAX), Ordering::Relaxed);

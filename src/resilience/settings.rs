@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::resilience::bucket::Rate;
 use crate::resilience::standing::{Settings as StandingSettings, SiteRate};
+use crate::resilience::tally::PARTS;
 
 /// A limit that makes no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,11 @@ impl Default for BreakerSettings {
 }
 
 impl BreakerSettings {
+    /// Nanoseconds that a result counts.
+    pub(crate) fn window(&self) -> u64 {
+        nanoseconds(self.window_duration).max(PARTS)
+    }
+
     /// Itself if it makes sense.
     ///
     /// # Errors

@@ -186,7 +186,7 @@ def test_what_liveness_refuses_is_not_worth_waiting_for() -> None:
     pool = pool_of(2, rest_base=20.0, rest_cap=20.0)
     first, second = pool.get_all_proxies()
     pool.lease(STRATEGY, exclude=[second.id]).failure()
-    second.health_status = "dead"  # type: ignore[assignment]
+    second.health_status = "dead"
     error = refusal(pool)
     assert error.reasons == {"resting": 1, "unhealthy": 1}
     assert (error.retry_after, error.may_free) == (None, False)
@@ -280,7 +280,7 @@ def test_an_explanation() -> None:
     pool = pool_of(4)
     first, second, third, fourth = pool.get_all_proxies()
     pool.lease(STRATEGY, "http://site.test", exclude=[p.id for p in (second, third, fourth)]).banned(cooldown=60)
-    second.health_status = "unhealthy"  # type: ignore[assignment]
+    second.health_status = "unhealthy"
     for _ in range(5):
         pool._breaker_of(third.id).record_failure()
     found = pool.explain("http://site.test")
