@@ -552,8 +552,8 @@ fn marks_and_views_agree_with_the_books_after_a_storm_of_rebuilds() {
                 let (chosen, _) = taken(&*strategy, &pool, site, &clock).unwrap();
                 seen.insert(chosen);
             }
-            for number in 0..60 {
-                let (_, slot) = pool.find(proxies[number].id()).unwrap();
+            for (number, proxy) in proxies.iter().enumerate() {
+                let (_, slot) = pool.find(proxy.id()).unwrap();
                 let held = bars.contains_key(&slot);
                 assert_eq!(seen.contains(&number), !held, "{number} at {} by {}", site.key(), maker.name);
                 assert!(!held || number % 3 == 0);
