@@ -36,7 +36,8 @@ class Gateway:
     password, host and port. With several values for one placeholder, all combinations take turns, and a replacement has
     the values of the one it replaces.
 
-    Thread-safe. Nothing that identifies the account is shown by ``repr`` or in errors.
+    Iterating over a gateway mints ``size`` proxies. Thread-safe. Nothing that identifies the account is shown by
+    ``repr`` or in errors.
 
     Args:
         url: The URL, with placeholders.
@@ -199,7 +200,6 @@ class Gateway:
             country_code=choice.get("COUNTRY"),
             region=choice.get("region"),
             tags=self._tags if tag is None else {*self._tags, tag},
-            metadata={"gateway_choice": index},
         )
 
     def _into(self, pool: _core.ProxyPool, tag: str | None = None) -> tuple[Minter, int]:
