@@ -38,6 +38,7 @@ SCRIPTS = {
     "churn": "Pools that change",
     "threads": "Threads",
     "supply": "Lists and checks",
+    "keeping": "Saving and loading",
 }
 PACKAGES = ("proxywhirl-rs", "httpx", "httpcore", "h11", "pydantic")
 
