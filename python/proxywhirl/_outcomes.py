@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from proxywhirl._judge import outcome_of_error, retry_after
-
-__all__ = ["has_retry_after", "note_error", "outcome_of_error", "ready"]
-
-
-def has_retry_after(headers: Any) -> bool:
-    """Whether an answer's headers ask for a pause.
-
-    Args:
-        headers: A mapping, or pairs of name and value, as text or bytes.
-    """
-    return retry_after(headers) is not None
+__all__ = ["note_error", "ready"]
 
 
 def note_error(proxy: Any, error: Any) -> None:

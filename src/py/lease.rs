@@ -20,7 +20,7 @@ use crate::rotation::lease::{AlreadyClosed, Asking, Ending, Lease};
 use crate::rotation::outcome::Outcome;
 use crate::strategy::{Refusal, Shared};
 
-static CLASSIFY: Lazy = Lazy::new("proxywhirl._outcomes", "outcome_of_error");
+static CLASSIFY: Lazy = Lazy::new("proxywhirl._judge", "outcome_of_error");
 static JUDGE: Lazy = Lazy::new("proxywhirl._judge", "judge_report");
 
 /// What a lease is asked with besides the strategy.
@@ -175,6 +175,25 @@ impl PyLease {
         if found.is_none() { Ok(None) } else { convert::outcome_of(&found).map(Some) }
     }
 
+    /// What the rules say of an answer or an exception, and for how many seconds the site wants to be left alone.
+    fn judged(
+        slf: &Bound<'_, Self>,
+        status: Option<u16>,
+        headers: Option<&Bound<'_, PyAny>>,
+        body: Option<&Bound<'_, PyAny>>,
+        error: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(Outcome, Option<f64>)> {
+        let py = slf.py();
+        let this = slf.get();
+        let judge = match &this.judge {
+            Some(judge) => judge.bind(py),
+            None => JUDGE.get(py)?,
+        };
+        let judged = judge.call1((this.url_text(py)?, status, headers, body, error))?;
+        let (outcome, hold): (Bound<'_, PyAny>, Option<f64>) = judged.extract()?;
+        Ok((convert::outcome_of(&outcome)?, hold))
+    }
+
     fn leave(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         if slf.get().core.is_closed() {
             return Ok(());
@@ -182,6 +201,11 @@ impl PyLease {
         match error.filter(|error| !error.is_none()) {
             None => Self::end(slf, Outcome::Success, None, None, None, None),
             Some(error) => match Self::classify(error)? {
+                // The rules of its rotator may say more of it.
+                Some(_) if slf.get().judge.is_some() => {
+                    let (outcome, hold) = Self::judged(slf, None, None, None, Some(error))?;
+                    Self::end(slf, outcome, None, hold, Some(error), None)
+                }
                 Some(outcome) => Self::end(slf, outcome, None, None, Some(error), None),
                 None => Self::give_back(slf),
             },
@@ -389,13 +413,7 @@ impl PyLease {
         if status.is_none() && error.is_none() {
             return Err(PyTypeError::new_err("report() needs a status or an error"));
         }
-        let judge = match &this.judge {
-            Some(judge) => judge.bind(py),
-            None => JUDGE.get(py)?,
-        };
-        let judged = judge.call1((this.url_text(py)?, status, headers, body, error))?;
-        let (outcome, hold): (Bound<'py, PyAny>, Option<f64>) = judged.extract()?;
-        let outcome = convert::outcome_of(&outcome)?;
+        let (outcome, hold) = Self::judged(slf, status, headers, body, error)?;
         Self::end(slf, outcome, elapsed_ms, hold, error, status)?;
         convert::outcome(py, outcome)
     }

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from proxywhirl._enums import Outcome, RetryOutcome
-from proxywhirl._outcomes import outcome_of_error
+from proxywhirl._judge import outcome_of_error
 from proxywhirl.exceptions import (
     NonRetryableError,
     ProxyConnectionError,

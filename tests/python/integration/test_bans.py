@@ -165,11 +165,17 @@ def test_rules_of_the_users() -> None:
 
 
 def test_the_same_rules_for_leases() -> None:
-    policy = BanPolicy(body=["captcha"])
+    policy = BanPolicy(body=["captcha"], exceptions=[ConnectionResetError])
     with ProxyFleet(1) as fleet, rotator_over(fleet, ban_policy=policy) as rotator:
         lease = rotator.lease("http://shop.test/")
         assert lease.report(status=200, body=b"please solve the captcha") is Outcome.BANNED
         assert rotator.pool.proxies[0].total_failures == 0
+        with pytest.raises(ConnectionResetError), rotator.lease("http://other.test/"):
+            raise ConnectionResetError
+        assert rotator.pool.proxies[0].total_failures == 0, "the rules name that too"
+        with pytest.raises(TimeoutError), rotator.lease("http://third.test/"):
+            raise TimeoutError
+        assert rotator.pool.proxies[0].total_failures == 1
 
 
 def test_a_transport_on_its_own() -> None:
