@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from proxywhirl._enums import ProxySource
+
 if TYPE_CHECKING:
     from proxywhirl import _core
 
@@ -43,10 +45,35 @@ class Roster:
         # On how many lists a proxy is that came from a list; the user's own are not in here. By the proxy's own URL.
         self._owners: dict[str, int] = {}
         self._mortal: dict[str, _core.Proxy] = {}
+        self._adopted: set[str] = set()
+        self._named: set[str] = set()
 
     def forget_threads(self) -> None:
         """In the child of a fork: nobody holds the lock, whatever it says."""
         self._lock = threading.Lock()
+
+    def adopt(self, key: str, name: str) -> None:
+        """Take over what an earlier run got from a list and a storage brought back; done once for each list.
+
+        Args:
+            key: Which list.
+            name: What its proxies have as their ``source_url``.
+        """
+        if key in self._adopted:
+            return
+        self._adopted.add(key)
+        kinds = (ProxySource.FETCHED, ProxySource.FILE)
+        found = [proxy for proxy in self._pool.get_all_proxies() if proxy.source_url == name and proxy.source in kinds]
+        with self._lock:
+            members = self._members.setdefault(key, {})
+            for proxy in found:
+                url = proxy.url
+                if url in self._owners or url in self._named:
+                    continue
+                self._owners[url] = 0
+                if proxy.expires_at is not None:
+                    self._mortal[url] = proxy
+                self._enter(members, url, proxy)
 
     def note(self, key: str, urls: Sequence[str], tags: set[str]) -> list[int]:
         """Note which proxies of a list the pool has already.
@@ -166,6 +193,8 @@ class Roster:
                 there = self._pool.get_proxy_by_url(given.url)
                 if there is not None:
                     self._owners.pop(there.url, None)
+                    if there.source_url is not None:
+                        self._named.add(there.url)
 
     def expired(self) -> list[_core.Proxy]:
         """The proxies of lists whose time is over."""

@@ -381,6 +381,7 @@ class Supply:
         """Bring one list into the pool."""
         source, key = taken.source, taken.source.key
         urls = urls_of(taken.entries)
+        await asyncio.to_thread(self.roster.adopt, key, source.name)
         unknown = await asyncio.to_thread(self.roster.note, key, urls, source.tags())
         proxies = await asyncio.to_thread(build_some, taken.entries, unknown, source)
         proxies = [proxy for proxy in proxies if proxy.url not in dead]

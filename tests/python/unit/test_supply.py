@@ -201,6 +201,19 @@ class TestRefresh:
             rotator.refresh_proxies()
             assert hosts(rotator) == ["1.1.1.1", "1.1.1.2", "1.1.1.9"]
 
+    def test_what_was_kept_from_an_earlier_run_belongs_to_its_list(self, web: Any, tmp_path: Path) -> None:
+        url = web.text("/list", "1.1.1.1:80\n1.1.1.2:80\n1.1.1.3:80\n")
+        path = tmp_path / "pool.json"
+        with ProxyRotator(auto_fetch_sources=lists(url)) as rotator:
+            rotator.refresh_proxies()
+            rotator.save(path)
+        web.text("/list", "1.1.1.1:80\n")
+        with ProxyRotator.from_file(path, proxies=["http://1.1.1.2:80"], auto_fetch_sources=lists(url)) as rotator:
+            assert len(rotator.pool) == 3
+            refresh = rotator.refresh_proxies()
+            assert [proxy.host for proxy in refresh] == ["1.1.1.1"]
+            assert hosts(rotator) == ["1.1.1.1", "1.1.1.2"]
+
     def test_two_lists_share_a_proxy(self, web: Any) -> None:
         sources = [web.text("/a", "1.1.1.1:80\n1.1.1.2:80\n"), web.text("/b", "1.1.1.1:80\n")]
         with ProxyRotator(auto_fetch_sources=lists(*sources)) as rotator:
