@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 from proxywhirl import _log_events
 from proxywhirl._admission import Admission, Wish, admission_of
 from proxywhirl._ban import BanPolicy
-from proxywhirl._enums import Outcome
 from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
 
 if TYPE_CHECKING:
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Chooser", "Selection", "Taking"]
 
 _log = _log_events.log
-
-
-_REFUSED = (Outcome.BANNED, Outcome.RATE_LIMITED)
 
 
 class Selection:
@@ -65,7 +61,6 @@ class Selection:
         "proxy_id",
         "raise_on_ban",
         "read_body",
-        "refused",
         "region",
         "retry_policy",
         "session_id",
@@ -103,8 +98,6 @@ class Selection:
         self.raise_on_ban = raise_on_ban
         self.proxy_id: UUID | None = None
         """The proxy of the hop before this one."""
-        self.refused: Outcome | None = None
-        """What the site made of a hop before: where it sends a banned proxy is no page that was asked for."""
         self._hop_of = 0
         self._hop_status = 0
 
@@ -127,15 +120,13 @@ class Selection:
             return cls(**value)
         raise TypeError(f"extensions['proxywhirl'] must be a mapping, not {type(value).__name__}")
 
-    def note_hop(self, request: Any, status: int, proxy_id: UUID | None, outcome: Outcome) -> None:
+    def note_hop(self, request: Any, status: int, proxy_id: UUID | None) -> None:
         """Remember how this hop went; the next one stays on its proxy."""
         # The identity, not the object: request and selection would otherwise keep each other alive. No other request
         # can have that address while a redirect is followed, for the response holds it.
         self._hop_of = id(request)
         self._hop_status = status
         self.proxy_id = proxy_id
-        if outcome in _REFUSED:
-            self.refused = outcome
 
     def is_plain(self) -> bool:
         """Whether nothing is asked of the choice."""

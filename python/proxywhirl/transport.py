@@ -52,6 +52,7 @@ else:
 __all__ = ["AsyncRotatingTransport", "RotatingTransport"]
 
 _LEFT_OPEN = (401, 407)
+_REFUSALS = (Outcome.BANNED, Outcome.RATE_LIMITED)
 
 _log = logging.getLogger("proxywhirl.rotation")
 
@@ -403,15 +404,14 @@ def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selecti
     answer, lease, outcome, attempts, is_open = delivery
     payload = answer.payload
     proxy_id = lease.id
-    shown = outcome
-    if selection is not None and selection.refused is not None and outcome is Outcome.SUCCESS:
-        # Where a banned proxy is sent to may well answer 200.
-        shown = selection.refused
-    facts = _facts(shown, attempts, proxy_id, answer.elapsed_ms)
-    if 300 <= answer.status < 400 or answer.status in _LEFT_OPEN:
+    facts = _facts(outcome, attempts, proxy_id, answer.elapsed_ms)
+    make = kind.Response
+    if outcome in _REFUSALS and 300 <= answer.status < 400:
+        make = _last_response(kind)
+    elif 300 <= answer.status < 400 or answer.status in _LEFT_OPEN:
         if selection is None:
             selection = Selection()
-        selection.note_hop(request, answer.status, proxy_id, outcome)
+        selection.note_hop(request, answer.status, proxy_id)
         # A dictionary of its own: the user's may serve other requests too. The next hop inherits it.
         request.extensions = {**request.extensions, "proxywhirl": selection}
     if payload.body is not None:
@@ -419,7 +419,18 @@ def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selecti
     else:
         stream = leased(kind)(payload, lease if is_open else None, outcome, answer, facts, kind)
     payload.extensions["proxywhirl"] = facts
-    return kind.Response(payload.status, headers=payload.headers, stream=stream, extensions=payload.extensions)
+    return make(payload.status, headers=payload.headers, stream=stream, extensions=payload.extensions)
+
+
+def _last_response(kind: Flavour) -> Any:
+    """The class of a redirect that a client does not follow: where a site sends a banned proxy is not the page."""
+    found = _last_responses.get(kind.name)
+    if found is None:
+        found = _last_responses[kind.name] = type("Response", (kind.Response,), {"has_redirect_location": False})
+    return found
+
+
+_last_responses: dict[str, type] = {}
 
 
 def _loaded(step: Load, request: Any, kind: Flavour) -> Any:

@@ -133,11 +133,14 @@ def test_rules_about_redirects_and_headers() -> None:
         url = fleet.site_url("shop.test", "/redirect/1")
         with rotator_over(fleet, ban_policy=BanPolicy(redirect=["."])) as rotator:
             response = rotator.get(url)
-            assert response.history[0].extensions["proxywhirl"]["outcome"] is Outcome.BANNED
-            assert response.status_code == 200
-            assert verdict(response)[0] is Outcome.BANNED, "the page that a banned proxy is sent to is not the page"
+            assert (response.status_code, verdict(response)) == (302, (Outcome.BANNED, 2))
+            assert response.history == []
+            assert response.is_redirect, "not followed: where a banned proxy is sent is not the page"
+        with rotator_over(fleet, ban_policy=BanPolicy(redirect=["."])) as rotator:
             with pytest.raises(ProxyBannedError):
                 rotator.get(url, raise_on_ban=True)
+            with pytest.raises(ProxyPoolEmptyError, match="banned at this site"):
+                rotator.get(url, timeout=httpx.Timeout(5, pool=0.0))
         with rotator_over(fleet, ban_policy=BanPolicy(headers={"Content-Type": "json"})) as rotator:
             assert verdict(rotator.get(fleet.site_url("shop.test", "/whoami"))) == (Outcome.BANNED, 2)
 
