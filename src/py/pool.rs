@@ -819,9 +819,10 @@ impl PyPool {
         guard::standings(self, py)
     }
 
-    /// Seconds until something changes by itself, if anything does.
+    /// Seconds until something changes by itself, at any site or everywhere, if anything does.
     fn _next_due(&self) -> Option<f64> {
-        self.core.guard().next_due(&SystemClock).map(|ahead| ahead as f64 / 1e9)
+        let due = [self.core.guard().next_due(&SystemClock), self.core.next_standing_due(&SystemClock)];
+        due.into_iter().flatten().min().map(|ahead| ahead as f64 / 1e9)
     }
 
     fn __contains__(&self, proxy: &Bound<'_, PyAny>) -> bool {

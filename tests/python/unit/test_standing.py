@@ -58,6 +58,7 @@ def test_everybody_banned_is_told_with_the_time_it_takes() -> None:
     assert error.reasons == {"banned_here": 3}
     assert error.retry_after == pytest.approx(20, abs=1)
     assert not error.may_free
+    assert pool._next_due() == pytest.approx(20, abs=1)
     reasons = {tuple(reasons) for _, reasons, _ in pool._explain(A)}
     assert reasons == {("banned_here",)}
     assert all(not reasons for _, reasons, _ in pool._explain(B))
