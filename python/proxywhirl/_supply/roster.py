@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from proxywhirl._enums import ProxySource
@@ -200,6 +201,13 @@ class Roster:
         """The proxies of lists whose time is over."""
         with self._lock:
             return [proxy for proxy in self._mortal.values() if proxy.is_expired]
+
+    def next_expiry(self) -> float | None:
+        """Seconds until the time of the next one is over; ``None`` if there is none."""
+        with self._lock:
+            ends = [proxy.expires_at for proxy in self._mortal.values()]
+        soonest = min((end for end in ends if end is not None), default=None)
+        return None if soonest is None else (soonest - datetime.now(timezone.utc)).total_seconds()
 
     def owned(self) -> list[_core.Proxy]:
         """The proxies in the pool that came from lists. What others have taken out is forgotten."""

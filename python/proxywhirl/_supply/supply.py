@@ -7,32 +7,20 @@ import atexit
 import concurrent.futures
 import logging
 import os
-import random
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from proxywhirl._enums import HealthStatus
-from proxywhirl._redact import scrub_text
+from proxywhirl._supply.filling import Filling, file_stamp
 from proxywhirl._supply.refresh import Report
-from proxywhirl._supply.roster import Roster
-from proxywhirl.exceptions import ProxyFetchError
-from proxywhirl.fetchers._build import build, build_some, urls_of
 from proxywhirl.fetchers._fetcher import ProxyFetcher
-from proxywhirl.fetchers._load import stamp_of
-from proxywhirl.fetchers._progress import Bars
-from proxywhirl.fetchers._reading import gathered
 from proxywhirl.fetchers._source import Source
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from proxywhirl import _core
-    from proxywhirl.fetchers._progress import Progress
-    from proxywhirl.fetchers._reading import Taken
+    from proxywhirl._supply.filling import Listener
     from proxywhirl.models import BootstrapConfig
 
 __all__ = ["Supply"]
@@ -41,24 +29,8 @@ _log = logging.getLogger("proxywhirl.fetch")
 _FOREVER = float("inf")
 # Files are looked at this often, in seconds; one that is just being written is read once it has stopped changing.
 _FILE_LOOK = 1.0
-# New proxies are checked, and join the pool, in portions: the first requests need not wait for the last check.
-_PORTION = 500
 # An empty pool is filled again at most this often, in seconds.
 _DRY_PAUSE = 10.0
-_MOST_REMOVED = 10_000
-
-
-class Listener(Protocol):
-    """Who is told what happens to a pool."""
-
-    def added(self, count: int) -> None:
-        """So many proxies of lists joined."""
-
-    def removed(self, proxies: list[_core.Proxy]) -> None:
-        """These proxies of lists left."""
-
-    def read(self, **facts: Any) -> None:
-        """A list was read, or could not be; the facts are fields of the event ``fetch_complete``."""
 
 
 class Supply:
@@ -94,15 +66,21 @@ class Supply:
         file_look: float = _FILE_LOOK,
     ) -> None:
         self.fetcher = fetcher
-        self.roster = Roster(pool)
-        self.removed: deque[Any] = deque(maxlen=_MOST_REMOVED)
-        """Ids of proxies that left, for whoever holds connections to them."""
         self._pool = pool
         self._interval = interval
-        self._remove_dead = remove_dead
         self._bootstrap = bootstrap
-        self._listener = listener
-        self._explain = explain
+        self._filling = Filling(
+            pool,
+            fetcher,
+            remove_dead=remove_dead,
+            bootstrap=bootstrap,
+            listener=listener,
+            explain=explain,
+            on_first=self._keep_promise,
+        )
+        self.roster = self._filling.roster
+        self.removed = self._filling.removed
+        """Ids of proxies that left, for whoever holds connections to them."""
         self._file_look = file_look
         self._lock = threading.Lock()
         self._bell = threading.Event()
@@ -115,7 +93,6 @@ class Supply:
         self._promised = self._offer
         self._ended_at = -_FOREVER
         self._stamps: dict[str, Any] = {}
-        self._read_stamps: dict[str, Any] = {}
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 
     # For requests.
@@ -243,7 +220,7 @@ class Supply:
             if asked is not None or due:
                 self._work(asked, due)
             else:
-                self._expire()
+                self._filling.expire()
             with self._lock:
                 if self._asked is not None:
                     continue
@@ -281,6 +258,9 @@ class Supply:
         soonest = min(moments, default=_FOREVER)
         if any(source.is_file for source in self.fetcher._enabled()):
             soonest = min(soonest, time.monotonic() + self._file_look)
+        expiry = self.roster.next_expiry()
+        if expiry is not None:
+            soonest = min(soonest, time.monotonic() + expiry)
         return None if soonest == _FOREVER else max(0.02, min(soonest - time.monotonic(), 3600.0))
 
     def _due_at(self, source: Source) -> float:
@@ -300,13 +280,14 @@ class Supply:
     def _has_changed(self, source: Source) -> bool:
         """Whether a file is another than the one that was read, and has been for two looks."""
         assert source.path is not None
-        stamp = _stamp(source.path)
+        stamp = file_stamp(source.path)
         if stamp is None:
             return False
         before, self._stamps[source.key] = self._stamps.get(source.key), stamp
-        return before == stamp != self._read_stamps.get(source.key)
+        return before == stamp != self._filling.stamps.get(source.key)
 
-    # One round.
+    def _keep_promise(self) -> None:
+        _settle(self._promised)
 
     async def _round(self, due: list[Source], report: Report) -> None:
         task = asyncio.current_task()
@@ -316,155 +297,10 @@ class Supply:
                 return
             self._running = (asyncio.get_running_loop(), task)
         try:
-            self._expire(report)
-            dead = self._bury(report) if self._remove_dead else set()
-            await self._read(self.fetcher, due, report, dead)
-            if self._bootstrap is not None and not len(self._pool):
-                await self._strap(self._bootstrap, report, dead)
-            report.proxies = self.roster.owned()
-            self._explain_emptiness(report)
+            await self._filling.run(due, report)
         finally:
             with self._lock:
                 self._running = None
-
-    async def _read(
-        self,
-        fetcher: ProxyFetcher,
-        sources: list[Source],
-        report: Report,
-        dead: set[str],
-        most: int | None = None,
-        progress: Progress = None,
-    ) -> None:
-        if not sources:
-            return
-        done = 0
-        validating = asyncio.Lock()  # checks are concurrent in themselves
-
-        async def one(source: Source) -> None:
-            nonlocal done
-            await into_the_pool(source)
-            done += 1
-            if progress is not None:
-                progress(done, len(sources), len(report.added))
-
-        async def into_the_pool(source: Source) -> None:
-            began = time.perf_counter()
-            if source.path is not None:
-                self._read_stamps[source.key] = await asyncio.to_thread(_stamp, source.path)
-            try:
-                taken = await fetcher._take(reader, source)
-                before = len(report.added), len(report.removed)
-                await self._merge(fetcher, taken, report, dead, validating, most)
-            except ProxyFetchError as error:
-                report.errors[source.name] = scrub_text(error.message)
-                _log.warning("list kept as it was: %s", error, extra={"source": source.name, "error": str(error)})
-                self._tell(source, began, error=error)
-                return
-            added, removed = len(report.added) - before[0], len(report.removed) - before[1]
-            _log.info("list read: %s", source.name, extra={"source": source.name, "added": added, "removed": removed})
-            facts = {"found": len(taken.entries), "added": added, "removed": removed, "unchanged": taken.unchanged}
-            self._tell(source, began, facts=facts)
-
-        async with fetcher._reader() as reader:
-            await gathered([one(source) for source in sources])
-
-    async def _merge(
-        self,
-        fetcher: ProxyFetcher,
-        taken: Taken,
-        report: Report,
-        dead: set[str],
-        validating: asyncio.Lock,
-        most: int | None,
-    ) -> None:
-        """Bring one list into the pool."""
-        source, key = taken.source, taken.source.key
-        urls = urls_of(taken.entries)
-        await asyncio.to_thread(self.roster.adopt, key, source.name)
-        unknown = await asyncio.to_thread(self.roster.note, key, urls, source.tags())
-        proxies = await asyncio.to_thread(build_some, taken.entries, unknown, source)
-        proxies = [proxy for proxy in proxies if proxy.url not in dead]
-        if isinstance(taken.entries, list) and not taken.unchanged:
-            # Only what a parser of the user's made can have a time to live.
-            self.roster.renew(await asyncio.to_thread(build, taken.entries, source))
-        if fetcher.validate_before_add and not source.config.trusted:
-            for start in range(0, len(proxies), _PORTION):
-                if most is not None and len(report.added) >= most:
-                    break
-                async with validating:
-                    good = await fetcher._checked(proxies[start : start + _PORTION], None)
-                self._join(key, good, report, most)
-        else:
-            self._join(key, proxies, report, most)
-        self._let_go(await asyncio.to_thread(self.roster.keep_only, key, urls), report)
-
-    def _join(self, key: str, proxies: list[_core.Proxy], report: Report, most: int | None) -> None:
-        if most is not None:
-            proxies = proxies[: max(0, most - len(report.added))]
-        joined = self.roster.add(key, proxies)
-        report.added += joined.added
-        if joined.refused:
-            _log.warning("%d proxies of a list found no room: the pool is at its maximum capacity", joined.refused)
-        if joined.added:
-            _settle(self._promised)
-            if self._listener is not None:
-                self._listener.added(len(joined.added))
-
-    async def _strap(self, config: BootstrapConfig, report: Report, dead: set[str]) -> None:
-        """Fill an empty pool from lists drawn at random."""
-        given: list[Any] | None = None if config.sources is None else list(config.sources)
-        if given is None:
-            from proxywhirl.sources import ALL_SOURCES
-
-            given = list(ALL_SOURCES)
-        drawn = random.sample(given, min(config.sample_size, len(given)))
-        _log.info("filling an empty pool from %d lists", len(drawn))
-        fetcher = self.fetcher._like(drawn, config)
-        with Bars(config.show_progress) as bars:
-            progress = bars.watch("filling the pool", "proxies", None)
-            await self._read(fetcher, fetcher._enabled(), report, dead, config.max_proxies, progress)
-
-    def _expire(self, report: Report | None = None) -> None:
-        expired = self.roster.expired()
-        if expired:
-            self._let_go(self.roster.remove(expired), report)
-
-    def _bury(self, report: Report) -> set[str]:
-        """Remove the dead of the lists; their URLs, since the lists may still name them."""
-        dead = [proxy for proxy in self.roster.owned() if proxy.health_status is HealthStatus.DEAD]
-        removed = self.roster.remove(dead)
-        self._let_go(removed, report)
-        return {proxy.url for proxy in removed}
-
-    def _let_go(self, proxies: list[_core.Proxy], report: Report | None) -> None:
-        if report is not None:
-            report.removed += proxies
-        self.removed.extend(proxy.id for proxy in proxies)
-        if proxies and self._listener is not None:
-            self._listener.removed(proxies)
-
-    def _tell(
-        self, source: Source, began: float, *, error: Exception | None = None, facts: dict[str, Any] | None = None
-    ) -> None:
-        if self._listener is not None:
-            self._listener.read(
-                url=source.name,
-                success=error is None,
-                error=error,
-                duration_ms=(time.perf_counter() - began) * 1000.0,
-                metadata=facts or {},
-            )
-
-    def _explain_emptiness(self, report: Report) -> None:
-        if self._explain is None or len(self._pool):
-            return
-        if report.errors:
-            source, why = next(iter(report.errors.items()))
-            more = f" (and {len(report.errors) - 1} more)" if len(report.errors) > 1 else ""
-            self._explain(f"No healthy proxies available: {source} could not be read{more}: {why}")
-        else:
-            self._explain("No healthy proxies available: the lists that were read have no usable proxies")
 
 
 # What still works when the interpreter ends is stopped before the modules it needs are taken apart.
@@ -478,13 +314,6 @@ def _stop_all() -> None:
         supply.close()
     for supply in supplies:
         supply.close(wait=1.0)
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        return stamp_of(path)
-    except OSError:
-        return None
 
 
 def _settle(future: concurrent.futures.Future[None]) -> None:

@@ -270,6 +270,16 @@ class TestRefresh:
             web.text("/list", "1.1.1.2:80")
             eventually(lambda: hosts(rotator) == ["1.1.1.2"])
 
+    def test_expired_ones_leave_though_their_list_is_read_once(self, web: Any) -> None:
+        def parser(text: str) -> list[dict[str, Any]]:
+            return [{"url": f"http://{text}", "ttl": 1}]
+
+        source = {"url": web.text("/list", "1.1.1.1:80"), "custom_parser": parser}
+        with ProxyRotator(auto_fetch_sources=lists(source)) as rotator:
+            rotator.refresh_proxies()
+            eventually(lambda: len(rotator.pool) == 0)
+            eventually(lambda: threads() == [])
+
     async def test_awaited_on_the_sync_class(self, web: Any) -> None:
         gate = Gate()
         fetcher = lists(web.text("/list", "1.1.1.1:80\n"), validate_before_add=True, validator=gate)
