@@ -4,6 +4,7 @@ mod common;
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::{CLOCK, on_threads, pool_of};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -40,6 +41,14 @@ fn end(lease: &Lease, outcome: Outcome, hold: Option<f64>) {
     lease.finish(outcome, &Ending { hold, ..Ending::default() }, &CLOCK).expect("the first verdict");
 }
 
+/// Processor time of this thread.
+fn own_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place to write to.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 fn judging(criterion: &mut Criterion) {
     for size in [10, 100_000] {
         for threads in [1, 2] {
@@ -49,7 +58,12 @@ fn judging(criterion: &mut Criterion) {
             let mut group = criterion.benchmark_group(format!("lease and success, {threads} thread(s)"));
             let mut bench = |name: &str, work: &(dyn Fn() + Sync)| {
                 group.bench_function(BenchmarkId::new(name, size), |bencher| {
-                    bencher.iter_custom(|times| on_threads(threads, times, &|| work()));
+                    bencher.iter_custom(|times| {
+                        let begun = own_time();
+                        let elapsed = on_threads(threads, times, &|| work());
+                        // Alone, its own time counts: the differences are small, and machines are seldom idle.
+                        if threads == 1 { own_time() - begun } else { elapsed }
+                    });
                 });
             };
             bench("unjudged", &|| unjudged(&pool, &strategy, &context));

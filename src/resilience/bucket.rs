@@ -33,6 +33,24 @@ impl Rate {
     }
 }
 
+/// A rate that is read by many while it may be replaced; a mixture of two is a rate as good as either.
+#[derive(Debug, Default)]
+pub(crate) struct SharedRate {
+    interval: AtomicU64,
+    depth: AtomicU64,
+}
+
+impl SharedRate {
+    pub(crate) fn get(&self) -> Rate {
+        Rate { interval: self.interval.load(Ordering::Relaxed), depth: self.depth.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn set(&self, rate: &Rate) {
+        self.interval.store(rate.interval, Ordering::Relaxed);
+        self.depth.store(rate.depth, Ordering::Relaxed);
+    }
+}
+
 /// The state of one bucket; full at first. Thread-safe, without a lock.
 #[derive(Debug, Default)]
 pub(crate) struct Level(AtomicU64);

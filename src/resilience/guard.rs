@@ -8,14 +8,14 @@ use crate::proxy::health::{Health, mark, reason};
 use crate::proxy::{Proxy, State, watch};
 use crate::random::Random;
 use crate::resilience::breaker::Breaker;
-use crate::resilience::bucket::Token;
+use crate::resilience::bucket::{SharedRate, Token};
 use crate::resilience::notice::{Notice, Notices};
 use crate::resilience::panic::Panic;
 use crate::resilience::record::Record;
 use crate::resilience::rest;
 use crate::resilience::settings::{Settings, nanoseconds};
 use crate::resilience::timers::{Due, NEVER, Timers};
-use crate::sync::{Arc, ArcSwap, ArcSwapOption, AtomicU8, AtomicUsize, Ordering};
+use crate::sync::{Arc, ArcSwap, ArcSwapOption, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 /// Limits in force, so that a pool without any reads one byte.
 mod limit {
@@ -55,6 +55,9 @@ pub struct Denied;
 pub struct Guard {
     settings: ArcSwap<Settings>,
     limits: AtomicU8,
+    // Of the settings, what every lease asks for; zero for no cap.
+    max_in_flight: AtomicU32,
+    rate: SharedRate,
     waiters: AtomicUsize,
     pub(crate) timers: Timers,
     pub(crate) panic: Panic,
@@ -74,6 +77,8 @@ impl Guard {
         Self {
             settings: ArcSwap::from_pointee(Settings::default()),
             limits: AtomicU8::new(0),
+            max_in_flight: AtomicU32::new(0),
+            rate: SharedRate::default(),
             waiters: AtomicUsize::new(0),
             timers: Timers::new(),
             panic: Panic::new(),
@@ -150,9 +155,8 @@ impl Guard {
         }
         let probe = if proxy.state().has(mark::TRIAL) { self.claim_probe(proxy, clock)? } else { None };
         let mut admitted = Admitted { probe, token: false };
-        if limits & limit::RATE != 0
-            && let Some(rate) = &self.settings.load().proxy_rate
-        {
+        if limits & limit::RATE != 0 {
+            let rate = &self.rate.get();
             let now = clock.steady_coarse();
             let record = self.record_of(proxy);
             match record.tokens.take(rate, now) {
@@ -177,7 +181,7 @@ impl Guard {
         if limits & limit::CAPACITY == 0 {
             return None;
         }
-        let fixed = self.settings.load().max_in_flight;
+        let fixed = Some(self.max_in_flight.load(Ordering::Relaxed)).filter(|fixed| *fixed > 0);
         let earned = if limits & limit::SLOW_START == 0 { None } else { self.record_of(proxy).earned() };
         match (fixed, earned) {
             (Some(fixed), Some(earned)) => Some(fixed.min(earned)),
@@ -371,6 +375,10 @@ impl Guard {
             if on {
                 limits |= bit;
             }
+        }
+        self.max_in_flight.store(settings.max_in_flight.unwrap_or(0), Ordering::Relaxed);
+        if let Some(rate) = &settings.proxy_rate {
+            self.rate.set(rate);
         }
         self.settings.store(Arc::new(settings));
         self.limits.store(limits, Ordering::Relaxed);
