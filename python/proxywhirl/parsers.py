@@ -1,6 +1,6 @@
 """Parsers of proxy lists: text in, dictionaries out.
 
-What reads is the native core (:func:`proxywhirl._core.parse_proxies`), which recognises every layout by itself; the
+What reads is :func:`parse_proxies` of the native core, which recognises every layout by itself; the
 classes here are the documented, stricter ways to it. Each has ``parse(text)``; whatever has that, or is a callable, may
 stand in its place in a ``ProxySourceConfig``. They hold no state, so any thread may use them.
 """
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from proxywhirl import _core
+from proxywhirl._core import ParsedProxies, RejectedLine, parse_proxies, parse_proxy_file
 from proxywhirl.exceptions import ProxyFetchError, ProxyValidationError
 
 __all__ = [
@@ -21,9 +22,13 @@ __all__ = [
     "GeonodeParser",
     "HTMLTableParser",
     "JSONParser",
+    "ParsedProxies",
     "PlainTextParser",
+    "RejectedLine",
     "TSVParser",
     "deduplicate_proxies",
+    "parse_proxies",
+    "parse_proxy_file",
 ]
 
 Entry = dict[str, Any]
@@ -49,7 +54,7 @@ def deduplicate_proxies(proxies: Iterable[Any]) -> list[Any]:
     return _core.deduplicate(proxies)
 
 
-def _first_reason(parsed: _core.ParsedProxies) -> str:
+def _first_reason(parsed: ParsedProxies) -> str:
     first = parsed.rejected[0] if parsed.rejected else None
     return "" if first is None else f"line {first.line} ({first.excerpt}): {first.reason}"
 
@@ -77,7 +82,7 @@ class PlainTextParser:
         Raises:
             ProxyFetchError: A line cannot be read, and none may be skipped.
         """
-        parsed = _core.parse_proxies(data, format="plain_text", keep_duplicates=True)
+        parsed = parse_proxies(data, format="plain_text", keep_duplicates=True)
         if parsed.rejected_count and not self.skip_invalid:
             raise ProxyFetchError(f"Invalid IP:PORT format in {_first_reason(parsed)}")
         return [
@@ -189,7 +194,7 @@ class CSVParser:
         if not rows:
             return []
         if names is None:
-            return [dict(entry) for entry in _core.parse_proxies(text, format="csv", delimiter=self.delimiter)]
+            return [dict(entry) for entry in parse_proxies(text, format="csv", delimiter=self.delimiter)]
         entries = []
         for number, row in enumerate(rows, 2 if self.has_header else 1):
             if len(row) != len(names):
@@ -250,7 +255,7 @@ class HTMLTableParser:
         for name, index in self.column_indices.items():
             columns[index] = name
         try:
-            parsed = _core.parse_proxies(
+            parsed = parse_proxies(
                 data,
                 format="html_table",
                 selector=self.table_selector,

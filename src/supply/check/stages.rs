@@ -1,9 +1,10 @@
 //! The check of one proxy, stage by stage.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::detect;
 use super::dial::{Way, fetch};
@@ -88,16 +89,33 @@ async fn stages(shared: &Shared, address: &Address, report: &mut Report, meter: 
 pub(super) async fn connect(places: &[SocketAddr]) -> Result<TcpStream, Failure> {
     let mut failed = Failure::Unreachable;
     for place in places {
-        match TcpStream::connect(place).await {
-            Ok(stream) => {
-                // What is sent is sent in one piece; without the option it may still wait for an acknowledgement.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
+        loop {
+            match TcpStream::connect(place).await {
+                Ok(stream) => {
+                    // What is sent is sent in one piece; without the option it may still wait for an acknowledgement.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                // That we have no socket left is not the proxy's fault: others give theirs back.
+                Err(error) if is_shortage(&error) => sleep(SHORTAGE).await,
+                Err(error) => {
+                    failed = broken(&error);
+                    break;
+                }
             }
-            Err(error) => failed = broken(&error),
         }
     }
     Err(failed)
+}
+
+/// How long to wait for descriptors or ports; the check's own deadline ends it.
+const SHORTAGE: Duration = Duration::from_millis(20);
+
+fn is_shortage(error: &std::io::Error) -> bool {
+    // Not by ErrorKind: it has no name for most of them.
+    [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::EADDRNOTAVAIL]
+        .iter()
+        .any(|code| error.raw_os_error() == Some(*code))
 }
 
 /// Follows redirections and holds the page that they end at against the rule.

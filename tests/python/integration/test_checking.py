@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -193,6 +195,21 @@ def test_a_forked_child_checks_anew(fleet: ProxyFleet) -> None:
         finally:
             os._exit(code)
     assert os.waitpid(child, 0)[1] == 0
+
+
+SHORT_OF_DESCRIPTORS = """
+import resource, sys
+from proxywhirl.checking import Checks
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+url, page = sys.argv[1:]
+results = Checks([url] * 300, targets=[page], concurrency=300, timeout=20).collect()
+assert all(results), [result for result in results if not result][:3]
+"""
+
+
+def test_a_shortage_of_descriptors_is_no_proxys_fault(fleet: ProxyFleet) -> None:
+    page = fleet.site_url("shop.test", "whoami")
+    subprocess.run([sys.executable, "-c", SHORT_OF_DESCRIPTORS, fleet["http"].url, page], check=True, timeout=50)
 
 
 def test_options_are_checked() -> None:
