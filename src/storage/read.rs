@@ -261,7 +261,7 @@ fn is_masked(address: &Address) -> bool {
 impl Record {
     /// Whether everything in it is as a proxy may be. What is not goes the slow way, which explains itself.
     fn is_plausible(&self, address: &Address) -> bool {
-        let amounts = [self.average_response_time_ms, self.latency_ms, self.ema_response_time_ms];
+        let amounts = [self.average_response_time_ms, self.latency_ms, self.ema_response_time_ms.flatten()];
         amounts.into_iter().flatten().chain(self.cost_per_request.flatten()).all(|amount| amount >= 0.0)
             && self.ema_alpha.is_none_or(|alpha| (0.0..=1.0).contains(&alpha))
             && self.window_duration_seconds != Some(0)
@@ -413,16 +413,21 @@ impl Record {
             }
         }
         let average = self.average_response_time_ms;
-        let ema = self.ema_response_time_ms.or(average);
+        let ema = self.ema_response_time_ms.unwrap_or(average);
         if let Some(ms) = ema {
             // The first sample initialises, so that both averages remain one until somebody parts them.
             proxy.update_latency(ms, None);
             proxy.set_latency(self.latency_ms);
-            if average.is_some() && average != ema {
+            if average != ema {
                 proxy.set_average(average);
             }
-        } else if self.latency_ms.is_some() {
-            proxy.set_latency(self.latency_ms);
+        } else {
+            if average.is_some() {
+                proxy.set_average(average);
+            }
+            if self.latency_ms.is_some() {
+                proxy.set_latency(self.latency_ms);
+            }
         }
         let checked = self.last_health_check.is_some()
             || self.next_check_time.is_some()

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
-use speedate::DateTime;
+use speedate::{DateTime, DateTimeConfig, TimestampUnit};
 
 use crate::clock::Micros;
 
@@ -38,7 +38,9 @@ pub(super) struct Stamp(pub(super) Micros);
 impl Serialize for Stamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let micro = self.0.rem_euclid(1_000_000) as u32;
-        let time = DateTime::from_timestamp(self.0.div_euclid(1_000_000), micro);
+        // Told to guess, it takes the seconds of far years for milliseconds.
+        let seconds = DateTimeConfig::builder().timestamp_unit(TimestampUnit::Second).build();
+        let time = DateTime::from_timestamp_with_config(self.0.div_euclid(1_000_000), micro, &seconds);
         match time.and_then(|time| time.with_timezone_offset(Some(0))) {
             Ok(time) => serializer.collect_str(&time),
             // Before the year 1600 or after 9999: nobody's proxy.
@@ -112,8 +114,9 @@ pub(super) struct Outward<'a> {
     pub(super) requests_completed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) latency_ms: Option<f64>,
+    // Missing, it is what the average is; `null` says that there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ema_response_time_ms: Option<f64>,
+    pub(super) ema_response_time_ms: Option<Option<f64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ema_alpha: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,7 +207,8 @@ pub struct Record {
     pub(super) total_failures: Option<u64>,
     pub(super) average_response_time_ms: Option<f64>,
     pub(super) latency_ms: Option<f64>,
-    pub(super) ema_response_time_ms: Option<f64>,
+    #[serde(deserialize_with = "given")]
+    pub(super) ema_response_time_ms: Option<Option<f64>>,
     pub(super) ema_alpha: Option<f64>,
     pub(super) window_start: Option<Stamp>,
     pub(super) window_duration_seconds: Option<u32>,

@@ -268,7 +268,7 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
             requests_started: completed,
             requests_completed: completed,
             latency_ms: latency,
-            ema_response_time_ms: ema,
+            ema_response_time_ms: (ema != average).then_some(ema),
             ema_alpha: (alpha.to_bits() != DEFAULT_ALPHA.to_bits()).then_some(alpha),
             window_start,
             window_duration_seconds: (cold.window_duration != DEFAULT_WINDOW).then_some(cold.window_duration),

@@ -221,6 +221,27 @@ def test_sn14_a_strategy_that_inherits(fleet: ProxyFleet, target: str) -> None:
     rotator.close()
 
 
+def test_sn16_persistence(fleet: ProxyFleet, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from proxywhirl import ProxyRotator
+
+    monkeypatch.chdir(tmp_path)
+    rotator = ProxyRotator(
+        proxies=fleet.urls,
+        storage_backend="file",
+        storage_path="./data/proxies.json",
+        auto_save_interval=300,
+        atomic_writes=True,
+    )
+    assert rotator.get(target).status_code == 200
+    rotator.save()
+    loaded = ProxyRotator.from_file("./data/proxies.json")
+    assert [proxy.url for proxy in loaded.pool.proxies] == fleet.urls
+    assert loaded.pool.total_requests == rotator.pool.total_requests == 1
+    assert loaded.get(target).status_code == 200
+    rotator.close()
+    loaded.close()
+
+
 def test_sn20_configuration() -> None:
     from proxywhirl import ProxyConfiguration, ProxyRotator
 

@@ -516,3 +516,18 @@ def test_metadata_that_is_no_json(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert again.proxies[0].metadata == {}
     assert again.proxies[1].metadata == {"when": "2026-01-01T00:00:00+00:00", "set": [1, 2]}
     assert "left out" in caplog.text
+
+
+def test_far_years_and_averages_that_differ(tmp_path: Path) -> None:
+    never = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+    pool = pool_of(
+        Proxy(url="http://a.test:1", expires_at=never, average_response_time_ms=5.0, ema_response_time_ms=None),
+        Proxy(url="http://b.test:1", average_response_time_ms=None, ema_response_time_ms=0.1 + 0.2),
+    )
+    save(tmp_path / "p.json", pool)
+    again = ProxyPool.from_file(tmp_path / "p.json")
+    assert [fields(proxy) for proxy in again.proxies] == [fields(proxy) for proxy in pool.proxies]
+    assert not again.proxies[0].is_expired
+    # Of a file that knows one average only, that is both.
+    (tmp_path / "q.json").write_text('[{"url": "http://a.test:1", "average_response_time_ms": 7.5}]')
+    assert ProxyPool.from_file(tmp_path / "q.json").proxies[0].ema_response_time_ms == 7.5
