@@ -77,6 +77,10 @@ demo: $(DONE)/module-release ## Build, start proxies on loopback, fetch pages th
 bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md (five minutes)
 	$(BIN)/python benches/python/report.py $(ARGS)
 
+.PHONY: resilience
+resilience: $(DONE)/module-release ## Play failures, bans, limits and outages, and print what was promised and found
+	$(BIN)/python benches/python/resilience.py $(ARGS)
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Whether it is right
 # ----------------------------------------------------------------------------------------------------------------------

@@ -25,7 +25,9 @@ __all__ = ["fetch", "fetch_with_tasks", "fetch_with_threads"]
 _TROUBLES = (ProxyWhirlError, flavour(default_name()).module.HTTPError)
 
 
-def fetch(site: Site, rotator: ProxyRotator, page: int, session_id: Optional[str] = None) -> Page:
+def fetch(
+    site: Site, rotator: ProxyRotator, page: int, session_id: Optional[str] = None, host: Optional[str] = None
+) -> Page:
     """Fetch one page and check it.
 
     Args:
@@ -33,11 +35,13 @@ def fetch(site: Site, rotator: ProxyRotator, page: int, session_id: Optional[str
         rotator: Who fetches it.
         page: Its number.
         session_id: The session it belongs to, if any.
+        host: The site it is on, if not the usual one.
     """
     started = time.perf_counter()
     wishes = {} if session_id is None else {"session_id": session_id}
+    url = site.url(page) if host is None else site.url(page, host)
     try:
-        response = rotator.get(site.url(page), **wishes)
+        response = rotator.get(url, **wishes)
     except _TROUBLES as error:
         return _missed(error, started)
     return _checked(site, response, page, rotator.pool, started)

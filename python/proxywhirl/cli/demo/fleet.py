@@ -76,14 +76,15 @@ class Site:
         """The fleet's name of a proxy."""
         return self._names[proxy.port]
 
-    def rotator(self, strategy: Any, only: Optional[set[str]] = None) -> ProxyRotator:
+    def rotator(self, strategy: Any, only: Optional[set[str]] = None, **options: Any) -> ProxyRotator:
         """A rotator over the fleet.
 
         Args:
             strategy: Its strategy.
             only: Names of the proxies it gets; all by default.
+            **options: Further arguments of the rotator.
         """
-        rotator = ProxyRotator(self._chosen(only), strategy, **self._options)
+        rotator = ProxyRotator(self._chosen(only), strategy, **{**self._options, **options})
         self.pools.append(rotator.pool)
         return rotator
 
@@ -97,13 +98,14 @@ class Site:
         self.pools.append(rotator.pool)
         return rotator
 
-    def url(self, page: int) -> str:
+    def url(self, page: int, host: str = _HOST) -> str:
         """The address of a page; every tenth is read over HTTPS.
 
         Args:
             page: Its number.
+            host: The site it is on.
         """
-        return self.fleet.site_url(_HOST, f"/echo?page={page}", https=page % _HTTPS_EVERY == 0)
+        return self.fleet.site_url(host, f"/echo?page={page}", https=page % _HTTPS_EVERY == 0)
 
     def carrier(self, response: httpx.Response, page: int, pool: ProxyPool) -> str:
         """Check that a response is the page that was asked for, and that it came the way the rotator says.

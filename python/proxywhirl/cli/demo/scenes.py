@@ -12,6 +12,7 @@ from proxywhirl.cli.demo.crowd import fetch, fetch_with_tasks, fetch_with_thread
 from proxywhirl.cli.demo.stage import Verdict
 from proxywhirl.cli.demo.stats import Stats
 from proxywhirl.cli.demo.strategy import BestOfTwo
+from proxywhirl.cli.demo.trouble import bans, outage, throttling
 
 if TYPE_CHECKING:
     from proxywhirl import ProxyRotator
@@ -169,6 +170,9 @@ SCENES = (
     ("Faster than taking turns", faster),
     ("A session that sticks", session),
     ("A strategy of your own", own_strategy),
+    ("A site that bans", bans),
+    ("A site that throttles", throttling),
+    ("An outage that heals", outage),
     ("The books", books),
 )
 """Title and function of each scene, in order. A function gets the site, the plan and the stage."""

@@ -1,0 +1,146 @@
+"""The scenes in which things go wrong: a site that bans, one that throttles, an outage that heals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from proxywhirl import ResilienceConfig
+from proxywhirl.cli.demo.crowd import fetch
+from proxywhirl.cli.demo.stage import Verdict
+from proxywhirl.cli.demo.stats import Stats
+
+if TYPE_CHECKING:
+    from proxywhirl import ProxyRotator
+    from proxywhirl.cli.demo.fleet import Site
+    from proxywhirl.cli.demo.plan import Plan
+    from proxywhirl.cli.demo.stage import Stage
+
+__all__ = ["bans", "outage", "throttling"]
+
+_STRICT, _BUSY, _USUAL = "strict.test", "busy.test", "shop.test"
+_PAGES = 60
+# Answers per second and proxy that the busy site gives before it says 429.
+_ALLOWED = 5
+# What is down is tried again after 50 to 100 ms, then after twice that, and so on up to half a second.
+_PATIENT = ResilienceConfig(rest_base=0.1, rest_cap=0.5)
+
+
+def bans(site: Site, plan: Plan, stage: Stage) -> Verdict:
+    """A proxy that one site bans stays in service for the others."""
+    del plan
+    carriers = _honest(site)
+    banned = carriers[: len(carriers) // 2]
+    for name in banned:
+        site.fleet[name].set_behaviour(ban_after={_STRICT: 2})
+    stage.say(f"{_STRICT} bans {_listed(banned)} after two pages each; {_USUAL} bans nobody.")
+    strict, usual = Stats(), Stats()
+    try:
+        with site.rotator("round-robin", set(carriers)) as rotator:
+            for page in range(_PAGES):
+                strict.add(fetch(site, rotator, page, host=_STRICT))
+                usual.add(fetch(site, rotator, page))
+            _tell_standing(site, rotator, stage, _STRICT)
+            still = {name for name in carriers if usual.by_proxy[name]}
+            asked = sum(site.fleet[name].counters()["faults"].get("ban", 0) for name in banned)
+    finally:
+        _restore(site, banned)
+    stage.say(f"{_STRICT} was asked {asked} times through a proxy it had banned; {_USUAL} was read through {len(still)}.")
+    return Verdict(
+        "bans",
+        "no page is lost, and a ban at one site costs the others nothing",
+        f"{strict.arrived + usual.arrived} of {2 * _PAGES} pages, {len(still)} of {len(carriers)} proxies at {_USUAL}",
+        strict.arrived == usual.arrived == _PAGES and len(still) == len(carriers),
+    )
+
+
+def throttling(site: Site, plan: Plan, stage: Stage) -> Verdict:
+    """A site that answers 429 is asked again when it said, through others meanwhile."""
+    del plan
+    carriers = _honest(site)[:3]
+    for name in carriers:
+        site.fleet[name].set_behaviour(rate_limit=(_ALLOWED, 1.0))
+    stage.say(f"{_BUSY} answers {_ALLOWED} pages a second through each of {len(carriers)} proxies, then 429 with Retry-After.")
+    stats = Stats()
+    pages = 2 * _ALLOWED * len(carriers) + len(carriers)
+    try:
+        with site.rotator("round-robin", set(carriers)) as rotator:
+            for page in range(pages):
+                if page == pages // 2 + 1:
+                    _tell_standing(site, rotator, stage, _BUSY)
+                stats.add(fetch(site, rotator, page, host=_BUSY))
+        refused = sum(site.fleet[name].counters()["faults"].get("rate_limit", 0) for name in carriers)
+    finally:
+        _restore(site, carriers)
+    # One 429 per proxy and window is how the limit is found.
+    allowed = 4 * len(carriers)
+    return Verdict(
+        "throttling",
+        f"no page is lost, and at most {allowed} requests meet a 429",
+        f"{stats.arrived} of {pages} pages, {refused} met a 429, {stats.per_second:,.0f} requests/s",
+        stats.arrived == pages and refused <= allowed,
+    )
+
+
+def outage(site: Site, plan: Plan, stage: Stage) -> Verdict:
+    """What was down comes back by itself."""
+    del plan
+    carriers = _honest(site)
+    stage.say(f"{len(carriers)} proxies work, then all of them are down, then all of them work again.")
+    before, during, after = Stats(), Stats(), Stats()
+    try:
+        with site.rotator("round-robin", set(carriers), resilience=_PATIENT) as rotator:
+            for page in range(2 * len(carriers)):
+                before.add(fetch(site, rotator, page))
+            for name in carriers:
+                site.fleet[name].fail("reset")
+            for page in range(len(carriers)):
+                during.add(fetch(site, rotator, page))
+            _tell_standing(site, rotator, stage, _USUAL)
+            for name in carriers:
+                site.fleet[name].heal()
+            healed = time.perf_counter()
+            while time.perf_counter() - healed < 10 and fetch(site, rotator, 0).proxy is None:
+                time.sleep(0.01)
+            back = time.perf_counter() - healed
+            # Until the last one's rest is over.
+            time.sleep(0.6)
+            for page in range(4 * len(carriers)):
+                after.add(fetch(site, rotator, page))
+            _tell_standing(site, rotator, stage, _USUAL)
+    finally:
+        _restore(site, carriers)
+    used = len(after.by_proxy)
+    return Verdict(
+        "outage",
+        "the first page within a second after the outage, and all proxies in service again",
+        f"after {back * 1000:.0f} ms, {used} of {len(carriers)} proxies, {after.arrived} of {4 * len(carriers)} pages",
+        back < 1.0 and used == len(carriers) and after.arrived == 4 * len(carriers),
+    )
+
+
+def _honest(site: Site) -> list[str]:
+    """The names of the proxies that do not fail by themselves and need no login."""
+    return sorted(site.named("fast"))
+
+
+def _restore(site: Site, names: Iterable[str]) -> None:
+    for name in names:
+        site.fleet[name].restore()
+
+
+def _tell_standing(site: Site, rotator: ProxyRotator, stage: Stage, host: str) -> None:
+    """A table of who may be used for a site, and who may not, why, and for how long."""
+    now = datetime.now(timezone.utc)
+    rows = []
+    for verdict in rotator.explain(site.url(1, host)):
+        left = "" if verdict.until is None else f"{max((verdict.until - now).total_seconds(), 0.0):.1f} s"
+        why = ", ".join(verdict.reasons) or "eligible"
+        rows.append((site.name_of(verdict.proxy), verdict.proxy.health_status.value, why, left))
+    stage.table(("proxy", "health", f"at {host}", "for another"), rows)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "nobody"
