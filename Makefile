@@ -100,6 +100,10 @@ test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
 loom: ## Check the lock-free parts under every schedule that loom finds
 	bash scripts/loom.sh
 
+.PHONY: soak
+soak: $(DONE)/module-release $(DONE)/test ## 200,000 requests over a fleet that fails at random; then the books must balance
+	$(BIN)/python tests/soak/soak.py $(ARGS)
+
 .PHONY: smoke
 smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
 	$(BIN)/python tests/smoke/run.py $(PYTHONS)
