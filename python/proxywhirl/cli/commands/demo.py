@@ -1,0 +1,45 @@
+"""The arguments of ``proxywhirl demo``."""
+
+from __future__ import annotations
+
+import argparse
+
+from proxywhirl.cli import argument_types as types
+
+HELP = "watch the library at work on a fleet of proxies on this machine"
+DESCRIPTION = "Fetches a few thousand pages through a fleet of fast, slow, flaky, hanging and dead proxies."
+EPILOG = """\
+The demo starts proxies of its own and a site behind them, all on this machine; nothing else is contacted.
+
+examples:
+  proxywhirl demo
+  proxywhirl demo --proxies 60 --pages 10000
+  proxywhirl demo --fast --plain
+
+exit status:
+  0    everything promised was kept
+  1    something was not; the summary says what
+  2    wrong usage
+  130  interrupted
+"""
+
+_DEMO_KINDS = 6  # the fleet has one proxy of each kind at least
+_FEWEST_PAGES = 100  # below that a success rate says nothing
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("--proxies", metavar="N", type=types.AtLeast(_DEMO_KINDS), default=24, help="default 24, 6 or more")
+    parser.add_argument(
+        "--pages", metavar="N", type=types.AtLeast(_FEWEST_PAGES), help="default 3000, with --fast 400; 100 or more"
+    )
+    parser.add_argument("--seed", metavar="N", type=types.AtLeast(0), default=0, help="what all randomness follows from")
+    parser.add_argument("--plain", action="store_true", help="plain lines, as when the output is not a terminal")
+    parser.add_argument("--fast", action="store_true", help="a short one")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; the exit status."""
+    from proxywhirl.cli.demo import run as run_demo
+
+    return run_demo(arguments)

@@ -1,0 +1,140 @@
+"""The pool that commands keep in a file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl._redact import scrub_text
+from proxywhirl.cli.errors import CommandError, UsageError
+from proxywhirl.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from proxywhirl import Proxy, ProxyPool
+
+__all__ = ["StoredPool", "found", "open_pool", "pool_path", "row_of"]
+
+COLUMNS = ("proxy", "health", "country", "requests", "success_rate", "latency_ms", "tags")
+"""Columns of a table of proxies."""
+
+
+class StoredPool:
+    """A pool and its file.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from proxywhirl import ProxyPool
+
+        self.path = path
+        try:
+            self.pool: ProxyPool = ProxyPool.from_file(path) if path.exists() else ProxyPool(name="stored")
+        except (OSError, ValueError) as error:
+            raise CommandError(printable(scrub_text(f"{path} cannot be read: {error}"))) from error
+        self.pool.max_pool_size = 2**31 - 1
+
+    def save(self) -> None:
+        """Write the pool to its file, whole and at once.
+
+        Raises:
+            CommandError: It cannot be written.
+        """
+        from proxywhirl.storage._pool_file import PoolFile
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            PoolFile(self.path).save(self.pool)
+        except OSError as error:
+            raise CommandError(f"{self.path} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def open_pool(arguments: argparse.Namespace, *, must_exist: bool = False) -> Iterator[StoredPool]:
+    """The stored pool of a command, locked until the block is left.
+
+    Args:
+        arguments: The parsed command line: ``pool``, ``config``, ``no_lock``.
+        must_exist: Whether it is an error that there is none yet.
+
+    Yields:
+        The pool. Whoever changes it saves it.
+
+    Raises:
+        CommandError: It cannot be read.
+        SystemExit: Another process holds the lock; status 4.
+    """
+    from proxywhirl.utils import CLILock
+
+    path = pool_path(arguments)
+    if must_exist and not path.exists():
+        raise CommandError(f"there is no pool at {path}; make one with: proxywhirl pool add PROXY")
+    with nullcontext() if arguments.no_lock else CLILock(path.parent):
+        yield StoredPool(path)
+
+
+def pool_path(arguments: argparse.Namespace) -> Path:
+    """Where the stored pool of a command is."""
+    if arguments.pool is not None:
+        return Path(arguments.pool)
+    named = os.environ.get("PROXYWHIRL_STORAGE_PATH")
+    if arguments.config is not None:
+        from proxywhirl.config import ProxyConfiguration
+
+        try:
+            named = named or str(ProxyConfiguration.from_file(arguments.config).storage_path or "")
+        except (OSError, ValueError) as error:
+            raise UsageError(printable(scrub_text(str(error)))) from error
+    if named:
+        return Path(named)
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "proxywhirl" / "proxies.json"
+
+
+def found(pool: ProxyPool, text: str) -> Proxy:
+    """The proxy of a pool that a user means.
+
+    Args:
+        pool: The pool.
+        text: Its URL, ``host:port`` or id.
+
+    Raises:
+        CommandError: There is none, or more than one.
+    """
+    from proxywhirl.cli.get import masked
+
+    wanted = text.strip()
+    matches = [
+        proxy
+        for proxy in pool
+        if wanted in (str(proxy.id), proxy.url, masked(proxy), f"{proxy.host}:{proxy.port}", _bare(proxy))
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    shown = printable(scrub_text(wanted))
+    raise CommandError(f"{shown} is not in the pool" if not matches else f"{shown} are {len(matches)} proxies; name its id")
+
+
+def row_of(proxy: Proxy) -> dict[str, Any]:
+    """What a table shows of a proxy; credentials masked."""
+    from proxywhirl.cli.get import masked
+
+    return {
+        "proxy": masked(proxy),
+        "health": proxy.health_status.value,
+        "country": proxy.country_code,
+        "requests": proxy.total_requests,
+        "success_rate": round(proxy.success_rate, 3) if proxy.total_requests else None,
+        "latency_ms": proxy.average_response_time_ms,
+        "tags": sorted(proxy.tags),
+        "id": str(proxy.id),
+    }
+
+
+def _bare(proxy: Proxy) -> str:
+    return f"{proxy.protocol}://{proxy.host}:{proxy.port}"
