@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from proxywhirl import ResilienceConfig
+from proxywhirl import RandomStrategy, ResilienceConfig
 from proxywhirl.cli.demo.crowd import fetch
 from proxywhirl.cli.demo.stage import Verdict
 from proxywhirl.cli.demo.stats import Stats
@@ -30,7 +30,6 @@ _PATIENT = ResilienceConfig(rest_base=0.1, rest_cap=0.5)
 
 def bans(site: Site, plan: Plan, stage: Stage) -> Verdict:
     """A proxy that one site bans stays in service for the others."""
-    del plan
     carriers = _honest(site)
     banned = carriers[: len(carriers) // 2]
     for name in banned:
@@ -38,7 +37,8 @@ def bans(site: Site, plan: Plan, stage: Stage) -> Verdict:
     stage.say(f"{_STRICT} bans {_listed(banned)} after two pages each; {_USUAL} bans nobody.")
     strict, usual = Stats(), Stats()
     try:
-        with site.rotator("round-robin", set(carriers)) as rotator:
+        # Not in turns: two sites that are asked in turns would meet the same half of the proxies each.
+        with site.rotator(RandomStrategy(seed=plan.seed), set(carriers)) as rotator:
             for page in range(_PAGES):
                 strict.add(fetch(site, rotator, page, host=_STRICT))
                 usual.add(fetch(site, rotator, page))
@@ -122,8 +122,8 @@ def outage(site: Site, plan: Plan, stage: Stage) -> Verdict:
 
 
 def _honest(site: Site) -> list[str]:
-    """The names of the proxies that do not fail by themselves and need no login."""
-    return sorted(site.named("fast"))
+    """The names of the proxies that are quick and do not fail by themselves."""
+    return sorted(site.named("fast") | site.named("login"))
 
 
 def _restore(site: Site, names: Iterable[str]) -> None:
