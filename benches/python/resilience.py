@@ -20,7 +20,6 @@ from typing import Any
 
 from proxywhirl import (
     AsyncProxyRotator,
-    BanPolicy,
     ProxyPool,
     ProxyPoolEmptyError,
     ProxyRotator,
@@ -28,6 +27,7 @@ from proxywhirl import (
     ResilienceConfig,
     RoundRobinStrategy,
 )
+from proxywhirl.models import CircuitBreakerConfig
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 SITE = "shop.test"
@@ -118,7 +118,12 @@ def ten_in_turn(quick: bool) -> list[Row]:
         result = crawl(rotator, fleet.site_url(SITE), number)
         bad = uses_of_bad(rotator)
     return [
-        Row("ten proxies, four work, in turn", f"{number} of {number}, no error", result.told(number), result.good == number),
+        Row(
+            "ten proxies, four work, in turn",
+            f"{number} of {number}, no error",
+            result.told(number),
+            result.good == number,
+        ),
         Row("  tries of the bad six", "at most 12", str(bad), bad <= 12),
         Row("  time", "under 10 s", f"{result.seconds:.1f} s", result.seconds < 10),
     ]
@@ -150,8 +155,18 @@ def bad_luck(quick: bool) -> list[Row]:
         used = sum(proxy.requests_started > 0 for proxy in rotator.pool)
         opened = Counter(state.state.value for state in rotator.circuit_breakers.values())
     return [
-        Row("ten proxies fail 1 in 5 at random", f"at least {number - 1} of {number}", result.told(number), result.good >= number - 1),
-        Row("  breakers at the end", "none open", ", ".join(f"{n} {s}" for s, n in opened.items()), not opened["open"] and used == 10),
+        Row(
+            "ten proxies fail 1 in 5 at random",
+            f"at least {number - 1} of {number}",
+            result.told(number),
+            result.good >= number - 1,
+        ),
+        Row(
+            "  breakers at the end",
+            "none open",
+            ", ".join(f"{n} {s}" for s, n in opened.items()),
+            not opened["open"] and used == 10,
+        ),
     ]
 
 
@@ -190,7 +205,12 @@ def half_banned(quick: bool) -> list[Row]:
         Row("half of ten banned at one site", "200 of 200 there", here.told(200), here.good == 200),
         # Full jitter lets a bench be short, so a probe may follow within the run.
         Row("  asked although banned", "once each, and a probe or two", str(bans), 5 <= bans <= 9),
-        Row("  another site", "100 of 100 through all ten", f"{there.told(100)} through {used}", there.good == 100 and used == 10),
+        Row(
+            "  another site",
+            "100 of 100 through all ten",
+            f"{there.told(100)} through {used}",
+            there.good == 100 and used == 10,
+        ),
     ]
 
 
@@ -200,7 +220,10 @@ def banned_everywhere(quick: bool) -> list[Row]:
     # Without the guard against a fault that is not the proxies', and with benches that outlast the run.
     settings = ResilienceConfig(panic_share=1.0, bench_base=3600.0)
     early = 0
-    with ProxyFleet(specs) as fleet, ProxyRotator(fleet.urls, resilience=settings, config={"pool_timeout": 1}) as rotator:
+    with (
+        ProxyFleet(specs) as fleet,
+        ProxyRotator(fleet.urls, resilience=settings, config={"pool_timeout": 1}) as rotator,
+    ):
         url = fleet.site_url(SITE)
         hits = Counter[Any]()
         refused = 0
@@ -221,7 +244,12 @@ def banned_everywhere(quick: bool) -> list[Row]:
                     until[proxy.id] = verdict.until.timestamp()
         text = rotator.pool.explain(url).summary()
     return [
-        Row("banned everywhere", "no benched pair is asked before its time", f"{early} too early, {sum(hits.values())} asked, {refused} refused", early == 0 and refused > 0),
+        Row(
+            "banned everywhere",
+            "no benched pair is asked before its time",
+            f"{early} too early, {sum(hits.values())} asked, {refused} refused",
+            early == 0 and refused > 0,
+        ),
         Row("  explained", "every proxy: banned here", text.splitlines()[0][:60], "banned" in text),
     ]
 
@@ -293,8 +321,18 @@ def outage(quick: bool) -> list[Row]:
         after = crawl(rotator, url, 120)
         used = sum(proxy.requests_started > mark[proxy.id] for proxy in rotator.pool)
     return [
-        Row("an outage of all six that heals", "a page within one backoff (1 s)", f"after {back:.2f} s ({during.told(5)} meanwhile)", back <= 1.1),
-        Row("  afterwards", "120 of 120 through all six", f"{after.told(120)} through {used}", before.good == 60 and after.good == 120 and used == 6),
+        Row(
+            "an outage of all six that heals",
+            "a page within one backoff (1 s)",
+            f"after {back:.2f} s ({during.told(5)} meanwhile)",
+            back <= 1.1,
+        ),
+        Row(
+            "  afterwards",
+            "120 of 120 through all six",
+            f"{after.told(120)} through {used}",
+            before.good == 60 and after.good == 120 and used == 6,
+        ),
     ]
 
 
@@ -349,7 +387,9 @@ SCENES: dict[str, Callable[[bool], list[Row]]] = {
 
 def show(rows: list[Row]) -> None:
     """The table."""
-    lines = [("", "promised", "found", "")] + [(r.name, r.wanted, r.found, "kept" if r.kept else "BROKEN") for r in rows]
+    lines = [("", "promised", "found", "")] + [
+        (r.name, r.wanted, r.found, "kept" if r.kept else "BROKEN") for r in rows
+    ]
     widths = [max(len(line[i]) for line in lines) for i in range(4)]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())

@@ -202,7 +202,9 @@ def main() -> int:
                 gc.collect()
                 memory.append(resident_kib())
                 done = sum(seen.values())
-                print(f"{done:,} requests, {memory[-1] / 1024:.1f} MiB, {time.perf_counter() - begun:.0f} s", flush=True)
+                print(
+                    f"{done:,} requests, {memory[-1] / 1024:.1f} MiB, {time.perf_counter() - begun:.0f} s", flush=True
+                )
                 if time.perf_counter() - begun > options.seconds:
                     problems.append(f"out of time after round {number + 1} of {rounds}")
                     break

@@ -1,10 +1,11 @@
-"""The command line: ``proxywhirl get`` fetches through rotated proxies, ``proxywhirl demo`` shows the library at work.
+"""The command line of ``proxywhirl``.
 
-Exit statuses, the same for all commands: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
+Exit statuses, the same for all commands: 0 success, 1 failure, 2 wrong usage, 4 lock held, 130 interrupted.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ __all__ = ["main"]
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _READER_LEFT = 1
+# These tell by themselves what they do.
+_TALKATIVE = ("get", "request", "demo")
+# These write rows, in the format that the user likes best.
+_WITH_ROWS = ("check", "fetch", "pool", "sources", "health", "stats", "config")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -25,13 +30,17 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         argv: The arguments after the program's name; those of the process by default.
 
     Returns:
-        The exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
+        The exit status: 0 success, 1 failure, 2 wrong usage, 4 another process holds the lock, 130 interrupted.
     """
     from proxywhirl.cli.parser import build_parser
 
     try:
         arguments = build_parser().parse_args(argv)
         try:
+            if arguments.verbose and arguments.command not in _TALKATIVE:
+                _show_log()
+            if arguments.format is None and arguments.command in _WITH_ROWS:
+                arguments.format = _configured_format(arguments)
             status: int = arguments.run(arguments)
             sys.stdout.flush()
             return status
@@ -47,3 +56,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         # `| head` has read enough. Python would complain again when it flushes at exit, so nothing is left to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_LEFT
+
+
+def _show_log() -> None:
+    from proxywhirl.utils import configure_logging
+
+    configure_logging("DEBUG", "text")
+
+
+def _configured_format(arguments: argparse.Namespace) -> Optional[str]:
+    from proxywhirl.cli.settings import configured
+
+    given: Optional[str] = configured(arguments, "default_format")
+    return given

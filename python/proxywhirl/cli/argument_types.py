@@ -100,6 +100,7 @@ class AtLeast:
         self._least = least
 
     def __call__(self, text: str) -> int:
+        """The number."""
         if not re.fullmatch(r"[0-9]{1,9}", text):
             _refuse(f"{text!r} is no whole number")
         number = int(text)

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from proxywhirl._redact import scrub_text
+from proxywhirl._redact import mask_proxy_url, scrub_text
 from proxywhirl.cli.errors import CommandError, UsageError
 from proxywhirl.cli.output import Rows
+from proxywhirl.cli.settings import reason_of, settings_of
 from proxywhirl.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from proxywhirl.config import CLIConfig
 
 __all__ = ["run"]
 
-_TABLE = "tool.proxywhirl"
+_HEAD = """\
+# Settings of proxywhirl's command line. What is commented out is the default.
+"""
+_NESTED = "data_storage"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,138 +36,152 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    settings, origins = _in_force(arguments)
+    settings = settings_of(arguments)
+    path = _found(arguments)
+    in_file = set() if path is None else set(_flat(_read(path)))
     with Rows(("setting", "value", "from"), arguments.format) as rows:
-        for name, value in settings.items():
-            rows.add({"setting": name, "value": _shown(value), "from": origins[name]})
+        for name, value in _flat(_plain(settings)).items():
+            rows.add({"setting": name, "value": value, "from": _origin(name, in_file, path)})
     return 0
 
 
 def _get(arguments: argparse.Namespace) -> int:
-    settings, _ = _in_force(arguments)
+    settings = _flat(_plain(settings_of(arguments)))
     if arguments.key not in settings:
-        raise UsageError(_unknown(arguments.key, settings))
+        _unknown(arguments.key, settings)
     print(_shown(settings[arguments.key]))
     return 0
 
 
 def _set(arguments: argparse.Namespace) -> int:
-    from proxywhirl.config import ProxyConfiguration
+    from proxywhirl.config import CLIConfig, config_folder, save_config
 
-    tomlkit = _tomlkit()
-    if arguments.key not in ProxyConfiguration.model_fields:
-        raise UsageError(_unknown(arguments.key, ProxyConfiguration.model_fields))
-    path = _file(arguments) or _user_file()
-    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    table: Any = document
-    if path.name == "pyproject.toml":
-        tool = document.setdefault("tool", tomlkit.table(is_super_table=True))
-        table = tool.setdefault("proxywhirl", tomlkit.table())
-    before = {key: value for key, value in table.items() if key in ProxyConfiguration.model_fields}
-    try:
-        # Checked as a whole, for some settings need others.
-        checked = ProxyConfiguration(**{**before, arguments.key: arguments.value})
-    except ValueError as error:
-        raise UsageError(printable(scrub_text(f"{arguments.key}: {_reason(error)}"))) from error
-    value = checked.model_dump(mode="json")[arguments.key]
-    if value is None:
-        table.pop(arguments.key, None)
-    else:
-        table[arguments.key] = value
-    _write(path, tomlkit.dumps(document))
-    print(f"{arguments.key} = {_shown(value)} in {path}", file=sys.stderr)
+    key, value = arguments.key, arguments.value
+    if key not in _flat(CLIConfig().model_dump()):
+        _unknown(key, _flat(CLIConfig().model_dump()))
+    given: Any = re.split(r"[\s,]+", value.strip()) if key == "proxies" else value
+    with _locked(arguments):
+        path = Path(arguments.config) if arguments.config is not None else _found(arguments)
+        path = config_folder() / "config.toml" if path is None else path
+        data = _read(path) if path.exists() else {}
+        if key.startswith(f"{_NESTED}."):
+            data[_NESTED] = {**data.get(_NESTED, {}), key.partition(".")[2]: given}
+        else:
+            data[key] = given
+        try:
+            settings = CLIConfig(**data)
+        except ValueError as error:
+            raise UsageError(reason_of(error)) from error
+        try:
+            save_config(settings, path)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be written: {error.strerror or error}") from error
+        except (ImportError, ValueError) as error:
+            raise CommandError(reason_of(error)) from error
+    print(f"{key} = {_shown(_flat(_plain(settings))[key])} in {path}", file=sys.stderr)
     return 0
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from proxywhirl.config import ProxyConfiguration
+    from proxywhirl._files import atomic_write
+    from proxywhirl.config import CLIConfig, config_folder, save_config
 
-    tomlkit = _tomlkit()
-    path = Path(arguments.config) if arguments.config is not None else _user_file()
-    if path.exists():
-        raise CommandError(f"{path} is there already; change it with: proxywhirl config set KEY VALUE")
-    document = tomlkit.document()
-    document.add(tomlkit.comment("Settings of proxywhirl. What is commented out is the default."))
-    for name, field in ProxyConfiguration.model_fields.items():
-        default = field.get_default(call_default_factory=True)
-        if default is None:
-            document.add(tomlkit.comment(f"{name} ="))
-        else:
-            plain = getattr(default, "value", default)
-            plain = plain if isinstance(plain, (bool, int, float, str)) else str(plain)
-            document.add(tomlkit.comment(f"{name} = {tomlkit.item(plain).as_string()}"))
-    _write(path, tomlkit.dumps(document))
+    path = Path(arguments.config) if arguments.config is not None else config_folder() / "config.toml"
+    with _locked(arguments):
+        if path.exists():
+            raise CommandError(f"{path} is there already; change it with: proxywhirl config set KEY VALUE")
+        try:
+            if path.suffix == ".toml":
+                path.parent.mkdir(parents=True, exist_ok=True)
+                atomic_write(path, _template(CLIConfig()), mode=0o600)
+            else:
+                save_config(CLIConfig(), path)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be written: {error.strerror or error}") from error
+        except (ImportError, ValueError) as error:
+            raise CommandError(reason_of(error)) from error
     print(path)
     return 0
 
 
-def _in_force(arguments: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
-    """All settings, and where each comes from."""
-    from proxywhirl.config import ProxyConfiguration, load_config_file
-
-    path = _file(arguments)
-    if arguments.config is not None and (path is None or not path.exists()):
-        raise UsageError(f"{arguments.config} cannot be read: there is no such file")
+def _template(config: CLIConfig) -> str:
+    """A file in which all defaults stand as comments."""
     try:
-        in_file = {} if path is None else load_config_file(path)
-        config = ProxyConfiguration() if path is None else ProxyConfiguration.from_file(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(printable(scrub_text(_reason(error)))) from error
-    settings = config.model_dump(mode="json")
-    origins = {}
-    for name in settings:
-        if f"PROXYWHIRL_{name.upper()}" in os.environ:
-            origins[name] = f"PROXYWHIRL_{name.upper()}"
-        else:
-            origins[name] = str(path) if name in in_file else "default"
-    return settings, origins
-
-
-def _file(arguments: argparse.Namespace) -> Optional[Path]:
-    """The file that settings are read from: the one named, the project's, the user's, or none."""
-    if arguments.config is not None:
-        return Path(arguments.config)
-    project = Path("pyproject.toml")
-    if project.is_file() and f"[{_TABLE}]" in project.read_text(encoding="utf-8", errors="replace"):
-        return project
-    user = _user_file()
-    return user if user.is_file() else None
-
-
-def _user_file() -> Path:
-    folder = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(folder) / "proxywhirl" / "config.toml"
-
-
-def _write(path: Path, text: str) -> None:
-    from proxywhirl.utils import atomic_write
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, text)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def _tomlkit() -> Any:
-    try:
-        import tomlkit
+        import tomli_w
     except ImportError as error:
-        raise CommandError("this needs tomlkit; install it with: pip install 'proxywhirl-rs[cli]'") from error
-    return tomlkit
+        raise ImportError("this needs tomli-w; install it with: pip install 'proxywhirl-rs[cli]'") from error
+    lines = tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)).splitlines()
+    empty = [f"{name} = " for name, value in config.model_dump().items() if value is None]
+    nested = next(number for number, line in enumerate(lines) if line.startswith("["))
+    lines[nested:nested] = [*empty, ""]
+    return _HEAD + "".join(f"# {line}\n" if line else "\n" for line in lines)
 
 
-def _unknown(key: str, known: Any) -> str:
-    return f"{printable(key)} is no setting; there are {', '.join(sorted(known))}"
+def _locked(arguments: argparse.Namespace) -> Any:
+    from proxywhirl.config import config_folder
+    from proxywhirl.utils import CLILock
+
+    return nullcontext() if arguments.no_lock else CLILock(config_folder())
 
 
-def _reason(error: Exception) -> str:
-    errors: Any = getattr(error, "errors", None)
-    listed = errors() if callable(errors) else []
-    return str(listed[0].get("msg", error)) if listed else str(error)
+def _found(arguments: argparse.Namespace) -> Any:
+    """The file that settings are read from, ``None`` if there is none."""
+    from proxywhirl.config import discover_config
+
+    try:
+        return discover_config(arguments.config)
+    except (OSError, ValueError) as error:
+        raise UsageError(reason_of(error)) from error
+    except ImportError:
+        return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from proxywhirl.config import load_config_file
+
+    try:
+        return load_config_file(path)
+    except ImportError as error:
+        raise CommandError(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(reason_of(error)) from error
+
+
+def _plain(settings: CLIConfig) -> dict[str, Any]:
+    """Settings as plain values; of the proxies no more than may be shown."""
+    plain = settings.model_dump(mode="json", exclude={"proxies"})
+    return {"proxies": [mask_proxy_url(proxy.url) for proxy in settings.proxies], **plain}
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings by name, with dots for those of a table."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name == _NESTED and isinstance(value, dict):
+            flat.update({f"{name}.{inner}": content for inner, content in value.items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def _origin(name: str, in_file: Iterable[str], path: Any) -> str:
+    variable = f"PROXYWHIRL_{name.upper()}"
+    if os.environ.get(variable) and name != "proxies" and "." not in name:
+        return variable
+    return str(path) if name in in_file else "default"
+
+
+def _unknown(key: str, known: Iterable[str]) -> NoReturn:
+    near = get_close_matches(key, list(known), n=1)
+    hint = f"did you mean {near[0]}?" if near else "see them with: proxywhirl config show"
+    raise UsageError(f"{printable(key)} is no setting; {hint}")
 
 
 def _shown(value: Any) -> str:
     if value is None:
         return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return scrub_text(str(value))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._redact import scrub_text
+from proxywhirl.cli.checking import check, tell
 from proxywhirl.cli.errors import UsageError
 from proxywhirl.cli.output import Rows
+from proxywhirl.cli.proxy_list import read_proxies
 from proxywhirl.cli.proxy_writer import write_proxies
 from proxywhirl.cli.stored_pool import row_of
 from proxywhirl.cli.terminal import counted, printable
@@ -23,95 +24,103 @@ __all__ = ["run"]
 
 _COLUMNS = ("proxy", "country", "tags")
 _CHECKED = (*_COLUMNS, "latency_ms")
+_ROOM = 2**31 - 1
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read the sources, check what is in them if asked, and write one list; the exit status."""
+    """Read the sources, check what is in them if asked, and write one list; the exit status.
+
+    Raises:
+        UsageError: A source is none, or cannot be read.
+        CommandError: The file cannot be written.
+        KeyboardInterrupt: The checks were interrupted; what was found is written.
+    """
     if not arguments.sources and not arguments.all:
         raise UsageError("name a source, or --all for the built-in ones")
-    proxies, failed = asyncio.run(_read(arguments))
-    read = len(proxies)
+    proxies, failed = _read(arguments)
+    told = [f"{counted(len(proxies), 'proxy', 'proxies')} read"]
     if arguments.country is not None:
         proxies = [proxy for proxy in proxies if (proxy.country_code or "").upper() == arguments.country]
+        told.append(f"{len(proxies):,} in {arguments.country}")
+    interrupted = False
     if arguments.check and proxies:
-        from proxywhirl.cli.checking import good_ones
-
-        proxies = good_ones(proxies, arguments)
+        tally = check(proxies, arguments)
+        proxies, interrupted = tally.good, tally.interrupted
+        told.append(tally.told())
     if arguments.output is not None:
         write_proxies(proxies, arguments.output)
+        told.append(f"written to {arguments.output}")
     else:
-        with Rows(_CHECKED if arguments.check else _COLUMNS, arguments.format) as rows:
+        # The user's own list, on the way into another program: with what is needed to use it.
+        with Rows(_CHECKED if arguments.check else _COLUMNS, arguments.format, revealed=["url"]) as rows:
             for proxy in proxies:
-                # The user's own list, on the way into another program: with what is needed to use it.
-                rows.add({**row_of(proxy), "url": proxy.url} if arguments.format == "json" else row_of(proxy))
-    if not arguments.quiet:
-        told = [f"{counted(read, 'proxy', 'proxies')} read"]
-        if arguments.check:
-            told.append(f"{len(proxies):,} good")
-        if arguments.output is not None:
-            told.append(f"written to {arguments.output}")
-        print(", ".join(told), file=sys.stderr)
+                rows.add({**row_of(proxy), "url": proxy.url})
+    tell(", ".join(told), arguments)
+    if interrupted:
+        raise KeyboardInterrupt
     return 0 if proxies and not failed else 1
 
 
-async def _read(arguments: argparse.Namespace) -> tuple[list[Proxy], int]:
-    """The proxies of all sources, and how many sources have failed."""
+def _read(arguments: argparse.Namespace) -> tuple[list[Proxy], int]:
+    """The proxies of all sources, each once, and how many sources have failed."""
+    from proxywhirl import ProxyPool
+
+    files, addresses = _sources(arguments)
+    pool = ProxyPool(max_pool_size=_ROOM)
+    for name in files:
+        for complaint in read_proxies(pool, name, protocol=arguments.protocol).complaints:
+            tell(complaint, arguments)
+    fetched, failed = asyncio.run(_fetch(addresses, arguments)) if addresses else ([], 0)
+    for proxy in fetched:
+        pool.add_proxy(proxy)
+    return list(pool), failed
+
+
+async def _fetch(addresses: list[Any], arguments: argparse.Namespace) -> tuple[list[Proxy], int]:
+    """The proxies of what stands on the web, and how many sources have failed."""
     from proxywhirl.fetchers import ProxyFetcher
 
-    given, temporary = _sources(arguments)
     fetcher = ProxyFetcher(
-        given,
+        addresses,
         validate_before_add=False,
         allow_local=arguments.allow_local,
-        timeout=max(arguments.timeout, 1.0),
+        timeout=arguments.timeout,
         progress=False if arguments.quiet else None,
         max_attempts=3,
     )
-    try:
-        async with fetcher:
-            proxies = await fetcher.fetch()
-    finally:
-        for path in temporary:
-            path.unlink()
+    async with fetcher:
+        proxies = await fetcher.fetch()
     failed = 0
     for stats in fetcher.get_source_stats():
         if stats.last_error:
             failed += 1
             print(printable(scrub_text(f"{stats.source_url}: {stats.last_error}")), file=sys.stderr)
-        elif stats.invalid_count and not arguments.quiet:
+        elif stats.invalid_count:
             lines = counted(stats.invalid_count, "entry", "entries")
-            print(printable(scrub_text(f"{stats.source_url}: {lines} cannot be read")), file=sys.stderr)
+            tell(printable(scrub_text(f"{stats.source_url}: {lines} cannot be read")), arguments)
     return proxies, failed
 
 
-def _sources(arguments: argparse.Namespace) -> tuple[list[Any], list[Path]]:
-    """The sources, and files made for them that have to go afterwards."""
+def _sources(arguments: argparse.Namespace) -> tuple[list[str], list[Any]]:
+    """The files, and what has to be fetched."""
     from proxywhirl.cli.sources import builtin_names
 
     known = builtin_names()
-    given: list[Any] = list(known.values()) if arguments.all else []
-    temporary: list[Path] = []
+    files: list[str] = []
+    addresses: list[Any] = list(known.values()) if arguments.all else []
     for text in arguments.sources:
         if text.upper() in known:
-            given.append(known[text.upper()])
-            continue
-        fields: dict[str, Any] = {}
-        if text == "-":
-            with tempfile.NamedTemporaryFile(prefix="proxywhirl-", delete=False) as copy:
-                copy.write(sys.stdin.buffer.read())
-            temporary.append(Path(copy.name))
-            fields["url"] = temporary[-1]
-        elif text.startswith(("http://", "https://")):
-            fields["url"] = text
-            fields["headers"] = dict(arguments.header)
-        elif Path(text).exists():
-            fields["url"] = Path(text)
+            addresses.append(known[text.upper()])
+        elif text.lower().startswith(("http://", "https://")):
+            fields: dict[str, Any] = {"url": text, "headers": dict(arguments.header)}
+            if arguments.protocol is not None:
+                fields["protocol"] = arguments.protocol
+            if arguments.javascript:
+                fields["render_mode"] = "javascript"
+            addresses.append(fields)
+        elif text == "-" or Path(text).exists():
+            files.append(text)
         else:
             shown = printable(scrub_text(text))
             raise UsageError(f"{shown} is no file, no http(s) address and no built-in source")
-        if arguments.protocol is not None:
-            fields["protocol"] = arguments.protocol
-        if arguments.javascript:
-            fields["render_mode"] = "javascript"
-        given.append(fields)
-    return given, temporary
+    return files, addresses

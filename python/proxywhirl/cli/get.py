@@ -14,11 +14,14 @@ from urllib.parse import urlsplit
 from proxywhirl._redact import scrub_text
 from proxywhirl.cli.answer import Answer, write_answer, write_error, write_summary
 from proxywhirl.cli.errors import CommandError, UsageError
-from proxywhirl.cli.proxy_list import read_proxies
+from proxywhirl.cli.masking import masked
+from proxywhirl.cli.proxy_list import ListReport, read_proxies
+from proxywhirl.cli.settings import configured, settings_of
+from proxywhirl.cli.stored_pool import pool_path
 from proxywhirl.cli.terminal import counted, printable
 
 if TYPE_CHECKING:
-    from proxywhirl import Proxy, ProxyRotator
+    from proxywhirl import ProxyPool, ProxyRotator
 
 __all__ = ["run"]
 
@@ -40,6 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
         CommandError: The list has no proxies, or the output cannot be written.
     """
     _check_url(arguments.url)
+    arguments.format = arguments.format or "text"
+    if arguments.format == "csv":
+        raise UsageError("a page cannot be written as csv; use --format text or json")
     options = _request_options(arguments)
     with _rotator(arguments) as rotator:
         _fill(rotator, arguments)
@@ -60,20 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
     return _OK if answer.is_good else _FAILED
 
 
-def masked(proxy: Proxy) -> str:
-    """The address of a proxy for people: credentials masked.
-
-    Args:
-        proxy: The proxy.
-
-    Returns:
-        Its URL, with ``***:***@`` if it wants a login.
-    """
-    login = "" if proxy.username is None else "***:***@"
-    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
-    return f"{proxy.protocol}://{login}{host}:{proxy.port}"
-
-
 def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
@@ -92,8 +84,11 @@ def _request_options(arguments: argparse.Namespace) -> dict[str, Any]:
         options["content"] = _body(arguments.data)
         if not any(name.lower() == "content-type" for name, _ in arguments.header):
             options["headers"].append(("Content-Type", _FORM))
-    if arguments.timeout is not None:
-        options["timeout"] = arguments.timeout
+    timeout = arguments.timeout if arguments.timeout is not None else configured(arguments, "timeout")
+    if timeout is not None:
+        options["timeout"] = timeout
+    if configured(arguments, "follow_redirects") is False:
+        options["follow_redirects"] = False
     for wish, value in (("country", arguments.country), ("session_id", arguments.session)):
         if value is not None:
             options[wish] = value
@@ -113,10 +108,13 @@ def _rotator(arguments: argparse.Namespace) -> ProxyRotator:
     from proxywhirl import ProxyRotator, RetryPolicy
 
     verify: Any = False if arguments.insecure else arguments.cacert
+    if verify is None and configured(arguments, "verify_ssl") is False:
+        verify = False
     if arguments.cacert is not None and not Path(arguments.cacert).exists():
         raise UsageError(f"{arguments.cacert} cannot be read: there is no such file")
-    policy = None if arguments.retries is None else RetryPolicy(max_attempts=arguments.retries + 1)
+    retries = arguments.retries if arguments.retries is not None else configured(arguments, "max_retries")
     try:
+        policy = None if retries is None else RetryPolicy(max_attempts=retries + 1)
         return ProxyRotator(strategy=_strategy(arguments), retry_policy=policy, verify=verify)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UsageError(printable(str(error))) from error
@@ -126,14 +124,14 @@ def _strategy(arguments: argparse.Namespace) -> Any:
     if arguments.strategy is not None:
         return arguments.strategy
     if arguments.session is None:
-        return "random"
+        return configured(arguments, "rotation_strategy") or "random"
     # A session cannot outlive the process; that the same draw comes first again can.
     digest = hashlib.sha256(arguments.session.encode("ascii")).digest()
     return {"name": "random", "seed": int.from_bytes(digest[:8], "big")}
 
 
 def _fill(rotator: ProxyRotator, arguments: argparse.Namespace) -> None:
-    report = read_proxies(rotator.pool, arguments.proxies)
+    report = _read_configured(rotator.pool, arguments)
     for complaint in report.complaints:
         print(complaint, file=sys.stderr)
     if arguments.verbose:
@@ -142,6 +140,26 @@ def _fill(rotator: ProxyRotator, arguments: argparse.Namespace) -> None:
         )
     if not report.added:
         raise CommandError(f"{report.name} has no proxy that can be used")
+
+
+def _read_configured(pool: ProxyPool, arguments: argparse.Namespace) -> ListReport:
+    """Read the proxies of ``--proxies``; without it those of the configuration, else those of the stored pool."""
+    if arguments.proxies is not None:
+        return read_proxies(pool, arguments.proxies)
+    settings = settings_of(arguments)
+    if settings.proxies:
+        from proxywhirl import Proxy
+
+        for entry in settings.proxies:
+            pool.add_proxy(Proxy(url=entry.url, username=entry.username, password=entry.password))
+        more = None if settings.proxy_file is None else read_proxies(pool, str(settings.proxy_file.expanduser()))
+        return ListReport("the configuration", len(pool), 0, [] if more is None else more.complaints)
+    if settings.proxy_file is not None:
+        return read_proxies(pool, str(settings.proxy_file.expanduser()))
+    path = pool_path(arguments)
+    if not path.exists():
+        raise UsageError("there is no stored pool; name a list with --proxies FILE, or make one: proxywhirl pool add")
+    return read_proxies(pool, str(path))
 
 
 def _send(

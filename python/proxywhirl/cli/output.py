@@ -13,24 +13,12 @@ from proxywhirl._redact import scrub_text
 from proxywhirl.cli.terminal import is_terminal, printable
 
 if TYPE_CHECKING:
-    import argparse
-
     from typing_extensions import Self
 
-__all__ = ["FORMATS", "Rows", "add_format", "chosen_format"]
+__all__ = ["FORMATS", "Rows", "chosen_format"]
 
 FORMATS = ("text", "json", "csv")
 """What ``--format`` takes."""
-
-
-def add_format(parser: argparse.ArgumentParser) -> None:
-    """Add ``--format`` to a command."""
-    parser.add_argument(
-        "-f",
-        "--format",
-        choices=FORMATS,
-        help="text: a table; json: one object per line; csv (default: text on a terminal, json in a pipe)",
-    )
 
 
 def chosen_format(given: Optional[str], stream: Optional[TextIO] = None) -> str:
@@ -46,28 +34,33 @@ def chosen_format(given: Optional[str], stream: Optional[TextIO] = None) -> str:
 
 
 class Rows:
-    """Writes rows as they come; a table is written at the end, for its columns must fit what is in them.
+    """Writes rows as they come, but for a table: its columns must fit what is in them, so it is written at the end.
+
+    Credentials inside URLs are masked.
 
     Args:
         columns: Names of the columns: keys of the rows.
-        format: One of :data:`FORMATS`, or ``None`` for what the stream suggests.
+        format: One of :data:`FORMATS`, or ``None`` for what standard output suggests.
         title: What a table is headed by on a terminal.
-        stream: Where to; standard output by default.
+        widths: Least widths of the columns. With them the lines of a table are written as they come, too.
+        revealed: Keys whose values are written as they are, credentials included, in JSON.
     """
 
     def __init__(
         self,
         columns: Sequence[str],
-        format: Optional[str] = None,  # noqa: A002 - the name of the option
+        format: Optional[str] = None,
         title: Optional[str] = None,
-        stream: Optional[TextIO] = None,
+        widths: Optional[Sequence[int]] = None,
+        revealed: Sequence[str] = (),
     ) -> None:
-        self._stream = sys.stdout if stream is None else stream
         self._columns = list(columns)
-        self._format = chosen_format(format, self._stream)
+        self._format = chosen_format(format)
         self._title = title
+        self._widths = None if widths is None else list(widths)
+        self._revealed = frozenset(revealed)
         self._kept: list[list[str]] = []
-        self._csv: Any = None
+        self._begun = False
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write one row.
@@ -76,14 +69,23 @@ class Rows:
             row: Values by column; what is not a column is written in JSON only.
         """
         if self._format == "json":
-            print(json.dumps(_plain(row)), file=self._stream, flush=True)
-        elif self._format == "csv":
-            if self._csv is None:
-                self._csv = csv.writer(self._stream, lineterminator="\n")
-                self._csv.writerow(self._columns)
-            self._csv.writerow([_cell(row.get(name)) for name in self._columns])
+            plain = {name: value if name in self._revealed else _plain(value) for name, value in row.items()}
+            print(json.dumps(plain), flush=True)
+            return
+        cells = [_cell(row.get(name)) for name in self._columns]
+        if self._format == "csv":
+            # Standard output is looked up each time: a bar on the terminal may stand in for it.
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            if not self._begun:
+                writer.writerow(self._columns)
+            writer.writerow(cells)
+        elif self._widths is None:
+            self._kept.append([printable(cell) for cell in cells])
         else:
-            self._kept.append([printable(_cell(row.get(name))) for name in self._columns])
+            if not self._begun:
+                _print_line(self._heads, self._widths)
+            _print_line([printable(cell) for cell in cells], self._widths)
+        self._begun = True
 
     def extend(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write several rows."""
@@ -92,15 +94,18 @@ class Rows:
 
     def close(self) -> None:
         """Write the table, if it is one."""
-        if self._format != "text" or not self._kept:
+        if not self._kept:
             return
-        heads = [name.replace("_", " ") for name in self._columns]
-        if is_terminal(self._stream) and _draw(self._stream, heads, self._kept, self._title):
+        if is_terminal(sys.stdout) and _draw(self._heads, self._kept, self._title):
             return
-        lines = [heads, *self._kept]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+        lines = [self._heads, *self._kept]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self._columns))]
         for line in lines:
-            print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip(), file=self._stream)
+            _print_line(line, widths)
+
+    @property
+    def _heads(self) -> list[str]:
+        return [name.replace("_", " ") for name in self._columns]
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +121,11 @@ class Rows:
             self.close()
 
 
-def _draw(stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str]], title: Optional[str]) -> bool:
+def _print_line(cells: Sequence[str], widths: Sequence[int]) -> None:
+    print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip(), flush=True)
+
+
+def _draw(heads: Sequence[str], rows: Sequence[Sequence[str]], title: Optional[str]) -> bool:
     """Draw a table with rich; False where it is not installed."""
     try:
         from rich.console import Console
@@ -129,15 +138,15 @@ def _draw(stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str]], t
         table.add_column(head, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(file=stream, markup=False, highlight=False).print(table)
+    Console(markup=False, highlight=False).print(table)
     return True
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text.replace(",", "").removesuffix(" ms") if hasattr(text, "removesuffix") else text.replace(",", ""))
+        float(text)
     except ValueError:
-        return text in ("", "-")
+        return text == ""
     return True
 
 
@@ -147,9 +156,11 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.1f}"
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return ", ".join(sorted(str(item) for item in value) if isinstance(value, (set, frozenset)) else map(str, value))
+        return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    if isinstance(value, (set, frozenset)):
+        value = sorted(str(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return scrub_text(", ".join(map(str, value)))
     return scrub_text(str(value))
 
 

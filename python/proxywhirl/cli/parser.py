@@ -6,6 +6,7 @@ import argparse
 from importlib import import_module
 
 from proxywhirl import __version__
+from proxywhirl.cli.options import add_everywhere
 
 __all__ = ["build_parser"]
 
@@ -15,8 +16,8 @@ examples:
   proxywhirl get https://example.com --proxies alive.txt
   proxywhirl demo
 """
-# Each is a module in proxywhirl.cli.commands with HELP, DESCRIPTION, EPILOG, describe() and run(); what a command needs to run is
-# imported when it runs, so that --help is there at once.
+# Each is a module in proxywhirl.cli.commands with HELP, DESCRIPTION, EPILOG, describe() and run(); what a command needs
+# to run is imported when it runs, so that --help is there at once.
 _COMMANDS: dict[str, tuple[str, ...]] = {
     "get": ("request",),
     "check": (),
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"proxywhirl {__version__}")
+    add_everywhere(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, others in _COMMANDS.items():
         module = import_module(f"proxywhirl.cli.commands.{name}")

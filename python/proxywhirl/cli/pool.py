@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from proxywhirl._redact import scrub_text
+from proxywhirl.cli.checking import check, rows_of_checks, show_into, tell
 from proxywhirl.cli.errors import CommandError, UsageError
 from proxywhirl.cli.output import Rows
 from proxywhirl.cli.proxy_list import read_proxies
@@ -70,11 +71,13 @@ def _remove(stored: StoredPool, arguments: argparse.Namespace) -> int:
 
 
 def _test(stored: StoredPool, arguments: argparse.Namespace) -> int:
-    from proxywhirl.cli.checking import check_pool
-
     chosen: list[Proxy] = [found(stored.pool, text) for text in arguments.proxies] or list(stored.pool)
     if not chosen:
         raise CommandError("the pool is empty")
-    good = check_pool(chosen, arguments)
+    with rows_of_checks(arguments) as rows:
+        tally = check(chosen, arguments, show_into(rows))
     stored.save()
-    return 0 if good else 1
+    tell(tally.told(), arguments)
+    if tally.interrupted:
+        raise KeyboardInterrupt
+    return 0 if tally.found else 1

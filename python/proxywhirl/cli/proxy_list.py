@@ -1,10 +1,10 @@
-"""Reading the proxies that a command is given as a file."""
+"""Reading the proxies that a command is given as a list."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from proxywhirl._redact import scrub_text
 from proxywhirl.cli.errors import UsageError
@@ -17,6 +17,8 @@ __all__ = ["ListReport", "read_proxies"]
 
 _STANDARD_INPUT = "-"
 _MOST_COMPLAINTS = 20
+# What pools are saved as; these may say more of a proxy than a list can.
+_POOLS = (".json", ".jsonl", ".ndjson")
 
 
 class ListReport(NamedTuple):
@@ -27,42 +29,58 @@ class ListReport(NamedTuple):
     added: int
     """Proxies found."""
     duplicates: int
-    """Lines that name a proxy once more."""
+    """Entries that name a proxy once more."""
     complaints: list[str]
-    """One line of text for each line that cannot be read, the first twenty; credentials are masked."""
+    """One line of text for each entry that cannot be read, the first twenty; credentials are masked."""
 
 
-def read_proxies(pool: ProxyPool, name: str) -> ListReport:
+def read_proxies(pool: ProxyPool, name: str, *, protocol: Optional[str] = None) -> ListReport:
     """Add the proxies of a file to a pool.
 
     Args:
         pool: The pool.
-        name: The file: one proxy per line, or a pool if the name ends in ``.json``. ``-`` is standard input.
+        name: The file: a saved pool, or a list in any form that can be recognised, gzipped or not. ``-`` is standard
+            input.
+        protocol: The protocol of entries that name none.
 
     Returns:
         What became of it.
 
     Raises:
-        UsageError: The file cannot be read, or is no pool.
+        UsageError: The file cannot be read, or its name ends in ``.json`` and it has nothing that is a proxy.
     """
+    from proxywhirl import _core
+
+    shown = "standard input" if name == _STANDARD_INPUT else name
+    failure: Optional[UsageError] = None
     try:
-        if name.lower().endswith(".json"):
-            return _read_pool(pool, name)
         raw = sys.stdin.buffer.read() if name == _STANDARD_INPUT else Path(name).read_bytes()
+        if _is_pool(name):
+            try:
+                return _read_pool(pool, name)
+            except UsageError as error:
+                failure = error
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
-    # Lists come from anywhere: a stray byte spoils its line, not the list.
-    lines = raw.decode("utf-8-sig", errors="replace").splitlines()
-    report = pool.add_many(lines, on_error="skip", source="file")
-    shown = "standard input" if name == _STANDARD_INPUT else name
+    parsed = _core.parse_proxies(raw, protocol=protocol)
+    if failure is not None and not len(parsed):
+        raise failure
+    report = pool.load(parsed, source="file", allow_local=True)
     complaints = [
-        printable(scrub_text(f"{shown}, line {number}: {reason} ({text})"))
-        for number, text, reason in report.errors[:_MOST_COMPLAINTS]
+        printable(scrub_text(f"{shown}, line {line.line}: {line.reason} ({line.excerpt})"))
+        for line in parsed.rejected[:_MOST_COMPLAINTS]
     ]
-    rest = len(report.errors) - len(complaints)
+    rest = parsed.rejected_count - len(complaints)
     if rest:
         complaints.append(f"{shown}: {rest} more lines cannot be read")
     return ListReport(shown, report.added, report.duplicates, complaints)
+
+
+def _is_pool(name: str) -> bool:
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in _POOLS
 
 
 def _read_pool(pool: ProxyPool, name: str) -> ListReport:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from proxywhirl.cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from proxywhirl import Proxy
+    from proxywhirl import Proxy, ProxyPool
 
-__all__ = ["write_proxies"]
+__all__ = ["save_pool", "write_proxies"]
 
 
 def write_proxies(proxies: Iterable[Proxy], name: str) -> None:
@@ -20,26 +21,40 @@ def write_proxies(proxies: Iterable[Proxy], name: str) -> None:
 
     Args:
         proxies: The proxies.
-        name: The file: ``.json`` and ``.jsonl`` (and either with ``.gz``) are written as pools, anything else as one URL
-            per line.
+        name: The file: ``.json`` and ``.jsonl`` (and either with ``.gz``) are written as pools, anything else as one
+            URL per line.
 
     Raises:
         CommandError: It cannot be written.
     """
-    from proxywhirl import ProxyPool
-    from proxywhirl.storage._pool_file import PoolFile
     from proxywhirl.utils import atomic_write
 
     path = Path(name)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     try:
-        if ".json" in suffixes or ".jsonl" in suffixes:
-            pool = ProxyPool(name=path.stem, max_pool_size=2**31 - 1)
-            for proxy in proxies:
-                pool.add_proxy(proxy)
-            PoolFile(path).save(pool)
+        if not {".json", ".jsonl", ".ndjson"}.isdisjoint(suffixes[-2:]):
+            save_pool(path, list(proxies))
             return
         text = "".join(f"{proxy.url}\n" for proxy in proxies).encode()
         atomic_write(path, gzip.compress(text) if suffixes[-1:] == [".gz"] else text, mode=0o600)
     except OSError as error:
         raise CommandError(f"{name} cannot be written: {error.strerror or error}") from error
+
+
+def save_pool(path: Path, proxies: Union[ProxyPool, list[Proxy]]) -> None:
+    """Save proxies and what was learned about them; credentials are encrypted if there is a key in ``PROXYWHIRL_KEY``.
+
+    Args:
+        path: The file; only its owner may read it.
+        proxies: The proxies.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    from proxywhirl.storage._pool_file import PoolFile
+    from proxywhirl.storage._vault import ClearTextWarning, Vault
+
+    with warnings.catch_warnings():
+        # The user wants a file to use; help and documentation tell of the key.
+        warnings.simplefilter("ignore", ClearTextWarning)
+        PoolFile(path, Vault(), backup=False).save(proxies, name=path.name.split(".")[0] or "proxies")

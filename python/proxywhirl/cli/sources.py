@@ -44,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _audit(chosen: dict[str, ProxySourceConfig], arguments: argparse.Namespace) -> int:
     from proxywhirl.sources import validate_sources_sync
 
-    report = validate_sources_sync(
-        list(chosen.values()), timeout=arguments.timeout, concurrency=arguments.concurrency
-    )
+    report = validate_sources_sync(list(chosen.values()), timeout=arguments.timeout, concurrency=arguments.concurrency)
     names = {str(source.url): name for name, source in chosen.items()}
     with Rows(("name", "healthy", "status", "bytes", "response_ms", "error"), arguments.format) as rows:
         for result in report.results:

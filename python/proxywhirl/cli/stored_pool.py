@@ -7,16 +7,19 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from proxywhirl._redact import scrub_text
-from proxywhirl.cli.errors import CommandError, UsageError
+from proxywhirl.cli.errors import CommandError
+from proxywhirl.cli.masking import masked
+from proxywhirl.cli.proxy_writer import save_pool
+from proxywhirl.cli.settings import configured
 from proxywhirl.cli.terminal import printable
 
 if TYPE_CHECKING:
     from proxywhirl import Proxy, ProxyPool
 
-__all__ = ["StoredPool", "found", "open_pool", "pool_path", "row_of"]
+__all__ = ["COLUMNS", "StoredPool", "found", "open_pool", "pool_path", "row_of"]
 
 COLUMNS = ("proxy", "health", "country", "requests", "success_rate", "latency_ms", "tags")
 """Columns of a table of proxies."""
@@ -45,11 +48,9 @@ class StoredPool:
         Raises:
             CommandError: It cannot be written.
         """
-        from proxywhirl.storage._pool_file import PoolFile
-
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            PoolFile(self.path).save(self.pool)
+            save_pool(self.path, self.pool)
         except OSError as error:
             raise CommandError(f"{self.path} cannot be written: {error.strerror or error}") from error
 
@@ -80,18 +81,11 @@ def open_pool(arguments: argparse.Namespace, *, must_exist: bool = False) -> Ite
 
 def pool_path(arguments: argparse.Namespace) -> Path:
     """Where the stored pool of a command is."""
-    if arguments.pool is not None:
+    if getattr(arguments, "pool", None) is not None:
         return Path(arguments.pool)
-    named = os.environ.get("PROXYWHIRL_STORAGE_PATH")
-    if arguments.config is not None:
-        from proxywhirl.config import ProxyConfiguration
-
-        try:
-            named = named or str(ProxyConfiguration.from_file(arguments.config).storage_path or "")
-        except (OSError, ValueError) as error:
-            raise UsageError(printable(scrub_text(str(error)))) from error
-    if named:
-        return Path(named)
+    configured_path: Optional[Path] = configured(arguments, "storage_path")
+    if configured_path is not None:
+        return configured_path.expanduser()
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "proxywhirl" / "proxies.json"
 
@@ -106,8 +100,6 @@ def found(pool: ProxyPool, text: str) -> Proxy:
     Raises:
         CommandError: There is none, or more than one.
     """
-    from proxywhirl.cli.get import masked
-
     wanted = text.strip()
     matches = [
         proxy
@@ -117,13 +109,13 @@ def found(pool: ProxyPool, text: str) -> Proxy:
     if len(matches) == 1:
         return matches[0]
     shown = printable(scrub_text(wanted))
-    raise CommandError(f"{shown} is not in the pool" if not matches else f"{shown} are {len(matches)} proxies; name its id")
+    if matches:
+        raise CommandError(f"{shown} are {len(matches)} proxies; name its id")
+    raise CommandError(f"{shown} is not in the pool")
 
 
 def row_of(proxy: Proxy) -> dict[str, Any]:
     """What a table shows of a proxy; credentials masked."""
-    from proxywhirl.cli.get import masked
-
     return {
         "proxy": masked(proxy),
         "health": proxy.health_status.value,

@@ -45,6 +45,8 @@ class Bars:
             TextColumn("{task.fields[found]:,} {task.fields[what]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            # What is printed into a pipe belongs there, not above the bar.
+            redirect_stdout=sys.stdout.isatty(),
             transient=True,
         )
 

@@ -48,6 +48,13 @@ def fleet() -> Iterator[ProxyFleet]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def nothing_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither settings nor a stored pool."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
 @pytest.fixture
 def run(capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
     """Runs a command in this process."""
@@ -95,7 +102,6 @@ class TestArguments:
             [],
             ["fly"],
             ["get"],
-            ["get", "http://shop.test/"],
             ["get", "http://shop.test/", "--proxies", "x", "--retries", "10"],
             ["get", "http://shop.test/", "--proxies", "x", "--retries", "-1"],
             ["get", "http://shop.test/", "--proxies", "x", "--timeout", "0"],
@@ -265,7 +271,7 @@ class TestLists:
     def test_unreadable_lines_are_told_by_number_and_skipped(
         self, run: Run, fleet: ProxyFleet, listed: Callable[..., str]
     ) -> None:
-        bad = f"# a comment\n\nhttp://alice:{SECRET}@bad host:1\nftp://alice:{SECRET}@10.0.0.1:21\nhttp://10.0.0.1:99999\n"
+        bad = f"# a comment\n\nhttp://alice:{SECRET}@bad..host:1\nftp://alice:{SECRET}@10.0.0.1:21\nhttp://10.0.0.1:99999\n"
         proxies = listed("plain", more=bad)
         result = run("get", page(fleet), "--proxies", proxies)
         assert result.status == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proxywhirl.cli import argument_types as types
-from proxywhirl.cli.output import add_format
+from proxywhirl.cli.options import add_format, add_verbose
 
 HELP = "check which proxies of a list work"
 DESCRIPTION = "Checks every proxy of a list, many at a time, and shows results as they come."
@@ -38,12 +38,16 @@ def describe(parser: argparse.ArgumentParser) -> None:
     rule.add_argument(
         "--level",
         choices=("basic", "standard", "full"),
-        help="basic: connect; standard: fetch the URL; full: and tell how anonymous (default standard with --url, else basic)",
+        help="basic: connect; standard: fetch the URL, the default with --url; full: and tell how anonymous",
     )
-    rule.add_argument("--url", metavar="URL", help="page to fetch through each proxy; for --level full one that echoes headers")
+    rule.add_argument(
+        "--url", metavar="URL", help="page to fetch through each proxy; for --level full one that echoes headers"
+    )
     rule.add_argument("--status", metavar="CODES", type=types.status_codes, help="statuses that are good (default 2xx)")
     rule.add_argument("--contains", metavar="TEXT", help="text that the page must contain")
-    rule.add_argument("--protocol", choices=("http", "https", "socks4", "socks5"), help="protocol of lines that name none")
+    rule.add_argument(
+        "--protocol", choices=("http", "https", "socks4", "socks5"), help="protocol of lines that name none"
+    )
     rule.add_argument("--detect", action="store_true", help="find out the protocol of each by trying")
     rule.add_argument("--cacert", metavar="FILE", help="certificates to trust instead of the usual ones")
 
@@ -53,6 +57,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
 
     output = parser.add_argument_group("output")
     add_format(parser)
+    add_verbose(parser)
     output.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from proxywhirl.cli.output import add_format
+from proxywhirl.cli.options import add_config, add_format, add_lock
 
 HELP = "show and change the configuration"
 DESCRIPTION = "Shows which settings are in force and where each comes from, and writes the user's file."
 EPILOG = """\
-Settings come from --config, the environment (PROXYWHIRL_...), [tool.proxywhirl] in ./pyproject.toml or config.toml in the user's
-configuration folder, and the defaults; the earlier one wins.
+Settings come from the environment (PROXYWHIRL_...), from a file, and from the defaults; the earlier one wins.
+The file is the one of --config, else ./pyproject.toml if it has a table [tool.proxywhirl], else config.toml in the
+user's folder. `set` writes the file anew, without its comments; passwords in it are encrypted.
 
 examples:
   proxywhirl config show
@@ -22,12 +23,14 @@ exit status:
   0    done
   1    not done
   2    wrong usage, or no such setting
+  4    another process holds the lock
 """
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("-c", "--config", metavar="FILE", help="the file to show or change")
+    add_config(parser)
+    add_lock(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     show = actions.add_parser("show", help="show all settings")
     add_format(show)

@@ -29,11 +29,15 @@ _FEWEST_PAGES = 100  # below that a success rate says nothing
 
 def describe(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("--proxies", metavar="N", type=types.AtLeast(_DEMO_KINDS), default=24, help="default 24, 6 or more")
+    parser.add_argument(
+        "--proxies", metavar="N", type=types.AtLeast(_DEMO_KINDS), default=24, help="default 24, 6 or more"
+    )
     parser.add_argument(
         "--pages", metavar="N", type=types.AtLeast(_FEWEST_PAGES), help="default 3000, with --fast 400; 100 or more"
     )
-    parser.add_argument("--seed", metavar="N", type=types.AtLeast(0), default=0, help="what all randomness follows from")
+    parser.add_argument(
+        "--seed", metavar="N", type=types.AtLeast(0), default=0, help="what all randomness follows from"
+    )
     parser.add_argument("--plain", action="store_true", help="plain lines, as when the output is not a terminal")
     parser.add_argument("--fast", action="store_true", help="a short one")
 

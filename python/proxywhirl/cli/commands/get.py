@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proxywhirl.cli import argument_types as types
+from proxywhirl.cli.options import add_config, add_verbose
 
 HELP = "send one request through a rotated proxy"
 DESCRIPTION = "Sends one request through a proxy of a list, and through others if that fails."
@@ -12,13 +13,16 @@ EPILOG = """\
 examples:
   proxywhirl get https://example.com --proxies proxies.txt
   proxywhirl get https://example.com/form --proxies proxies.txt -d 'name=value' -i
+  proxywhirl pool add @proxies.txt && proxywhirl get https://example.com
   proxywhirl get https://example.com --proxies proxies.json --country DE --retries 5
   cat proxies.txt | proxywhirl get https://example.com --proxies - --format json | jq .proxy
 
-FILE has one proxy per line: http://host:port, socks5://user:password@host:port, host:port,
-user:password@host:port or host:port:user:password. Empty lines and lines that begin with # are
-skipped, and so are lines that cannot be read; those are reported by number. A file whose name ends
-in .json is read as a pool, with the country and the tags of each proxy.
+FILE is a list in any form that `proxywhirl fetch` reads, such as one proxy per line: http://host:port,
+socks5://user:password@host:port, host:port, user:password@host:port or host:port:user:password. Entries that cannot
+be read are skipped and reported by line. A file whose name ends in .json may be a pool, with the country and the tags
+of each proxy. Without --proxies the proxies are those of the configuration, else those of the stored pool
+(`proxywhirl pool add`). Of the configuration count: proxies, proxy_file, storage_path, rotation_strategy, timeout,
+max_retries, follow_redirects, verify_ssl.
 
 exit status:
   0    the site answered with 2xx or 3xx
@@ -31,7 +35,7 @@ exit status:
 def describe(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("url", metavar="URL", help="what to fetch, http:// or https://")
-    parser.add_argument("--proxies", metavar="FILE", required=True, help="list of proxies; - reads standard input")
+    parser.add_argument("--proxies", metavar="FILE", help="list of proxies; - reads standard input")
 
     request = parser.add_argument_group("request")
     request.add_argument("-X", "--request", metavar="METHOD", type=types.method, help="default GET, or POST with -d")
@@ -57,8 +61,11 @@ def describe(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument("-i", "--include", action="store_true", help="show status and headers before the body")
     output.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of standard output")
-    output.add_argument("--format", choices=("text", "json"), default="text", help="json: one line with all there is")
-    output.add_argument("-v", "--verbose", action="store_true", help="tell on standard error what is done")
+    output.add_argument(
+        "-f", "--format", choices=("text", "json"), default=argparse.SUPPRESS, help="json: one line with all there is"
+    )
+    add_config(output)
+    add_verbose(output)
 
 
 def run(arguments: argparse.Namespace) -> int:

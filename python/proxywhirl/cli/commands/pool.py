@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proxywhirl.cli import argument_types as types
-from proxywhirl.cli.output import add_format
+from proxywhirl.cli.options import add_config, add_format, add_lock
 
 HELP = "list, add, remove and test the proxies of a stored pool"
 DESCRIPTION = "Manages a pool in a file, with what was learned about its proxies."
@@ -53,8 +53,8 @@ def describe(parser: argparse.ArgumentParser) -> None:
 def add_pool(parser: argparse.ArgumentParser) -> None:
     """Add the options by which a command finds the stored pool."""
     parser.add_argument("--pool", metavar="FILE", help="the stored pool")
-    parser.add_argument("-c", "--config", metavar="FILE", help="configuration to take storage_path from")
-    parser.add_argument("--no-lock", action="store_true", help="do not wait for, or hold, the lock")
+    add_config(parser)
+    add_lock(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

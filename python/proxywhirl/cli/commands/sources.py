@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proxywhirl.cli import argument_types as types
-from proxywhirl.cli.output import add_format
+from proxywhirl.cli.options import add_format
 
 HELP = "list the built-in sources of proxies, and audit them"
 DESCRIPTION = "Lists the public lists that are known by name, or asks each whether it still has proxies."

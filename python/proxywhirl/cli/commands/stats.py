@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proxywhirl.cli.commands.pool import add_pool
-from proxywhirl.cli.output import add_format
+from proxywhirl.cli.options import add_format
 
 HELP = "sum up a stored pool"
 DESCRIPTION = "Counts the proxies of a stored pool by state, protocol, country and source, and their requests."

@@ -22,8 +22,9 @@ __all__ = ["bans", "outage", "throttling"]
 
 _STRICT, _BUSY, _USUAL = "strict.test", "busy.test", "shop.test"
 _PAGES = 60
-# Answers per second and proxy that the busy site gives before it says 429.
-_ALLOWED = 5
+# Answers per second that the busy site gives through each proxy before it says 429. Not the same number for all: a
+# request that meets a 429 at every single proxy is handed the last one, as nobody is left to ask.
+_ALLOWED = (4, 6, 8)
 # What is down is tried again after 50 to 100 ms, then after twice that, and so on up to half a second.
 _PATIENT = ResilienceConfig(rest_base=0.1, rest_cap=0.5)
 
@@ -47,7 +48,9 @@ def bans(site: Site, plan: Plan, stage: Stage) -> Verdict:
             asked = sum(site.fleet[name].counters()["faults"].get("ban", 0) for name in banned)
     finally:
         _restore(site, banned)
-    stage.say(f"{_STRICT} was asked {asked} times through a proxy it had banned; {_USUAL} was read through {len(still)}.")
+    stage.say(
+        f"{_STRICT} was asked {asked} times through a proxy it had banned; {_USUAL} was read through {len(still)}."
+    )
     return Verdict(
         "bans",
         "no page is lost, and a ban at one site costs the others nothing",
@@ -60,11 +63,14 @@ def throttling(site: Site, plan: Plan, stage: Stage) -> Verdict:
     """A site that answers 429 is asked again when it said, through others meanwhile."""
     del plan
     carriers = _honest(site)[:3]
-    for name in carriers:
-        site.fleet[name].set_behaviour(rate_limit=(_ALLOWED, 1.0))
-    stage.say(f"{_BUSY} answers {_ALLOWED} pages a second through each of {len(carriers)} proxies, then 429 with Retry-After.")
+    for name, allowed in zip(carriers, _ALLOWED):
+        site.fleet[name].set_behaviour(rate_limit=(allowed, 1.0))
+    stage.say(
+        f"{_BUSY} answers 4 to 8 pages a second through each of {len(carriers)} proxies, then 429 with Retry-After."
+    )
     stats = Stats()
-    pages = 2 * _ALLOWED * len(carriers) + len(carriers)
+    # Two seconds' worth and a little more.
+    pages = 2 * sum(_ALLOWED) + len(carriers)
     try:
         with site.rotator("round-robin", set(carriers)) as rotator:
             for page in range(pages):
@@ -75,12 +81,12 @@ def throttling(site: Site, plan: Plan, stage: Stage) -> Verdict:
     finally:
         _restore(site, carriers)
     # One 429 per proxy and window is how the limit is found.
-    allowed = 4 * len(carriers)
+    most = 4 * len(carriers)
     return Verdict(
         "throttling",
-        f"no page is lost, and at most {allowed} requests meet a 429",
+        f"no page is lost, and at most {most} requests meet a 429",
         f"{stats.arrived} of {pages} pages, {refused} met a 429, {stats.per_second:,.0f} requests/s",
-        stats.arrived == pages and refused <= allowed,
+        stats.arrived == pages and refused <= most,
     )
 
 

@@ -1,0 +1,62 @@
+"""``proxywhirl health``: a stored pool checked once, or again and again."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from datetime import datetime, timezone
+from statistics import median
+from typing import Any
+
+from proxywhirl.cli.checking import Tally, check
+from proxywhirl.cli.errors import CommandError
+from proxywhirl.cli.output import Rows
+from proxywhirl.cli.stored_pool import open_pool
+
+__all__ = ["run"]
+
+_COLUMNS = {"at": 20, "status": 9, "proxies": 7, "good": 7, "latency_ms": 10, "reasons": 0}
+# As `get_health_status` of a rotator draws the line.
+_HEALTHY_SHARE = 0.8
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the pool and store what was found, again and again if asked; the exit status.
+
+    Raises:
+        CommandError: There is no pool, or nothing in it.
+        KeyboardInterrupt: It was interrupted; what was found until then is shown and stored.
+    """
+    with Rows(list(_COLUMNS), arguments.format, widths=list(_COLUMNS.values())) as rows:
+        while True:
+            tally = _round(arguments)
+            row = _row(tally)
+            rows.add(row)
+            if tally.interrupted:
+                raise KeyboardInterrupt
+            if not arguments.continuous:
+                return 0 if row["status"] != "unhealthy" else 1
+            time.sleep(arguments.interval)
+
+
+def _round(arguments: argparse.Namespace) -> Tally:
+    # Locked for a round only: between two of them others may change the pool.
+    with open_pool(arguments, must_exist=True) as stored:
+        if not len(stored.pool):
+            raise CommandError("the pool is empty")
+        tally = check(list(stored.pool), arguments)
+        stored.save()
+        return tally
+
+
+def _row(tally: Tally) -> dict[str, Any]:
+    share = tally.found / tally.done if tally.done else 0.0
+    status = "healthy" if share >= _HEALTHY_SHARE else "degraded" if tally.found else "unhealthy"
+    return {
+        "at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "status": status,
+        "proxies": tally.done,
+        "good": tally.found,
+        "latency_ms": median(tally.latencies) if tally.latencies else None,
+        "reasons": [f"{number} {reason}" for reason, number in tally.reasons.most_common()],
+    }

@@ -1,0 +1,48 @@
+"""Options that most commands share. They may stand before the command, and after it where they are of use to it."""
+
+from __future__ import annotations
+
+import argparse
+
+from proxywhirl.cli.output import FORMATS
+
+__all__ = ["add_config", "add_everywhere", "add_format", "add_lock", "add_verbose"]
+
+# After a command nothing is preset: what was said before it would be lost.
+_UNSET = argparse.SUPPRESS
+
+
+def add_everywhere(parser: argparse.ArgumentParser) -> None:
+    """Add all of them before the command, where they get their defaults."""
+    add_config(parser, None)
+    add_format(parser, None)
+    add_verbose(parser, False)
+    add_lock(parser, False)
+
+
+def add_config(parser: argparse._ActionsContainer, default: object = _UNSET) -> None:
+    """Add ``--config``."""
+    parser.add_argument("-c", "--config", metavar="FILE", default=default, help="file of settings, see config --help")
+
+
+def add_format(parser: argparse._ActionsContainer, default: object = _UNSET) -> None:
+    """Add ``--format``."""
+    parser.add_argument(
+        "-f",
+        "--format",
+        choices=FORMATS,
+        default=default,
+        help="text: a table; json: one object per line; csv (default: text on a terminal, json in a pipe)",
+    )
+
+
+def add_verbose(parser: argparse._ActionsContainer, default: object = _UNSET) -> None:
+    """Add ``--verbose``."""
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", default=default, help="tell on standard error what is done"
+    )
+
+
+def add_lock(parser: argparse._ActionsContainer, default: object = _UNSET) -> None:
+    """Add ``--no-lock``."""
+    parser.add_argument("--no-lock", action="store_true", default=default, help="do not hold the lock")
