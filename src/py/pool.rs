@@ -1014,7 +1014,9 @@ impl PyPool {
         tags.sort_unstable();
         tags.dedup();
         let (proxies, refused) = supply::proxies_of(py, &list.parsed, source, &tags, allow_local);
-        let (added, duplicates) = py.detach(|| self.core.add_all(proxies)).map_err(errors::add)?;
+        let (added, duplicates) = py
+            .detach(|| if list.parsed.distinct { self.core.add_distinct(proxies) } else { self.core.add_all(proxies) })
+            .map_err(errors::add)?;
         let mut errors = supply::errors_of(&list.parsed);
         errors.extend(refused);
         Ok(AddReport { added, duplicates: duplicates + list.parsed.duplicates, errors })

@@ -65,6 +65,8 @@ pub struct Parsed {
     pub rejected_count: usize,
     /// Entries that named a proxy named before.
     pub duplicates: usize,
+    /// Whether no two of the proxies are the same.
+    pub distinct: bool,
     /// Blank lines, comments, and rows of names.
     pub blank: usize,
     /// Lines read; in JSON and HTML entries and rows.
@@ -92,6 +94,7 @@ impl Parsed {
             rejected: Vec::new(),
             rejected_count: 0,
             duplicates: 0,
+            distinct: !options.keep_duplicates,
             blank: 0,
             lines: 0,
             accepted: 0,
