@@ -199,6 +199,10 @@ impl Guard {
         let active = proxy.usage().2;
         if active >= capacity {
             proxy.set_reason(reason::AT_CAPACITY, true);
+            // Written even where it was there already: who takes it away after this sees the start that was counted before.
+            while !proxy.newest_state().has(reason::AT_CAPACITY) && proxy.usage().2 >= capacity {
+                proxy.set_reason(reason::AT_CAPACITY, true);
+            }
             // One may have ended before it could see the reason.
             if proxy.usage().2 < capacity {
                 recheck_capacity(proxy);
