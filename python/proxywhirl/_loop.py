@@ -346,6 +346,7 @@ class _Rotation:
         "lease",
         "open_ended",
         "pauses",
+        "put_off",
         "refused",
         "site_is_at_fault",
         "spent",
@@ -363,6 +364,7 @@ class _Rotation:
         self.lease: Any = None
         self.tried: list[Any] = []
         self.refused: list[Any] = []
+        self.put_off: list[Any] = []
         self.suspects: list[_Suspect] = []
         self.faults: list[int] = []
         self.site_is_at_fault = False
@@ -490,12 +492,13 @@ class _Rotation:
     def _record_answer(self, answer: Answer, outcome: Outcome) -> Exception:
         lease, self.lease = self.lease, None
         status = answer.status
+        hold = hold_of(answer, outcome)
         if outcome is _PROXY_DOWN:
             self.suspects.append(_Suspect(lease, status, answer.elapsed_ms))
         else:
-            lease.finish(outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=status)
+            lease.finish(outcome, answer.elapsed_ms, hold=hold, status=status)
         self._tell_failure(lease, outcome, answer.elapsed_ms, status=status)
-        self._note(lease, outcome)
+        self._note(lease, outcome, may_return=hold is not None)
         why = f"status {status}"
         if outcome is _BANNED:
             why = f"the site refuses the proxy (status {status})"
@@ -525,15 +528,16 @@ class _Rotation:
             last.response = yield Load(held, self.attempts, outcome, lease)
         raise last from last.__cause__
 
-    def _note(self, lease: Any, outcome: Outcome) -> None:
+    def _note(self, lease: Any, outcome: Outcome, *, may_return: bool = False) -> None:
         proxy_id = lease.id
         # A request without a proxy has none to be passed over.
         if proxy_id is None:
             return
         if proxy_id not in self.tried:
             self.tried.append(proxy_id)
-        if outcome in _MOVES_ON and proxy_id not in self.refused:
-            self.refused.append(proxy_id)
+        if outcome in _MOVES_ON and proxy_id not in self.refused and proxy_id not in self.put_off:
+            # Whom the site has told when to come back is not refused for good.
+            (self.put_off if may_return else self.refused).append(proxy_id)
 
     def _first_lease(self) -> Generator[Step, Any, Any]:
         try:
@@ -552,17 +556,23 @@ class _Rotation:
             paused = True
         self._check_budget(last)
         # Who refused the credentials, or is refused by the site, will be no better in a moment. And beyond the attempts
-        # that the policy names only new ones are worth another.
-        again = len(self.refused) < len(self.tried) and self.attempts < self.job.policy.max_attempts
+        # that the policy names only new ones are worth another, and those that the site has named a time for.
+        again = (
+            len(self.refused) + len(self.put_off) < len(self.tried) and self.attempts < self.job.policy.max_attempts
+        )
         try:
-            return (yield from self._take(self.tried, 0.0 if again else self._patience()))
+            return (yield from self._take(self.tried, 0.0 if again or self.put_off else self._patience()))
         except ProxyPoolEmptyError:
-            if not again:
+            if not again and not self.put_off:
                 return self._direct()
-        if not paused:
+        exclude = self.refused
+        if not again:
+            exclude = [proxy_id for proxy_id in self.tried if proxy_id not in self.put_off]
+        elif not paused:
             yield self._pause(last)
+        self.put_off = []
         try:
-            return (yield from self._take(self.refused, self._patience()))
+            return (yield from self._take(exclude, self._patience()))
         except ProxyPoolEmptyError:
             return self._direct()
 

@@ -278,10 +278,19 @@ def test_inside_a_tunnel_a_gateway_status_is_the_sites() -> None:
 
 
 def test_rate_limits_are_returned_at_the_end() -> None:
-    run = Run("abc", [forward(503, retry_after=7.0)] * 3)
+    run = Run("abc", [forward(503, retry_after=7.0)] * 3, policy=RetryPolicy(max_attempts=3))
     delivery = run.finish()
     assert (delivery.answer.status, delivery.outcome) == (503, Outcome.RATE_LIMITED)
     assert run.pool.story == [(name, Outcome.RATE_LIMITED) for name in "abc"]
+
+
+def test_whom_the_site_told_when_to_come_back_may_come_back() -> None:
+    # The pool holds them until then; here it is the fake, which does not.
+    run = Run("ab", [forward(429, retry_after=1.0), forward(429, retry_after=1.0), forward(200)])
+    assert (run.finish().outcome, run.waits) == (Outcome.SUCCESS, [])
+    assert [name for name, _ in run.pool.story] == ["a", "b", "a"]
+    refused = Run("ab", [forward(429), forward(429)])
+    assert refused.finish().outcome is Outcome.RATE_LIMITED
 
 
 def test_statuses_of_the_policy() -> None:
