@@ -1,4 +1,5 @@
 //! The lease: strategy and pool tied into one decision and one outcome.
 
+mod aside;
 pub mod lease;
 pub mod outcome;
