@@ -364,11 +364,13 @@ impl<'a> Query<'a> {
     /// cursor of their own meanwhile. Otherwise requests that exclude the same proxy now and then could meet its turn every
     /// time, and it would never be chosen; nor would who is banned at a site that every other request is for.
     pub fn in_turn(&self, cursors: &Cursors) -> Option<Choice> {
-        // A list has no name of its own: its turns are kept under that of the whole pool.
+        // A list has no name of its own: its turns are kept under that of the whole pool. A site that holds somebody back has
+        // rounds of its own: requests that alternate between it and another would else meet the same proxies each time.
         let uid = match self.among {
             Among::View(view) => view.uid,
             Among::List(_) => self.table.all.uid,
         };
+        let uid = self.sited.map_or(uid, |sited| uid | sited.site.uid << 32);
         let (eligible, open) = match self.among {
             Among::View(view) => (Some(&view.eligible), Some(view.open())),
             Among::List(_) => (None, None),

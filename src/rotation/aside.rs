@@ -10,9 +10,9 @@ use crate::pool::context::{Context, Excluded};
 use crate::proxy::health::Health;
 use crate::proxy::{Id, Proxy};
 
-/// Requests in flight through a proxy that has never succeeded, the one about to be sent included, up to which it may serve
+/// Requests in flight through a proxy that has never succeeded, the one about to be sent included, up to which it serves
 /// before others.
-const AT_ONCE: u32 = 2;
+const AT_ONCE: u32 = 1;
 /// Proxies that one request passes over; then it takes what it is given.
 const MOST: usize = 8;
 
