@@ -20,6 +20,7 @@ from typing import Any
 
 from proxywhirl import (
     AsyncProxyRotator,
+    CircuitBreakerConfig,
     ProxyPool,
     ProxyPoolEmptyError,
     ProxyRotator,

@@ -11,6 +11,7 @@ from proxywhirl import RandomStrategy, ResilienceConfig
 from proxywhirl.cli.demo.crowd import fetch
 from proxywhirl.cli.demo.stage import Verdict
 from proxywhirl.cli.demo.stats import Stats
+from proxywhirl.models import CircuitBreakerConfig
 
 if TYPE_CHECKING:
     from proxywhirl import ProxyRotator
@@ -25,8 +26,10 @@ _PAGES = 60
 # Answers per second that the busy site gives through each proxy before it says 429. Not the same number for all: a
 # request that meets a 429 at every single proxy is handed the last one, as nobody is left to ask.
 _ALLOWED = (4, 6, 8)
-# What is down is tried again after 50 to 100 ms, then after twice that, and so on up to half a second.
-_PATIENT = ResilienceConfig(rest_base=0.1, rest_cap=0.5)
+# What is down is tried again after 50 to 100 ms, then after twice that, and so on up to half a second; a breaker that
+# has opened meanwhile lets a request through after half a second, too.
+_REST = ResilienceConfig(rest_base=0.1, rest_cap=0.5)
+_BREAKER = CircuitBreakerConfig(timeout_duration=0.5)
 
 
 def bans(site: Site, plan: Plan, stage: Stage) -> Verdict:
@@ -97,7 +100,7 @@ def outage(site: Site, plan: Plan, stage: Stage) -> Verdict:
     stage.say(f"{len(carriers)} proxies work, then all of them are down, then all of them work again.")
     before, during, after = Stats(), Stats(), Stats()
     try:
-        with site.rotator("round-robin", set(carriers), resilience=_PATIENT) as rotator:
+        with site.rotator("round-robin", set(carriers), resilience=_REST, circuit_breaker=_BREAKER) as rotator:
             for page in range(2 * len(carriers)):
                 before.add(fetch(site, rotator, page))
             for name in carriers:
