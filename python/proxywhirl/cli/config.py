@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from proxywhirl._redact import mask_proxy_url, scrub_text
 from proxywhirl.cli.errors import CommandError, UsageError
 from proxywhirl.cli.output import Rows
-from proxywhirl.cli.settings import reason_of, settings_of
+from proxywhirl.cli.settings import configured, reason_of, settings_of
 from proxywhirl.cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _show(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     path = _found(arguments)
     in_file = set() if path is None else set(_flat(_read(path)))
-    with Rows(("setting", "value", "from"), arguments.format) as rows:
+    with Rows(("setting", "value", "from"), arguments.format or configured(arguments, "default_format")) as rows:
         for name, value in _flat(_plain(settings)).items():
             rows.add({"setting": name, "value": value, "from": _origin(name, in_file, path)})
     return 0
