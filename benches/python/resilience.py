@@ -28,7 +28,6 @@ from proxywhirl import (
     ResilienceConfig,
     RoundRobinStrategy,
 )
-from proxywhirl.models import CircuitBreakerConfig
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 SITE = "shop.test"

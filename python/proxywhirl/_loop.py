@@ -557,9 +557,7 @@ class _Rotation:
         self._check_budget(last)
         # Who refused the credentials, or is refused by the site, will be no better in a moment. And beyond the attempts
         # that the policy names only new ones are worth another, and those that the site has named a time for.
-        again = (
-            len(self.refused) + len(self.put_off) < len(self.tried) and self.attempts < self.job.policy.max_attempts
-        )
+        again = len(self.refused) + len(self.put_off) < len(self.tried) and self.attempts < self.job.policy.max_attempts
         try:
             return (yield from self._take(self.tried, 0.0 if again or self.put_off else self._patience()))
         except ProxyPoolEmptyError:

@@ -28,9 +28,6 @@ __all__ = ["Tally", "check", "rows_of_checks", "show_into", "tell"]
 
 Show = Callable[["Proxy", "CheckResult"], None]
 
-# Seconds between two movements of the bar.
-_EVERY = 0.1
-
 
 class Tally:
     """What checks have found.
@@ -106,7 +103,7 @@ def check(proxies: Sequence[Proxy], arguments: argparse.Namespace, show: Optiona
         checks = Checks(proxies, record=True, **options)
     except ValueError as error:
         raise UsageError(printable(scrub_text(str(error)))) from error
-    began = moved = time.perf_counter()
+    began = time.perf_counter()
     with checks, Bars(False if getattr(arguments, "quiet", False) else None) as bars:
         move = bars.watch("checking", "good", None)
         if move is not None:
@@ -117,8 +114,7 @@ def check(proxies: Sequence[Proxy], arguments: argparse.Namespace, show: Optiona
                 tally.note(proxy, result)
                 if show is not None:
                     show(proxy, result)
-                if move is not None and (now := time.perf_counter()) - moved > _EVERY:
-                    moved = now
+                if move is not None:
                     move(tally.done, tally.total, tally.found)
     tally.seconds = time.perf_counter() - began
     return tally
@@ -165,7 +161,8 @@ def _row(proxy: Proxy, result: CheckResult) -> dict[str, Any]:
         "proxy": masked(proxy),
         "ok": result.is_valid,
         "protocol": result.protocol,
-        "latency_ms": result.response_time_ms,
+        # Of one that is not good it would be the time of its connection, which is another thing.
+        "latency_ms": result.response_time_ms if result.is_valid else None,
         "status": result.status,
         "anonymity": result.anonymity,
         "exit_address": result.exit_address,

@@ -94,7 +94,7 @@ async def _fetch(addresses: list[Any], arguments: argparse.Namespace) -> tuple[l
     for stats in fetcher.get_source_stats():
         if stats.last_error:
             failed += 1
-            print(printable(scrub_text(f"{stats.source_url}: {stats.last_error}")), file=sys.stderr)
+            print(printable(scrub_text(stats.last_error)), file=sys.stderr)
         elif stats.invalid_count:
             lines = counted(stats.invalid_count, "entry", "entries")
             tell(printable(scrub_text(f"{stats.source_url}: {lines} cannot be read")), arguments)

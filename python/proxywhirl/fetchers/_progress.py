@@ -28,6 +28,7 @@ class Bars:
 
     def __init__(self, wanted: bool | None) -> None:
         self._bars: Any = None
+        self._states: dict[Any, tuple[int, int, int]] = {}
         if wanted is False or (wanted is None and not sys.stderr.isatty()):
             return
         try:
@@ -38,7 +39,17 @@ class Bars:
             if wanted is None:
                 return
             raise ImportError("progress bars need rich: pip install 'proxywhirl-rs[cli]'") from error
-        self._bars = RichProgress(
+        states = self._states
+
+        class Live(RichProgress):
+            """Looks at the numbers when it draws, ten times a second, however often they change."""
+
+            def get_renderables(self) -> Any:
+                for task, (done, total, found) in list(states.items()):
+                    self.update(task, completed=done, total=total, found=found)
+                return super().get_renderables()
+
+        self._bars = Live(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -60,14 +71,14 @@ class Bars:
         """
         if self._bars is None:
             return also
-        bars = self._bars
+        bars, states = self._bars, self._states
         task: Any = None
 
         def moved(done: int, total: int, found: int) -> None:
             nonlocal task
             if task is None:
                 task = bars.add_task(title, total=total, found=found, what=what)
-            bars.update(task, completed=done, total=total, found=found)
+            states[task] = (done, total, found)
             if also is not None:
                 also(done, total, found)
 

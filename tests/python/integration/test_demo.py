@@ -54,7 +54,9 @@ def test_plain_demo_keeps_its_promises() -> None:
     assert not re.search(r"[^\n -~]", text), "control characters"
 
     for name in ("fast-1", "slow-1", "flaky-1", "hanging-1", "dead-1", "login-1"):
-        assert text.partition("\n3. ")[0].count(f"\n   {name} ") == 2, "each proxy is told of after either of the first two scenes"
+        assert text.partition("\n3. ")[0].count(f"\n   {name} ") == 2, (
+            "each proxy is told of after either of the first two scenes"
+        )
     assert "class BestOfTwo:" in text
 
     verdicts = {scene: (mark, found) for mark, scene, _, found in SUMMARY.findall(text.partition("\nSummary\n")[2])}
