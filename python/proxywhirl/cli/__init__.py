@@ -56,6 +56,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         # `| head` has read enough. Python would complain again when it flushes at exit, so nothing is left to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_LEFT
+    except Exception as error:
+        # cryptography is an extra, so its exception is known by name only.
+        if type(error).__name__ != "InvalidToken":
+            raise
+        print("proxywhirl: error: the credentials are encrypted with another key", file=sys.stderr)
+        return CommandError.status
 
 
 def _show_log() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from proxywhirl._redact import scrub_text
-from proxywhirl.cli.errors import CommandError
+from proxywhirl.cli.errors import CommandError, UsageError
 from proxywhirl.cli.masking import masked
 from proxywhirl.cli.proxy_writer import save_pool
 from proxywhirl.cli.settings import configured
@@ -83,6 +83,8 @@ def pool_path(arguments: argparse.Namespace) -> Path:
     """Where the stored pool of a command is."""
     if getattr(arguments, "pool", None) is not None:
         return Path(arguments.pool)
+    if configured(arguments, "storage_backend") not in (None, "file"):
+        raise UsageError("these commands keep their pool in a file; name one with --pool FILE")
     configured_path: Optional[Path] = configured(arguments, "storage_path")
     if configured_path is not None:
         return configured_path.expanduser()

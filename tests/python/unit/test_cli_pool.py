@@ -172,3 +172,27 @@ def test_get_without_any_proxies(run: Run, fleet: ProxyFleet) -> None:
     result = run("get", page(fleet))
     assert (result.status, result.out) == (2, "")
     assert "there is no stored pool" in result.err
+
+
+def test_encrypted_pool(run: Run, fleet: ProxyFleet, stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fernet = pytest.importorskip("cryptography.fernet")
+    monkeypatch.setenv("PROXYWHIRL_KEY", fernet.Fernet.generate_key().decode())
+    assert run("pool", "add", fleet["login"].url).status == 0
+    assert SECRET not in stored.read_text()
+    assert run("get", page(fleet), "--retries", "0").status == 0
+    monkeypatch.setenv("PROXYWHIRL_KEY", fernet.Fernet.generate_key().decode())
+    for command in (["pool", "list"], ["get", page(fleet)]):
+        other = run(*command)
+        assert (other.status, other.out) == (1, "")
+        assert other.err == "proxywhirl: error: the credentials are encrypted with another key\n"
+    monkeypatch.delenv("PROXYWHIRL_KEY")
+    keyless = run("pool", "list")
+    assert (keyless.status, keyless.out) == (1, "")
+    assert "PROXYWHIRL_KEY" in keyless.err
+
+
+def test_pools_in_databases_are_not_overwritten(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXYWHIRL_STORAGE_BACKEND", "sqlite")
+    result = run("pool", "add", "10.0.0.1:80")
+    assert result.status == 2
+    assert "--pool FILE" in result.err
