@@ -504,7 +504,7 @@ mod tests {
         let gone = format!("{{\"id\": \"{}\", \"removed\": true}}\n", id(2));
         let text = [line(1, "a"), line(2, "b"), line(3, "c"), gone, line(1, "d"), line(2, "e")].concat();
         assert_eq!(urls(&text), ["http://d.test:1", "http://c.test:1", "http://e.test:1"]);
-        let image = Image::read(text[..text.len() - 5].as_bytes()).unwrap();
+        let image = Image::read(&text.as_bytes()[..text.len() - 5]).unwrap();
         assert!(image.torn);
         assert_eq!(image.entries.len(), 2);
     }
