@@ -84,16 +84,6 @@ impl Excluded {
         }
     }
 
-    /// The identifiers.
-    pub fn ids(&self) -> impl Iterator<Item = Id> + '_ {
-        let (few, many) = match self {
-            Self::Nobody => (None, None),
-            Self::Few(list) => (Some(list), None),
-            Self::Many(set) => (None, Some(set)),
-        };
-        few.into_iter().flatten().copied().chain(many.into_iter().flat_map(|set| set.iter().copied()))
-    }
-
     /// Number of identifiers.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -2,7 +2,7 @@
 //!
 //! Liveness (can it carry bytes) is one state per proxy: rest and trial, the breaker, the limits on what it may carry at
 //! once and in a time. Whatever speaks against a proxy is a bit in its one word, so that the pool's index knows; what is to
-//! happen later is in the pool's [`timers`], which whoever selects next runs. Nothing asks every proxy on every request.
+//! happen later is in the pool's timers, which whoever selects next runs. Nothing asks every proxy on every request.
 //!
 //! Standing (is it welcome at a site) is one state per proxy and site: see [`standing`].
 

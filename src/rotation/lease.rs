@@ -11,7 +11,6 @@ use crate::resilience::Notice;
 use crate::resilience::guard::Admitted;
 use crate::resilience::site::Site;
 use crate::resilience::standing::{Admission, Effect, Finding};
-use crate::rotation::aside::Aside;
 use crate::rotation::outcome::{Liveness, Outcome};
 use crate::strategy::{Refusal, Shared, choose};
 use crate::sync::{Arc, AtomicBool, Ordering};
@@ -45,13 +44,10 @@ pub struct Asking<'a> {
 
 impl<'a> Asking<'a> {
     #[inline]
-    fn query<'q>(&self, pool: &'q Pool, table: &'q Arc<Table>, context: &'q Context) -> Query<'q>
-    where
-        'a: 'q,
-    {
+    fn query(&self, pool: &'a Pool, table: &'a Arc<Table>) -> Query<'a> {
         match self.foreign {
-            Some((foreign, notes)) => Query::asked(pool, table, context, self.clock, foreign, notes),
-            None => Query::new(pool, table, context, self.clock),
+            Some((foreign, notes)) => Query::asked(pool, table, self.context, self.clock, foreign, notes),
+            None => Query::new(pool, table, self.context, self.clock),
         }
     }
 }
@@ -91,29 +87,20 @@ impl Lease {
         let clock = asking.clock;
         let guard = pool.guard();
         let mut tries = 0;
-        let mut aside = Aside::default();
         loop {
             // Loaded anew each time: who was passed over meanwhile is so in the newest table.
             let table = pool.table();
             let sited = asking.site.and_then(|site| pool.sited(&table, site, clock));
-            let query = asking.query(pool, &table, aside.context(asking.context)).at(sited.as_ref());
+            let query = asking.query(pool, &table).at(sited.as_ref());
             if tries == TRIES {
                 return Err(refused(Refusal::NotAdmitted { tries }, &query));
             }
             tries += 1;
             let choice = match choose(&*strategy, &query) {
                 Ok(choice) => choice,
-                Err(refusal) if aside.is_empty() => return Err(refused(refusal, &query)),
-                Err(_) => {
-                    aside.give_up();
-                    continue;
-                }
+                Err(refusal) => return Err(refused(refusal, &query)),
             };
             let Some(proxy) = query.slot(choice).and_then(|slot| slot.share()) else { continue };
-            if aside.takes(&proxy, asking.context) {
-                proxy.take_back(clock);
-                continue;
-            }
             // Whoever was faster has left a reason on the proxy, or a mark at the site: the next choice is another.
             let Ok(admitted) = guard.admit(&proxy, clock) else {
                 proxy.take_back(clock);

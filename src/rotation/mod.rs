@@ -1,5 +1,4 @@
 //! The lease: strategy and pool tied into one decision and one outcome.
 
-mod aside;
 pub mod lease;
 pub mod outcome;

@@ -106,7 +106,7 @@ impl Marks {
     }
 }
 
-/// The texts that [`write`] will want sealed, each once.
+/// The texts that [`write()`] will want sealed, each once.
 pub fn secrets_of<'a>(proxies: impl Iterator<Item = &'a Proxy>) -> Vec<String> {
     let mut seen = AHashSet::new();
     for proxy in proxies {
