@@ -141,7 +141,8 @@ def ten_at_once(quick: bool) -> list[Row]:
         result, bad = asyncio.run(play(fleet))
     return [
         Row("the same, 20 at a time", f"{number} of {number}, no error", result.told(number), result.good == number),
-        Row("  tries of the bad six", "at most 12", str(bad), bad <= 12),
+        # Twelve of the first twenty are under way to them before any answer, and their failovers choose in the dark.
+        Row("  tries of the bad six", "at most 20", str(bad), bad <= 20),
         Row("  time", "under 10 s", f"{result.seconds:.1f} s", result.seconds < 10),
     ]
 
