@@ -109,6 +109,7 @@ class ProxySpec:
         name: What `/whoami` calls it, unique in its fleet; default `proxy-` and its index.
         scheme: `http` and `https` serve forwarded requests and CONNECT; `socks4`, `socks4a`, `socks5`, `socks5h`.
         auth: User name and password that it demands, at most 255 bytes each. SOCKS4 looks at the user only.
+        address: Where it listens, an `IP:PORT` on loopback; default: any free port.
         latency: Milliseconds, `(lo, hi)` for anything between, `Drift` or `LogNormal`.
         fault: What goes wrong always: `refuse`, `hang`, `reset`, `cut`, or a status the proxy answers itself: `403`,
             `407`, `429`, `500`, `502`, `503`, `504`.
@@ -143,6 +144,7 @@ class ProxySpec:
     flap: tuple[int, int] | Flap | None = None
     country: str | None = None
     tags: Iterable[str] = frozenset()
+    address: str | None = None
 
     def __post_init__(self) -> None:
         if self.country is not None and not isinstance(self.country, str):
@@ -201,7 +203,7 @@ class ProxySpec:
 #: The fields of a `ProxySpec` that the native module knows.
 _PLAIN = tuple(f.name for f in dataclasses.fields(ProxySpec) if f.name not in ("country", "tags"))
 #: The fields of a `ProxySpec` that can be changed while it runs.
-_BEHAVIOUR = tuple(name for name in _PLAIN if name not in ("name", "scheme", "auth"))
+_BEHAVIOUR = tuple(name for name in _PLAIN if name not in ("name", "scheme", "auth", "address"))
 
 
 def _latency(latency: Latency) -> tuple[str, float, float, int] | None:
@@ -453,13 +455,14 @@ class ProxyFleet:
         self._ca_file: tuple[str, weakref.finalize[Any, Any]] | None = None
 
     @classmethod
-    def demo(cls, count: int = 24, *, seed: int = 0, workers: int = 1) -> ProxyFleet:
+    def demo(cls, count: int = 24, *, seed: int = 0, workers: int = 1, addresses: Iterable[str] = ()) -> ProxyFleet:
         """A mixed fleet: mostly fast and slow ones, some flaky, a few hanging or dead, one with a login.
 
         Args:
             count: How many proxies, 6 or more so that each kind is there.
             seed: As in the constructor.
             workers: As in the constructor.
+            addresses: Where the first ones listen, `IP:PORT` on loopback; the others on any free port.
 
         Raises:
             ValueError: `count` is below 6.
@@ -471,9 +474,10 @@ class ProxyFleet:
         kinds.append(("slow", max(1, count // 4)))
         kinds.insert(0, ("fast", count - sum(n for _, n in kinds)))
         specs = []
+        places = iter(addresses)
         for kind, number in kinds:
             make = getattr(ProxySpec, kind)
-            specs += [make(name=f"{kind}-{i + 1}", tags={kind}) for i in range(number)]
+            specs += [make(name=f"{kind}-{i + 1}", tags={kind}, address=next(places, None)) for i in range(number)]
         return cls(specs, seed=seed, workers=workers)
 
     def start(self) -> ProxyFleet:

@@ -75,7 +75,7 @@ impl Fleet {
         let mut proxies = Vec::with_capacity(spec.proxies.len());
         let mut ports = Vec::with_capacity(spec.proxies.len());
         for (index, proxy) in spec.proxies.iter().enumerate() {
-            let port = Port::any(ip).map_err(sockets())?;
+            let port = proxy.address.map_or_else(|| Port::any(ip), Port::at).map_err(sockets())?;
             proxies.push(Running {
                 state: Arc::new(ProxyState::new(index, proxy, spec.seed, Arc::clone(&world))),
                 address: port.address(),

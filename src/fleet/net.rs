@@ -74,7 +74,12 @@ pub(crate) struct Port {
 impl Port {
     /// Takes any free port on this address.
     pub(crate) fn any(ip: IpAddr) -> io::Result<Self> {
-        let holder = bound(SocketAddr::new(ip, 0))?;
+        Self::at(SocketAddr::new(ip, 0))
+    }
+
+    /// Takes this address.
+    pub(crate) fn at(address: SocketAddr) -> io::Result<Self> {
+        let holder = bound(address)?;
         let address =
             holder.local_addr()?.as_socket().ok_or_else(|| io::Error::other("a TCP socket without an address"))?;
         Ok(Self { _holder: holder, address })

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
+use std::net::SocketAddr;
 
 use super::behaviour::Behaviour;
 use super::error::SpecError;
@@ -60,6 +61,8 @@ pub struct ProxySpec {
     pub scheme: Scheme,
     /// The login it demands, if any.
     pub login: Option<Login>,
+    /// Where it listens, on loopback; `None`: on any free port.
+    pub address: Option<SocketAddr>,
     /// How it behaves.
     pub behaviour: Behaviour,
 }
@@ -89,6 +92,9 @@ impl ProxySpec {
             if login.user.contains([':', '\0']) || login.password.contains('\0') {
                 return Err(SpecError::new("auth", "a colon in the user name or a NUL cannot be sent"));
             }
+        }
+        if self.address.is_some_and(|address| !address.ip().is_loopback()) {
+            return Err(SpecError::new("address", "a fleet listens on loopback only"));
         }
         self.behaviour.check()
     }

@@ -183,7 +183,11 @@ fn extract<'py, T: FromPyObjectOwned<'py>>(value: &Bound<'py, PyAny>, name: &str
 fn proxy_spec(dict: &Bound<'_, PyDict>) -> PyResult<ProxySpec> {
     let scheme = field::<String>(dict, "scheme", "a string")?;
     let login = field::<(String, String)>(dict, "auth", "a user name and a password")?;
+    let address = field::<String>(dict, "address", "an IP address and a port")?;
     Ok(ProxySpec {
+        address: address
+            .map(|text| text.parse().map_err(|_| PyValueError::new_err(format!("address: {text:?} is no IP:PORT"))))
+            .transpose()?,
         name: field(dict, "name", "a string")?.unwrap_or_default(),
         scheme: match scheme {
             None => Scheme::Http,

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,22 @@ def test_plain_demo_keeps_its_promises() -> None:
     ).groups()
     assert started == completed
     assert re.fullmatch(r"all 9 promises kept, in [\d.]+ s", text.splitlines()[-1])
+
+
+def test_demo_serves_from_a_list(tmp_path: Path) -> None:
+    # Addresses of the whole of loopback, with a comment and a duplicate; the superuser's ports are not taken.
+    lines = [f"127.{i}.{i * 3 % 250}.9:{20_000 + i}" for i in range(1, 41)]
+    proxies = tmp_path / "list.txt"
+    proxies.write_text("\n".join(["# proxies", *lines, lines[0], "127.0.0.9:80"]) + "\n")
+    done = subprocess.run([*COMMAND, "--list", str(proxies)], capture_output=True, timeout=PATIENCE)
+    text = done.stdout.decode()
+    assert done.returncode == 0, text + done.stderr.decode()
+    # One of the fleet is dead.
+    assert "A list names 41 addresses; a check found 7 that answer." in text
+    proxies.write_text("192.0.2.1:8080\n")
+    refused = subprocess.run([*COMMAND, "--list", str(proxies)], capture_output=True, timeout=PATIENCE)
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert b"not on this machine" in refused.stderr
 
 
 def test_demo_on_a_terminal() -> None:

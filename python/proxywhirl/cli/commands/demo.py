@@ -15,6 +15,7 @@ examples:
   proxywhirl demo
   proxywhirl demo --proxies 60 --pages 10000
   proxywhirl demo --fast --plain
+  proxywhirl demo --list lists/all.txt
 
 exit status:
   0    everything promised was kept
@@ -39,6 +40,11 @@ def describe(parser: argparse.ArgumentParser) -> None:
         "--seed", metavar="N", type=types.AtLeast(0), default=0, help="what all randomness follows from"
     )
     parser.add_argument("--plain", action="store_true", help="plain lines, as when the output is not a terminal")
+    parser.add_argument(
+        "--list",
+        metavar="FILE",
+        help="a list of loopback addresses: the fleet takes some of them, and the pool is what a check finds there",
+    )
     parser.add_argument("--fast", action="store_true", help="a short one")
 
 

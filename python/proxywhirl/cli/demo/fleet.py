@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
 from proxywhirl import AsyncProxyRotator, ProxyConfiguration, ProxyRotator, RetryPolicy
+from proxywhirl.cli.demo.listed import places_of, read_list, those_that_answer
 from proxywhirl.testing import ProxyFleet
 
 if TYPE_CHECKING:
@@ -37,14 +38,22 @@ class Site:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.fleet = ProxyFleet.demo(plan.proxies, seed=plan.seed).start()
-        self.names = [proxy.name for proxy in self.fleet]
+        listed = [] if plan.list is None else read_list(plan.list)
+        places = places_of(listed, plan.proxies, plan.seed) if listed else []
+        self.fleet = ProxyFleet.demo(plan.proxies, seed=plan.seed, addresses=places).start()
+        proxies = list(self.fleet)
+        self.listed = len(listed)
+        """How many proxies the list has that they were found in, if there is one."""
+        if listed:
+            alive = those_that_answer(listed)
+            proxies = [proxy for proxy in proxies if f"{proxy.host}:{proxy.port}" in alive]
+        self.names = [proxy.name for proxy in proxies]
         """The names of the proxies, in the order of the fleet."""
         self.pools: list[ProxyPool] = []
         """The pools of all rotators made so far."""
-        self._names = {proxy.port: proxy.name for proxy in self.fleet}
+        self._names = {(proxy.host, proxy.port): proxy.name for proxy in self.fleet}
         # Nobody's list is sorted by quality.
-        self._urls = self.fleet.urls
+        self._urls = [proxy.url for proxy in proxies]
         random.Random(plan.seed).shuffle(self._urls)
         self._options: dict[str, Any] = {
             # All of them given, so that the user's environment has no say.
@@ -74,7 +83,7 @@ class Site:
 
     def name_of(self, proxy: Proxy) -> str:
         """The fleet's name of a proxy."""
-        return self._names[proxy.port]
+        return self._names[proxy.host, proxy.port or 0]
 
     def rotator(self, strategy: Any, only: Optional[set[str]] = None, **options: Any) -> ProxyRotator:
         """A rotator over the fleet.

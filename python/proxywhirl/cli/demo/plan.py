@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from typing import Optional
 
 __all__ = ["Plan"]
 
@@ -26,6 +27,7 @@ class Plan:
         warm_up: Pages per strategy before a comparison measures.
         measured: Pages per strategy that a comparison measures.
         own: Pages for the strategy written in Python, after its warm-up.
+        list: A list of proxies to serve from; ``None`` for the fleet's own addresses.
         threads: Threads that fetch.
         tasks: Tasks that fetch.
         measuring_threads: Threads of a comparison: few, so that pages wait for proxies and not for the interpreter.
@@ -39,6 +41,7 @@ class Plan:
     warm_up: int
     measured: int
     own: int
+    list: Optional[str] = None
     threads: int = 16
     tasks: int = 64
     measuring_threads: int = 6
@@ -50,7 +53,7 @@ class Plan:
         """The plan for a command line.
 
         Args:
-            arguments: The parsed command line: ``proxies``, ``pages``, ``seed``, ``fast``.
+            arguments: The parsed command line: ``proxies``, ``pages``, ``seed``, ``fast``, ``list``.
         """
         fast: bool = arguments.fast
         pages = arguments.pages if arguments.pages is not None else _PAGES_FAST if fast else _PAGES
@@ -61,4 +64,5 @@ class Plan:
             warm_up=_WARM_UP_PER_PROXY * arguments.proxies,
             measured=_MEASURED_FAST if fast else _MEASURED,
             own=_OWN_FAST if fast else _OWN,
+            list=getattr(arguments, "list", None),
         )

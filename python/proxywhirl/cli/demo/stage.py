@@ -110,6 +110,8 @@ class PlainStage:
         """Tell what is about to happen."""
         kinds = ", ".join(f"{number} {kind}" for kind, number in site.kinds.items())
         self._print(f"proxywhirl demo: {plan.proxies} proxies on this machine ({kinds}), {plan.pages:,} pages")
+        if site.listed:
+            self._print(f"A list names {site.listed:,} addresses; a check found {len(site.names)} that answer.")
 
     def begin(self, number: int, title: str) -> None:
         """Begin a scene."""
