@@ -133,7 +133,7 @@ impl PyLease {
         let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
         let hold = hold.map(seconds).transpose()?;
         let error = error.filter(|error| !error.is_none());
-        let ending = Ending { elapsed_ms, hold };
+        let ending = Ending { elapsed_ms, hold, judged: status.is_some() };
         let elapsed_ms = this.core.finish(outcome, &ending, &SystemClock).map_err(errors::closed)?;
         if let Some(error) = error {
             py.import("proxywhirl._outcomes")?.call_method1("note_error", (this.proxy.bind(py), error))?;

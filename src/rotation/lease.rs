@@ -63,6 +63,8 @@ pub struct Ending {
     pub elapsed_ms: Option<f64>,
     /// Seconds for which the site is not to be asked through this proxy; by default as the pool's settings say.
     pub hold: Option<f64>,
+    /// Whether the outcome was read off an answer, rather than said outright.
+    pub judged: bool,
 }
 
 impl Ending {
@@ -183,7 +185,14 @@ impl Lease {
             Some(verdict) => self.strategy.record(proxy, verdict, clock),
             None => proxy.take_back(clock),
         }
-        self.settle_at_site(effects.standing.finding(ending.hold, effects.books), clock);
+        let finding = match effects.standing.finding(ending.hold, effects.books) {
+            // To bench the only proxy gains nothing, and one that is a gateway has another exit for the next request.
+            Finding::Banned(None) | Finding::RateLimited(None) if ending.judged && self.pool.len() == 1 => {
+                Finding::Nothing
+            }
+            finding => finding,
+        };
+        self.settle_at_site(finding, clock);
         if effects.liveness == Liveness::Good {
             guard.good(proxy, admitted, clock.steady_coarse(), clock);
         } else {

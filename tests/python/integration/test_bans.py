@@ -235,3 +235,13 @@ def test_without_a_proxy_and_without_blocking() -> None:
 
     with ProxyFleet(1) as fleet:
         asyncio.run(main(fleet))
+
+
+def test_the_only_proxy_is_not_benched_for_an_answer() -> None:
+    with ProxyFleet([ProxySpec(name="gateway")]) as fleet, rotator_over(fleet) as rotator:
+        page = fleet.site_url("shop.test", "/status/403")
+        assert [verdict(rotator.get(page)) for _ in range(3)] == [(Outcome.BANNED, 1)] * 3
+        assert rotator.get(fleet.site_url("shop.test", "/whoami")).json()["proxy"] == "gateway"
+        # What is said outright is obeyed.
+        rotator.lease(page).banned()
+        assert [verdict.reasons for verdict in rotator.explain(page)] == [["banned_here"]]
