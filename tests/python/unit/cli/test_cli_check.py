@@ -13,29 +13,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 import pytest
 
 from proxywhirl import Proxy
-from proxywhirl.cli import main
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 SECRET = "s3cr3t-w0rd"
 GOOD = ("plain", "login", "socks5")
 
 
-class Result(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Result]
+Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +39,6 @@ def fleet() -> Iterator[ProxyFleet]:
     ]
     with ProxyFleet(specs) as running:
         yield running
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in this process."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-    def run(*arguments: object) -> Result:
-        capfd.readouterr()
-        status = main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert SECRET not in out + err
-        return Result(status, out, err)
-
-    return run
 
 
 @pytest.fixture

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 import pytest
 
 from proxywhirl import ProxyPool
-from proxywhirl.cli import main
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 SECRET = "s3cr3t-w0rd"
 
 
-class Result(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Result]
+Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +28,9 @@ def fleet() -> Iterator[ProxyFleet]:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in this process."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-    def run(*arguments: object) -> Result:
-        capfd.readouterr()
-        status = main([str(argument) for argument in arguments])
-        return Result(status, *capfd.readouterr())
-
-    return run
+def run(run_openly: Run) -> Run:
+    """Lists are shown as they are to be used."""
+    return run_openly
 
 
 def test_lists_become_one(run: Run, fleet: ProxyFleet, tmp_path: Path) -> None:

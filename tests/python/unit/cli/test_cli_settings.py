@@ -6,11 +6,10 @@ import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 import pytest
 
-from proxywhirl.cli import main
 from proxywhirl.testing import ProxyFleet, ProxySpec
 from proxywhirl.utils import CLILock
 
@@ -18,41 +17,13 @@ SECRET = "s3cr3t-w0rd"
 COMMANDS = ["get", "check", "fetch", "pool", "sources", "health", "stats", "config", "demo", "completion"]
 
 
-class Result(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Result]
+Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[ProxyFleet]:
     with ProxyFleet([ProxySpec(name="login", auth=("alice", SECRET)), ProxySpec(name="plain")]) as running:
         yield running
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in this process."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.delenv("PROXYWHIRL_KEY", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Result:
-        capfd.readouterr()
-        status = main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert SECRET not in out + err
-        return Result(status, out, err)
-
-    return run
 
 
 @pytest.fixture
