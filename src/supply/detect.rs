@@ -77,7 +77,7 @@ fn recognise(text: &str, options: &Options) -> (Format, u8) {
     match text.as_bytes().first() {
         Some(b'{') => return (json_kind(text), b','),
         Some(b'[') => {
-            let literal = text[1..].split(']').next().unwrap_or("");
+            let literal = text.trim_start_matches('[').split(']').next().unwrap_or("");
             if literal.parse::<Ipv6Addr>().is_err() {
                 return (json_kind(text), b',');
             }
@@ -85,7 +85,8 @@ fn recognise(text: &str, options: &Options) -> (Format, u8) {
         Some(b'"') => {
             // A list of quoted values, or a value on each line.
             let line = text.lines().next().unwrap_or("").trim();
-            let whole = line.len() > 2 && !line[1..line.len() - 1].contains('"') && line.ends_with('"');
+            let inner = line.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            let whole = inner.is_some_and(|inner| !inner.is_empty() && !inner.contains('"'));
             if whole && text.lines().nth(1).is_some_and(|next| next.starts_with('"')) {
                 return (Format::JsonLines, b',');
             }

@@ -31,6 +31,8 @@ _FOREVER = float("inf")
 _FILE_LOOK = 1.0
 # An empty pool is filled again at most this often, in seconds.
 _DRY_PAUSE = 10.0
+# Seconds until the work goes on after something in it failed that is no list's fault.
+_AFTER_FAULT = 30.0
 
 
 class Supply:
@@ -209,37 +211,65 @@ class Supply:
 
     def _main(self) -> None:
         while True:
-            with self._lock:
-                asked, self._asked = self._asked, None
-                # Of this round: meanwhile the pool may run dry again, and others wait for the next.
-                self._promised = self._offer
-                if self._closed:
-                    self._thread = None
+            try:
+                if not self._step():
                     return
+            except BaseException:  # noqa: BLE001  # a thread that ends here ends refreshing for good
+                with self._lock:
+                    asked, self._asked = self._asked, None
+                    closed = self._closed
+                    if closed:
+                        self._thread = None
+                _settle(self._promised)
+                _settle(self._offer)
+                if asked is not None:
+                    _fail(asked, RuntimeError("the refresh failed; the log says why"))
+                if closed:
+                    return
+                if threading.main_thread().is_alive():
+                    _log.exception("refreshing the pool failed; it goes on in %g s", _AFTER_FAULT)
+                self._bell.wait(_AFTER_FAULT)
+                self._bell.clear()
+
+    def _step(self) -> bool:
+        """One look at what is due; whether there is to be another."""
+        with self._lock:
+            asked, self._asked = self._asked, None
+            # Of this round: meanwhile the pool may run dry again, and others wait for the next.
+            self._promised = self._offer
+            if self._closed:
+                self._thread = None
+                return False
+        try:
             due = self.fetcher._enabled() if asked is not None else self._due()
-            if asked is not None or due:
-                self._work(asked, due)
-            else:
-                self._filling.expire()
-            with self._lock:
-                if self._asked is not None:
-                    continue
-                pause = self._pause()
-                if self._closed or pause is None:
-                    self._thread = None
-                    return
-            self._bell.wait(pause)
-            self._bell.clear()
+        except BaseException as error:
+            if asked is not None:
+                _fail(asked, _as_exception(error))
+            raise
+        if asked is not None or due:
+            self._work(asked, due)
+        else:
+            self._filling.expire()
+        with self._lock:
+            if self._asked is not None:
+                return True
+            pause = self._pause()
+            if self._closed or pause is None:
+                self._thread = None
+                return False
+        self._bell.wait(pause)
+        self._bell.clear()
+        return True
 
     def _work(self, asked: concurrent.futures.Future[Report] | None, due: list[Source]) -> None:
         report = Report()
-        failure: BaseException | None = None
+        failure: Exception | None = None
         try:
             asyncio.run(self._round(due, report))
         except asyncio.CancelledError:
             failure = RuntimeError("the rotator was closed")
-        except Exception as error:  # noqa: BLE001  # whatever it is, the thread must live on and the user hear of it
-            failure = error
+        except BaseException as error:  # noqa: BLE001  # a parser of the user's may raise anything; refreshing goes on
+            failure = _as_exception(error)
             # While the interpreter ends no thread can begin anything; that is nothing to complain about.
             if threading.main_thread().is_alive():
                 _log.exception("refreshing the pool failed")
@@ -328,6 +358,15 @@ def _complete(future: concurrent.futures.Future[Report], report: Report) -> None
         future.set_result(report)
     except concurrent.futures.InvalidStateError:
         return
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """What a caller can catch: a refresh that ends with `SystemExit` must not end the thread that waits for it."""
+    if isinstance(error, Exception):
+        return error
+    failure = RuntimeError(f"the refresh was ended by {type(error).__name__}")
+    failure.__cause__ = error
+    return failure
 
 
 def _fail(future: concurrent.futures.Future[Report], error: BaseException) -> None:
