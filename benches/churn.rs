@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use common::{Ours, cases, choose_once, pool_of, proxy};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use proxywhirl::pool::{Keeper, Pool};
+use proxywhirl::pool::{AttachmentOps, Pool};
 use proxywhirl::proxy::health::Health;
 
 const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
@@ -62,7 +62,7 @@ fn filling(criterion: &mut Criterion) {
             bencher.iter_batched(
                 || (0..size).map(proxy).collect::<Vec<_>>(),
                 |proxies| {
-                    let pool = Pool::new(usize::MAX, Keeper::default(), 0);
+                    let pool = Pool::new(usize::MAX, AttachmentOps::default(), 0);
                     for proxy in proxies {
                         pool.add(proxy, None, true).expect("room");
                     }
@@ -75,7 +75,7 @@ fn filling(criterion: &mut Criterion) {
             bencher.iter_batched(
                 || (0..size).map(proxy).collect::<Vec<_>>(),
                 |proxies| {
-                    let pool = Pool::new(usize::MAX, Keeper::default(), 0);
+                    let pool = Pool::new(usize::MAX, AttachmentOps::default(), 0);
                     pool.add_all(proxies).expect("room");
                     pool
                 },

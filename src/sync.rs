@@ -1,10 +1,11 @@
 //! The only place that names atomics and locks: the standard library's and `parking_lot`'s, or loom's when modelled.
 //!
-//! Order of locks, outermost first: a pool's writer, its ledger of standing, a view's least-used order, a proxy's cold part,
-//! a session shard. None is held across a call into Python.
+//! Order of locks, outermost first: a pool's growth, its writer, its ledger of standing, a view's least-used order, a proxy's
+//! cold part, a session shard. No lock is held across a call into Python: a debug build counts the locks that each thread
+//! holds, and [`assert_no_lock_held`] checks the count where Python is called and where references to its objects are dropped.
 
 #[cfg(not(loom))]
-pub(crate) use parking_lot::Mutex;
+pub(crate) use held::Mutex;
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
@@ -23,6 +24,119 @@ pub(crate) use std::sync::{Arc, OnceLock, Weak};
 /// Counters that live as long as the process; loom cannot model statics, and none of them decides anything.
 pub(crate) mod global {
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+}
+
+/// Panics in a debug build if the calling thread holds a lock of the core; `place` says what is about to happen.
+#[inline]
+#[track_caller]
+pub(crate) fn assert_no_lock_held(place: &str) {
+    #[cfg(all(debug_assertions, not(loom)))]
+    assert_eq!(held::count(), 0, "{place} with a lock held");
+    let _ = place;
+}
+
+/// `parking_lot`'s mutex. A debug build counts the guards per thread; in a release build the guard is `parking_lot`'s own.
+#[cfg(not(loom))]
+mod held {
+    #[derive(Debug, Default)]
+    pub struct Mutex<T>(parking_lot::Mutex<T>);
+
+    #[cfg(not(debug_assertions))]
+    type Guard<'a, T> = parking_lot::MutexGuard<'a, T>;
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(parking_lot::Mutex::new(value))
+        }
+
+        #[inline]
+        pub(crate) fn lock(&self) -> Guard<'_, T> {
+            #[cfg(debug_assertions)]
+            return Guard { value: self.0.lock(), _counted: Counted::new() };
+            #[cfg(not(debug_assertions))]
+            self.0.lock()
+        }
+    }
+
+    #[cfg(debug_assertions)]
+    pub(super) use counted::count;
+    #[cfg(debug_assertions)]
+    use counted::{Counted, Guard};
+
+    #[cfg(debug_assertions)]
+    mod counted {
+        use std::cell::Cell;
+        use std::ops::{Deref, DerefMut};
+
+        thread_local! {
+            static HELD: Cell<usize> = const { Cell::new(0) };
+        }
+
+        pub(in super::super) fn count() -> usize {
+            HELD.with(Cell::get)
+        }
+
+        pub(crate) struct Counted;
+
+        impl Counted {
+            pub(super) fn new() -> Self {
+                HELD.with(|held| held.set(held.get() + 1));
+                Self
+            }
+        }
+
+        impl Drop for Counted {
+            fn drop(&mut self) {
+                HELD.with(|held| held.set(held.get() - 1));
+            }
+        }
+
+        pub(crate) struct Guard<'a, T> {
+            pub(super) value: parking_lot::MutexGuard<'a, T>,
+            pub(super) _counted: Counted,
+        }
+
+        impl<T> Deref for Guard<'_, T> {
+            type Target = T;
+
+            fn deref(&self) -> &T {
+                &self.value
+            }
+        }
+
+        impl<T> DerefMut for Guard<'_, T> {
+            fn deref_mut(&mut self) -> &mut T {
+                &mut self.value
+            }
+        }
+    }
+
+    #[cfg(all(test, debug_assertions))]
+    mod tests {
+        use super::*;
+        use crate::sync::assert_no_lock_held;
+
+        #[test]
+        fn guards_are_counted_on_their_own_thread() {
+            let (first, second) = (Mutex::new(1), Mutex::new(2));
+            let outer = first.lock();
+            let inner = second.lock();
+            assert_eq!(count(), 2);
+            std::thread::spawn(|| assert_eq!(count(), 0)).join().unwrap();
+            drop(outer);
+            assert_eq!(count(), 1);
+            drop(inner);
+            assert_no_lock_held("a test");
+        }
+
+        #[test]
+        #[should_panic(expected = "a test with a lock held")]
+        fn a_held_lock_is_noticed() {
+            let lock = Mutex::new(());
+            let _guard = lock.lock();
+            assert_no_lock_held("a test");
+        }
+    }
 }
 
 #[cfg(loom)]

@@ -13,7 +13,7 @@ use criterion::Criterion;
 use proxywhirl::clock::{Clock, SystemClock, exact_wall};
 use proxywhirl::pool::context::{Context, Excluded};
 use proxywhirl::pool::query::Query;
-use proxywhirl::pool::{Keeper, Pool};
+use proxywhirl::pool::{AttachmentOps, Pool};
 use proxywhirl::proxy::address::Address;
 use proxywhirl::proxy::health::Source;
 use proxywhirl::proxy::{Counter, Proxy};
@@ -62,7 +62,7 @@ pub fn used_proxy(number: usize) -> Arc<Proxy> {
 }
 
 pub fn pool_of(count: usize) -> (Arc<Pool>, Vec<Arc<Proxy>>) {
-    let pool = Pool::new(usize::MAX, Keeper::default(), exact_wall());
+    let pool = Pool::new(usize::MAX, AttachmentOps::default(), exact_wall());
     pool.reserve(count);
     let proxies: Vec<_> = (0..count).map(used_proxy).collect();
     for proxy in &proxies {

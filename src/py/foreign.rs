@@ -71,7 +71,7 @@ impl Foreign {
         let candidates = query.candidates();
         let objects = PyList::empty(py);
         for slot in &candidates {
-            objects.append(PyPool::object(py, query.pool(), query.table(), *slot)?)?;
+            objects.append(PyPool::object(py, query.table(), *slot)?)?;
         }
         let context = context_of(py, query, asked)?;
         let left = self.adapter.bind(py).call_method1("filter", (objects, context))?;

@@ -132,7 +132,7 @@ fn tell(py: Python<'_>, pool: &Pool, listener: &Bound<'_, PyAny>, notice: Notice
         Notice::Revived { proxy } => ("revived", Some(proxy)),
     };
     let object = match proxy.and_then(|id| pool.find(id)) {
-        Some((table, slot)) => Some(PyPool::object(py, pool, &table, slot)?),
+        Some((table, slot)) => Some(PyPool::object(py, &table, slot)?),
         None if proxy.is_some() => return Ok(()),
         None => None,
     };
@@ -313,7 +313,7 @@ pub(crate) fn explain<'py>(
     let list = PyList::empty(py);
     for (slot, names, until) in rows {
         let until = convert::optional_datetime(py, until)?;
-        list.append((PyPool::object(py, core, &table, slot)?, names, until))?;
+        list.append((PyPool::object(py, &table, slot)?, names, until))?;
     }
     Ok(list)
 }

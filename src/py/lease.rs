@@ -101,7 +101,7 @@ impl PyLease {
         if notes.any() {
             log::tell_notes(py, &notes, lease.strategy().name())?;
         }
-        let proxy = PyPool::object(py, core, &table, choice.0)?;
+        let proxy = PyPool::object(py, &table, choice.0)?;
         if log::is_on(py) {
             log::tell(py, "selected", lease.strategy().name(), lease.proxy(), None)?;
         }

@@ -1,7 +1,6 @@
 //! `ProxyPool`: the documented members over the core's pool.
 
 use std::collections::BTreeMap;
-use std::ptr::NonNull;
 
 use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -12,7 +11,7 @@ use crate::clock::{Micros, SystemClock, exact_wall};
 use crate::pool::context::Context;
 use crate::pool::filter::Filter;
 use crate::pool::query::Query;
-use crate::pool::{Added, Attachment, Keeper, Pool, Table};
+use crate::pool::{Added, Attachment, AttachmentOps, Member, Pool, Table, Word};
 use crate::proxy::address::{Address, Locality, locality};
 use crate::proxy::health::{Health, Source};
 use crate::proxy::{Id, Proxy};
@@ -37,21 +36,14 @@ static PROXY_LIST: Lazy = Lazy::new("proxywhirl._proxy_list", "ProxyList");
 static EXPLANATION: Lazy = Lazy::new("proxywhirl._explain", "Explanation");
 static LOADER: Lazy = Lazy::new("proxywhirl._pool_file", "load_pool");
 
-fn release(word: Attachment) {
-    Python::attach(|_| {
-        // SAFETY: the pool owned this reference to a Python object, and the interpreter is attached.
-        unsafe { pyo3::ffi::Py_DECREF(word.as_ptr().cast()) };
-    });
+/// Gives a reference back: at once on a thread that is attached to the interpreter, else when a thread is next. So no thread
+/// waits for the interpreter here, and none has to be left while it ends.
+unsafe fn release(word: Word) {
+    // SAFETY: the word is a reference to a Python object that `attachment_of` took; `Py` is one non-null pointer.
+    drop(unsafe { std::mem::transmute::<Word, Py<PyAny>>(word) });
 }
 
-fn retain(word: Attachment) {
-    Python::attach(|_| {
-        // SAFETY: the pool holds a reference, so the object is alive; the interpreter is attached.
-        unsafe { pyo3::ffi::Py_INCREF(word.as_ptr().cast()) };
-    });
-}
-
-const KEEPER: Keeper = Keeper { release, retain };
+const OPS: AttachmentOps = AttachmentOps { release };
 
 /// Many proxies, in order of insertion, found by id, URL, tag, source and country. Thread-safe; selections take no lock.
 ///
@@ -89,7 +81,7 @@ impl AddReport {
 impl PyPool {
     fn with(limit: usize, name: &str, now: Micros) -> Self {
         Self {
-            core: Pool::new(limit, KEEPER, now),
+            core: Pool::new(limit, OPS, now),
             id: Mutex::new(Id::random()),
             name: Mutex::new(name.to_owned()),
             created: AtomicI64::new(now),
@@ -101,42 +93,31 @@ impl PyPool {
 
     /// The Python object of a slot: always the same one, made on first demand.
     #[inline]
-    pub(crate) fn object<'py>(py: Python<'py>, pool: &Pool, table: &Table, slot: u32) -> PyResult<Bound<'py, PyAny>> {
-        let found = table.slot(slot).ok_or_else(|| PyIndexError::new_err("no such slot"))?;
-        match found.attachment() {
-            // SAFETY: the table owns a reference to the object and is alive, as its borrow proves.
-            Some(word) => Ok(unsafe { Bound::from_borrowed_ptr(py, word.as_ptr().cast()) }),
-            None => Self::materialise(py, pool, found.share()),
-        }
+    pub(crate) fn object<'py>(py: Python<'py>, table: &Table, slot: u32) -> PyResult<Bound<'py, PyAny>> {
+        let member = table.slot(slot).and_then(|slot| slot.member());
+        let member = member.ok_or_else(|| PyIndexError::new_err("no such slot"))?;
+        let word = match member.attached() {
+            Some(word) => word,
+            None => Self::materialise(py, member)?,
+        };
+        // SAFETY: the member keeps the reference for as long as it lives, and the table's borrow keeps the member.
+        Ok(unsafe { Bound::from_borrowed_ptr(py, word.as_ptr().cast()) })
     }
 
+    /// Attaches an object to a member that has none. Of two threads at once, one attaches its object and both get it.
     #[cold]
-    fn materialise<'py>(py: Python<'py>, pool: &Pool, proxy: Option<Arc<Proxy>>) -> PyResult<Bound<'py, PyAny>> {
-        let proxy = proxy.ok_or_else(|| PyIndexError::new_err("no such slot"))?;
-        let id = proxy.id();
-        let object = Bound::new(py, PyProxy::wrap(proxy))?.into_any();
-        let word = attachment_of(&object);
-        match pool.attach(id, word) {
-            Some(kept) if kept == word => Ok(object),
-            Some(theirs) => {
-                // Another thread was first: its object is the one everybody gets.
-                release(word);
-                // SAFETY: the pool holds a reference to it, and this thread is attached.
-                Ok(unsafe { Bound::from_borrowed_ptr(py, theirs.as_ptr().cast()) })
-            }
-            None => {
-                // Removed in this moment; the object is the caller's alone.
-                release(word);
-                Ok(object)
-            }
-        }
+    fn materialise(py: Python<'_>, member: &Member) -> PyResult<Word> {
+        let object = Bound::new(py, PyProxy::wrap(member.proxy().clone()))?;
+        Ok(member.attach(attachment_of(object.as_any())))
     }
 
     /// Makes an object the one that stands for its proxy in a pool that holds the proxy and has no object for it.
     pub(crate) fn adopt(pool: &Pool, object: &Bound<'_, PyProxy>) {
-        let word = attachment_of(object.as_any());
-        if pool.attach(object.get().core.id(), word) != Some(word) {
-            release(word);
+        if let Some((table, slot)) = pool.find(object.get().core.id())
+            && let Some(member) = table.slot(slot).and_then(|slot| slot.member())
+            && Arc::ptr_eq(member.proxy(), &object.get().core)
+        {
+            member.attach(attachment_of(object.as_any()));
         }
     }
 
@@ -147,7 +128,7 @@ impl PyPool {
             if let Some((table, slot)) = pool.find(proxy.id())
                 && table.slot(slot).and_then(|slot| slot.proxy()).is_some_and(|held| std::ptr::eq(held, &**proxy))
             {
-                return Self::object(py, pool, &table, slot);
+                return Self::object(py, &table, slot);
             }
         }
         Ok(Bound::new(py, PyProxy::wrap(proxy.clone()))?.into_any())
@@ -168,24 +149,13 @@ impl PyPool {
     fn objects<'py>(&self, py: Python<'py>, table: &Table, slots: &[u32]) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         for slot in slots {
-            list.append(Self::object(py, &self.core, table, *slot)?)?;
+            list.append(Self::object(py, table, *slot)?)?;
         }
         Ok(list)
     }
 
     fn put(&self, object: &Bound<'_, PyAny>, proxy: Arc<Proxy>, limited: bool) -> PyResult<bool> {
-        let word = attachment_of(object);
-        match self.core.add(proxy, Some(word), limited) {
-            Ok(Added::New) => Ok(true),
-            Ok(Added::Duplicate) => {
-                release(word);
-                Ok(false)
-            }
-            Err(error) => {
-                release(word);
-                Err(errors::add(error))
-            }
-        }
+        Ok(self.core.add(proxy, Some(attachment_of(object)), limited).map_err(errors::add)? == Added::New)
     }
 
     fn add_text(&self, text: &str, source: Source, limited: bool) -> PyResult<bool> {
@@ -218,12 +188,11 @@ impl PyPool {
 
     fn all(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let table = self.core.table();
-        Pool::members(&table).into_iter().map(|slot| Ok(Self::object(py, &self.core, &table, slot)?.unbind())).collect()
+        Pool::members(&table).into_iter().map(|slot| Ok(Self::object(py, &table, slot)?.unbind())).collect()
     }
 
     fn set_all(&self, py: Python<'_>, objects: &[Py<PyAny>]) -> PyResult<()> {
         let mut members = Vec::with_capacity(objects.len());
-        let mut words: Vec<Attachment> = Vec::new();
         for object in objects {
             let object = object.bind(py);
             let proxy = match object.cast::<PyProxy>() {
@@ -233,16 +202,11 @@ impl PyPool {
                     let address = Address::parse_line(&url).map_err(errors::address)?;
                     Bound::new(py, PyProxy::wrap(made_from(&address, &url, Source::User, &[], exact_wall())?))?
                 }
-                Err(_) => {
-                    words.into_iter().for_each(release);
-                    return Err(PyTypeError::new_err("a proxy must be a Proxy or a URL"));
-                }
+                Err(_) => return Err(PyTypeError::new_err("a proxy must be a Proxy or a URL")),
             };
-            let word = attachment_of(&proxy.clone().into_any());
-            words.push(word);
-            members.push((proxy.get().core.clone(), Some(word)));
+            members.push((proxy.get().core.clone(), Some(attachment_of(proxy.as_any()))));
         }
-        self.core.replace_all(members).into_iter().flatten().for_each(release);
+        self.core.replace_all(members);
         Ok(())
     }
 
@@ -259,9 +223,10 @@ impl PyPool {
 
 /// A new reference to an object, as the pool keeps it.
 fn attachment_of(object: &Bound<'_, PyAny>) -> Attachment {
-    let pointer = object.clone().into_ptr().cast();
-    // An object's address is never null.
-    NonNull::new(pointer).unwrap_or(NonNull::dangling())
+    // SAFETY: `Py` is one non-null pointer.
+    let word = unsafe { std::mem::transmute::<Py<PyAny>, Word>(object.clone().unbind()) };
+    // SAFETY: the reference was made for this attachment, and `release` may run on any thread.
+    unsafe { Attachment::new(word, OPS) }
 }
 
 /// A proxy of the core for an address from a list.
@@ -602,13 +567,13 @@ impl PyPool {
     /// The proxy of that identifier, or `None`: always the same object.
     fn get_proxy_by_id<'py>(&self, py: Python<'py>, id: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(id) = convert::id_of(id) else { return Ok(None) };
-        self.core.find(id).map(|(table, slot)| Self::object(py, &self.core, &table, slot)).transpose()
+        self.core.find(id).map(|(table, slot)| Self::object(py, &table, slot)).transpose()
     }
 
     /// The proxy of that URL, or `None`.
     fn get_proxy_by_url<'py>(&self, py: Python<'py>, url: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Ok(address) = Address::parse_line(url) else { return Ok(None) };
-        self.core.find_address(&address).map(|(table, slot)| Self::object(py, &self.core, &table, slot)).transpose()
+        self.core.find_address(&address).map(|(table, slot)| Self::object(py, &table, slot)).transpose()
     }
 
     /// Those that may be chosen now, in order: not UNHEALTHY, not DEAD, not expired.
@@ -681,7 +646,7 @@ impl PyPool {
         let query = Query::new(&self.core, &table, &context, &SystemClock);
         self.core.guard().catch_up(&SystemClock);
         let choice = self.in_turn.select(&query).map_err(|refusal| errors::refusal(py, refusal))?;
-        Self::object(py, &self.core, &table, choice.0)
+        Self::object(py, &table, choice.0)
     }
 
     /// Reads a pool from a file of the documented layout.
@@ -874,7 +839,7 @@ impl PyPool {
 
     fn _item<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyAny>> {
         let (table, slot) = self.rank(index)?;
-        Self::object(py, &self.core, &table, slot)
+        Self::object(py, &table, slot)
     }
 
     fn _set_item(&self, py: Python<'_>, index: isize, proxy: Py<PyAny>) -> PyResult<()> {
@@ -983,20 +948,19 @@ impl PyPool {
 
     fn __clear__(&self) {
         self.hooks.clear();
-        let refused = self.core.replace_all(Vec::new());
-        debug_assert!(refused.is_empty());
+        self.core.replace_all(Vec::new());
     }
 }
 
 /// Borrowing a Python object without touching its count, as a traversal must.
 trait BorrowForVisit {
-    unsafe fn from_borrowed_ptr_for_visit(word: Attachment) -> std::mem::ManuallyDrop<Py<PyAny>>;
+    unsafe fn from_borrowed_ptr_for_visit(word: Word) -> std::mem::ManuallyDrop<Py<PyAny>>;
 }
 
 impl BorrowForVisit for Py<PyAny> {
-    unsafe fn from_borrowed_ptr_for_visit(word: Attachment) -> std::mem::ManuallyDrop<Py<PyAny>> {
+    unsafe fn from_borrowed_ptr_for_visit(word: Word) -> std::mem::ManuallyDrop<Py<PyAny>> {
         // SAFETY: `Py` is one non-null pointer; `ManuallyDrop` keeps the count as it is.
-        std::mem::ManuallyDrop::new(unsafe { std::mem::transmute::<NonNull<()>, Py<PyAny>>(word) })
+        std::mem::ManuallyDrop::new(unsafe { std::mem::transmute::<Word, Py<PyAny>>(word) })
     }
 }
 

@@ -232,7 +232,7 @@ impl PyStrategy {
     ) -> PyResult<Bound<'py, PyList>> {
         let py = candidates.py();
         let objects: Vec<Bound<'py, PyAny>> = candidates.try_iter()?.collect::<PyResult<_>>()?;
-        let pool = Pool::new(usize::MAX, crate::pool::Keeper::default(), 0);
+        let pool = Pool::new(usize::MAX, crate::pool::AttachmentOps::default(), 0);
         for object in &objects {
             let proxy = object.cast::<PyProxy>()?;
             pool.add(proxy.get().core.clone(), None, false).map_err(errors::add)?;
@@ -329,7 +329,7 @@ impl PyStrategy {
         let notes = Notes::default();
         let query = Query::asked(core, &table, wanted, &SystemClock, &asked, &notes);
         let choice = choose(&*self.inner, &query).map_err(|refusal| errors::refusal(py, refusal))?;
-        let object = PyPool::object(py, core, &table, choice.0)?;
+        let object = PyPool::object(py, &table, choice.0)?;
         if notes.any() {
             log::tell_notes(py, &notes, self.inner.name())?;
         }

@@ -586,7 +586,7 @@ pub(crate) fn recheck_capacity(proxy: &Proxy) {
 mod model {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::pool::Keeper;
+    use crate::pool::AttachmentOps;
     use crate::proxy::address::Address;
     use crate::proxy::health::Source;
     use crate::proxy::{Id, Verdict};
@@ -594,7 +594,7 @@ mod model {
     use loom::thread;
 
     fn pool_of_one(settings: Settings) -> (Arc<Pool>, Arc<Proxy>) {
-        let pool = Pool::new(1, Keeper::default(), 0);
+        let pool = Pool::new(1, AttachmentOps::default(), 0);
         let proxy = Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0));
         proxy.set_id(Id(0, 1));
         pool.configure_guard(settings, &ManualClock::at(0)).unwrap();

@@ -254,7 +254,7 @@ impl Drop for Lease {
 mod model {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::pool::Keeper;
+    use crate::pool::AttachmentOps;
     use crate::proxy::Id;
     use crate::proxy::address::Address;
     use crate::proxy::health::Source;
@@ -268,7 +268,7 @@ mod model {
         model(|| {
             let clock = ManualClock::at(0);
             let proxy = Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0));
-            let pool = Pool::new(1, Keeper::default(), 0);
+            let pool = Pool::new(1, AttachmentOps::default(), 0);
             proxy.set_id(Id(0, 1));
             pool.add(proxy.clone(), None, true).unwrap();
             let asking = Asking { context: &Context::default(), site: None, clock: &clock, foreign: None };

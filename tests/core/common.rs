@@ -7,7 +7,7 @@ use proxywhirl::clock::{Clock, ManualClock, SystemClock};
 use proxywhirl::pool::context::{Context, Excluded};
 use proxywhirl::pool::order::TieBreak;
 use proxywhirl::pool::query::Query;
-use proxywhirl::pool::{Added, Keeper, Pool};
+use proxywhirl::pool::{Added, AttachmentOps, Pool};
 use proxywhirl::proxy::address::Address;
 use proxywhirl::proxy::health::Source;
 use proxywhirl::proxy::{Id, Proxy, Verdict};
@@ -50,7 +50,7 @@ pub fn number(proxy: &Proxy) -> usize {
 }
 
 pub fn empty() -> Arc<Pool> {
-    Pool::new(usize::MAX, Keeper::default(), START)
+    Pool::new(usize::MAX, AttachmentOps::default(), START)
 }
 
 pub fn add(pool: &Pool, proxy: &Arc<Proxy>) {

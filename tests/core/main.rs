@@ -7,6 +7,7 @@ mod common;
 mod distribution;
 mod eligibility;
 mod fairness;
+mod growth;
 mod judging;
 mod leases;
 mod membership;

@@ -456,7 +456,7 @@ impl Standing {
 mod model {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::pool::Keeper;
+    use crate::pool::AttachmentOps;
     use crate::proxy::Id;
     use crate::proxy::address::Address;
     use crate::proxy::health::Source;
@@ -466,7 +466,7 @@ mod model {
     /// Two proxies, of whom the second is banned, so that there are marks: loom does not see that who loads a pointer to new
     /// ones sees them whole.
     fn pool() -> (Arc<Pool>, Arc<Site>) {
-        let pool = Pool::new(9, Keeper::default(), 0);
+        let pool = Pool::new(9, AttachmentOps::default(), 0);
         for number in 0..2 {
             let address = Address::parse(&format!("http://10.0.0.{number}:80")).unwrap();
             let proxy = Arc::new(Proxy::new(&address, Source::User, 0));
