@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from proxywhirl import _core, _crypto
 from proxywhirl._config_files import ENV_PREFIX, load_config_file
-from proxywhirl._files import atomic_write
+from proxywhirl._files import atomic_write, file_lock, make_folder
 
 __all__ = [
     "CLIConfig",
@@ -30,7 +30,6 @@ __all__ = [
     "save_config",
 ]
 
-_ENCRYPTED = "encrypted:"
 _STRATEGIES = ("round-robin", "random", "weighted", "least-used")
 
 
@@ -273,7 +272,7 @@ def save_config(config: CLIConfig, path: Union[str, os.PathLike[str], None] = No
     if sealed.proxies:
         data["proxies"] = [_revealed(proxy) for proxy in sealed.proxies]
     text = _written(file, data)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     atomic_write(file, text, mode=0o600)
     return file
 
@@ -329,26 +328,27 @@ def get_encryption_key(config: Optional[CLIConfig] = None, *, create: bool = Tru
         return file.read_text(encoding="ascii").strip()
     if not create:
         raise ValueError(f"no encryption key: set {variable}, or put one into {file}")
-    made = _crypto.generate_encryption_key()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(file, made + "\n", mode=0o600)
-    return made
+    make_folder(file.parent)
+    with file_lock(file):
+        # Two commands at once would each encrypt with a key of its own, and one of the keys would be gone.
+        if not file.is_file():
+            atomic_write(file, _crypto.generate_encryption_key() + "\n", mode=0o600)
+        return file.read_text(encoding="ascii").strip()
 
 
 def encrypt_credentials(config: CLIConfig) -> CLIConfig:
-    """Settings whose credentials are encrypted, those inside URLs included; encrypted ones stay as they are.
+    """Settings whose credentials are encrypted, those inside URLs included, each bound to its proxy and field.
+
+    Those that are encrypted and bound stay as they are; those of older versions, which are not bound, are bound now.
 
     Args:
         config: The settings; they are not changed.
 
     Raises:
+        ValueError: Some are encrypted and not bound, and there is no key.
+        cryptography.fernet.InvalidToken: They are encrypted with another key.
         ImportError: The extra ``security`` is missing.
     """
-
-    def seal(text: str) -> SecretStr:
-        if text.startswith(_ENCRYPTED):
-            return SecretStr(text)
-        return SecretStr(_ENCRYPTED + _crypto.encrypt_credentials(text, get_encryption_key(config)))
 
     proxies = []
     for proxy in config.proxies:
@@ -362,8 +362,26 @@ def encrypt_credentials(config: CLIConfig) -> CLIConfig:
         if "@" in url:
             scheme, rest = url.split("://", 1)
             url = f"{scheme}://{rest.rsplit('@', 1)[1]}"
-        proxies.append(ProxyConfig(url=url, username=seal(username), password=seal(password)))
+        if _crypto.is_bound(username) and _crypto.is_bound(password):
+            proxies.append(ProxyConfig(url=url, username=SecretStr(username), password=SecretStr(password)))
+            continue
+        of_name = _bindings(url, "")[0]
+        login = _unsealed(config, username, of_name)
+        of_password = _bindings(url, login)[1]
+        secret = _unsealed(config, password, of_password)
+        key = get_encryption_key(config)
+        sealed = {
+            "username": SecretStr(_crypto.seal_bound(login, of_name, key)),
+            "password": SecretStr(_crypto.seal_bound(secret, of_password, key)),
+        }
+        proxies.append(ProxyConfig(url=url, **sealed))
     return config.model_copy(update={"proxies": proxies})
+
+
+def _unsealed(config: CLIConfig, text: str, binding: str) -> str:
+    if not text.startswith(_crypto.PREFIX):
+        return text
+    return _crypto.open_sealed(text, binding, get_encryption_key(config, create=False))
 
 
 def decrypt_credentials(config: CLIConfig) -> CLIConfig:
@@ -374,18 +392,23 @@ def decrypt_credentials(config: CLIConfig) -> CLIConfig:
 
     Raises:
         ValueError: There is no key.
-        cryptography.fernet.InvalidToken: They are encrypted with another key.
+        cryptography.fernet.InvalidToken: They are encrypted with another key, or for another proxy or field.
     """
-
-    def unseal(secret: Optional[SecretStr]) -> Optional[SecretStr]:
-        text = None if secret is None else secret.get_secret_value()
-        if text is None or not text.startswith(_ENCRYPTED):
-            return secret
-        key = get_encryption_key(config, create=False)
-        return SecretStr(_crypto.decrypt_credentials(text[len(_ENCRYPTED) :], key))
-
-    proxies = [
-        proxy.model_copy(update={"username": unseal(proxy.username), "password": unseal(proxy.password)})
-        for proxy in config.proxies
-    ]
+    proxies = []
+    for proxy in config.proxies:
+        if proxy.username is None or proxy.password is None:
+            proxies.append(proxy)
+            continue
+        of_name = _bindings(proxy.url, "")[0]
+        login = _unsealed(config, proxy.username.get_secret_value(), of_name)
+        of_password = _bindings(proxy.url, login)[1]
+        secret = _unsealed(config, proxy.password.get_secret_value(), of_password)
+        opened = {"username": SecretStr(login), "password": SecretStr(secret)}
+        proxies.append(proxy.model_copy(update=opened))
     return config.model_copy(update={"proxies": proxies})
+
+
+def _bindings(url: str, username: str) -> tuple[str, str]:
+    """What the encrypted user name and password of a proxy are bound to. Proxies in settings have no id: passwords of
+    one address are told apart by the user name that they belong to."""
+    return _core.seal_binding("username", "", url), _core.seal_binding("password", username, url)

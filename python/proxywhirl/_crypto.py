@@ -1,12 +1,35 @@
-"""Encrypting credentials with Fernet; needs the extra ``security``."""
+"""Encrypting credentials; needs the extra ``security``.
+
+A text by itself is a Fernet token (https://github.com/fernet/spec). A text that is kept in a file or a database is bound
+to its place there, as associated data of AES-GCM (NIST SP 800-38D), which Fernet has no room for.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-__all__ = ["KEY_VARIABLE", "decrypt_credentials", "encrypt_credentials", "generate_encryption_key"]
+__all__ = [
+    "KEY_VARIABLE",
+    "PREFIX",
+    "decrypt_credentials",
+    "encrypt_credentials",
+    "generate_encryption_key",
+    "is_bound",
+    "open_sealed",
+    "seal_bound",
+]
+
+PREFIX = "encrypted:"
+"""What stands in front of an encrypted text in a file."""
+
+_BOUND = PREFIX + "v2:"
+_PURPOSE = b"proxywhirl: a text bound to its place, v2"
+_NONCE = 12
 
 KEY_VARIABLE = "PROXYWHIRL_KEY"
 """Environment variable with the key that is used when none is given."""
@@ -85,3 +108,72 @@ def generate_encryption_key() -> str:
     """
     key: bytes = _fernet_module().Fernet.generate_key()
     return key.decode("ascii")
+
+
+def seal_bound(text: str, binding: str, key: str | bytes) -> str:
+    """Encrypt a text so that it can be decrypted in one place only.
+
+    Args:
+        text: The text.
+        binding: The place: the field and the record that it belongs to.
+        key: A Fernet key; the key of the cipher is derived from it.
+
+    Returns:
+        The encrypted text, in ASCII, with :data:`PREFIX`.
+
+    Raises:
+        ValueError: The key is malformed.
+        ImportError: The extra ``security`` is not installed.
+    """
+    nonce = os.urandom(_NONCE)
+    sealed: bytes = _bound_cipher(key).encrypt(nonce, text.encode("utf-8"), binding.encode("utf-8"))
+    return _BOUND + base64.urlsafe_b64encode(nonce + sealed).decode("ascii")
+
+
+def is_bound(text: str) -> bool:
+    """Whether an encrypted text is bound to a place."""
+    return text.startswith(_BOUND)
+
+
+def open_sealed(text: str, binding: str, key: str | bytes) -> str:
+    """Decrypt what :func:`seal_bound` made, or a Fernet token behind :data:`PREFIX`, which older versions wrote.
+
+    Args:
+        text: The encrypted text.
+        binding: The place that it stands in.
+        key: A Fernet key.
+
+    Returns:
+        The text.
+
+    Raises:
+        cryptography.fernet.InvalidToken: The key is another one, the text belongs to another place, or it is damaged.
+        ValueError: The key is malformed.
+        ImportError: The extra ``security`` is not installed.
+    """
+    if not is_bound(text):
+        return decrypt_credentials(text[len(PREFIX) :], key)
+    from cryptography.exceptions import InvalidTag
+
+    invalid: type[Exception] = _fernet_module().InvalidToken
+    cipher = _bound_cipher(key)
+    try:
+        sealed = base64.b64decode(text[len(_BOUND) :].encode("ascii"), b"-_", validate=True)
+        plain: bytes = cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], binding.encode("utf-8"))
+    except (InvalidTag, ValueError, binascii.Error):
+        raise invalid(
+            "cannot decrypt: it was encrypted with another key, or belongs to another proxy or field, or is damaged"
+        ) from None
+    return plain.decode("utf-8")
+
+
+@lru_cache(maxsize=8)
+def _bound_cipher(key: str | bytes) -> Any:
+    _cipher(key)  # refuses what is no key
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    # A key of its own for each purpose: one that serves two ciphers is outside the proofs of both.
+    derive = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=_PURPOSE)
+    return AESGCM(derive.derive(base64.urlsafe_b64decode(key)))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Union
 
-__all__ = ["atomic_write", "atomic_write_json", "file_lock", "sync_folder"]
+from proxywhirl._file_lock import FileLock
+
+__all__ = ["atomic_write", "atomic_write_json", "create_private", "file_lock", "make_folder", "sync_folder"]
 
 _Path = Union[str, "os.PathLike[str]"]
 
@@ -37,7 +39,8 @@ def atomic_write(path: _Path, content: str | bytes, encoding: str = "utf-8", *, 
         keep = stat.S_IMODE(target.stat().st_mode)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     # Created with the final permissions or stricter: at no moment may others read what they must not.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if keep is None else keep & 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    descriptor = os.open(temporary, flags, 0o666) if keep is None else create_private(temporary)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -67,36 +70,66 @@ def sync_folder(folder: Path) -> None:
 def file_lock(path: _Path, timeout: float = 30.0) -> Iterator[None]:
     """Keep other processes and threads that ask for it from working on a file.
 
-    The lock is of a file of its own beside it, ``.NAME.lock``, which stays: removing it would race with the next to
-    come. The system lets go of it when the process ends, however it ends. Where there are no such locks, there is none.
+    The lock is a :class:`~proxywhirl._file_lock.FileLock` of a file of its own beside it, ``.NAME.lock``, which stays.
 
     Args:
         path: The file; its folder must exist.
         timeout: Seconds to wait for the lock.
 
     Raises:
-        TimeoutError: Somebody else still holds it.
+        TimeoutError: Another process or thread still holds it.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
     target = Path(path)
-    descriptor = os.open(target.with_name(f".{target.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    if not lock.acquire(timeout):
+        raise TimeoutError(f"{target} has been locked by another process for {timeout:g} s")
     try:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise TimeoutError(f"{target} has been locked by another process for {timeout:g} s") from None
-                time.sleep(0.01)
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
+
+
+def make_folder(path: _Path) -> None:
+    """Make a folder and those above it that are missing, each with mode 0700 under any umask.
+
+    Args:
+        path: The folder. What exists stays as it is.
+
+    Raises:
+        OSError: It cannot be made, or is something else.
+    """
+    folder = Path(path)
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for made in reversed(missing):
+        try:
+            os.mkdir(made, 0o700)
+        except FileExistsError:
+            continue  # by another process meanwhile
+        os.chmod(made, 0o700)
+    if not Path(path).is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(path))
+
+
+def create_private(path: _Path) -> int:
+    """Create a file that only its owner may read and write, under any umask, and open it for writing.
+
+    Args:
+        path: The file; it must not exist.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        FileExistsError: It exists.
+        OSError: It cannot be made.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if os.name == "posix":
+        os.fchmod(descriptor, 0o600)
+    return descriptor
 
 
 def atomic_write_json(

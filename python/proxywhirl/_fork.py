@@ -9,22 +9,23 @@ from typing import Any
 
 __all__ = ["renew_in_child"]
 
-_owners: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_owners: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
 
 
-def renew_in_child(owner: Any, name: str) -> None:
-    """Give an object a new lock after every fork, in the child.
+def renew_in_child(owner: Any, *names: str) -> None:
+    """Give an object new locks after every fork, in the child.
 
     Args:
         owner: The object; only weakly referred to.
-        name: Its attribute with the lock.
+        *names: Its attributes with the locks.
     """
-    _owners[owner] = name
+    _owners[owner] = names
 
 
 def _after_fork() -> None:
-    for owner, name in list(_owners.items()):
-        setattr(owner, name, threading.Lock())
+    for owner, names in list(_owners.items()):
+        for name in names:
+            setattr(owner, name, threading.Lock())
 
 
 if hasattr(os, "register_at_fork"):

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxywhirl._file_lock import FileLock
+from proxywhirl._files import make_folder
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -31,7 +34,8 @@ class CLILockHeldError(SystemExit):
 class CLILock:
     """Exclusive lock of a configuration folder, for the command line.
 
-    The lock belongs to the process: the system lets go of it when the process ends, however it ends.
+    The lock belongs to the process: the system lets go of it when the process ends, however it ends. The child of a fork
+    does not hold it.
 
     Args:
         config_dir: The folder; made if it does not exist.
@@ -39,7 +43,7 @@ class CLILock:
 
     def __init__(self, config_dir: str | os.PathLike[str]) -> None:
         self.path = Path(config_dir) / "proxywhirl.lock"
-        self._descriptor: int | None = None
+        self._lock = FileLock(self.path)
 
     def acquire(self) -> None:
         """Take the lock, without waiting.
@@ -47,36 +51,21 @@ class CLILock:
         Raises:
             CLILockHeldError: Another process, or another lock of this one, holds it. It is a ``SystemExit`` with
                 code 4; the reason is printed to standard error.
-            OSError: The folder cannot be written, or the system has no such locks.
+            OSError: The folder cannot be written.
         """
-        if self._descriptor is not None:
+        if self._lock.held:
             return
-        try:
-            import fcntl
-        except ImportError as error:
-            raise OSError("this system has no file locks of the kind that the command line uses") from error
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-            os.close(descriptor)
+        make_folder(self.path.parent)
+        if not self._lock.try_acquire():
+            holder = self._lock.read() or "unknown"
             message = f"another proxywhirl command is running (process {holder}); wait for it, or use --no-lock"
             print(message, file=sys.stderr)
-            raise CLILockHeldError(message) from None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode("ascii"))
-        self._descriptor = descriptor
+            raise CLILockHeldError(message)
+        self._lock.write(str(os.getpid()))
 
     def release(self) -> None:
         """Let go of the lock; the file stays, because removing it would race with the next process."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._lock.release()
 
     def __enter__(self) -> Self:
         self.acquire()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from proxywhirl._files import make_folder
 from proxywhirl._redact import redact_url, scrub_text
 from proxywhirl.exceptions import ProxyFetchError
 
@@ -286,7 +287,7 @@ class BrowserRenderer:
 
         host = urlsplit(page.url).hostname or "page"
         try:
-            self._screenshots.mkdir(parents=True, exist_ok=True)
+            make_folder(self._screenshots)
             await page.screenshot(path=str(self._screenshots / f"{host}-{id(page):x}.png"), timeout=self.timeout)
         except (Error, OSError):
             _log.debug("no picture of a page that could not be rendered", exc_info=True)

@@ -64,7 +64,8 @@ mod _core {
     use super::site::site_key;
     #[pymodule_export]
     use super::storage::{
-        PoolImage, SaveExtras, SaveMarks, SealedTexts, dump_proxies, has_credentials, proxies_with_extras, records_of,
+        PoolImage, SaveExtras, SaveMarks, SealedTexts, UnsealedText, dump_proxies, has_credentials,
+        proxies_with_extras, proxy_seal_binding, records_of, seal_binding,
     };
     #[pymodule_export]
     use super::strategy::{

@@ -1,12 +1,11 @@
 //! Saving and loading pools: the long work of `_pool_file.py`, done detached from the interpreter.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, RawFd};
 
 use ahash::{AHashMap, AHashSet};
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -20,7 +19,10 @@ use crate::proxy::{Id, Proxy};
 use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
 use crate::resilience::standing::Held;
-use crate::storage::{Entry, Extra, Image, Marks, Options, Secrets, Shape, WriteError, secrets_of, write};
+use crate::storage::{
+    Entry, Extra, Image, Marks, Options, Seals, Secrets, Shape, Unsealed, WriteError, binding, binding_of,
+    protocol_said, write,
+};
 use crate::sync::{Arc, Mutex};
 
 /// Proxies to be written: a pool as it is in this moment, or a list.
@@ -65,10 +67,30 @@ impl Members {
     }
 }
 
-/// What stands for each secret text in a file; kept between saves, so that what has not changed is not sealed again.
+/// A secret text of a proxy that has to be encrypted before it is saved.
+#[pyclass(module = "proxywhirl._core", frozen)]
+pub(crate) struct UnsealedText(Unsealed);
+
+#[pymethods]
+impl UnsealedText {
+    /// The text.
+    #[getter]
+    fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// What it must be bound to.
+    #[getter]
+    fn binding(&self) -> String {
+        self.0.binding()
+    }
+}
+
+/// What stands for each secret of a proxy in a file; kept between saves, so that what has not changed is not sealed
+/// again.
 #[pyclass(module = "proxywhirl._core", frozen)]
 #[derive(Default)]
-pub(crate) struct SealedTexts(Mutex<AHashMap<String, String>>);
+pub(crate) struct SealedTexts(Mutex<Seals>);
 
 #[pymethods]
 impl SealedTexts {
@@ -77,24 +99,35 @@ impl SealedTexts {
         Self::default()
     }
 
-    /// The secret texts of a pool, or of a list of proxies, that have no seal yet. Those of texts long gone are dropped.
-    fn missing(&self, py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    /// The secrets of a pool, or of a list of proxies, that have no seal yet. Those of proxies long gone are dropped.
+    fn missing(&self, py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<Vec<UnsealedText>> {
         let members = Members::of(py, source)?;
-        Ok(py.detach(|| {
-            let all = secrets_of(members.iter());
-            let mut sealed = self.0.lock();
-            if sealed.len() > 2 * all.len() + 1024 {
-                let wanted: AHashSet<&String> = all.iter().collect();
-                sealed.retain(|text, _| wanted.contains(text));
-            }
-            all.into_iter().filter(|text| !sealed.contains_key(text)).collect()
-        }))
+        Ok(py.detach(|| self.0.lock().missing(members.iter()).into_iter().map(UnsealedText).collect()))
     }
 
-    /// Sets what stands for a text.
-    fn put(&self, text: String, seal: String) {
-        self.0.lock().insert(text, seal);
+    /// Sets what stands for a secret.
+    fn put(&self, secret: &Bound<'_, UnsealedText>, seal: String) {
+        self.0.lock().put(secret.get().0.clone(), seal);
     }
+}
+
+/// What an encrypted text is bound to: a field of the record of a proxy.
+///
+/// Args:
+///     field: The name of the field.
+///     id: The proxy's id as the record has it, or whatever tells records apart that have none.
+///     url: The address as the record has it.
+///     protocol: The protocol, where the record has one beside the address.
+#[pyfunction]
+#[pyo3(signature = (field, id, url, protocol=None))]
+pub(crate) fn seal_binding(field: &str, id: &str, url: &str, protocol: Option<&str>) -> String {
+    binding(field, id, url, protocol_said(url, protocol))
+}
+
+/// What an encrypted text of a proxy is bound to in the record that is written of it.
+#[pyfunction]
+pub(crate) fn proxy_seal_binding(field: &str, proxy: &Bound<'_, PyProxy>) -> String {
+    binding_of(field, &proxy.get().core)
 }
 
 /// What is written of proxies beside what the core knows of them.
@@ -363,25 +396,17 @@ pub(crate) struct PoolImage(Image);
 impl PoolImage {
     /// Reads the contents of a file, gzipped or not, in any documented form.
     ///
+    /// Args:
+    ///     data: The contents.
+    ///     appended: Whether it is known to be written line by line, so that any line of it may be the last.
+    ///
     /// Raises:
     ///     ValueError: It is in none of them; nothing of it is quoted.
     #[new]
-    fn new(py: Python<'_>, data: PyBackedBytes) -> PyResult<Self> {
-        let read = py.detach(|| {
-            let unpacked;
-            let plain: &[u8] = if data.starts_with(&[0x1f, 0x8b]) {
-                let mut whole = Vec::new();
-                if MultiGzDecoder::new(&*data).read_to_end(&mut whole).is_err() {
-                    return Err("is gzipped, and damaged or cut off".to_owned());
-                }
-                unpacked = whole;
-                &unpacked
-            } else {
-                &data
-            };
-            Image::read(plain).map_err(|error| error.to_string())
-        });
-        read.map(Self).map_err(PyValueError::new_err)
+    #[pyo3(signature = (data, appended=false))]
+    fn new(py: Python<'_>, data: PyBackedBytes, appended: bool) -> PyResult<Self> {
+        let read = py.detach(|| Image::read(&data, appended));
+        read.map(Self).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     /// Name of the pool, if the file says.
@@ -402,7 +427,7 @@ impl PoolImage {
         self.0.lines
     }
 
-    /// Whether its last line was cut off and left out.
+    /// Whether its end was cut off and left out: the last line, or the last member of a gzipped file.
     #[getter]
     fn torn(&self) -> bool {
         self.0.torn
@@ -412,8 +437,8 @@ impl PoolImage {
         self.0.entries.len()
     }
 
-    /// The encrypted texts in it, each once.
-    fn sealed(&self, py: Python<'_>) -> Vec<String> {
+    /// The encrypted texts in it, each with what it must be bound to.
+    fn sealed(&self, py: Python<'_>) -> Vec<(String, String)> {
         py.detach(|| self.0.sealed())
     }
 
@@ -423,7 +448,8 @@ impl PoolImage {
     ///     pool: The pool.
     ///     opened: The plain text of each encrypted one.
     ///     make: Called with number and JSON of an entry in no usual form; returns a `Proxy` or raises.
-    ///     decorate: Called with a proxy, the JSON of its metadata and of its place, its country and its region.
+    ///     decorate: Called with a proxy, the JSON of its metadata and of its place, its country and its region, and what
+    ///         encrypted metadata must be bound to.
     ///     merge: A proxy that is in the pool already, and has not been used, takes over what the file has learned of it.
     ///
     /// Returns:
@@ -468,12 +494,13 @@ impl PoolImage {
             PyPool::adopt(&core, object.bind(py));
         }
         for (index, proxy) in &proxies {
-            let Some(Entry::Known(record, _)) = self.0.entries.get(*index) else { continue };
+            let Some(Entry::Known(record, address)) = self.0.entries.get(*index) else { continue };
             if let Some(extra) = record.extra() {
                 let object = PyPool::object_of(py, proxy)?;
                 let text = |raw: &Option<Box<RawValue>>| raw.as_ref().map(|raw| raw.get().to_owned());
                 let (country, region) = record.place();
-                decorate.call1((object, text(&extra.metadata), text(&extra.geo_location), country, region))?;
+                let bound = record.binding("metadata", address);
+                decorate.call1((object, text(&extra.metadata), text(&extra.geo_location), country, region, bound))?;
             }
         }
         Ok((added, merged + offered - added))

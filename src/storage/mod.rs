@@ -3,10 +3,13 @@
 //!
 //! This room knows records, not files: who embeds the crate opens, locks, flushes and renames.
 
+mod gzip;
 mod read;
 mod record;
+mod seal;
 mod write;
 
 pub use read::{Entry, Image, ReadError};
 pub use record::{Extra, Record, SEALED};
-pub use write::{Marks, Options, Secrets, Shape, WriteError, Written, secrets_of, write};
+pub use seal::{Seals, Secret, Unsealed, binding, binding_of, protocol_said};
+pub use write::{Marks, Options, Secrets, Shape, WriteError, Written, write};

@@ -6,7 +6,9 @@ use ahash::AHashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::gzip::{is_gzipped, unpack};
 use super::record::{Extra, Record, SEALED};
+use super::seal::Secret;
 use crate::clock::{Clock, Micros, SystemClock};
 use crate::proxy::address::{Address, Credentials, Locality, Protocol, locality};
 use crate::proxy::health::{Health, Source};
@@ -25,7 +27,7 @@ pub struct Image {
     pub entries: Vec<Entry>,
     /// Whether it was JSON Lines.
     pub lines: bool,
-    /// Whether its last line was cut off, and left out.
+    /// Whether its end was cut off, and left out: the last line, or the last member of a gzipped file.
     pub torn: bool,
 }
 
@@ -55,6 +57,8 @@ pub enum ReadError {
     BadLine(usize),
     /// JSON, but not of proxies.
     NoProxies,
+    /// Gzipped, and something in it is not as it was written; or not even its first line is whole.
+    BadGzip,
 }
 
 impl fmt::Display for ReadError {
@@ -65,6 +69,7 @@ impl fmt::Display for ReadError {
                 write!(f, "is neither JSON nor JSON Lines (line {line}, column {column}): damaged or cut off")
             }
             Self::BadLine(line) => write!(f, "is damaged: line {line} is not JSON"),
+            Self::BadGzip => f.write_str("is gzipped, and damaged or cut off"),
             Self::NoProxies => f.write_str("holds neither a list of proxies nor an object with one under 'proxies'"),
         }
     }
@@ -83,13 +88,31 @@ struct Document<'a> {
 }
 
 impl Image {
-    /// Reads a file's contents.
+    /// Reads a file's contents, gzipped or not. What was cut off at its end is left out, and said in `torn`.
+    ///
+    /// `appended` says that the file is known to be written line by line: then nothing at all is a list of none, and
+    /// even the only line may have been cut off.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn read(data: &[u8]) -> Result<Self, ReadError> {
+    pub fn read(data: &[u8], appended: bool) -> Result<Self, ReadError> {
+        if !is_gzipped(data) {
+            return Self::plain(data, appended);
+        }
+        let unpacked = unpack(data)?;
+        match Self::plain(&unpacked.bytes, appended) {
+            Ok(image) if unpacked.torn && !image.lines => Err(ReadError::BadGzip),
+            Ok(image) => Ok(Self { torn: image.torn || unpacked.torn, ..image }),
+            Err(_) if unpacked.torn => Err(ReadError::BadGzip),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn plain(data: &[u8], appended: bool) -> Result<Self, ReadError> {
         let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
-        let start = data.iter().position(|byte| !byte.is_ascii_whitespace()).ok_or(ReadError::Empty)?;
+        let Some(start) = data.iter().position(|byte| !byte.is_ascii_whitespace()) else {
+            return if appended { Ok(Self { lines: true, ..Self::default() }) } else { Err(ReadError::Empty) };
+        };
         let whole = match data[start] {
             b'[' => Self::list(data),
             b'{' => Self::object(data),
@@ -99,12 +122,12 @@ impl Image {
             Ok(image) => Ok(image),
             // An object per line is not one document; nor is a line that does not begin like one.
             Err(ReadError::NotJson { line, column }) if data[start] != b'[' => {
-                Self::lines(data).map_err(|error| match error {
+                Self::lines(data, appended).map_err(|error| match error {
                     ReadError::BadLine(1) => ReadError::NotJson { line, column },
                     error => error,
                 })
             }
-            Err(ReadError::NoProxies) if data[start] == b'"' => Self::lines(data),
+            Err(ReadError::NoProxies) if data[start] == b'"' => Self::lines(data, appended),
             Err(ReadError::NoProxies) if !data[start..].starts_with(b"{") => Err(Self::what_else(data)),
             Err(error) => Err(error),
         }
@@ -147,7 +170,7 @@ impl Image {
         })
     }
 
-    fn lines(data: &[u8]) -> Result<Self, ReadError> {
+    fn lines(data: &[u8], appended: bool) -> Result<Self, ReadError> {
         let mut image = Self { lines: true, ..Self::default() };
         // A later line of an identifier takes the place of an earlier one: that is how changes are appended.
         let mut places: AHashMap<Box<str>, usize> = AHashMap::new();
@@ -159,7 +182,7 @@ impl Image {
             if line.is_empty() {
                 continue;
             }
-            let last = index + 1 == count && !ended && index > 0;
+            let last = index + 1 == count && !ended && (index > 0 || appended);
             let found = match serde_json::from_slice::<Record>(line) {
                 Ok(Record { id: Some(id), removed: Some(true), .. }) => {
                     if let Some(place) = places.remove(&id) {
@@ -196,23 +219,22 @@ impl Image {
         Ok(image)
     }
 
-    /// The sealed texts in it, each once.
+    /// The sealed texts in it, each with what it must be bound to.
     #[must_use]
-    pub fn sealed(&self) -> Vec<String> {
-        let mut found: Vec<String> = self
-            .entries
-            .iter()
-            .filter_map(|entry| match entry {
-                Entry::Known(record, _) => Some([&record.username, &record.password, &record.source_url]),
-                Entry::Odd(_) => None,
-            })
-            .flatten()
-            .flatten()
-            .filter(|text| text.starts_with(SEALED))
-            .map(|text| text.to_string())
-            .collect();
-        found.sort_unstable();
-        found.dedup();
+    pub fn sealed(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for entry in &self.entries {
+            let Entry::Known(record, address) = entry else { continue };
+            for (secret, text) in [
+                (Secret::Username, &record.username),
+                (Secret::Password, &record.password),
+                (Secret::SourceUrl, &record.source_url),
+            ] {
+                if let Some(text) = text.as_deref().filter(|text| text.starts_with(SEALED)) {
+                    found.push((text.to_owned(), record.binding(secret.field(), address)));
+                }
+            }
+        }
         found
     }
 }
@@ -473,7 +495,7 @@ mod tests {
     use super::*;
 
     fn urls(text: &str) -> Vec<String> {
-        let image = Image::read(text.as_bytes()).unwrap();
+        let image = Image::read(text.as_bytes(), false).unwrap();
         let built = image.entries.iter().map(|entry| match entry {
             Entry::Known(record, address) => record.build(address, &AHashMap::new(), 0).url(),
             Entry::Odd(text) => format!("odd: {text}"),
@@ -504,9 +526,28 @@ mod tests {
         let gone = format!("{{\"id\": \"{}\", \"removed\": true}}\n", id(2));
         let text = [line(1, "a"), line(2, "b"), line(3, "c"), gone, line(1, "d"), line(2, "e")].concat();
         assert_eq!(urls(&text), ["http://d.test:1", "http://c.test:1", "http://e.test:1"]);
-        let image = Image::read(&text.as_bytes()[..text.len() - 5]).unwrap();
+        let image = Image::read(&text.as_bytes()[..text.len() - 5], false).unwrap();
         assert!(image.torn);
         assert_eq!(image.entries.len(), 2);
+    }
+
+    #[test]
+    fn a_file_of_lines_may_be_cut_anywhere() {
+        let line = |n: u8| {
+            format!("{{\"id\": \"00000000-0000-4000-8000-00000000000{n}\", \"url\": \"http://ü{n}.test:1\"}}\n")
+        };
+        let text = [line(1), line(2), line(3)].concat().into_bytes();
+        for cut in 0..text.len() {
+            let image = Image::read(&text[..cut], true).unwrap();
+            let whole = text[..cut].iter().filter(|byte| **byte == b'\n').count();
+            // The last line may be whole but for its end.
+            assert!(matches!(image.entries.len() - whole, 0 | 1), "cut at {cut}");
+            assert!(image.lines);
+            let in_a_line = cut > 0 && text[cut - 1] != b'\n' && image.entries.len() == whole;
+            assert_eq!(image.torn, in_a_line, "cut at {cut}");
+        }
+        let zeros = [&*text, &[0; 9]].concat();
+        assert!(Image::read(&zeros, true).is_ok_and(|image| image.torn && image.entries.len() == 3));
     }
 
     #[test]
@@ -519,9 +560,12 @@ mod tests {
             ("[1,", ReadError::NotJson { line: 1, column: 3 }),
             ("{\"url\": \"http://a.test:1\"}\nsecret\n", ReadError::BadLine(2)),
         ] {
-            assert_eq!(Image::read(text.as_bytes()).err(), Some(error), "{text:?}");
+            assert_eq!(Image::read(text.as_bytes(), false).err(), Some(error), "{text:?}");
         }
         // What is not as usual is left to whoever can explain it.
-        assert!(matches!(&Image::read(b"[{\"url\": 3}, 4]").unwrap().entries[..], [Entry::Odd(_), Entry::Odd(_)]));
+        assert!(matches!(
+            &Image::read(b"[{\"url\": 3}, 4]", false).unwrap().entries[..],
+            [Entry::Odd(_), Entry::Odd(_)]
+        ));
     }
 }

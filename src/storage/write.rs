@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use ahash::{AHashMap, AHashSet, RandomState};
+use ahash::{AHashMap, RandomState};
 
 use super::record::{Extra, Outward, Stamp, Stood};
+use super::seal::{Seals, Secret, is_secret, without_secrets, written_url};
 use crate::clock::Clock;
 use crate::proxy::cold::{DEFAULT_ALPHA, DEFAULT_WINDOW};
 use crate::proxy::health::Health;
@@ -18,7 +19,7 @@ pub enum Secrets<'a> {
     /// They are written as they are.
     Clear,
     /// Each is replaced by what stands here for it.
-    Sealed(&'a AHashMap<String, String>),
+    Sealed(&'a Seals),
     /// They are left out.
     Omitted,
 }
@@ -106,42 +107,6 @@ impl Marks {
     }
 }
 
-/// The texts that [`write()`] will want sealed, each once.
-pub fn secrets_of<'a>(proxies: impl Iterator<Item = &'a Proxy>) -> Vec<String> {
-    let mut seen = AHashSet::new();
-    for proxy in proxies {
-        proxy.cold(|cold| {
-            let login = cold.credentials.as_ref();
-            let texts =
-                [login.map(|login| &*login.username), login.map(|login| &*login.password), cold.source_url.as_deref()];
-            for text in texts
-                .into_iter()
-                .enumerate()
-                .filter_map(|(index, text)| text.filter(|text| index < 2 || is_secret(text)))
-            {
-                if !seen.contains(text) {
-                    seen.insert(text.to_owned());
-                }
-            }
-        });
-    }
-    seen.into_iter().collect()
-}
-
-/// Addresses of providers hold keys where others hold nothing: in a query, or before the host.
-fn is_secret(url: &str) -> bool {
-    url.contains(['?', '@'])
-}
-
-fn without_secrets(url: &str) -> String {
-    let url = url.split('?').next().unwrap_or_default();
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}{}", &url[..scheme + 3], &url[at + 1..]),
-        (None, Some(at)) => url[at + 1..].to_owned(),
-        _ => url.to_owned(),
-    }
-}
-
 /// Writes proxies to `out`.
 ///
 /// # Errors
@@ -206,8 +171,7 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
     let resting = if learned { proxy.resting(options.clock) } else { None };
     let held = options.held.get(&proxy.id()).filter(|_| learned);
     let standings: Vec<Stood> = held.into_iter().flatten().map(stood).collect();
-    let full = proxy.url();
-    let (credentials_in_url, url) = if full.contains('@') { (true, without_secrets(&full)) } else { (false, full) };
+    let (url, credentials_in_url) = written_url(proxy);
     let protocol = proxy.protocol();
     let health = if learned { proxy.health() } else { Health::Unknown };
     let (total, successes, failures) = if learned { proxy.totals() } else { (0, 0, 0) };
@@ -226,22 +190,22 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
     let (latency, alpha) = (if learned { proxy.latency() } else { None }, proxy.ema_alpha());
     let mut missing = false;
     let written = proxy.cold(|cold| {
-        let mut seal = |text: &'_ str| -> Option<String> {
+        let mut seal = |secret: Secret, text: &'_ str| -> Option<String> {
             match options.secrets {
                 Secrets::Clear => Some(text.to_owned()),
                 Secrets::Omitted => None,
                 Secrets::Sealed(sealed) => {
-                    let found = sealed.get(text).cloned();
+                    let found = sealed.get(proxy.id(), secret, &url, protocol, text).map(str::to_owned);
                     missing |= found.is_none();
                     found
                 }
             }
         };
         let login = cold.credentials.as_ref();
-        let username = login.and_then(|login| seal(&login.username));
-        let password = login.and_then(|login| seal(&login.password));
+        let username = login.and_then(|login| seal(Secret::Username, &login.username));
+        let password = login.and_then(|login| seal(Secret::Password, &login.password));
         let source_url = match (cold.source_url.as_deref(), options.secrets) {
-            (Some(url), Secrets::Sealed(_)) if is_secret(url) => seal(url),
+            (Some(url), Secrets::Sealed(_)) if is_secret(url) => seal(Secret::SourceUrl, url),
             (Some(url), Secrets::Omitted) => Some(without_secrets(url)),
             (url, _) => url.map(str::to_owned),
         };

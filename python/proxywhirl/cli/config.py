@@ -83,7 +83,7 @@ def _set(arguments: argparse.Namespace) -> int:
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from proxywhirl._files import atomic_write
+    from proxywhirl._files import atomic_write, make_folder
     from proxywhirl.config import CLIConfig, config_folder, save_config
 
     path = Path(arguments.config) if arguments.config is not None else config_folder() / "config.toml"
@@ -92,7 +92,7 @@ def _init(arguments: argparse.Namespace) -> int:
             raise CommandError(f"{path} is there already; change it with: proxywhirl config set KEY VALUE")
         try:
             if path.suffix == ".toml":
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
                 atomic_write(path, _template(CLIConfig()), mode=0o600)
             else:
                 save_config(CLIConfig(), path)

@@ -49,7 +49,6 @@ class StoredPool:
             CommandError: It cannot be written.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             save_pool(self.path, self.pool)
         except OSError as error:
             raise CommandError(f"{self.path} cannot be written: {error.strerror or error}") from error

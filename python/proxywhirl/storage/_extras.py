@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from proxywhirl.storage._vault import Source
 
+    _Decorate = Callable[[_core.Proxy, str | None, str | None, str | None, str | None, str], None]
+
 __all__ = ["decorator", "extras_of"]
 
 _log = logging.getLogger("proxywhirl.storage")
@@ -44,7 +46,7 @@ def extras_of(source: Source, vault: Vault | None, *, credentials: bool, gentle:
             kept = metadata if credentials else scrub_credentials_from_dict(metadata)
             text = _json(kept)
             if text is not None and credentials and vault is not None and vault.key is not None:
-                text = json.dumps(vault.seal(text))
+                text = json.dumps(vault.seal(text, _core.proxy_seal_binding("metadata", proxy)))
         place = None
         if geo is not None:
             known = geo.model_dump(exclude_none=True)
@@ -74,16 +76,21 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def decorator(vault: Vault) -> Callable[[_core.Proxy, str | None, str | None, str | None, str | None], None]:
+def decorator(vault: Vault) -> _Decorate:
     """Make the function that gives a loaded proxy its metadata and its place."""
 
     def decorate(
-        proxy: _core.Proxy, metadata: str | None, geo: str | None, country: str | None, region: str | None
+        proxy: _core.Proxy,
+        metadata: str | None,
+        geo: str | None,
+        country: str | None,
+        region: str | None,
+        binding: str,
     ) -> None:
         if metadata is not None:
             value = json.loads(metadata)
             if isinstance(value, str) and value.startswith(PREFIX):
-                value = json.loads(vault.open(value))
+                value = json.loads(vault.open(value, binding))
             if isinstance(value, dict):
                 proxy.metadata = value
         if geo is not None:

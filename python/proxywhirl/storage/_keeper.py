@@ -11,6 +11,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
+from proxywhirl._fork import renew_in_child
 from proxywhirl.storage._pool_file import PoolFile, Saved
 from proxywhirl.storage._reading import pour, read_file, settings_of
 
@@ -179,8 +180,10 @@ class Keeper:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._said = False
         # A fork's child has the same file and another pool: it saves when told to, not by itself.
         self._pid = os.getpid()
+        renew_in_child(self, "_loading", "_lock")
 
     @property
     def pool(self) -> _core.ProxyPool:
@@ -244,7 +247,12 @@ class Keeper:
 
     def begin(self) -> None:
         """Start saving in the background, if that is wanted and not under way. Costs little when it is."""
-        if self.interval is None or self._thread is not None or os.getpid() != self._pid:
+        if self.interval is None:
+            return
+        if os.getpid() != self._pid:
+            self._say_that_it_is_off()
+            return
+        if self._thread is not None:
             return
         with self._lock:
             if self._thread is None:
@@ -255,6 +263,16 @@ class Keeper:
                 _running.add(self)
                 thread.start()
                 self._thread = thread
+
+    def _say_that_it_is_off(self) -> None:
+        if not self._said:
+            self._said = True
+            _log.warning(
+                "auto_save_interval is off in process %d, which was forked from %d: both have one file, and each would "
+                "overwrite what the other saved. Make the rotator after the fork, with a file of its own, or call save()",
+                os.getpid(),
+                self._pid,
+            )
 
     def _work(self, stop: threading.Event, interval: float) -> None:
         while not stop.wait(interval):

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._files import file_lock, sync_folder
+from proxywhirl._files import create_private, file_lock, make_folder, sync_folder
+from proxywhirl._fork import renew_in_child
 from proxywhirl.storage._extras import extras_of
-from proxywhirl.storage._reading import DamagedFileError, backup_of, read_file
+from proxywhirl.storage._reading import DamagedFileError, backup_of, is_lines, read_file
 from proxywhirl.storage._vault import Vault
 
 if TYPE_CHECKING:
@@ -78,15 +79,14 @@ class PoolFile:
         compress: bool | None = None,
     ) -> None:
         self.path = Path(path)
-        suffixes = [suffix.casefold() for suffix in self.path.suffixes]
-        self._compress = suffixes[-1:] == [".gz"] if compress is None else compress
-        kind = suffixes[-2:-1] if suffixes[-1:] == [".gz"] else suffixes[-1:]
-        self._lines = kind in ([".jsonl"], [".ndjson"])
+        self._compress = self.path.suffix.casefold() == ".gz" if compress is None else compress
+        self._lines = is_lines(self.path)
         self._vault = vault
         self._bare = bare
         self._atomic = atomic
         self._backup = backup
         self._lock = threading.Lock()
+        renew_in_child(self, "_lock")
         self._marks = _core.SaveMarks()
         # The file as this object left it, and its size after the last whole write.
         self._left: tuple[int, ...] | None = None
@@ -124,7 +124,7 @@ class PoolFile:
         """
         with self._lock:
             target = Path(os.path.realpath(self.path))
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             with file_lock(target):
                 return self._save(target, source, name, settings, credentials, learned, only_changed, gentle)
 
@@ -220,7 +220,7 @@ class PoolFile:
         for left_over in target.parent.glob(f".{escape(target.name)}.*.saving"):
             left_over.unlink(missing_ok=True)  # of a save that was killed: the lock says that none is under way
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.saving")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = create_private(temporary)
         try:
             try:
                 seen, changed, removed = self._dump(source, descriptor, arguments, gentle)
@@ -246,6 +246,8 @@ class PoolFile:
             return
         if not ours and not self._is_whole(target):
             damaged = target.with_name(target.name + ".damaged")
+            with suppress(OSError):
+                os.chmod(target, 0o600)
             os.replace(target, damaged)
             _log.warning("%s was damaged; it is kept as %s", target, damaged)
             return
@@ -260,15 +262,15 @@ class PoolFile:
             os.link(target, link)
         except OSError:
             return  # a file system without hard links: the state to be replaced is not worth a copy
+        with suppress(OSError):
+            os.chmod(link, 0o600)
         os.replace(link, backup)
         # Renaming onto another name of the same file does nothing: a save was killed between the two steps.
         link.unlink(missing_ok=True)
-        with suppress(OSError):
-            os.chmod(backup, 0o600)
 
     def _is_whole(self, target: Path) -> bool:
         try:
-            read_file(target, self._vault)
+            read_file(target, self._vault, quiet=True)
         except DamagedFileError:
             return False
         except Exception:  # noqa: BLE001

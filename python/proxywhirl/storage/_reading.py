@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl import _core
 from proxywhirl.exceptions import ProxyStorageError
 from proxywhirl.storage._extras import decorator
-from proxywhirl.storage._vault import Vault
+from proxywhirl.storage._vault import PREFIX, Vault
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["DamagedFileError", "backup_of", "pour", "read_file", "settings_of"]
+__all__ = ["DamagedFileError", "backup_of", "is_lines", "pour", "read_file", "settings_of"]
 
 _log = logging.getLogger("proxywhirl.storage")
 # How every Fernet token begins: version 0x80 and a time before 2106.
@@ -33,12 +33,21 @@ def backup_of(path: Path) -> Path:
     return path.with_name(path.name + ".bak")
 
 
-def read_file(path: str | os.PathLike[str], vault: Vault) -> _core.PoolImage:
-    """Read a file without making proxies yet.
+def is_lines(path: Path) -> bool:
+    """Whether the suffix says JSON Lines: ``.jsonl`` or ``.ndjson``, with or without ``.gz``."""
+    suffixes = [suffix.casefold() for suffix in path.suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    return suffixes[-1:] in ([".jsonl"], [".ndjson"])
+
+
+def read_file(path: str | os.PathLike[str], vault: Vault, *, quiet: bool = False) -> _core.PoolImage:
+    """Read a file without making proxies yet. What a save that was interrupted left behind is passed over.
 
     Args:
         path: JSON, JSON Lines, either of them gzipped, or one of them encrypted as a whole.
         vault: Decrypts what is encrypted.
+        quiet: Whether nothing is logged of an end that was cut off.
 
     Returns:
         What was read.
@@ -52,13 +61,13 @@ def read_file(path: str | os.PathLike[str], vault: Vault) -> _core.PoolImage:
     if data.startswith(_TOKEN):
         data = vault.decrypt(data.decode("ascii", "replace").strip()).encode("utf-8")
     try:
-        image = _core.PoolImage(data)
+        image = _core.PoolImage(data, appended=is_lines(Path(path)))
     except ValueError as error:
         backup = backup_of(Path(path))
         kept = f"; the state before it is in {backup}" if backup.exists() else ""
         raise DamagedFileError(f"{path} {error}{kept}") from None
-    if image.torn:
-        _log.warning("the last line of %s was cut off and is left out: a save was interrupted", path)
+    if image.torn and not quiet:
+        _log.warning("the end of %s was cut off and is left out, as a save was interrupted: the next one repairs it", path)
     return image
 
 
@@ -109,8 +118,17 @@ def _proxy(entry: Any, vault: Vault) -> _core.Proxy:
     fields = {"source": "file", **entry, "requests_active": 0}
     for name in ("username", "password", "source_url"):
         if isinstance(fields.get(name), str):
-            fields[name] = vault.open(fields[name])
+            fields[name] = vault.open(fields[name], _binding(name, entry))
+    metadata = fields.get("metadata")
+    if isinstance(metadata, str) and metadata.startswith(PREFIX):
+        fields["metadata"] = json.loads(vault.open(metadata, _binding("metadata", entry)))
     return _core.Proxy(**fields)
+
+
+def _binding(field: str, entry: dict[Any, Any]) -> str:
+    protocol = entry.get("protocol")
+    text = {name: str(entry.get(name) or "") for name in ("id", "url")}
+    return _core.seal_binding(field, text["id"], text["url"], None if protocol is None else str(protocol))
 
 
 def _reason(error: Exception) -> str:

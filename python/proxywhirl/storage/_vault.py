@@ -7,18 +7,15 @@ import os
 import time
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _core
-from proxywhirl._crypto import KEY_VARIABLE, decrypt_credentials, encrypt_credentials
+from proxywhirl._crypto import KEY_VARIABLE, PREFIX, decrypt_credentials, is_bound, open_sealed, seal_bound
 
 if TYPE_CHECKING:
     Source = _core.ProxyPool | list[_core.Proxy]
 
 __all__ = ["PREFIX", "ClearTextWarning", "Vault"]
-
-PREFIX = "encrypted:"
-"""What stands in front of an encrypted text."""
 
 _log = logging.getLogger("proxywhirl.storage")
 # Texts encrypted at a stretch while others wait for the interpreter: about half a millisecond.
@@ -48,7 +45,7 @@ class Vault:
         self._previous = previous
         self._seals: _core.SealedTexts | None = None
         self._sealed_with: str | bytes | None = None
-        self._texts: dict[str, str] = {}
+        self._texts: dict[tuple[str, str], str] = {}
         self._warned = False
 
     @property
@@ -57,7 +54,7 @@ class Vault:
         return self._given or next((os.environ[name] for name in self._variables if os.environ.get(name)), None)
 
     def seals_for(self, source: Source, *, gentle: bool = False) -> _core.SealedTexts | None:
-        """Encrypt whatever of a pool has not been encrypted yet.
+        """Encrypt what of a pool has not been encrypted yet, each text bound to its proxy and field.
 
         Args:
             source: A pool, or a list of proxies.
@@ -72,55 +69,76 @@ class Vault:
         if self._seals is None or self._sealed_with != key:
             self._seals, self._sealed_with = _core.SealedTexts(), key
             self._texts.clear()
-        for number, text in enumerate(self._seals.missing(source)):
-            self._seals.put(text, PREFIX + encrypt_credentials(text, key))
+        for number, secret in enumerate(self._seals.missing(source)):
+            self._seals.put(secret, seal_bound(secret.text, secret.binding, key))
             if gentle and number % _STRETCH == 0:
                 time.sleep(_PAUSE)
         return self._seals
 
-    def seal(self, text: str) -> str:
-        """Encrypt one text, if there is a key; the same text gives the same result until the key changes."""
+    def seal(self, text: str, binding: str) -> str:
+        """Encrypt one text, if there is a key; the same text gives the same result until the key changes.
+
+        Args:
+            text: The text.
+            binding: The place that it belongs to; elsewhere it cannot be decrypted.
+        """
         key = self.key
         if key is None:
             return text
         if len(self._texts) > 100_000:
             self._texts.clear()
-        found = self._texts.get(text)
+        found = self._texts.get((text, binding))
         if found is None:
-            found = self._texts[text] = PREFIX + encrypt_credentials(text, key)
+            found = self._texts[text, binding] = seal_bound(text, binding, key)
         return found
 
-    def open(self, text: str) -> str:
+    def open(self, text: str, binding: str) -> str:
         """Decrypt a text that is encrypted; one that is not is returned as it is.
 
+        Args:
+            text: The text.
+            binding: The place that it stands in. A text that was encrypted before texts were bound opens anywhere.
+
         Raises:
-            cryptography.fernet.InvalidToken: It was encrypted with another key, or is damaged.
+            cryptography.fernet.InvalidToken: It was encrypted with another key, or for another place, or is damaged.
             ValueError: There is no key.
             ImportError: The extra ``security`` is not installed.
         """
         if not text.startswith(PREFIX):
             return text
-        return self.decrypt(text[len(PREFIX) :])
+        return self._with_keys(lambda key: open_sealed(text, binding, key))
 
     def decrypt(self, token: str) -> str:
-        """Decrypt a bare token; raises as :meth:`open`."""
+        """Decrypt a bare token, which is bound to nothing; raises as :meth:`open`."""
+        return self._with_keys(lambda key: decrypt_credentials(token, key))
+
+    def _with_keys(self, decrypt: Callable[[str | bytes], str]) -> str:
+        """What the key makes of it, or else the older key."""
         key = self.key
         older = os.environ.get(self._previous) if self._previous else None
-        if key is None and older is None:
+        keys = [key for key in (key, older) if key is not None]
+        if not keys:
             names = " or ".join(self._variables)
             raise ValueError(f"credentials in it are encrypted: give encryption_key=, or set {names}")
-        if key is None or older is None:
-            return decrypt_credentials(token, key or older)
         try:
-            return decrypt_credentials(token, key)
+            return decrypt(keys[0])
         except Exception as error:
-            if type(error).__name__ != "InvalidToken":
+            if type(error).__name__ != "InvalidToken" or len(keys) == 1:
                 raise
-            return decrypt_credentials(token, older)
+            return decrypt(keys[1])
 
-    def open_all(self, texts: Iterable[str]) -> dict[str, str]:
-        """The plain text of each encrypted one."""
-        return {text: self.open(text) for text in texts}
+    def open_all(self, texts: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """The plain text of each encrypted one.
+
+        Args:
+            texts: Encrypted texts, each with the place that it stands in.
+        """
+        opened: dict[str, str] = {}
+        for text, binding in texts:
+            # Once for each place: what is right in one may be copied from there to another.
+            if text not in opened or is_bound(text):
+                opened[text] = self.open(text, binding)
+        return opened
 
     def warn_of_clear_text(self, where: Any, *, gentle: bool = False) -> None:
         """Say once that credentials are saved in clear."""

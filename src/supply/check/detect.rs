@@ -15,7 +15,12 @@ use super::target::Target;
 use crate::proxy::address::{Address, Protocol};
 
 /// The order in which ways are tried: what the address says first, then from the most common on.
-fn ways(said: Protocol) -> impl Iterator<Item = Way> {
+///
+/// An address that says TLS and has a login is tried in no other way: all of them would send the login in clear, now or,
+/// with the protocol found, later. A proxy without TLS, or an attacker between who breaks it, does not get it.
+fn ways(address: &Address) -> impl Iterator<Item = Way> {
+    let said = address.protocol;
+    let must_stay = said == Protocol::Https && address.credentials.is_some();
     let way = |protocol, tunnel| Way { protocol, tunnel };
     let common = [
         way(Protocol::Http, false),
@@ -24,7 +29,7 @@ fn ways(said: Protocol) -> impl Iterator<Item = Way> {
         way(Protocol::Socks4, false),
     ];
     let first = way(said, false);
-    std::iter::once(first).chain(common.into_iter().filter(move |way| *way != first))
+    std::iter::once(first).chain(common.into_iter().filter(move |way| !must_stay && *way != first))
 }
 
 /// Whether an answer of a proxy that speaks HTTP says that it does not forward.
@@ -42,7 +47,7 @@ pub(super) async fn fetch_somehow(
     meter: &mut Meter<'_>,
     begun: u64,
 ) -> Result<(Way, Answer), Failure> {
-    let ways: Vec<Way> = ways(address.protocol).filter(|way| !(way.tunnel && target.tls)).collect();
+    let ways: Vec<Way> = ways(address).filter(|way| !(way.tunnel && target.tls)).collect();
     let mut stream = Some(stream);
     let mut failed = Failure::Protocol;
     let mut second_best = None;
@@ -79,4 +84,24 @@ pub(super) async fn fetch_somehow(
         }
     }
     second_best.ok_or(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_for_tls_is_tried_over_tls_alone() {
+        let protocols =
+            |url: &str| -> Vec<Protocol> { ways(&Address::parse(url).unwrap()).map(|way| way.protocol).collect() };
+        assert_eq!(protocols("https://u:p@a.test:1"), [Protocol::Https]);
+        let (http, socks4, socks5) = (Protocol::Http, Protocol::Socks4, Protocol::Socks5);
+        assert_eq!(protocols("https://a.test:1"), [Protocol::Https, http, http, socks5, socks4]);
+        assert_eq!(protocols("http://u:p@a.test:1"), [http, http, socks5, socks4]);
+        assert_eq!(protocols("socks5://u:p@a.test:1"), [socks5, http, http, socks4]);
+        // Not even where TLS comes last: it is only ever tried first.
+        for url in ["http://u:p@a.test:1", "socks4://u:p@a.test:1", "socks5://u:p@a.test:1"] {
+            assert!(!protocols(url).contains(&Protocol::Https), "{url}");
+        }
+    }
 }

@@ -102,10 +102,22 @@ class SQLiteStorage:
         await self.close()
 
     async def save(self, proxies: list[_core.Proxy], validated: bool = False) -> None:
-        """Keep these proxies instead of those kept before.
+        """Keep these proxies, beside those kept before: new ones are inserted, known ones updated.
 
         Args:
             proxies: The proxies, with all that is known of them.
+            validated: Whether they have just been checked and found to work.
+
+        Raises:
+            ProxyStorageError: The database failed; what was kept before still is.
+        """
+        await self._put(proxies, validated=validated)
+
+    async def replace(self, proxies: list[_core.Proxy], validated: bool = False) -> None:
+        """Keep these proxies instead of those kept before.
+
+        Args:
+            proxies: The proxies, with all that is known of them; none of them deletes everything.
             validated: Whether they have just been checked and found to work.
 
         Raises:

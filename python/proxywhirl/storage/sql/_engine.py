@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
+from proxywhirl._files import create_private, make_folder
 from proxywhirl.exceptions import ProxyStorageError
 from proxywhirl.storage.sql._tables import metadata
 
@@ -57,6 +58,7 @@ class Engines:
         self._ready = False
         self._blocking: sa.Engine | None = None
         self._looped: weakref.WeakKeyDictionary[Any, AsyncEngine] = weakref.WeakKeyDictionary()
+        _engines.add(self)
 
     @property
     def is_sqlite(self) -> bool:
@@ -164,10 +166,12 @@ class Engines:
 
     @staticmethod
     def _make_file(path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # SQLite would make it readable for everybody.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        os.chmod(path, 0o600)
+        make_folder(path.parent)
+        # SQLite would make it readable for everybody; what it makes beside it has the mode of the file.
+        try:
+            os.close(create_private(path))
+        except FileExistsError:
+            os.chmod(path, 0o600)
 
     def _make_tables(self, connection: sa.Connection) -> None:
         if not self.is_sqlite:
@@ -217,3 +221,29 @@ class Engines:
                 self._ready = False
         if blocking is not None:
             blocking.dispose()
+
+    def _forked(self) -> None:
+        """In the child of a fork: leave the connections to the parent, whose sockets and locks they are."""
+        self._lock = threading.Lock()
+        if self.in_memory:
+            # A copy of its own of everything.
+            self._turns = threading.RLock()
+            return
+        blocking, looped = self._blocking, list(self._looped.values())
+        self._blocking = None
+        self._looped = weakref.WeakKeyDictionary()
+        # Kept for good: collected, they would be closed, and say goodbye on a socket, or clear away a log, of the parent.
+        _left_to_parents.extend(engine for engine in (blocking, *looped) if engine is not None)
+
+
+_engines: weakref.WeakSet[Engines] = weakref.WeakSet()
+_left_to_parents: list[Any] = []
+
+
+def _after_fork() -> None:
+    for engines in list(_engines):
+        engines._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Callable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Optional
 
 import sqlalchemy as sa
 
@@ -20,7 +20,9 @@ _CHUNK = 400
 _ALPHA = 0.2
 _DEAD_AFTER = 3
 
-Open = Callable[[str], str]
+Open = Callable[[str, str], str]
+"""Decrypts a text that stands in a place; one that is not encrypted is returned as it is."""
+_Login = tuple[Optional[str], Optional[str]]
 
 
 def _chunks(items: Sequence[Any], size: int = _CHUNK) -> Iterator[Sequence[Any]]:
@@ -35,27 +37,20 @@ class _Known:
         self._open = open_text
         self.by_id: dict[str, str] = {}
         self.bare: dict[str, str] = {}
-        self._logins: dict[str, list[tuple[str, Any, Any]]] = {}
+        self._rows: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
         for row in rows:
-            self.by_id[row.id] = row.url
-            self.bare[row.url] = row.bare_url
-            self._logins.setdefault(row.bare_url, []).append((row.url, row.username, row.password))
+            self.by_id[row["id"]] = row["url"]
+            self.bare[row["url"]] = row["bare_url"]
+            self._rows.setdefault(row["bare_url"], []).append((row["url"], row))
 
     def key_of(self, identity: dict[str, Any]) -> str | None:
         """The key of the row of this proxy; ``None`` if it has none."""
         key = self.by_id.get(identity["id"])
         if key is not None:
             return key
-        for key, username, password in self._logins.get(identity["bare_url"], ()):
-            if (self._plain(username), self._plain(password)) == (
-                self._plain(identity["username"]),
-                self._plain(identity["password"]),
-            ):
-                return key
-        return None
-
-    def _plain(self, text: str | None) -> str | None:
-        return None if text is None else self._open(text)
+        rows = self._rows.get(identity["bare_url"], ())
+        wanted = _login(identity, self._open) if rows else (None, None)
+        return next((key for key, row in rows if _login(row, self._open) == wanted), None)
 
     def add(self, identity: dict[str, Any]) -> str:
         """Find a key for a new proxy."""
@@ -63,21 +58,36 @@ class _Known:
         key = bare if bare not in self.bare else f"{bare}#{identity['id']}"
         self.by_id[identity["id"]] = key
         self.bare[key] = bare
-        self._logins.setdefault(bare, []).append((key, identity["username"], identity["password"]))
+        self._rows.setdefault(bare, []).append((key, identity))
         return key
 
 
+# What tells a proxy from another, and what its encrypted user name and password are bound to.
+_LOGIN = tuple(identities.c[name] for name in ("url", "id", "bare_url", "protocol", "username", "password"))
+
+
+def _login(row: Mapping[str, Any], open_text: Open) -> _Login:
+    """User name and password of a row, in clear."""
+
+    def plain(field: str) -> str | None:
+        text: str | None = row[field]
+        if text is None:
+            return None
+        return open_text(text, _core.seal_binding(field, row["id"], row["bare_url"], row["protocol"]))
+
+    return plain("username"), plain("password")
+
+
 def _known(connection: sa.Connection, found: list[dict[str, Any]], everything: bool, open_text: Open) -> _Known:
-    columns = (identities.c.url, identities.c.id, identities.c.bare_url, identities.c.username, identities.c.password)
-    query = sa.select(*columns)
+    query = sa.select(*_LOGIN)
     if everything or len(found) > 20 * _CHUNK:
-        return _Known(connection.execute(query), open_text)
+        return _Known(connection.execute(query).mappings(), open_text)
     rows: dict[str, Any] = {}
     for part in _chunks(found):
         ids = [identity["id"] for identity in part]
         addresses = [identity["bare_url"] for identity in part]
         wanted = query.where(sa.or_(identities.c.id.in_(ids), identities.c.bare_url.in_(addresses)))
-        rows.update((row.url, row) for row in connection.execute(wanted))
+        rows.update((row["url"], row) for row in connection.execute(wanted).mappings())
     return _Known(rows.values(), open_text)
 
 
@@ -177,7 +187,7 @@ def _keys_of(connection: sa.Connection, proxy_url: str, open_text: Open) -> list
     host = f"[{address['host']}]" if ":" in address["host"] else address["host"]
     bare = f"{address['protocol']}://{host}:{address['port']}"
     given = proxy_url if "@" not in proxy_url else bare
-    query = sa.select(identities.c.url, identities.c.username, identities.c.password).where(
+    query = sa.select(*_LOGIN).where(
         sa.or_(
             identities.c.bare_url.in_({given, given.rstrip("/"), bare}),
             sa.and_(
@@ -187,12 +197,11 @@ def _keys_of(connection: sa.Connection, proxy_url: str, open_text: Open) -> list
             ),
         )
     )
-    rows = connection.execute(query).all()
+    rows = connection.execute(query).mappings().all()
     if proxy.credentials is None:
-        return [row.url for row in rows]
+        return [row["url"] for row in rows]
     wanted = (address["username"], address["password"])
-    plain = [(row.url, tuple(text and open_text(text) for text in (row.username, row.password))) for row in rows]
-    return [url for url, login in plain if login == wanted]
+    return [row["url"] for row in rows if _login(row, open_text) == wanted]
 
 
 def clear(connection: sa.Connection) -> None:

@@ -161,10 +161,17 @@ async def test_nothing_is_lost(storage: SQLiteStorage) -> None:
     loaded = await storage.load()
     assert all(isinstance(proxy, Proxy) for proxy in loaded)
     assert fields(loaded) == fields(proxies)
-    # What is saved takes the place of what was.
+    # What is saved updates what was, and leaves the rest; replacing takes it out.
     proxies[1].record_success(3.0)
-    await storage.save(proxies[1:])
+    await storage.save(proxies[1:2])
+    assert fields(await storage.load()) == fields(proxies)
+    await storage.save([])
+    assert len(await storage.load()) == len(proxies)
+    await storage.replace(proxies[1:])
     assert fields(await storage.load()) == fields(proxies[1:])
+    await storage.replace([])
+    assert await storage.load() == []
+    await storage.save(proxies)
     await storage.clear()
     assert await storage.load() == []
 
