@@ -349,7 +349,6 @@ def encrypt_credentials(config: CLIConfig) -> CLIConfig:
         cryptography.fernet.InvalidToken: They are encrypted with another key.
         ImportError: The extra ``security`` is missing.
     """
-
     proxies = []
     for proxy in config.proxies:
         address = _core.parse_proxy_url(proxy.url)
@@ -409,6 +408,8 @@ def decrypt_credentials(config: CLIConfig) -> CLIConfig:
 
 
 def _bindings(url: str, username: str) -> tuple[str, str]:
-    """What the encrypted user name and password of a proxy are bound to. Proxies in settings have no id: passwords of
-    one address are told apart by the user name that they belong to."""
+    """What the encrypted user name and password of a proxy are bound to.
+
+    Proxies in settings have no id: passwords of one address are told apart by the user name that they belong to.
+    """
     return _core.seal_binding("username", "", url), _core.seal_binding("password", username, url)

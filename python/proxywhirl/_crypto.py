@@ -1,7 +1,7 @@
 """Encrypting credentials; needs the extra ``security``.
 
-A text by itself is a Fernet token (https://github.com/fernet/spec). A text that is kept in a file or a database is bound
-to its place there, as associated data of AES-GCM (NIST SP 800-38D), which Fernet has no room for.
+A text by itself is a Fernet token (https://github.com/fernet/spec). A text that is kept in a file or a database is
+bound to its place there, as associated data of AES-GCM (NIST SP 800-38D), which Fernet has no room for.
 """
 
 from __future__ import annotations

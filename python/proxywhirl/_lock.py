@@ -34,8 +34,8 @@ class CLILockHeldError(SystemExit):
 class CLILock:
     """Exclusive lock of a configuration folder, for the command line.
 
-    The lock belongs to the process: the system lets go of it when the process ends, however it ends. The child of a fork
-    does not hold it.
+    The lock belongs to the process: the system lets go of it when the process ends, however it ends. The child of a
+    fork does not hold it.
 
     Args:
         config_dir: The folder; made if it does not exist.

@@ -269,7 +269,8 @@ class Keeper:
             self._said = True
             _log.warning(
                 "auto_save_interval is off in process %d, which was forked from %d: both have one file, and each would "
-                "overwrite what the other saved. Make the rotator after the fork, with a file of its own, or call save()",
+                "overwrite what the other saved. Make the rotator after the fork, with a file of its own, or call "
+                "save()",
                 os.getpid(),
                 self._pid,
             )

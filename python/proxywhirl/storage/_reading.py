@@ -67,7 +67,9 @@ def read_file(path: str | os.PathLike[str], vault: Vault, *, quiet: bool = False
         kept = f"; the state before it is in {backup}" if backup.exists() else ""
         raise DamagedFileError(f"{path} {error}{kept}") from None
     if image.torn and not quiet:
-        _log.warning("the end of %s was cut off and is left out, as a save was interrupted: the next one repairs it", path)
+        _log.warning(
+            "the end of %s was cut off and is left out, as a save was interrupted: the next one repairs it", path
+        )
     return image
 
 

@@ -232,7 +232,7 @@ class Engines:
         blocking, looped = self._blocking, list(self._looped.values())
         self._blocking = None
         self._looped = weakref.WeakKeyDictionary()
-        # Kept for good: collected, they would be closed, and say goodbye on a socket, or clear away a log, of the parent.
+        # Kept for good: collected, they would be closed, and end a session, or remove a log, that are the parent's.
         _left_to_parents.extend(engine for engine in (blocking, *looped) if engine is not None)
 
 

@@ -37,7 +37,7 @@ class _Known:
         self._open = open_text
         self.by_id: dict[str, str] = {}
         self.bare: dict[str, str] = {}
-        self._rows: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+        self._rows: dict[str, list[tuple[str, Mapping[Any, Any]]]] = {}
         for row in rows:
             self.by_id[row["id"]] = row["url"]
             self.bare[row["url"]] = row["bare_url"]
@@ -66,7 +66,7 @@ class _Known:
 _LOGIN = tuple(identities.c[name] for name in ("url", "id", "bare_url", "protocol", "username", "password"))
 
 
-def _login(row: Mapping[str, Any], open_text: Open) -> _Login:
+def _login(row: Mapping[Any, Any], open_text: Open) -> _Login:
     """User name and password of a row, in clear."""
 
     def plain(field: str) -> str | None:

@@ -57,16 +57,20 @@ def lasting_child(work: Any = None) -> Iterator[int]:
 
 def is_free(path: Path) -> bool:
     """Whether another process can take the lock now."""
-    program = "import sys; from proxywhirl._file_lock import FileLock; sys.exit(not FileLock(sys.argv[1]).try_acquire())"
+    program = (
+        "import sys; from proxywhirl._file_lock import FileLock; sys.exit(not FileLock(sys.argv[1]).try_acquire())"
+    )
     return subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode == 0
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first, second = FileLock(path), FileLock(path)
-    assert first.try_acquire() and first.held
     assert first.try_acquire()
-    assert not second.try_acquire() and not second.held
+    assert first.held
+    assert first.try_acquire()
+    assert not second.try_acquire()
+    assert not second.held
     assert not second.acquire(0.03)
     assert not is_free(path)
     first.release()

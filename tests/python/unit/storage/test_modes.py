@@ -118,7 +118,8 @@ def test_no_moment_at_which_others_could_read(tmp_path: Path, monkeypatch: pytes
     finally:
         recording = False
         os.umask(before)
-    assert opened and all(mode & 0o077 == 0 for mode in opened)
+    assert opened
+    assert all(mode & 0o077 == 0 for mode in opened)
     assert [(Path(name).name, oct(mode)) for name, mode in made] == [("x", "0o700"), ("y", "0o700")]
 
 

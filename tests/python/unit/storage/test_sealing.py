@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
 
 EXPECTED = logins(proxies())
 
-# What somebody who may write to the file, but has no key, can do to it.
+# What an attacker can do who may write to the file and has no key.
 MOVES: dict[str, Callable[[Records], None]] = {
     "a password to another proxy": lambda r: r[1].update(password=r[0]["password"]),
     "a login to another proxy": lambda r: r[1].update(username=r[0]["username"], password=r[0]["password"]),
@@ -222,7 +222,9 @@ def test_a_save_encrypts_only_what_is_new(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_texts_and_places() -> None:
     sealed = seal_bound("pässword", "here", KEY)
-    assert is_bound(sealed) and sealed.isascii() and sealed != seal_bound("pässword", "here", KEY)
+    assert is_bound(sealed)
+    assert sealed.isascii()
+    assert sealed != seal_bound("pässword", "here", KEY)
     assert open_sealed(sealed, "here", KEY) == open_sealed(sealed, "here", KEY.encode()) == "pässword"
     for binding, key in (("there", KEY), ("", KEY), ("here", generate_encryption_key())):
         with pytest.raises(fernet.InvalidToken, match="cannot decrypt"):
@@ -280,9 +282,7 @@ def saved_settings(path: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("move", SETTINGS_MOVES)
-def test_what_was_moved_in_settings_is_refused(
-    move: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_was_moved_in_settings_is_refused(move: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "settings.json"
     assert saved_settings(path) == settings_of(path)
     whole = json.loads(path.read_text())

@@ -38,7 +38,8 @@ def appended(path: Path, count: int = 5) -> tuple[bytes, bytes]:
     pool.add_proxy("http://new.test:1")
     file.save(pool, only_changed=True)
     after = path.read_bytes()
-    assert after.startswith(before) and len(after) > len(before)
+    assert after.startswith(before)
+    assert len(after) > len(before)
     return before, after
 
 
@@ -120,9 +121,7 @@ def test_what_is_altered_is_refused(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", PLAIN + PACKED)
-def test_said_once_and_repaired_by_the_next_save(
-    suffix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_said_once_and_repaired_by_the_next_save(suffix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / f"p{suffix}"
     _, after = appended(path)
     path.write_bytes(after[:-20])
