@@ -707,9 +707,9 @@ class Lease:
     def closed(self) -> bool: ...
     def report(
         self,
-        status: int | None = None,
+        status: Any = None,
         headers: Any = None,
-        body: bytes | str | None = None,
+        body: bytes | bytearray | str | None = None,
         error: BaseException | str | None = None,
         elapsed_ms: float | None = None,
         bytes_sent: int = 0,

@@ -1,28 +1,29 @@
 """How an answer or a failure is judged: one table for the rotators, the transports and ``lease.report``.
 
-What a status means by itself is the core's rule (``_core.judge_status``). Here stands what the core cannot see:
-what the exceptions of HTTP clients say, known by name so that no client is imported for it, and what the ban rules say.
+What a status means by itself is the core's rule (``_core.judge_status``). Here stands what the core cannot see: what
+the exceptions of our own transfers say, what follows from what :mod:`proxywhirl._clients` reads off those of other
+clients, and what the ban rules say.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import re
-import socket
-import ssl
 import time
-from collections.abc import Iterable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import urlsplit
 
-from proxywhirl import _core
+from proxywhirl import _clients, _core
 from proxywhirl._ban import BODY_LIMIT, BanPolicies, BanPolicy, Seen
+from proxywhirl._clients import AMBIGUOUS, Answer, Fault, Finding
 from proxywhirl._enums import Outcome
 
 __all__ = [
     "LONGEST_HOLD",
+    "Judged",
     "Meaning",
     "RuleJudge",
     "StatusJudge",
@@ -32,6 +33,8 @@ __all__ = [
     "reporter",
     "retry_after",
 ]
+
+_log = logging.getLogger("proxywhirl.lease")
 
 LONGEST_HOLD = 86_400.0
 """Most seconds that a ``Retry-After`` is taken at its word."""
@@ -58,6 +61,8 @@ _OURS = _Row(_CLIENT, _CLIENT, False)
 _LOGIN = _Row(_AUTH, _AUTH, False)
 # Inside a tunnel "connect" can only be the TLS handshake with the target: what came before is reported by the dialer.
 _CUT = _Row(_DOWN, _TARGET, True)
+# The exceptions of our own transfers, of which it is known whether their tunnel was open. Those of other clients are
+# read by `_clients`.
 _WEB = {
     "TransportError": _FAILED,
     "TimeoutException": _FAILED,
@@ -77,56 +82,19 @@ _WEB = {
     "UnsupportedProtocol": _OURS,
     "InvalidURL": _OURS,
 }
-# By package and name of the class; the nearest class in the order of inheritance counts. The columns for a tunnel are
-# used for our own transfers only: of another client nobody knows whether its tunnel was open already.
-_TABLE: dict[str, dict[str, _Row]] = {
-    "httpx": _WEB,
-    "httpx2": _WEB,
-    "httpcore": _WEB,
-    "httpcore2": _WEB,
-    "requests": {
-        **dict.fromkeys(("ConnectionError", "Timeout", "ChunkedEncodingError", "ContentDecodingError"), _FAILED),
-        **dict.fromkeys(("InvalidURL", "InvalidSchema", "MissingSchema", "InvalidHeader"), _OURS),
-    },
-    "urllib3": {
-        "HTTPError": _FAILED,
-        **dict.fromkeys(("LocationValueError", "EmptyPoolError", "HTTPWarning"), _OURS),
-    },
-    "aiohttp": {
-        **dict.fromkeys(
-            ("ClientConnectionError", "ClientPayloadError", "ServerTimeoutError", "ClientHttpProxyError"), _FAILED
-        ),
-        "InvalidURL": _OURS,
-    },
-    "curl_cffi": {
-        **dict.fromkeys(("RequestException", "CurlError", "RequestsError"), _FAILED),
-        **dict.fromkeys(("InvalidURL", "InvalidSchema", "MissingSchema"), _OURS),
-    },
-    "socksio": {"SOCKSError": _FAILED},
-    "socks": {"ProxyError": _FAILED, "SOCKS5AuthError": _LOGIN},
-    "python_socks": {"ProxyError": _FAILED},
-    "http": {"HTTPException": _FAILED, "InvalidURL": _OURS},
+# What the faults that other clients report say of the proxy.
+_OUTCOMES = {
+    Fault.PROXY: _DOWN,
+    Fault.LOGIN: _AUTH,
+    Fault.RULESET: _BANNED,
+    **dict.fromkeys(AMBIGUOUS, _DOWN),
+    Fault.CLIENT: _CLIENT,
 }
 # The packages whose exceptions come out of our own transfers.
 _CARRIERS = frozenset({"httpcore", "httpcore2", "httpx", "httpx2"})
 
 # This machine is out of something; no proxy is to blame, and another one would not help.
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-_NETWORK = frozenset(
-    getattr(errno, name)
-    for name in (
-        "EHOSTUNREACH",
-        "ENETUNREACH",
-        "ECONNREFUSED",
-        "ECONNRESET",
-        "ETIMEDOUT",
-        "EPIPE",
-        "EHOSTDOWN",
-        "ENETDOWN",
-    )
-    if hasattr(errno, name)
-)
-
 
 _FRACTION = re.compile(r"\d{1,12}\.\d{1,12}\Z")
 
@@ -160,7 +128,7 @@ def meaning_of(error: Exception, *, tunnel: bool) -> Meaning | None:
         if _is_local(error):
             return Meaning(_CLIENT, False, kind)
         return Meaning(_AUTH if error.auth else _DOWN, False, kind)  # type: ignore[attr-defined]
-    found = _row_of(error, _CARRIERS)
+    found = _row_of(error)
     if found is None:
         return None
     name, row = found
@@ -176,36 +144,28 @@ def outcome_of_error(error: BaseException) -> Optional[Outcome]:
         error: The exception.
 
     Returns:
-        The outcome it stands for; ``None`` if it is not about the network, cancellation included.
+        The outcome it stands for; ``None`` if it is not about the network, cancellation included, or stands for an
+        answer.
     """
-    if not isinstance(error, Exception):
-        return None
-    if _wants_login(error):
-        return _AUTH
-    # urllib wraps what happened.
-    reason = getattr(error, "reason", None) if type(error).__module__.startswith("urllib.") else None
-    if isinstance(reason, Exception):
-        return outcome_of_error(reason)
-    found = _row_of(error, _TABLE)
-    if found is not None:
-        return found[1].forward
-    if type(error).__module__.partition(".")[0] in ("asyncio", "concurrent") and "Cancelled" in type(error).__name__:
-        return None
-    # asyncio.TimeoutError is a class of its own before Python 3.11.
-    if isinstance(error, (TimeoutError, socket.timeout)) or type(error).__name__ == "TimeoutError":
-        return _DOWN
-    if isinstance(error, (ConnectionError, ssl.SSLError, socket.gaierror)):
-        return _DOWN
-    if isinstance(error, (OSError, EOFError)) and getattr(error, "errno", None) in _NETWORK:
-        return _DOWN
-    return None
+    return _outcome_of(_clients.read(error))[0]
 
 
-def _row_of(error: BaseException, packages: Iterable[str]) -> tuple[str, _Row] | None:
+def _outcome_of(finding: Finding) -> tuple[Optional[Outcome], Optional[float]]:  # noqa: UP045
+    """What follows from a finding, and for how many seconds the proxy asks to be left alone."""
+    if finding.fault is not Fault.CONNECT or finding.status is None:
+        return _OUTCOMES.get(finding.fault), None
+    if finding.status in (402, 407):
+        # The login is refused, or its quota used up.
+        return _AUTH, None
+    if finding.status == 429:
+        return _LIMITED, retry_after(getattr(finding.source, "headers", None))
+    return _OUTCOMES[Fault.UNREACHED], None
+
+
+def _row_of(error: BaseException) -> tuple[str, _Row] | None:
     for cls in type(error).__mro__:
-        package = cls.__module__.partition(".")[0]
-        if package in packages:
-            row = _TABLE[package].get(cls.__name__)
+        if cls.__module__.partition(".")[0] in _CARRIERS:
+            row = _WEB.get(cls.__name__)
             if row is not None:
                 return cls.__name__, row
     return None
@@ -220,23 +180,6 @@ def _is_local(error: BaseException) -> bool:
             return True
         found = found.__cause__ or found.__context__
     return False
-
-
-def _wants_login(error: BaseException) -> bool:
-    if _status_of(error) == 407:
-        return True
-    text = str(error)
-    return "407" in text and ("Proxy" in type(error).__name__ or "Tunnel connection failed" in text)
-
-
-def _status_of(error: BaseException) -> int | None:
-    """The status of an exception that stands for an answer, as those of ``raise_for_status()`` do."""
-    response = getattr(error, "response", None)
-    for holder, name in ((error, "status"), (response, "status_code"), (error, "code")):
-        status = getattr(holder, name, None)
-        if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
-            return status
-    return None
 
 
 def retry_after(headers: Any, now: float | None = None) -> float | None:
@@ -441,48 +384,100 @@ def text_of(body: bytes, content_type: str | None) -> str:
         return body.decode("utf-8", "replace")
 
 
+class Judged(NamedTuple):
+    """The verdict on what a client of the user's got.
+
+    Attributes:
+        outcome: The outcome; ``None`` if nothing is known of the attempt, so that its start is taken back.
+        hold: Seconds for which the site asks to be left alone.
+        status: The status that was judged; ``None`` where there was no answer.
+    """
+
+    outcome: Optional[Outcome]
+    hold: Optional[float] = None
+    status: Optional[int] = None
+
+
 def judge_report(
     url: str | None,
-    status: int | None,
+    answer: Any,
     headers: Any = None,
     body: Any = None,
     error: BaseException | None = None,
     *,
     policies: BanPolicies | None = None,
     auth_statuses: tuple[int, ...] = (407,),
-) -> tuple[Outcome, float | None]:
-    """Judge what a client of the user's got, for ``lease.report``.
+) -> Judged:
+    """Judge what a client of the user's got, for ``lease.report`` and for a block that an exception leaves.
 
     Args:
         url: The target; ``None`` if it is not known.
-        status: Status of the answer.
-        headers: Its headers: a mapping, or pairs.
-        body: Its body as far as read, bytes or text; rules look at the first 64 KiB.
+        answer: The status of the answer, the answer itself as any client gives it, or the exception that came instead.
+        headers: Its headers: a mapping, or pairs; by default the answer's own.
+        body: Its body as far as read, bytes or text; by default the answer's own, if it has been read. Rules look at
+            the first 64 KiB.
         error: The exception that came instead. One that stands for an answer, as those of ``raise_for_status()``, is
             judged like that answer.
         policies: The ban rules; 403 and 429 by default.
         auth_statuses: Statuses by which a proxy refuses credentials.
 
     Returns:
-        The outcome, and for how many seconds the site asks to be left alone.
+        The verdict.
 
     Raises:
-        TypeError: Neither a status nor an error is given.
+        TypeError: Neither a status nor an error is given, or an object without a status.
+        ValueError: A status is no status.
     """
+    if error is None and _clients.is_error(answer):
+        answer, error = None, answer
     policy = (_DEFAULT if policies is None else policies).for_url(url)
     if error is not None:
-        outcome = outcome_of_error(error)
-        if outcome is not _CLIENT and policy.judges_failures and policy.opinion_of_failure(None, error):
-            outcome = _BANNED
-        if outcome is not None:
-            return outcome, None
-        status = _status_of(error)
-        if status is None:
-            return _CLIENT, None
-        response = getattr(error, "response", error)
-        headers = getattr(response, "headers", None) if headers is None else headers
-    if status is None:
-        raise TypeError("report() needs a status or an error")
+        verdict = _judge_error(policy, error)
+        if isinstance(verdict, Judged):
+            return verdict
+        found = verdict
+    elif answer is None:
+        raise TypeError("report() needs a status, a response or an error")
+    else:
+        found = _answer_of(answer)
+    headers = found.headers if headers is None else headers
+    body = found.body if body is None else body
+    return _judge_answer(policy, auth_statuses, url, found.status, headers, body)
+
+
+def _judge_error(policy: BanPolicy, error: BaseException) -> Judged | Answer:
+    """The verdict on an exception, or the answer that it stands for."""
+    finding = _clients.read(error)
+    if not isinstance(error, Exception) and finding.fault is Fault.ELSEWHERE:
+        # Cancellation and interrupts are no business of the rules.
+        return Judged(None)
+    outcome, hold = _outcome_of(finding)
+    if outcome is not _CLIENT and policy.judges_failures and policy.opinion_of_failure(None, error):
+        return Judged(_BANNED)
+    if finding.fault is Fault.ANSWER:
+        return _clients.carried(finding) or Judged(None)
+    if finding.fault is Fault.UNKNOWN:
+        _tell_unknown(error)
+    return Judged(outcome, hold)
+
+
+def _answer_of(answer: Any) -> Answer:
+    if isinstance(answer, int) and not isinstance(answer, bool):
+        if not 0 <= answer <= 999:
+            raise ValueError(f"{int(answer)} is no HTTP status")
+        return Answer(int(answer))
+    found = _clients.answer_of(answer)
+    if found is None:
+        raise TypeError(
+            f"report() needs a status, a response or an error, and {type(answer).__name__} has no status_code, status "
+            "or code from 100 to 599"
+        )
+    return found
+
+
+def _judge_answer(
+    policy: BanPolicy, auth_statuses: tuple[int, ...], url: str | None, status: int, headers: Any, body: Any
+) -> Judged:
     # A plain target behind a SOCKS proxy is a tunnel too, but what the user's client did is not known here.
     tunnel = url is not None and urlsplit(url).scheme.lower() == "https"
     hold = retry_after(headers) if status in (429, 503) else None
@@ -494,10 +489,30 @@ def judge_report(
         response = ReportedResponse(url, status, found, None if body is None else body[:BODY_LIMIT])
         seen = Seen(status, found, lambda: None if body is None else response.text, lambda: response)
         outcome = RuleJudge(policy, None, lambda _: seen, auth_statuses).answer(answer)
-    return outcome, hold if outcome is _LIMITED else None
+    return Judged(outcome, hold if outcome is _LIMITED else None, status)
 
 
-def reporter(policies: BanPolicies, auth_statuses: tuple[int, ...]) -> Callable[..., tuple[Outcome, float | None]]:
+# Names of the classes that have been told of, and no more of them than this.
+_told: dict[str, None] = {}
+_MOST_TOLD = 1000
+
+
+def _tell_unknown(error: BaseException) -> None:
+    """Say once for each class that its exceptions teach nothing, so that a dead proxy stays on offer."""
+    cls = type(error)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    if name in _told or len(_told) >= _MOST_TOLD:
+        return
+    _told[name] = None
+    _log.warning(
+        "%s is not an exception of a client that is known, so its leases are released and nothing is learned of their "
+        "proxies; say what happened with lease.report(status=...) or lease.failure()",
+        name,
+        extra={"event": "exception_unknown", "class": name},
+    )
+
+
+def reporter(policies: BanPolicies, auth_statuses: tuple[int, ...]) -> Callable[..., Judged]:
     """A :func:`judge_report` by other rules, for the leases of one rotator.
 
     Args:
@@ -506,9 +521,9 @@ def reporter(policies: BanPolicies, auth_statuses: tuple[int, ...]) -> Callable[
     """
 
     def judge(
-        url: str | None, status: int | None, headers: Any = None, body: Any = None, error: BaseException | None = None
-    ) -> tuple[Outcome, float | None]:
-        return judge_report(url, status, headers, body, error, policies=policies, auth_statuses=auth_statuses)
+        url: str | None, answer: Any, headers: Any = None, body: Any = None, error: BaseException | None = None
+    ) -> Judged:
+        return judge_report(url, answer, headers, body, error, policies=policies, auth_statuses=auth_statuses)
 
     return judge
 

@@ -1,6 +1,6 @@
 //! `Lease`: one proxy, taken for one piece of work, until its outcome is told.
 
-use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyException, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -20,7 +20,6 @@ use crate::rotation::lease::{AlreadyClosed, Asking, Ending, Lease};
 use crate::rotation::outcome::Outcome;
 use crate::strategy::{Refusal, Shared};
 
-static CLASSIFY: Lazy = Lazy::new("proxywhirl._judge", "outcome_of_error");
 static JUDGE: Lazy = Lazy::new("proxywhirl._judge", "judge_report");
 
 /// What a lease is asked with besides the strategy.
@@ -38,9 +37,9 @@ pub(crate) struct Wanted<'a, 'py> {
 
 /// One proxy, taken for one piece of work, until its outcome is told. Thread-safe: the first verdict counts.
 ///
-/// As a context manager: leaving the block cleanly is a success with the measured time; a network error known from httpx,
-/// requests, urllib3, aiohttp, curl_cffi or the standard library is classified; any other exception, cancellation
-/// included, is a release. A lease dropped without a verdict is released.
+/// As a context manager: leaving the block cleanly says that the proxy carried the request, in the measured time. An
+/// exception of a client that is known is judged, one that stands for an answer by that answer; any other exception,
+/// cancellation included, is a release. A lease dropped without a verdict is released.
 #[pyclass(name = "Lease", module = "proxywhirl._core", frozen, weakref)]
 pub(crate) struct PyLease {
     core: Lease,
@@ -169,48 +168,48 @@ impl PyLease {
         }
     }
 
-    /// The outcome an exception stands for; `None` for one that is not about the network.
-    fn classify(error: &Bound<'_, PyAny>) -> PyResult<Option<Outcome>> {
-        let found = CLASSIFY.get(error.py())?.call1((error,))?;
-        if found.is_none() { Ok(None) } else { convert::outcome_of(&found).map(Some) }
-    }
-
-    /// What the rules say of an answer or an exception, and for how many seconds the site wants to be left alone.
-    fn judged(
-        slf: &Bound<'_, Self>,
-        status: Option<u16>,
-        headers: Option<&Bound<'_, PyAny>>,
-        body: Option<&Bound<'_, PyAny>>,
-        error: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<(Outcome, Option<f64>)> {
+    /// What the rules say of an answer or an exception.
+    fn judged<'py>(
+        slf: &Bound<'py, Self>,
+        answer: Option<&Bound<'py, PyAny>>,
+        headers: Option<&Bound<'py, PyAny>>,
+        body: Option<&Bound<'py, PyAny>>,
+        error: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Judged> {
         let py = slf.py();
         let this = slf.get();
         let judge = match &this.judge {
             Some(judge) => judge.bind(py),
             None => JUDGE.get(py)?,
         };
-        let judged = judge.call1((this.url_text(py)?, status, headers, body, error))?;
-        let (outcome, hold): (Bound<'_, PyAny>, Option<f64>) = judged.extract()?;
-        Ok((convert::outcome_of(&outcome)?, hold))
+        let judged = judge.call1((this.url_text(py)?, answer, headers, body, error))?;
+        let (outcome, hold, status): (Option<Bound<'_, PyAny>>, Option<f64>, Option<u16>) = judged.extract()?;
+        Ok(Judged { outcome: outcome.as_ref().map(convert::outcome_of).transpose()?, hold, status })
     }
 
     fn leave(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         if slf.get().core.is_closed() {
             return Ok(());
         }
-        match error.filter(|error| !error.is_none()) {
-            None => Self::end(slf, Outcome::Success, None, None, None, None),
-            Some(error) => match Self::classify(error)? {
-                // The rules of its rotator may say more of it.
-                Some(_) if slf.get().judge.is_some() => {
-                    let (outcome, hold) = Self::judged(slf, None, None, None, Some(error))?;
-                    Self::end(slf, outcome, None, hold, Some(error), None)
-                }
-                Some(outcome) => Self::end(slf, outcome, None, None, Some(error), None),
-                None => Self::give_back(slf),
-            },
+        let Some(error) = error.filter(|error| !error.is_none()) else {
+            return Self::end(slf, Outcome::Success, None, None, None, None);
+        };
+        let judged = Self::judged(slf, None, None, None, Some(error))?;
+        match judged.outcome {
+            Some(outcome) => Self::end(slf, outcome, None, judged.hold, Some(error), judged.status),
+            None => Self::give_back(slf),
         }
     }
+}
+
+/// The verdict of the rules on what a client got.
+struct Judged {
+    /// `None`: nothing is known of the attempt.
+    outcome: Option<Outcome>,
+    /// Seconds for which the site asks to be left alone.
+    hold: Option<f64>,
+    /// The status, if an answer was judged.
+    status: Option<u16>,
 }
 
 impl Drop for PyLease {
@@ -376,10 +375,10 @@ impl PyLease {
     /// Judges what came back, records it and closes the lease.
     ///
     /// Args:
-    ///     status: HTTP status of the answer.
-    ///     headers: Its headers: a mapping, or pairs.
-    ///     body: Its body, as far as read.
-    ///     error: The exception that came instead.
+    ///     status: The answer as any client gives it, or the exception that came instead, or just the HTTP status.
+    ///     headers: Headers of the answer, a mapping or pairs; by default its own.
+    ///     body: Body of the answer; by default its own as far as it has been read: nothing is read or awaited.
+    ///     error: The exception that came instead. One that stands for an answer is judged like that answer.
     ///     elapsed_ms: Time to the answer in milliseconds; by default since the lease was taken.
     ///     bytes_sent: Bytes sent.
     ///     bytes_received: Bytes received.
@@ -389,12 +388,13 @@ impl PyLease {
     ///
     /// Raises:
     ///     RuntimeError: The lease is closed.
-    ///     TypeError: Neither a status nor an error is given.
+    ///     TypeError: Neither a status nor an error is given, or an object that has no status.
+    ///     ValueError: There is no such status, or a time is negative.
     #[pyo3(signature = (status=None, headers=None, body=None, error=None, elapsed_ms=None, bytes_sent=0, bytes_received=0))]
     #[allow(clippy::too_many_arguments)]
     fn report<'py>(
         slf: &Bound<'py, Self>,
-        status: Option<u16>,
+        status: Option<&Bound<'py, PyAny>>,
         headers: Option<&Bound<'py, PyAny>>,
         body: Option<&Bound<'py, PyAny>>,
         error: Option<&Bound<'py, PyAny>>,
@@ -410,11 +410,12 @@ impl PyLease {
             return Err(errors::closed(AlreadyClosed));
         }
         let error = error.filter(|error| !error.is_none());
-        if status.is_none() && error.is_none() {
-            return Err(PyTypeError::new_err("report() needs a status or an error"));
-        }
-        let (outcome, hold) = Self::judged(slf, status, headers, body, error)?;
-        Self::end(slf, outcome, elapsed_ms, hold, error, status)?;
+        let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
+        let judged = Self::judged(slf, status, headers, body, error)?;
+        let outcome = judged.outcome.unwrap_or(Outcome::ClientFault);
+        // An exception may come in either place.
+        let error = error.or_else(|| status.filter(|status| status.is_instance_of::<PyBaseException>()));
+        Self::end(slf, outcome, elapsed_ms, judged.hold, error, judged.status)?;
         convert::outcome(py, outcome)
     }
 

@@ -175,13 +175,13 @@ def test_exceptions_of_any_client(error: BaseException, expected: str | None) ->
 
 
 def test_reports() -> None:
-    assert judge_report("http://a.test/", 200) == (Outcome.SUCCESS, None)
-    assert judge_report("http://a.test/", 502) == (Outcome.PROXY_DOWN, None)
-    assert judge_report("https://a.test/", 502) == (Outcome.TARGET_FAULT, None)
-    assert judge_report(None, 429, {"Retry-After": "7"}) == (Outcome.RATE_LIMITED, 7.0)
-    assert judge_report(None, 403, [("Retry-After", "7")]) == (Outcome.BANNED, None)
-    assert judge_report(None, None, error=ConnectionResetError()) == (Outcome.PROXY_DOWN, None)
-    assert judge_report(None, None, error=ValueError()) == (Outcome.CLIENT_FAULT, None)
+    assert judge_report("http://a.test/", 200)[:2] == (Outcome.SUCCESS, None)
+    assert judge_report("http://a.test/", 502)[:2] == (Outcome.PROXY_DOWN, None)
+    assert judge_report("https://a.test/", 502)[:2] == (Outcome.TARGET_FAULT, None)
+    assert judge_report(None, 429, {"Retry-After": "7"})[:2] == (Outcome.RATE_LIMITED, 7.0)
+    assert judge_report(None, 403, [("Retry-After", "7")])[:2] == (Outcome.BANNED, None)
+    assert judge_report(None, None, error=ConnectionResetError())[:2] == (Outcome.PROXY_DOWN, None)
+    assert judge_report(None, None, error=ValueError()) == (None, None, None)
     with pytest.raises(TypeError):
         judge_report(None, None)
 
@@ -190,8 +190,8 @@ def test_an_exception_that_stands_for_an_answer() -> None:
     request = httpx.Request("GET", "http://a.test/")
     response = httpx.Response(429, headers={"Retry-After": "4"}, request=request)
     error = httpx.HTTPStatusError("", request=request, response=response)
-    assert judge_report("http://a.test/", None, error=error) == (Outcome.RATE_LIMITED, 4.0)
-    assert judge_report(None, None, error=urllib.error.HTTPError("", 403, "", None, None)) == ("banned", None)  # type: ignore[arg-type]
+    assert judge_report("http://a.test/", None, error=error)[:2] == (Outcome.RATE_LIMITED, 4.0)
+    assert judge_report(None, None, error=urllib.error.HTTPError("", 403, "", None, None))[:2] == ("banned", None)  # type: ignore[arg-type]
 
 
 def test_reports_by_the_rules_of_a_rotator() -> None:
@@ -207,7 +207,7 @@ def test_reports_by_the_rules_of_a_rotator() -> None:
     )
     assert judge("http://a.test/", 200, None, "a CAPTCHA")[0] == "banned"
     assert judge("http://www.free.test/", 403)[0] == "success"
-    assert judge("http://a.test/", None, error=EOFError()) == ("banned", None)
+    assert judge("http://a.test/", None, error=EOFError())[:2] == ("banned", None)
     assert asked[1].text == "a CAPTCHA"
     assert (asked[1].status_code, asked[1].url) == (200, "http://a.test/")
 
