@@ -78,6 +78,7 @@ _WEB = {
     "WriteError": _CUT,
     "CloseError": _CUT,
     "RemoteProtocolError": _CUT,
+    "DecodingError": _CUT,
     "LocalProtocolError": _OURS,
     "UnsupportedProtocol": _OURS,
     "InvalidURL": _OURS,

@@ -149,9 +149,12 @@ class Job:
         raise_on_ban: Whether a final answer that is a ban or a rate limit is raised instead of returned.
         patience: Seconds that may be spent in line over all attempts; ``None`` for any.
         direct: Makes the lease of a request without a proxy, for when no proxy is to be had; ``None`` forbids it.
+        deadline: When everything must be over, by the loop's clock; by default what the policy's ``timeout`` makes of
+            the moment at which the loop begins. A request with redirects is one request, and has one deadline.
     """
 
     __slots__ = (
+        "deadline",
         "direct",
         "judge",
         "method",
@@ -177,7 +180,9 @@ class Job:
         raise_on_ban: bool = False,
         patience: float | None = 0.0,
         direct: Callable[[], Any] | None = None,
+        deadline: float | None = None,
     ) -> None:
+        self.deadline = deadline
         self.method = method
         self.url = url
         self.policy = policy
@@ -358,7 +363,7 @@ class _Rotation:
     def __init__(self, job: Job, clock: Callable[[], float]) -> None:
         self.job = job
         self.clock = clock
-        self.deadline: float | None = None
+        self.deadline: float | None = job.deadline
         self.attempts = 0
         self.spent = 0
         self.lease: Any = None
@@ -377,10 +382,11 @@ class _Rotation:
     def run(self) -> Generator[Step, Any, Delivery]:
         job = self.job
         policy = job.policy
-        if policy.timeout is not None:
+        if self.deadline is None and policy.timeout is not None:
             self.deadline = self.clock() + policy.timeout
         try:
             lease = yield from self._first_lease()
+            self._check_budget(None)
             while True:
                 self.attempts += 1
                 reply = yield Send(lease, self.attempts, self._time_left())
@@ -516,6 +522,7 @@ class _Rotation:
         self._note(lease, outcome)
         error = self._error(f"{type(failure.error).__name__}: {failure.error}", outcome, lease)
         error.__cause__ = failure.error
+        self._check_budget(error)
         may_go_on = not failure.sent or job.may_repeat
         if not may_go_on or not self._has_attempts_left(outcome, timed_out=failure.timed_out):
             raise error
@@ -613,13 +620,14 @@ class _Rotation:
     def _time_left(self) -> float | None:
         return None if self.deadline is None else max(self.deadline - self.clock(), 0.001)
 
-    def _check_budget(self, last: Exception, ahead: float = 0.0) -> None:
+    def _check_budget(self, last: Exception | None, ahead: float = 0.0) -> None:
         if self.deadline is not None and self.clock() + ahead >= self.deadline:
             job = self.job
-            why = last.message if isinstance(last, ProxyWhirlError) else str(last)
+            limit = job.policy.timeout
+            within = "in time" if limit is None else f"within {limit:g} s"
+            why = "no time was left to begin" if last is None else getattr(last, "message", None) or str(last)
             raise ProxyConnectionError(
-                f"Request timeout: {job.method} {redact_url(str(job.url))} was not answered within "
-                f"{job.policy.timeout:g} s: {why}",
+                f"Request timeout: {job.method} {redact_url(str(job.url))} was not answered {within}: {why}",
                 retry_recommended=True,
                 attempt_count=self.attempts,
             ) from last

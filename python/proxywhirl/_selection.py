@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from proxywhirl.retry._story import Story
     from proxywhirl.rotator._queue import RequestQueue
 
-__all__ = ["Chooser", "Selection", "Taking"]
+__all__ = ["Chooser", "Selection", "Taking", "checked_bound"]
 
 _log = _log_events.log
 
@@ -49,6 +49,10 @@ class Selection:
         fixed_timeout: The caller named a timeout, so it must not follow the speed of the proxy.
         ban_policy: Ban rules instead of the transport's, for whichever site; see :meth:`BanPolicy.of`.
         raise_on_ban: Whether a final ban or rate limit is raised; ``None`` leaves it to the transport.
+        max_body: Most bytes of the body, on the wire and unpacked; ``math.inf`` for no bound, ``None`` leaves it to the
+            transport.
+        deadline: When the request must be over, redirects included, by ``time.monotonic``; ``None`` leaves it to the
+            policy.
     """
 
     __slots__ = (
@@ -57,7 +61,9 @@ class Selection:
         "ban_policy",
         "context",
         "country",
+        "deadline",
         "fixed_timeout",
+        "max_body",
         "proxy_id",
         "raise_on_ban",
         "read_body",
@@ -80,6 +86,8 @@ class Selection:
         fixed_timeout: bool = False,
         ban_policy: BanPolicy | Mapping[str, Any] | None = None,
         raise_on_ban: bool | None = None,
+        max_body: float | None = None,
+        deadline: float | None = None,
     ) -> None:
         if isinstance(tags, str):
             raise TypeError("tags must be a set or list of strings, not one string")
@@ -96,6 +104,8 @@ class Selection:
         self.fixed_timeout = fixed_timeout
         self.ban_policy = None if ban_policy is None else BanPolicy.of(ban_policy)
         self.raise_on_ban = raise_on_ban
+        self.max_body = checked_bound(max_body)
+        self.deadline = deadline
         self.proxy_id: UUID | None = None
         """The proxy of the hop before this one."""
         self._hop_of = 0
@@ -120,8 +130,9 @@ class Selection:
             return cls(**value)
         raise TypeError(f"extensions['proxywhirl'] must be a mapping, not {type(value).__name__}")
 
-    def note_hop(self, request: Any, status: int, proxy_id: UUID | None) -> None:
-        """Remember how this hop went; the next one stays on its proxy."""
+    def note_hop(self, request: Any, status: int, proxy_id: UUID | None, deadline: float | None = None) -> None:
+        """Remember how this hop went; the next one stays on its proxy, and has the same deadline."""
+        self.deadline = deadline
         # The identity, not the object: request and selection would otherwise keep each other alive. No other request
         # can have that address while a redirect is followed, for the response holds it.
         self._hop_of = id(request)
@@ -159,6 +170,7 @@ class Selection:
             fixed_timeout=self.fixed_timeout,
             ban_policy=self.ban_policy,
             raise_on_ban=self.raise_on_ban,
+            max_body=self.max_body,
         )
 
     def key(self) -> Hashable:
@@ -166,6 +178,25 @@ class Selection:
         tags = None if self.tags is None else frozenset(self.tags)
         context = None if self.context is None else id(self.context)
         return (self.session_id, self.country, self.region, tags, context, self.proxy_id)
+
+
+def checked_bound(most: float | None) -> float | None:
+    """A ``max_body`` as it was given.
+
+    Args:
+        most: Bytes; ``math.inf`` for no bound, ``None`` for the default.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is negative, or not a number.
+    """
+    if most is None:
+        return None
+    if isinstance(most, bool) or not isinstance(most, (int, float)):
+        raise TypeError(f"max_body must be a number of bytes, not {type(most).__name__}")
+    if math.isnan(most) or most < 0:
+        raise ValueError(f"max_body must be a number of bytes from 0 up, or math.inf, not {most!r}")
+    return most
 
 
 _ANYTHING = Selection()

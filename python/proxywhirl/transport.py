@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from proxywhirl._ban import BanPolicies
 from proxywhirl._enums import Outcome
 from proxywhirl._guard import guard_settings
+from proxywhirl._http.body import bound_decoder, preset_decoder
 from proxywhirl._http.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
 from proxywhirl._http.direct import DirectLease
 from proxywhirl._http.flavour import Flavour, default_name, flavour, flavour_of
@@ -32,7 +33,7 @@ from proxywhirl._http.routes import Limits, most_routes
 from proxywhirl._http.tls import Tls, Verify
 from proxywhirl._judge import RuleJudge, StatusJudge, meaning_of, reporter
 from proxywhirl._loop import Admit, Answer, Delivery, Discard, Job, Load, Send, Wait, hold_of, rotate
-from proxywhirl._selection import Chooser, Selection, Taking
+from proxywhirl._selection import Chooser, Selection, Taking, checked_bound
 from proxywhirl.exceptions import ProxyPoolEmptyError
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ class _Rotating:
         slow_start: bool | None = None,
         site_rate_limit: Any = None,
         resilience: ResilienceConfig | None = None,
+        max_body: float | None = None,
     ) -> None:
+        self._max_body = checked_bound(max_body)
         settings = guard_settings(
             max_in_flight=max_in_flight, slow_start=slow_start, site_rate_limit=site_rate_limit, resilience=resilience
         )
@@ -149,6 +152,9 @@ class _Rotating:
                 policy = selection.retry_policy
             if selection.raise_on_ban is not None:
                 raise_on_ban = selection.raise_on_ban
+        deadline = None if selection is None else selection.deadline
+        if deadline is None and policy.timeout is not None:
+            deadline = time.monotonic() + policy.timeout
         url = str(request.url)
         taking = Taking(self._chooser, url, selection, method=request.method, rooms=self._carrier.rooms_here())
         timeouts = request.extensions.get("timeout")
@@ -163,6 +169,7 @@ class _Rotating:
             raise_on_ban=raise_on_ban,
             patience=timeouts.get("pool") if timeouts else None,
             direct=_going_direct if self._allow_direct else None,
+            deadline=deadline,
         )
         return kind, selection, job, taking
 
@@ -184,7 +191,15 @@ class _Rotating:
         proxy = step.lease.proxy
         if self._timeout_for is not None and proxy is not None and (selection is None or not selection.fixed_timeout):
             timeout = self._timeout_for(proxy)
-        return Terms(kind, read=read, repeatable=job.may_repeat, timeout=timeout, time_left=step.time_left)
+        most = None if selection is None else selection.max_body
+        return Terms(
+            kind,
+            read=read,
+            repeatable=job.may_repeat,
+            timeout=timeout,
+            time_left=step.time_left,
+            max_body=self._max_body if most is None else most,
+        )
 
 
 class RotatingTransport(_Rotating, _SyncBase):
@@ -192,8 +207,8 @@ class RotatingTransport(_Rotating, _SyncBase):
 
     A failed request goes to another proxy, as far as the policy and the method allow. Redirects of one request stay on
     its proxy. Wishes of a single request travel in ``extensions={"proxywhirl": {...}}``: ``session_id``, ``country``,
-    ``region``, ``tags``, ``context``, ``retry_policy``, ``read_body``, ``ban_policy``, ``raise_on_ban``. The response's
-    ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id`` and ``elapsed_ms``.
+    ``region``, ``tags``, ``context``, ``retry_policy``, ``read_body``, ``max_body``, ``ban_policy``, ``raise_on_ban``.
+    The response's ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id`` and ``elapsed_ms``.
 
     Args:
         source: A rotator, a :class:`ProxyPool`, proxies, gateways.
@@ -222,6 +237,9 @@ class RotatingTransport(_Rotating, _SyncBase):
         slow_start: Whether an unproven or recovering proxy gets one, then two, then four requests at a time.
         site_rate_limit: A ``RateLimit`` for each pair of proxy and site.
         resilience: Further settings of the pool; like the three before, they replace what it was configured with.
+        max_body: Most bytes of a body, on the wire and unpacked. By default 64 MiB for a body that the transport reads
+            whole, and no bound for one that the client reads; ``math.inf`` for no bound. A larger one is an answer that
+            cannot be read: the request goes on through another proxy, or the reader gets ``RemoteProtocolError``.
 
     Raises:
         TypeError: ``source`` or ``verify`` is none of these, or another argument has the wrong type.
@@ -243,7 +261,7 @@ class RotatingTransport(_Rotating, _SyncBase):
                     step = loop.send(reply)
                 except StopIteration as end:
                     current = None
-                    return _deliver(end.value, request, kind, selection, _leased_body)
+                    return _deliver(end.value, request, kind, selection, job.deadline, _leased_body)
                 reply = None
                 if type(step) is Send:
                     reply = self._carrier.send(step.lease, request, self._terms(step, kind, selection, job))
@@ -292,7 +310,7 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
                     step = loop.send(reply)
                 except StopIteration as end:
                     current = None
-                    return _deliver(end.value, request, kind, selection, _async_leased_body)
+                    return _deliver(end.value, request, kind, selection, job.deadline, _async_leased_body)
                 reply = None
                 if type(step) is Send:
                     reply = await self._carrier.send(step.lease, request, self._terms(step, kind, selection, job))
@@ -400,7 +418,14 @@ def _facts(outcome: Outcome, attempts: int, proxy_id: Any, elapsed_ms: float) ->
     return {"outcome": outcome, "attempts": attempts, "proxy_id": proxy_id, "elapsed_ms": elapsed_ms}
 
 
-def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selection | None, leased: Any) -> Any:
+def _deliver(
+    delivery: Delivery,
+    request: Any,
+    kind: Flavour,
+    selection: Selection | None,
+    deadline: float | None,
+    leased: Any,
+) -> Any:
     answer, lease, outcome, attempts, is_open = delivery
     payload = answer.payload
     proxy_id = lease.id
@@ -411,7 +436,7 @@ def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selecti
     elif 300 <= answer.status < 400 or answer.status in _LEFT_OPEN:
         if selection is None:
             selection = Selection()
-        selection.note_hop(request, answer.status, proxy_id)
+        selection.note_hop(request, answer.status, proxy_id, deadline)
         # A dictionary of its own: the user's may serve other requests too. The next hop inherits it.
         request.extensions = {**request.extensions, "proxywhirl": selection}
     if payload.body is not None:
@@ -419,7 +444,18 @@ def _deliver(delivery: Delivery, request: Any, kind: Flavour, selection: Selecti
     else:
         stream = leased(kind)(payload, lease if is_open else None, outcome, answer, facts, kind)
     payload.extensions["proxywhirl"] = facts
-    return make(payload.status, headers=payload.headers, stream=stream, extensions=payload.extensions)
+    return _response(make, payload, stream, kind, payload.extensions)
+
+
+def _response(make: Any, payload: Any, stream: Any, kind: Flavour, extensions: dict[str, Any], **more: Any) -> Any:
+    """The response of an answer; what it unpacks is within the bounds of the answer."""
+    response = make(payload.status, headers=payload.headers, stream=stream, extensions=extensions, **more)
+    if payload.body is None:
+        if payload.max_body is not None:
+            bound_decoder(response, payload.headers, payload.max_body, kind)
+    elif payload.content is not payload.body:
+        preset_decoder(response, payload.content, kind)
+    return response
 
 
 def _last_response(kind: Flavour) -> Any:
@@ -442,7 +478,7 @@ def _loaded(step: Load, request: Any, kind: Flavour) -> Any:
             if meaning_of(error, tunnel=payload.tunnel) is None:
                 raise
             # The status says enough; the page behind it is lost.
-            payload.body = b""
+            payload.body = payload.content = b""
         finally:
             payload.close()
     return _attached(step, request, kind)
@@ -456,7 +492,7 @@ async def _aloaded(step: Load, request: Any, kind: Flavour) -> Any:
         except Exception as error:
             if meaning_of(error, tunnel=payload.tunnel) is None:
                 raise
-            payload.body = b""
+            payload.body = payload.content = b""
         finally:
             await _close_shielded(payload)
     return _attached(step, request, kind)
@@ -466,13 +502,8 @@ def _attached(step: Load, request: Any, kind: Flavour) -> Any:
     """The response that an error carries: complete, with its request."""
     payload = step.answer.payload
     facts = _facts(step.outcome, step.attempts, step.lease.id, step.answer.elapsed_ms)
-    response = kind.Response(
-        payload.status,
-        headers=payload.headers,
-        stream=kind.ByteStream(payload.body),
-        extensions={**payload.extensions, "proxywhirl": facts},
-        request=request,
-    )
+    extensions = {**payload.extensions, "proxywhirl": facts}
+    response = _response(kind.Response, payload, kind.ByteStream(payload.body), kind, extensions, request=request)
     response.read()
     return response
 
@@ -539,7 +570,7 @@ class _LeasedBody:
 class _SyncLeasedBody(_LeasedBody):
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._payload.stream
+            yield from self._payload.parts()
         except GeneratorExit:
             # The reader stopped early; close() follows.
             raise
@@ -563,7 +594,7 @@ class _SyncLeasedBody(_LeasedBody):
 class _AsyncLeasedBody(_LeasedBody):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for part in self._payload.stream:
+            async for part in self._payload.parts():
                 yield part
         except GeneratorExit:
             raise

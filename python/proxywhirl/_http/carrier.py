@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._enums import Outcome
+from proxywhirl._http.allowance import Allowance
+from proxywhirl._http.body import MOST_BODY, Gatherer, counted, counted_async
 from proxywhirl._http.dial import dialled, dialled_ms
 from proxywhirl._http.flavour import Flavour, core
 from proxywhirl._http.routes import AsyncRoutes, Limits, Line, Route, Routes
@@ -40,9 +42,11 @@ class Terms:
         repeatable: Whether the request may reach the target twice.
         timeout: Seconds for each phase instead of the request's own; ``None`` leaves those.
         time_left: Seconds left for everything.
+        max_body: Most bytes of the body, on the wire and unpacked; ``None`` for the default, which bounds what is read
+            whole.
     """
 
-    __slots__ = ("flavour", "read", "repeatable", "time_left", "timeout")
+    __slots__ = ("flavour", "max_body", "read", "repeatable", "time_left", "timeout")
 
     def __init__(
         self,
@@ -52,9 +56,11 @@ class Terms:
         repeatable: bool,
         timeout: float | None = None,
         time_left: float | None = None,
+        max_body: float | None = None,
     ) -> None:
         self.flavour = flavour
         self.read = read
+        self.max_body = max_body
         self.repeatable = repeatable
         self.timeout = timeout
         self.time_left = time_left
@@ -63,16 +69,43 @@ class Terms:
 class _Payload:
     """What an answer holds: the head, and the body or the way to it."""
 
-    __slots__ = ("body", "closed", "extensions", "headers", "status", "stream", "tunnel")
+    __slots__ = (
+        "_allowance",
+        "_flavour",
+        "body",
+        "closed",
+        "content",
+        "extensions",
+        "headers",
+        "max_body",
+        "status",
+        "stream",
+        "tunnel",
+    )
 
-    def __init__(self, response: Any, *, tunnel: bool) -> None:
+    def __init__(self, response: Any, terms: Terms, allowance: Allowance, *, tunnel: bool) -> None:
         self.status: int = response.status
         self.headers: list[tuple[bytes, bytes]] = response.headers
         self.extensions: dict[str, Any] = response.extensions
         self.stream: Any = response.stream
         self.tunnel = tunnel
         self.body: bytes | None = None
+        """The body as it came over the wire; ``None`` until it is read."""
+        self.content: bytes | None = None
+        """The body without its content coding."""
         self.closed = False
+        self.max_body = terms.max_body
+        self._flavour = terms.flavour
+        self._allowance = allowance
+        allowance.begin_body(whole=False)
+
+    def _gather(self) -> Gatherer:
+        self._allowance.begin_body(whole=True)
+        return Gatherer(self.headers, MOST_BODY if self.max_body is None else self.max_body, self._allowance)
+
+    def _complete(self, gatherer: Gatherer) -> None:
+        self.body = body = gatherer.body()
+        self.content = gatherer.content(body, self._flavour)
 
 
 class Payload(_Payload):
@@ -80,16 +113,33 @@ class Payload(_Payload):
 
     __slots__ = ("_line", "_route", "_routes")
 
-    def __init__(self, response: Any, routes: Routes, route: Route, line: Line, *, tunnel: bool) -> None:
-        super().__init__(response, tunnel=tunnel)
+    def __init__(
+        self,
+        response: Any,
+        terms: Terms,
+        allowance: Allowance,
+        routes: Routes,
+        route: Route,
+        line: Line,
+        *,
+        tunnel: bool,
+    ) -> None:
+        super().__init__(response, terms, allowance, tunnel=tunnel)
         self._routes = routes
         self._route = route
         self._line = line
 
-    def read(self, deadline: float | None = None) -> None:
-        """Read the body."""
-        self.body = b"".join(self.stream if deadline is None else _until(self.stream, deadline))
+    def parts(self) -> Any:
+        """The parts of a body that the caller reads, within its bound if it has one."""
+        return self.stream if self.max_body is None else counted(self.stream, self.max_body)
+
+    def read(self) -> None:
+        """Read the body, within its bounds."""
+        gatherer = self._gather()
+        for part in self.stream:
+            gatherer.add(part)
         self.close()
+        self._complete(gatherer)
 
     def close(self, *, interrupted: bool = False) -> None:
         """Give back the connection; a body that was not read to its end costs the connection.
@@ -114,21 +164,33 @@ class AsyncPayload(_Payload):
 
     __slots__ = ("_line", "_route", "_routes")
 
-    def __init__(self, response: Any, routes: AsyncRoutes, route: Route, line: Line, *, tunnel: bool) -> None:
-        super().__init__(response, tunnel=tunnel)
+    def __init__(
+        self,
+        response: Any,
+        terms: Terms,
+        allowance: Allowance,
+        routes: AsyncRoutes,
+        route: Route,
+        line: Line,
+        *,
+        tunnel: bool,
+    ) -> None:
+        super().__init__(response, terms, allowance, tunnel=tunnel)
         self._routes = routes
         self._route = route
         self._line = line
 
-    async def read(self, deadline: float | None = None) -> None:
-        """Read the body."""
-        parts: list[bytes] = []
+    def parts(self) -> Any:
+        """The parts of a body that the caller reads, within its bound if it has one."""
+        return self.stream if self.max_body is None else counted_async(self.stream, self.max_body)
+
+    async def read(self) -> None:
+        """Read the body, within its bounds."""
+        gatherer = self._gather()
         async for part in self.stream:
-            parts.append(part)
-            if deadline is not None and time.monotonic() > deadline:
-                raise core().ReadTimeout("no time left for the rest of the body")
-        self.body = b"".join(parts)
+            gatherer.add(part)
         await self.close()
+        self._complete(gatherer)
 
     async def close(self, *, interrupted: bool = False) -> None:
         """Give back the connection; a body that was not read to its end costs the connection.
@@ -154,13 +216,6 @@ async def close_shielded(closable: Any) -> None:
 
     with anyio.CancelScope(shield=True):
         await closable.aclose()
-
-
-def _until(stream: Any, deadline: float) -> Any:
-    for part in stream:
-        yield part
-        if time.monotonic() > deadline:
-            raise core().ReadTimeout("no time left for the rest of the body")
 
 
 class Carrier:
@@ -200,18 +255,19 @@ class Carrier:
         route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure)
         payload: Payload | None = None
         started = time.perf_counter()
-        deadline = None if terms.time_left is None else time.monotonic() + terms.time_left
+        allowance = _allowance(request, terms)
         tunnel = True
         try:
             for old in leaving:
                 old.close()
-            message, tunnel = _message(route, request, terms)
+            message, tunnel = _message(route, request, allowance)
             dialled.set(False)
             try:
                 response = line.pool.handle_request(message)
             except Exception as error:
                 if not _is_stale(error, terms):
                     raise
+                allowance.restart()
                 line, leaving = routes.exchange(route, line, secure=secure)
                 for old in leaving:
                     old.close()
@@ -220,9 +276,9 @@ class Carrier:
             if self.profile is not None:
                 _note_dialling(self.profile)
             routes.note(route, carried=tunnel or response.status not in _OF_THE_PROXY)
-            payload = Payload(response, routes, route, line, tunnel=tunnel)
+            payload = Payload(response, terms, allowance, routes, route, line, tunnel=tunnel)
             if terms.read:
-                payload.read(deadline)
+                payload.read()
         except BaseException as error:
             if payload is not None:
                 payload.close(interrupted=True)
@@ -280,18 +336,19 @@ class AsyncCarrier:
         route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure)
         payload: AsyncPayload | None = None
         started = time.perf_counter()
-        deadline = None if terms.time_left is None else time.monotonic() + terms.time_left
+        allowance = _allowance(request, terms)
         tunnel = True
         try:
             for old in leaving:
                 await old.aclose()
-            message, tunnel = _message(route, request, terms)
+            message, tunnel = _message(route, request, allowance)
             dialled.set(False)
             try:
                 response = await line.pool.handle_async_request(message)
             except Exception as error:
                 if not _is_stale(error, terms):
                     raise
+                allowance.restart()
                 line, leaving = routes.exchange(route, line, secure=secure)
                 for old in leaving:
                     await old.aclose()
@@ -300,9 +357,9 @@ class AsyncCarrier:
             if self.profile is not None:
                 _note_dialling(self.profile)
             routes.note(route, carried=tunnel or response.status not in _OF_THE_PROXY)
-            payload = AsyncPayload(response, routes, route, line, tunnel=tunnel)
+            payload = AsyncPayload(response, terms, allowance, routes, route, line, tunnel=tunnel)
             if terms.read:
-                await payload.read(deadline)
+                await payload.read()
         except BaseException as error:
             await _abandon(payload, routes, route, line)
             failure = _failure(error, request, terms.flavour, tunnel, started)
@@ -414,7 +471,7 @@ def _run_in(loop: asyncio.AbstractEventLoop, work: Any) -> None:
         work.close()
 
 
-def _message(route: Route, request: Any, terms: Terms) -> tuple[Any, bool]:
+def _message(route: Route, request: Any, allowance: Allowance) -> tuple[Any, bool]:
     """The request as httpcore wants it, and whether it goes through a tunnel."""
     package = core()
     url = request.url
@@ -435,9 +492,7 @@ def _message(route: Route, request: Any, terms: Terms) -> tuple[Any, bool]:
             # Each proxy gets its own, whatever the request brings along.
             kept = [header for header in headers if header[0].lower() != b"proxy-authorization"]
             headers = [*kept, (b"Proxy-Authorization", address.authorization)]
-    extensions = request.extensions
-    if terms.timeout is not None or terms.time_left is not None:
-        extensions = {**extensions, "timeout": _timeouts(extensions.get("timeout") or {}, terms)}
+    extensions = {**request.extensions, "timeout": allowance.timeouts()}
     message = package.Request(
         method=request.method, url=target, headers=headers, content=request.stream, extensions=extensions
     )
@@ -461,15 +516,11 @@ def _is_stale(error: Exception, terms: Terms) -> bool:
     return isinstance(error, (package.RemoteProtocolError, package.ReadError, package.WriteError))
 
 
-def _timeouts(given: dict[str, float | None], terms: Terms) -> dict[str, float | None]:
-    timeouts = dict(given)
+def _allowance(request: Any, terms: Terms) -> Allowance:
+    timeouts = request.extensions.get("timeout") or {}
     if terms.timeout is not None:
-        timeouts.update(connect=terms.timeout, read=terms.timeout, write=terms.timeout)
-    if terms.time_left is not None:
-        for phase in ("connect", "read", "write", "pool"):
-            own = timeouts.get(phase)
-            timeouts[phase] = terms.time_left if own is None else min(own, terms.time_left)
-    return timeouts
+        timeouts = {"connect": terms.timeout, "read": terms.timeout, "write": terms.timeout}
+    return Allowance(timeouts, None if terms.time_left is None else time.monotonic() + terms.time_left)
 
 
 def _answer(payload: Any, elapsed: float) -> Answer:

@@ -7,7 +7,6 @@ keeps the time limit for connecting over the whole of it: TCP, TLS to the proxy 
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -16,6 +15,7 @@ from typing import Any, NoReturn
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.flavour import core
 from proxywhirl._http.handshake import Refused
+from proxywhirl._http.stream import AsyncStream, Clock, Stream, close_for_good, connect, seconds_to_connect
 from proxywhirl._http.tls import Tls
 
 __all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "ProxyUnreachable", "dialled", "dialled_ms"]
@@ -60,35 +60,18 @@ def _note_duration(started: float) -> None:
     dialled_ms.set((time.perf_counter() - started) * 1000.0)
 
 
-class _Clock:
-    """What is left of the time for connecting."""
-
-    __slots__ = ("_deadline",)
-
-    def __init__(self, timeout: float | None) -> None:
-        self._deadline = None if timeout is None else time.monotonic() + timeout
-
-    def left(self) -> float | None:
-        if self._deadline is None:
-            return None
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise _core.ConnectTimeout
-        return left
-
-
 class Direct(_core.NetworkBackend):  # type: ignore[misc]
     """Opens connections to the proxy itself, blocking: for plain requests that the proxy forwards."""
 
     def __init__(self) -> None:
         self._backend = _core.SyncBackend()
 
-    def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
+    def connect_tcp(self, host: str, port: int, timeout: Any = None, **options: Any) -> Any:
         dialled.set(True)
         started = time.perf_counter()
-        stream = self._backend.connect_tcp(host, port, **options)
+        stream = connect(self._backend, host, port, Clock(seconds_to_connect(timeout)), **options)
         _note_duration(started)
-        return _Guarded(stream)
+        return Stream(stream)
 
 
 class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
@@ -97,12 +80,12 @@ class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
     def __init__(self) -> None:
         self._backend = _core.AnyIOBackend()
 
-    async def connect_tcp(self, host: str, port: int, **options: Any) -> Any:
+    async def connect_tcp(self, host: str, port: int, timeout: Any = None, **options: Any) -> Any:
         dialled.set(True)
         started = time.perf_counter()
-        stream = await self._backend.connect_tcp(host, port, **options)
+        stream = await self._backend.connect_tcp(host, port, timeout=seconds_to_connect(timeout), **options)
         _note_duration(started)
-        return _AsyncGuarded(stream)
+        return AsyncStream(stream)
 
 
 class Dialer(_core.NetworkBackend):  # type: ignore[misc]
@@ -123,21 +106,22 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: Any = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> Any:
         dialled.set(True)
         started = time.perf_counter()
         address = self._address
-        clock = _Clock(timeout)
         stream: Any = None
         phase = "connecting to the proxy"
         try:
-            stream = self._backend.connect_tcp(
+            clock = Clock(seconds_to_connect(timeout))
+            stream = connect(
+                self._backend,
                 address.host,
                 address.port,
-                timeout=timeout,
+                clock,
                 local_address=local_address,
                 socket_options=socket_options,
             )
@@ -155,7 +139,7 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
                     raise Refused("the proxy closed the connection during the handshake")
                 message = _next_message(talk, received)
             _note_duration(started)
-            return _Guarded(stream)
+            return Stream(stream)
         except (*_ERRORS, Refused) as error:
             if stream is not None:
                 stream.close()
@@ -184,22 +168,22 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: Any = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> Any:
         dialled.set(True)
         started = time.perf_counter()
         address = self._address
-        clock = _Clock(timeout)
         stream: Any = None
         phase = "connecting to the proxy"
         done = False
         try:
+            clock = Clock(seconds_to_connect(timeout))
             stream = await self._backend.connect_tcp(
                 address.host,
                 address.port,
-                timeout=timeout,
+                timeout=clock.left(),
                 local_address=local_address,
                 socket_options=socket_options,
             )
@@ -218,12 +202,12 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
                 message = _next_message(talk, received)
             done = True
             _note_duration(started)
-            return _AsyncGuarded(stream)
+            return AsyncStream(stream)
         except (*_ERRORS, Refused) as error:
             _fail(error, phase)
         finally:
             if not done and stream is not None:
-                await _close_for_good(stream)
+                await close_for_good(stream)
 
 
 def _next_message(talk: Any, received: bytes) -> bytes | None:
@@ -233,52 +217,3 @@ def _next_message(talk: Any, received: bytes) -> bytes | None:
     except StopIteration:
         return None
     return message
-
-
-async def _close_for_good(stream: Any) -> None:
-    """Close even when the task is being cancelled."""
-    import anyio
-
-    with anyio.CancelScope(shield=True):
-        await stream.aclose()
-
-
-class _Guarded(_core.NetworkStream):  # type: ignore[misc]
-    """A stream that closes when TLS cannot be set up on it, whatever the reason, cancellation included."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        # Nothing is added to these: they are the stream's own methods.
-        self.read = stream.read
-        self.write = stream.write
-        self.close = stream.close
-        self.get_extra_info = stream.get_extra_info
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> Any:
-        try:
-            return self._stream.start_tls(ssl_context, server_hostname=server_hostname, timeout=timeout)
-        except BaseException:
-            self._stream.close()
-            raise
-
-
-class _AsyncGuarded(_core.AsyncNetworkStream):  # type: ignore[misc]
-    """The same without blocking."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.read = stream.read
-        self.write = stream.write
-        self.aclose = stream.aclose
-        self.get_extra_info = stream.get_extra_info
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> Any:
-        try:
-            return await self._stream.start_tls(ssl_context, server_hostname=server_hostname, timeout=timeout)
-        except BaseException:
-            await _close_for_good(self._stream)
-            raise

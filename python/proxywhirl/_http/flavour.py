@@ -22,7 +22,7 @@ _core: Any = None
 class Flavour:
     """The parts of httpx, or of httpx2, that the transports make responses with."""
 
-    __slots__ = ("AsyncByteStream", "ByteStream", "Response", "SyncByteStream", "module", "name")
+    __slots__ = ("AsyncByteStream", "ByteStream", "Response", "SyncByteStream", "decodes_to_bytes", "module", "name")
 
     def __init__(self, name: str) -> None:
         try:
@@ -34,6 +34,10 @@ class Flavour:
         self.ByteStream = self.module.ByteStream
         self.SyncByteStream = self.module.SyncByteStream
         self.AsyncByteStream = self.module.AsyncByteStream
+        made = self.Response(200)
+        decoder = made._get_content_decoder() if hasattr(made, "_get_content_decoder") else None
+        self.decodes_to_bytes: bool | None = None if decoder is None else isinstance(decoder.decode(b""), bytes)
+        """Whether a decoder returns bytes, as that of httpx, or pieces, as that of httpx2; ``None`` if it has none."""
 
     def error(self, name: str, message: str) -> Exception:
         """Make an exception of this package.

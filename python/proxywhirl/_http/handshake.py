@@ -70,6 +70,7 @@ def connect(host: str, port: int, auth: tuple[str, str] | None = None) -> Handsh
     if auth is not None:
         head += b"\r\nProxy-Authorization: " + basic_auth(*auth)
     buffer = bytearray((yield head + b"\r\n\r\n"))
+    interim = 0
     while True:
         end, rest = _end_of_head(buffer)
         if end >= 0:
@@ -78,9 +79,10 @@ def connect(host: str, port: int, auth: tuple[str, str] | None = None) -> Handsh
                 break
             # 100 and its kind announce the answer, they are not it.
             del buffer[:rest]
-            if buffer:
+            interim += rest
+            if buffer and interim <= _MAX_HEAD:
                 continue
-        if len(buffer) > _MAX_HEAD:
+        if interim + len(buffer) > _MAX_HEAD:
             raise Refused(f"the proxy's answer to CONNECT has more than {_MAX_HEAD} bytes of headers")
         buffer += yield b""
     if status >= 300:

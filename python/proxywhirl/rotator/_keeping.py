@@ -121,14 +121,14 @@ class KeepingPart:
             self._keeper = self._make_keeper(None, None)
         return self._keeper
 
-    def _stock(self) -> None:
+    def _stock(self, deadline: float | None = None) -> None:
         self._begin_keeping()
-        super()._stock()  # type: ignore[misc, unused-ignore]
+        super()._stock(deadline)  # type: ignore[misc, unused-ignore]
 
-    async def _astock(self) -> None:
+    async def _astock(self, deadline: float | None = None) -> None:
         if self._keeper is not None:
             await self._begin_keeping_async()
-        await super()._astock()  # type: ignore[misc]
+        await super()._astock(deadline)  # type: ignore[misc]
 
     def _begin_keeping(self) -> None:
         """Called before requests: loads what has not been loaded, starts what runs in the background."""

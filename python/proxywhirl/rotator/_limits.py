@@ -171,16 +171,16 @@ class LimitsPart:
 
     # Credentials.
 
-    def _stock(self) -> None:
+    def _stock(self, deadline: float | None = None) -> None:
         """What has to be done before a request, credentials that are due among it."""
-        super()._stock()  # type: ignore[misc, unused-ignore]
+        super()._stock(deadline)  # type: ignore[misc, unused-ignore]
         rotator = self._credentials
         if rotator is not None:
             self._log_in_all(rotator.current() if rotator.is_due else rotator.pair)
 
-    async def _astock(self) -> None:
+    async def _astock(self, deadline: float | None = None) -> None:
         """As :meth:`_stock`, without blocking the loop."""
-        await super()._astock()  # type: ignore[misc, unused-ignore]
+        await super()._astock(deadline)  # type: ignore[misc, unused-ignore]
         rotator = self._credentials
         if rotator is not None:
             self._log_in_all(await rotator.acurrent() if rotator.is_due else rotator.pair)

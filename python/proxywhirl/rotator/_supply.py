@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
@@ -119,19 +120,23 @@ class SupplyMixin:
         self._supply.reopen()
         return self._supply.refresh()
 
-    def _stock(self) -> None:
-        """Wait for the first proxies of the lists if there is nobody to choose; for the synchronous rotator."""
+    def _stock(self, deadline: float | None = None) -> None:
+        """Wait for the first proxies of the lists if there is none to choose; for the synchronous rotator.
+
+        Args:
+            deadline: When the request must be over, by ``time.monotonic``.
+        """
         if self._supply is None:
             return
         offer = self._worth_waiting_for()
         if offer is not None:
             import concurrent.futures
 
-            concurrent.futures.wait([offer], float(self.config.pool_timeout))
+            concurrent.futures.wait([offer], self._patience_for_lists(deadline))
         for key in self._removed_by_lists():
             self._transport._carrier.routes.remove(key)
 
-    async def _astock(self) -> None:
+    async def _astock(self, deadline: float | None = None) -> None:
         """As :meth:`_stock`, without blocking the loop."""
         if self._supply is None:
             return
@@ -139,9 +144,13 @@ class SupplyMixin:
         if offer is not None:
             from proxywhirl._supply.refresh import wait_for
 
-            await wait_for(offer, float(self.config.pool_timeout))
+            await wait_for(offer, self._patience_for_lists(deadline))
         for key in self._removed_by_lists():
             await self._transport._carrier.remove(key)
+
+    def _patience_for_lists(self, deadline: float | None) -> float:
+        patience = float(self.config.pool_timeout)
+        return patience if deadline is None else max(min(patience, deadline - time.monotonic()), 0.0)
 
     def _refresh_proxies(self) -> Refresh:
         from proxywhirl._supply.refresh import Refresh

@@ -113,8 +113,8 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             method: The method.
             url: The target.
             **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``context``, ``retry_policy``, ``ban_policy``,
-                and ``raise_on_ban`` concern the choice of the proxy and the judging of the answer; all the rest is
-                httpx's, with httpx's meaning.
+                ``raise_on_ban`` and ``max_body`` concern the choice of the proxy and the judging of the answer; all the
+                rest is httpx's, with httpx's meaning.
 
         Returns:
             The response. Its ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
@@ -126,8 +126,9 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             ProxyAuthenticationError: The last proxy left refused the credentials.
             httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
         """
-        await self._astock()
-        return await self._client.request(method, url, **self._arguments(kwargs))
+        deadline = self._deadline(kwargs)
+        await self._astock(deadline)
+        return await self._client.request(method, url, **self._arguments(kwargs, deadline))
 
     @asynccontextmanager
     async def stream(self, method: str, url: Any, **kwargs: Any) -> AsyncIterator[httpx.Response]:
@@ -141,8 +142,10 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         Yields:
             The response, its body unread. A body that is cut short raises httpx's error; it is not asked for again.
         """
-        await self._astock()
-        async with self._client.stream(method, url, **self._arguments(kwargs, read_body=False)) as response:
+        deadline = self._deadline(kwargs)
+        await self._astock(deadline)
+        arguments = self._arguments(kwargs, deadline, read_body=False)
+        async with self._client.stream(method, url, **arguments) as response:
             yield response
 
     def session(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -105,6 +106,9 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         atomic_writes: Whether files are replaced as a whole, so that a crash leaves the old state or the new.
         encryption_key: A Fernet key to encrypt saved credentials with; by default that in ``PROXYWHIRL_KEY``.
         geo_database: A database in MaxMind's format, from which proxies without a country get theirs (extra ``geo``).
+        max_body: Most bytes of a body, on the wire and unpacked. By default 64 MiB for a body that is read whole, and
+            no bound for :meth:`stream`; ``math.inf`` for no bound. A larger one is an answer that cannot be read: the
+            request goes on through another proxy, and fails with ``ProxyConnectionError`` when there is no other.
 
     Raises:
         ProxyValidationError: One of the proxies is not acceptable.
@@ -151,6 +155,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         atomic_writes: bool = True,
         encryption_key: str | bytes | None = None,
         geo_database: str | os.PathLike[str] | None = None,
+        max_body: float | None = None,
     ) -> None:
         if _is_bootstrap(rate_limiter):
             # In the fifth place 0.3 had the limiter on the synchronous class, and this on the other.
@@ -214,6 +219,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             ban_policies=ban_policies,
             raise_on_ban=raise_on_ban,
             allow_direct=allow_direct,
+            max_body=max_body,
         )
         self._init_limits(
             circuit_breaker=circuit_breaker, rate_limiter=rate_limiter, credential_rotator=credential_rotator
@@ -584,13 +590,20 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             "trust_env": self._trust_env,
         }
 
-    def _arguments(self, kwargs: dict[str, Any], read_body: bool = True) -> dict[str, Any]:
+    def _deadline(self, kwargs: Mapping[str, Any]) -> float | None:
+        """When a request that begins now must be over, by ``time.monotonic``."""
+        policy = kwargs.get("retry_policy") or self._transport._policy
+        return None if policy.timeout is None else time.monotonic() + float(policy.timeout)
+
+    def _arguments(
+        self, kwargs: dict[str, Any], deadline: float | None = None, *, read_body: bool = True
+    ) -> dict[str, Any]:
         """Turn the keywords that concern the choice into the extension that the transport reads."""
         wishes = {name: kwargs.pop(name) for name in _WISHES if name in kwargs}
         extensions = kwargs.get("extensions") or {}
         fixed = kwargs.get("timeout", self) is not self
         given = extensions.get("proxywhirl")
-        if not wishes and read_body and not fixed and given is None:
+        if not wishes and read_body and not fixed and given is None and deadline is None:
             return kwargs
         if isinstance(given, Mapping):
             wishes = {**given, **wishes}
@@ -599,7 +612,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             wishes["context"] = _core.SelectionContext(**context)
         elif context is not None and not isinstance(context, _core.SelectionContext):
             raise TypeError(f"context must be a SelectionContext, not {type(context).__name__}")
-        selection = Selection(**{"read_body": read_body, "fixed_timeout": fixed, **wishes})
+        selection = Selection(**{"read_body": read_body, "fixed_timeout": fixed, **wishes, "deadline": deadline})
         kwargs["extensions"] = {**extensions, "proxywhirl": selection}
         return kwargs
 
@@ -611,7 +624,17 @@ class _Source:
         self._chooser = chooser
 
 
-_WISHES = ("session_id", "country", "region", "tags", "context", "retry_policy", "ban_policy", "raise_on_ban")
+_WISHES = (
+    "session_id",
+    "country",
+    "region",
+    "tags",
+    "context",
+    "retry_policy",
+    "ban_policy",
+    "raise_on_ban",
+    "max_body",
+)
 
 
 def _is_bootstrap(given: Any) -> bool:

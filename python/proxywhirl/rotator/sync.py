@@ -112,8 +112,8 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             method: The method.
             url: The target.
             **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``context``, ``retry_policy``, ``ban_policy``,
-                and ``raise_on_ban`` concern the choice of the proxy and the judging of the answer; all the rest is
-                httpx's, with httpx's meaning.
+                ``raise_on_ban`` and ``max_body`` concern the choice of the proxy and the judging of the answer; all the
+                rest is httpx's, with httpx's meaning.
 
         Returns:
             The response. Its ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
@@ -125,8 +125,9 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             ProxyAuthenticationError: The last proxy left refused the credentials.
             httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
         """
-        self._stock()
-        return self._client.request(method, url, **self._arguments(kwargs))
+        deadline = self._deadline(kwargs)
+        self._stock(deadline)
+        return self._client.request(method, url, **self._arguments(kwargs, deadline))
 
     @contextmanager
     def stream(self, method: str, url: Any, **kwargs: Any) -> Iterator[httpx.Response]:
@@ -140,8 +141,10 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         Yields:
             The response, its body unread. A body that is cut short raises httpx's error; it is not asked for again.
         """
-        self._stock()
-        with self._client.stream(method, url, **self._arguments(kwargs, read_body=False)) as response:
+        deadline = self._deadline(kwargs)
+        self._stock(deadline)
+        arguments = self._arguments(kwargs, deadline, read_body=False)
+        with self._client.stream(method, url, **arguments) as response:
             yield response
 
     def session(
