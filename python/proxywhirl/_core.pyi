@@ -617,10 +617,11 @@ class ProxyPool(_Model):
         country: str | None = None,
         region: str | None = None,
         tags: Iterable[str] | None = None,
+        protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
         observer: Callable[[Lease, Outcome | None, float, Any, int | None], object] | None = None,
-        judge: Callable[[str | None, int | None, Any, Any, Any], tuple[Outcome | str, float | None]] | None = None,
+        judge: Callable[[str | None, Any, Any, Any, Any], tuple[Any, ...]] | None = None,
     ) -> Lease: ...
     def explain(
         self,
@@ -629,6 +630,7 @@ class ProxyPool(_Model):
         country: str | None = None,
         region: str | None = None,
         tags: Iterable[str] | None = None,
+        protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
     ) -> Explanation: ...
     def _explain(
@@ -638,6 +640,7 @@ class ProxyPool(_Model):
         country: str | None = None,
         region: str | None = None,
         tags: Iterable[str] | None = None,
+        protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
     ) -> list[tuple[Proxy, list[str], datetime | None]]: ...
     def _guard_configure(
@@ -697,6 +700,7 @@ class Lease:
     def id(self) -> UUID: ...
     @property
     def url(self) -> str: ...
+    def url_for(self, client: str) -> str: ...
     @property
     def requests_proxies(self) -> dict[str, str]: ...
     @property

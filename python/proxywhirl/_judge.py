@@ -438,7 +438,7 @@ def judge_report(
             return verdict
         found = verdict
     elif answer is None:
-        raise TypeError("report() needs a status, a response or an error")
+        raise TypeError("report() needs a status or an error: a number, a response or an exception")
     else:
         found = _answer_of(answer)
     headers = found.headers if headers is None else headers
@@ -470,8 +470,8 @@ def _answer_of(answer: Any) -> Answer:
     found = _clients.answer_of(answer)
     if found is None:
         raise TypeError(
-            f"report() needs a status, a response or an error, and {type(answer).__name__} has no status_code, status "
-            "or code from 100 to 599"
+            f"report() needs a status or an error, and {type(answer).__name__} has no status_code, status or code from "
+            "100 to 599"
         )
     return found
 

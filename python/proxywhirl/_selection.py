@@ -42,6 +42,7 @@ class Selection:
         country: Country of the proxy.
         region: Region of the proxy.
         tags: Tags the proxy must have, all of them.
+        protocol: Protocol that it must speak, or several of which one will do.
         context: A selection context that the other wishes are laid over.
         retry_policy: Instead of the transport's.
         read_body: Read the body before returning, so that a body cut short can be asked for again;
@@ -64,6 +65,7 @@ class Selection:
         "deadline",
         "fixed_timeout",
         "max_body",
+        "protocol",
         "proxy_id",
         "raise_on_ban",
         "read_body",
@@ -80,6 +82,7 @@ class Selection:
         country: str | None = None,
         region: str | None = None,
         tags: Iterable[str] | None = None,
+        protocol: str | Iterable[str] | None = None,
         context: _core.SelectionContext | None = None,
         retry_policy: RetryPolicy | None = None,
         read_body: bool | None = None,
@@ -94,10 +97,13 @@ class Selection:
         if tags is not None and not isinstance(tags, Collection):
             # An iterator would be used up by the first attempt.
             tags = list(tags)
+        if protocol is not None and not isinstance(protocol, str):
+            protocol = tuple(protocol)
         self.session_id = session_id
         self.country = country
         self.region = region
         self.tags = tags
+        self.protocol = protocol
         self.context = context
         self.retry_policy = retry_policy
         self.read_body = read_body
@@ -146,6 +152,7 @@ class Selection:
             and self.country is None
             and self.region is None
             and self.tags is None
+            and self.protocol is None
             and self.context is None
             and self.proxy_id is None
         )
@@ -164,6 +171,7 @@ class Selection:
             country=self.country,
             region=self.region,
             tags=self.tags,
+            protocol=self.protocol,
             context=self.context,
             retry_policy=self.retry_policy,
             read_body=self.read_body,
@@ -177,7 +185,7 @@ class Selection:
         """Equal for selections that ask the same of the choice."""
         tags = None if self.tags is None else frozenset(self.tags)
         context = None if self.context is None else id(self.context)
-        return (self.session_id, self.country, self.region, tags, context, self.proxy_id)
+        return (self.session_id, self.country, self.region, tags, self.protocol, context, self.proxy_id)
 
 
 def checked_bound(most: float | None) -> float | None:
@@ -405,6 +413,7 @@ class Chooser:
                 country=selection.country,
                 region=selection.region,
                 tags=selection.tags,
+                protocol=selection.protocol,
                 exclude=exclude,
                 context=selection.context,
                 **options,

@@ -6,13 +6,42 @@ use ahash::AHashMap;
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
-use crate::proxy::address::Address;
+use crate::proxy::address::{Address, Protocol};
 use crate::proxy::cold::Cold;
 use crate::proxy::health::Source;
 use crate::proxy::{Id, Key, Proxy};
 
 /// A few words, most often one short one: kept without an allocation.
 pub type Words = SmallVec<[CompactString; 1]>;
+
+/// A set of protocols, one bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Protocols(u8);
+
+impl Protocols {
+    /// Whether it is empty.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether `protocol` is one of them.
+    #[must_use]
+    pub fn has(self, protocol: Protocol) -> bool {
+        self.0 & (1 << protocol as u8) != 0
+    }
+
+    /// Those in order.
+    pub fn iter(self) -> impl Iterator<Item = Protocol> {
+        Protocol::ALL.into_iter().filter(move |protocol| self.has(*protocol))
+    }
+}
+
+impl FromIterator<Protocol> for Protocols {
+    fn from_iter<T: IntoIterator<Item = Protocol>>(protocols: T) -> Self {
+        Self(protocols.into_iter().fold(0, |bits, protocol| bits | 1 << protocol as u8))
+    }
+}
 
 /// A conjunction of demands on a proxy's description. Equal filters share one view of a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -27,6 +56,8 @@ pub struct Filter {
     pub source: Option<Source>,
     /// It costs at most this; bits of the number, so that filters can be hashed.
     pub max_cost: Option<u64>,
+    /// It speaks one of these. Empty: any.
+    pub protocols: Protocols,
 }
 
 impl Filter {
@@ -38,6 +69,7 @@ impl Filter {
             && self.tags.is_empty()
             && self.source.is_none()
             && self.max_cost.is_none()
+            && self.protocols.is_empty()
     }
 
     /// A filter for these countries.
@@ -66,6 +98,11 @@ impl Filter {
         Self { tags, ..Self::default() }
     }
 
+    /// A filter for these protocols.
+    pub fn protocols(protocols: impl IntoIterator<Item = Protocol>) -> Self {
+        Self { protocols: protocols.into_iter().collect(), ..Self::default() }
+    }
+
     /// A filter for a price of at most `limit` per request.
     #[must_use]
     pub fn max_cost(limit: f64) -> Self {
@@ -90,6 +127,12 @@ impl Filter {
             (Some(a), Some(b)) if a != b => return None,
             (a, b) => a.or(b),
         };
+        let protocols = match (self.protocols, other.protocols) {
+            (a, b) if a.is_empty() => b,
+            (a, b) if b.is_empty() => a,
+            (Protocols(a), Protocols(b)) if a & b == 0 => return None,
+            (Protocols(a), Protocols(b)) => Protocols(a & b),
+        };
         let cost = |bits: Option<u64>| bits.map(f64::from_bits);
         let max_cost = match (cost(self.max_cost), cost(other.max_cost)) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -101,6 +144,7 @@ impl Filter {
             tags,
             source,
             max_cost: max_cost.map(f64::to_bits),
+            protocols,
         })
     }
 
@@ -111,6 +155,9 @@ impl Filter {
             return false;
         }
         if self.max_cost.is_some_and(|bits| proxy.cost() > f64::from_bits(bits)) {
+            return false;
+        }
+        if !self.protocols.is_empty() && !self.protocols.has(proxy.protocol()) {
             return false;
         }
         if self.countries.is_empty() && self.regions.is_empty() && self.tags.is_empty() {
@@ -144,6 +191,10 @@ impl fmt::Display for Filter {
         }
         if let Some(limit) = self.max_cost {
             parts.push(format!("cost <= {}", f64::from_bits(limit)));
+        }
+        if !self.protocols.is_empty() {
+            let names: Vec<&str> = self.protocols.iter().map(Protocol::as_str).collect();
+            parts.push(format!("protocol {}", names.join(" or ")));
         }
         f.write_str(&parts.join(" and "))
     }

@@ -43,6 +43,17 @@ impl Protocol {
         }
     }
 
+    /// The scheme that a URL of this protocol is written with: `socks5h` and `socks4a` say that the proxy resolves names.
+    #[must_use]
+    pub fn scheme_of(self, url: &str) -> &'static str {
+        let written = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        match self {
+            Self::Socks5 if written.eq_ignore_ascii_case("socks5h") => "socks5h",
+            Self::Socks4 if written.eq_ignore_ascii_case("socks4a") => "socks4a",
+            _ => self.as_str(),
+        }
+    }
+
     /// The protocol of that scheme, in any case; `socks5h` and `socks4a` only say where names are resolved.
     #[must_use]
     pub fn parse(scheme: &str) -> Option<Self> {

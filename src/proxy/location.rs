@@ -65,19 +65,29 @@ impl Proxy {
         }
     }
 
-    /// The URL to hand to an HTTP client: from the parts, credentials percent-encoded.
+    /// The scheme of its URL: `socks5h` and `socks4a` where it was written so, else the protocol's own.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        let inner = self.inner.lock();
+        let raw = inner.cold.as_ref().and_then(|cold| cold.raw_url.as_deref());
+        raw.map_or(inner.protocol.as_str(), |raw| inner.protocol.scheme_of(raw))
+    }
+
+    /// The URL to hand to an HTTP client: from the parts, credentials percent-encoded, the scheme as it was written.
     #[must_use]
     pub fn client_url(&self) -> String {
+        self.url_with(self.scheme())
+    }
+
+    /// The same with a scheme that the client knows.
+    #[must_use]
+    pub fn url_with(&self, scheme: &str) -> String {
         let inner = self.inner.lock();
         match inner.cold.as_ref().and_then(|cold| cold.credentials.as_ref()) {
-            None => format!("{}://{}", inner.protocol.as_str(), inner.authority),
-            Some(login) => format!(
-                "{}://{}:{}@{}",
-                inner.protocol.as_str(),
-                escape(&login.username),
-                escape(&login.password),
-                inner.authority
-            ),
+            None => format!("{scheme}://{}", inner.authority),
+            Some(login) => {
+                format!("{scheme}://{}:{}@{}", escape(&login.username), escape(&login.password), inner.authority)
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! One proxy: where it is, what it has carried, how it fared.
 
 pub mod address;
+pub mod client;
 pub mod cold;
 mod fields;
 mod finish;

@@ -13,7 +13,7 @@ use crate::proxy::{Id, Proxy};
 use crate::py::breaker::{self, PyBreaker};
 use crate::py::convert;
 use crate::py::errors;
-use crate::py::lease;
+use crate::py::lease::{self, Demands};
 use crate::py::log;
 use crate::py::pool::PyPool;
 use crate::resilience::site::Site;
@@ -281,16 +281,14 @@ pub(crate) fn set_breaker(pool: &PyPool, proxy_id: &Bound<'_, PyAny>, breaker: &
 pub(crate) fn explain<'py>(
     pool: &Bound<'py, PyPool>,
     url: Option<&Bound<'py, PyAny>>,
-    country: Option<&str>,
-    region: Option<&str>,
-    tags: Option<&Bound<'py, PyAny>>,
+    demands: &Demands<'_, '_>,
     exclude: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyList>> {
     let py = pool.py();
     let core = &pool.get().core;
     core.guard().catch_up(&SystemClock);
     let mut wanted = Context::default();
-    lease::narrow(&mut wanted, false, country, region, tags)?;
+    lease::narrow(&mut wanted, false, demands)?;
     if let Some(exclude) = exclude {
         lease::exclude_more(&mut wanted, exclude)?;
     }

@@ -7,9 +7,11 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::clock::SystemClock;
 use crate::pool::context::{Context, Excluded};
-use crate::pool::filter::Filter;
+use crate::pool::filter::{Filter, Protocols};
 use crate::pool::query::{Notes, Query};
 use crate::proxy::Id;
+use crate::proxy::address::Protocol;
+use crate::proxy::client::{CLIENTS, Client, Unfit};
 use crate::py::convert::{self, Lazy};
 use crate::py::errors;
 use crate::py::foreign::Asked;
@@ -26,13 +28,20 @@ static JUDGE: Lazy = Lazy::new("proxywhirl._judge", "judge_report");
 pub(crate) struct Wanted<'a, 'py> {
     pub(crate) url: Option<&'a Bound<'py, PyAny>>,
     pub(crate) session_id: Option<&'a str>,
-    pub(crate) country: Option<&'a str>,
-    pub(crate) region: Option<&'a str>,
-    pub(crate) tags: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) demands: Demands<'a, 'py>,
     pub(crate) exclude: Option<&'a Bound<'py, PyAny>>,
     pub(crate) context: Option<&'a Bound<'py, PyAny>>,
     pub(crate) observer: Option<Py<PyAny>>,
     pub(crate) judge: Option<Py<PyAny>>,
+}
+
+/// What the proxy must be.
+#[derive(Clone, Copy)]
+pub(crate) struct Demands<'a, 'py> {
+    pub(crate) country: Option<&'a str>,
+    pub(crate) region: Option<&'a str>,
+    pub(crate) tags: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) protocol: Option<&'a Bound<'py, PyAny>>,
 }
 
 /// One proxy, taken for one piece of work, until its outcome is told. Thread-safe: the first verdict counts.
@@ -69,7 +78,7 @@ impl PyLease {
         if let Some(session_id) = asked.session_id {
             wanted.session_id = Some(session_id.into());
         }
-        narrow(&mut wanted, strategy.honours_country(), asked.country, asked.region, asked.tags)?;
+        narrow(&mut wanted, strategy.honours_country(), &asked.demands)?;
         if let Some(exclude) = asked.exclude {
             exclude_more(&mut wanted, exclude)?;
         }
@@ -132,11 +141,23 @@ impl PyLease {
         let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
         let hold = hold.map(seconds).transpose()?;
         let error = error.filter(|error| !error.is_none());
-        let ending = Ending { elapsed_ms, hold, judged: status.is_some() };
+        let ending = Ending { elapsed_ms, hold, judged: status.is_some(), carried: false };
         let elapsed_ms = this.core.finish(outcome, &ending, &SystemClock).map_err(errors::closed)?;
         if let Some(error) = error {
             py.import("proxywhirl._outcomes")?.call_method1("note_error", (this.proxy.bind(py), error))?;
         }
+        Self::tell(slf, outcome, elapsed_ms, error, status)
+    }
+
+    /// Logs the end, and calls the observer.
+    fn tell(
+        slf: &Bound<'_, Self>,
+        outcome: Outcome,
+        elapsed_ms: f64,
+        error: Option<&Bound<'_, PyAny>>,
+        status: Option<u16>,
+    ) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
         if log::is_on(py) {
             log::tell(py, outcome.as_str(), "lease", this.core.proxy(), Some(outcome == Outcome::Success))?;
         }
@@ -183,8 +204,22 @@ impl PyLease {
             None => JUDGE.get(py)?,
         };
         let judged = judge.call1((this.url_text(py)?, answer, headers, body, error))?;
-        let (outcome, hold, status): (Option<Bound<'_, PyAny>>, Option<f64>, Option<u16>) = judged.extract()?;
+        // A judge of the caller's may leave out the status: then it has judged the one that it was given.
+        let (outcome, hold, status): (Option<Bound<'_, PyAny>>, Option<f64>, Option<u16>) = if judged.len()? == 2 {
+            let (outcome, hold) = judged.extract()?;
+            (outcome, hold, answer.and_then(|answer| answer.extract().ok()))
+        } else {
+            judged.extract()?
+        };
         Ok(Judged { outcome: outcome.as_ref().map(convert::outcome_of).transpose()?, hold, status })
+    }
+
+    /// A block that was left without a word: the proxy carried bytes; what the site said is not known.
+    fn carried(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        let ending = Ending { carried: true, ..Ending::default() };
+        let elapsed_ms = this.core.finish(Outcome::Success, &ending, &SystemClock).map_err(errors::closed)?;
+        Self::tell(slf, Outcome::Success, elapsed_ms, None, None)
     }
 
     fn leave(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
@@ -192,7 +227,7 @@ impl PyLease {
             return Ok(());
         }
         let Some(error) = error.filter(|error| !error.is_none()) else {
-            return Self::end(slf, Outcome::Success, None, None, None, None);
+            return Self::carried(slf);
         };
         let judged = Self::judged(slf, None, None, None, Some(error))?;
         match judged.outcome {
@@ -250,6 +285,18 @@ pub(crate) fn text_of<'py>(url: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyStr
     }
 }
 
+fn unfit_error(client: &Client, unfit: Unfit) -> PyErr {
+    let name = client.name;
+    PyValueError::new_err(match unfit {
+        Unfit::Protocol(protocol) => {
+            let spoken: Vec<String> = client.protocols().map(|protocol| format!("{:?}", protocol.as_str())).collect();
+            let spoken = if spoken.len() == 1 { spoken.concat() } else { format!("({})", spoken.join(", ")) };
+            format!("{name} cannot use a {} proxy; take a lease with protocol={spoken}", protocol.as_str())
+        }
+        Unfit::Login => format!("{name} cannot log in to a proxy; take a lease on one that wants no login"),
+    })
+}
+
 /// A length of time in seconds, as it came over the border.
 fn seconds(value: f64) -> PyResult<f64> {
     if value.is_nan() || value < 0.0 {
@@ -258,13 +305,8 @@ fn seconds(value: f64) -> PyResult<f64> {
     Ok(value)
 }
 
-pub(crate) fn narrow(
-    wanted: &mut Context,
-    honours_country: bool,
-    country: Option<&str>,
-    region: Option<&str>,
-    tags: Option<&Bound<'_, PyAny>>,
-) -> PyResult<()> {
+pub(crate) fn narrow(wanted: &mut Context, honours_country: bool, demands: &Demands<'_, '_>) -> PyResult<()> {
+    let Demands { country, region, tags, protocol } = *demands;
     let mut required = Filter::default();
     // A strategy that looks at places by itself also knows what to do when nobody is there; for the others the place is a
     // demand like any other.
@@ -285,10 +327,29 @@ pub(crate) fn narrow(
         let tags = convert::texts(tags)?;
         required.tags = Filter::tags(tags.iter().map(|tag| &**tag)).tags;
     }
+    if let Some(protocol) = protocol.filter(|protocol| !protocol.is_none()) {
+        required.protocols = protocols(protocol)?;
+    }
     if !required.is_empty() {
         wanted.required = Some(required);
     }
     Ok(())
+}
+
+/// One protocol, or several that would do.
+fn protocols(value: &Bound<'_, PyAny>) -> PyResult<Protocols> {
+    let names = if value.is_instance_of::<PyString>() { vec![convert::text(value)?] } else { convert::texts(value)? };
+    let known = |name: &str| {
+        // What a letter says of names is not a protocol.
+        Protocol::parse(name).ok_or_else(|| {
+            PyValueError::new_err(format!("protocol must be http, https, socks4 or socks5, not {name:?}"))
+        })
+    };
+    let found = names.iter().map(|name| known(name)).collect::<PyResult<Protocols>>()?;
+    if found.is_empty() {
+        return Err(PyValueError::new_err("protocol must name a protocol, or several"));
+    }
+    Ok(found)
 }
 
 pub(crate) fn exclude_more(wanted: &mut Context, exclude: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -324,21 +385,35 @@ impl PyLease {
         convert::uuid(py, self.core.proxy().id())
     }
 
-    /// URL for a client, with credentials.
+    /// URL for a client, with credentials; the scheme is the one that the proxy was given with.
     #[getter]
     fn url(&self) -> String {
         self.core.proxy().client_url()
     }
 
+    /// URL for a certain client, with credentials: SOCKS proxies resolve names themselves, and each client is told so in
+    /// its own way (`socks5h` for most).
+    ///
+    /// Args:
+    ///     client: Its name: "requests", "curl_cffi", "niquests", "httpx", ...
+    ///
+    /// Raises:
+    ///     ValueError: The name is not known, or the client cannot use this proxy; the message names the way out.
+    fn url_for(&self, client: &str) -> PyResult<String> {
+        let known = Client::named(client).ok_or_else(|| {
+            let names: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+            PyValueError::new_err(format!(
+                "{client:?} is none of the clients that are known: {}; for Playwright there is lease.playwright_proxy",
+                names.join(", ")
+            ))
+        })?;
+        known.url_of(self.core.proxy()).map_err(|unfit| unfit_error(known, unfit))
+    }
+
     /// What `requests` takes as `proxies`. SOCKS proxies resolve names themselves.
     #[getter]
     fn requests_proxies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let url = self.core.proxy().client_url();
-        let url = match url.split_once("://") {
-            Some(("socks5", rest)) => format!("socks5h://{rest}"),
-            Some(("socks4", rest)) => format!("socks4a://{rest}"),
-            _ => url,
-        };
+        let url = self.url_for("requests")?;
         let dict = PyDict::new(py);
         dict.set_item("http", &url)?;
         dict.set_item("https", &url)?;
@@ -346,12 +421,20 @@ impl PyLease {
     }
 
     /// What Playwright takes as `proxy`.
+    ///
+    /// Raises:
+    ///     ValueError: A SOCKS proxy with a login, which no browser can log in to.
     #[getter]
     fn playwright_proxy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let address = self.core.proxy().address();
         let dict = PyDict::new(py);
         dict.set_item("server", address.bare_url())?;
         if let Some(login) = &address.credentials {
+            if matches!(address.protocol, Protocol::Socks4 | Protocol::Socks5) {
+                return Err(PyValueError::new_err(
+                    "browsers cannot log in to a SOCKS proxy; take a lease with protocol=(\"http\", \"https\")",
+                ));
+            }
             dict.set_item("username", &*login.username)?;
             dict.set_item("password", &*login.password)?;
         }
@@ -411,6 +494,11 @@ impl PyLease {
         }
         let error = error.filter(|error| !error.is_none());
         let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
+        if status.is_none() && error.is_none() {
+            return Err(PyTypeError::new_err(
+                "report() needs a status or an error: a number, a response or an exception",
+            ));
+        }
         let judged = Self::judged(slf, status, headers, body, error)?;
         let outcome = judged.outcome.unwrap_or(Outcome::ClientFault);
         // An exception may come in either place.

@@ -19,7 +19,7 @@ use crate::py::breaker::PyBreaker;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors::{self, Fault};
 use crate::py::guard::{self, Hooks};
-use crate::py::lease::{PyLease, Wanted};
+use crate::py::lease::{Demands, PyLease, Wanted};
 use crate::py::proxy::PyProxy;
 use crate::py::supply::{self, PyParsed};
 use crate::resilience::site::Site;
@@ -679,12 +679,14 @@ impl PyPool {
     ///     country: Only proxies there.
     ///     region: Only proxies there.
     ///     tags: Only proxies that have all of these.
+    ///     protocol: Only proxies that speak this protocol, or one of these.
     ///     exclude: Identifiers of proxies not to be chosen.
     ///     context: What the other arguments are laid over.
     ///     observer: Called once the lease is settled, with the lease, the `Outcome` (`None` if it was released), the
     ///         milliseconds, the error and the status. What it raises is logged.
-    ///     judge: What `Lease.report` asks: called with target, status, headers, body and error, it returns the `Outcome`
-    ///         and the seconds that the site asks for, or `None`.
+    ///     judge: What `Lease.report` asks: called with the target, the status or what stands for it, headers, body and
+    ///         error, it returns the `Outcome` or `None` for a release, the seconds that the site asks for or `None`, and,
+    ///         where the status is not the one given, the status that it judged or `None`.
     ///
     /// Returns:
     ///     A `Lease`; one start is counted.
@@ -692,7 +694,7 @@ impl PyPool {
     /// Raises:
     ///     ProxyPoolEmptyError: Nobody may be chosen, or nobody is admitted now.
     ///     StrategyMetadataError: The strategy lacks what it chooses by.
-    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, exclude=None, context=None, observer=None, judge=None))]
+    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, observer=None, judge=None))]
     #[allow(clippy::too_many_arguments)]
     fn lease(
         slf: &Bound<'_, Self>,
@@ -702,12 +704,14 @@ impl PyPool {
         country: Option<&str>,
         region: Option<&str>,
         tags: Option<&Bound<'_, PyAny>>,
+        protocol: Option<&Bound<'_, PyAny>>,
         exclude: Option<&Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
         observer: Option<Py<PyAny>>,
         judge: Option<Py<PyAny>>,
     ) -> PyResult<PyLease> {
-        let wanted = Wanted { url, session_id, country, region, tags, exclude, context, observer, judge };
+        let demands = Demands { country, region, tags, protocol };
+        let wanted = Wanted { url, session_id, demands, exclude, context, observer, judge };
         PyLease::take(slf, strategy, wanted)
     }
 
@@ -718,33 +722,38 @@ impl PyPool {
     ///     country: Only proxies there would do.
     ///     region: Only proxies there would do.
     ///     tags: Only proxies that have all of these would do.
+    ///     protocol: Only proxies that speak this protocol, or one of these, would do.
     ///     exclude: Identifiers of proxies that would not.
     ///
     /// Returns:
     ///     An `Explanation`: one verdict per proxy, in order.
-    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, exclude=None))]
+    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None))]
+    #[allow(clippy::too_many_arguments)]
     fn explain<'py>(
         slf: &Bound<'py, Self>,
         url: Option<&Bound<'py, PyAny>>,
         country: Option<&str>,
         region: Option<&str>,
         tags: Option<&Bound<'py, PyAny>>,
+        protocol: Option<&Bound<'py, PyAny>>,
         exclude: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let rows = guard::explain(slf, url, country, region, tags, exclude)?;
+        let rows = guard::explain(slf, url, &Demands { country, region, tags, protocol }, exclude)?;
         EXPLANATION.get(slf.py())?.call1((rows,))
     }
 
-    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, exclude=None))]
+    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None))]
+    #[allow(clippy::too_many_arguments)]
     fn _explain<'py>(
         slf: &Bound<'py, Self>,
         url: Option<&Bound<'py, PyAny>>,
         country: Option<&str>,
         region: Option<&str>,
         tags: Option<&Bound<'py, PyAny>>,
+        protocol: Option<&Bound<'py, PyAny>>,
         exclude: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        guard::explain(slf, url, country, region, tags, exclude)
+        guard::explain(slf, url, &Demands { country, region, tags, protocol }, exclude)
     }
 
     /// Judges proxies by other settings from now on; what is not given has its default.

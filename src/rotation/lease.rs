@@ -65,6 +65,8 @@ pub struct Ending {
     pub hold: Option<f64>,
     /// Whether the outcome was read off an answer, rather than said outright.
     pub judged: bool,
+    /// Whether no more is known than that the proxy carried bytes: a success says nothing of the site then.
+    pub carried: bool,
 }
 
 impl Ending {
@@ -190,6 +192,7 @@ impl Lease {
             Finding::Banned(None) | Finding::RateLimited(None) if ending.judged && self.pool.len() == 1 => {
                 Finding::Nothing
             }
+            Finding::Welcome if ending.carried => Finding::Nothing,
             finding => finding,
         };
         self.settle_at_site(finding, clock);

@@ -346,7 +346,8 @@ impl Record {
         }
         let in_url = self.credentials_in_url == Some(true) && address.credentials.is_some();
         if in_url {
-            raw = Some(proxy.client_url().into_boxed_str());
+            let scheme = address.protocol.scheme_of(url);
+            raw = Some(proxy.url_with(scheme).into_boxed_str());
         }
         let mut tags = self.tags.clone().unwrap_or_default();
         tags.sort_unstable();

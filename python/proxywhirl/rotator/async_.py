@@ -112,9 +112,9 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         Args:
             method: The method.
             url: The target.
-            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``context``, ``retry_policy``, ``ban_policy``,
-                ``raise_on_ban`` and ``max_body`` concern the choice of the proxy and the judging of the answer; all the
-                rest is httpx's, with httpx's meaning.
+            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``protocol``, ``context``, ``retry_policy``,
+                ``ban_policy``, ``raise_on_ban`` and ``max_body`` concern the choice of the proxy and the judging of the
+                answer; all the rest is httpx's, with httpx's meaning.
 
         Returns:
             The response. Its ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
@@ -174,6 +174,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         country: str | None = None,
         region: str | None = None,
         tags: Iterable[str] | None = None,
+        protocol: str | Iterable[str] | None = None,
         exclude: Iterable[uuid.UUID | str] = (),
         timeout: float | None = None,
     ) -> LeaseRequest:
@@ -185,6 +186,8 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             country: Country of the proxy.
             region: Region of the proxy.
             tags: Tags it must have, all of them.
+            protocol: Protocol that it must speak, or several of which one will do, for clients that do not speak all:
+                ``("http", "https")`` for one without SOCKS.
             exclude: Ids of proxies not to take.
             timeout: Seconds to wait in line for a proxy to become free; ``None`` fails at once. Nobody waits when it is
                 known to be of no use.
@@ -195,7 +198,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         Raises:
             ProxyPoolEmptyError: Nobody is eligible; raised when it is awaited or entered.
         """
-        selection = Selection(session_id=session_id, country=country, region=region, tags=tags)
+        selection = Selection(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
         return LeaseRequest(self, url, selection, list(exclude), timeout)
 
     async def get_proxy(self, **wishes: Any) -> _core.Proxy:

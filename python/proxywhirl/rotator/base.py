@@ -327,7 +327,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         The caller says how it went with ``strategy.record_result``; a :meth:`lease` does that by itself.
 
         Args:
-            **wishes: ``url``, ``session_id``, ``country``, ``region``, ``tags``, ``context``.
+            **wishes: ``url``, ``session_id``, ``country``, ``region``, ``tags``, ``protocol``, ``context``.
 
         Returns:
             The proxy.
@@ -352,6 +352,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         country: str | None = None,
         region: str | None = None,
         tags: Iterable[str] | None = None,
+        protocol: str | Iterable[str] | None = None,
         exclude: Iterable[uuid.UUID | str] = (),
     ) -> Explanation:
         """Say of every proxy whether it could be chosen now, and if not, why and until when.
@@ -361,12 +362,15 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             country: Country of the proxy.
             region: Region of the proxy.
             tags: Tags it must have, all of them.
+            protocol: Protocol that it must speak, or several of which one will do.
             exclude: Ids of proxies not to take.
 
         Returns:
             The verdicts, with ``eligible``, ``refused`` and ``summary()``.
         """
-        return self.pool.explain(url, country=country, region=region, tags=tags, exclude=list(exclude))
+        return self.pool.explain(
+            url, country=country, region=region, tags=tags, protocol=protocol, exclude=list(exclude)
+        )
 
     def _taking(self, url: str | None, selection: Selection) -> Taking:
         """How a lease for another client is taken."""
@@ -629,6 +633,7 @@ _WISHES = (
     "country",
     "region",
     "tags",
+    "protocol",
     "context",
     "retry_policy",
     "ban_policy",

@@ -111,9 +111,9 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         Args:
             method: The method.
             url: The target.
-            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``context``, ``retry_policy``, ``ban_policy``,
-                ``raise_on_ban`` and ``max_body`` concern the choice of the proxy and the judging of the answer; all the
-                rest is httpx's, with httpx's meaning.
+            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``protocol``, ``context``, ``retry_policy``,
+                ``ban_policy``, ``raise_on_ban`` and ``max_body`` concern the choice of the proxy and the judging of the
+                answer; all the rest is httpx's, with httpx's meaning.
 
         Returns:
             The response. Its ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
@@ -173,6 +173,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         country: str | None = None,
         region: str | None = None,
         tags: Iterable[str] | None = None,
+        protocol: str | Iterable[str] | None = None,
         exclude: Iterable[uuid.UUID | str] = (),
         timeout: float | None = None,
     ) -> _core.Lease:
@@ -184,6 +185,8 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             country: Country of the proxy.
             region: Region of the proxy.
             tags: Tags it must have, all of them.
+            protocol: Protocol that it must speak, or several of which one will do, for clients that do not speak all:
+                ``("http", "https")`` for one without SOCKS.
             exclude: Ids of proxies not to take.
             timeout: Seconds to wait in line for a proxy to become free; ``None`` fails at once. Nobody waits when it is
                 known to be of no use.
@@ -194,7 +197,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         Raises:
             ProxyPoolEmptyError: Nobody is eligible.
         """
-        selection = Selection(session_id=session_id, country=country, region=region, tags=tags)
+        selection = Selection(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
         taking, excluded, seconds = self._taking(url, selection), list(exclude), _patience(timeout)
         self._stock()
         lease = taking(excluded, 1, seconds)
