@@ -207,8 +207,9 @@ class RotatingTransport(_Rotating, _SyncBase):
 
     A failed request goes to another proxy, as far as the policy and the method allow. Redirects of one request stay on
     its proxy. Wishes of a single request travel in ``extensions={"proxywhirl": {...}}``: ``session_id``, ``country``,
-    ``region``, ``tags``, ``protocol``, ``context``, ``retry_policy``, ``read_body``, ``max_body``,
-    ``ban_policy``, ``raise_on_ban``. The response's ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id`` and ``elapsed_ms``.
+    ``region``, ``tags``, ``protocol``, ``context``, ``retry_policy``, ``read_body``, ``max_body``, ``ban_policy``,
+    ``raise_on_ban``. The response's ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id`` and
+    ``elapsed_ms``.
 
     Args:
         source: A rotator, a :class:`ProxyPool`, proxies, gateways.

@@ -70,6 +70,7 @@ _CURL = {
     83: Fault.TLS,  # SSL_ISSUER_ERROR
     90: Fault.TLS,  # SSL_PINNEDPUBKEYNOTMATCH
     91: Fault.TLS,  # SSL_INVALIDCERTSTATUS
+    97: Fault.PROXY,  # PROXY: the handshake with it
     98: Fault.CLIENT,  # SSL_CLIENTCERT
     99: Fault.CLIENT,  # UNRECOVERABLE_POLL
     100: Fault.CLIENT,  # TOO_LARGE

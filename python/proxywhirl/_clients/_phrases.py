@@ -126,13 +126,13 @@ _COMPILED = {key: tuple(re.compile(pattern) for pattern in patterns) for key, pa
 _LONGEST = 4096
 
 
-def finding_of(package: str, name: str, error: BaseException) -> Finding | None:
+def finding_of(package: str, error: BaseException, name: str | None = None) -> Finding | None:
     """What an exception says in a fixed phrase.
 
     Args:
         package: The package of the class whose row counts.
-        name: The name of that class.
         error: The exception.
+        name: The class whose phrases count; by default its own and its bases'.
 
     Returns:
         The finding; ``None`` if the exception has no such phrase.
@@ -140,12 +140,11 @@ def finding_of(package: str, name: str, error: BaseException) -> Finding | None:
     package = _SAME.get(package, package)
     if package == "pyreqwest":
         return _of_causes(error)
-    for cls in type(error).__mro__:
-        patterns = _COMPILED.get((package, cls.__name__))
-        if patterns is None:
-            continue
-        text = str(error)[:_LONGEST]
-        for pattern in patterns:
+    text: str | None = None
+    for own in (name,) if name is not None else [cls.__name__ for cls in type(error).__mro__]:
+        for pattern in _COMPILED.get((package, own), ()):
+            if text is None:
+                text = str(error)[:_LONGEST]
             match = pattern.match(text)
             if match is not None:
                 return _meaning(match, error)

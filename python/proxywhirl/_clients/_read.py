@@ -54,8 +54,8 @@ def _read(error: BaseException, depth: int) -> Finding:
     found = _row_of(error)
     if found is None:
         return _read_unlisted(error, depth)
-    package, name, row = found
-    spoken = _of_code(package, error) or _phrases.finding_of(package, name, error)
+    package, row = found
+    spoken = _of_code(package, error) or _phrases.finding_of(package, error)
     if spoken is not None:
         return spoken
     if row.unless is not None:
@@ -78,12 +78,12 @@ def _read_unlisted(error: Exception, depth: int) -> Finding:
     return Finding(Fault.ELSEWHERE if package in _STANDARD or package == "proxywhirl" else Fault.UNKNOWN, None, error)
 
 
-def _row_of(error: BaseException) -> tuple[str, str, Row] | None:
+def _row_of(error: BaseException) -> tuple[str, Row] | None:
     for cls in type(error).__mro__:
         package = _package_of(cls)
         row = CLASSES.get(package, {}).get(cls.__name__)
         if row is not None:
-            return package, cls.__name__, row
+            return package, row
     return None
 
 
@@ -115,7 +115,7 @@ def _of_curl(error: Any) -> Finding | None:
     if not isinstance(code, int) or code == 0 or code in (22, 47):
         # An answer was had: of a status that is raised (22 is libcurl's own way to), or the last of too many redirects.
         return None
-    spoken = _phrases.finding_of("curl_cffi", "CurlError", error)
+    spoken = _phrases.finding_of("curl_cffi", error, "CurlError")
     return spoken or Finding(_codes.of_curl(int(code)), None, error)
 
 
