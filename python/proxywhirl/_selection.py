@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from proxywhirl import _core
     from proxywhirl._adapter import Adapter
+    from proxywhirl._cookies import CookieStore
     from proxywhirl._gate import Gate
     from proxywhirl._supply.provision import Provision
     from proxywhirl._watch import Watch
@@ -61,10 +62,12 @@ class Selection:
         "_hop_status",
         "ban_policy",
         "context",
+        "cookies",
         "country",
         "deadline",
         "fixed_timeout",
         "max_body",
+        "merges_cookies",
         "protocol",
         "proxy_id",
         "raise_on_ban",
@@ -112,6 +115,10 @@ class Selection:
         self.raise_on_ban = raise_on_ban
         self.max_body = checked_bound(max_body)
         self.deadline = deadline
+        self.cookies: CookieStore | None = None
+        """Where the cookies of this request come from and go to; ``None`` where the client keeps them."""
+        self.merges_cookies = False
+        """Whether those that the request brought along are completed by them."""
         self.proxy_id: UUID | None = None
         """The proxy of the hop before this one."""
         self._hop_of = 0
@@ -165,8 +172,24 @@ class Selection:
             return self._hop_status == 401
         return 300 <= self._hop_status < 400
 
+    def owner(self) -> Hashable | None:
+        """Names the session that has its connections to itself; ``None`` without a session."""
+        token: Hashable | None = getattr(self.cookies, "token", None)
+        return self.session() if token is None else token
+
+    def completes_cookies(self) -> bool:
+        """Whether a ``Cookie`` header that the request has is completed, rather than taken for all there is to send."""
+        # What a further hop has, as after a 401, comes from the client and not from the user.
+        return self.merges_cookies or self._hop_of != 0
+
+    def session(self) -> str | None:
+        """The session's id; ``None`` without one."""
+        if self.session_id is None and self.context is not None:
+            return self.context.session_id
+        return self.session_id
+
     def _anew(self) -> Selection:
-        return Selection(
+        again = Selection(
             session_id=self.session_id,
             country=self.country,
             region=self.region,
@@ -180,6 +203,9 @@ class Selection:
             raise_on_ban=self.raise_on_ban,
             max_body=self.max_body,
         )
+        again.cookies = self.cookies
+        again.merges_cookies = self.merges_cookies
+        return again
 
     def key(self) -> Hashable:
         """Equal for selections that ask the same of the choice."""
@@ -392,9 +418,7 @@ class Chooser:
         self, active: _Active, url: str | None, selection: Selection, exclude: list[Any], options: dict[str, Any]
     ) -> _core.Lease:
         strategy = active.strategy
-        session_id = selection.session_id
-        if session_id is None and selection.context is not None:
-            session_id = selection.context.session_id
+        session_id = selection.session()
         hop: str | None = None
         if session_id is not None:
             strategy = active.for_sessions()

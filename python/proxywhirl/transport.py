@@ -19,9 +19,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from proxywhirl._ban import BanPolicies
+from proxywhirl._cookies import CookieStore, OneJar, Wearing, keep, sets_cookies
 from proxywhirl._enums import Outcome
 from proxywhirl._guard import guard_settings
 from proxywhirl._http.body import bound_decoder, preset_decoder
@@ -65,6 +66,10 @@ class _Rotating:
     _carrier_class: Any
     _bans: BanPolicies
     _raise_on_ban: bool
+    _cookies: CookieStore | None = None
+    """Where cookies go without a session; ``None``: to the client."""
+    _keeps_hops = False
+    """Whether cookies set by a redirect are kept for the rest of the redirects, as the client has no jar."""
 
     def __init__(
         self,
@@ -133,8 +138,9 @@ class _Rotating:
         """The proxies."""
         return self._chooser.pool
 
-    def _begin(self, request: Any) -> tuple[Flavour, Selection | None, Job, Taking]:
+    def _begin(self, request: Any) -> _Begun:
         kind = flavour_of(request)
+        authorization = _take_authorization(request.headers)
         scheme = request.url.scheme
         if scheme not in ("http", "https"):
             what = f"has an unsupported protocol '{scheme}://'" if scheme else "is missing an 'http://' or 'https://'"
@@ -171,7 +177,11 @@ class _Rotating:
             direct=_going_direct if self._allow_direct else None,
             deadline=deadline,
         )
-        return kind, selection, job, taking
+        store = self._cookies if selection is None or selection.cookies is None else selection.cookies
+        wearing = None
+        if store is not None:
+            wearing = Wearing(store, request, kind, merges=selection is not None and selection.completes_cookies())
+        return _Begun(kind, selection, job, taking, authorization, store, wearing)
 
     def _judge_for(self, request: Any, kind: Flavour, selection: Selection | None) -> StatusJudge:
         policy = None if selection is None else selection.ban_policy
@@ -185,21 +195,75 @@ class _Rotating:
             return self._judge
         return StatusJudge(policy, self._auth_statuses)
 
-    def _terms(self, step: Send, kind: Flavour, selection: Selection | None, job: Job) -> Terms:
+    def _terms(self, step: Send, begun: _Begun) -> Terms:
+        selection, job = begun.selection, begun.job
         read = not job.streaming
+        if begun.wearing is not None:
+            begun.wearing.put_on(step.lease.id)
         timeout = None
         proxy = step.lease.proxy
         if self._timeout_for is not None and proxy is not None and (selection is None or not selection.fixed_timeout):
             timeout = self._timeout_for(proxy)
         most = None if selection is None else selection.max_body
         return Terms(
-            kind,
+            begun.kind,
             read=read,
             repeatable=job.may_repeat,
             timeout=timeout,
             time_left=step.time_left,
             max_body=self._max_body if most is None else most,
+            identity=None if selection is None else selection.owner(),
+            authorization=begun.authorization,
         )
+
+    def _deliver(self, delivery: Delivery, request: Any, begun: _Begun, leased: Any) -> Any:
+        """Make the response of what the loop delivered."""
+        answer, lease, outcome, attempts, is_open = delivery
+        kind, selection, store = begun.kind, begun.selection, begun.store
+        payload = answer.payload
+        proxy_id = lease.id
+        facts = _facts(outcome, attempts, proxy_id, answer.elapsed_ms)
+        make = kind.Response
+        is_hop = False
+        if outcome in _REFUSALS and 300 <= answer.status < 400:
+            make = _last_response(kind)
+        elif 300 <= answer.status < 400 or answer.status in _LEFT_OPEN:
+            is_hop = True
+            if selection is None:
+                selection = Selection()
+            selection.note_hop(request, answer.status, proxy_id, begun.job.deadline)
+            # A dictionary of its own: the user's may serve other requests too. The next hop inherits it.
+            request.extensions = {**request.extensions, "proxywhirl": selection}
+            if begun.wearing is not None and answer.status in _LEFT_OPEN:
+                begun.wearing.take_off()
+        if payload.body is not None:
+            stream = kind.ByteStream(payload.body)
+        else:
+            stream = leased(kind)(payload, lease if is_open else None, outcome, answer, facts, kind)
+        payload.extensions["proxywhirl"] = facts
+        response = _response(make, payload, stream, kind, payload.extensions)
+        if (store is not None or (is_hop and self._keeps_hops)) and sets_cookies(payload.headers):
+            if store is None:
+                # For the redirects of this request, and no longer.
+                store = OneJar()
+            if is_hop and selection is not None:
+                selection.cookies = store
+            response.request = request
+            keep(store, response, proxy_id, kind)
+        return response
+
+
+class _Begun(NamedTuple):
+    """One request, as the transport carries it out."""
+
+    kind: Flavour
+    selection: Selection | None
+    job: Job
+    taking: Taking
+    authorization: bytes | None
+    """The user's own ``Proxy-Authorization``."""
+    store: CookieStore | None
+    wearing: Wearing | None
 
 
 class RotatingTransport(_Rotating, _SyncBase):
@@ -252,8 +316,8 @@ class RotatingTransport(_Rotating, _SyncBase):
 
     def handle_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
-        kind, selection, job, taking = self._begin(request)
-        loop = rotate(job)
+        begun = self._begin(request)
+        loop = rotate(begun.job)
         reply: Any = None
         current: Answer | None = None
         try:
@@ -262,20 +326,20 @@ class RotatingTransport(_Rotating, _SyncBase):
                     step = loop.send(reply)
                 except StopIteration as end:
                     current = None
-                    return _deliver(end.value, request, kind, selection, job.deadline, _leased_body)
+                    return self._deliver(end.value, request, begun, _leased_body)
                 reply = None
                 if type(step) is Send:
-                    reply = self._carrier.send(step.lease, request, self._terms(step, kind, selection, job))
+                    reply = self._carrier.send(step.lease, request, self._terms(step, begun))
                     current = reply if type(reply) is Answer else None
                 elif type(step) is Wait:
                     time.sleep(step.seconds)
                 elif type(step) is Admit:
                     try:
-                        reply = taking.wait(*step)
+                        reply = begun.taking.wait(*step)
                     except ProxyPoolEmptyError as error:
                         reply = error
                 elif type(step) is Load:
-                    reply = _loaded(step, request, kind)
+                    reply = _loaded(step, request, begun.kind)
                 elif type(step) is Discard:
                     step.answer.payload.close()
         finally:
@@ -301,8 +365,8 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
-        kind, selection, job, taking = self._begin(request)
-        loop = rotate(job)
+        begun = self._begin(request)
+        loop = rotate(begun.job)
         reply: Any = None
         current: Answer | None = None
         try:
@@ -311,20 +375,20 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
                     step = loop.send(reply)
                 except StopIteration as end:
                     current = None
-                    return _deliver(end.value, request, kind, selection, job.deadline, _async_leased_body)
+                    return self._deliver(end.value, request, begun, _async_leased_body)
                 reply = None
                 if type(step) is Send:
-                    reply = await self._carrier.send(step.lease, request, self._terms(step, kind, selection, job))
+                    reply = await self._carrier.send(step.lease, request, self._terms(step, begun))
                     current = reply if type(reply) is Answer else None
                 elif type(step) is Wait:
                     await _sleep(step.seconds)
                 elif type(step) is Admit:
                     try:
-                        reply = await taking.wait_async(*step)
+                        reply = await begun.taking.wait_async(*step)
                     except ProxyPoolEmptyError as error:
                         reply = error
                 elif type(step) is Load:
-                    reply = await _aloaded(step, request, kind)
+                    reply = await _aloaded(step, request, begun.kind)
                 elif type(step) is Discard:
                     await step.answer.payload.close()
         finally:
@@ -419,33 +483,15 @@ def _facts(outcome: Outcome, attempts: int, proxy_id: Any, elapsed_ms: float) ->
     return {"outcome": outcome, "attempts": attempts, "proxy_id": proxy_id, "elapsed_ms": elapsed_ms}
 
 
-def _deliver(
-    delivery: Delivery,
-    request: Any,
-    kind: Flavour,
-    selection: Selection | None,
-    deadline: float | None,
-    leased: Any,
-) -> Any:
-    answer, lease, outcome, attempts, is_open = delivery
-    payload = answer.payload
-    proxy_id = lease.id
-    facts = _facts(outcome, attempts, proxy_id, answer.elapsed_ms)
-    make = kind.Response
-    if outcome in _REFUSALS and 300 <= answer.status < 400:
-        make = _last_response(kind)
-    elif 300 <= answer.status < 400 or answer.status in _LEFT_OPEN:
-        if selection is None:
-            selection = Selection()
-        selection.note_hop(request, answer.status, proxy_id, deadline)
-        # A dictionary of its own: the user's may serve other requests too. The next hop inherits it.
-        request.extensions = {**request.extensions, "proxywhirl": selection}
-    if payload.body is not None:
-        stream = kind.ByteStream(payload.body)
-    else:
-        stream = leased(kind)(payload, lease if is_open else None, outcome, answer, facts, kind)
-    payload.extensions["proxywhirl"] = facts
-    return _response(make, payload, stream, kind, payload.extensions)
+def _take_authorization(headers: Any) -> bytes | None:
+    """Take the user's own ``Proxy-Authorization`` off a request: it is for a proxy, and never for a site."""
+    found: bytes | None = None
+    for name, value in headers.raw:
+        if len(name) == 19 and name.lower() == b"proxy-authorization":
+            found = value
+    if found is not None:
+        del headers["proxy-authorization"]
+    return found
 
 
 def _response(make: Any, payload: Any, stream: Any, kind: Flavour, extensions: dict[str, Any], **more: Any) -> Any:

@@ -48,8 +48,16 @@ class ProxyAddress:
         self.authorization: bytes | None = None if self._auth is None else basic_auth(*self._auth)
         """Value of ``Proxy-Authorization``."""
 
-    def handshake(self, host: str, port: int) -> Handshake:
-        """Begin the talk that opens the way to a target."""
+    def handshake(self, host: str, port: int, authorization: bytes | None = None) -> Handshake:
+        """Begin the talk that opens the way to a target.
+
+        Args:
+            host: The target.
+            port: Its port.
+            authorization: The user's own ``Proxy-Authorization``, for an HTTP proxy without a login.
+        """
+        if self.is_http and self._auth is None and authorization is not None:
+            return connect(host, port, authorization=authorization)
         return self._handshake(host, port, self._auth)
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._enums import Outcome
@@ -17,7 +17,8 @@ from proxywhirl._http.allowance import Allowance
 from proxywhirl._http.body import MOST_BODY, Gatherer, counted, counted_async
 from proxywhirl._http.dial import dialled, dialled_ms
 from proxywhirl._http.flavour import Flavour, core
-from proxywhirl._http.routes import AsyncRoutes, Limits, Line, Route, Routes
+from proxywhirl._http.route import Limits, Line, Owner, Route
+from proxywhirl._http.routes import AsyncRoutes, Routes
 from proxywhirl._http.tls import Tls
 from proxywhirl._judge import meaning_of, retry_after
 from proxywhirl._loop import Answer, Failure
@@ -44,9 +45,20 @@ class Terms:
         time_left: Seconds left for everything.
         max_body: Most bytes of the body, on the wire and unpacked; ``None`` for the default, which bounds what is read
             whole.
+        identity: Of the session that has its connections to itself; ``None`` for none.
+        authorization: The user's own ``Proxy-Authorization``, for an HTTP proxy without a login.
     """
 
-    __slots__ = ("flavour", "max_body", "read", "repeatable", "time_left", "timeout")
+    __slots__ = (
+        "authorization",
+        "flavour",
+        "identity",
+        "max_body",
+        "read",
+        "repeatable",
+        "time_left",
+        "timeout",
+    )
 
     def __init__(
         self,
@@ -57,8 +69,12 @@ class Terms:
         timeout: float | None = None,
         time_left: float | None = None,
         max_body: float | None = None,
+        identity: Hashable | None = None,
+        authorization: bytes | None = None,
     ) -> None:
         self.flavour = flavour
+        self.identity = identity
+        self.authorization = authorization
         self.read = read
         self.max_body = max_body
         self.repeatable = repeatable
@@ -252,7 +268,7 @@ class Carrier:
         """
         routes = self.routes
         secure = request.url.scheme == "https"
-        route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure)
+        route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure, owner=_owner(terms, secure))
         payload: Payload | None = None
         started = time.perf_counter()
         allowance = _allowance(request, terms)
@@ -260,7 +276,7 @@ class Carrier:
         try:
             for old in leaving:
                 old.close()
-            message, tunnel = _message(route, request, allowance)
+            message, tunnel = _message(route, request, terms, allowance)
             dialled.set(False)
             try:
                 response = line.pool.handle_request(message)
@@ -268,7 +284,7 @@ class Carrier:
                 if not _is_stale(error, terms):
                     raise
                 allowance.restart()
-                line, leaving = routes.exchange(route, line, secure=secure)
+                line, leaving = routes.exchange(route, line)
                 for old in leaving:
                     old.close()
                 response = line.pool.handle_request(message)
@@ -292,6 +308,11 @@ class Carrier:
                 routes.note(route, carried=False)
             return failure
         return _answer(payload, elapsed)
+
+    def release(self, identity: Hashable) -> None:
+        """Close the connections of a session, those with a request under way when it is done."""
+        for pool in self.routes.release(identity):
+            pool.close()
 
     def close(self) -> None:
         """Close all connections."""
@@ -333,7 +354,7 @@ class AsyncCarrier:
         """As :meth:`Carrier.send`."""
         routes = await self._routes_here()
         secure = request.url.scheme == "https"
-        route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure)
+        route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure, owner=_owner(terms, secure))
         payload: AsyncPayload | None = None
         started = time.perf_counter()
         allowance = _allowance(request, terms)
@@ -341,7 +362,7 @@ class AsyncCarrier:
         try:
             for old in leaving:
                 await old.aclose()
-            message, tunnel = _message(route, request, allowance)
+            message, tunnel = _message(route, request, terms, allowance)
             dialled.set(False)
             try:
                 response = await line.pool.handle_async_request(message)
@@ -349,7 +370,7 @@ class AsyncCarrier:
                 if not _is_stale(error, terms):
                     raise
                 allowance.restart()
-                line, leaving = routes.exchange(route, line, secure=secure)
+                line, leaving = routes.exchange(route, line)
                 for old in leaving:
                     await old.aclose()
                 response = await line.pool.handle_async_request(message)
@@ -378,6 +399,15 @@ class AsyncCarrier:
                 await scope.routes.remove(key)
             elif loop is not None and not loop.is_closed():
                 _run_in(loop, scope.routes.remove(key))
+
+    async def release(self, identity: Hashable) -> None:
+        """Close the connections of a session, in every loop; those with a request under way when it is done."""
+        here = _running_loop()
+        for loop, scope in self._snapshot():
+            if loop is here:
+                await scope.routes.release_all(identity)
+            elif loop is not None and not loop.is_closed():
+                _run_in(loop, scope.routes.release_all(identity))
 
     async def aclose(self) -> None:
         """Close all connections, of whichever loop."""
@@ -471,7 +501,7 @@ def _run_in(loop: asyncio.AbstractEventLoop, work: Any) -> None:
         work.close()
 
 
-def _message(route: Route, request: Any, allowance: Allowance) -> tuple[Any, bool]:
+def _message(route: Route, request: Any, terms: Terms, allowance: Allowance) -> tuple[Any, bool]:
     """The request as httpcore wants it, and whether it goes through a tunnel."""
     package = core()
     url = request.url
@@ -488,15 +518,23 @@ def _message(route: Route, request: Any, allowance: Allowance) -> tuple[Any, boo
             port=address.port,
             target=url.raw_scheme + b"://" + url.netloc + url.raw_path,
         )
-        if address.authorization is not None:
-            # Each proxy gets its own, whatever the request brings along.
-            kept = [header for header in headers if header[0].lower() != b"proxy-authorization"]
-            headers = [*kept, (b"Proxy-Authorization", address.authorization)]
+        authorization = address.authorization or terms.authorization
+        if authorization is not None:
+            headers = [*headers, (b"Proxy-Authorization", authorization)]
     extensions = {**request.extensions, "timeout": allowance.timeouts()}
     message = package.Request(
         method=request.method, url=target, headers=headers, content=request.stream, extensions=extensions
     )
     return message, tunnel
+
+
+def _owner(terms: Terms, secure: bool) -> Owner | None:
+    """Whose connections a request is to use."""
+    # Only when a tunnel is opened does the authorization belong to the connection.
+    authorization = terms.authorization if secure else None
+    if terms.identity is None and authorization is None:
+        return None
+    return Owner(terms.identity, authorization)
 
 
 def _note_dialling(profile: Profile) -> None:

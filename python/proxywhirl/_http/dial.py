@@ -95,9 +95,13 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
         address: The proxy.
         tls: The contexts.
         backend: What opens the connection to the proxy itself.
+        authorization: What an HTTP proxy without a login of its own is told as ``Proxy-Authorization``.
     """
 
-    def __init__(self, address: ProxyAddress, tls: Tls, backend: Any = None) -> None:
+    def __init__(
+        self, address: ProxyAddress, tls: Tls, backend: Any = None, *, authorization: bytes | None = None
+    ) -> None:
+        self._authorization = authorization
         self._address = address
         self._tls = tls
         self._backend = _core.SyncBackend() if backend is None else backend
@@ -129,7 +133,7 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
                 phase = "starting TLS with the proxy"
                 stream = stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
             phase = "talking to the proxy"
-            talk = address.handshake(host, port)
+            talk = address.handshake(host, port, self._authorization)
             message: bytes | None = next(talk)
             while message is not None:
                 if message:
@@ -157,9 +161,13 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
         address: The proxy.
         tls: The contexts.
         backend: What opens the connection to the proxy itself.
+        authorization: What an HTTP proxy without a login of its own is told as ``Proxy-Authorization``.
     """
 
-    def __init__(self, address: ProxyAddress, tls: Tls, backend: Any = None) -> None:
+    def __init__(
+        self, address: ProxyAddress, tls: Tls, backend: Any = None, *, authorization: bytes | None = None
+    ) -> None:
+        self._authorization = authorization
         self._address = address
         self._tls = tls
         self._backend = _core.AnyIOBackend() if backend is None else backend
@@ -191,7 +199,7 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
                 phase = "starting TLS with the proxy"
                 stream = await stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
             phase = "talking to the proxy"
-            talk = address.handshake(host, port)
+            talk = address.handshake(host, port, self._authorization)
             message: bytes | None = next(talk)
             while message is not None:
                 if message:

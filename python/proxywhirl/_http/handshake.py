@@ -53,13 +53,16 @@ def basic_auth(username: str, password: str) -> bytes:
     return b"Basic " + base64.b64encode(f"{username}:{password}".encode())
 
 
-def connect(host: str, port: int, auth: tuple[str, str] | None = None) -> Handshake:
+def connect(
+    host: str, port: int, auth: tuple[str, str] | None = None, *, authorization: bytes | None = None
+) -> Handshake:
     """Ask an HTTP proxy for a tunnel (RFC 9110, 9.3.6).
 
     Args:
         host: The target, a name or an address.
         port: Its port.
         auth: User name and password.
+        authorization: A ready value of ``Proxy-Authorization``, in their place.
 
     Raises:
         Refused: Any answer but a 2xx; ``auth`` is set for a 407.
@@ -68,7 +71,9 @@ def connect(host: str, port: int, auth: tuple[str, str] | None = None) -> Handsh
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
     head = "\r\n".join(lines).encode("ascii")
     if auth is not None:
-        head += b"\r\nProxy-Authorization: " + basic_auth(*auth)
+        authorization = basic_auth(*auth)
+    if authorization is not None:
+        head += b"\r\nProxy-Authorization: " + authorization
     buffer = bytearray((yield head + b"\r\n\r\n"))
     interim = 0
     while True:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._cookies import client_class
 from proxywhirl._selection import Selection
-from proxywhirl.rotator.base import ProxyLike, ProxyRotatorBase, _checked_id, _patience, _Source
+from proxywhirl.rotator.base import ProxyLike, ProxyRotatorBase, _patience, _Source
 from proxywhirl.rotator.client_pool import LRUAsyncClientPool
 from proxywhirl.transport import AsyncRotatingTransport
 
@@ -89,7 +90,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         with self._lock:
             client = self._opened
             if client is None or client.is_closed:
-                client = self._opened = self._flavour.module.AsyncClient(**self._client_options())
+                client = self._opened = client_class(self._flavour, "AsyncClient")(**self._client_options())
             made: httpx.AsyncClient = client
         return made
 
@@ -149,22 +150,39 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             yield response
 
     def session(
-        self, session_id: str | None = None, timeout_seconds: int | None = None, *, keep: bool = False
+        self,
+        session_id: str | None = None,
+        timeout_seconds: int | None = None,
+        *,
+        keep: bool = False,
+        on_move: str = "keep",
+        headers: Any = None,
+        restore: Mapping[str, Any] | None = None,
     ) -> AsyncRotatorSession:
-        """Requests that share a proxy, as long as it is usable.
+        """Requests of one identity: they share a proxy as long as it is usable, cookies, headers and connections.
+
+        No other session and no other request sees any of these. They end with the session.
 
         Args:
             session_id: 1 to 256 letters, digits and hyphens; made up by default.
             timeout_seconds: Life of the session.
             keep: Whether the session outlives the ``with`` block.
+            on_move: Whether its cookies are kept or dropped (``"keep"``, ``"drop"``) when it moves to another proxy,
+                because its own is gone or fails.
+            headers: Headers of every request of the session, as httpx takes them; those of a request go before.
+            restore: What :meth:`AsyncRotatorSession.export` returned: the session goes on with its cookies and headers,
+                and with its proxy if that is in the pool.
 
         Returns:
-            A context manager with the verbs, ``session_id`` and ``proxy``.
+            A context manager with the verbs, ``session_id``, ``proxy``, ``cookies`` and ``headers``.
 
         Raises:
-            ValueError: The id has another form.
+            ValueError: The id, ``on_move`` or ``restore`` has another form.
         """
-        return AsyncRotatorSession(self, _checked_id(session_id), timeout_seconds, keep=keep)
+        identity = self._new_identity(session_id, on_move, headers, restore)
+        if restore is not None:
+            self._rebind(identity, restore, timeout_seconds)
+        return AsyncRotatorSession(self, identity.session_id, timeout_seconds, keep=keep)
 
     def lease(
         self,
@@ -389,6 +407,25 @@ class AsyncRotatorSession(_AsyncVerbs):
         found = self._rotator._chooser.sessions.get_session(self.session_id)
         return None if found is None else self._rotator.pool.get_proxy_by_id(found.proxy_id)
 
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """The session's cookies; may be added to."""
+        made: httpx.Cookies = self._rotator._identities.of(self.session_id).cookies
+        return made
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """The headers of every request of the session; may be added to."""
+        made: httpx.Headers = self._rotator._identities.of(self.session_id).headers
+        return made
+
+    def export(self) -> dict[str, Any]:
+        """The session as a dictionary that can be saved as JSON, for ``session(restore=...)``.
+
+        Its cookies let in whoever has them: keep it like a password.
+        """
+        return self._rotator._identities.of(self.session_id).dump()
+
     async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
         """Send a request through the session's proxy; arguments as for :meth:`AsyncProxyRotator.request`."""
         await self._rotator._astock()
@@ -404,8 +441,11 @@ class AsyncRotatorSession(_AsyncVerbs):
             yield response
 
     async def close(self) -> None:
-        """End the session; its proxy is free of it."""
+        """End the session: its proxy is free of it, its cookies, headers and connections are gone."""
         self._rotator._chooser.sessions.remove_session(self.session_id)
+        identity = self._rotator._identities.end(self.session_id)
+        if identity is not None:
+            await self._rotator._transport._carrier.release(identity.token)
 
     def _bind(self) -> None:
         # Only a life of its own needs the session made beforehand; otherwise the first request makes it.

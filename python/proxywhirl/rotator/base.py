@@ -14,9 +14,11 @@ from urllib.parse import quote
 from typing_extensions import Self
 
 from proxywhirl import _core
+from proxywhirl._cookies import OneJar, PerProxy
 from proxywhirl._guard import guard_settings
 from proxywhirl._http.flavour import default_name, flavour
 from proxywhirl._http.tls import Verify
+from proxywhirl._identity import Identities, Identity, checked_on_move
 from proxywhirl._selection import Chooser, Selection, Taking
 from proxywhirl.exceptions import ProxyValidationError, SessionNotFoundError, redact_url
 from proxywhirl.retry import RetryPolicy
@@ -109,6 +111,9 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         max_body: Most bytes of a body, on the wire and unpacked. By default 64 MiB for a body that is read whole, and
             no bound for :meth:`stream`; ``math.inf`` for no bound. A larger one is an answer that cannot be read: the
             request goes on through another proxy, and fails with ``ProxyConnectionError`` when there is no other.
+        cookies: Who keeps the cookies that sites set on requests without a session: by default nobody, beyond the
+            redirects of the request; ``"proxy"`` keeps a jar for each proxy, ``"shared"`` one for all of them. A
+            session always has its own.
 
     Raises:
         ProxyValidationError: One of the proxies is not acceptable.
@@ -156,7 +161,10 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         encryption_key: str | bytes | None = None,
         geo_database: str | os.PathLike[str] | None = None,
         max_body: float | None = None,
+        cookies: str | None = None,
     ) -> None:
+        if cookies not in _COOKIES:
+            raise ValueError(f"cookies must be None, 'proxy' or 'shared', not {cookies!r}")
         if _is_bootstrap(rate_limiter):
             # In the fifth place 0.3 had the limiter on the synchronous class, and this on the other.
             rate_limiter, bootstrap = None, rate_limiter
@@ -221,6 +229,9 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             allow_direct=allow_direct,
             max_body=max_body,
         )
+        self._identities = Identities(self._chooser, self._flavour)
+        self._transport._keeps_hops = True
+        self._transport._cookies = _COOKIES[cookies]()
         self._init_limits(
             circuit_breaker=circuit_breaker, rate_limiter=rate_limiter, credential_rotator=credential_rotator
         )
@@ -372,6 +383,35 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             url, country=country, region=region, tags=tags, protocol=protocol, exclude=list(exclude)
         )
 
+    def _new_identity(
+        self, session_id: str | None, on_move: str, headers: Any, restore: Mapping[str, Any] | None
+    ) -> Identity:
+        """The identity of a session object, set up as its arguments say."""
+        checked_on_move(on_move)
+        if restore is not None:
+            if not isinstance(restore, Mapping):
+                raise TypeError(f"restore must be what export() returned, not {type(restore).__name__}")
+            session_id = restore.get("session_id") if session_id is None else session_id
+            if on_move == "keep":
+                on_move = checked_on_move(restore.get("on_move", on_move))
+        identity = self._identities.of(_checked_id(session_id))
+        identity.on_move = on_move
+        if restore is not None:
+            identity.restore(restore)
+        if headers is not None:
+            identity.headers.update(headers)
+        return identity
+
+    def _rebind(self, identity: Identity, restore: Mapping[str, Any], timeout_seconds: int | None) -> None:
+        """Bind a restored session to the proxy it had, if that is still there."""
+        sessions = self._chooser.sessions
+        proxy_id = restore.get("proxy_id")
+        if proxy_id is None or sessions.get_session(identity.session_id) is not None:
+            return
+        proxy = self.pool.get_proxy_by_id(str(proxy_id))
+        if proxy is not None:
+            self._bind(identity.session_id, proxy, timeout_seconds)
+
     def _taking(self, url: str | None, selection: Selection) -> Taking:
         """How a lease for another client is taken."""
         return Taking(self._chooser, url, selection, judge=self._transport.report_judge)
@@ -415,6 +455,9 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         if leaving is not None:
             self._tell_removed([leaving], 1)
         sessions = self._chooser.sessions
+        store = self._transport._cookies
+        if isinstance(store, PerProxy):
+            store.drop(key)
         text = str(key)
         for session in sessions.get_all_sessions():
             if session.proxy_id == text:
@@ -507,6 +550,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         return self._bind(session_id, proxy, timeout_seconds)
 
     def _bind(self, session_id: str, proxy: _core.Proxy | None, timeout_seconds: int | None) -> _core.Session:
+        self._identities.renew(session_id)
         sessions = self._chooser.sessions
         if proxy is None:
             lease = self._chooser.lease(None, Selection(session_id=session_id), [])
@@ -538,8 +582,10 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         return found
 
     def cleanup_expired_sessions(self) -> int:
-        """Forget sessions that have expired; how many there were."""
-        return self._chooser.sessions.cleanup_expired_sessions()
+        """Forget sessions that have expired, and what they owned; how many there were."""
+        count = self._chooser.sessions.cleanup_expired_sessions()
+        self._identities.forget_ended()
+        return count
 
     # Numbers.
 
@@ -617,6 +663,15 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         elif context is not None and not isinstance(context, _core.SelectionContext):
             raise TypeError(f"context must be a SelectionContext, not {type(context).__name__}")
         selection = Selection(**{"read_body": read_body, "fixed_timeout": fixed, **wishes, "deadline": deadline})
+        selection.merges_cookies = kwargs.get("cookies") is not None
+        session_id = selection.session()
+        if session_id is not None:
+            identity = self._identities.of(session_id)
+            selection.cookies = identity
+            if len(identity.headers):
+                headers = identity.headers.copy()
+                headers.update(kwargs.get("headers"))
+                kwargs["headers"] = headers
         kwargs["extensions"] = {**extensions, "proxywhirl": selection}
         return kwargs
 
@@ -628,6 +683,7 @@ class _Source:
         self._chooser = chooser
 
 
+_COOKIES: dict[str | None, Any] = {None: lambda: None, "proxy": PerProxy, "shared": OneJar}
 _WISHES = (
     "session_id",
     "country",

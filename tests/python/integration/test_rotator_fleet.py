@@ -188,8 +188,9 @@ def test_httpx_arguments_mean_what_they_mean() -> None:
         for method in ("get", "post", "put", "patch", "delete", "head", "options"):
             assert getattr(rotator, method)(url).status_code == 200
         assert rotator.get(fleet.site_url("shop.test", "/gzip")).status_code == 200
-        rotator.get(fleet.site_url("shop.test", "/cookies/set?flavour=oat"))
-        assert "oat" in rotator.get(fleet.site_url("shop.test", "/cookies")).text
+        with rotator.session() as session:
+            session.get(fleet.site_url("shop.test", "/cookies/set?flavour=oat"))
+            assert "oat" in session.get(fleet.site_url("shop.test", "/cookies")).text
 
 
 def test_redirects_stay_on_one_proxy() -> None:
