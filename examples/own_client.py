@@ -1,23 +1,32 @@
-"""Any client can be rotated with a lease; here the standard library's. The rotator hears how it went."""
+"""Any client can be rotated with a lease; here the standard library's. It reports what it gets, or raises."""
 
 import json
-import urllib.error
 import urllib.request
 
 from proxywhirl import ProxyRotator
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
-with ProxyFleet([ProxySpec(name="good"), ProxySpec.login(name="locked"), ProxySpec.dead(name="dead")]) as fleet:
+
+def fetch(rotator: ProxyRotator, url: str) -> bytes:
+    for _ in range(5):
+        # urllib speaks no SOCKS, so the lease asks for what it does speak.
+        lease = rotator.lease(url, protocol="http")
+        handler = urllib.request.ProxyHandler({"http": lease.url_for("urllib")})
+        try:
+            with urllib.request.build_opener(handler).open(url, timeout=5) as response:
+                body: bytes = response.read()
+                lease.report(response, body=body)
+                return body
+        except OSError as error:
+            print("failed:", lease.report(error).value)
+    raise RuntimeError("five proxies in a row failed")
+
+
+specs = [ProxySpec.dead(name="dead"), ProxySpec(name="banned", ban_after=0), ProxySpec(name="good")]
+with ProxyFleet([*specs, ProxySpec(name="socks", scheme="socks5")]) as fleet:
     page = fleet.site_url("shop.test", "/whoami")
     with ProxyRotator(proxies=fleet.urls) as rotator:
-        for _ in range(6):
-            try:
-                # Left without a verdict, the block is a success; a network error that leaves it is the proxy's failure.
-                with rotator.lease(page) as lease:
-                    opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": lease.url}))
-                    with opener.open(page, timeout=5) as response:
-                        print(response.status, "through", json.load(response)["proxy"])
-            except urllib.error.URLError as error:
-                print("failed:", error.reason)
+        for _ in range(5):
+            print("through", json.loads(fetch(rotator, page))["proxy"])
         for proxy, member in zip(rotator.pool, fleet):
             print(f"{member.name}: {proxy.health_status.value}, {proxy.total_successes} of {proxy.total_requests}")

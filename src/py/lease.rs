@@ -222,6 +222,28 @@ impl PyLease {
         Self::tell(slf, Outcome::Success, elapsed_ms, None, None)
     }
 
+    /// Releases a lease whose object is on its way out; its observer is given another object that says the same.
+    fn release_dropped(&self, py: Python<'_>) {
+        if self.core.release(&SystemClock).is_err() {
+            return;
+        }
+        self.pool.get().core.guard().deliver();
+        let Some(observer) = &self.observer else { return };
+        let twin = Self {
+            core: self.core.remains(),
+            pool: self.pool.clone_ref(py),
+            proxy: self.proxy.clone_ref(py),
+            url: self.url.as_ref().map(|url| url.clone_ref(py)),
+            observer: Some(observer.clone_ref(py)),
+            judge: None,
+        };
+        let elapsed_ms = self.core.elapsed_ms(&SystemClock);
+        let told = Told { outcome: None, elapsed_ms, error: None, status: None };
+        if let Err(error) = Bound::new(py, twin).and_then(|twin| Self::settled(&twin, &told)) {
+            error.write_unraisable(py, None);
+        }
+    }
+
     fn leave(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         if slf.get().core.is_closed() {
             return Ok(());
@@ -254,24 +276,11 @@ impl Drop for PyLease {
         }
         // Not while the interpreter shuts down: then nobody waits for the proxy or the news any more.
         let _ = Python::try_attach(|py| {
-            if self.core.release(&SystemClock).is_err() {
-                return;
-            }
-            self.pool.get().core.guard().deliver();
-            let Some(observer) = &self.observer else { return };
-            // This object is on its way out; the observer is given another that says the same.
-            let twin = Self {
-                core: self.core.remains(),
-                pool: self.pool.clone_ref(py),
-                proxy: self.proxy.clone_ref(py),
-                url: self.url.as_ref().map(|url| url.clone_ref(py)),
-                observer: Some(observer.clone_ref(py)),
-                judge: None,
-            };
-            let elapsed_ms = self.core.elapsed_ms(&SystemClock);
-            let told = Told { outcome: None, elapsed_ms, error: None, status: None };
-            if let Err(error) = Bound::new(py, twin).and_then(|twin| Self::settled(&twin, &told)) {
-                error.write_unraisable(py, None);
+            // The last reference may go while an exception is on its way, which the calls below would lose.
+            let pending = PyErr::take(py);
+            self.release_dropped(py);
+            if let Some(pending) = pending {
+                pending.restore(py);
             }
         });
     }

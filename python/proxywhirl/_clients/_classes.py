@@ -233,7 +233,7 @@ _TWISTED = {
 
 _BUILTINS = {
     # By its number, where it has one.
-    "OSError": _ELSEWHERE,
+    "OSError": wraps(Fault.ELSEWHERE),
     "ConnectionRefusedError": _PROXY,
     "ConnectionError": _CUT,
     "TimeoutError": _CUT,

@@ -193,7 +193,8 @@ def test_an_error_in_either_place() -> None:
         for report in ({"status": ConnectionRefusedError(111, "no")}, {"error": ConnectionRefusedError(111, "no")}):
             assert rotator.lease(PAGE).report(**report) is Outcome.PROXY_DOWN  # type: ignore[arg-type]
             (proxy,) = rotator.pool
-            assert "ConnectionRefusedError" in str(proxy.last_error)
+            assert "ConnectionRefusedError" in str(proxy.metadata["last_errors"][-1])
+            proxy.metadata["last_errors"].clear()
             proxy.record_success(1.0)
 
 

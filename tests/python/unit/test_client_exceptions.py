@@ -232,6 +232,7 @@ FAULTS = [
     (made("socks.ProxyError.SOCKS4Error", "0x5b: Request rejected or failed", bases=(OSError,)), Fault.UNREACHED),
     (made("socks.ProxyError.HTTPError", "403: Forbidden", bases=(OSError,)), Fault.CONNECT),
     (made("anyio.EndOfStream"), Fault.CUT),
+    (caused(OSError("All connection attempts failed"), REFUSED), Fault.PROXY),
     (REFUSED, Fault.PROXY),
     (ConnectionResetError(errno.ECONNRESET, "reset"), Fault.CUT),
     (BrokenPipeError(errno.EPIPE, "broken"), Fault.CUT),
