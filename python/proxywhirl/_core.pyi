@@ -114,6 +114,7 @@ class Proxy(_Model):
         username: SecretStr | str | None = None,
         password: SecretStr | str | None = None,
         allow_local: bool = False,
+        rotating: bool = False,
         health_status: HealthStatus | str = ...,
         last_success_at: _Moment | None = None,
         last_failure_at: _Moment | None = None,
@@ -169,6 +170,7 @@ class Proxy(_Model):
     @password.setter
     def password(self, value: SecretStr | str | None) -> None: ...
     allow_local: bool
+    rotating: bool
     @property
     def health_status(self) -> HealthStatus: ...
     @health_status.setter

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
+    "AMBIGUOUS",
     "BackoffStrategy",
     "CircuitBreakerState",
+    "Doubt",
     "HealthStatus",
     "Outcome",
     "ProxyFormat",
@@ -141,3 +143,13 @@ class Outcome(_TextEnum):
     """The site is in trouble, whoever asks."""
     CLIENT_FAULT = "client_fault"
     """The request itself was at fault, or the caller gave up."""
+
+
+class Doubt(_TextEnum):
+    """Instead of an :class:`Outcome`: what the core decides by evidence from other attempts."""
+
+    AMBIGUOUS = "ambiguous"
+    """The failure may be the proxy's as well as the site's."""
+
+
+AMBIGUOUS = Doubt.AMBIGUOUS

@@ -20,6 +20,7 @@ _WORDS = {
     "breaker_open": "with an open breaker",
     "banned_here": "banned at this site",
     "rate_limited_here": "held at this site",
+    "resting_here": "resting at this site",
     "at_capacity": "at capacity",
     "no_tokens": "out of tokens",
     "filtered": "not matching the filters",
@@ -34,7 +35,7 @@ class Verdict:
     Attributes:
         proxy: The proxy.
         reasons: Why it may not be chosen: ``unhealthy``, ``resting``, ``expired``, ``breaker_open``, ``banned_here``,
-            ``rate_limited_here``, ``at_capacity``, ``no_tokens``, ``filtered``, ``excluded``; empty if it may.
+            ``rate_limited_here``, ``resting_here``, ``at_capacity``, ``no_tokens``, ``filtered``, ``excluded``; empty if it may.
         until: When the last of the reasons is gone by itself, in UTC; ``None`` if that is not known.
     """
 

@@ -91,6 +91,7 @@ _PROXY = ModelSpec(
         FieldSpec("username", "Optional[SecretStr]", secret=True),
         FieldSpec("password", "Optional[SecretStr]", secret=True),
         FieldSpec("allow_local", "bool", False),
+        FieldSpec("rotating", "bool", False),
         FieldSpec("health_status", "HealthStatus", HealthStatus.UNKNOWN, enum=HealthStatus),
         _moment("last_success_at"),
         _moment("last_failure_at"),

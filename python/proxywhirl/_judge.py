@@ -13,13 +13,14 @@ import re
 import time
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from proxywhirl import _clients, _core
 from proxywhirl._ban import BODY_LIMIT, BanPolicies, BanPolicy, Seen
-from proxywhirl._clients import AMBIGUOUS, Answer, Fault, Finding
-from proxywhirl._enums import Outcome
+from proxywhirl._clients import AMBIGUOUS as AMBIGUOUS_FAULTS
+from proxywhirl._clients import Answer, Fault, Finding
+from proxywhirl._enums import AMBIGUOUS, Doubt, Outcome
 
 __all__ = [
     "LONGEST_HOLD",
@@ -48,11 +49,15 @@ _CLIENT = Outcome.CLIENT_FAULT
 _SUCCESS = Outcome.SUCCESS
 
 
+Verdict = Union[Outcome, Doubt]
+"""What is known of an attempt by itself: its outcome, or that evidence has to decide."""
+
+
 class _Row(NamedTuple):
     """What an exception says: through a forward proxy, inside a tunnel, and whether something can have been sent."""
 
-    forward: Outcome
-    tunnel: Outcome
+    forward: Verdict
+    tunnel: Verdict
     sent: bool
 
 
@@ -60,19 +65,19 @@ _FAILED = _Row(_DOWN, _DOWN, True)
 _OURS = _Row(_CLIENT, _CLIENT, False)
 _LOGIN = _Row(_AUTH, _AUTH, False)
 # Inside a tunnel "connect" can only be the TLS handshake with the target: what came before is reported by the dialer.
-_CUT = _Row(_DOWN, _TARGET, True)
+_CUT = _Row(AMBIGUOUS, AMBIGUOUS, True)
 # The exceptions of our own transfers, of which it is known whether their tunnel was open. Those of other clients are
 # read by `_clients`.
 _WEB = {
-    "TransportError": _FAILED,
-    "TimeoutException": _FAILED,
-    "NetworkError": _FAILED,
-    "ProtocolError": _FAILED,
-    "ConnectError": _Row(_DOWN, _TARGET, False),
-    "ConnectTimeout": _Row(_DOWN, _DOWN, False),
+    "TransportError": _CUT,
+    "TimeoutException": _CUT,
+    "NetworkError": _CUT,
+    "ProtocolError": _CUT,
+    "ConnectError": _Row(_DOWN, AMBIGUOUS, False),
+    "ConnectTimeout": _Row(_DOWN, AMBIGUOUS, False),
     "ProxyError": _Row(_DOWN, _DOWN, False),
-    "ReadTimeout": _FAILED,
-    "WriteTimeout": _FAILED,
+    "ReadTimeout": _CUT,
+    "WriteTimeout": _CUT,
     "PoolTimeout": _OURS,
     "ReadError": _CUT,
     "WriteError": _CUT,
@@ -84,11 +89,11 @@ _WEB = {
     "InvalidURL": _OURS,
 }
 # What the faults that other clients report say of the proxy.
-_OUTCOMES = {
+_OUTCOMES: dict[Fault, Verdict] = {
     Fault.PROXY: _DOWN,
     Fault.LOGIN: _AUTH,
     Fault.RULESET: _BANNED,
-    **dict.fromkeys(AMBIGUOUS, _DOWN),
+    **dict.fromkeys(AMBIGUOUS_FAULTS, AMBIGUOUS),
     Fault.CLIENT: _CLIENT,
 }
 # The packages whose exceptions come out of our own transfers.
@@ -109,7 +114,7 @@ class Meaning(NamedTuple):
         name: Name of the httpx exception to show the user.
     """
 
-    outcome: Outcome
+    outcome: Verdict
     sent: bool
     name: str
 
@@ -128,7 +133,7 @@ def meaning_of(error: Exception, *, tunnel: bool) -> Meaning | None:
         kind: str = error.kind  # type: ignore[attr-defined]
         if _is_local(error):
             return Meaning(_CLIENT, False, kind)
-        return Meaning(_AUTH if error.auth else _DOWN, False, kind)  # type: ignore[attr-defined]
+        return Meaning(error.outcome, False, kind)  # type: ignore[attr-defined]
     found = _row_of(error)
     if found is None:
         return None
@@ -138,7 +143,7 @@ def meaning_of(error: Exception, *, tunnel: bool) -> Meaning | None:
     return Meaning(row.tunnel if tunnel else row.forward, row.sent, name)
 
 
-def outcome_of_error(error: BaseException) -> Optional[Outcome]:
+def outcome_of_error(error: BaseException) -> Optional[Verdict]:
     """Classify an exception that ended a piece of work of any client.
 
     Args:
@@ -151,7 +156,7 @@ def outcome_of_error(error: BaseException) -> Optional[Outcome]:
     return _outcome_of(_clients.read(error))[0]
 
 
-def _outcome_of(finding: Finding) -> tuple[Optional[Outcome], Optional[float]]:  # noqa: UP045
+def _outcome_of(finding: Finding) -> tuple[Optional[Verdict], Optional[float]]:  # noqa: UP045
     """What follows from a finding, and for how many seconds the proxy asks to be left alone."""
     if finding.fault is not Fault.CONNECT or finding.status is None:
         return _OUTCOMES.get(finding.fault), None
@@ -274,23 +279,23 @@ class StatusJudge:
         self.statuses = policy.statuses
         self.auth_statuses = auth_statuses
 
-    def answer(self, answer: Any) -> Outcome:
+    def answer(self, answer: Any) -> Verdict:
         """The class of an answer.
 
         Args:
             answer: With ``status``, ``tunnel`` and ``retry_after``.
 
         Returns:
-            The class; for 502, 503 and 504 through a forward proxy ``PROXY_DOWN``, which a second opinion may change.
+            The class; ``AMBIGUOUS`` for 502, 503 and 504 through a forward proxy.
         """
         return self._by_status(answer, None)
 
-    def failure(self, failure: Any) -> Outcome:
+    def failure(self, failure: Any) -> Verdict:
         """The class of a failure, with ``outcome`` and ``error``."""
-        outcome: Outcome = failure.outcome
+        outcome: Verdict = failure.outcome
         return outcome
 
-    def _by_status(self, answer: Any, opinion: bool | None) -> Outcome:
+    def _by_status(self, answer: Any, opinion: bool | None) -> Verdict:
         status: int = answer.status
         listed = opinion is not False and status in self.statuses
         if status < 400 and opinion is None and not listed:
@@ -323,12 +328,12 @@ class RuleJudge(StatusJudge):
         self._request = request
         self._see = see
 
-    def answer(self, answer: Any) -> Outcome:
+    def answer(self, answer: Any) -> Verdict:
         policy = self._policy
         return self._by_status(answer, policy.opinion(self._see(answer)) if policy.looks_inside else None)
 
-    def failure(self, failure: Any) -> Outcome:
-        outcome: Outcome = failure.outcome
+    def failure(self, failure: Any) -> Verdict:
+        outcome: Verdict = failure.outcome
         policy = self._policy
         if outcome is _CLIENT or not policy.judges_failures:
             return outcome
@@ -394,7 +399,7 @@ class Judged(NamedTuple):
         status: The status that was judged; ``None`` where there was no answer.
     """
 
-    outcome: Optional[Outcome]
+    outcome: Optional[Verdict]
     hold: Optional[float] = None
     status: Optional[int] = None
 

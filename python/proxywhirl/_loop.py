@@ -6,6 +6,7 @@
 * :class:`Send`: send the request through this lease; answer with an :class:`Answer` or a :class:`Failure`.
 * :class:`Wait`: let this many seconds pass.
 * :class:`Discard`: an answer that nobody will see; free what it holds.
+* :class:`Renew`: close the connections of a proxy, so that the next request through it leaves by another exit.
 * :class:`Load`: the last answer, about to be attached to an error; answer with what the error shall carry.
 
 It returns a :class:`Delivery`, or raises. A driver that is interrupted closes the generator: every lease still open is
@@ -15,9 +16,13 @@ How often is a request tried? ``max_attempts`` of the policy is a hard bound whe
 bounds what may be the site's doing, and the timeouts; proxies that refuse, or are refused, are passed by until a good
 one is found: each once, ten attempts in all.
 
-A 502, 503 or 504 through a forward proxy may be the proxy's own, or the site's. When a second proxy gives the same for
-the same request, no proxy is blamed; still, proxies that fail at random look just like that. So up to five are asked,
-and a pause comes only after the third.
+Many a failure may be the site's as well as the proxy's: a refused CONNECT, a reset inside a tunnel, a 502 through a
+forward proxy. Such an attempt is a suspect until the request is over, and the core decides by what came of the others:
+answered through another proxy, the suspects are to blame; failed through several, the site is. Up to five proxies are
+asked, since some that are broken may come one after another.
+
+A proxy that stands for many exits (a gateway), or the only one, is asked again over a new connection when a site
+refuses it: another exit answers.
 
 When is there a pause? Moving on to a proxy that this request has not tried yet is immediate: another proxy is the
 remedy, waiting is not. The delays of the policy come when the same proxy must be used again, and when the site itself
@@ -26,14 +31,15 @@ was found to be at fault more than once.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Generator
-from typing import Any, Callable, NamedTuple, NoReturn, Protocol, Union
+from typing import Any, Callable, NamedTuple, NoReturn, Optional, Protocol, Union
 
 from proxywhirl import _log_events
 from proxywhirl._ban import BanPolicy
-from proxywhirl._enums import Outcome
-from proxywhirl._judge import StatusJudge
+from proxywhirl._enums import AMBIGUOUS, Outcome
+from proxywhirl._judge import StatusJudge, Verdict
 from proxywhirl.exceptions import (
     ProxyAuthenticationError,
     ProxyBannedError,
@@ -54,6 +60,7 @@ __all__ = [
     "Lease",
     "Load",
     "Policy",
+    "Renew",
     "Send",
     "Wait",
     "hold_of",
@@ -74,14 +81,15 @@ _CLIENT_FAULT = Outcome.CLIENT_FAULT
 MOST_ATTEMPTS = 10
 """Attempts in all, where the policy leaves their number open."""
 
-_GATEWAY_STATUSES = (502, 503, 504)
-# So many answers of the kind, and the site must be at fault, even if each proxy may have made up its own.
+# So many proxies failed alike, and the site must be at fault, even if each of them may be broken.
 _BEYOND_DOUBT = 5
 # Answers of this kind are the site's word to this client: at the end they are returned, not raised.
 _RETURNED = (_RATE_LIMITED, _BANNED)
 # Another proxy is the remedy, whatever the policy says of the status.
 _MOVES_ON = (_PROXY_AUTH, _RATE_LIMITED, _BANNED)
-_ABOUT_THE_PROXY = (_PROXY_DOWN, _PROXY_AUTH, _RATE_LIMITED, _BANNED)
+_ABOUT_THE_PROXY = (_PROXY_DOWN, _PROXY_AUTH, _RATE_LIMITED, _BANNED, AMBIGUOUS)
+# The exit, or the connection, is no good; what is kept open through the proxy goes.
+_SPENT = (_PROXY_DOWN, _PROXY_AUTH, _RATE_LIMITED, _BANNED)
 _PLAIN = StatusJudge(BanPolicy())
 
 
@@ -106,6 +114,8 @@ class Lease(Protocol):
 
     def release(self) -> None: ...
 
+    def _suspect(self, elapsed_ms: float | None = None) -> None: ...
+
 
 class Policy(Protocol):
     """What the loop needs of :class:`proxywhirl.retry.RetryPolicy`."""
@@ -128,9 +138,13 @@ class Policy(Protocol):
 class Judge(Protocol):
     """What the loop needs of :class:`proxywhirl._judge.StatusJudge`."""
 
-    def answer(self, answer: Any) -> Outcome: ...
+    def answer(self, answer: Any) -> Verdict: ...
 
-    def failure(self, failure: Any) -> Outcome: ...
+    def failure(self, failure: Any) -> Verdict: ...
+
+
+def _has_exits(lease: Any) -> bool:
+    return bool(getattr(getattr(lease, "proxy", None), "rotating", False))
 
 
 class Job:
@@ -151,11 +165,13 @@ class Job:
         direct: Makes the lease of a request without a proxy, for when no proxy is to be had; ``None`` forbids it.
         deadline: When everything must be over, by the loop's clock; by default what the policy's ``timeout`` makes of
             the moment at which the loop begins. A request with redirects is one request, and has one deadline.
+        is_only: Tells whether the proxy of a lease is the only one, so that it may be a gateway without saying so.
     """
 
     __slots__ = (
         "deadline",
         "direct",
+        "is_only",
         "judge",
         "method",
         "patience",
@@ -181,6 +197,7 @@ class Job:
         patience: float | None = 0.0,
         direct: Callable[[], Any] | None = None,
         deadline: float | None = None,
+        is_only: Callable[[Any], bool] = lambda lease: False,
     ) -> None:
         self.deadline = deadline
         self.method = method
@@ -193,6 +210,7 @@ class Job:
         self.raise_on_ban = raise_on_ban
         self.patience = patience
         self.direct = direct
+        self.is_only = is_only
 
     @property
     def may_repeat(self) -> bool:
@@ -232,24 +250,27 @@ class Failure:
         sent: Whether some of the request can have reached anybody.
         elapsed_ms: Time from sending to the failure.
         timed_out: Whether it was time that ran out.
+        retry_after: Seconds for which the proxy asks to be left alone; ``None`` if it does not say.
     """
 
-    __slots__ = ("elapsed_ms", "error", "outcome", "sent", "timed_out")
+    __slots__ = ("elapsed_ms", "error", "outcome", "retry_after", "sent", "timed_out")
 
     def __init__(
         self,
-        outcome: Outcome,
+        outcome: Verdict,
         error: Exception,
         *,
         sent: bool,
         elapsed_ms: float | None = None,
         timed_out: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         self.outcome = outcome
         self.error = error
         self.sent = sent
         self.elapsed_ms = elapsed_ms
         self.timed_out = timed_out
+        self.retry_after = retry_after
 
 
 class Admit(NamedTuple):
@@ -283,12 +304,18 @@ class Discard(NamedTuple):
     answer: Answer
 
 
+class Renew(NamedTuple):
+    """Step: close the connections of a lease's proxy, those under way at their end."""
+
+    lease: Any
+
+
 class Load(NamedTuple):
     """Step: make the response that an error is going to carry."""
 
     answer: Answer
     attempts: int
-    outcome: Outcome
+    outcome: Verdict
     lease: Any
 
 
@@ -297,21 +324,22 @@ class Delivery(NamedTuple):
 
     answer: Answer
     lease: Any
-    outcome: Outcome
+    outcome: Verdict
     attempts: int
     open: bool = False
     """Whether the lease is still open, as when the job was streaming: whoever closes the body tells its outcome."""
 
 
-Step = Union[Admit, Send, Wait, Discard, Load]
+Step = Union[Admit, Send, Wait, Discard, Renew, Load]
 
 
 class _Suspect(NamedTuple):
-    """A lease whose 502, 503 or 504 may be the proxy's own or the site's; the next proxy's answer will tell."""
+    """An attempt that failed by the proxy's fault or the site's, as the core takes it."""
 
     lease: Any
-    status: int
-    elapsed_ms: float
+    elapsed_ms: Optional[float]  # noqa: UP045 - evaluated on 3.9
+    error: Any
+    status: Optional[int]  # noqa: UP045
 
 
 def rotate(job: Job, clock: Callable[[], float] = time.monotonic) -> Generator[Step, Any, Delivery]:
@@ -346,6 +374,7 @@ class _Rotation:
         "clock",
         "deadline",
         "delay",
+        "exits",
         "faults",
         "job",
         "lease",
@@ -370,8 +399,9 @@ class _Rotation:
         self.tried: list[Any] = []
         self.refused: list[Any] = []
         self.put_off: list[Any] = []
+        self.exits: list[Any] = []
         self.suspects: list[_Suspect] = []
-        self.faults: list[int] = []
+        self.faults = 0
         self.site_is_at_fault = False
         self.pauses = 0
         self.delay: float | None = None
@@ -394,26 +424,32 @@ class _Rotation:
                 if isinstance(reply, Answer):
                     outcome = job.judge.answer(reply)
                     moves_on = outcome in _MOVES_ON
+                    if outcome is not AMBIGUOUS and outcome is not _PROXY_AUTH:
+                        self._conclude(lease)
                     if not moves_on:
                         if reply.status < 400 or reply.status not in policy.retry_status_codes:
                             return self._deliver(reply, outcome)
-                        outcome = self._second_opinion(reply, outcome)
+                        self._count_fault(outcome, tunnel=reply.tunnel)
                     # A 407 is said before anything is forwarded: any method may move on.
                     may_go_on = job.replayable if outcome is _PROXY_AUTH else job.may_repeat
-                    # What forward proxies pass on as the site's, each may have made up.
-                    doubtful = outcome is _TARGET_FAULT and reply.status in _GATEWAY_STATUSES and not reply.tunnel
-                    tries_again = may_go_on and self._has_attempts_left(outcome, doubtful=doubtful)
+                    tries_again = may_go_on and self._has_attempts_left(outcome)
                     if not tries_again and outcome is not _PROXY_AUTH:
                         returned = outcome in _RETURNED
                         if (returned and not job.raise_on_ban) or (not returned and not may_go_on):
+                            if returned:
+                                yield Renew(lease)
                             return self._deliver(reply, outcome)
                     last = self._record_answer(reply, outcome)
+                    if outcome in _SPENT:
+                        yield Renew(lease)
                     if not tries_again:
                         yield from self._end(last, reply, lease, outcome)
                     held = reply
                 else:
                     outcome = job.judge.failure(reply)
                     last = self._after_failure(reply, outcome)
+                    if outcome in _SPENT:
+                        yield Renew(lease)
                 try:
                     following = yield from self._next_lease(last)
                 except ProxyConnectionError:
@@ -432,12 +468,14 @@ class _Rotation:
             # Reached with a lease in hand only when interrupted: nothing is known about that proxy.
             if self.lease is not None:
                 self.lease.release()
-            self._blame_suspects()
+            self._conclude(None)
 
-    def _deliver(self, answer: Answer, outcome: Outcome) -> Delivery:
+    def _deliver(self, answer: Answer, outcome: Verdict) -> Delivery:
         lease, self.lease = self.lease, None
         streaming = self.job.streaming
-        if not streaming:
+        if outcome is AMBIGUOUS and not streaming:
+            outcome = self._conclude_with(_Suspect(lease, answer.elapsed_ms, None, answer.status))
+        elif not streaming:
             lease.finish(outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
         if outcome is _SUCCESS:
             job = self.job
@@ -449,7 +487,7 @@ class _Rotation:
     def _tell_failure(
         self,
         lease: Any,
-        outcome: Outcome,
+        outcome: Verdict,
         elapsed_ms: float | None,
         *,
         error: Exception | None = None,
@@ -460,10 +498,10 @@ class _Rotation:
             lease, job.method, job.url, outcome, elapsed_ms, self.attempts, error=error, status=status
         )
 
-    def _has_attempts_left(self, outcome: Outcome, *, timed_out: bool = False, doubtful: bool = False) -> bool:
+    def _has_attempts_left(self, outcome: Verdict, *, timed_out: bool = False) -> bool:
         """Count what this attempt has cost, and tell whether there may be another."""
         most = self.job.policy.max_attempts
-        about_the_proxy = doubtful or outcome in _ABOUT_THE_PROXY
+        about_the_proxy = outcome in _ABOUT_THE_PROXY
         if timed_out or not about_the_proxy:
             self.spent += 1
         if self.attempts < most:
@@ -472,35 +510,48 @@ class _Rotation:
             self.open_ended
             and about_the_proxy
             and self.spent < most
-            and len(self.faults) < _BEYOND_DOUBT
+            and self.faults < _BEYOND_DOUBT
             and self.attempts < MOST_ATTEMPTS
         )
 
-    def _second_opinion(self, answer: Answer, outcome: Outcome) -> Outcome:
-        """Compare a gateway status with what other proxies gave for this request."""
-        status = answer.status
-        if outcome is _PROXY_DOWN:
-            mine = self.lease.id
-            same = [suspect for suspect in self.suspects if suspect.status == status and suspect.lease.id != mine]
-            if same or status in self.faults:
-                # Two proxies tell the same story, so it is the site's.
-                outcome = _TARGET_FAULT
-            for suspect in same:
-                self.suspects.remove(suspect)
-                suspect.lease.finish(_TARGET_FAULT, suspect.elapsed_ms, status=status)
-                self.faults.append(status)
-        if outcome is _TARGET_FAULT:
-            self.faults.append(status)
-            # Two forward proxies that fail at random say the same often enough; three seldom do.
-            self.site_is_at_fault = len(self.faults) > (1 if answer.tunnel else 2)
-        return outcome
+    def _count_fault(self, outcome: Verdict, *, tunnel: bool) -> None:
+        """Count what may be the site's fault, for how often to ask and when to pause."""
+        if outcome is AMBIGUOUS:
+            # Another proxy is the remedy, as long as there is one.
+            self.faults += 1
+        elif outcome is _TARGET_FAULT:
+            self.faults += 1
+            # Two proxies that fail at random say the same often enough; three seldom do.
+            self.site_is_at_fault = self.faults > (1 if tunnel else 2)
 
-    def _record_answer(self, answer: Answer, outcome: Outcome) -> Exception:
+    def _suspect(self, suspect: _Suspect) -> None:
+        # Of a request without a proxy nothing is recorded.
+        if suspect.lease.id is not None:
+            suspect.lease._suspect(suspect.elapsed_ms)
+            self.suspects.append(suspect)
+
+    def _conclude(self, answered_by: Any) -> list[Outcome]:
+        """Have the core decide what the suspects were, now that the site has answered or the request is over."""
+        suspects, self.suspects = self.suspects, []
+        if not suspects:
+            return []
+        # A request that went without a proxy at last says nothing about proxies.
+        answered = answered_by if getattr(answered_by, "id", None) is not None else None
+        outcomes: list[Outcome] = type(suspects[0].lease)._conclude(suspects, answered)
+        return outcomes
+
+    def _conclude_with(self, suspect: _Suspect) -> Outcome:
+        """The same for a request that ends with a suspect; what that one was."""
+        self._suspect(suspect)
+        outcomes = self._conclude(None)
+        return outcomes[-1] if outcomes else _TARGET_FAULT
+
+    def _record_answer(self, answer: Answer, outcome: Verdict) -> Exception:
         lease, self.lease = self.lease, None
         status = answer.status
         hold = hold_of(answer, outcome)
-        if outcome is _PROXY_DOWN:
-            self.suspects.append(_Suspect(lease, status, answer.elapsed_ms))
+        if outcome is AMBIGUOUS:
+            self._suspect(_Suspect(lease, answer.elapsed_ms, None, status))
         else:
             lease.finish(outcome, answer.elapsed_ms, hold=hold, status=status)
         self._tell_failure(lease, outcome, answer.elapsed_ms, status=status)
@@ -512,14 +563,19 @@ class _Rotation:
             why = f"the site asks for a pause (status {status})"
         return self._error(why, outcome, lease)
 
-    def _after_failure(self, failure: Failure, outcome: Outcome) -> Exception:
+    def _after_failure(self, failure: Failure, outcome: Verdict) -> Exception:
         job = self.job
         lease, self.lease = self.lease, None
-        lease.finish(outcome, failure.elapsed_ms, failure.error)
+        hold = failure.retry_after if outcome is _RATE_LIMITED else None
+        if outcome is AMBIGUOUS:
+            self._suspect(_Suspect(lease, failure.elapsed_ms, failure.error, None))
+            self._count_fault(outcome, tunnel=True)
+        else:
+            lease.finish(outcome, failure.elapsed_ms, failure.error, hold=hold)
         if outcome is _CLIENT_FAULT:
             raise failure.error
         self._tell_failure(lease, outcome, failure.elapsed_ms, error=failure.error)
-        self._note(lease, outcome)
+        self._note(lease, outcome, may_return=hold is not None)
         error = self._error(f"{type(failure.error).__name__}: {failure.error}", outcome, lease)
         error.__cause__ = failure.error
         self._check_budget(error)
@@ -529,20 +585,26 @@ class _Rotation:
         return error
 
     def _end(
-        self, last: Exception, held: Answer | None, lease: Any, outcome: Outcome
+        self, last: Exception, held: Answer | None, lease: Any, outcome: Verdict
     ) -> Generator[Step, Any, NoReturn]:
         if held is not None and isinstance(last, ProxyConnectionError):
             last.response = yield Load(held, self.attempts, outcome, lease)
         raise last from last.__cause__
 
-    def _note(self, lease: Any, outcome: Outcome, *, may_return: bool = False) -> None:
+    def _note(self, lease: Any, outcome: Verdict, *, may_return: bool = False) -> None:
         proxy_id = lease.id
         # A request without a proxy has none to be passed over.
         if proxy_id is None:
             return
         if proxy_id not in self.tried:
             self.tried.append(proxy_id)
-        if outcome in _MOVES_ON and proxy_id not in self.refused and proxy_id not in self.put_off:
+        is_exit = outcome in _RETURNED and (_has_exits(lease) or (not may_return and self.job.is_only(lease)))
+        if is_exit:
+            if proxy_id not in self.exits:
+                self.exits.append(proxy_id)
+        elif proxy_id in self.exits:
+            self.exits.remove(proxy_id)
+        elif outcome in _MOVES_ON and proxy_id not in self.refused and proxy_id not in self.put_off:
             # Whom the site has told when to come back is not refused for good.
             (self.put_off if may_return else self.refused).append(proxy_id)
 
@@ -568,6 +630,15 @@ class _Rotation:
         try:
             return (yield from self._take(self.tried, 0.0 if again or self.put_off else self._patience()))
         except ProxyPoolEmptyError:
+            if self.exits and self.attempts < self.job.policy.max_attempts:
+                # By a new connection another exit answers, which nothing is known of.
+                others = [proxy_id for proxy_id in self.tried if proxy_id not in self.exits]
+                with contextlib.suppress(ProxyPoolEmptyError):
+                    return (yield from self._take(others, 0.0))
+            # Benched by now, or not worth another attempt.
+            self.refused += self.exits
+            self.exits = []
+            again = again and len(self.refused) + len(self.put_off) < len(self.tried)
             if not again and not self.put_off:
                 return self._direct()
         exclude = self.refused
@@ -632,7 +703,7 @@ class _Rotation:
                 attempt_count=self.attempts,
             ) from last
 
-    def _error(self, what: str, outcome: Outcome, lease: Any) -> Exception:
+    def _error(self, what: str, outcome: Verdict, lease: Any) -> Exception:
         job = self.job
         attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
         text = f"{job.method} {redact_url(str(job.url))} failed after {attempts}: {what}"
@@ -643,13 +714,8 @@ class _Rotation:
             kind = ProxyBannedError
         return kind(text, proxy_url=lease.url or None, attempt_count=self.attempts)
 
-    def _blame_suspects(self) -> None:
-        for suspect in self.suspects:
-            suspect.lease.finish(_PROXY_DOWN, suspect.elapsed_ms, status=suspect.status)
-        self.suspects.clear()
 
-
-def hold_of(answer: Answer, outcome: Outcome) -> float | None:
+def hold_of(answer: Answer, outcome: Verdict) -> float | None:
     """For how many seconds an answer asks the proxy to stay away.
 
     Args:

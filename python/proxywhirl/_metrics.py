@@ -50,6 +50,12 @@ class Tally:
             if elapsed_ms is not None:
                 self.latency.record(elapsed_ms)
 
+    def move(self, before: Outcome, after: Outcome, count: int) -> None:
+        """Count attempts as what they turned out to be; neither outcome is a success."""
+        moved = min(count, self.outcomes.get(before.value, 0))
+        self.outcomes[before.value] = self.outcomes.get(before.value, 0) - moved
+        self.outcomes[after.value] = self.outcomes.get(after.value, 0) + moved
+
     def merge(self, other: Tally) -> None:
         """Add what another one counted."""
         self.requests += other.requests
@@ -174,6 +180,30 @@ class Metrics:
                 self._sites.record(site, outcome, elapsed_ms)
             self._outcomes.record(outcome.value, outcome, elapsed_ms)
             self._rate.add(self._clock())
+
+    def move(self, proxy_id: Hashable, site: str, before: Outcome, after: Outcome, count: int) -> None:
+        """Count attempts as what they turned out to be.
+
+        Args:
+            proxy_id: Id of the proxy.
+            site: Key of the site.
+            before: What they were counted as; no success.
+            after: What they are; no success either.
+            count: How many.
+        """
+        with self._lock:
+            self._total.move(before, after, count)
+            for groups, key in ((self._proxies, proxy_id), (self._sites, site)):
+                tally = groups.tallies.get(key) or groups.other
+                if tally is not None:
+                    tally.move(before, after, count)
+            was = self._outcomes.tallies.get(before.value)
+            if was is not None:
+                moved = min(count, was.requests)
+                was.requests -= moved
+                was.outcomes[before.value] -= moved
+                for _ in range(moved):
+                    self._outcomes.record(after.value, after, None)
 
     def record_check(self, passed: bool) -> None:
         """Count a health check."""

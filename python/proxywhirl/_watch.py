@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "Watch"]
 
 _SUCCESS = Outcome.SUCCESS
+_TARGET_FAULT = Outcome.TARGET_FAULT
 _CLIENT_FAULT = Outcome.CLIENT_FAULT
 _LIVENESS_IS_BAD = (Outcome.PROXY_DOWN, Outcome.PROXY_AUTH)
 _OF_THE_PROXY = (Outcome.SUCCESS, *_LIVENESS_IS_BAD)
@@ -204,12 +205,23 @@ class Watch:
 
     def notice(self, name: str, proxy: Any, facts: dict[str, Any]) -> None:
         """Tell what the core noticed."""
+        if name == "blamed":
+            self._blamed(proxy, facts)
         for tap in self._notice_taps:
             tap(name, proxy, facts)
         event = _log_events.event_of_notice(name)
         if event is not None and self.events.wants(event):
             plain = {key: getattr(value, "value", value) for key, value in facts.items()}
             self.events.emit(event, proxy=proxy, metadata=plain)
+
+    def _blamed(self, proxy: Any, facts: dict[str, Any]) -> None:
+        """Count attempts as the proxy's failures that were counted as the site's."""
+        if self.metrics is not None:
+            self.metrics.move(proxy.id, facts["site"], _TARGET_FAULT, Outcome.PROXY_DOWN, facts["results"])
+            for _ in range(facts["results"]):
+                proxy._note_request(False, 0.0)
+        if self.events.wants("proxy_removed"):
+            self._tell_if_given_up(proxy)
 
     def close(self) -> None:
         """End what runs in the background."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from proxywhirl._ban import BanPolicies
 from proxywhirl._cookies import CookieStore, OneJar, Wearing, keep, sets_cookies
-from proxywhirl._enums import Outcome
+from proxywhirl._enums import AMBIGUOUS, Outcome
 from proxywhirl._guard import guard_settings
 from proxywhirl._http.body import bound_decoder, preset_decoder
 from proxywhirl._http.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
@@ -32,8 +32,8 @@ from proxywhirl._http.flavour import Flavour, default_name, flavour, flavour_of
 from proxywhirl._http.look import look_at
 from proxywhirl._http.routes import Limits, most_routes
 from proxywhirl._http.tls import Tls, Verify
-from proxywhirl._judge import RuleJudge, StatusJudge, meaning_of, reporter
-from proxywhirl._loop import Admit, Answer, Delivery, Discard, Job, Load, Send, Wait, hold_of, rotate
+from proxywhirl._judge import RuleJudge, StatusJudge, Verdict, meaning_of, reporter
+from proxywhirl._loop import Admit, Answer, Delivery, Discard, Job, Load, Renew, Send, Wait, hold_of, rotate
 from proxywhirl._selection import Chooser, Selection, Taking, checked_bound
 from proxywhirl.exceptions import ProxyPoolEmptyError
 
@@ -176,12 +176,16 @@ class _Rotating:
             patience=timeouts.get("pool") if timeouts else None,
             direct=_going_direct if self._allow_direct else None,
             deadline=deadline,
+            is_only=self._is_only,
         )
         store = self._cookies if selection is None or selection.cookies is None else selection.cookies
         wearing = None
         if store is not None:
             wearing = Wearing(store, request, kind, merges=selection is not None and selection.completes_cookies())
         return _Begun(kind, selection, job, taking, authorization, store, wearing)
+
+    def _is_only(self, lease: Any) -> bool:
+        return lease.proxy is not None and len(self._chooser.pool) == 1
 
     def _judge_for(self, request: Any, kind: Flavour, selection: Selection | None) -> StatusJudge:
         policy = None if selection is None else selection.ban_policy
@@ -222,7 +226,9 @@ class _Rotating:
         kind, selection, store = begun.kind, begun.selection, begun.store
         payload = answer.payload
         proxy_id = lease.id
-        facts = _facts(outcome, attempts, proxy_id, answer.elapsed_ms)
+        # Of a body still to come it is not known yet; until then it counts for no fault but the site's.
+        told = Outcome.TARGET_FAULT if outcome is AMBIGUOUS else outcome
+        facts = _facts(told, attempts, proxy_id, answer.elapsed_ms)
         make = kind.Response
         is_hop = False
         if outcome in _REFUSALS and 300 <= answer.status < 400:
@@ -342,6 +348,8 @@ class RotatingTransport(_Rotating, _SyncBase):
                     reply = _loaded(step, request, begun.kind)
                 elif type(step) is Discard:
                     step.answer.payload.close()
+                elif type(step) is Renew:
+                    self._carrier.routes.remove(step.lease.id)
         finally:
             # Closing the loop gives back what is open after an interruption; otherwise it does nothing.
             loop.close()
@@ -391,6 +399,8 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
                     reply = await _aloaded(step, request, begun.kind)
                 elif type(step) is Discard:
                     await step.answer.payload.close()
+                elif type(step) is Renew:
+                    await self._carrier.remove(step.lease.id)
         finally:
             loop.close()
             if current is not None:
@@ -548,7 +558,8 @@ async def _aloaded(step: Load, request: Any, kind: Flavour) -> Any:
 def _attached(step: Load, request: Any, kind: Flavour) -> Any:
     """The response that an error carries: complete, with its request."""
     payload = step.answer.payload
-    facts = _facts(step.outcome, step.attempts, step.lease.id, step.answer.elapsed_ms)
+    told = Outcome.TARGET_FAULT if step.outcome is AMBIGUOUS else step.outcome
+    facts = _facts(told, step.attempts, step.lease.id, step.answer.elapsed_ms)
     extensions = {**payload.extensions, "proxywhirl": facts}
     response = _response(kind.Response, payload, kind.ByteStream(payload.body), kind, extensions, request=request)
     response.read()
@@ -577,7 +588,7 @@ class _LeasedBody:
     """
 
     def __init__(
-        self, payload: Any, lease: Any, outcome: Outcome, answer: Answer, facts: dict[str, Any], kind: Flavour
+        self, payload: Any, lease: Any, outcome: Verdict, answer: Answer, facts: dict[str, Any], kind: Flavour
     ) -> None:
         self._payload = payload
         self._lease = lease
@@ -586,7 +597,7 @@ class _LeasedBody:
         self._facts = facts
         self._kind = kind
 
-    def _settle(self, outcome: Outcome, error: BaseException | None = None) -> None:
+    def _settle(self, outcome: Verdict, error: BaseException | None = None) -> None:
         lease, self._lease = self._lease, None
         if lease is None:
             return
@@ -607,7 +618,7 @@ class _LeasedBody:
         if meaning is None:
             self._settle_interrupted()
             return error
-        self._facts["outcome"] = meaning.outcome
+        self._facts["outcome"] = Outcome.TARGET_FAULT if meaning.outcome is AMBIGUOUS else meaning.outcome
         self._settle(meaning.outcome, error)
         shown = self._kind.error(meaning.name, str(error) or type(error).__name__)
         shown.__cause__ = error

@@ -37,6 +37,8 @@ pub struct Cold {
     pub source_url: Option<Box<str>>,
     /// Whether local addresses were asked for.
     pub allow_local: bool,
+    /// Whether each new connection leaves by another exit address.
+    pub rotating: bool,
     /// Health checks: time of the last, of the next, last error.
     pub last_health_check: Option<Micros>,
     /// When to check again.
@@ -69,6 +71,7 @@ impl Default for Cold {
             average_ms: None,
             source_url: None,
             allow_local: false,
+            rotating: false,
             last_health_check: None,
             next_check_time: None,
             last_health_error: None,

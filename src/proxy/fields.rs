@@ -53,6 +53,13 @@ impl Proxy {
         }
     }
 
+    /// Whether each new connection leaves by another exit address, as a gateway's do.
+    #[inline]
+    #[must_use]
+    pub fn is_rotating(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag::ROTATING != 0
+    }
+
     /// Writes the cold part, then brings everything derived from it up to date.
     pub fn set_cold<R>(&self, write: impl FnOnce(&mut Cold) -> R) -> R {
         let (result, expiry) = {
@@ -71,6 +78,9 @@ impl Proxy {
             }
             if cold.cost.unwrap_or(0.0) != 0.0 {
                 flags |= flag::COST;
+            }
+            if cold.rotating {
+                flags |= flag::ROTATING;
             }
             self.flags.store(flags, Ordering::Relaxed);
             (result, cold.expires_at)

@@ -87,8 +87,25 @@ impl Proxy {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.result_without_success();
         self.last_failure.store(now, Ordering::Relaxed);
+        self.fail_in_a_row(1, clock);
+    }
+
+    /// Turns results that were booked as neither into failures, once it is known whose fault they were. `in_a_row`: how many
+    /// of them were not sent before an earlier one was known.
+    pub(crate) fn rebook_as_failures(&self, results: u32, in_a_row: u32, clock: &dyn Clock) {
+        self.others.fetch_sub(i64::from(results), Ordering::Relaxed);
+        self.failures.fetch_add(u64::from(results), Ordering::Relaxed);
+        let now = clock.wall();
+        self.last_failure.store(now, Ordering::Relaxed);
+        self.updated.store(now, Ordering::Relaxed);
+        if in_a_row > 0 {
+            self.fail_in_a_row(in_a_row, clock);
+        }
+    }
+
+    fn fail_in_a_row(&self, more: u32, clock: &dyn Clock) {
         let (_, state) = self.change(|state| {
-            let in_a_row = state.failures().saturating_add(1);
+            let in_a_row = state.failures().saturating_add(more);
             state.with_failures(in_a_row).with_health(Health::after_failures(in_a_row))
         });
         // Whoever judges by the outcome of a lease has set it to rest, or has pardoned it, beforehand.

@@ -140,6 +140,8 @@ pub mod mark {
     pub const PARDONED: u32 = 1 << 18;
     /// It rests for want of credentials.
     pub const LOGIN: u32 = 1 << 19;
+    /// It has failed where it may be the site's fault, and has brought no answer since: the next answer is news.
+    pub const DOUBTED: u32 = 1 << 20;
     /// One request at a time.
     pub const TRIAL: u32 = ON_TRIAL | BREAKER_TRIAL;
 }

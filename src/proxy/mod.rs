@@ -59,6 +59,7 @@ mod flag {
     pub(super) const COST: u8 = 1 << 3;
     /// The two documented averages differ, because one was assigned.
     pub(super) const AVERAGE: u8 = 1 << 4;
+    pub(super) const ROTATING: u8 = 1 << 5;
 }
 
 struct Inner {

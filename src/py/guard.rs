@@ -124,6 +124,11 @@ fn tell(py: Python<'_>, pool: &Pool, listener: &Bound<'_, PyAny>, notice: Notice
             facts.set_item("level", level)?;
             ("benched", Some(proxy))
         }
+        Notice::Blamed { proxy, site, results } => {
+            facts.set_item("site", &*site)?;
+            facts.set_item("results", results)?;
+            ("blamed", Some(proxy))
+        }
         Notice::Rested { proxy, seconds, level } => {
             facts.set_item("seconds", seconds)?;
             facts.set_item("level", level)?;

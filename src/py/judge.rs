@@ -2,8 +2,10 @@
 
 use pyo3::prelude::*;
 
-use crate::py::convert;
+use crate::py::convert::{self, Lazy};
 use crate::rotation::outcome::Outcome;
+
+static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._enums", "AMBIGUOUS");
 
 /// What an answer says by its status.
 ///
@@ -14,7 +16,7 @@ use crate::rotation::outcome::Outcome;
 ///     ban: Whether the ban rules name this status.
 ///
 /// Returns:
-///     The `Outcome`.
+///     The `Outcome`; `AMBIGUOUS` if it may be the proxy's answer as well as the site's.
 #[pyfunction]
 #[pyo3(signature = (status, tunnelled=false, retry_after=false, ban=false))]
 pub(crate) fn judge_status(
@@ -24,5 +26,8 @@ pub(crate) fn judge_status(
     retry_after: bool,
     ban: bool,
 ) -> PyResult<Bound<'_, PyAny>> {
-    convert::outcome(py, Outcome::of_status(status, tunnelled, retry_after, ban))
+    match Outcome::of_status(status, tunnelled, retry_after, ban) {
+        Some(outcome) => convert::outcome(py, outcome),
+        None => Ok(AMBIGUOUS.get(py)?.clone()),
+    }
 }

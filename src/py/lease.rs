@@ -18,7 +18,7 @@ use crate::py::foreign::Asked;
 use crate::py::log;
 use crate::py::pool::PyPool;
 use crate::py::strategy;
-use crate::rotation::lease::{AlreadyClosed, Asking, Ending, Lease};
+use crate::rotation::lease::{AlreadyClosed, Asking, Ending, Lease, conclude};
 use crate::rotation::outcome::Outcome;
 use crate::strategy::{Refusal, Shared};
 
@@ -128,21 +128,46 @@ impl PyLease {
         self.url.as_ref().map(|url| text_of(url.bind(py))).transpose()
     }
 
+    /// Ends the lease; `None` for what evidence has to decide. The outcome.
     fn end(
         slf: &Bound<'_, Self>,
-        outcome: Outcome,
+        outcome: impl Into<Option<Outcome>>,
         elapsed_ms: Option<f64>,
         hold: Option<f64>,
+        error: Option<&Bound<'_, PyAny>>,
+        status: Option<u16>,
+    ) -> PyResult<Outcome> {
+        let this = slf.get();
+        let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
+        let hold = hold.map(seconds).transpose()?;
+        let error = error.filter(|error| !error.is_none());
+        let answered = status.is_some();
+        let ending = Ending { elapsed_ms, hold, judged: answered || error.is_some(), answered };
+        let (outcome, elapsed_ms) = match outcome.into() {
+            Some(outcome) => {
+                (outcome, this.core.finish(outcome, &ending, &SystemClock).map_err(errors::closed)?)
+            }
+            None => {
+                let suspicion = this.core.suspect(&ending, &SystemClock).map_err(errors::closed)?;
+                let decide = || conclude(&[&this.core], None, &SystemClock).pop();
+                let outcome = suspicion.outcome.or_else(decide).unwrap_or(Outcome::TargetFault);
+                (outcome, suspicion.elapsed_ms)
+            }
+        };
+        Self::tell(slf, outcome, elapsed_ms, error, status)?;
+        Ok(outcome)
+    }
+
+    /// Keeps and tells how the lease ended.
+    fn tell(
+        slf: &Bound<'_, Self>,
+        outcome: Outcome,
+        elapsed_ms: f64,
         error: Option<&Bound<'_, PyAny>>,
         status: Option<u16>,
     ) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
-        let hold = hold.map(seconds).transpose()?;
-        let error = error.filter(|error| !error.is_none());
-        let ending = Ending { elapsed_ms, hold, judged: status.is_some(), carried: false };
-        let elapsed_ms = this.core.finish(outcome, &ending, &SystemClock).map_err(errors::closed)?;
         if let Some(error) = error {
             py.import("proxywhirl._outcomes")?.call_method1("note_error", (this.proxy.bind(py), error))?;
         }
@@ -211,7 +236,7 @@ impl PyLease {
         } else {
             judged.extract()?
         };
-        Ok(Judged { outcome: outcome.as_ref().map(convert::outcome_of).transpose()?, hold, status })
+        Ok(Judged { verdict: outcome.as_ref().map(decided).transpose()?, hold, status })
     }
 
     /// A block that was left without a word: the proxy carried bytes; what the site said is not known.
@@ -252,8 +277,8 @@ impl PyLease {
             return Self::carried(slf);
         };
         let judged = Self::judged(slf, None, None, None, Some(error))?;
-        match judged.outcome {
-            Some(outcome) => Self::end(slf, outcome, None, judged.hold, Some(error), judged.status),
+        match judged.verdict {
+            Some(outcome) => Self::end(slf, outcome, None, judged.hold, Some(error), judged.status).map(drop),
             None => Self::give_back(slf),
         }
     }
@@ -261,8 +286,8 @@ impl PyLease {
 
 /// The verdict of the rules on what a client got.
 struct Judged {
-    /// `None`: nothing is known of the attempt.
-    outcome: Option<Outcome>,
+    /// `None`: nothing is known of the attempt; `Some(None)`: evidence has to decide.
+    verdict: Option<Option<Outcome>>,
     /// Seconds for which the site asks to be left alone.
     hold: Option<f64>,
     /// The status, if an answer was judged.
@@ -304,6 +329,17 @@ fn unfit_error(client: &Client, unfit: Unfit) -> PyErr {
         }
         Unfit::Login => format!("{name} cannot log in to a proxy; take a lease on one that wants no login"),
     })
+}
+
+/// An attempt ended with `_suspect`: its lease, milliseconds, error and status.
+type Suspect<'py> = (Bound<'py, PyLease>, Option<f64>, Option<Bound<'py, PyAny>>, Option<u16>);
+
+/// An outcome as Python writes it; `None` for what evidence has to decide.
+fn decided(value: &Bound<'_, PyAny>) -> PyResult<Option<Outcome>> {
+    if value.cast::<PyString>().is_ok_and(|text| text.to_str().is_ok_and(|text| text == "ambiguous")) {
+        return Ok(None);
+    }
+    convert::outcome_of(value).map(Some)
 }
 
 /// A length of time in seconds, as it came over the border.
@@ -509,11 +545,10 @@ impl PyLease {
             ));
         }
         let judged = Self::judged(slf, status, headers, body, error)?;
-        let outcome = judged.outcome.unwrap_or(Outcome::ClientFault);
+        let verdict = judged.verdict.unwrap_or(Some(Outcome::ClientFault));
         // An exception may come in either place.
         let error = error.or_else(|| status.filter(|status| status.is_instance_of::<PyBaseException>()));
-        Self::end(slf, outcome, elapsed_ms, judged.hold, error, judged.status)?;
-        convert::outcome(py, outcome)
+        convert::outcome(py, Self::end(slf, verdict, elapsed_ms, judged.hold, error, judged.status)?)
     }
 
     /// Ends the lease with an outcome that is known.
@@ -538,19 +573,60 @@ impl PyLease {
         hold: Option<f64>,
         status: Option<u16>,
     ) -> PyResult<()> {
-        Self::end(slf, convert::outcome_of(outcome)?, elapsed_ms, hold, error, status)
+        Self::end(slf, decided(outcome)?, elapsed_ms, hold, error, status).map(drop)
+    }
+
+    /// Ends the attempt of a request that goes on: it has failed, and the site may be at fault. `_conclude` tells the
+    /// observer.
+    ///
+    /// Args:
+    ///     elapsed_ms: Time to the failure in milliseconds; by default since the lease was taken.
+    ///
+    /// Raises:
+    ///     RuntimeError: The lease is closed.
+    #[pyo3(name = "_suspect", signature = (elapsed_ms=None))]
+    fn suspect(slf: &Bound<'_, Self>, elapsed_ms: Option<f64>) -> PyResult<()> {
+        let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
+        let ending = Ending { elapsed_ms, ..Ending::default() };
+        slf.get().core.suspect(&ending, &SystemClock).map_err(errors::closed)?;
+        slf.get().pool.get().core.guard().deliver();
+        Ok(())
+    }
+
+    /// Decides the failures of one request as far as there is evidence, and tells their observers.
+    ///
+    /// Args:
+    ///     suspects: The attempts ended with `_suspect`, each with its milliseconds, error and status.
+    ///     answered_by: The lease that the site's answer came through; `None` if there was none.
+    ///
+    /// Returns:
+    ///     The outcome of each.
+    #[staticmethod]
+    #[pyo3(name = "_conclude", signature = (suspects, answered_by=None))]
+    fn conclude<'py>(
+        py: Python<'py>,
+        suspects: Vec<Suspect<'py>>,
+        answered_by: Option<&Bound<'py, Self>>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let leases: Vec<&Lease> = suspects.iter().map(|suspect| &suspect.0.get().core).collect();
+        let outcomes = conclude(&leases, answered_by.map(|lease| &lease.get().core), &SystemClock);
+        for ((lease, elapsed_ms, error, status), outcome) in suspects.iter().zip(&outcomes) {
+            let elapsed_ms = elapsed_ms.unwrap_or_else(|| lease.get().core.elapsed_ms(&SystemClock));
+            Self::tell(lease, *outcome, elapsed_ms, error.as_ref(), *status)?;
+        }
+        outcomes.into_iter().map(|outcome| convert::outcome(py, outcome)).collect()
     }
 
     /// It worked; `elapsed_ms` is by default the time since the lease was taken.
     #[pyo3(signature = (elapsed_ms=None))]
     fn success(slf: &Bound<'_, Self>, elapsed_ms: Option<f64>) -> PyResult<()> {
-        Self::end(slf, Outcome::Success, elapsed_ms, None, None, None)
+        Self::end(slf, Outcome::Success, elapsed_ms, None, None, None).map(drop)
     }
 
     /// The proxy failed.
     #[pyo3(signature = (error=None))]
     fn failure(slf: &Bound<'_, Self>, error: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        Self::end(slf, Outcome::ProxyDown, None, None, error, None)
+        Self::end(slf, Outcome::ProxyDown, None, None, error, None).map(drop)
     }
 
     /// The site refuses this proxy: counted as neither success nor failure of the proxy.
@@ -567,7 +643,7 @@ impl PyLease {
         if cooldown.is_some_and(|cooldown| cooldown.is_nan() || cooldown < 0.0) {
             return Err(PyValueError::new_err("cooldown must not be negative"));
         }
-        Self::end(slf, Outcome::Banned, None, cooldown, None, None)
+        Self::end(slf, Outcome::Banned, None, cooldown, None, None).map(drop)
     }
 
     /// Gives the proxy back as if it had never been chosen.

@@ -16,13 +16,14 @@ use crate::py::metadata::ProxyMetadataView;
 use crate::sync::{Arc, Mutex};
 
 /// Field names in the documented order.
-pub(crate) const FIELDS: [&str; 43] = [
+pub(crate) const FIELDS: [&str; 44] = [
     "id",
     "url",
     "protocol",
     "username",
     "password",
     "allow_local",
+    "rotating",
     "health_status",
     "last_success_at",
     "last_failure_at",
@@ -291,6 +292,10 @@ impl PyProxy {
             "allow_local" => {
                 let on = value.extract::<bool>()?;
                 core.set_cold(|cold| cold.allow_local = on);
+            }
+            "rotating" => {
+                let on = value.extract::<bool>()?;
+                core.set_cold(|cold| cold.rotating = on);
             }
             "health_status" => core.set_health(convert::health_of(value)?),
             "source" => core.set_source(convert::source_of(value)?),
@@ -972,6 +977,13 @@ impl PyProxy {
         self.core.cold(|cold| cold.allow_local)
     }
 
+    /// Whether each new connection leaves by another exit address, as a gateway's do; false by default. A site that refuses
+    /// one exit is then tried again by another, and three in a row have to be refused before the proxy is benched there.
+    #[getter]
+    fn rotating(&self) -> bool {
+        self.core.is_rotating()
+    }
+
     /// How it is spoken to: http, https, socks4 or socks5.
     #[getter]
     fn protocol(&self) -> &'static str {
@@ -1145,6 +1157,11 @@ impl PyProxy {
     #[setter(allow_local)]
     fn set_allow_local(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.assign("allow_local", value).map(|_| ())
+    }
+
+    #[setter(rotating)]
+    fn set_rotating(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign("rotating", value).map(|_| ())
     }
 
     #[setter(protocol)]

@@ -26,6 +26,8 @@ pub enum Why {
     BannedHere,
     /// To pause at this site, or out of tokens for it.
     RateLimitedHere,
+    /// At rest at this site, where requests through it fail.
+    RestingHere,
     /// As many requests in flight as it may have.
     AtCapacity,
     /// Out of tokens.
@@ -38,13 +40,14 @@ pub enum Why {
 
 impl Why {
     /// Every group, in the order of its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Unhealthy,
         Self::Resting,
         Self::Expired,
         Self::BreakerOpen,
         Self::BannedHere,
         Self::RateLimitedHere,
+        Self::RestingHere,
         Self::AtCapacity,
         Self::NoTokens,
         Self::Filtered,
@@ -61,6 +64,7 @@ impl Why {
             Self::BreakerOpen => "breaker_open",
             Self::BannedHere => "banned_here",
             Self::RateLimitedHere => "rate_limited_here",
+            Self::RestingHere => "resting_here",
             Self::AtCapacity => "at_capacity",
             Self::NoTokens => "no_tokens",
             Self::Filtered => "filtered",
@@ -74,6 +78,7 @@ impl Why {
             Self::BreakerOpen => "with an open breaker",
             Self::BannedHere => "banned at this site",
             Self::RateLimitedHere => "held at this site",
+            Self::RestingHere => "resting at this site",
             Self::AtCapacity => "at capacity",
             Self::NoTokens => "out of tokens",
             Self::Filtered => "not matching the request's filters",
@@ -87,6 +92,9 @@ impl Why {
         matches!(self, Self::BannedHere | Self::RateLimitedHere | Self::AtCapacity | Self::NoTokens)
     }
 }
+
+/// The longest rest at a failing site that a request waits for, in nanoseconds.
+const SHORT: u64 = 2_000_000_000;
 
 /// What speaks against one proxy: the group, until when by itself (on the steady clock), and whether the end of a request
 /// can change it.
@@ -107,9 +115,11 @@ impl Reason {
         Self { why, until, may_free: false }
     }
 
-    /// Whether waiting helps against it.
-    fn is_worth_waiting(&self) -> bool {
-        self.why.is_admission() || self.may_free
+    /// Whether waiting from `now` on helps against it.
+    fn is_worth_waiting(&self, now: u64) -> bool {
+        // Where requests fail, a short rest is waited for like any pause, and a long one is an answer: the site is gone.
+        let is_short = || self.why == Why::RestingHere && self.until.is_some_and(|until| until <= now + SHORT);
+        self.why.is_admission() || self.may_free || is_short()
     }
 }
 
@@ -178,6 +188,7 @@ impl Query<'_> {
                 let why = match bar.kind {
                     Kind::Banned => Why::BannedHere,
                     Kind::RateLimited => Why::RateLimitedHere,
+                    Kind::Failing => Why::RestingHere,
                 };
                 reasons.push(Reason { why, until: Some(now.saturating_add(bar.wait)), may_free: bar.probing });
             }
@@ -227,7 +238,7 @@ impl Tally {
                 self.next[group] = Some(self.next[group].map_or(until, |next| next.min(until)));
             }
         }
-        if reasons.is_empty() || !reasons.iter().all(Reason::is_worth_waiting) {
+        if reasons.is_empty() || !reasons.iter().all(|reason| reason.is_worth_waiting(self.now)) {
             return;
         }
         // It is free when the last of its reasons is gone; what has no time of its own goes with a request under way.

@@ -8,6 +8,7 @@ use crate::proxy::health::{Health, mark, reason};
 use crate::proxy::{Proxy, State, watch};
 use crate::random::Random;
 use crate::resilience::breaker::Breaker;
+use crate::resilience::blame::{Blame, Conviction};
 use crate::resilience::bucket::{SharedRate, Token};
 use crate::resilience::notice::{Notice, Notices};
 use crate::resilience::panic::Panic;
@@ -61,6 +62,7 @@ pub struct Guard {
     waiters: AtomicUsize,
     pub(crate) timers: Timers,
     pub(crate) panic: Panic,
+    pub(crate) blame: Blame,
     pub(crate) notices: Notices,
     waker: ArcSwapOption<Waker>,
     listener: ArcSwapOption<Listener>,
@@ -82,6 +84,7 @@ impl Guard {
             waiters: AtomicUsize::new(0),
             timers: Timers::new(),
             panic: Panic::new(),
+            blame: Blame::default(),
             notices: Notices::default(),
             waker: ArcSwapOption::empty(),
             listener: ArcSwapOption::empty(),
@@ -284,6 +287,23 @@ impl Guard {
             self.breaker_of(proxy).record_failure(clock);
         }
         self.end_probe(proxy, admitted, clock);
+    }
+
+    /// Evidence says that failures booked as a site's fault are the proxy's. To be called with no lock held.
+    #[cold]
+    pub(crate) fn convict(&self, pool: &Pool, conviction: &Conviction, clock: &dyn Clock) {
+        let proxy = &conviction.proxy;
+        let is_news = self.record_of(proxy).is_blamed_anew(conviction.began, clock.steady());
+        if is_news {
+            let others_eligible = pool.table().all.dense.len() > usize::from(proxy.reasons() == 0);
+            if conviction.by_row && !others_eligible {
+                // A row of sites is weak evidence, and to bench the last proxy for it gains nothing.
+                proxy.change(State::pardoned);
+            } else {
+                self.bad(pool, proxy, &Admitted::default(), false, clock);
+            }
+        }
+        proxy.rebook_as_failures(conviction.results, u32::from(is_news), clock);
     }
 
     /// The request has ended without saying anything of the proxy.

@@ -41,6 +41,15 @@ pub enum Notice {
         /// For the how-many-eth time in a row, from 0.
         level: u32,
     },
+    /// Results that were booked as the site's fault are the proxy's.
+    Blamed {
+        /// Which.
+        proxy: Id,
+        /// Where it failed.
+        site: Box<str>,
+        /// How many results.
+        results: u32,
+    },
     /// A success has ended a proxy's rest or trial.
     Revived {
         /// Which.

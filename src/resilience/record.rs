@@ -26,6 +26,8 @@ pub(crate) struct Record {
     probe_until: AtomicU64,
     tokens_at: AtomicU64,
     pub(crate) tokens: Level,
+    // When it was last blamed for what might have been a site's fault.
+    blamed_at: AtomicU64,
     // Successes since it began, or began anew.
     earned: AtomicU32,
     // Rests in a row.
@@ -42,6 +44,7 @@ impl Record {
             probe_until: AtomicU64::new(0),
             tokens_at: AtomicU64::new(0),
             tokens: Level::default(),
+            blamed_at: AtomicU64::new(0),
             earned: AtomicU32::new(if proven { PROVEN } else { 0 }),
             level: AtomicU8::new(0),
         }
@@ -127,6 +130,13 @@ impl Record {
 
     pub(crate) fn revived(&self) {
         self.level.store(0, Ordering::Relaxed);
+    }
+
+    /// Notes at `now` that it is to blame for a request that began then; whether that one was sent after the last such
+    /// failure was known. Failures of one burst say the same thing once.
+    pub(crate) fn is_blamed_anew(&self, began: u64, now: u64) -> bool {
+        // Relaxed: of two threads at once either may be the first of the burst.
+        self.blamed_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| (began >= at).then_some(now)).is_ok()
     }
 
     /// Requests at a time it has earned; `None`: any number.

@@ -6,6 +6,7 @@
 use compact_str::CompactString;
 use hashbrown::HashTable;
 
+use crate::resilience::blame::EVIDENCE;
 use crate::resilience::host::{host_of, site_key_of_host};
 use crate::resilience::standing::Marks;
 use crate::sync::{Arc, ArcSwapOption, AtomicBool, AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering, global};
@@ -31,13 +32,61 @@ pub struct Site {
     pub(crate) last_success: AtomicU64,
     /// The generation of the table that has views without those who are held back; under the ledger's lock.
     pub(crate) viewed: AtomicU64,
+    /// Whether the book of blame has something open here that an answer settles.
+    pub(crate) doubtful: AtomicBool,
+    /// The last two proxies that brought an answer from here, and when.
+    answers: [Answer; 2],
     /// Nothing succeeds here, and half the pool is benched: told once.
     pub(crate) panicking: AtomicBool,
     /// Who they are, by slot.
     pub(crate) marks: ArcSwapOption<Marks>,
 }
 
+/// Answers of one proxy closer together than this, in nanoseconds, are one: not every answer writes to a shared line.
+const ANSWERS_APART: u64 = 100_000_000;
+
+/// An answer that a proxy brought.
+#[derive(Debug, Default)]
+struct Answer {
+    // Zero for none.
+    proxy: AtomicUsize,
+    at: AtomicU64,
+}
+
 impl Site {
+    /// Notes an answer through the proxy of that key, on the steady clock. Three reads where nothing is to be written.
+    #[inline]
+    pub(crate) fn note_answer(&self, proxy: usize, now: u64) {
+        // Relaxed throughout: a moment more or less decides nothing.
+        let is_new = |answer: &Answer| now.saturating_sub(answer.at.load(Ordering::Relaxed)) > ANSWERS_APART;
+        let [first, second] = &self.answers;
+        for answer in [first, second] {
+            if answer.proxy.load(Ordering::Relaxed) == proxy {
+                if is_new(answer) {
+                    answer.at.store(now, Ordering::Relaxed);
+                }
+                return;
+            }
+        }
+        let is_first_older = first.at.load(Ordering::Relaxed) <= second.at.load(Ordering::Relaxed);
+        let older = if is_first_older { first } else { second };
+        if older.proxy.load(Ordering::Relaxed) == 0 || is_new(older) {
+            // An answer of long ago, until both halves are written.
+            older.at.store(0, Ordering::Relaxed);
+            older.proxy.store(proxy, Ordering::Relaxed);
+            older.at.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the site has answered lately through another proxy than the one of that key.
+    pub(crate) fn answered_to_another(&self, proxy: usize, now: u64) -> bool {
+        self.answers.iter().any(|answer| {
+            let other = answer.proxy.load(Ordering::Relaxed);
+            let at = answer.at.load(Ordering::Relaxed);
+            other != 0 && other != proxy && at != 0 && now.saturating_sub(at) <= EVIDENCE
+        })
+    }
+
     fn new(key: &str) -> Self {
         Self {
             key: key.into(),
@@ -47,6 +96,8 @@ impl Site {
             next_due: AtomicU64::new(u64::MAX),
             last_success: AtomicU64::new(0),
             viewed: AtomicU64::new(0),
+            doubtful: AtomicBool::new(false),
+            answers: [Answer::default(), Answer::default()],
             panicking: AtomicBool::new(false),
             marks: ArcSwapOption::empty(),
         }

@@ -7,16 +7,20 @@ use crate::pool::context::Context;
 use crate::pool::query::{Choice, Notes, Query};
 use crate::pool::{Pool, Table};
 use crate::proxy::Proxy;
+use crate::proxy::health::mark;
 use crate::resilience::Notice;
+use crate::resilience::blame::{Conviction, Doubt};
 use crate::resilience::guard::Admitted;
 use crate::resilience::site::Site;
-use crate::resilience::standing::{Admission, Effect, Finding};
-use crate::rotation::outcome::{Liveness, Outcome};
+use crate::resilience::standing::{Admission, Effect, Finding, Kind};
+use crate::rotation::outcome::{Effects, Liveness, Outcome};
 use crate::strategy::{Refusal, Shared, choose};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
 /// Choices that others may snatch away before a strategy is taken to choose without regard for who is eligible.
 const TRIES: usize = 64;
+/// Failures in a row at a site after which a proxy that is alone goes on there without a rest.
+const FREE_FAILURES: u8 = 2;
 
 /// One started request on one proxy. Ended exactly once, by whoever comes first; dropped without a verdict it is as if the
 /// proxy had never been chosen.
@@ -63,10 +67,12 @@ pub struct Ending {
     pub elapsed_ms: Option<f64>,
     /// Seconds for which the site is not to be asked through this proxy; by default as the pool's settings say.
     pub hold: Option<f64>,
-    /// Whether the outcome was read off an answer, rather than said outright.
+    /// Whether the outcome was read off an answer or an error, rather than said outright.
     pub judged: bool,
     /// Whether no more is known than that the proxy carried bytes: a success says nothing of the site then.
     pub carried: bool,
+    /// Whether it was an answer, so that the site has spoken.
+    pub answered: bool,
 }
 
 impl Ending {
@@ -75,6 +81,15 @@ impl Ending {
     pub fn after(ms: f64) -> Self {
         Self { elapsed_ms: Some(ms), ..Self::default() }
     }
+}
+
+/// How an attempt ended whose failure may be the site's fault.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Suspicion {
+    /// Milliseconds that the attempt took.
+    pub elapsed_ms: f64,
+    /// What it was, if that is settled; else [`conclude`] tells.
+    pub outcome: Option<Outcome>,
 }
 
 impl Lease {
@@ -187,21 +202,101 @@ impl Lease {
             Some(verdict) => self.strategy.record(proxy, verdict, clock),
             None => proxy.take_back(clock),
         }
-        let finding = match effects.standing.finding(ending.hold, effects.books) {
-            // To bench the only proxy gains nothing, and one that is a gateway has another exit for the next request.
-            Finding::Banned(None) | Finding::RateLimited(None) if ending.judged && self.pool.len() == 1 => {
-                Finding::Nothing
-            }
-            Finding::Welcome if ending.carried => Finding::Nothing,
-            finding => finding,
-        };
-        self.settle_at_site(finding, clock);
+        self.settle_at_site(self.finding(&effects, ending), clock);
         if effects.liveness == Liveness::Good {
             guard.good(proxy, admitted, clock.steady_coarse(), clock);
         } else {
             guard.neither(proxy, admitted, clock);
         }
+        if outcome == Outcome::Success || (ending.answered && effects.is_answer()) {
+            self.note_answer(clock);
+        }
         Ok(elapsed)
+    }
+
+    fn finding(&self, effects: &Effects, ending: &Ending) -> Finding {
+        let finding = effects.standing.finding(ending.hold, effects.books);
+        if ending.carried && finding == Finding::Welcome {
+            return Finding::Carried;
+        }
+        if !ending.judged {
+            return finding;
+        }
+        match finding {
+            // Another exit answers the next request, whatever this one was told.
+            Finding::Banned(None) if self.proxy.is_rotating() => Finding::ExitRefused(Kind::Banned),
+            Finding::RateLimited(_) if self.proxy.is_rotating() => Finding::ExitRefused(Kind::RateLimited),
+            // To bench the only proxy gains nothing, and it may be a gateway without saying so.
+            Finding::Banned(None) | Finding::RateLimited(None) if self.pool.len() == 1 => Finding::Nothing,
+            finding => finding,
+        }
+    }
+
+    /// Whether only a row of sites can lay failures at the door of the proxy: there is no other to compare it with, or it
+    /// has many exits.
+    fn is_alone(&self) -> bool {
+        self.pool.len() == 1 || self.proxy.is_rotating()
+    }
+
+    /// The site has answered through this proxy, which may be evidence about others.
+    #[inline]
+    fn note_answer(&self, clock: &dyn Clock) {
+        if self.proxy.state().has(mark::DOUBTED) {
+            self.pool.guard().blame.carried(&self.proxy);
+        }
+        let Some(admission) = &self.at_site else { return };
+        let site = admission.site();
+        site.note_answer(Arc::as_ptr(&self.proxy) as usize, clock.steady_coarse());
+        // Relaxed: a doubt that comes up at this moment is decided by the next answer.
+        if site.doubtful.load(Ordering::Relaxed) {
+            let convictions = self.pool.guard().blame.answered(&self.proxy, site, clock.steady());
+            for conviction in &convictions {
+                self.convict(conviction, true, clock);
+            }
+        }
+    }
+
+    /// Ends the attempt with a failure that may be the site's fault as well as the proxy's. It is booked as the site's, and
+    /// the pair of both rests, until [`conclude`] says more. Without a site there is nothing to weigh: the failure is the
+    /// proxy's.
+    ///
+    /// # Errors
+    /// [`AlreadyClosed`] for a second verdict; nothing is recorded then.
+    pub fn suspect(&self, ending: &Ending, clock: &dyn Clock) -> Result<Suspicion, AlreadyClosed> {
+        if self.at_site.is_none() {
+            let elapsed_ms = self.finish(Outcome::ProxyDown, ending, clock)?;
+            return Ok(Suspicion { elapsed_ms, outcome: Some(Outcome::ProxyDown) });
+        }
+        self.close()?;
+        let elapsed_ms = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
+        if let Some(verdict) = Outcome::TargetFault.effects().books.verdict(elapsed_ms) {
+            self.strategy.record(&self.proxy, verdict, clock);
+        }
+        self.settle_at_site(Finding::Failed { free: if self.is_alone() { FREE_FAILURES } else { 0 } }, clock);
+        self.pool.guard().neither(&self.proxy, &self.admitted, clock);
+        Ok(Suspicion { elapsed_ms, outcome: None })
+    }
+
+    fn doubt(&self) -> Option<Doubt<'_>> {
+        let site = self.at_site.as_ref()?.site();
+        Some(Doubt { proxy: &self.proxy, site, began: self.began, is_alone: self.is_alone(), results: 1 })
+    }
+
+    /// The failures are the proxy's. `is_late`: they have been told as the site's.
+    #[cold]
+    fn convict(&self, conviction: &Conviction, is_late: bool, clock: &dyn Clock) {
+        let guard = self.pool.guard();
+        guard.convict(&self.pool, conviction, clock);
+        self.pool.pardon_at(&conviction.site, &conviction.proxy, clock);
+        if is_late {
+            self.tell_of_blame(conviction);
+        }
+    }
+
+    fn tell_of_blame(&self, conviction: &Conviction) {
+        let Conviction { proxy, site, results, .. } = conviction;
+        let notices = &self.pool.guard().notices;
+        notices.put(|| Notice::Blamed { proxy: proxy.id(), site: site.key().into(), results: *results });
     }
 
     fn settle_at_site(&self, finding: Finding, clock: &dyn Clock) {
@@ -242,6 +337,50 @@ impl Lease {
     pub fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }
+}
+
+/// Decides the failures of one request that is over, as far as there is evidence: what each of the attempts, ended with
+/// [`Lease::suspect`], was. `answered_by`: the attempt that the site answered.
+#[cold]
+pub fn conclude(suspects: &[&Lease], answered_by: Option<&Lease>, clock: &dyn Clock) -> Vec<Outcome> {
+    let is_alike = suspects.iter().any(|lease| !Arc::ptr_eq(&lease.proxy, &suspects[0].proxy));
+    let outcome_of = |lease: &&Lease| {
+        let Some(doubt) = lease.doubt() else { return Outcome::ProxyDown };
+        let now = clock.steady();
+        let blame = &lease.pool.guard().blame;
+        match answered_by {
+            // It has brought the answer itself, by another exit or at the second attempt.
+            Some(answering) if Arc::ptr_eq(&answering.proxy, doubt.proxy) => return Outcome::TargetFault,
+            Some(_) if !doubt.is_alone => {
+                let (proxy, site) = (doubt.proxy.clone(), doubt.site.clone());
+                let conviction = Conviction { proxy, site, results: 1, began: doubt.began, by_row: false };
+                lease.convict(&conviction, false, clock);
+                return Outcome::ProxyDown;
+            }
+            None if is_alike => {
+                blame.site_is_at_fault(doubt.site, now);
+                return Outcome::TargetFault;
+            }
+            _ => {}
+        }
+        let mut outcome = Outcome::TargetFault;
+        for mut conviction in blame.enter(&doubt, now) {
+            lease.convict(&conviction, false, clock);
+            if Arc::ptr_eq(&conviction.site, doubt.site) {
+                outcome = Outcome::ProxyDown;
+                conviction.results -= 1;
+            }
+            if conviction.results > 0 {
+                lease.tell_of_blame(&conviction);
+            }
+        }
+        outcome
+    };
+    let outcomes = suspects.iter().map(outcome_of).collect();
+    if let Some(lease) = suspects.first() {
+        lease.pool.guard().freed();
+    }
+    outcomes
 }
 
 impl Drop for Lease {

@@ -98,6 +98,14 @@ pub struct Effects {
     pub try_another: TryAnother,
 }
 
+impl Effects {
+    /// Whether it takes an answer of the site to have this outcome, where it was read off an answer at all.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        matches!(self.books, Books::Success | Books::Refused | Books::Elsewhere)
+    }
+}
+
 /// The documented outcome classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -168,46 +176,46 @@ impl Outcome {
         Effects { books, liveness, standing, latency_average: matches!(self, Self::Success), try_another }
     }
 
-    /// What an answer says by its status. A 502, 503 or 504 through a tunnel comes from the site; through a forward proxy
-    /// nobody can tell, and the proxy is suspected first. A 407 in a tunnel comes from the site too: the proxy has agreed
-    /// long before. `retry_after`: the answer says when to come back. `ban`: the ban rules name this status.
+    /// What an answer says by its status; `None` for what evidence has to decide. A 502, 503 or 504 through a tunnel comes
+    /// from the site; through a forward proxy it may be either's. A 407 in a tunnel comes from the site too: the proxy has
+    /// agreed long before. `retry_after`: the answer says when to come back. `ban`: the ban rules name this status.
     #[must_use]
-    pub fn of_status(status: u16, tunnelled: bool, retry_after: bool, ban: bool) -> Self {
-        match status {
+    pub fn of_status(status: u16, tunnelled: bool, retry_after: bool, ban: bool) -> Option<Self> {
+        Some(match status {
             407 if !tunnelled => Self::ProxyAuth,
             429 | 503 if retry_after => Self::RateLimited,
             429 if ban => Self::RateLimited,
             _ if ban => Self::Banned,
-            502..=504 if !tunnelled => Self::ProxyDown,
+            502..=504 if !tunnelled => return None,
             500..=599 => Self::TargetFault,
             _ => Self::Success,
-        }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Outcome::{self, Banned, ProxyAuth, ProxyDown, RateLimited, Success, TargetFault};
+    use super::Outcome::{self, Banned, ProxyAuth, RateLimited, Success, TargetFault};
 
     #[test]
     fn the_table_of_statuses() {
         let rows = [
-            (200, [Success, Success], false, false),
-            (404, [Success, Success], false, false),
-            (403, [Success, Success], false, false),
-            (403, [Banned, Banned], false, true),
-            (200, [Banned, Banned], false, true),
-            (407, [ProxyAuth, Success], false, false),
-            (429, [Success, Success], false, false),
-            (429, [RateLimited, RateLimited], false, true),
-            (429, [RateLimited, RateLimited], true, false),
-            (500, [TargetFault, TargetFault], false, false),
-            (502, [ProxyDown, TargetFault], false, false),
-            (503, [ProxyDown, TargetFault], false, false),
-            (503, [RateLimited, RateLimited], true, false),
-            (503, [Banned, Banned], false, true),
-            (504, [ProxyDown, TargetFault], true, false),
-            (505, [TargetFault, TargetFault], false, false),
+            (200, [Some(Success), Some(Success)], false, false),
+            (404, [Some(Success), Some(Success)], false, false),
+            (403, [Some(Success), Some(Success)], false, false),
+            (403, [Some(Banned), Some(Banned)], false, true),
+            (200, [Some(Banned), Some(Banned)], false, true),
+            (407, [Some(ProxyAuth), Some(Success)], false, false),
+            (429, [Some(Success), Some(Success)], false, false),
+            (429, [Some(RateLimited), Some(RateLimited)], false, true),
+            (429, [Some(RateLimited), Some(RateLimited)], true, false),
+            (500, [Some(TargetFault), Some(TargetFault)], false, false),
+            (502, [None, Some(TargetFault)], false, false),
+            (503, [None, Some(TargetFault)], false, false),
+            (503, [Some(RateLimited), Some(RateLimited)], true, false),
+            (503, [Some(Banned), Some(Banned)], false, true),
+            (504, [None, Some(TargetFault)], true, false),
+            (505, [Some(TargetFault), Some(TargetFault)], false, false),
         ];
         for (status, expected, retry_after, ban) in rows {
             let found = [false, true].map(|tunnelled| Outcome::of_status(status, tunnelled, retry_after, ban));

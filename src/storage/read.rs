@@ -364,6 +364,7 @@ impl Record {
             && self.region.is_none()
             && self.source_url.is_none()
             && self.allow_local != Some(true)
+            && self.rotating != Some(true)
             && self.cost_per_request.is_none_or(|cost| cost == Some(0.0));
         if !plain {
             proxy.set_cold(|cold| {
@@ -377,6 +378,7 @@ impl Record {
                 cold.region.clone_from(&self.region);
                 cold.source_url = open(&self.source_url);
                 cold.allow_local = self.allow_local == Some(true);
+                cold.rotating = self.rotating == Some(true);
                 cold.cost = self.cost_per_request.unwrap_or(cold.cost);
             });
         }

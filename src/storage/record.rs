@@ -104,6 +104,8 @@ pub(super) struct Outward<'a> {
     pub(super) credentials_in_url: bool,
     #[serde(skip_serializing_if = "is_false")]
     pub(super) allow_local: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) rotating: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) last_success_at: Option<Stamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,6 +199,7 @@ pub struct Record {
     pub(super) password: Option<Box<str>>,
     pub(super) credentials_in_url: Option<bool>,
     pub(super) allow_local: Option<bool>,
+    pub(super) rotating: Option<bool>,
     pub(super) source: Option<Box<str>>,
     pub(super) health_status: Option<Box<str>>,
     pub(super) last_success_at: Option<Stamp>,

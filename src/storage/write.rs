@@ -227,6 +227,7 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
             protocol: cold.raw_url.as_ref().map(|_| protocol.as_str()),
             credentials_in_url: credentials_in_url && username.is_some(),
             allow_local: cold.allow_local,
+            rotating: cold.rotating,
             last_success_at,
             last_failure_at,
             requests_started: completed,

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Hashable
 from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl._enums import Outcome
+from proxywhirl._enums import AMBIGUOUS, Outcome
 from proxywhirl._http.allowance import Allowance
 from proxywhirl._http.body import MOST_BODY, Gatherer, counted, counted_async
 from proxywhirl._http.dial import dialled, dialled_ms
@@ -31,7 +31,7 @@ __all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "Terms"]
 
 # Statuses that a forward proxy may answer by itself.
 _OF_THE_PROXY = (407, 502, 503, 504)
-_ABOUT_THE_PROXY = (Outcome.PROXY_DOWN, Outcome.PROXY_AUTH)
+_ABOUT_THE_PROXY = (Outcome.PROXY_DOWN, Outcome.PROXY_AUTH, AMBIGUOUS)
 
 
 class Terms:
@@ -577,4 +577,11 @@ def _failure(error: BaseException, request: Any, flavour: Flavour, tunnel: bool,
     shown.__cause__ = error
     elapsed = None if meaning.outcome is Outcome.CLIENT_FAULT else (time.perf_counter() - started) * 1000.0
     timed_out = meaning.name.endswith("Timeout")
-    return Failure(meaning.outcome, shown, sent=meaning.sent, elapsed_ms=elapsed, timed_out=timed_out)
+    return Failure(
+        meaning.outcome,
+        shown,
+        sent=meaning.sent,
+        elapsed_ms=elapsed,
+        timed_out=timed_out,
+        retry_after=getattr(error, "retry_after", None),
+    )

@@ -12,11 +12,13 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
+from proxywhirl._enums import Outcome
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.flavour import core
 from proxywhirl._http.handshake import Refused
 from proxywhirl._http.stream import AsyncStream, Clock, Stream, close_for_good, connect, seconds_to_connect
 from proxywhirl._http.tls import Tls
+from proxywhirl._judge import Verdict
 
 __all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "ProxyUnreachable", "dialled", "dialled_ms"]
 
@@ -39,18 +41,29 @@ class ProxyUnreachable(Exception):
     Args:
         message: What happened.
         kind: Name of the httpx exception that tells it best.
-        auth: Whether the proxy refused the credentials.
+        outcome: What it says of the proxy.
+        retry_after: Seconds for which the proxy asks to be left alone.
     """
 
-    def __init__(self, message: str, *, kind: str, auth: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str,
+        outcome: Verdict = Outcome.PROXY_DOWN,
+        retry_after: float | None = None,
+    ) -> None:
         self.kind = kind
-        self.auth = auth
+        self.outcome = outcome
+        self.retry_after = retry_after
         super().__init__(message)
 
 
 def _fail(error: Exception, phase: str) -> NoReturn:
     if isinstance(error, Refused):
-        raise ProxyUnreachable(str(error), kind="ProxyError", auth=error.auth) from error
+        raise ProxyUnreachable(
+            str(error), kind="ProxyError", outcome=error.outcome, retry_after=error.retry_after
+        ) from error
     if isinstance(error, _TIMEOUTS):
         raise ProxyUnreachable(f"timeout while {phase}", kind="ConnectTimeout") from error
     raise ProxyUnreachable(f"{str(error) or type(error).__name__} while {phase}", kind="ConnectError") from error

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 import struct
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+
+from proxywhirl._enums import AMBIGUOUS, Outcome
+from proxywhirl._judge import Verdict, retry_after
 
 __all__ = ["Handshake", "Refused", "basic_auth", "connect", "socks4", "socks5"]
 
@@ -35,16 +39,33 @@ _SOCKS5_REPLIES = {
 }
 
 
+# What may be the target's doing, and what is a rule of the proxy about this target. Every other refusal is the proxy's own.
+_SOCKS4_OUTCOMES: dict[int, Verdict] = {91: AMBIGUOUS, 92: Outcome.PROXY_AUTH, 93: Outcome.PROXY_AUTH}
+_SOCKS5_OUTCOMES: dict[int, Verdict] = {2: Outcome.BANNED, **dict.fromkeys((1, 3, 4, 5, 6), AMBIGUOUS)}
+
+# A plan that is used up, in the words of a status line, of a header about the error or of a page.
+_USED_UP = re.compile(
+    r"\b(?:quota|balance|insufficient (?:funds|credits?)|payment required|out of (?:traffic|credit|bandwidth|data)"
+    r"|(?:traffic|bandwidth|data)(?: limit)? (?:is |was |has been )?(?:exceeded|exhausted|used up|reached|depleted|over))\b",
+    re.IGNORECASE,
+)
+_PAGE_LOOKED_AT = 4096
+
+
 class Refused(Exception):
     """The proxy refused, or what it said makes no sense.
 
     Args:
         message: What it said.
-        auth: Whether it is the credentials that it refused.
+        outcome: What that means; without more, that the proxy is at fault.
+        retry_after: Seconds for which it asks to be left alone.
     """
 
-    def __init__(self, message: str, *, auth: bool = False) -> None:
-        self.auth = auth
+    def __init__(
+        self, message: str, *, outcome: Verdict = Outcome.PROXY_DOWN, retry_after: float | None = None
+    ) -> None:
+        self.outcome = outcome
+        self.retry_after = retry_after
         super().__init__(message)
 
 
@@ -65,7 +86,7 @@ def connect(
         authorization: A ready value of ``Proxy-Authorization``, in their place.
 
     Raises:
-        Refused: Any answer but a 2xx; ``auth`` is set for a 407.
+        Refused: Any answer but a 2xx. Whose fault that is, the status says for some; else it may be the target's.
     """
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
@@ -91,7 +112,9 @@ def connect(
             raise Refused(f"the proxy's answer to CONNECT has more than {_MAX_HEAD} bytes of headers")
         buffer += yield b""
     if status >= 300:
-        raise Refused(f"the proxy answered CONNECT with {status} {reason}".rstrip(), auth=status == 407)
+        outcome, hold = _meaning(status, reason, bytes(buffer[:end]), bytes(buffer[rest:]))
+        message = f"the proxy answered CONNECT with {status} {reason}".rstrip()
+        raise Refused(message, outcome=outcome, retry_after=hold)
     if len(buffer) > rest:
         # The client speaks first inside a tunnel; whatever this is, it is not the target.
         raise Refused("the proxy sent data of its own into the tunnel")
@@ -116,6 +139,25 @@ def _status_line(head: bytes) -> tuple[int, str]:
     return int(parts[1]), "".join(c for c in reason[:100] if c.isprintable())
 
 
+def _meaning(status: int, reason: str, head: bytes, page: bytes) -> tuple[Verdict, float | None]:
+    """What it means that CONNECT was refused, and for how many seconds the proxy asks to be left alone."""
+    if status in (402, 407):
+        return Outcome.PROXY_AUTH, None
+    headers = list(_headers(head))
+    if status == 429:
+        return Outcome.RATE_LIMITED, retry_after(headers)
+    told = [value for name, value in headers if any(word in name.lower() for word in ("error", "reason", "message"))]
+    said = "\n".join([reason, *told, page[:_PAGE_LOOKED_AT].decode("utf-8", "replace")])
+    return (Outcome.PROXY_AUTH if _USED_UP.search(said) else AMBIGUOUS), None
+
+
+def _headers(head: bytes) -> Iterator[tuple[str, str]]:
+    for line in head.split(b"\n")[1:]:
+        name, colon, value = line.partition(b":")
+        if colon:
+            yield name.strip().decode("latin-1"), value.strip().decode("latin-1")
+
+
 def socks4(host: str, port: int, auth: tuple[str, str] | None = None) -> Handshake:
     """Ask a SOCKS4 proxy for a connection; names go to the proxy as SOCKS4a has it.
 
@@ -129,10 +171,10 @@ def socks4(host: str, port: int, auth: tuple[str, str] | None = None) -> Handsha
     """
     user = auth[0].encode() if auth is not None else b""
     if b"\0" in user:
-        raise Refused("a SOCKS4 user id cannot contain a zero byte", auth=True)
+        raise Refused("a SOCKS4 user id cannot contain a zero byte", outcome=Outcome.PROXY_AUTH)
     address = _address(host)
     if isinstance(address, ipaddress.IPv6Address):
-        raise Refused("SOCKS4 cannot express an IPv6 address")
+        raise Refused("SOCKS4 cannot express an IPv6 address", outcome=AMBIGUOUS)
     if address is not None:
         request = struct.pack(">BBH4s", 4, 1, port, address.packed) + user + b"\0"
     else:
@@ -144,7 +186,7 @@ def socks4(host: str, port: int, auth: tuple[str, str] | None = None) -> Handsha
         raise Refused("the proxy's answer is not SOCKS4")
     if reply[1] != 90:
         why = _SOCKS4_REPLIES.get(reply[1], f"reply {reply[1]}")
-        raise Refused(f"SOCKS4: {why}", auth=reply[1] in (92, 93))
+        raise Refused(f"SOCKS4: {why}", outcome=_SOCKS4_OUTCOMES.get(reply[1], Outcome.PROXY_DOWN))
     reader.finish()
 
 
@@ -157,7 +199,7 @@ def socks5(host: str, port: int, auth: tuple[str, str] | None = None) -> Handsha
         auth: User name and password.
 
     Raises:
-        Refused: Any reply but "succeeded"; ``auth`` is set when the proxy wants other credentials.
+        Refused: Any reply but "succeeded"; its outcome tells other credentials, a rule and the target's trouble apart.
     """
     reader = _Reader()
     # With credentials both methods are offered, theirs first: not every proxy that was given some wants them.
@@ -167,15 +209,15 @@ def socks5(host: str, port: int, auth: tuple[str, str] | None = None) -> Handsha
         raise Refused("the proxy's answer is not SOCKS5")
     if choice[1] == 0xFF or choice[1] not in methods:
         what = "wants credentials" if auth is None else "accepts neither our credentials' kind nor none"
-        raise Refused(f"SOCKS5: the proxy {what}", auth=True)
+        raise Refused(f"SOCKS5: the proxy {what}", outcome=Outcome.PROXY_AUTH)
     if choice[1] == 2 and auth is not None:
         username, password = auth[0].encode(), auth[1].encode()
         if not 1 <= len(username) <= 255 or len(password) > 255:
-            raise Refused("SOCKS5: user name and password may have 255 bytes each", auth=True)
+            raise Refused("SOCKS5: user name and password may have 255 bytes each", outcome=Outcome.PROXY_AUTH)
         request = b"\1" + bytes([len(username)]) + username + bytes([len(password)]) + password
         verdict = yield from reader.exactly(2, request)
         if verdict[1] != 0:
-            raise Refused("SOCKS5: the proxy refused the user name or the password", auth=True)
+            raise Refused("SOCKS5: the proxy refused the user name or the password", outcome=Outcome.PROXY_AUTH)
     address = _address(host)
     if address is None:
         name = _name(host)
@@ -186,7 +228,8 @@ def socks5(host: str, port: int, auth: tuple[str, str] | None = None) -> Handsha
     if reply[0] != 5:
         raise Refused("the proxy's answer is not SOCKS5")
     if reply[1] != 0:
-        raise Refused(f"SOCKS5: {_SOCKS5_REPLIES.get(reply[1], f'reply {reply[1]}')}")
+        why = _SOCKS5_REPLIES.get(reply[1], f"reply {reply[1]}")
+        raise Refused(f"SOCKS5: {why}", outcome=_SOCKS5_OUTCOMES.get(reply[1], Outcome.PROXY_DOWN))
     # The address the proxy bound follows. It is of no use, but it is in the way.
     if reply[3] == 3:
         length = (yield from reader.exactly(1))[0]
@@ -230,5 +273,5 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _name(host: str) -> bytes:
     name = host.encode("ascii")
     if not 1 <= len(name) <= 255 or b"\0" in name:
-        raise Refused("the target's name must have 1 to 255 characters to pass through SOCKS")
+        raise Refused("the target's name must have 1 to 255 characters to pass through SOCKS", outcome=AMBIGUOUS)
     return name

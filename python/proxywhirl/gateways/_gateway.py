@@ -200,6 +200,7 @@ class Gateway:
             country_code=choice.get("COUNTRY"),
             region=choice.get("region"),
             tags=self._tags if tag is None else {*self._tags, tag},
+            rotating=True,
         )
 
     def _into(self, pool: _core.ProxyPool, tag: str | None = None) -> tuple[Minter, int]:

@@ -1,6 +1,15 @@
 //! One pair of proxy and site: what holds it back, and until when. No locks, no clocks: moments are passed in, in
 //! nanoseconds on the steady clock.
 
+/// The longest first rest of a pair that fails, and the longest of all, in nanoseconds.
+const REST_BASE: u64 = 1_000_000_000;
+const REST_CAP: u64 = 60_000_000_000;
+/// Nanoseconds for which failures and refusals without consequence are remembered.
+const NOTED: u64 = 600_000_000_000;
+
+/// Exits in a row that a site refuses before the proxy that has them is benched.
+const EXITS: u8 = 3;
+
 /// How long a probe may be under way before another one is let through.
 pub(super) const PROBE_EXPIRES: u64 = 60_000_000_000;
 
@@ -11,10 +20,12 @@ pub enum Kind {
     Banned,
     /// The site, or the user, asks for a pause.
     RateLimited,
+    /// Requests through it fail there, and the site may be at fault.
+    Failing,
 }
 
 impl Kind {
-    /// The kind of that word.
+    /// The kind of that word, of those that outlive the process.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Banned, Self::RateLimited].into_iter().find(|kind| kind.as_str() == word)
@@ -26,6 +37,7 @@ impl Kind {
         match self {
             Self::Banned => "banned",
             Self::RateLimited => "rate_limited",
+            Self::Failing => "failing",
         }
     }
 }
@@ -85,11 +97,26 @@ pub(super) struct Record {
     benched_at: u64,
     // When the bucket will be full again, by the generic cell rate algorithm.
     full_at: u64,
+    // Failures in a row that may be the site's fault, and refusals in a row of exits behind one address; since when.
+    failed: u8,
+    refused: u8,
+    noted_at: u64,
 }
 
 impl Record {
     pub(super) fn new() -> Self {
-        Self { kind: Kind::Banned, until: 0, level: 0, owes_probe: false, probe: None, benched_at: 0, full_at: 0 }
+        Self {
+            kind: Kind::Banned,
+            until: 0,
+            level: 0,
+            owes_probe: false,
+            probe: None,
+            benched_at: 0,
+            full_at: 0,
+            failed: 0,
+            refused: 0,
+            noted_at: 0,
+        }
     }
 
     /// What holds it back now, if anything: the longest of what does.
@@ -116,12 +143,18 @@ impl Record {
 
     /// Whether nothing would be lost if it were forgotten.
     pub(super) fn is_clear(&self, now: u64) -> bool {
-        !self.owes_probe && self.until <= now && self.full_at <= now
+        let is_noted = self.is_noted() && now.saturating_sub(self.noted_at) <= NOTED;
+        !self.owes_probe && self.until <= now && self.full_at <= now && !is_noted
     }
 
-    /// Whether it is on the ladder of benches.
-    pub(super) fn owes_probe(&self) -> bool {
-        self.owes_probe
+    /// Whether an answer changes something, though nothing holds the pair back.
+    pub(super) fn is_noted(&self) -> bool {
+        self.failed > 0 || self.refused > 0
+    }
+
+    /// Whether it is benched by the site's word, and not at rest after failures.
+    pub(super) fn is_benched(&self) -> bool {
+        self.owes_probe && self.kind != Kind::Failing
     }
 
     /// The kind, and until when where that is known: for people.
@@ -162,10 +195,44 @@ impl Record {
 
     /// A probe succeeded. A pause that the site has asked for meanwhile stays.
     pub(super) fn clear(&mut self) {
-        if self.kind == Kind::Banned {
+        if self.kind != Kind::RateLimited {
             self.until = 0;
         }
-        *self = Self { level: 0, owes_probe: false, probe: None, ..*self };
+        *self = Self { level: 0, owes_probe: false, probe: None, failed: 0, refused: 0, ..*self };
+    }
+
+    /// A failure that may be the site's fault; of a request that began then. The pair rests from the failure after `free`
+    /// ones on: doubled each time, by chance anything up to that (full jitter: `chance` is uniform in 0 to 1), and the first
+    /// request after it is a probe.
+    pub(super) fn fail(&mut self, began: u64, now: u64, free: u8, chance: f64) {
+        // What was sent before the last failure was known says nothing new.
+        if self.failed > 0 && began < self.noted_at {
+            return;
+        }
+        self.failed = self.failed.saturating_add(1);
+        self.noted_at = now;
+        let Some(step) = self.failed.checked_sub(free + 1) else { return };
+        let longest = REST_BASE.saturating_mul(1 << step.min(16)).min(REST_CAP);
+        self.pause(Kind::Failing, now + (longest as f64 * chance) as u64);
+        self.owes_probe = true;
+    }
+
+    /// The failures were the proxy's fault, which is held against it elsewhere: the pair is as it was before them.
+    pub(super) fn pardon(&mut self) {
+        if self.kind == Kind::Failing {
+            (self.kind, self.until) = (Kind::Banned, 0);
+        }
+        self.failed = 0;
+        self.owes_probe = self.level > 0;
+    }
+
+    /// The site has refused an exit of a proxy that has many; whether so many in a row that the proxy is benched.
+    pub(super) fn refuse_exit(&mut self, began: u64, now: u64) -> bool {
+        if self.refused == 0 || began >= self.noted_at {
+            self.refused = self.refused.saturating_add(1);
+            self.noted_at = now;
+        }
+        self.refused >= EXITS
     }
 
     /// Whether a request that began then was sent before the last bench was known, and was no probe.
@@ -185,7 +252,8 @@ impl Record {
             owes_probe: true,
             probe: None,
             benched_at: now,
-            full_at: self.full_at,
+            failed: 0,
+            ..*self
         };
     }
 

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use crate::pool::Table;
 use crate::resilience::site::Site;
-use crate::resilience::standing::Settings;
+use crate::resilience::standing::{Kind, Settings};
 use crate::resilience::standing::entry::{Hold, Record, SiteRate};
 use crate::resilience::standing::marks::{Mark, Marks};
 use crate::sync::{Arc, Ordering};
@@ -44,7 +44,7 @@ pub(super) struct Entry {
 /// Who goes first when there is no more room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Queue {
-    /// Nothing holds them back: tokens counted, no more.
+    /// Nothing holds them back, or for less than a minute.
     Idle = 0,
     /// The others.
     Busy = 1,
@@ -209,7 +209,9 @@ impl Ledger {
             self.remove(at, out);
             return;
         }
-        let wanted = if hold.is_some() || entry.record.owes_probe() { Queue::Busy } else { Queue::Idle };
+        // A rest after failures is short, and soon learned again.
+        let is_short = hold.is_none_or(|hold| hold.kind == Kind::Failing) && !entry.record.is_benched();
+        let wanted = if is_short { Queue::Idle } else { Queue::Busy };
         self.unlink(at);
         self.entries[at as usize].queue = wanted;
         self.link(at);
@@ -219,7 +221,7 @@ impl Ledger {
     fn file(&mut self, at: u32, hold: Option<Hold>, out: &mut Changes) {
         let entry = &mut self.entries[at as usize];
         let Some(books) = self.sites.get_mut(&entry.site) else { return };
-        let benched = hold.is_some() && entry.record.owes_probe();
+        let benched = hold.is_some() && entry.record.is_benched();
         books.benched = books.benched + usize::from(benched) - usize::from(entry.benched);
         entry.benched = benched;
         let due = hold.map_or(NEVER, |hold| hold.until);

@@ -90,6 +90,15 @@ pub enum Finding {
     Banned(Option<f64>),
     /// The site asks for a pause: of so many seconds if it said so.
     RateLimited(Option<f64>),
+    /// It came through, and nothing is known of what the site said.
+    Carried,
+    /// A failure that may be the site's fault: the pair rests, from the failure after so many on.
+    Failed {
+        /// Failures in a row without a rest.
+        free: u8,
+    },
+    /// The site refuses an exit of a proxy that has many: three in a row bench it.
+    ExitRefused(Kind),
     /// Nothing: the request never got that far, or the fault was elsewhere.
     Nothing,
     /// It was never sent.
@@ -129,6 +138,8 @@ pub struct Admission {
     position: u64,
     probe: Option<u32>,
     rated: bool,
+    // Failures or refusals are noted of the pair, which an answer ends.
+    noted: bool,
 }
 
 impl Admission {
@@ -265,7 +276,7 @@ impl Pool {
         let rated = self.standing.is_rated.load(Ordering::Relaxed);
         let position = table.position(slot as usize);
         if !rated && (site.entries.load(Ordering::Acquire) == 0 || site.says_nothing_of(table, slot)) {
-            return Ok(Admission { site: site.clone(), position, probe: None, rated: false });
+            return Ok(Admission { site: site.clone(), position, probe: None, rated: false, noted: false });
         }
         self.ask_books(site, position, rated, clock)
     }
@@ -282,7 +293,7 @@ impl Pool {
                 Some(_) => ledger.entry(site, position, &self.table(), &mut changes),
             };
             match at {
-                None => Ok(Admission { site: site.clone(), position, probe: None, rated: false }),
+                None => Ok(Admission { site: site.clone(), position, probe: None, rated: false, noted: false }),
                 Some(at) => {
                     let number = ledger.next_number();
                     let record = &mut ledger.entries[at as usize].record;
@@ -290,8 +301,9 @@ impl Pool {
                         Some(hold) => Err(Bar::of(&hold, now, clock)),
                         None => {
                             let probe = record.admit(now, rate, number);
+                            let noted = record.is_noted();
                             ledger.reconcile(at, now, &mut changes);
-                            Ok(Admission { site: site.clone(), position, probe, rated })
+                            Ok(Admission { site: site.clone(), position, probe, rated, noted })
                         }
                     }
                 }
@@ -308,11 +320,12 @@ impl Pool {
         match finding {
             Finding::Welcome => {
                 Standing::note_success(&admission.site, clock.steady_coarse());
-                if admission.probe.is_none() {
+                if admission.probe.is_none() && !admission.noted {
                     return Effect::None;
                 }
             }
             Finding::Nothing if admission.probe.is_none() => return Effect::None,
+            Finding::Carried if admission.probe.is_none() && !admission.noted => return Effect::None,
             Finding::Released if admission.probe.is_none() && !admission.rated => return Effect::None,
             _ => {}
         }
@@ -343,7 +356,7 @@ impl Pool {
         let known = ledger.find(site, position);
         let mut effect = Effect::None;
         let at = match finding {
-            Finding::Welcome | Finding::Nothing | Finding::Released => {
+            Finding::Welcome | Finding::Carried | Finding::Nothing | Finding::Released => {
                 let Some(at) = known else { return Effect::None };
                 let rate = ledger.rate();
                 let record = &mut ledger.entries[at as usize].record;
@@ -351,6 +364,11 @@ impl Pool {
                     (Finding::Welcome, _) => {
                         record.clear();
                         true
+                    }
+                    (Finding::Carried, number) => {
+                        let was_probe = number.is_some_and(|number| record.end_probe(number));
+                        record.pardon();
+                        was_probe
                     }
                     (_, Some(number)) => record.end_probe(number),
                     _ => false,
@@ -371,6 +389,25 @@ impl Pool {
                 }
                 record.pause(Kind::RateLimited, now + nanos(seconds));
                 effect = Effect::Held { seconds };
+                at
+            }
+            Finding::Failed { free } => {
+                let Some(at) = ledger.entry(site, position, &self.table(), changes) else { return Effect::None };
+                let record = &mut ledger.entries[at as usize].record;
+                let was_probe = admission.probe.is_some_and(|number| record.end_probe(number));
+                // A probe is news whenever it began.
+                record.fail(if was_probe { now } else { began }, now, free, self.standing.random.unit());
+                at
+            }
+            Finding::ExitRefused(kind) => {
+                let Some(at) = ledger.entry(site, position, &self.table(), changes) else { return Effect::None };
+                let record = &mut ledger.entries[at as usize].record;
+                if record.refuse_exit(began, now) {
+                    return self.bench(ledger, admission, kind, None, began, now, changes);
+                }
+                if let Some(number) = admission.probe {
+                    record.end_probe(number);
+                }
                 at
             }
             Finding::Banned(given) => {
@@ -441,11 +478,28 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// The failures of a proxy at a site were its own: the pair does not rest for them any longer.
+    #[cold]
+    pub(crate) fn pardon_at(&self, site: &Site, proxy: &Proxy, clock: &dyn Clock) {
+        let Some((table, slot)) = self.find(proxy.id()) else { return };
+        let mut changes = Changes::new();
+        {
+            let mut ledger = self.standing.ledger.lock();
+            let now = clock.steady();
+            let Some(at) = ledger.find(site, table.position(slot as usize)) else { return };
+            ledger.entries[at as usize].record.pardon();
+            ledger.reconcile(at, now, &mut changes);
+        }
+        self.place_sited(&changes);
+    }
+}
+
 impl Standing {
     /// Full jitter: anything from nothing up to the doubled base, so that benched proxies do not come back together.
     fn length(&self, settings: &Settings, kind: Kind, level: u32) -> f64 {
         let base = match kind {
-            Kind::Banned => settings.bench_base,
+            Kind::Banned | Kind::Failing => settings.bench_base,
             Kind::RateLimited => settings.bench_base * PAUSE_SHARE,
         };
         self.random.unit() * (base * 2f64.powi(level.min(1000) as i32)).min(settings.bench_cap)

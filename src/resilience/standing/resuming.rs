@@ -49,6 +49,12 @@ impl Pool {
             for (position, record) in &copies {
                 // Without the rate: tokens are full again by the time anybody reads this.
                 let Some((kind, until)) = record.shown(now, None) else { continue };
+                // A rest after failures is over before another process asks; a bench under it is not.
+                let (kind, until) = match kind {
+                    Kind::Failing if record.level == 0 => continue,
+                    Kind::Failing => (Kind::Banned, None),
+                    kind => (kind, until),
+                };
                 let slot = table.slot_at(*position).and_then(|slot| table.slot(slot));
                 let Some(proxy) = slot.and_then(|slot| slot.proxy()) else { continue };
                 let until =
