@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
-    "AMBIGUOUS",
     "BackoffStrategy",
     "CircuitBreakerState",
     "Doubt",

@@ -144,9 +144,7 @@ impl PyLease {
         let answered = status.is_some();
         let ending = Ending { elapsed_ms, hold, judged: answered || error.is_some(), answered };
         let (outcome, elapsed_ms) = match outcome.into() {
-            Some(outcome) => {
-                (outcome, this.core.finish(outcome, &ending, &SystemClock).map_err(errors::closed)?)
-            }
+            Some(outcome) => (outcome, this.core.finish(outcome, &ending, &SystemClock).map_err(errors::closed)?),
             None => {
                 let suspicion = this.core.suspect(&ending, &SystemClock).map_err(errors::closed)?;
                 let decide = || conclude(&[&this.core], None, &SystemClock).pop();

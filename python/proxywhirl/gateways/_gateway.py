@@ -200,7 +200,8 @@ class Gateway:
             country_code=choice.get("COUNTRY"),
             region=choice.get("region"),
             tags=self._tags if tag is None else {*self._tags, tag},
-            rotating=True,
+            # A session keeps its exit, and another session is another exit; without one every connection may be.
+            rotating=not self.renewable,
         )
 
     def _into(self, pool: _core.ProxyPool, tag: str | None = None) -> tuple[Minter, int]:

@@ -13,9 +13,9 @@ use smallvec::SmallVec;
 
 use crate::pool::Table;
 use crate::resilience::site::Site;
-use crate::resilience::standing::{Kind, Settings};
 use crate::resilience::standing::entry::{Hold, Record, SiteRate};
 use crate::resilience::standing::marks::{Mark, Marks};
+use crate::resilience::standing::{Kind, Settings};
 use crate::sync::{Arc, Ordering};
 
 const NONE: u32 = u32::MAX;

@@ -13,6 +13,7 @@ from proxywhirl import _enums
 from proxywhirl._enums import (
     BackoffStrategy,
     CircuitBreakerState,
+    Doubt,
     HealthStatus,
     Outcome,
     ProxyFormat,
@@ -32,6 +33,7 @@ EXPECTED: dict[type[Enum], list[str]] = {
     BackoffStrategy: ["exponential", "linear", "fixed"],
     RetryOutcome: ["success", "failure", "timeout", "circuit_open"],
     Outcome: ["success", "proxy_down", "proxy_auth", "banned", "rate_limited", "target_fault", "client_fault"],
+    Doubt: ["ambiguous"],
 }
 MEMBERS: list[Any] = [member for enumeration in EXPECTED for member in enumeration]
 

@@ -15,6 +15,7 @@ import pytest
 
 from proxywhirl import BanPolicy, Outcome
 from proxywhirl._ban import BanPolicies, Seen
+from proxywhirl._enums import AMBIGUOUS
 from proxywhirl._core import judge_status
 from proxywhirl._http.flavour import flavour
 from proxywhirl._judge import (
@@ -81,7 +82,7 @@ def answer(status: int, *, tunnel: bool = False, hold: float | None = None) -> A
         (407, True, None, "success"),
         (429, True, None, "rate_limited"),
         (503, False, 3.0, "rate_limited"),
-        (503, False, None, "proxy_down"),
+        (503, False, None, "ambiguous"),
         (503, True, None, "target_fault"),
         (500, False, None, "target_fault"),
     ],
@@ -100,7 +101,7 @@ def test_without_rules() -> None:
 def test_the_core_knows_the_statuses() -> None:
     assert judge_status(403) is Outcome.SUCCESS
     assert judge_status(403, ban=True) is Outcome.BANNED
-    assert judge_status(502) is Outcome.PROXY_DOWN
+    assert judge_status(502) is AMBIGUOUS
     assert judge_status(502, tunnelled=True) is Outcome.TARGET_FAULT
 
 
@@ -144,11 +145,11 @@ def named(package: str, *names: str) -> Exception:
     ("error", "expected"),
     [
         (httpx.ConnectError(""), "proxy_down"),
-        (httpx.ReadError(""), "proxy_down"),
+        (httpx.ReadError(""), "ambiguous"),
         (httpx.PoolTimeout(""), "client_fault"),
         (httpx.TooManyRedirects(""), None),
         (named("requests", "RequestException", "ConnectionError", "ProxyError"), "proxy_down"),
-        (named("requests", "RequestException", "Timeout", "ReadTimeout"), "proxy_down"),
+        (named("requests", "RequestException", "Timeout", "ReadTimeout"), "ambiguous"),
         (named("requests", "RequestException", "InvalidURL"), "client_fault"),
         (named("requests", "RequestException", "TooManyRedirects"), None),
         (named("urllib3", "HTTPError", "PoolError", "MaxRetryError"), "proxy_down"),
@@ -176,11 +177,11 @@ def test_exceptions_of_any_client(error: BaseException, expected: str | None) ->
 
 def test_reports() -> None:
     assert judge_report("http://a.test/", 200)[:2] == (Outcome.SUCCESS, None)
-    assert judge_report("http://a.test/", 502)[:2] == (Outcome.PROXY_DOWN, None)
+    assert judge_report("http://a.test/", 502)[:2] == (AMBIGUOUS, None)
     assert judge_report("https://a.test/", 502)[:2] == (Outcome.TARGET_FAULT, None)
     assert judge_report(None, 429, {"Retry-After": "7"})[:2] == (Outcome.RATE_LIMITED, 7.0)
     assert judge_report(None, 403, [("Retry-After", "7")])[:2] == (Outcome.BANNED, None)
-    assert judge_report(None, None, error=ConnectionResetError())[:2] == (Outcome.PROXY_DOWN, None)
+    assert judge_report(None, None, error=ConnectionResetError())[:2] == (AMBIGUOUS, None)
     assert judge_report(None, None, error=ValueError()) == (None, None, None)
     with pytest.raises(TypeError):
         judge_report(None, None)

@@ -15,8 +15,9 @@ from proxywhirl import (
     RetryPolicy,
 )
 from proxywhirl._ban import BanPolicy
+from proxywhirl._enums import AMBIGUOUS
 from proxywhirl._judge import StatusJudge
-from proxywhirl._loop import Admit, Answer, Delivery, Discard, Failure, Job, Load, Send, Wait, rotate
+from proxywhirl._loop import Admit, Answer, Delivery, Discard, Failure, Job, Load, Renew, Send, Wait, rotate
 
 DOWN, AUTH, TARGET = Outcome.PROXY_DOWN, Outcome.PROXY_AUTH, Outcome.TARGET_FAULT
 
@@ -47,6 +48,20 @@ class FakeLease:
 
     def release(self) -> None:
         self._close("released")
+
+    def _suspect(self, elapsed_ms: float | None = None) -> None:
+        assert not self.verdicts
+
+    @staticmethod
+    def _conclude(suspects: list[Any], answered_by: Any = None) -> list[Outcome]:
+        """The core's rule for a request by itself: answered through another proxy, the suspects are to blame."""
+        outcomes = []
+        for lease, _, _, status in suspects:
+            blamed = answered_by is not None and answered_by.id != lease.id
+            lease.status = status
+            lease._close(DOWN if blamed else TARGET)
+            outcomes.append(lease.verdicts[0])
+        return outcomes
 
     def _close(self, verdict: Any) -> None:
         assert not self.verdicts, f"second verdict {verdict} after {self.verdicts}"
@@ -104,7 +119,7 @@ def timed_out() -> Failure:
     return Failure(DOWN, TimeoutError("too slow"), sent=True, timed_out=True)
 
 
-def cut_off(outcome: Outcome = DOWN) -> Failure:
+def cut_off(outcome: Any = DOWN) -> Failure:
     return Failure(outcome, ConnectionResetError("reset"), sent=True)
 
 
@@ -224,8 +239,9 @@ def test_a_body_that_is_used_up_is_not_sent_again() -> None:
 
 def test_a_503_to_a_post_is_the_callers() -> None:
     run = Run("abc", [forward(503)], "POST")
-    assert run.finish().answer.status == 503
-    assert run.pool.story == [("a", DOWN)]
+    delivery = run.finish()
+    assert (delivery.answer.status, delivery.outcome) == (503, TARGET)
+    assert run.pool.story == [("a", TARGET)]
 
 
 def test_gateway_status_of_one_proxy_is_its_own_fault() -> None:
@@ -236,18 +252,57 @@ def test_gateway_status_of_one_proxy_is_its_own_fault() -> None:
     assert [step.answer.status for step in run.steps if isinstance(step, Discard)] == [502]
 
 
-def test_gateway_status_of_two_proxies_is_the_sites_fault() -> None:
-    run = Run("abc", [forward(502), forward(502), forward(200)])
+@pytest.mark.parametrize("statuses", [(502, 502), (502, 503), (504, 504, 502)])
+def test_the_sites_answer_through_another_proxy_convicts_all_before_it(statuses: tuple[int, ...]) -> None:
+    run = Run("abcd", [*map(forward, statuses), forward(200)])
     run.finish()
-    assert run.pool.story == [("a", TARGET), ("b", TARGET), ("c", Outcome.SUCCESS)]
-    assert run.waits == [], "two that fail at random look just the same"
+    *before, last = run.pool.story
+    assert before == [(name, DOWN) for name in "abc"[: len(statuses)]]
+    assert last[1] is Outcome.SUCCESS
+    assert run.waits == []
 
 
-def test_a_site_that_is_surely_in_trouble_is_given_a_rest() -> None:
-    run = Run("abcdefgh", [forward(502)] * 5)
+@pytest.mark.parametrize("reply", [lambda: forward(502), lambda: cut_off(AMBIGUOUS)])
+def test_a_site_that_fails_through_five_proxies_is_given_up_at_once(reply: Any) -> None:
+    run = Run("abcdefgh", [reply() for _ in range(5)])
     assert "failed after 5 attempts" in str(run.fail(ProxyConnectionError))
     assert run.pool.story == [(name, TARGET) for name in "abcde"]
-    assert run.waits == [1.0, 2.0]
+    assert run.waits == []
+
+
+@pytest.mark.parametrize("answer", [lambda: forward(403), lambda: forward(429), lambda: tunnelled(503)])
+def test_whatever_the_site_says_is_its_answer(answer: Any) -> None:
+    run = Run("ab", [cut_off(AMBIGUOUS), answer()], policy=RetryPolicy(max_attempts=2))
+    try:
+        run.finish()
+    except ProxyConnectionError:
+        assert answer().status == 503
+    assert run.pool.story[0] == ("a", DOWN)
+
+
+def test_a_refusal_of_credentials_is_no_answer_of_the_site() -> None:
+    run = Run("ab", [cut_off(AMBIGUOUS), forward(407)], policy=RetryPolicy(max_attempts=2))
+    run.fail(ProxyAuthenticationError)
+    assert run.pool.story == [("a", TARGET), ("b", AUTH)]
+
+
+def test_a_proxy_with_exits_is_asked_again_at_once_when_an_exit_is_refused() -> None:
+    run = Run("a", [forward(403), forward(200)], is_only=lambda lease: True)
+    assert run.finish().outcome is Outcome.SUCCESS
+    assert run.waits == []
+    assert [type(step) for step in run.steps].count(Renew) == 1
+
+
+def test_exits_are_tried_as_often_as_the_policy_says() -> None:
+    run = Run("a", [forward(403)] * 3, is_only=lambda lease: True)
+    assert run.finish().outcome is BANNED
+    assert [type(step) for step in run.steps].count(Renew) == 3, "the connection that brought the last one, too"
+
+
+def test_other_proxies_come_before_another_exit() -> None:
+    run = Run("ab", [forward(403), forward(200)], is_only=lambda lease: lease.id == "a")
+    run.finish()
+    assert [name for name, _ in run.pool.story] == ["a", "b"]
 
 
 def test_a_third_proxy_with_the_same_status_is_not_blamed_either() -> None:
@@ -257,16 +312,10 @@ def test_a_third_proxy_with_the_same_status_is_not_blamed_either() -> None:
     assert error.response == "response 502"
 
 
-def test_different_gateway_statuses_blame_each_proxy() -> None:
-    run = Run("abc", [forward(502), forward(503), forward(200)])
-    run.finish()
-    assert run.pool.story == [("a", DOWN), ("b", DOWN), ("c", Outcome.SUCCESS)]
-
-
 def test_the_same_proxy_twice_is_no_second_opinion() -> None:
     run = Run("a", [forward(502), forward(502), forward(502)])
     error = run.fail(ProxyConnectionError)
-    assert run.pool.story == [("a", DOWN)] * 3
+    assert run.pool.story == [("a", TARGET)] * 3
     assert error.response == "response 502"
 
 
@@ -354,7 +403,7 @@ def test_the_budget_covers_all_attempts() -> None:
     error = run.fail(ProxyConnectionError)
     assert "Request timeout" in str(error)
     assert error.error_code == "TIMEOUT"
-    assert [step.time_left for step in run.steps] == [5.0, 3.0, 1.0]
+    assert [step.time_left for step in run.steps if isinstance(step, Send)] == [5.0, 3.0, 1.0]
 
 
 def test_a_pause_that_does_not_fit_the_budget_is_not_begun() -> None:
@@ -376,7 +425,7 @@ def test_an_interruption_later_keeps_what_is_known() -> None:
     assert isinstance(run.loop.send(forward(502)), Discard)
     assert isinstance(run.loop.send(None), Send)
     run.loop.close()
-    assert run.pool.story == [("a", DOWN), ("b", "released")]
+    assert run.pool.story == [("a", TARGET), ("b", "released")]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
@@ -385,7 +434,12 @@ def test_every_lease_gets_exactly_one_verdict(seed: int, method: str) -> None:
     import random
 
     draw = random.Random(seed)
-    kinds = [refused, cut_off, *(lambda s=status: forward(s) for status in (200, 403, 407, 429, 502, 503, 504))]
+    kinds = [
+        refused,
+        cut_off,
+        lambda: cut_off(AMBIGUOUS),
+        *(lambda s=status: forward(s) for status in (200, 403, 407, 429, 502, 503, 504)),
+    ]
     kinds.append(lambda: tunnelled(503))
     run = Run("abcde"[: draw.randint(1, 5)], [draw.choice(kinds)() for _ in range(10)], method)
     try:
@@ -505,7 +559,8 @@ def test_patience_is_for_all_attempts_together() -> None:
     run.pool.busy = {"b"}
     lease = run.pool.take([], 1, 0.0)
     assert isinstance(run.loop.send(lease), Send)
-    step = run.loop.send(forward(403))
+    assert isinstance(run.loop.send(forward(403)), Renew)
+    step = run.loop.send(None)
     assert step == Admit(("a",), 2, 1.0)
     run.loop.close()
 

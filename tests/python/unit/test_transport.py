@@ -55,21 +55,32 @@ def test_connect(pieces: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "auth", "text"),
+    ("reply", "outcome", "text"),
     [
-        (b"HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic\r\n\r\n", True, "407"),
-        (b"HTTP/1.1 403 No\x1b[31m\r\n\r\n<html>", False, "403 No[31m"),
-        (b"HTTP/1.1 301 Moved\r\n\r\n", False, "301"),
-        (b"SSH-2.0-OpenSSH_9\r\n\r\n", False, "not HTTP"),
-        (b"HTTP/1.1 banana\r\n\r\n", False, "not HTTP"),
-        (b"HTTP/1.1 200 Ok\r\n\r\n<html>", False, "data of its own"),
-        (b"HTTP/1.1 200 Ok\r\nX: " + b"y" * 70_000, False, "more than"),
+        (b"HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic\r\n\r\n", "proxy_auth", "407"),
+        (b"HTTP/1.1 402 Payment Required\r\n\r\n", "proxy_auth", "402"),
+        (b"HTTP/1.1 403 Quota exceeded\r\n\r\n", "proxy_auth", "403"),
+        (b"HTTP/1.1 502 No\r\nX-Error-Message: traffic limit exceeded\r\n\r\n", "proxy_auth", "502"),
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 29\r\n\r\nYour balance has been used up", "proxy_auth", "403"),
+        (b"HTTP/1.1 503 No\r\n\r\nfrom the load balancer, insufficient storage", "ambiguous", "503"),
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\n\r\n", "rate_limited", "429"),
+        (b"HTTP/1.1 403 No\x1b[31m\r\n\r\n<html>", "ambiguous", "403 No[31m"),
+        (b"HTTP/1.1 301 Moved\r\n\r\n", "ambiguous", "301"),
+        *(
+            (b"HTTP/1.1 %d No\r\n\r\n" % status, "ambiguous", str(status))
+            for status in (400, 404, 500, 502, 503, 504, 530)
+        ),
+        (b"SSH-2.0-OpenSSH_9\r\n\r\n", "proxy_down", "not HTTP"),
+        (b"HTTP/1.1 banana\r\n\r\n", "proxy_down", "not HTTP"),
+        (b"HTTP/1.1 200 Ok\r\n\r\n<html>", "proxy_down", "data of its own"),
+        (b"HTTP/1.1 200 Ok\r\nX: " + b"y" * 70_000, "proxy_down", "more than"),
     ],
 )
-def test_connect_refused(reply: bytes, auth: bool, text: str) -> None:
+def test_connect_refused(reply: bytes, outcome: str, text: str) -> None:
     with pytest.raises(Refused, match=text.replace("[", r"\[")) as caught:
         talk(connect("shop.test", 443), reply)
-    assert caught.value.auth is auth
+    assert caught.value.outcome == outcome
+    assert caught.value.retry_after == (7.0 if outcome == "rate_limited" else None)
 
 
 @pytest.mark.parametrize("pieces", [0, 1])
@@ -81,19 +92,21 @@ def test_socks4(pieces: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "reply", "auth"),
+    ("host", "reply", "outcome"),
     [
-        ("shop.test", b"\0\x5b" + b"\0" * 6, False),
-        ("shop.test", b"\0\x5d" + b"\0" * 6, True),
-        ("shop.test", b"HTTP/1.1", False),
-        ("::1", b"", False),
-        ("x" * 300, b"", False),
+        ("shop.test", b"\0\x5b" + b"\0" * 6, "ambiguous"),
+        ("shop.test", b"\0\x5c" + b"\0" * 6, "proxy_auth"),
+        ("shop.test", b"\0\x5d" + b"\0" * 6, "proxy_auth"),
+        ("shop.test", b"\0\xff" + b"\0" * 6, "proxy_down"),
+        ("shop.test", b"HTTP/1.1", "proxy_down"),
+        ("::1", b"", "ambiguous"),
+        ("x" * 300, b"", "ambiguous"),
     ],
 )
-def test_socks4_refused(host: str, reply: bytes, auth: bool) -> None:
+def test_socks4_refused(host: str, reply: bytes, outcome: str) -> None:
     with pytest.raises(Refused) as caught:
         talk(socks4(host, 80), reply)
-    assert caught.value.auth is auth
+    assert caught.value.outcome == outcome
 
 
 @pytest.mark.parametrize("pieces", [0, 1, 2])
@@ -111,23 +124,35 @@ def test_socks5(pieces: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("replies", "credentials", "auth", "text"),
+    ("replies", "credentials", "outcome", "text"),
     [
-        ([b"\5\xff"], None, True, "wants credentials"),
-        ([b"\5\xff"], ("a", "b"), True, "accepts neither"),
-        ([b"\5\2"], None, True, "wants credentials"),
-        ([b"\5\2", b"\1\1"], ("a", "b"), True, "refused"),
-        ([b"\5\2"], ("a" * 300, "b"), True, "255"),
-        ([b"\5\0", b"\5\5\0\1\0\0\0\0\0\0"], None, False, "connection refused"),
-        ([b"\5\0", b"\5\x63\0\1\0\0\0\0\0\0"], None, False, "reply 99"),
-        ([b"\5\0", b"\5\0\0\x09\0\0\0\0\0\0"], None, False, "not SOCKS5"),
-        ([b"HT"], None, False, "not SOCKS5"),
+        ([b"\5\xff"], None, "proxy_auth", "wants credentials"),
+        ([b"\5\xff"], ("a", "b"), "proxy_auth", "accepts neither"),
+        ([b"\5\2"], None, "proxy_auth", "wants credentials"),
+        ([b"\5\2", b"\1\1"], ("a", "b"), "proxy_auth", "refused"),
+        ([b"\5\2"], ("a" * 300, "b"), "proxy_auth", "255"),
+        *(
+            ([b"\5\0", bytes([5, reply, 0, 1, 0, 0, 0, 0, 0, 0])], None, outcome, text)
+            for reply, outcome, text in (
+                (1, "ambiguous", "general failure"),
+                (2, "banned", "ruleset"),
+                (3, "ambiguous", "network unreachable"),
+                (4, "ambiguous", "host unreachable"),
+                (5, "ambiguous", "connection refused"),
+                (6, "ambiguous", "time to live"),
+                (7, "proxy_down", "command"),
+                (8, "proxy_down", "address type"),
+                (99, "proxy_down", "reply 99"),
+            )
+        ),
+        ([b"\5\0", b"\5\0\0\x09\0\0\0\0\0\0"], None, "proxy_down", "not SOCKS5"),
+        ([b"HT"], None, "proxy_down", "not SOCKS5"),
     ],
 )
-def test_socks5_refused(replies: list[bytes], credentials: Any, auth: bool, text: str) -> None:
+def test_socks5_refused(replies: list[bytes], credentials: Any, outcome: str, text: str) -> None:
     with pytest.raises(Refused, match=text) as caught:
         talk(socks5("shop.test", 80, credentials), *replies)
-    assert caught.value.auth is auth
+    assert caught.value.outcome == outcome
 
 
 def test_addresses() -> None:
@@ -145,13 +170,13 @@ def test_addresses() -> None:
 @pytest.mark.parametrize(
     ("name", "forward", "tunnel", "sent"),
     [
-        ("ConnectError", "proxy_down", "target_fault", False),
-        ("ConnectTimeout", "proxy_down", "proxy_down", False),
-        ("ReadTimeout", "proxy_down", "proxy_down", True),
-        ("WriteTimeout", "proxy_down", "proxy_down", True),
-        ("ReadError", "proxy_down", "target_fault", True),
-        ("WriteError", "proxy_down", "target_fault", True),
-        ("RemoteProtocolError", "proxy_down", "target_fault", True),
+        ("ConnectError", "proxy_down", "ambiguous", False),
+        ("ConnectTimeout", "proxy_down", "ambiguous", False),
+        ("ReadTimeout", "ambiguous", "ambiguous", True),
+        ("WriteTimeout", "ambiguous", "ambiguous", True),
+        ("ReadError", "ambiguous", "ambiguous", True),
+        ("WriteError", "ambiguous", "ambiguous", True),
+        ("RemoteProtocolError", "ambiguous", "ambiguous", True),
         ("PoolTimeout", "client_fault", "client_fault", False),
         ("LocalProtocolError", "client_fault", "client_fault", False),
         ("UnsupportedProtocol", "client_fault", "client_fault", False),
@@ -159,14 +184,14 @@ def test_addresses() -> None:
 )
 def test_meanings(package: Any, name: str, forward: str, tunnel: str, sent: bool) -> None:
     error = getattr(package, name)("text")
-    assert meaning_of(error, tunnel=False) == (Outcome(forward), sent, name)
-    assert meaning_of(error, tunnel=True) == (Outcome(tunnel), sent, name)
+    assert meaning_of(error, tunnel=False) == (forward, sent, name)
+    assert meaning_of(error, tunnel=True) == (tunnel, sent, name)
 
 
 def test_meanings_of_other_things() -> None:
     assert meaning_of(ValueError(), tunnel=False) is None
     assert meaning_of(type("ReadError", (Exception,), {})(), tunnel=False) is None, "a namesake"
-    refusal = ProxyUnreachable("no", kind="ProxyError", auth=True)
+    refusal = ProxyUnreachable("no", kind="ProxyError", outcome=Outcome.PROXY_AUTH)
     assert meaning_of(refusal, tunnel=True) == (Outcome.PROXY_AUTH, False, "ProxyError")
     # No file descriptors left: no proxy is to blame for that.
     error = httpcore.ConnectError("no")
@@ -327,13 +352,27 @@ def test_connections_found_closed_are_no_fault_of_the_proxy() -> None:
         asyncio.run(no_blocking())
 
 
-def test_a_new_connection_that_closes_is_the_proxys_fault() -> None:
+def test_a_new_connection_that_closes_is_not_held_against_the_only_proxy() -> None:
     with proxy(lambda connection: None) as url:
         transport = RotatingTransport([url], retry_policy=QUICK)
         with httpx.Client(transport=transport) as client, pytest.raises(ProxyConnectionError, match="3 attempts"):
             client.get("http://site.test/")
         (only,) = transport.pool
-        assert only.total_failures == 3
+        assert (only.total_requests, only.total_failures) == (3, 0)
+
+
+def test_a_new_connection_that_closes_is_the_proxys_fault_where_another_carries() -> None:
+    def answers(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(OK)
+
+    with proxy(lambda connection: None) as bad, proxy(answers) as good:
+        transport = RotatingTransport([bad, good], retry_policy=QUICK)
+        with httpx.Client(transport=transport) as client:
+            assert client.get("http://site.test/").text == "ok"
+        breaking, carrying = transport.pool
+        assert (breaking.total_requests, breaking.total_failures) == (1, 1)
+        assert carrying.total_successes == 1
 
 
 def test_forwarded_requests_of_all_sites_share_connections() -> None:
@@ -375,12 +414,12 @@ def test_a_tunnel_that_breaks_leaves_room(scheme: str) -> None:
             [url.replace("http", scheme)], retry_policy=RetryPolicy(max_attempts=1), max_connections=2
         )
         with httpx.Client(transport=transport, timeout=2) as client:
-            for _ in range(6):
+            for number in range(6):
                 (only,) = transport.pool
                 only.record_success(1.0)
                 transport.pool._breaker_of(only.id).reset()
                 with pytest.raises(ProxyConnectionError) as caught:
-                    client.get("https://site.test/")
+                    client.get(f"https://site{number}.test/")
                 assert not isinstance(caught.value.__cause__, httpx.PoolTimeout)
 
 
