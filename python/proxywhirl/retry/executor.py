@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Awaitable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from proxywhirl._enums import Outcome, RetryOutcome
+from proxywhirl._enums import AMBIGUOUS, Outcome, RetryOutcome
 from proxywhirl._judge import outcome_of_error
 from proxywhirl.exceptions import (
     NonRetryableError,
@@ -246,7 +246,7 @@ def _is_retryable(error: Exception) -> bool:
         return True
     if isinstance(error, ProxyWhirlError):
         return error.retry_recommended
-    return outcome_of_error(error) is Outcome.PROXY_DOWN
+    return outcome_of_error(error) in (Outcome.PROXY_DOWN, AMBIGUOUS)
 
 
 class _Run:

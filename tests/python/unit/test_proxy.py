@@ -18,7 +18,7 @@ from proxywhirl.models import ProxyMetadata
 SECRET = "hunter2"
 
 FIELDS = [
-    "id", "url", "protocol", "username", "password", "allow_local", "health_status", "last_success_at",
+    "id", "url", "protocol", "username", "password", "allow_local", "rotating", "health_status", "last_success_at",
     "last_failure_at", "requests_started", "requests_completed", "requests_active", "total_requests",
     "total_successes", "total_failures", "average_response_time_ms", "latency_ms", "ema_response_time_ms",
     "ema_alpha", "window_start", "window_duration_seconds", "country_code", "region", "consecutive_failures",
