@@ -142,7 +142,8 @@ impl PyLease {
         let hold = hold.map(seconds).transpose()?;
         let error = error.filter(|error| !error.is_none());
         let answered = status.is_some();
-        let ending = Ending { elapsed_ms, hold, judged: answered || error.is_some(), answered };
+        let judged = answered || error.is_some();
+        let ending = Ending { elapsed_ms, hold, judged, answered, carried: false };
         let (outcome, elapsed_ms) = match outcome.into() {
             Some(outcome) => (outcome, this.core.finish(outcome, &ending, &SystemClock).map_err(errors::closed)?),
             None => {
@@ -169,18 +170,6 @@ impl PyLease {
         if let Some(error) = error {
             py.import("proxywhirl._outcomes")?.call_method1("note_error", (this.proxy.bind(py), error))?;
         }
-        Self::tell(slf, outcome, elapsed_ms, error, status)
-    }
-
-    /// Logs the end, and calls the observer.
-    fn tell(
-        slf: &Bound<'_, Self>,
-        outcome: Outcome,
-        elapsed_ms: f64,
-        error: Option<&Bound<'_, PyAny>>,
-        status: Option<u16>,
-    ) -> PyResult<()> {
-        let (py, this) = (slf.py(), slf.get());
         if log::is_on(py) {
             log::tell(py, outcome.as_str(), "lease", this.core.proxy(), Some(outcome == Outcome::Success))?;
         }

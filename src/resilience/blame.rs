@@ -167,12 +167,14 @@ impl Blame {
         book.set_at_fault(site, now);
     }
 
-    /// The site has answered through a proxy: what other proxies failed at there within the last minute is their fault.
+    /// The site has answered through a proxy: what other proxies failed at there within the last minute is their fault. Also
+    /// tells whether the site was known to fail for all, which it does no longer.
     #[cold]
-    pub(crate) fn answered(&self, proxy: &Arc<Proxy>, site: &Arc<Site>, now: u64) -> Convictions {
+    pub(crate) fn answered(&self, proxy: &Arc<Proxy>, site: &Arc<Site>, now: u64) -> (Convictions, bool) {
         let mut book = self.book.lock();
         book.purge(now);
-        let Some(case) = book.remove_case(site.uid) else { return Convictions::new() };
+        let Some(case) = book.remove_case(site.uid) else { return (Convictions::new(), false) };
+        let has_recovered = case.at_fault_until > 0;
         let mut convictions = Convictions::new();
         for pair in case.pairs {
             let key = key_of(&pair.proxy);
@@ -190,7 +192,7 @@ impl Blame {
                 });
             }
         }
-        convictions
+        (convictions, has_recovered)
     }
 
     /// A proxy has brought an answer: its row ends.

@@ -249,9 +249,13 @@ impl Lease {
         site.note_answer(Arc::as_ptr(&self.proxy) as usize, clock.steady_coarse());
         // Relaxed: a doubt that comes up at this moment is decided by the next answer.
         if site.doubtful.load(Ordering::Relaxed) {
-            let convictions = self.pool.guard().blame.answered(&self.proxy, site, clock.steady());
+            let (convictions, has_recovered) = self.pool.guard().blame.answered(&self.proxy, site, clock.steady());
             for conviction in &convictions {
                 self.convict(conviction, true, clock);
+            }
+            if has_recovered {
+                self.pool.pardon_all_at(site, clock);
+                self.pool.guard().freed();
             }
         }
     }

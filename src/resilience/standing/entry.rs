@@ -152,6 +152,11 @@ impl Record {
         self.failed > 0 || self.refused > 0
     }
 
+    /// Whether there were failures that may be the site's, and no answer since.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed > 0
+    }
+
     /// Whether it is benched by the site's word, and not at rest after failures.
     pub(super) fn is_benched(&self) -> bool {
         self.owes_probe && self.kind != Kind::Failing

@@ -493,6 +493,26 @@ impl Pool {
         }
         self.place_sited(&changes);
     }
+
+    /// A site that failed for all has answered: no pair rests for its failures any longer.
+    #[cold]
+    pub(crate) fn pardon_all_at(&self, site: &Site, clock: &dyn Clock) {
+        let mut changes = Changes::new();
+        {
+            let mut ledger = self.standing.ledger.lock();
+            let now = clock.steady();
+            let Some(books) = ledger.sites.get(&site.uid) else { return };
+            let all: Vec<u32> = books.index.iter().copied().collect();
+            for at in all {
+                let record = &mut ledger.entries[at as usize].record;
+                if record.has_failed() {
+                    record.pardon();
+                    ledger.reconcile(at, now, &mut changes);
+                }
+            }
+        }
+        self.place_sited(&changes);
+    }
 }
 
 impl Standing {

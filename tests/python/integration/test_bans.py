@@ -178,7 +178,8 @@ def test_the_same_rules_for_leases() -> None:
         assert rotator.pool.proxies[0].total_failures == 0, "the rules name that too"
         with pytest.raises(TimeoutError), rotator.lease("http://third.test/"):
             raise TimeoutError
-        assert rotator.pool.proxies[0].total_failures == 1
+        only = rotator.pool.proxies[0]
+        assert (only.total_requests, only.total_failures) == (3, 0), "it may be the site, and there is no other proxy"
 
 
 def test_a_transport_on_its_own() -> None:
@@ -240,7 +241,8 @@ def test_without_a_proxy_and_without_blocking() -> None:
 def test_the_only_proxy_is_not_benched_for_an_answer() -> None:
     with ProxyFleet([ProxySpec(name="gateway")]) as fleet, rotator_over(fleet) as rotator:
         page = fleet.site_url("shop.test", "/status/403")
-        assert [verdict(rotator.get(page)) for _ in range(3)] == [(Outcome.BANNED, 1)] * 3
+        # It may be a gateway, so that another exit answers over a new connection.
+        assert [verdict(rotator.get(page)) for _ in range(3)] == [(Outcome.BANNED, 3)] * 3
         assert rotator.get(fleet.site_url("shop.test", "/whoami")).json()["proxy"] == "gateway"
         # What is said outright is obeyed.
         rotator.lease(page).banned()

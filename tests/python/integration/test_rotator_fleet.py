@@ -142,9 +142,24 @@ def test_a_streamed_body_cut_short_is_the_readers_and_the_proxys_to_know() -> No
             assert rotator.pool.proxies[0].requests_active == 1
             with pytest.raises(httpx.RemoteProtocolError):
                 response.read()
-        assert response.extensions["proxywhirl"]["outcome"] is Outcome.PROXY_DOWN
-        assert rotator.pool.proxies[0].total_failures == 1
+        assert response.extensions["proxywhirl"]["outcome"] is Outcome.TARGET_FAULT
+        only = rotator.pool.proxies[0]
+        assert (only.total_requests, only.total_successes, only.total_failures) == (1, 0, 0), (
+            "there is no other to tell"
+        )
         assert_at_rest(rotator.pool)
+
+
+def test_a_streamed_body_cut_short_is_the_proxys_where_the_site_answers_through_another() -> None:
+    specs = [ProxySpec(name="cutter", fault="cut", cut_after=100), ProxySpec(name="good")]
+    with ProxyFleet(specs) as fleet, rotator_over(fleet) as rotator:
+        cutter, good = rotator.pool
+        page = fleet.site_url("shop.test", "/bytes/5000")
+        with rotator.stream("GET", page) as response, pytest.raises(httpx.RemoteProtocolError):
+            response.read()
+        assert (cutter.total_failures, good.total_requests) == (0, 0)
+        assert len(rotator.get(page).content) == 5000
+        assert (cutter.total_requests, cutter.total_failures, good.total_successes) == (1, 1, 1)
 
 
 def test_streams_hold_their_lease_until_they_are_closed() -> None:
