@@ -39,14 +39,15 @@ _SOCKS5_REPLIES = {
 }
 
 
-# What may be the target's doing, and what is a rule of the proxy about this target. Every other refusal is the proxy's own.
+# What may be the target's doing, and what is a rule of the proxy about this target. Other refusals are the proxy's own.
 _SOCKS4_OUTCOMES: dict[int, Verdict] = {91: AMBIGUOUS, 92: Outcome.PROXY_AUTH, 93: Outcome.PROXY_AUTH}
 _SOCKS5_OUTCOMES: dict[int, Verdict] = {2: Outcome.BANNED, **dict.fromkeys((1, 3, 4, 5, 6), AMBIGUOUS)}
 
 # A plan that is used up, in the words of a status line, of a header about the error or of a page.
 _USED_UP = re.compile(
     r"\b(?:quota|balance|insufficient (?:funds|credits?)|payment required|out of (?:traffic|credit|bandwidth|data)"
-    r"|(?:traffic|bandwidth|data)(?: limit)? (?:is |was |has been )?(?:exceeded|exhausted|used up|reached|depleted|over))\b",
+    r"|(?:traffic|bandwidth|data)(?: limit)? (?:is |was |has been )?"
+    r"(?:exceeded|exhausted|used up|reached|depleted|over))\b",
     re.IGNORECASE,
 )
 _PAGE_LOOKED_AT = 4096

@@ -15,8 +15,8 @@ import pytest
 
 from proxywhirl import BanPolicy, Outcome
 from proxywhirl._ban import BanPolicies, Seen
-from proxywhirl._enums import AMBIGUOUS
 from proxywhirl._core import judge_status
+from proxywhirl._enums import AMBIGUOUS
 from proxywhirl._http.flavour import flavour
 from proxywhirl._judge import (
     LONGEST_HOLD,
