@@ -7,6 +7,7 @@
 pub mod clock;
 #[cfg(feature = "fleet")]
 pub mod fleet;
+mod fork;
 pub mod metrics;
 pub mod pool;
 pub mod proxy;

@@ -17,17 +17,9 @@ fn fresh() -> SmallRng {
     SmallRng::seed_from_u64(rand::random())
 }
 
-fn process() -> u32 {
-    FORKS.load(crate::sync::global::Ordering::Relaxed) as u32
-}
-
 // A child must not repeat its parent's choices; it sees another number here than its generator was made under.
-static FORKS: crate::sync::global::AtomicU64 = crate::sync::global::AtomicU64::new(0);
-
-/// To be called in the child after a fork.
-#[cfg(feature = "python")]
-pub(crate) fn after_fork() {
-    FORKS.fetch_add(1, crate::sync::global::Ordering::Relaxed);
+fn process() -> u32 {
+    crate::fork::generation() as u32
 }
 
 /// Sixty-four random bits from this thread's generator.

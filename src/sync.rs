@@ -23,7 +23,7 @@ pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
 /// Counters that live as long as the process; loom cannot model statics, and none of them decides anything.
 pub(crate) mod global {
-    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 }
 
 /// Panics in a debug build if the calling thread holds a lock of the core; `place` says what is about to happen.
@@ -33,6 +33,15 @@ pub(crate) fn assert_no_lock_held(place: &str) {
     #[cfg(all(debug_assertions, not(loom)))]
     assert_eq!(held::count(), 0, "{place} with a lock held");
     let _ = place;
+}
+
+/// Number of locks of the core that the calling thread holds; always zero in a release build, which does not count them.
+#[cfg(feature = "python")]
+pub(crate) fn locks_held() -> usize {
+    #[cfg(all(debug_assertions, not(loom)))]
+    return held::count();
+    #[cfg(not(all(debug_assertions, not(loom))))]
+    0
 }
 
 /// `parking_lot`'s mutex. A debug build counts the guards per thread; in a release build the guard is `parking_lot`'s own.

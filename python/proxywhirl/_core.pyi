@@ -307,6 +307,9 @@ class LatencyHistogram:
     def __bool__(self) -> bool: ...
 
 @final
+def _locks_held() -> int | None: ...
+def _panic(text: str | None = None) -> None: ...
+
 class Journal:
     """Notes the starts and completions made on this thread while it is open."""
 

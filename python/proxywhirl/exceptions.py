@@ -17,6 +17,7 @@
         CacheStorageError
         CacheValidationError            also a ValueError
         RequestQueueFullError
+        InternalError
       RetryableError
       NonRetryableError
       RegexTimeoutError
@@ -39,6 +40,7 @@ __all__ = [
     "CacheCorruptionError",
     "CacheStorageError",
     "CacheValidationError",
+    "InternalError",
     "NonRetryableError",
     "ProxyAuthenticationError",
     "ProxyBannedError",
@@ -81,6 +83,7 @@ class ProxyErrorCode(str, Enum):
     NETWORK_ERROR = "NETWORK_ERROR"
     INVALID_CONFIGURATION = "INVALID_CONFIGURATION"
     QUEUE_FULL = "QUEUE_FULL"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
 def _scrub_metadata(value: Any, key: object = None) -> Any:
@@ -399,6 +402,15 @@ class RequestQueueFullError(ProxyWhirlError):
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as a dictionary, the size of the queue included."""
         return {**super().to_dict(), "queue_size": self.queue_size}
+
+
+class InternalError(ProxyWhirlError):
+    """The native core has failed by a fault of its own, which should be reported. The pool stays usable.
+
+    The text tells the place in the source, and nothing of the data that the core was working on.
+    """
+
+    default_error_code = ProxyErrorCode.INTERNAL_ERROR
 
 
 class RetryableError(Exception):

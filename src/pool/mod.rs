@@ -4,6 +4,8 @@ pub(crate) mod bits;
 pub mod context;
 pub(crate) mod dense;
 pub mod filter;
+#[cfg(not(loom))]
+pub(crate) mod forking;
 mod growth;
 mod index;
 mod member;
@@ -44,7 +46,7 @@ const FIRST_CAPACITY: usize = 16;
 /// A pool of proxies. All methods may be called from any thread. Selections read a snapshot and take no lock; changes to
 /// the membership, and of a proxy's eligibility, are made under one short lock.
 pub struct Pool {
-    table: ArcSwap<Table>,
+    pub(crate) table: ArcSwap<Table>,
     writer: Mutex<Writer>,
     myself: Weak<Pool>,
     count: AtomicUsize,
@@ -66,7 +68,7 @@ impl Pool {
     /// An empty pool that may hold `limit` proxies; `ops` say how to give back what the embedding program attaches.
     #[must_use]
     pub fn new(limit: usize, ops: AttachmentOps, now: Micros) -> Arc<Self> {
-        Arc::new_cyclic(|myself| Self {
+        let pool = Arc::new_cyclic(|myself| Self {
             table: ArcSwap::from_pointee(Table::new(FIRST_CAPACITY, View::new(None, FIRST_CAPACITY), ops, false)),
             writer: Mutex::new(Writer::default()),
             myself: myself.clone(),
@@ -77,7 +79,11 @@ impl Pool {
             updated: AtomicI64::new(now),
             standing: Standing::default(),
             guard: Guard::new(),
-        })
+        });
+        // A static that loom cannot model, and that decides nothing.
+        #[cfg(not(loom))]
+        forking::register(&pool);
+        pool
     }
 
     /// What it judges its proxies by.

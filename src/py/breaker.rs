@@ -68,6 +68,7 @@ impl PyBreaker {
     }
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyBreaker {
     #[new]
@@ -268,8 +269,8 @@ impl PyBreaker {
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
         let class = slf.get_type().name()?;
-        let id = this.proxy_id().map_or_else(String::new, |id| format!("proxy_id='{id}', "));
-        let failures = this.failure_count();
+        let id = this.proxy_id()?.map_or_else(String::new, |id| format!("proxy_id='{id}', "));
+        let failures = this.failure_count()?;
         Ok(format!("{class}({id}state='{}', failures={failures})", this.core.phase().as_str()))
     }
 }

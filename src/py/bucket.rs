@@ -23,6 +23,7 @@ pub(crate) struct PyTokenBucket {
     shown: (f64, f64, f64),
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyTokenBucket {
     #[new]

@@ -8,6 +8,7 @@ use pyo3::types::{PyBool, PyDict, PyString};
 
 use crate::pool::Pool;
 use crate::proxy::address::Address;
+use crate::py::border;
 use crate::py::convert;
 use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
@@ -53,6 +54,7 @@ pub(crate) struct CheckResult {
     bytes_read: u64,
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl CheckResult {
     fn __bool__(&self) -> bool {
@@ -110,6 +112,7 @@ impl CheckRun {
     }
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl CheckRun {
     /// Begins to check.
@@ -132,7 +135,7 @@ impl CheckRun {
         let plan = plan_of(options)?;
         let items = items_of(proxies, record)?;
         let runtime = handle().map_err(|error| PyOSError::new_err(error.to_string()))?;
-        let run = proxies.py().detach(|| Run::start(&runtime, plan, items)).map_err(refused)?;
+        let run = border::detach(proxies.py(), || Run::start(&runtime, plan, items)).map_err(refused)?;
         Ok(Self { run })
     }
 
@@ -176,7 +179,7 @@ impl CheckRun {
     fn on_ready(&self, py: Python<'_>, callback: Py<PyAny>) {
         let wake = move || {
             // While the interpreter ends there is nobody to wake.
-            Python::try_attach(|py| {
+            border::attach(|py| {
                 if let Err(error) = callback.call0(py) {
                     error.write_unraisable(py, Some(callback.bind(py)));
                 }

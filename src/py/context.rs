@@ -258,6 +258,7 @@ pub(crate) fn extract(object: &Bound<'_, PyAny>) -> PyResult<Context> {
     Ok(foreign.context)
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyContext {
     #[new]

@@ -19,6 +19,7 @@ pub(super) struct PyFleet {
     fleet: Fleet,
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyFleet {
     /// Starts a fleet of these proxies, each given as a dictionary of plain values.
@@ -114,6 +115,7 @@ impl PyFleet {
 }
 
 /// Raises what a fleet of this proxy would raise.
+#[proxywhirl_macros::border]
 #[pyfunction]
 pub(super) fn check_fleet_proxy(proxy: &Bound<'_, PyDict>) -> PyResult<()> {
     proxy_spec(proxy)?.check().map_err(invalid)

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::pool::Pool;
 use crate::pool::query::{Choice, Query};
 use crate::proxy::{Proxy, Verdict};
+use crate::py::border;
 use crate::py::context::PyContext;
 use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
@@ -39,6 +40,14 @@ impl Foreign {
 
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.adapter)
+    }
+
+    /// Calls the adapter. While the interpreter ends, the strategy has no proxy to offer.
+    fn call<R>(&self, query: &Query<'_>, call: impl FnOnce(Python<'_>) -> PyResult<R>) -> Result<R, Refusal> {
+        match border::attach(call) {
+            Some(returned) => returned.map_err(foreign),
+            None => Err(Refusal::of(query)),
+        }
     }
 
     fn ask(&self, py: Python<'_>, query: &Query<'_>) -> PyResult<Choice> {
@@ -129,7 +138,7 @@ impl Strategy for Foreign {
         if query.is_empty() {
             return Err(Refusal::of(query));
         }
-        Python::attach(|py| self.ask(py, query)).map_err(foreign)
+        self.call(query, |py| self.ask(py, query))
     }
 
     fn record(&self, proxy: &Arc<Proxy>, verdict: Verdict, clock: &dyn Clock) {
@@ -139,15 +148,18 @@ impl Strategy for Foreign {
             // Neither: nothing a strategy of the documented shapes could be told.
             Verdict::Refused | Verdict::Elsewhere => return proxy.complete(verdict, None, clock),
         };
-        let told = Python::attach(|py| -> PyResult<()> {
+        let told = border::attach(|py| {
             let object = PyPool::object_of(py, proxy)?;
-            self.adapter.bind(py).call_method1("record_result", (object, success, ms))?;
-            Ok(())
+            self.adapter.bind(py).call_method1("record_result", (object, success, ms)).map(drop)
         });
-        if let Err(error) = told {
-            // The adapter keeps a strategy's own errors in, so this is an interrupt: the result still counts, once.
-            proxy.complete(verdict, None, clock);
-            Python::attach(|py| error.write_unraisable(py, None));
+        if let Some(Ok(())) = told {
+            return;
+        }
+        // The adapter keeps a strategy's own errors in, so this is an interrupt, or the interpreter ends: the result still
+        // counts, once.
+        proxy.complete(verdict, None, clock);
+        if let Some(Err(error)) = told {
+            border::attach(|py| error.write_unraisable(py, None));
         }
     }
 
@@ -156,6 +168,6 @@ impl Strategy for Foreign {
     }
 
     fn narrow(&self, query: &Query<'_>) -> Result<Narrowing, Refusal> {
-        Python::attach(|py| self.restrict(py, query)).map(Narrowing::Slots).map_err(foreign)
+        self.call(query, |py| self.restrict(py, query)).map(Narrowing::Slots)
     }
 }

@@ -10,6 +10,7 @@ use crate::pool::Pool;
 use crate::pool::context::Context;
 use crate::pool::query::Query;
 use crate::proxy::{Id, Proxy};
+use crate::py::border;
 use crate::py::breaker::{self, PyBreaker};
 use crate::py::convert;
 use crate::py::errors;
@@ -77,7 +78,7 @@ pub(crate) fn set_waker(pool: &PyPool, waker: Option<Py<PyAny>>) {
     pool.core.guard().set_waker(on.then(|| {
         Box::new(move || {
             let Some(hooks) = hooks.upgrade() else { return };
-            let _ = Python::try_attach(|py| {
+            border::attach(|py| {
                 if let Some(waker) = Hooks::get(py, &hooks.waker) {
                     Hooks::contain(py, "waking those who wait for a proxy failed", waker.call0(py).map(drop));
                 }
@@ -94,7 +95,7 @@ pub(crate) fn set_notice(pool: &PyPool, notice: Option<Py<PyAny>>) {
     pool.core.guard().set_listener(on.then(|| {
         Box::new(move |notices: Vec<Notice>| {
             let (Some(hooks), Some(core)) = (hooks.upgrade(), core.upgrade()) else { return };
-            let _ = Python::try_attach(|py| {
+            border::attach(|py| {
                 let Some(listener) = Hooks::get(py, &hooks.notice) else { return };
                 for notice in notices {
                     let told = tell(py, &core, listener.bind(py), notice);

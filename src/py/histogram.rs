@@ -16,6 +16,7 @@ pub(crate) struct PyHistogram {
     core: Histogram,
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyHistogram {
     #[new]

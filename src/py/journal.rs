@@ -32,6 +32,11 @@ fn note(write: impl FnOnce(&mut Notes)) {
     });
 }
 
+/// In the child of a fork: the journals of other threads are in the parent.
+pub(crate) fn after_fork() {
+    OPEN.store(OPEN_HERE.with_borrow(Vec::len), Ordering::Relaxed);
+}
+
 /// Whether any journal is open anywhere.
 #[inline]
 pub(crate) fn is_open() -> bool {
@@ -69,6 +74,7 @@ impl Journal {
     }
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl Journal {
     #[new]

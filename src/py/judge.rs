@@ -17,6 +17,7 @@ static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._enums", "AMBIGUOUS");
 ///
 /// Returns:
 ///     The `Outcome`; `AMBIGUOUS` if it may be the proxy's answer as well as the site's.
+#[proxywhirl_macros::border]
 #[pyfunction]
 #[pyo3(signature = (status, tunnelled=false, retry_after=false, ban=false))]
 pub(crate) fn judge_status(

@@ -403,6 +403,7 @@ pub(crate) fn exclude_more(wanted: &mut Context, exclude: &Bound<'_, PyAny>) -> 
     Ok(())
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyLease {
     /// The proxy.

@@ -34,6 +34,7 @@ const FIELDS: [&str; 11] = [
     "window_duration_seconds",
 ];
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl ProxyMetadataView {
     /// Whose counters these are.

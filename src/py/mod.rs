@@ -1,11 +1,14 @@
 //! The Python face of the crate: conversion and documentation, no decisions.
 
+mod border;
 mod breaker;
 mod bucket;
 mod check;
 mod context;
 mod convert;
 mod errors;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod exit;
 #[cfg(feature = "fleet")]
 mod fleet;
 mod foreign;
@@ -33,6 +36,8 @@ mod _core {
     #[pymodule_export]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    #[pymodule_export]
+    use super::border::{_locks_held, _panic};
     #[pymodule_export]
     use super::breaker::PyBreaker;
     #[pymodule_export]
@@ -81,18 +86,15 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        // A child of a fork must not repeat its parent's random choices.
-        let hooks = pyo3::types::PyDict::new(module.py());
-        hooks.set_item("after_in_child", pyo3::wrap_pyfunction!(after_fork, module)?)?;
+        super::border::keep_panics_quiet();
         let os = module.py().import("os")?;
         if os.hasattr("register_at_fork")? {
+            let hooks = pyo3::types::PyDict::new(module.py());
+            hooks.set_item("before", pyo3::wrap_pyfunction!(super::border::before_fork, module)?)?;
+            hooks.set_item("after_in_parent", pyo3::wrap_pyfunction!(super::border::after_fork_in_parent, module)?)?;
+            hooks.set_item("after_in_child", pyo3::wrap_pyfunction!(super::border::after_fork_in_child, module)?)?;
             os.call_method("register_at_fork", (), Some(&hooks))?;
         }
         Ok(())
-    }
-
-    #[pyfunction]
-    fn after_fork() {
-        crate::random::after_fork();
     }
 }

@@ -15,6 +15,7 @@ use crate::pool::{Added, Attachment, AttachmentOps, Member, Pool, Table, Word};
 use crate::proxy::address::{Address, Locality, locality};
 use crate::proxy::health::{Health, Source};
 use crate::proxy::{Id, Proxy};
+use crate::py::border;
 use crate::py::breaker::PyBreaker;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors::{self, Fault};
@@ -71,6 +72,7 @@ pub(crate) struct AddReport {
     errors: Vec<(usize, String, String)>,
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl AddReport {
     fn __repr__(&self) -> String {
@@ -143,6 +145,17 @@ impl PyPool {
             part.put(&object, proxy, false)?;
         }
         Ok(Bound::new(py, part)?.into_any())
+    }
+
+    /// A pool of the core that holds the proxies of some objects, each of which stands for its proxy there.
+    pub(crate) fn of_objects(objects: &[Bound<'_, PyAny>]) -> PyResult<Arc<Pool>> {
+        let pool = Pool::new(usize::MAX, OPS, 0);
+        pool.reserve(objects.len());
+        for object in objects {
+            let proxy = object.cast::<PyProxy>()?.get().core.clone();
+            pool.add(proxy, Some(attachment_of(object)), false).map_err(errors::add)?;
+        }
+        Ok(pool)
     }
 
     /// The objects of some slots.
@@ -251,6 +264,7 @@ fn made_from(address: &Address, text: &str, source: Source, tags: &[Box<str>], n
     Ok(Arc::new(proxy))
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyPool {
     #[new]
@@ -987,9 +1001,10 @@ impl PyPool {
         tags.sort_unstable();
         tags.dedup();
         let (proxies, refused) = supply::proxies_of(py, &list.parsed, source, &tags, allow_local);
-        let (added, duplicates) = py
-            .detach(|| if list.parsed.distinct { self.core.add_distinct(proxies) } else { self.core.add_all(proxies) })
-            .map_err(errors::add)?;
+        let (added, duplicates) = border::detach(py, || {
+            if list.parsed.distinct { self.core.add_distinct(proxies) } else { self.core.add_all(proxies) }
+        })
+        .map_err(errors::add)?;
         let mut errors = supply::errors_of(&list.parsed);
         errors.extend(refused);
         Ok(AddReport { added, duplicates: duplicates + list.parsed.duplicates, errors })

@@ -499,6 +499,7 @@ fn message(py: Python<'_>, error: &PyErr) -> String {
     error.value(py).str().map_or_else(|_| "Input is not valid".to_owned(), |text| text.to_string())
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyProxy {
     #[new]
@@ -1266,6 +1267,7 @@ impl PyProxy {
 ///
 /// Raises:
 ///     ValueError: "Invalid proxy URL ...", without the URL, which may hold a password.
+#[proxywhirl_macros::border]
 #[pyfunction]
 #[pyo3(signature = (url, require_port=false))]
 pub(crate) fn parse_proxy_url<'py>(

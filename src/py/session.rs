@@ -29,6 +29,7 @@ impl PySession {
     }
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PySession {
     #[new]
@@ -199,6 +200,7 @@ pub(crate) struct PySessionManager {
 /// Seconds a session lasts in the published form, where nothing is said.
 const DEFAULT_TIMEOUT: i64 = 300;
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PySessionManager {
     #[new]

@@ -15,6 +15,7 @@ use crate::resilience::host;
 ///
 /// Raises:
 ///     ValueError: There is no host in `url`.
+#[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn site_key(url: &str) -> PyResult<String> {
     let key = host::site_key(url).ok_or_else(|| PyValueError::new_err("the URL has no host"))?;

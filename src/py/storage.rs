@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use crate::clock::{SystemClock, exact_wall};
 use crate::pool::{Pool, Table};
 use crate::proxy::{Id, Proxy};
+use crate::py::border;
 use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
 use crate::resilience::standing::Held;
@@ -35,7 +36,7 @@ impl Members {
     fn of(py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(pool) = source.cast::<PyPool>() {
             let core = pool.get().core.clone();
-            return Ok(py.detach(|| {
+            return Ok(border::detach(py, || {
                 let table = Arc::clone(&core.table());
                 let slots = Pool::members(&table);
                 Self::Pool(core.clone(), table, slots)
@@ -71,6 +72,7 @@ impl Members {
 #[pyclass(module = "proxywhirl._core", frozen)]
 pub(crate) struct UnsealedText(Unsealed);
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl UnsealedText {
     /// The text.
@@ -92,6 +94,7 @@ impl UnsealedText {
 #[derive(Default)]
 pub(crate) struct SealedTexts(Mutex<Seals>);
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl SealedTexts {
     #[new]
@@ -102,7 +105,7 @@ impl SealedTexts {
     /// The secrets of a pool, or of a list of proxies, that have no seal yet. Those of proxies long gone are dropped.
     fn missing(&self, py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<Vec<UnsealedText>> {
         let members = Members::of(py, source)?;
-        Ok(py.detach(|| self.0.lock().missing(members.iter()).into_iter().map(UnsealedText).collect()))
+        Ok(border::detach(py, || self.0.lock().missing(members.iter()).into_iter().map(UnsealedText).collect()))
     }
 
     /// Sets what stands for a secret.
@@ -118,6 +121,7 @@ impl SealedTexts {
 ///     id: The proxy's id as the record has it, or whatever tells records apart that have none.
 ///     url: The address as the record has it.
 ///     protocol: The protocol, where the record has one beside the address.
+#[proxywhirl_macros::border]
 #[pyfunction]
 #[pyo3(signature = (field, id, url, protocol=None))]
 pub(crate) fn seal_binding(field: &str, id: &str, url: &str, protocol: Option<&str>) -> String {
@@ -125,6 +129,7 @@ pub(crate) fn seal_binding(field: &str, id: &str, url: &str, protocol: Option<&s
 }
 
 /// What an encrypted text of a proxy is bound to in the record that is written of it.
+#[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn proxy_seal_binding(field: &str, proxy: &Bound<'_, PyProxy>) -> String {
     binding_of(field, &proxy.get().core)
@@ -135,6 +140,7 @@ pub(crate) fn proxy_seal_binding(field: &str, proxy: &Bound<'_, PyProxy>) -> Str
 #[derive(Default)]
 pub(crate) struct SaveExtras(Mutex<AHashMap<Id, Extra>>);
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl SaveExtras {
     #[new]
@@ -158,6 +164,7 @@ impl SaveExtras {
 #[derive(Default)]
 pub(crate) struct SaveMarks(Marks);
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl SaveMarks {
     #[new]
@@ -177,6 +184,7 @@ impl SaveMarks {
 }
 
 /// Proxies of a pool or a list that may have metadata or a place of more than country and region.
+#[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn proxies_with_extras<'py>(
     py: Python<'py>,
@@ -187,7 +195,7 @@ pub(crate) fn proxies_with_extras<'py>(
         return Ok(all.into_iter().filter(|item| item.cast::<PyProxy>().is_ok_and(|p| p.get().has_extras())).collect());
     }
     let Members::Pool(_, table, slots) = Members::of(py, source)? else { return Ok(Vec::new()) };
-    let found: Vec<u32> = py.detach(|| {
+    let found: Vec<u32> = border::detach(py, || {
         let has = |slot: &u32| {
             table.slot(*slot).and_then(|slot| slot.attachment()).is_some_and(|word| {
                 // SAFETY: the table owns a reference to this object, which is a `PyProxy` because pools attach nothing
@@ -208,10 +216,11 @@ pub(crate) fn proxies_with_extras<'py>(
 }
 
 /// Whether any proxy of a pool or a list has credentials.
+#[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn has_credentials(py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<bool> {
     let members = Members::of(py, source)?;
-    Ok(py.detach(|| members.iter().any(|proxy| proxy.cold(|cold| cold.credentials.is_some()))))
+    Ok(border::detach(py, || members.iter().any(|proxy| proxy.cold(|cold| cold.credentials.is_some()))))
 }
 
 /// A file of Python's: not ours to close.
@@ -248,6 +257,7 @@ impl Write for Borrowed {
 ///
 /// Raises:
 ///     OSError: It cannot be written.
+#[proxywhirl_macros::border]
 #[pyfunction]
 #[pyo3(signature = (
     source, fd, *, head=None, tail=None, lines=false, compress=false, credentials=true, learned=true, sealed=None,
@@ -272,7 +282,7 @@ pub(crate) fn dump_proxies(
     let members = Members::of(py, source)?;
     let (sealed, extras) = (sealed.map(Bound::get), extras.map(Bound::get));
     let marks = marks.map(|marks| &marks.get().0);
-    let outcome = py.detach(|| {
+    let outcome = border::detach(py, || {
         let sealed = sealed.map(|sealed| sealed.0.lock());
         let extras = extras.map(|extras| extras.0.lock());
         let none = AHashMap::new();
@@ -331,6 +341,7 @@ pub(crate) fn dump_proxies(
 ///
 /// Returns:
 ///     The records; `None` if a secret has no seal yet.
+#[proxywhirl_macros::border]
 #[pyfunction]
 #[pyo3(signature = (
     source, *, credentials=true, learned=true, sealed=None, extras=None, marks=None, only_changed=false
@@ -349,7 +360,7 @@ pub(crate) fn records_of(
     let members = Members::of(py, source)?;
     let (sealed, extras) = (sealed.map(Bound::get), extras.map(Bound::get));
     let marks = marks.map(|marks| &marks.get().0);
-    let outcome = py.detach(|| {
+    let outcome = border::detach(py, || {
         let sealed = sealed.map(|sealed| sealed.0.lock());
         let extras = extras.map(|extras| extras.0.lock());
         let none = AHashMap::new();
@@ -392,6 +403,7 @@ fn os_error(error: &io::Error) -> PyErr {
 #[pyclass(module = "proxywhirl._core", frozen)]
 pub(crate) struct PoolImage(Image);
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PoolImage {
     /// Reads the contents of a file, gzipped or not, in any documented form.
@@ -405,7 +417,7 @@ impl PoolImage {
     #[new]
     #[pyo3(signature = (data, appended=false))]
     fn new(py: Python<'_>, data: PyBackedBytes, appended: bool) -> PyResult<Self> {
-        let read = py.detach(|| Image::read(&data, appended));
+        let read = border::detach(py, || Image::read(&data, appended));
         read.map(Self).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
@@ -439,7 +451,7 @@ impl PoolImage {
 
     /// The encrypted texts in it, each with what it must be bound to.
     fn sealed(&self, py: Python<'_>) -> Vec<(String, String)> {
-        py.detach(|| self.0.sealed())
+        border::detach(py, || self.0.sealed())
     }
 
     /// Makes the proxies and adds them to a pool.
@@ -477,12 +489,12 @@ impl PoolImage {
         }
         let core = pool.get().core.clone();
         let mut learned = Vec::new();
-        let (proxies, merged) = py.detach(|| self.proxies(&core, &opened, &odd, merge, &mut learned));
+        let (proxies, merged) = border::detach(py, || self.proxies(&core, &opened, &odd, merge, &mut learned));
         let offered = proxies.len();
         let shared: Vec<Arc<Proxy>> = proxies.iter().map(|(_, proxy)| proxy.clone()).collect();
-        let added = py.detach(|| core.add_all(shared)).map_err(crate::py::errors::add)?.0;
+        let added = border::detach(py, || core.add_all(shared)).map_err(crate::py::errors::add)?.0;
         learned.extend(proxies.iter().map(|(index, proxy)| (*index, proxy.id())));
-        py.detach(|| {
+        border::detach(py, || {
             for (index, id) in learned {
                 let Some(Entry::Known(record, _)) = self.0.entries.get(index) else { continue };
                 for held in record.held() {

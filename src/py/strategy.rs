@@ -6,11 +6,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyType};
 
 use crate::clock::SystemClock;
-use crate::pool::Pool;
 use crate::pool::context::Context;
 use crate::pool::order::TieBreak;
 use crate::pool::query::{Notes, Query};
-use crate::proxy::Verdict;
+use crate::proxy::{Id, Verdict};
 use crate::py::context;
 use crate::py::convert::Lazy;
 use crate::py::errors;
@@ -117,6 +116,7 @@ fn shown<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
     }
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyStrategy {
     /// The configuration given last; `None` before.
@@ -232,11 +232,7 @@ impl PyStrategy {
     ) -> PyResult<Bound<'py, PyList>> {
         let py = candidates.py();
         let objects: Vec<Bound<'py, PyAny>> = candidates.try_iter()?.collect::<PyResult<_>>()?;
-        let pool = Pool::new(usize::MAX, crate::pool::AttachmentOps::default(), 0);
-        for object in &objects {
-            let proxy = object.cast::<PyProxy>()?;
-            pool.add(proxy.get().core.clone(), None, false).map_err(errors::add)?;
-        }
+        let pool = PyPool::of_objects(&objects)?;
         let wanted = match context.filter(|context| !context.is_none()) {
             Some(context) => context::extract(context)?,
             None => Context::default(),
@@ -249,10 +245,10 @@ impl PyStrategy {
             Narrowing::By(filter) => query.narrowed(&filter, |narrowed| narrowed.candidates()),
             Narrowing::Slots(slots) => slots,
         };
+        let left: ahash::AHashSet<Id> = left.into_iter().filter_map(|slot| Some(table.proxy(slot)?.id())).collect();
         let list = PyList::empty(py);
         for object in objects {
-            let id = object.cast::<PyProxy>()?.get().core.id();
-            if left.iter().any(|slot| table.proxy(*slot).is_some_and(|proxy| proxy.id() == id)) {
+            if left.contains(&object.cast::<PyProxy>()?.get().core.id()) {
                 list.append(object)?;
             }
         }
@@ -351,6 +347,7 @@ impl PyStrategy {
 #[pyclass(name = "RoundRobinStrategy", module = "proxywhirl.strategies", extends = PyStrategy, frozen, subclass)]
 pub(crate) struct PyRoundRobin;
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyRoundRobin {
     #[new]
@@ -366,6 +363,7 @@ impl PyRoundRobin {
 #[pyclass(name = "RandomStrategy", module = "proxywhirl.strategies", extends = PyStrategy, frozen, subclass)]
 pub(crate) struct PyRandom;
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyRandom {
     #[new]
@@ -383,6 +381,7 @@ impl PyRandom {
 #[pyclass(name = "WeightedStrategy", module = "proxywhirl.strategies", extends = PyStrategy, frozen, subclass)]
 pub(crate) struct PyWeighted;
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyWeighted {
     #[new]
@@ -414,6 +413,7 @@ impl PyWeighted {
 #[pyclass(name = "LeastUsedStrategy", module = "proxywhirl.strategies", extends = PyStrategy, frozen, subclass)]
 pub(crate) struct PyLeastUsed;
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyLeastUsed {
     #[new]
@@ -444,6 +444,7 @@ pub(crate) struct PyPerformance {
     core: Arc<Performance>,
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyPerformance {
     #[new]
@@ -505,6 +506,7 @@ pub(crate) struct PySessionStrategy {
     manager: Py<PySessionManager>,
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PySessionStrategy {
     #[new]
@@ -592,6 +594,7 @@ pub(crate) struct PyGeoTargeted {
     secondary: Mutex<Py<PyAny>>,
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyGeoTargeted {
     #[new]
@@ -656,7 +659,7 @@ impl PyGeoTargeted {
 
     /// The same, by its published name.
     #[getter]
-    fn _secondary_strategy<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+    fn _secondary_strategy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.secondary_strategy(py)
     }
 
@@ -689,6 +692,7 @@ pub(crate) struct PyCostAware {
     core: Arc<CostAware>,
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyCostAware {
     #[new]
@@ -756,6 +760,7 @@ impl PyComposite {
     }
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyComposite {
     #[new]
@@ -901,6 +906,7 @@ fn make<'py>(py: Python<'py>, kind: Kind, kwargs: Option<&Bound<'py, PyDict>>) -
 ///
 /// Raises:
 ///     ValueError: "Unknown strategy ...", with the names there are.
+#[proxywhirl_macros::border]
 #[pyfunction]
 #[pyo3(signature = (name, **kwargs))]
 pub(crate) fn builtin_strategy<'py>(
@@ -911,13 +917,14 @@ pub(crate) fn builtin_strategy<'py>(
     let Some(kind) = Kind::of_name(name) else {
         return Err(PyValueError::new_err(format!(
             "Unknown strategy {name:?}: the built-in ones are {}",
-            builtin_strategy_names().join(", ")
+            builtin_strategy_names()?.join(", ")
         )));
     };
     make(py, kind, kwargs)
 }
 
 /// Names of the built-in strategies.
+#[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn builtin_strategy_names() -> Vec<&'static str> {
     NAMES.iter().map(|(name, _)| *name).collect()

@@ -11,6 +11,7 @@ use crate::clock::exact_wall;
 use crate::proxy::Proxy;
 use crate::proxy::address::{Locality, Protocol, locality};
 use crate::proxy::health::Source;
+use crate::py::border;
 use crate::py::convert;
 use crate::py::proxy::PyProxy;
 use crate::supply::{Fields, Format, Options, Parsed, ReadError, Record, Score, Seen, parse, parse_reader};
@@ -34,6 +35,7 @@ pub(crate) struct RejectedLine {
     excerpt: String,
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl RejectedLine {
     fn __repr__(&self) -> String {
@@ -48,6 +50,7 @@ pub(crate) struct ParsedIterator {
     next: usize,
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl ParsedIterator {
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -65,6 +68,7 @@ impl ParsedIterator {
     }
 }
 
+#[proxywhirl_macros::border]
 #[pymethods]
 impl PyParsed {
     fn __len__(&self) -> usize {
@@ -305,6 +309,7 @@ fn failed(error: ReadError) -> PyErr {
 /// Raises:
 ///     ValueError: An option is none.
 ///     TypeError: `data` is neither bytes nor text, or an option is unknown.
+#[proxywhirl_macros::border]
 #[pyfunction]
 #[pyo3(signature = (data, **options))]
 pub(crate) fn parse_proxies(data: &Bound<'_, PyAny>, options: Option<&Bound<'_, PyDict>>) -> PyResult<PyParsed> {
@@ -317,6 +322,7 @@ pub(crate) fn parse_proxies(data: &Bound<'_, PyAny>, options: Option<&Bound<'_, 
 /// Raises:
 ///     OSError: The file cannot be read.
 ///     ValueError: An option is none.
+#[proxywhirl_macros::border]
 #[pyfunction]
 #[pyo3(signature = (path, **options))]
 pub(crate) fn parse_proxy_file(
@@ -333,9 +339,9 @@ pub(crate) fn parse_proxy_file(
 pub(crate) fn read(data: &Bound<'_, PyAny>, options: &Options) -> PyResult<PyParsed> {
     let py = data.py();
     let parsed = if let Ok(text) = data.extract::<PyBackedStr>() {
-        py.detach(|| parse(text.as_bytes(), options))
+        border::detach(py, || parse(text.as_bytes(), options))
     } else if let Ok(bytes) = data.extract::<PyBackedBytes>() {
-        py.detach(|| parse(&bytes, options))
+        border::detach(py, || parse(&bytes, options))
     } else {
         return Err(PyTypeError::new_err("the list must be bytes or a string"));
     };
@@ -355,7 +361,7 @@ pub(crate) fn proxies_of(
     allow_local: bool,
 ) -> (Vec<Arc<Proxy>>, Vec<Fault>) {
     let now = exact_wall();
-    py.detach(|| {
+    border::detach(py, || {
         let mut refused = Vec::new();
         let mut proxies = Vec::with_capacity(parsed.records.len());
         for record in &parsed.records {
@@ -393,6 +399,7 @@ pub(crate) fn errors_of(parsed: &Parsed) -> Vec<Fault> {
 ///
 /// Raises:
 ///     ValueError: There is no address in it, or none that is one.
+#[proxywhirl_macros::border]
 #[pyfunction]
 #[pyo3(signature = (entry, *, protocol=None))]
 pub(crate) fn read_proxy_entry<'py>(
@@ -450,6 +457,7 @@ fn scalar(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
 /// Returns:
 ///     The one of each with the best record (share of successes, then number of results, then latency), in the place of the
 ///     first, with the tags of all. Without a record that is the first. A dictionary that gains tags is a copy.
+#[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn deduplicate<'py>(proxies: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
     let py = proxies.py();

@@ -338,6 +338,18 @@ impl Guard {
         }
     }
 
+    /// The request on trial is not in this process: the next one may try.
+    pub(crate) fn forget_probe(&self, proxy: &Arc<Proxy>, clock: &dyn Clock) {
+        if let Some(record) = proxy.judged_already()
+            && proxy.state().has(reason::PROBE_OUT)
+        {
+            if let Some(breaker) = &*record.breaker() {
+                breaker.give_up_probe(clock);
+            }
+            proxy.change(|state| state.with(reason::PROBE_OUT, false));
+        }
+    }
+
     /// Leaves a proxy alone for a while. What ends meanwhile neither prolongs the rest nor raises the next one.
     pub(crate) fn rest(&self, proxy: &Arc<Proxy>, login: bool, clock: &dyn Clock) {
         if proxy.state().has(reason::RESTING) {

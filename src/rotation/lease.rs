@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use crate::clock::{Clock, SystemClock};
+use crate::fork;
 use crate::pool::context::Context;
 use crate::pool::query::{Choice, Notes, Query};
 use crate::pool::{Pool, Table};
@@ -31,6 +32,8 @@ pub struct Lease {
     admitted: Admitted,
     at_site: Option<Admission>,
     began: u64,
+    // The fork generation of the process that took it.
+    taken_in: u64,
     closed: AtomicBool,
 }
 
@@ -135,7 +138,8 @@ impl Lease {
                 }
             };
             let (pool, began, closed) = (pool.clone(), clock.steady(), AtomicBool::new(false));
-            let lease = Self { proxy, strategy, pool, admitted, at_site, began, closed };
+            let taken_in = fork::generation();
+            let lease = Self { proxy, strategy, pool, admitted, at_site, began, taken_in, closed };
             drop(sited);
             return Ok((lease, table, choice));
         }
@@ -163,6 +167,7 @@ impl Lease {
             admitted: Admitted::default(),
             at_site: None,
             began: self.began,
+            taken_in: self.taken_in,
             closed: AtomicBool::new(true),
         }
     }
@@ -179,6 +184,12 @@ impl Lease {
         clock.steady().saturating_sub(self.began) as f64 / 1e6
     }
 
+    /// Whether it was taken before a fork: its start is counted in the parent.
+    #[inline]
+    fn is_inherited(&self) -> bool {
+        self.taken_in != fork::generation()
+    }
+
     /// Claims the right to end the lease.
     fn close(&self) -> Result<(), AlreadyClosed> {
         // Acquire and release are not needed: the flag guards nothing but the right to record, which uses its own atomics.
@@ -191,6 +202,10 @@ impl Lease {
     /// [`AlreadyClosed`] for a second verdict; nothing is recorded then.
     pub fn finish(&self, outcome: Outcome, ending: &Ending, clock: &dyn Clock) -> Result<f64, AlreadyClosed> {
         self.close()?;
+        if self.is_inherited() {
+            // The child forgot the start with all others; it counts after all, with its end.
+            self.proxy.start(clock);
+        }
         let elapsed = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
         let effects = outcome.effects();
         let guard = self.pool.guard();
@@ -330,6 +345,9 @@ impl Lease {
     /// [`AlreadyClosed`] after a verdict.
     pub fn release(&self, clock: &dyn Clock) -> Result<(), AlreadyClosed> {
         self.close()?;
+        if self.is_inherited() {
+            return Ok(());
+        }
         self.proxy.take_back(clock);
         self.settle_at_site(Finding::Released, clock);
         self.pool.guard().neither(&self.proxy, &self.admitted, clock);

@@ -198,6 +198,11 @@ impl Record {
         mine
     }
 
+    /// The probe under way is not in this process; whether there was one.
+    pub(super) fn forget_probe(&mut self) -> bool {
+        self.probe.take().is_some()
+    }
+
     /// A probe succeeded. A pause that the site has asked for meanwhile stays.
     pub(super) fn clear(&mut self) {
         if self.kind != Kind::RateLimited {

@@ -15,6 +15,8 @@
 //! 4. Nobody there: [`Pool::bars_at`] tells who is held back, why and until when.
 
 mod entry;
+#[cfg(not(loom))]
+mod forking;
 mod ledger;
 mod marks;
 mod reading;
@@ -283,16 +285,18 @@ impl Pool {
 
     fn ask_books(&self, site: &Arc<Site>, position: u64, rated: bool, clock: &dyn Clock) -> Result<Admission, Bar> {
         let mut changes = Changes::new();
-        let answer = {
+        let (answer, _outlives_the_lock) = {
             let mut ledger = self.standing.ledger.lock();
+            // Under the lock: a table that is older than the marks would number the slots otherwise.
+            let table = self.table.load_full();
             // Under the lock: the moment asked about must not be before what others have written down.
             let now = clock.steady();
             let rate = ledger.rate();
             let at = match rate {
                 None => ledger.find(site, position),
-                Some(_) => ledger.entry(site, position, &self.table(), &mut changes),
+                Some(_) => ledger.entry(site, position, &table, &mut changes),
             };
-            match at {
+            let answer = match at {
                 None => Ok(Admission { site: site.clone(), position, probe: None, rated: false, noted: false }),
                 Some(at) => {
                     let number = ledger.next_number();
@@ -307,7 +311,8 @@ impl Pool {
                         }
                     }
                 }
-            }
+            };
+            (answer, table)
         };
         self.place_sited(&changes);
         answer
@@ -334,18 +339,21 @@ impl Pool {
 
     fn write_down(&self, admission: &Admission, finding: Finding, began: u64, clock: &dyn Clock) -> Effect {
         let mut changes = Changes::new();
-        let effect = {
+        let (effect, _outlives_the_lock) = {
             let mut ledger = self.standing.ledger.lock();
+            let table = self.table.load_full();
             let now = clock.steady();
-            self.judge(&mut ledger, admission, finding, began, now, &mut changes)
+            (self.judge(&mut ledger, &table, admission, finding, began, now, &mut changes), table)
         };
         self.place_sited(&changes);
         effect
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn judge(
         &self,
         ledger: &mut Ledger,
+        table: &Table,
         admission: &Admission,
         finding: Finding,
         began: u64,
@@ -382,7 +390,7 @@ impl Pool {
                 at
             }
             Finding::RateLimited(Some(seconds)) => {
-                let Some(at) = ledger.entry(site, position, &self.table(), changes) else { return Effect::None };
+                let Some(at) = ledger.entry(site, position, table, changes) else { return Effect::None };
                 let record = &mut ledger.entries[at as usize].record;
                 if let Some(number) = admission.probe {
                     record.end_probe(number);
@@ -392,7 +400,7 @@ impl Pool {
                 at
             }
             Finding::Failed { free } => {
-                let Some(at) = ledger.entry(site, position, &self.table(), changes) else { return Effect::None };
+                let Some(at) = ledger.entry(site, position, table, changes) else { return Effect::None };
                 let record = &mut ledger.entries[at as usize].record;
                 let was_probe = admission.probe.is_some_and(|number| record.end_probe(number));
                 // A probe is news whenever it began.
@@ -400,10 +408,10 @@ impl Pool {
                 at
             }
             Finding::ExitRefused(kind) => {
-                let Some(at) = ledger.entry(site, position, &self.table(), changes) else { return Effect::None };
+                let Some(at) = ledger.entry(site, position, table, changes) else { return Effect::None };
                 let record = &mut ledger.entries[at as usize].record;
                 if record.refuse_exit(began, now) {
-                    return self.bench(ledger, admission, kind, None, began, now, changes);
+                    return self.bench(ledger, table, admission, kind, None, began, now, changes);
                 }
                 if let Some(number) = admission.probe {
                     record.end_probe(number);
@@ -411,10 +419,10 @@ impl Pool {
                 at
             }
             Finding::Banned(given) => {
-                return self.bench(ledger, admission, Kind::Banned, given, began, now, changes);
+                return self.bench(ledger, table, admission, Kind::Banned, given, began, now, changes);
             }
             Finding::RateLimited(None) => {
-                return self.bench(ledger, admission, Kind::RateLimited, None, began, now, changes);
+                return self.bench(ledger, table, admission, Kind::RateLimited, None, began, now, changes);
             }
         };
         ledger.reconcile(at, now, changes);
@@ -425,6 +433,7 @@ impl Pool {
     fn bench(
         &self,
         ledger: &mut Ledger,
+        table: &Table,
         admission: &Admission,
         kind: Kind,
         given: Option<f64>,
@@ -453,7 +462,7 @@ impl Pool {
         if given.is_none() && self.is_guarded(ledger, site, now) {
             return Effect::Spared { first: !site.panicking.swap(true, Ordering::Relaxed) };
         }
-        let Some(at) = ledger.entry(site, position, &self.table(), changes) else { return Effect::None };
+        let Some(at) = ledger.entry(site, position, table, changes) else { return Effect::None };
         let record = &mut ledger.entries[at as usize].record;
         let seconds = given.unwrap_or_else(|| self.standing.length(&settings, kind, record.level));
         record.bench(kind, now, nanos(seconds));

@@ -68,20 +68,22 @@ impl Pool {
 
     /// Holds against a proxy again what a site held against it; an unknown proxy is passed over.
     pub fn hold_again(&self, id: Id, held: &Held, clock: &dyn Clock) {
-        let Some((_, slot)) = self.find(id) else { return };
+        let Some((table, slot)) = self.find(id) else { return };
         let site = self.site_named(&held.site);
         let left = held.until.map_or(0, |until| until.saturating_sub(clock.wall()).max(0));
+        let position = table.position(slot as usize);
         let mut changes = Changes::new();
-        {
+        let _outlives_the_lock = {
             let mut ledger = self.standing.ledger.lock();
-            let table = self.table();
+            let table = self.table.load_full();
             let now = clock.steady();
-            let position = table.position(slot as usize);
-            let Some(at) = ledger.entry(&site, position, &table, &mut changes) else { return };
-            let until = now.saturating_add(nanos(left as f64 / 1e6));
-            ledger.entries[at as usize].record.resume(held.kind, until, held.level, now);
-            ledger.reconcile(at, now, &mut changes);
-        }
+            if let Some(at) = ledger.entry(&site, position, &table, &mut changes) {
+                let until = now.saturating_add(nanos(left as f64 / 1e6));
+                ledger.entries[at as usize].record.resume(held.kind, until, held.level, now);
+                ledger.reconcile(at, now, &mut changes);
+            }
+            table
+        };
         self.place_sited(&changes);
     }
 }

@@ -73,6 +73,8 @@ pub enum Failure {
     Budget,
     /// The check was given up.
     Cancelled,
+    /// The check itself failed, by a fault of this library.
+    Internal,
 }
 
 impl Failure {
@@ -97,6 +99,7 @@ impl Failure {
             Self::Anonymity => "anonymity",
             Self::Budget => "budget",
             Self::Cancelled => "cancelled",
+            Self::Internal => "internal",
         }
     }
 }
@@ -113,6 +116,7 @@ impl fmt::Display for Failure {
                 Self::Unreachable => "the proxy cannot be reached",
                 Self::Timeout => "no answer in time",
                 Self::Auth => "the proxy does not accept the credentials",
+                Self::Internal => "the check failed by an internal error, please report it",
                 Self::Protocol => "the proxy does not speak the protocol",
                 Self::Closed => "the proxy closed the connection",
                 Self::Tls => "TLS failed: the certificate is not valid, or there is none",

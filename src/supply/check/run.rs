@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use ahash::AHashMap;
@@ -20,6 +23,7 @@ use super::runtime::Forked;
 use super::stages::{check, connect};
 use super::tls;
 use crate::clock::{Clock, SystemClock};
+use crate::fork;
 use crate::proxy::address::{Address, Protocol};
 use crate::proxy::{Proxy, Verdict};
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering};
@@ -82,14 +86,14 @@ impl Shared {
     }
 
     fn put(&self, report: Option<Report>) {
-        let waker = {
+        let waker = fork::inside(|| {
             let mut reports = self.reports.lock();
             match report {
                 Some(report) => reports.waiting.push_back(report),
                 None => reports.finished = true,
             }
             reports.waker.take()
-        };
+        });
         self.ready.notify_one();
         // Foreign code: with no lock held.
         if let Some(waker) = waker {
@@ -102,13 +106,18 @@ impl Shared {
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = self.items.get(index) else { return };
-            let report = match &item.address {
-                Some(address) => self.check(index, address).await,
-                None => Report { failure: Some(Failure::Format), ..Report::new(index, Protocol::Http) },
-            };
-            if let Some(proxy) = &item.proxy {
-                book(proxy, &report);
-            }
+            let failed = |failure| Report { failure: Some(failure), ..Report::new(index, Protocol::Http) };
+            let judged = survive(async {
+                let report = match &item.address {
+                    Some(address) => self.check(index, address).await,
+                    None => failed(Failure::Format),
+                };
+                if let Some(proxy) = &item.proxy {
+                    fork::inside(|| book(proxy, &report));
+                }
+                report
+            });
+            let report = judged.await.unwrap_or_else(|| failed(Failure::Internal));
             match self.room.acquire().await {
                 Ok(room) => room.forget(),
                 Err(_) => return,
@@ -145,6 +154,16 @@ impl Shared {
     }
 }
 
+/// What a future comes to; `None` if it panics: the others, and those who wait for them, go on.
+async fn survive<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
 /// Enters a result into a proxy's books.
 fn book(proxy: &Proxy, report: &Report) {
     let now = SystemClock.wall();
@@ -153,7 +172,7 @@ fn book(proxy: &Proxy, report: &Report) {
             proxy.record(Verdict::Success(report.response_ms.or(report.connect_ms).unwrap_or(0.0)), None, &SystemClock)
         }
         // Nobody's fault but ours.
-        Some(Failure::Budget | Failure::Cancelled) => return,
+        Some(Failure::Budget | Failure::Cancelled | Failure::Internal) => return,
         Some(_) => proxy.record(Verdict::Failure(report.total_ms), None, &SystemClock),
     }
     proxy.set_cold(|cold| {
@@ -215,10 +234,13 @@ impl Run {
                 }
                 while tasks.join_next().await.is_some() {}
             };
-            tokio::select! {
-                () = work => {}
-                () = all.cancel.notified() => {}
-            }
+            survive(async {
+                tokio::select! {
+                    () = work => {}
+                    () = all.cancel.notified() => {}
+                }
+            })
+            .await;
             // Every task, and with it every socket, is gone before anybody is told.
             tasks.shutdown().await;
             all.put(None);
@@ -275,19 +297,24 @@ impl Run {
     }
 
     fn is_ready(&self) -> bool {
-        let reports = self.shared.reports.lock();
-        reports.finished || !reports.waiting.is_empty()
+        fork::inside(|| {
+            let reports = self.shared.reports.lock();
+            reports.finished || !reports.waiting.is_empty()
+        })
     }
 
     /// Has `waker` called once when something is ready or everything is over: at once if it is so already. It replaces the
     /// one before.
     pub fn wake(&self, waker: Waker) {
-        let mut reports = self.shared.reports.lock();
-        if reports.finished || !reports.waiting.is_empty() {
-            drop(reports);
+        let (now, _replaced) = fork::inside(|| {
+            let mut reports = self.shared.reports.lock();
+            if reports.finished || !reports.waiting.is_empty() {
+                return (Some(waker), None);
+            }
+            (None, reports.waker.replace(waker))
+        });
+        if let Some(waker) = now {
             waker();
-        } else {
-            reports.waker = Some(waker);
         }
     }
 
@@ -300,7 +327,7 @@ impl Run {
             self.shared.cancel.notify_one();
         }
         let over = async {
-            while !self.shared.reports.lock().finished {
+            while !fork::inside(|| self.shared.reports.lock().finished) {
                 let _ = tokio::time::timeout(Duration::from_millis(5), self.shared.ready.notified()).await;
             }
         };

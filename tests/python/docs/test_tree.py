@@ -43,6 +43,18 @@ def test_the_fleet_stands_apart() -> None:
             assert "fleet" not in used, name
 
 
+def test_whatever_python_calls_is_at_the_border() -> None:
+    for name, code in rust():
+        bare = re.search(r"(?<!#\[proxywhirl_macros::border\]\n)^#\[(pymethods|pyfunction)\]$", code, re.MULTILINE)
+        # These cannot panic, and run where no exception can be raised.
+        assert bare is None or name == "py/border.rs", name
+
+
+def test_python_is_called_with_no_lock_held() -> None:
+    for name, code in rust(without=("py/border.rs",)):
+        assert not re.search(r"Python::(try_)?attach|Python::with_gil", code), f"{name}: use border::attach"
+
+
 def test_unsafe_code_argues_for_itself() -> None:
     for path in sorted(SOURCE.rglob("*.rs")):
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -59,7 +71,7 @@ def test_nothing_that_failed_is_passed_over() -> None:
 
 
 def test_arrows_run_one_way() -> None:
-    below = {"clock", "random", "sync"}
+    below = {"clock", "fork", "random", "sync"}
     allowed = {
         # A proxy carries the record that its judges keep of it, and its home leads to them; see docs/decisions.md.
         "proxy": below | {"resilience"},

@@ -1,0 +1,113 @@
+//! The border between Python and the core: what holds at every crossing.
+//!
+//! Into the core: a panic comes back as an exception. Out of it, into Python: no lock is held, and a fork may happen.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::prelude::*;
+
+use crate::fork;
+use crate::sync::assert_no_lock_held;
+
+pyo3::import_exception!(proxywhirl.exceptions, InternalError);
+
+thread_local! {
+    static PANICKED_AT: Cell<Option<(String, u32)>> = const { Cell::new(None) };
+}
+
+/// Runs a call from Python into the core; a panic becomes an `InternalError`. Put in by `#[border]`.
+#[inline]
+pub(crate) fn guarded<R>(call: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(returned) => returned,
+        Err(panic) => Err(internal_error(&*panic)),
+    }
+}
+
+#[cold]
+fn internal_error(panic: &(dyn Any + Send)) -> PyErr {
+    InternalError::new_err(describe(panic))
+}
+
+/// What may be said of a panic. A text that was put together may repeat what came in, a line of a list with a password for
+/// instance: only one that stands in the source is told, and the place.
+fn describe(panic: &(dyn Any + Send)) -> String {
+    let mut text = "an internal error of proxywhirl; please report it".to_owned();
+    if let Some((file, line)) = PANICKED_AT.take() {
+        text.push_str(&format!(" (at {file}:{line})"));
+    }
+    let formatted = panic.downcast_ref::<String>().filter(|_| cfg!(debug_assertions)).map(String::as_str);
+    if let Some(constant) = panic.downcast_ref::<&'static str>().copied().or(formatted) {
+        text.push_str(": ");
+        text.push_str(constant);
+    }
+    text
+}
+
+/// Has panics of this library say nothing on standard error, which is the user's: they are reported as exceptions. The hook
+/// is that of this library's copy of Rust's standard library; other native modules have their own.
+pub(crate) fn keep_panics_quiet() {
+    std::panic::set_hook(Box::new(|panic| {
+        PANICKED_AT.set(panic.location().map(|at| (at.file().to_owned(), at.line())));
+    }));
+}
+
+/// Calls Python from a thread that may not be attached to the interpreter. `None` while the interpreter ends.
+pub(crate) fn attach<R>(call: impl FnOnce(Python<'_>) -> R) -> Option<R> {
+    assert_no_lock_held("Python is called");
+    fork::outside(|| Python::try_attach(call))
+}
+
+/// Works without the interpreter, for a bounded time; no fork happens meanwhile. What waits for something goes without
+/// this.
+pub(crate) fn detach<R: Send>(py: Python<'_>, work: impl FnOnce() -> R + Send) -> R {
+    assert_no_lock_held("the interpreter is released");
+    py.detach(|| fork::inside(work))
+}
+
+/// Before a fork: waits, without the interpreter, until no detached thread is inside the core.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(super) fn before_fork(py: Python<'_>) {
+    if fork::shut() {
+        py.detach(fork::wait_for_others);
+    }
+}
+
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(super) fn after_fork_in_parent() {
+    fork::open_in_parent();
+}
+
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(super) fn after_fork_in_child() {
+    fork::open_in_child();
+    super::journal::after_fork();
+    crate::pool::forking::after_fork();
+}
+
+/// Panics in a debug build, to test what becomes of a panic: with a text that stands in the source, or with the one given. A release
+/// build does nothing.
+#[proxywhirl_macros::border]
+#[pyfunction]
+#[pyo3(signature = (text=None))]
+pub(super) fn _panic(text: Option<&str>) {
+    if cfg!(debug_assertions) {
+        match text {
+            None => panic!("a deliberate panic"),
+            Some(text) => std::panic::panic_any(text.to_owned()),
+        }
+    }
+}
+
+/// Number of locks of the core that the calling thread holds, in a debug build; `None` in a release build, which does not
+/// count them.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(super) fn _locks_held() -> Option<usize> {
+    cfg!(debug_assertions).then(crate::sync::locks_held)
+}
