@@ -1,31 +1,46 @@
-"""Locks that a fork may leave locked for ever in the child: whoever held one is not there to let go of it."""
+"""Locks that the child of a fork finds free: the threads of the parent that held them are not in the child."""
 
 from __future__ import annotations
 
 import os
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["renew_in_child"]
+if TYPE_CHECKING:
+    from _thread import RLock
 
-_owners: weakref.WeakKeyDictionary[Any, tuple[str, ...]] = weakref.WeakKeyDictionary()
+__all__ = ["new_lock", "new_rlock"]
+
+_locks: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def renew_in_child(owner: Any, *names: str) -> None:
-    """Give an object new locks after every fork, in the child.
+def new_lock() -> threading.Lock:
+    """A lock that every child of a fork finds free: for a lock that lives as long as what it guards.
 
-    Args:
-        owner: The object; only weakly referred to.
-        *names: Its attributes with the locks.
+    Returns:
+        A ``threading.Lock``.
     """
-    _owners[owner] = names
+    lock = threading.Lock()
+    _locks.add(lock)
+    return lock
+
+
+def new_rlock() -> RLock:
+    """As :func:`new_lock`, reentrant.
+
+    Returns:
+        A ``threading.RLock``.
+    """
+    lock = threading.RLock()
+    _locks.add(lock)
+    return lock
 
 
 def _after_fork() -> None:
-    for owner, names in list(_owners.items()):
-        for name in names:
-            setattr(owner, name, threading.Lock())
+    for lock in list(_locks):
+        # What the standard library does for the locks of its own modules.
+        lock._at_fork_reinit()
 
 
 if hasattr(os, "register_at_fork"):

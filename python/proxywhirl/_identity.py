@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from http.cookiejar import Cookie
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._cookies import MOST_JARS, CookieStore
-from proxywhirl._fork import renew_in_child
+from proxywhirl._fork import new_lock, renew_in_child
 
 if TYPE_CHECKING:
     from proxywhirl._http.flavour import Flavour
@@ -109,7 +108,7 @@ class Identities:
         self._chooser = chooser
         self._kind = kind
         self._by_id: OrderedDict[str, Identity] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         renew_in_child(self, "_lock")
 
     def __len__(self) -> int:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
+from proxywhirl._fork import new_lock
 from proxywhirl._redact import redact_url
 
 __all__ = ["LoadTest", "LoadTestResult"]
@@ -275,7 +276,7 @@ class _Course:
         self._test = test
         self._interval = 1.0 / test.requests_per_second
         self.total = max(1, math.ceil(test.duration_seconds * test.requests_per_second - 1e-9))
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._over = threading.Event()
         self._start = self._last_end = time.perf_counter()
         self._next = 0

@@ -8,10 +8,10 @@ fields. Nothing is put together unless its level is on.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._fork import new_lock
 from proxywhirl._redact import redact_url, scrub_text
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class _Seldom:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._next = 0.0
 
     def now(self) -> bool:

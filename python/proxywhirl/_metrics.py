@@ -6,13 +6,13 @@ or sites the one that was idle longest is added to a group called ``other``.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _core
 from proxywhirl._enums import Outcome
+from proxywhirl._fork import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -153,7 +153,7 @@ class Metrics:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, most_groups: int = MOST_GROUPS) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._total = Tally()
         self._proxies = _Groups(most_groups)
         self._sites = _Groups(most_groups)

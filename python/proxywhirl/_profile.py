@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from proxywhirl._fork import new_lock
 
 __all__ = ["STAGES", "Profile"]
 
@@ -19,7 +20,7 @@ class Profile:
     __slots__ = ("_counts", "_lock", "_sums")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._counts = dict.fromkeys(STAGES, 0)
         self._sums = dict.fromkeys(STAGES, 0.0)
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from proxywhirl import _adapter, _core
+from proxywhirl._fork import new_rlock
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -66,7 +67,7 @@ class StrategyRegistry:
     """
 
     _instance: ClassVar[StrategyRegistry | None] = None
-    _instance_lock: ClassVar[threading.RLock] = threading.RLock()
+    _instance_lock: ClassVar[threading.RLock] = new_rlock()
 
     # Of the one instance; set where it is made, because __init__ runs on every call of the class.
     _lock: threading.RLock
@@ -76,7 +77,7 @@ class StrategyRegistry:
         with cls._instance_lock:
             if StrategyRegistry._instance is None:
                 made = super().__new__(cls)
-                made._lock = threading.RLock()
+                made._lock = new_rlock()
                 made._entries = {}
                 StrategyRegistry._instance = made
             return StrategyRegistry._instance

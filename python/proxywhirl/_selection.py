@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import threading
 import time
 import uuid
 from collections.abc import Collection, Hashable, Iterable, Mapping
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from proxywhirl import _log_events
 from proxywhirl._admission import Admission, Wish, admission_of
 from proxywhirl._ban import BanPolicy
+from proxywhirl._fork import new_lock
 from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ class Chooser:
         """Makes what tells the attempts of a request; ``None`` where nobody counts them."""
         self.gate: Gate | None = None
         """Has the last word on a lease; ``None`` where nothing but the core does."""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._active = _Active(strategy)
         self._provision: Provision | None = None
         self._empty_reported = _log_events.seldom()
@@ -597,7 +597,7 @@ class _Active:
         self._own = _session_part(strategy)
         self._sticky: _core.SessionPersistenceStrategy | None = None
         self._hops: _core.SessionPersistenceStrategy | None = None
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def for_sessions(self) -> Any:
         """What serves a request with a session: the strategy itself, if it knows sessions."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 from uuid import UUID
+
+from proxywhirl._fork import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,7 @@ class StrategyState:
         self.window_duration_seconds = window_duration_seconds
         self.max_proxies = max_proxies
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._metrics: OrderedDict[UUID, ProxyMetrics] = OrderedDict()
 
     def get_metrics(self, proxy_id: UUID | str) -> ProxyMetrics:

@@ -6,13 +6,13 @@ leases are taken and settled without a trace of it.
 
 from __future__ import annotations
 
-import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _log_events
 from proxywhirl._enums import Outcome
+from proxywhirl._fork import new_lock
 from proxywhirl.events import EventHub
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Watch:
         self.profile = profile
         self._notice_taps: tuple[NoticeTap, ...] = ()
         self._chooser: Callable[[], Any] = lambda: None
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def attach(self, chooser: Any) -> None:
         """Watch the leases of a chooser, and what its pool notices."""

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any, Callable, NamedTuple, Union
 
-from proxywhirl._fork import renew_in_child
+from proxywhirl._fork import new_lock
 from proxywhirl._redact import MASK, scrub_text
 
 __all__ = ["CredentialRotator"]
@@ -73,8 +73,7 @@ class CredentialRotator:
         """Seconds a pair is good for."""
         self._clock = _clock
         # Held while the callback runs, across threads and tasks; whoever holds it writes the two below.
-        self._busy = threading.Lock()
-        renew_in_child(self, "_busy")
+        self._busy = new_lock()
         self._pair: _Pair | None = None
         self._due = -math.inf
 

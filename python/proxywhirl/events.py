@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
+from proxywhirl._fork import new_lock
 from proxywhirl._redact import redact_url, scrub_text, scrub_value
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class EventHub:
     def __init__(self, changed: Callable[[], None] | None = None, *, use_running_loop: bool = False) -> None:
         self._changed = changed
         self._use_running_loop = use_running_loop
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         # Tuples that are replaced, never altered: telling an event needs no lock.
         self._listeners: dict[str, tuple[_Listener, ...]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -329,7 +330,7 @@ class _Courier:
     """Runs coroutines on a thread that is started for the first and ends when there are none."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._shift: _Shift | None = None
 
     def submit(self, work: Awaitable[Any], listener: _Listener, name: str) -> bool:

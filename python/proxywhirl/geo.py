@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+
+from proxywhirl._fork import new_lock
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy, ProxyPool
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["locate"]
 
 _readers: dict[str, tuple[tuple[int, int], Any]] = {}
-_lock = threading.Lock()
+_lock = new_lock()
 # Databases open at the same time; a program has one or two.
 _MOST_READERS = 4
 

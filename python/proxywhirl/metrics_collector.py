@@ -14,10 +14,11 @@ The label ``proxy_id`` has a bounded number of values, whatever comes and goes: 
 
 from __future__ import annotations
 
-import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Callable
+
+from proxywhirl._fork import new_lock
 
 if TYPE_CHECKING:
     from proxywhirl.events import ProxyEvent
@@ -68,7 +69,7 @@ class _Families:
         self.breaker = client.Gauge(
             "proxywhirl_circuit_breaker_state", "0 closed, 1 open, 2 half-open", of_proxy, registry=registry
         )
-        self.lock = threading.Lock()
+        self.lock = new_lock()
         self.known: set[str] = set()
         self.statuses: set[str] = set()
 
@@ -77,7 +78,7 @@ class _Families:
 
 
 _families: weakref.WeakKeyDictionary[Any, _Families] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = new_lock()
 _collector: MetricsCollector | None = None
 
 

@@ -31,7 +31,6 @@ import dataclasses
 import os
 import ssl
 import tempfile
-import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +39,7 @@ from typing import Any, Union
 from urllib.parse import quote
 
 from proxywhirl import _core
+from proxywhirl._fork import new_lock
 from proxywhirl._load_test import LoadTest, LoadTestResult
 
 __all__ = [
@@ -448,7 +448,7 @@ class ProxyFleet:
         self._workers = workers
         self._ipv6 = ipv6
         self._hosts = list(hosts)
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._native: _core.Fleet | None = None
         self._proxies: tuple[FleetProxy, ...] = ()
         self._origin: FleetOrigin | None = None

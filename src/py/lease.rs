@@ -12,6 +12,7 @@ use crate::pool::query::{Notes, Query};
 use crate::proxy::Id;
 use crate::proxy::address::Protocol;
 use crate::proxy::client::{CLIENTS, Client, Unfit};
+use crate::py::border;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors;
 use crate::py::foreign::Asked;
@@ -287,7 +288,7 @@ impl Drop for PyLease {
             return;
         }
         // Not while the interpreter shuts down: then nobody waits for the proxy or the news any more.
-        let _ = Python::try_attach(|py| {
+        border::attach(|py| {
             // The last reference may go while an exception is on its way, which the calls below would lose.
             let pending = PyErr::take(py);
             self.release_dropped(py);

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._enums import HealthStatus
+from proxywhirl._fork import new_lock
 from proxywhirl._health.checks import Checker, CheckFailed, HttpCheck, Probe, TcpCheck, probe_of
 from proxywhirl._redact import redact_url
 
@@ -101,7 +102,7 @@ class HealthMonitor:
         self._probes = _probes(checker, url, timeout, tls)
         self._told = told
         self._removed = removed
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._failures: dict[UUID, int] = {}
         self._control: _Control | None = None
         self._finalizer: Any = None
@@ -344,7 +345,7 @@ class _Control:
     """How a running monitor is told to stop, from whichever thread, without knowing it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._event: asyncio.Event | None = None
         self.stopped = False

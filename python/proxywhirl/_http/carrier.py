@@ -7,12 +7,12 @@ These carriers speak HTTP through httpcore; another engine goes in here.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncGenerator, Hashable
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._enums import AMBIGUOUS, Outcome
+from proxywhirl._fork import new_lock
 from proxywhirl._http.allowance import Allowance
 from proxywhirl._http.body import MOST_BODY, Gatherer, counted, counted_async
 from proxywhirl._http.dial import dialled, dialled_ms
@@ -337,7 +337,7 @@ class AsyncCarrier:
         self._on_free = on_free
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._scopes: dict[asyncio.AbstractEventLoop | None, _Scope] = {}
 
     def rooms_here(self) -> Callable[[], AsyncRoutes | None]:

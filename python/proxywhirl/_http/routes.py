@@ -7,13 +7,13 @@ never under one. Routes that nobody has used for longer than connections are kep
 from __future__ import annotations
 
 import os
-import threading
 import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Collection, Hashable
 from typing import Any, Callable
 
+from proxywhirl._fork import new_lock
 from proxywhirl._http.route import Limits, Line, Owner, Route, most_routes
 from proxywhirl._http.tls import Tls
 
@@ -48,7 +48,7 @@ class _Cache:
         self._tls = tls
         self._limits = limits
         self._routes: OrderedDict[Any, Route] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._on_free = on_free
         self._busy: set[Any] = set()
         self._trying: set[Any] = set()
@@ -65,7 +65,7 @@ class _Cache:
 
     def forget(self) -> None:
         """Drop everything without closing it."""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._routes.clear()
         self._busy.clear()
         self._trying.clear()

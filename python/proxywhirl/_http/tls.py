@@ -7,15 +7,16 @@ must not pay for that a thousand times, and plain HTTP must not pay at all.
 from __future__ import annotations
 
 import ssl
-import threading
 from typing import Any, Union
+
+from proxywhirl._fork import new_lock
 
 __all__ = ["Tls", "Verify"]
 
 Verify = Union[bool, str, ssl.SSLContext]
 """``True`` checks certificates, ``False`` does not, a path names a CA file or folder, a context is used as it is."""
 
-_lock = threading.Lock()
+_lock = new_lock()
 _shared: dict[tuple[Any, bool], ssl.SSLContext] = {}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from proxywhirl._enums import ProxySource
+from proxywhirl._fork import new_lock
 
 if TYPE_CHECKING:
     from proxywhirl import _core
@@ -39,7 +39,7 @@ class Roster:
 
     def __init__(self, pool: _core.ProxyPool) -> None:
         self._pool = pool
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         # By list: the proxies by their URLs as the list writes them. Others may take a proxy out of the pool, and put
         # another of the same URL in, so an entry counts only while the pool has that very object.
         self._members: dict[str, dict[str, _core.Proxy]] = {}
@@ -51,7 +51,7 @@ class Roster:
 
     def forget_threads(self) -> None:
         """In the child of a fork: nobody holds the lock, whatever it says."""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def adopt(self, key: str, name: str) -> None:
         """Take over what an earlier run got from a list and a storage brought back; done once for each list.

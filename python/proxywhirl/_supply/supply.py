@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._fork import new_lock
 from proxywhirl._supply.filling import Filling, file_stamp
 from proxywhirl._supply.refresh import Report
 from proxywhirl.fetchers._fetcher import ProxyFetcher
@@ -84,7 +85,7 @@ class Supply:
         self.removed = self._filling.removed
         """Ids of proxies that left, for whoever holds connections to them."""
         self._file_look = file_look
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._bell = threading.Event()
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
@@ -195,7 +196,7 @@ class Supply:
     def _after_fork(self) -> None:
         """In a child: the thread stayed with the parent, and with it whatever it was doing and the locks it held."""
         self._process = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self.roster.forget_threads()
         self._thread = self._running = self._asked = None
         self._bell = threading.Event()

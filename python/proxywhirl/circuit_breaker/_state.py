@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import MutableMapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Union
 
 from proxywhirl._enums import CircuitBreakerState
 from proxywhirl._files import atomic_write_json
+from proxywhirl._fork import new_lock
 
 __all__ = ["Storage", "delete_state", "load_state", "save_state"]
 
@@ -19,7 +19,7 @@ Storage = Union[str, "os.PathLike[str]", MutableMapping[str, Any]]
 """Path of a JSON file, or a mapping from proxy id to state."""
 
 # Files are read, changed and written; two breakers of one process must not do so at once.
-_writing = threading.Lock()
+_writing = new_lock()
 
 
 def save_state(breaker: Any, storage: Storage) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from proxywhirl import _core
+from proxywhirl._fork import new_lock
 from proxywhirl._redact import mask_proxy_url
 from proxywhirl.gateways._sessions import Sessions
 from proxywhirl.gateways._template import Template
@@ -90,7 +90,7 @@ class Gateway:
             )
         self.size = size
         """How many proxies at a time."""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._turn = -1
         sample = self._template.fill({**self._choices[0], "session": "x"})
         parts = _core.parse_proxy_url(sample, require_port=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any
+
+from proxywhirl._fork import new_lock
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -36,7 +37,7 @@ class Minter:
         """Where its proxies come from."""
         self._pool = pool
         self._tag = tag
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._members: dict[UUID, tuple[_core.Proxy, int]] = {}
         self._next_look = 0.0
         # What is ill is replaced as long as this lasts: when the whole gateway is down, new sessions do not help.

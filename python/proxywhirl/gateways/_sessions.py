@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 from typing import Callable
+
+from proxywhirl._fork import new_lock
 
 __all__ = ["Sessions"]
 
@@ -34,7 +35,7 @@ class Sessions:
             raise ValueError(f"a session id has at least {_SHORTEST} characters, not {length}")
         self._make = make
         self._length = length
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._seen: dict[str, None] = {}
         self._begin()
 

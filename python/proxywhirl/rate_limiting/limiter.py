@@ -7,12 +7,11 @@ the caller: a rotator delays the request, or takes another proxy.
 from __future__ import annotations
 
 import math
-import threading
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxywhirl import _core
-from proxywhirl._fork import renew_in_child
+from proxywhirl._fork import new_lock
 from proxywhirl.rate_limiting.models import RateLimit, RateLimitEvent
 
 if TYPE_CHECKING:
@@ -80,8 +79,7 @@ class RateLimiter:
         """How many may go at once; ``None`` if it was not given."""
         self.global_limit = global_limit
         """The limit of all proxies together; ``None`` if there is none."""
-        self._lock = threading.Lock()
-        renew_in_child(self, "_lock")
+        self._lock = new_lock()
         self._global = None if global_limit is None else _bucket(global_limit)
         self._limits: dict[str, RateLimit] = {}
         self._own: dict[str, _core.TokenBucket] = {}

@@ -6,7 +6,6 @@ a batch has come together; it then visits each attempt once. There is no timer a
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -14,7 +13,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Optional, Union
 
 from proxywhirl._enums import CircuitBreakerState, RetryOutcome
-from proxywhirl._fork import renew_in_child
+from proxywhirl._fork import new_lock
 from proxywhirl._redact import scrub_text
 from proxywhirl.retry._records import CircuitBreakerEvent, HourlyAggregate, RetryAttempt
 from proxywhirl.retry._story import Story
@@ -117,8 +116,7 @@ class RetryMetrics:
         self.retention_hours = retention_hours
         """How many hours are kept."""
         self._clock = clock
-        self._lock = threading.Lock()
-        renew_in_child(self, "_lock")
+        self._lock = new_lock()
         # Written by everybody without a lock: appending to a deque is one step. Its bound only matters should whoever
         # settles have died on the way, in a fork for instance.
         self._pending: deque[_Entry] = deque(maxlen=64 * _BATCH)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from proxywhirl._admission import Admission, Ask
-from proxywhirl._fork import renew_in_child
+from proxywhirl._fork import new_lock
 from proxywhirl.exceptions import ProxyConnectionError, RequestQueueFullError
 
 __all__ = ["RequestQueue"]
@@ -26,8 +25,7 @@ class RequestQueue:
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
         """Number of places."""
-        self._lock = threading.Lock()
-        renew_in_child(self, "_lock")
+        self._lock = new_lock()
         self._places: set[Ask] = set()
 
     def __len__(self) -> int:

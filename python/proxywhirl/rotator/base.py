@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from typing_extensions import Self
 
 from proxywhirl import _core
 from proxywhirl._cookies import OneJar, PerProxy
+from proxywhirl._fork import new_lock
 from proxywhirl._guard import guard_settings
 from proxywhirl._http.flavour import default_name, flavour
 from proxywhirl._http.tls import Verify
@@ -207,7 +207,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         """The chains added with :meth:`add_chain`."""
         self._flavour = flavour(default_name() if http is None else http)
         self._trust_env = trust_env
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._opened: Any = None
         self._tls_options: dict[str, Any] = {
             "verify": self.config.verify_ssl if verify is None else verify,

@@ -5,10 +5,11 @@ The rotators themselves keep connections, not clients; see :mod:`proxywhirl.tran
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
+
+from proxywhirl._fork import new_lock
 
 __all__ = ["LRUAsyncClientPool", "LRUClientPool"]
 
@@ -21,7 +22,7 @@ class _Lru(Generic[C]):
             raise ValueError(f"maxsize must be at least 1, not {maxsize}")
         self.maxsize = maxsize
         self._clients: OrderedDict[str, C] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def _get(self, proxy_id: Any) -> C | None:
         key = str(proxy_id)

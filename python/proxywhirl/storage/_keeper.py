@@ -11,7 +11,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proxywhirl._fork import renew_in_child
+from proxywhirl._fork import new_lock
 from proxywhirl.storage._pool_file import PoolFile, Saved
 from proxywhirl.storage._reading import pour, read_file, settings_of
 
@@ -176,14 +176,13 @@ class Keeper:
         self._atomic = atomic
         self._profile = profile
         self.loaded = place is None
-        self._loading = threading.Lock()
-        self._lock = threading.Lock()
+        self._loading = new_lock()
+        self._lock = new_lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._said = False
         # A fork's child has the same file and another pool: it saves when told to, not by itself.
         self._pid = os.getpid()
-        renew_in_child(self, "_loading", "_lock")
 
     @property
     def pool(self) -> _core.ProxyPool:

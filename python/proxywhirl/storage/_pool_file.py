@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import stat
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
 from proxywhirl._files import create_private, file_lock, make_folder, sync_folder
-from proxywhirl._fork import renew_in_child
+from proxywhirl._fork import new_lock
 from proxywhirl.storage._extras import extras_of
 from proxywhirl.storage._reading import DamagedFileError, backup_of, is_lines, read_file
 from proxywhirl.storage._vault import Vault
@@ -85,8 +84,7 @@ class PoolFile:
         self._bare = bare
         self._atomic = atomic
         self._backup = backup
-        self._lock = threading.Lock()
-        renew_in_child(self, "_lock")
+        self._lock = new_lock()
         self._marks = _core.SaveMarks()
         # The file as this object left it, and its size after the last whole write.
         self._left: tuple[int, ...] | None = None

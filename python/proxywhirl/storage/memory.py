@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
+
+from proxywhirl._fork import new_lock
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy
@@ -15,7 +16,7 @@ class MemoryStorage:
     """Keeps copies of proxies in memory, where a storage is asked for and none is wanted. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._proxies: list[Proxy] = []
 
     async def save(self, proxies: list[Proxy]) -> None:

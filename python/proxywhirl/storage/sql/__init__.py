@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
 from proxywhirl._crypto import KEY_VARIABLE
+from proxywhirl._fork import new_lock
 from proxywhirl._redact import redact_url
 from proxywhirl.storage._extras import extras_of
 from proxywhirl.storage._pool_file import Saved
@@ -327,7 +327,7 @@ class _SqlPlace:
         self._storage = storage
         self._marks = _core.SaveMarks()
         self._form: tuple[bool, bool, bool] | None = None
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def save(
         self,
