@@ -30,7 +30,9 @@ __all__ = [
     "StatusJudge",
     "judge_report",
     "meaning_of",
+    "outcome_of_connect",
     "outcome_of_error",
+    "outcome_of_socks",
     "reporter",
     "retry_after",
 ]
@@ -102,6 +104,13 @@ _CARRIERS = frozenset({"httpcore", "httpcore2", "httpx", "httpx2"})
 # This machine is out of something; no proxy is to blame, and another one would not help.
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
+# A plan that is used up, in the words of a status line, of a header about the error or of a page.
+_USED_UP = re.compile(
+    r"\b(?:quota|balance|insufficient (?:funds|credits?)|payment required|out of (?:traffic|credit|bandwidth|data)"
+    r"|(?:traffic|bandwidth|data)(?: limit)? (?:is |was |has been )?"
+    r"(?:exceeded|exhausted|used up|reached|depleted|over))\b",
+    re.IGNORECASE,
+)
 _FRACTION = re.compile(r"\d{1,12}\.\d{1,12}\Z")
 
 
@@ -158,14 +167,37 @@ def outcome_of_error(error: BaseException) -> Optional[Verdict]:
 
 def _outcome_of(finding: Finding) -> tuple[Optional[Verdict], Optional[float]]:  # noqa: UP045
     """What follows from a finding, and for how many seconds the proxy asks to be left alone."""
-    if finding.fault is not Fault.CONNECT or finding.status is None:
-        return _OUTCOMES.get(finding.fault), None
-    if finding.status in (402, 407):
-        # The login is refused, or its quota used up.
+    if finding.fault is Fault.CONNECT and finding.status is not None:
+        return outcome_of_connect(finding.status, getattr(finding.source, "headers", None), finding.reason)
+    return _OUTCOMES.get(finding.fault), None
+
+
+def outcome_of_connect(status: int, headers: Any = None, said: str = "") -> tuple[Verdict, float | None]:
+    """What it means that a proxy refused CONNECT.
+
+    Args:
+        status: The status that it refused with.
+        headers: The headers of the refusal, as far as they are known.
+        said: What it said besides, in the status line or in a page.
+
+    Returns:
+        The verdict, and for how many seconds the proxy asks to be left alone.
+    """
+    if status in (402, 407):
         return _AUTH, None
-    if finding.status == 429:
-        return _LIMITED, retry_after(getattr(finding.source, "headers", None))
-    return _OUTCOMES[Fault.UNREACHED], None
+    if status == 429:
+        return _LIMITED, retry_after(headers)
+    return (_AUTH if _USED_UP.search(said) else AMBIGUOUS), None
+
+
+def outcome_of_socks(reply: int, version: int) -> Verdict:
+    """What it means that a SOCKS proxy refused to connect.
+
+    Args:
+        reply: Its reply.
+        version: 4 or 5.
+    """
+    return _OUTCOMES[_clients.of_socks(reply, version)]
 
 
 def _row_of(error: BaseException) -> tuple[str, _Row] | None:

@@ -31,14 +31,15 @@ def of_errno(number: int | None) -> Fault | None:
     return Fault.CUT if number in _STREAM else None
 
 
-def of_socks(reply: int) -> Fault:
-    """What the reply of a SOCKS proxy says (RFC 1928, section 6; 90 to 93 are SOCKS4's)."""
-    if reply in (1, 3, 4, 5, 6, 91):
-        return Fault.UNREACHED
-    if reply == 2:
-        return Fault.RULESET
-    # SOCKS4: the user was not confirmed by identd, or by another one.
-    return Fault.LOGIN if reply in (92, 93) else Fault.PROXY
+# RFC 1928, section 6. What is not here is the proxy's own trouble.
+_SOCKS5 = {2: Fault.RULESET, **dict.fromkeys((1, 3, 4, 5, 6), Fault.UNREACHED)}
+# 92 and 93: identd did not confirm the user.
+_SOCKS4 = {91: Fault.UNREACHED, 92: Fault.LOGIN, 93: Fault.LOGIN}
+
+
+def of_socks(reply: int, version: int) -> Fault:
+    """What a SOCKS proxy means by a reply other than "granted"."""
+    return (_SOCKS4 if version == 4 else _SOCKS5).get(reply, Fault.PROXY)
 
 
 # https://curl.se/libcurl/c/libcurl-errors.html. What is not here is ambiguous.

@@ -35,11 +35,13 @@ class Finding(NamedTuple):
         fault: Where the attempt failed.
         status: The status of an ``ANSWER`` or of a ``CONNECT``.
         source: The exception that it was read off: the one given, or one inside it.
+        reason: The words beside the status of a ``CONNECT``, as the proxy sent them.
     """
 
     fault: Fault
     status: Optional[int] = None  # noqa: UP045 - evaluated on 3.9
     source: Optional[BaseException] = None  # noqa: UP045
+    reason: str = ""
 
 
 class Row(NamedTuple):

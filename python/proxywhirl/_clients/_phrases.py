@@ -3,8 +3,9 @@
 A number elsewhere in a text is no status: addresses of pages and proxies have numbers too. So each pattern here spells
 out the whole of what stands before the fact, and lets nothing into it that the caller, the site or the proxy chooses,
 except a URL, which has no white space. The groups say what the phrase means: ``connect`` the status of an answer to
-CONNECT, ``answer`` the status of the site's answer, ``socks`` the reply of a SOCKS proxy, ``browser`` a code of a
-browser, ``errno`` a number of the system; a group named after a :class:`Fault` means that fault.
+CONNECT and ``reason`` the words beside it, ``answer`` the status of the site's answer, ``socks4`` and ``socks5`` the
+reply of a SOCKS proxy, ``browser`` a code of a browser, ``errno`` a number of the system; a group named after a
+:class:`Fault` means that fault.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ _BROWSER = r"(?:net::ERR_|NS_ERROR_)(?P<browser>[A-Z0-9_]+)\b"
 # By package and class; several patterns for one class are tried in order.
 _PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
     # http.client has no class for it, so that urllib, requests and urllib3 have none either.
-    ("builtins", "OSError"): (r"Tunnel connection failed: (?P<connect>\d{3})(?: |\Z)",),
+    ("builtins", "OSError"): (r"Tunnel connection failed: (?P<connect>\d{3})(?: (?P<reason>.*))?\Z",),
     ("urllib3", "ResponseError"): (r"too many (?P<answer>\d{3}) error responses\Z",),
-    ("socks", "SOCKS5Error"): (r"(?P<socks>0x[0-9a-f]{2}): ",),
-    ("socks", "SOCKS4Error"): (r"(?P<socks>0x[0-9a-f]{2}): ",),
-    ("socks", "HTTPError"): (r"(?P<connect>\d{3}): ",),
+    ("socks", "SOCKS5Error"): (r"(?P<socks5>0x[0-9a-f]{2}): ",),
+    ("socks", "SOCKS4Error"): (r"(?P<socks4>0x[0-9a-f]{2}): ",),
+    ("socks", "HTTPError"): (r"(?P<connect>\d{3}): (?P<reason>.*)\Z",),
     ("httpcore", "ProxyError"): (
-        r"(?P<connect>\d{3})(?: |\Z)",
+        r"(?P<connect>\d{3})(?: (?P<reason>.*))?\Z",
         r"(?P<LOGIN>Invalid username/password|Requested .* from proxy server, but got .*\.)\Z",
         r"Proxy Server could not connect: (?P<RULESET>Connection not allowed by ruleset)\.\Z",
         r"Proxy Server could not connect: (?:Command not supported|Address type not supported)(?P<PROXY>)\.\Z",
@@ -45,16 +46,16 @@ _PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
         r"Failed to perform, curl: \(56\) Proxy CONNECT aborted(?P<PROXY>)",
         r"Failed to perform, curl: \(1\) Received HTTP/0\.9 when not allowed(?P<CUT>)",
         r"Failed to perform, curl: \(97\) (?P<LOGIN>User was rejected by|No authentication method was acceptable)",
-        r"Failed to perform, curl: \(97\) cannot complete SOCKS5 connection to \S+ \((?P<socks>\d{1,3})\)",
+        r"Failed to perform, curl: \(97\) cannot complete SOCKS5 connection to \S+ \((?P<socks5>\d{1,3})\)",
         r"Failed to perform, curl: \(97\) (?P<PROXY>)",
     ),
     ("primp", "RequestError"): (
-        _SENDING + r" > proxy CONNECT failed: HTTP/1\.[01] (?P<connect>\d{3})\b",
+        _SENDING + r" > proxy CONNECT failed: HTTP/1\.[01] (?P<connect>\d{3})\b(?P<reason>[^\r\n]*)",
         _SENDING + r" > proxy closed connection before CONNECT response(?P<PROXY>)",
         _SENDING + r" > client error \(Connect\) > error connecting to socks proxy > socks5 proxy "
         r"(?P<LOGIN>accepts no authentication methods|rejected the credentials)\Z",
         _SENDING + r" > client error \(Connect\) > error connecting to socks proxy > "
-        r"socks5 proxy connect failed with status (?P<socks>\d{1,3})\Z",
+        r"socks5 proxy connect failed with status (?P<socks5>\d{1,3})\Z",
         _SENDING + r" > (?:[a-z ]+ > )*[A-Z][a-z ]+ \(os error (?P<errno>\d{1,3})\)\Z",
     ),
     ("wreq", "StatusError"): (r"is_status error: wreq::Error \{ kind: Status\((?P<answer>\d{3}),",),
@@ -81,6 +82,8 @@ _PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
     # The whole class is one line of an unreadable answer, or of a body.
     ("impit", "HTTPError"): (r"The internal HTTP library has thrown an error:\s+(?P<CUT>reqwest::Error)",),
     ("scrapy", "TunnelError"): (
+        r"Could not open CONNECT tunnel with proxy \S+ \[\{'status': (?P<connect>\d{3}), "
+        r"'reason': b?(?P<reason>.*)\}\]\Z",
         r"Could not open CONNECT tunnel with proxy \S+ \[\{'status': (?P<connect>\d{3})\b",
         r"Could not open CONNECT tunnel with proxy \S+ \[(?P<PROXY>)",
     ),
@@ -164,12 +167,13 @@ def _of_causes(error: Any) -> Finding | None:
     return None
 
 
-def _reply(text: str) -> Fault:
-    return _codes.of_socks(int(text, 0) if text.startswith("0x") else int(text))
+def _reply(version: int) -> Callable[[str], Fault]:
+    return lambda text: _codes.of_socks(int(text, 0), version)
 
 
 _BY_CODE: dict[str, Callable[[str], Fault]] = {
-    "socks": _reply,
+    "socks4": _reply(4),
+    "socks5": _reply(5),
     "browser": _codes.of_browser,
     "errno": lambda text: _codes.of_errno(int(text)) or Fault.CUT,
 }
@@ -177,8 +181,10 @@ _BY_STATUS = {"connect": Fault.CONNECT, "answer": Fault.ANSWER}
 
 
 def _meaning(match: re.Match[str], error: BaseException) -> Finding:
-    (group, text), *_ = ((group, text) for group, text in match.groupdict().items() if text is not None)
+    found = {group: text for group, text in match.groupdict().items() if text is not None}
+    reason = found.pop("reason", "")
+    ((group, text),) = found.items()
     if group in _BY_STATUS:
-        return Finding(_BY_STATUS[group], int(text), error)
+        return Finding(_BY_STATUS[group], int(text), error, reason)
     by_code = _BY_CODE.get(group)
     return Finding(Fault[group] if by_code is None else by_code(text), None, error)

@@ -63,7 +63,10 @@ def _read(error: BaseException, depth: int) -> Finding:
             finding = _read(inner, depth - 1)
             if finding.fault not in _SILENT and finding.fault not in row.unless:
                 return finding
-    return Finding(row.fault, status_of(error) if row.fault is Fault.CONNECT else None, error)
+    if row.fault is Fault.CONNECT:
+        # aiohttp.
+        return Finding(row.fault, status_of(error), error, str(getattr(error, "message", "")))
+    return Finding(row.fault, None, error)
 
 
 def _read_unlisted(error: Exception, depth: int) -> Finding:
@@ -124,8 +127,10 @@ def _of_python_socks(error: Any) -> Finding | None:
     code = getattr(code, "value", code)
     if not isinstance(code, int):
         return None
-    # A status of an HTTP proxy, or a reply of a SOCKS proxy: no number is both.
-    return Finding(Fault.CONNECT, code, error) if code >= 100 else Finding(_codes.of_socks(code), None, error)
+    # A status of an HTTP proxy, or a reply of a SOCKS proxy: no number is both, nor of both versions of SOCKS.
+    if code >= 100:
+        return Finding(Fault.CONNECT, code, error)
+    return Finding(_codes.of_socks(code, 4 if code >= 90 else 5), None, error)
 
 
 def _has_other_numbers(error: OSError) -> bool:

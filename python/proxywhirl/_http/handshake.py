@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import re
 import struct
 from collections.abc import Generator, Iterator
 
 from proxywhirl._enums import AMBIGUOUS, Outcome
-from proxywhirl._judge import Verdict, retry_after
+from proxywhirl._judge import Verdict, outcome_of_connect, outcome_of_socks
 
 __all__ = ["Handshake", "Refused", "basic_auth", "connect", "socks4", "socks5"]
 
@@ -38,18 +37,6 @@ _SOCKS5_REPLIES = {
     8: "address type not supported",
 }
 
-
-# What may be the target's doing, and what is a rule of the proxy about this target. Other refusals are the proxy's own.
-_SOCKS4_OUTCOMES: dict[int, Verdict] = {91: AMBIGUOUS, 92: Outcome.PROXY_AUTH, 93: Outcome.PROXY_AUTH}
-_SOCKS5_OUTCOMES: dict[int, Verdict] = {2: Outcome.BANNED, **dict.fromkeys((1, 3, 4, 5, 6), AMBIGUOUS)}
-
-# A plan that is used up, in the words of a status line, of a header about the error or of a page.
-_USED_UP = re.compile(
-    r"\b(?:quota|balance|insufficient (?:funds|credits?)|payment required|out of (?:traffic|credit|bandwidth|data)"
-    r"|(?:traffic|bandwidth|data)(?: limit)? (?:is |was |has been )?"
-    r"(?:exceeded|exhausted|used up|reached|depleted|over))\b",
-    re.IGNORECASE,
-)
 _PAGE_LOOKED_AT = 4096
 
 
@@ -142,14 +129,10 @@ def _status_line(head: bytes) -> tuple[int, str]:
 
 def _meaning(status: int, reason: str, head: bytes, page: bytes) -> tuple[Verdict, float | None]:
     """What it means that CONNECT was refused, and for how many seconds the proxy asks to be left alone."""
-    if status in (402, 407):
-        return Outcome.PROXY_AUTH, None
     headers = list(_headers(head))
-    if status == 429:
-        return Outcome.RATE_LIMITED, retry_after(headers)
     told = [value for name, value in headers if any(word in name.lower() for word in ("error", "reason", "message"))]
     said = "\n".join([reason, *told, page[:_PAGE_LOOKED_AT].decode("utf-8", "replace")])
-    return (Outcome.PROXY_AUTH if _USED_UP.search(said) else AMBIGUOUS), None
+    return outcome_of_connect(status, headers, said)
 
 
 def _headers(head: bytes) -> Iterator[tuple[str, str]]:
@@ -187,7 +170,7 @@ def socks4(host: str, port: int, auth: tuple[str, str] | None = None) -> Handsha
         raise Refused("the proxy's answer is not SOCKS4")
     if reply[1] != 90:
         why = _SOCKS4_REPLIES.get(reply[1], f"reply {reply[1]}")
-        raise Refused(f"SOCKS4: {why}", outcome=_SOCKS4_OUTCOMES.get(reply[1], Outcome.PROXY_DOWN))
+        raise Refused(f"SOCKS4: {why}", outcome=outcome_of_socks(reply[1], 4))
     reader.finish()
 
 
@@ -230,7 +213,7 @@ def socks5(host: str, port: int, auth: tuple[str, str] | None = None) -> Handsha
         raise Refused("the proxy's answer is not SOCKS5")
     if reply[1] != 0:
         why = _SOCKS5_REPLIES.get(reply[1], f"reply {reply[1]}")
-        raise Refused(f"SOCKS5: {why}", outcome=_SOCKS5_OUTCOMES.get(reply[1], Outcome.PROXY_DOWN))
+        raise Refused(f"SOCKS5: {why}", outcome=outcome_of_socks(reply[1], 5))
     # The address the proxy bound follows. It is of no use, but it is in the way.
     if reply[3] == 3:
         length = (yield from reader.exactly(1))[0]

@@ -333,6 +333,28 @@ def test_an_answer_to_connect(status: int, outcome: str) -> None:
     assert read(other).fault is Fault.CONNECT
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (OSError("Tunnel connection failed: 403 Traffic limit exceeded"), "proxy_auth"),
+        (httpx.ProxyError("403 quota used up"), "proxy_auth"),
+        (
+            made(
+                "aiohttp.client_exceptions.ClientError.ClientResponseError.ClientHttpProxyError",
+                status=403,
+                message="Insufficient balance",
+            ),
+            "proxy_auth",
+        ),
+        (made("python_socks._errors.ProxyException.ProxyError", "http://quota.test", error_code=403), "ambiguous"),
+        (OSError("Tunnel connection failed: 403 Forbidden"), "ambiguous"),
+        (httpx.ProxyError("503"), "ambiguous"),
+    ],
+)
+def test_a_quota_that_is_used_up_is_a_login_that_is_refused(error: Exception, outcome: str) -> None:
+    assert outcome_of_error(error) == outcome
+
+
 def test_the_ambiguous_are_the_ones_that_can_be_either() -> None:
     assert {Fault.UNREACHED, Fault.TLS, Fault.CUT} == AMBIGUOUS
     outcomes = {
@@ -340,7 +362,7 @@ def test_the_ambiguous_are_the_ones_that_can_be_either() -> None:
         outcome_of_error(NOT_TRUSTED),
         outcome_of_error(http.client.BadStatusLine("")),
     }
-    assert len(outcomes) == 1
+    assert outcomes == {"ambiguous"}
 
 
 class Wrapped(Exception):
