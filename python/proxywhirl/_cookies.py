@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from proxywhirl._fork import new_lock, renew_in_child
+from proxywhirl._fork import new_lock
 from proxywhirl._http.flavour import Flavour
 
 __all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "client_class", "keep", "sets_cookies"]
@@ -58,7 +58,6 @@ class PerProxy(CookieStore):
     def __init__(self) -> None:
         self._jars: OrderedDict[Any, Any] = OrderedDict()
         self._lock = new_lock()
-        renew_in_child(self, "_lock")
 
     def jar(self, proxy_id: Any, kind: Flavour) -> Any:
         with self._lock:

@@ -9,7 +9,7 @@ from http.cookiejar import Cookie
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._cookies import MOST_JARS, CookieStore
-from proxywhirl._fork import new_lock, renew_in_child
+from proxywhirl._fork import new_lock
 
 if TYPE_CHECKING:
     from proxywhirl._http.flavour import Flavour
@@ -109,7 +109,6 @@ class Identities:
         self._kind = kind
         self._by_id: OrderedDict[str, Identity] = OrderedDict()
         self._lock = new_lock()
-        renew_in_child(self, "_lock")
 
     def __len__(self) -> int:
         return len(self._by_id)
