@@ -114,21 +114,21 @@ class ProxyConfiguration(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
-    timeout: _Seconds = Field(default=30, gt=0)
-    max_retries: int = Field(default=3, gt=0)
+    timeout: _Seconds = 30
+    max_retries: int = 3
     verify_ssl: bool = True
     follow_redirects: bool = True
-    pool_connections: int = Field(default=10, gt=0)
+    pool_connections: int = 10
     pool_max_keepalive: int = Field(default=20, ge=0)
-    pool_timeout: _Seconds = Field(default=30, gt=0)
+    pool_timeout: _Seconds = 30
     keepalive_timeout: _Seconds = Field(default=300, ge=0)
-    max_concurrent_requests: int = Field(default=1000, gt=0)
-    pool_size: Optional[int] = Field(default=None, gt=0)
+    max_concurrent_requests: int = 1000
+    pool_size: Optional[int] = None
     strategy: Optional[StrategySpec] = "round-robin"
     health_check_enabled: bool = True
-    health_check_interval_seconds: int = Field(default=300, gt=0)
+    health_check_interval_seconds: int = 300
     health_check_url: HttpUrl = Field(default="http://httpbin.org/ip", validate_default=True)
-    health_check_timeout: _Seconds = Field(default=10, gt=0)
+    health_check_timeout: _Seconds = 10
     log_level: str = "WARNING"
     log_format: Literal["auto", "json", "text"] = "auto"
     log_redact_credentials: bool = True
@@ -138,6 +138,23 @@ class ProxyConfiguration(BaseSettings):
     queue_size: int = Field(default=100, ge=1, le=10000)
     health_cache_ttl: int = Field(default=300, ge=0)
     dynamic_timeout: bool = False
+
+    # The wording that callers match on; pydantic's own constraint has another.
+    @field_validator(
+        "timeout",
+        "max_retries",
+        "pool_connections",
+        "pool_timeout",
+        "max_concurrent_requests",
+        "pool_size",
+        "health_check_interval_seconds",
+        "health_check_timeout",
+    )
+    @classmethod
+    def _is_positive(cls, value: Optional[_Seconds]) -> Optional[_Seconds]:
+        if value is not None and not value > 0:
+            raise ValueError(f"Value must be positive, not {value!r}")
+        return value
 
     @field_validator("log_level")
     @classmethod

@@ -262,4 +262,4 @@ def _unknown(name: str) -> str:
 
 
 def _not_found(name: str) -> str:
-    return f"strategy {name!r} not found in registry; known: {', '.join(_known_names())}"
+    return f"Strategy {name!r} not found in registry; known: {', '.join(_known_names())}"

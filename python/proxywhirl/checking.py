@@ -15,7 +15,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
+import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from types import TracebackType
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional
 
 from proxywhirl import _core
 from proxywhirl._enums import ValidationLevel
+from proxywhirl._redact import scrub_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from proxywhirl._core import CheckResult
 
 __all__ = ["Checks", "ProxyValidator", "ValidationResult"]
+
+_log = logging.getLogger("proxywhirl.checking")
 
 Progress = Optional[Callable[[int, int, int], Any]]
 
@@ -320,6 +325,9 @@ class ProxyValidator:
     async def validate_batch(self, proxies: Iterable[Any], progress_callback: Progress = None) -> list[Any]:
         """Check many proxies.
 
+        A subclass that overrides :meth:`validate` is asked about each proxy, at most ``concurrency`` at a time; a proxy
+        for which it raises an exception has failed, and the exception is logged.
+
         Args:
             proxies: Dictionaries, URLs, or ``Proxy`` objects.
             progress_callback: Called with the numbers of those done, of all, and of those that passed.
@@ -328,7 +336,43 @@ class ProxyValidator:
             Those that passed, as they were given, in their order. Dictionaries are copies that have gained
             ``average_response_time_ms``, ``status``, ``total_requests``, ``total_successes`` and ``last_success_at``.
         """
-        return await self._passed(list(proxies), progress_callback, {})
+        given = list(proxies)
+        if _is_overridden(self):
+            return await self._passed_by_override(given, progress_callback)
+        return await self._passed(given, progress_callback, {})
+
+    async def _passed_by_override(self, proxies: list[Any], progress: Progress) -> list[Any]:
+        good: dict[int, Any] = {}
+        waiting = iter(enumerate(proxies))
+        done = 0
+
+        async def work() -> None:
+            nonlocal done
+            # The workers share one iterator, so that each takes the next proxy as soon as it is free.
+            for index, proxy in waiting:
+                found = await self._ask_override(proxy)
+                done += 1
+                if found:
+                    good[index] = found
+                if progress is not None:
+                    progress(done, len(proxies), len(good))
+
+        workers = [asyncio.ensure_future(work()) for _ in range(min(self.concurrency, len(proxies)))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+        return [_enriched(proxies[index], good[index]) for index in sorted(good)]
+
+    async def _ask_override(self, proxy: Any) -> Any:
+        """What the subclass says of one proxy: any object whose truth value is the verdict."""
+        try:
+            found: Any = self.validate(proxy)
+            return await found if inspect.isawaitable(found) else found
+        except Exception as error:  # noqa: BLE001 - one proxy must not end the check of all others
+            _log.warning("%s.validate raised %s", type(self).__name__, scrub_text(f"{type(error).__name__}: {error}"))
+            return None
 
     async def _passed(
         self, proxies: list[Any], progress: Progress, options: dict[str, Any], most: int | None = None
@@ -406,12 +450,18 @@ def _result(found: CheckResult) -> ValidationResult:
     return ValidationResult(found.is_valid, found.response_time_ms if found.is_valid else None, found)
 
 
-def _enriched(proxy: Any, found: CheckResult) -> Any:
+def _is_overridden(validator: ProxyValidator) -> bool:
+    """Whether ``validate`` is not the built-in method any more, by a subclass or on this object alone."""
+    return getattr(validator.validate, "__func__", None) is not ProxyValidator.validate
+
+
+def _enriched(proxy: Any, found: Any) -> Any:
     if not isinstance(proxy, dict):
         return proxy
     return {
         **proxy,
-        "average_response_time_ms": found.response_time_ms,
+        # A verdict of a subclass may be a plain bool, which knows no time.
+        "average_response_time_ms": getattr(found, "response_time_ms", None),
         "status": "active",
         "total_requests": int(proxy.get("total_requests") or 0) + 1,
         "total_successes": int(proxy.get("total_successes") or 0) + 1,

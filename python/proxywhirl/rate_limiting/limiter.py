@@ -134,6 +134,17 @@ class RateLimiter:
         self._events.append(RateLimitEvent(proxy_id=key, event_type="limit_changed", details=details))
 
     def check_limit(self, proxy_id: str | UUID) -> bool:
+        """As :meth:`acquire`: takes a token if there is one. :meth:`would_allow` only looks.
+
+        Args:
+            proxy_id: Id of the proxy.
+
+        Returns:
+            Whether the request may go; if not, nothing was taken.
+        """
+        return self.acquire(proxy_id)
+
+    def would_allow(self, proxy_id: str | UUID) -> bool:
         """Whether a request through this proxy might go now; takes nothing.
 
         Args:
@@ -183,6 +194,20 @@ class RateLimiter:
         with self._lock:
             refusal = self._take(proxy_id, self._own.get(proxy_id))
         return self._told(proxy_id, refusal)
+
+    def would_refuse(self, proxy_id: str) -> float | None:
+        """What :meth:`admit` would say, taking nothing.
+
+        Args:
+            proxy_id: Id of the proxy.
+
+        Returns:
+            Seconds until asking again makes sense; ``None`` where the request may go now.
+        """
+        with self._lock:
+            buckets = [bucket for bucket in (self._global, self._own.get(proxy_id)) if bucket is not None]
+            waits = [bucket.wait_time() for bucket in buckets if not bucket.would_allow()]
+        return max(waits, default=None)
 
     @property
     def is_idle(self) -> bool:
@@ -273,6 +298,10 @@ class AsyncRateLimiter:
     async def check_limit(self, proxy_id: str | UUID) -> bool:
         """As :meth:`RateLimiter.check_limit`."""
         return self.limiter.check_limit(proxy_id)
+
+    async def would_allow(self, proxy_id: str | UUID) -> bool:
+        """As :meth:`RateLimiter.would_allow`."""
+        return self.limiter.would_allow(proxy_id)
 
     async def acquire(self, proxy_id: str | UUID) -> bool:
         """As :meth:`RateLimiter.acquire`."""

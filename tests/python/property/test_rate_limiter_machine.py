@@ -106,7 +106,7 @@ class Machine(RuleBasedStateMachine):
     def looking_takes_nothing(self) -> None:
         for proxy in PROXIES:
             expected = all(bucket.would_allow() for bucket in self.buckets(proxy))
-            assert self.limiter.check_limit(proxy) is expected
+            assert self.limiter.would_allow(proxy) is expected
             assert (self.limiter.wait_time(proxy) == 0.0) is expected
 
 
@@ -133,9 +133,9 @@ class TimedMachine(Machine):
         seconds = Fraction(self.limiter.wait_time(proxy))
         if seconds:
             Clock.now += seconds / 2
-            assert not self.limiter.check_limit(proxy)
+            assert not self.limiter.would_allow(proxy)
             Clock.now += seconds / 2 + Fraction(1, 10**9)
-        assert self.limiter.check_limit(proxy)
+        assert self.limiter.would_allow(proxy)
 
 
 TestRateLimiter = Machine.TestCase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import Any, Callable
 from uuid import uuid4
 
 import pytest
@@ -78,9 +78,47 @@ def test_each_proxy_has_its_own_burst() -> None:
     found = RateLimiter(requests_per_second=0.001, burst_size=2)
     assert [found.acquire("a") for _ in range(3)] == [True, True, False]
     assert found.acquire("b")
-    assert (found.check_limit("a"), found.check_limit("b"), found.check_limit("new")) == (False, True, True)
+    assert (found.would_allow("a"), found.would_allow("b"), found.would_allow("new")) == (False, True, True)
     assert found.wait_time("a") == pytest.approx(1000.0, rel=0.01)
     assert found.wait_time("new") == 0.0
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda: RateLimiter(requests_per_second=0.001, burst_size=2),
+        lambda: RateLimiter(RateLimit(max_requests=2, **SLOW)),
+        lambda: RateLimiter(global_limit=RateLimit(max_requests=5, burst_allowance=2, **SLOW)),
+        lambda: SyncRateLimiter(global_limit=RateLimit(max_requests=2, **SLOW)),
+    ],
+)
+def test_check_limit_takes_a_token(form: Callable[[], RateLimiter]) -> None:
+    found = form()
+    assert [found.check_limit("a") for _ in range(3)] == [True, True, False]
+    # The same tokens, whichever method takes them.
+    assert not found.acquire("a")
+    assert not found.would_allow("a")
+    other = form()
+    assert (other.acquire("a"), other.check_limit("a"), other.check_limit("a")) == (True, True, False)
+
+
+def test_check_limit_takes_a_token_of_a_proxys_own_limit() -> None:
+    found = RateLimiter(100)
+    found.set_proxy_limit("a", RateLimit(max_requests=1, **SLOW))
+    assert (found.check_limit("a"), found.check_limit("a")) == (True, False)
+    assert [event.event_type for event in found.events] == ["limit_changed", "exceeded"]
+
+
+@pytest.mark.parametrize("form", [{"requests_per_second": 0.001, "burst_size": 1}, {"global_limit": 1}])
+def test_the_async_check_limit_takes_a_token(form: dict[str, Any]) -> None:
+    if "global_limit" in form:
+        form = {"global_limit": RateLimit(max_requests=1, **SLOW)}
+
+    async def main() -> list[bool]:
+        found = AsyncRateLimiter(**form)
+        return [await found.check_limit("a"), await found.check_limit("a"), await found.acquire("a")]
+
+    assert asyncio.run(main()) == [True, False, False]
 
 
 def test_global_and_own_limit_hold_together_and_a_refusal_takes_nothing() -> None:
@@ -92,7 +130,7 @@ def test_global_and_own_limit_hold_together_and_a_refusal_takes_nothing() -> Non
     # Had the refusal taken the common token, only one of these would go.
     assert [found.acquire("other") for _ in range(3)] == [True, True, False]
     found.set_proxy_limit(key, None)
-    assert not found.check_limit(key)
+    assert not found.would_allow(key)
     scopes = [event.details["scope"] for event in found.events if event.event_type == "exceeded"]
     assert scopes == ["proxy", "global"]
     with pytest.raises(TypeError):
@@ -129,10 +167,10 @@ def test_the_async_face_is_the_same_limiter() -> None:
     async def main() -> None:
         found = AsyncRateLimiter(0.001, 1)
         await found.set_proxy_limit("b", RateLimit(max_requests=2, **SLOW))
-        assert await found.check_limit("a")
+        assert await found.would_allow("a")
         assert await found.acquire("a")
         assert not await found.acquire("a")
-        assert not await found.check_limit("a")
+        assert not await found.would_allow("a")
         assert await found.wait_time("a") > 900
         assert [await found.acquire("b") for _ in range(3)] == [True, True, False]
         assert repr(found) == "AsyncRateLimiter(requests_per_second=0.001, burst_size=1)"
