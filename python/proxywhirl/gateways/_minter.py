@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._fork import new_lock
@@ -35,15 +36,24 @@ class Minter:
     def __init__(self, gateway: Gateway, pool: _core.ProxyPool, tag: str | None = None) -> None:
         self.gateway = gateway
         """Where its proxies come from."""
+        self.minted = 0
+        """How many were added to the pool so far."""
         self._pool = pool
         self._tag = tag
         self._lock = new_lock()
         self._members: dict[UUID, tuple[_core.Proxy, int]] = {}
         self._next_look = 0.0
-        # What is ill is replaced as long as this lasts: when the whole gateway is down, new sessions do not help.
+        # What is ill is replaced as long as this lasts: when the whole gateway is down, new sessions do not help. A
+        # success through any of its proxies says that they do, and fills it up.
         self._most = max(float(gateway.size), _LEAST_BUDGET)
         self._budget = self._most
         self._budget_at = time.monotonic()
+        self._successes = 0
+        self._successes_before = 0
+
+    def owns(self, proxy_id: UUID) -> bool:
+        """Whether a proxy is one of its own; may be asked at any time."""
+        return proxy_id in self._members
 
     def fill(self) -> int:
         """Mint what is missing.
@@ -60,11 +70,12 @@ class Minter:
                 added += self._add(self.gateway._next_choice())
             return added
 
-    def tend(self, now: bool = False) -> bool:
+    def tend(self, now: bool = False, failed: Collection[Any] = ()) -> bool:
         """Replace what is benched, at rest, expired, or was taken out of the pool. Costs nothing when it was just done.
 
         Args:
             now: Whether to look even if that was just done.
+            failed: Ids of proxies to replace as well, because a request that has nobody else failed through them.
 
         Returns:
             Whether there are new proxies.
@@ -75,16 +86,16 @@ class Minter:
             return False
         try:
             began = time.monotonic()
-            changed = self._replace()
+            changed = self._replace(failed)
             ended = time.monotonic()
             self._next_look = ended + max(_LOOK, (ended - began) * _SHARE)
             return changed
         finally:
             self._lock.release()
 
-    def _replace(self) -> bool:
+    def _replace(self, failed: Collection[Any]) -> bool:
         self._refill_budget()
-        useless = self._useless()
+        useless = self._useless().union(failed)
         changed = False
         for key, (proxy, index) in list(self._members.items()):
             there = self._pool.get_proxy_by_id(key) is not None
@@ -93,6 +104,7 @@ class Minter:
                     continue
                 self._budget -= 1.0
             del self._members[key]
+            self._successes_before += proxy.total_successes
             if there:
                 self._pool.remove_proxy(key)
             try:
@@ -110,11 +122,17 @@ class Minter:
         now = time.monotonic()
         self._budget = min(self._most, self._budget + (now - self._budget_at) * self._most / _BUDGET_SECONDS)
         self._budget_at = now
+        if self._budget < self._most:
+            successes = self._successes_before + sum(proxy.total_successes for proxy, _ in self._members.values())
+            if successes > self._successes:
+                self._budget = self._most
+            self._successes = successes
 
     def _add(self, index: int) -> int:
         proxy = self.gateway._mint(index, self._tag)
         there = self._pool.get_proxy_by_url(proxy.url)
         if there is None:
             self._pool.add_proxy(proxy)
+            self.minted += 1
         self._members[proxy.id if there is None else there.id] = (proxy if there is None else there, index)
         return int(there is None)
