@@ -1,6 +1,6 @@
 //! The only place that reads time. Everything that depends on it takes a [`Clock`], so that tests move time and never sleep.
 
-use crate::sync::{AtomicI64, AtomicU64, Ordering};
+use crate::sync::{AtomicI64, AtomicU64, Ordering, global};
 
 /// Microseconds since the Unix epoch, UTC.
 pub type Micros = i64;
@@ -17,7 +17,78 @@ pub trait Clock: Send + Sync {
     fn steady_coarse(&self) -> u64 {
         self.steady()
     }
+
+    /// The steady clock at this very moment, where [`Clock::steady`] is a reading taken before.
+    fn steady_now(&self) -> u64 {
+        self.steady()
+    }
+
+    /// Wall-clock time for what is shown: exact, or marked as behind.
+    fn stamp(&self) -> Stamp {
+        Stamp::exact(self.wall())
+    }
+
+    /// Wall-clock time exact to the microsecond, for what happens rarely.
+    fn wall_exact(&self) -> Micros {
+        self.wall()
+    }
 }
+
+/// A moment as it is stored: exact, or the last that the coarse clock had noticed. A coarse one is shown as late as it may
+/// have been, at most as now, so that what is shown is never before the call that it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp(i64);
+
+// Above every moment that can be shown: the year 9999 is 2^58 microseconds away.
+const COARSE: i64 = 1 << 62;
+
+impl Stamp {
+    /// That moment.
+    #[must_use]
+    pub const fn exact(at: Micros) -> Self {
+        Self(at)
+    }
+
+    /// A moment at or soon after `at`.
+    #[inline]
+    #[must_use]
+    pub const fn coarse(at: Micros) -> Self {
+        Self(at + COARSE)
+    }
+
+    /// As [`Stamp::bits`] stored it.
+    #[must_use]
+    pub const fn from_bits(bits: i64) -> Self {
+        Self(bits)
+    }
+
+    /// One word, to be stored.
+    #[inline]
+    #[must_use]
+    pub const fn bits(self) -> i64 {
+        self.0
+    }
+
+    /// The earliest moment that it stands for: what the hot path counts with.
+    #[inline]
+    #[must_use]
+    pub const fn earliest(self) -> Micros {
+        if self.0 >= COARSE / 2 { self.0 - COARSE } else { self.0 }
+    }
+
+    /// The moment to show.
+    #[must_use]
+    pub fn shown(self) -> Micros {
+        if self.0 < COARSE / 2 {
+            return self.0;
+        }
+        self.earliest().saturating_add(MOST_BEHIND).min(exact_wall())
+    }
+}
+
+/// How far the coarse clock may be behind, in microseconds. One tick of 1 to 10 ms where the machine is idle; on one that
+/// is busy, or a guest of another, ticks come late.
+const MOST_BEHIND: Micros = 50_000;
 
 /// The operating system's clocks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +128,83 @@ impl Clock for SystemClock {
     fn steady_coarse(&self) -> u64 {
         nanos(read(STEADY))
     }
+
+    #[inline]
+    fn stamp(&self) -> Stamp {
+        Stamp::coarse(self.wall())
+    }
+
+    fn wall_exact(&self) -> Micros {
+        exact_wall()
+    }
+}
+
+/// One exact reading of both clocks, for all that one operation asks. The wall clock follows from the steady one, so that
+/// a reading costs one call of the system.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    steady: u64,
+    wall: Micros,
+}
+
+impl Reading {
+    /// Reads the clocks.
+    #[must_use]
+    pub fn now() -> Self {
+        let steady = SystemClock.steady();
+        Self { steady, wall: (steady as i64 + wall_ahead(steady)) / 1_000 }
+    }
+}
+
+impl Clock for Reading {
+    fn wall(&self) -> Micros {
+        self.wall
+    }
+
+    fn steady(&self) -> u64 {
+        self.steady
+    }
+
+    fn steady_now(&self) -> u64 {
+        SystemClock.steady()
+    }
+}
+
+/// How far the wall clock is ahead of the steady one, in nanoseconds. Both are slewed alike, so it changes only when the
+/// wall clock is set, or after the machine slept: within [`COMPARE_EVERY`] that is noticed.
+#[inline]
+fn wall_ahead(steady: u64) -> i64 {
+    // Acquire: the comparison whose time is seen is seen itself. Whichever of two is, it was right a moment ago.
+    if steady.wrapping_sub(COMPARED_AT.load(global::Ordering::Acquire)) < COMPARE_EVERY {
+        return WALL_AHEAD.load(global::Ordering::Relaxed) as i64;
+    }
+    compare(steady)
+}
+
+const COMPARE_EVERY: u64 = 100_000_000;
+static COMPARED_AT: global::AtomicU64 = global::AtomicU64::new(0);
+// The bits of a signed number.
+static WALL_AHEAD: global::AtomicU64 = global::AtomicU64::new(0);
+
+#[cold]
+fn compare(steady: u64) -> i64 {
+    let (mut ahead, mut narrowest) = (0, u64::MAX);
+    // A thread that is suspended between two readings takes them too far apart.
+    for _ in 0..16 {
+        let before = SystemClock.steady();
+        let wall = nanos(read(libc::CLOCK_REALTIME));
+        let width = SystemClock.steady().saturating_sub(before);
+        if width < narrowest {
+            // Against the earlier one: rather a few nanoseconds late than early.
+            (ahead, narrowest) = (wall as i64 - before as i64, width);
+        }
+        if narrowest < 1_000 {
+            break;
+        }
+    }
+    WALL_AHEAD.store(ahead as u64, global::Ordering::Relaxed);
+    COMPARED_AT.store(steady, global::Ordering::Release);
+    ahead
 }
 
 /// Wall-clock time exact to the microsecond, for what is created rarely and shown.

@@ -1,6 +1,6 @@
 //! The fields that users read and write.
 
-use crate::clock::{Clock, Micros};
+use crate::clock::{Clock, Micros, Stamp, exact_wall};
 use crate::proxy::cold::{Cold, DEFAULT_ALPHA, DEFAULT_WINDOW};
 use crate::proxy::health::{Source, reason};
 use crate::proxy::{Id, NEVER, Proxy, flag, rate};
@@ -86,11 +86,32 @@ impl Proxy {
             (result, cold.expires_at)
         };
         // Only ever cleared here: that a time has come is noticed by whoever looks next.
-        if self.reasons() & reason::EXPIRED != 0 && expiry.is_none_or(|at| at >= crate::clock::exact_wall()) {
+        if self.reasons() & reason::EXPIRED != 0 && expiry.is_none_or(|at| at >= exact_wall()) {
             self.set_reason(reason::EXPIRED, false);
         }
         self.refresh();
         result
+    }
+
+    /// Sets the length of its counting window in seconds, at least 1.
+    pub fn set_window_duration(&self, seconds: u32) {
+        if self.store_window_duration(seconds) {
+            self.refresh();
+        }
+    }
+
+    /// The same without telling the pools that hold it; whether it has changed.
+    pub(crate) fn store_window_duration(&self, seconds: u32) -> bool {
+        let mut inner = self.inner.lock();
+        let held = inner.cold.as_ref().map_or(DEFAULT_WINDOW, |cold| cold.window_duration);
+        if held == seconds {
+            return false;
+        }
+        inner.cold.get_or_insert_default().window_duration = seconds;
+        // Under the lock that every writer of the flags holds.
+        let flags = self.flags.load(Ordering::Relaxed) & !flag::WINDOW;
+        self.flags.store(if seconds == DEFAULT_WINDOW { flags } else { flags | flag::WINDOW }, Ordering::Relaxed);
+        true
     }
 
     /// Weight of the newest sample in its latency average.
@@ -244,9 +265,7 @@ impl Proxy {
     #[must_use]
     pub fn time(&self, which: Moment) -> Option<Micros> {
         let at = self.moment(which).load(Ordering::Relaxed);
-        // The clock of the hot path lags some milliseconds behind the one that creation was read from.
-        let earliest = if which == Moment::Updated { self.created.load(Ordering::Relaxed) } else { NEVER };
-        (at != NEVER).then_some(at.max(earliest))
+        (at != NEVER).then(|| Stamp::from_bits(at).shown())
     }
 
     /// Sets one of its times.

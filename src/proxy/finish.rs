@@ -1,6 +1,6 @@
 //! A request's end, and what it says of the proxy.
 
-use crate::clock::{Clock, Micros};
+use crate::clock::{Clock, Stamp};
 use crate::proxy::health::{Health, mark, reason};
 use crate::proxy::weight::{bucket_of, floored, latency_weight};
 use crate::proxy::{Proxy, State, Verdict, flag, rate, watch};
@@ -41,8 +41,8 @@ impl Proxy {
 
     /// Records a result without a start.
     pub fn record(&self, verdict: Verdict, alpha: Option<f64>, clock: &dyn Clock) {
-        let now = clock.wall();
-        self.updated.store(now, Ordering::Relaxed);
+        let now = clock.stamp();
+        self.updated.store(now.bits(), Ordering::Relaxed);
         match verdict {
             Verdict::Success(ms) => self.succeed(ms, alpha, now),
             Verdict::Failure(_) => self.fail(now, clock),
@@ -62,9 +62,9 @@ impl Proxy {
         }
     }
 
-    pub(super) fn succeed(&self, ms: f64, alpha: Option<f64>, now: Micros) {
+    pub(super) fn succeed(&self, ms: f64, alpha: Option<f64>, now: Stamp) {
         let successes = self.successes.fetch_add(1, Ordering::Relaxed) + 1;
-        self.last_success.store(now, Ordering::Relaxed);
+        self.last_success.store(now.bits(), Ordering::Relaxed);
         self.update_latency(ms, alpha);
         // Stored only on change, which keeps the line shared between readers on other cores.
         let (before, _) = self.change(|state| state.with_failures(0).with_health(Health::Healthy).absolved());
@@ -83,10 +83,10 @@ impl Proxy {
         }
     }
 
-    pub(super) fn fail(&self, now: Micros, clock: &dyn Clock) {
+    pub(super) fn fail(&self, now: Stamp, clock: &dyn Clock) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.result_without_success();
-        self.last_failure.store(now, Ordering::Relaxed);
+        self.last_failure.store(now.bits(), Ordering::Relaxed);
         self.fail_in_a_row(1, clock);
     }
 
@@ -95,7 +95,7 @@ impl Proxy {
     pub(crate) fn rebook_as_failures(&self, results: u32, in_a_row: u32, clock: &dyn Clock) {
         self.others.fetch_sub(i64::from(results), Ordering::Relaxed);
         self.failures.fetch_add(u64::from(results), Ordering::Relaxed);
-        let now = clock.wall();
+        let now = clock.wall_exact();
         self.last_failure.store(now, Ordering::Relaxed);
         self.updated.store(now, Ordering::Relaxed);
         if in_a_row > 0 {

@@ -17,13 +17,14 @@ impl Proxy {
     /// The same without telling the pools that the counts have fallen; whether they have.
     #[inline]
     pub(crate) fn start_unannounced(&self, clock: &dyn Clock) -> bool {
-        let now = clock.wall();
+        let stamp = clock.stamp();
+        let now = stamp.earliest();
         let (length, width) = self.window_shape();
         let begun = self.window_start.load(Ordering::Relaxed);
-        let anew = (begun == NEVER || now - begun >= i64::from(length) * 1_000_000) && self.begin_window(begun, now);
+        let anew = (begun == NEVER || now - begun >= i64::from(length) * 1_000_000) && self.begin_window(begun, clock);
         // Release: who sees an end that this start led to (by acquiring `finished`) sees the start.
         let before = self.started.fetch_add(1, Ordering::AcqRel);
-        self.updated.store(now, Ordering::Relaxed);
+        self.updated.store(stamp.bits(), Ordering::Relaxed);
         self.minute.count(before, now, width, &self.sliding);
         anew
     }
@@ -53,7 +54,8 @@ impl Proxy {
     }
 
     #[cold]
-    pub(super) fn begin_window(&self, seen: i64, now: Micros) -> bool {
+    pub(super) fn begin_window(&self, seen: i64, clock: &dyn Clock) -> bool {
+        let now = clock.wall_exact();
         // The thread that moves the start of the window resets the counters; the others count on.
         let won = self.window_start.compare_exchange(seen, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if won && seen != NEVER {
@@ -82,7 +84,7 @@ impl Proxy {
 
     /// Begins the counting window anew: started and completed are zero, what is in flight is kept.
     pub fn reset_window(&self, clock: &dyn Clock) {
-        self.window_start.store(clock.wall(), Ordering::Relaxed);
+        self.window_start.store(clock.wall_exact(), Ordering::Relaxed);
         self.zero_window();
     }
 
@@ -118,7 +120,10 @@ impl Proxy {
         let now = clock.wall();
         begun != NEVER
             && now - begun >= i64::from(self.window_shape().0) * 1_000_000
-            && self.window_start.compare_exchange(begun, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && self
+                .window_start
+                .compare_exchange(begun, clock.wall_exact(), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// The key of least-used: starts, or completions and requests in flight where those are more.

@@ -364,7 +364,7 @@ impl Breaker {
             let result = change(self, inner);
             let to = self.phase();
             let transition = (from != to).then(|| {
-                inner.changed = Some(clock.wall());
+                inner.changed = Some(clock.wall_exact());
                 let failures = inner.failures.len();
                 Transition { from, to, failures }
             });

@@ -91,9 +91,8 @@ impl Session {
 
     /// Counts one use, and moves the end where it slides.
     pub fn touch(&self, clock: &dyn Clock) {
-        let now = clock.wall();
-        // The cheap clock lags some milliseconds behind the one a session's beginning may have been read from.
-        self.last_used.store(now.max(self.created.load(Ordering::Relaxed)), Ordering::Relaxed);
+        let now = clock.wall_exact();
+        self.last_used.store(now, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         let slide = self.slide.load(Ordering::Relaxed);
         if slide > 0 {
@@ -207,7 +206,7 @@ impl SessionManager {
         clock: &dyn Clock,
         holds: impl Fn(&Arc<Session>) -> bool,
     ) -> (Arc<Session>, bool) {
-        let now = clock.wall();
+        let now = clock.wall_exact();
         let expires = now.saturating_add(ttl.saturating_mul(SECOND));
         let session = Arc::new(Session::new(id, proxy.id(), now, expires, if sliding { ttl } else { 0 }));
         let above = {

@@ -22,7 +22,7 @@ use super::report::{Failure, Report};
 use super::runtime::Forked;
 use super::stages::{check, connect};
 use super::tls;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, ExactClock};
 use crate::fork;
 use crate::proxy::address::{Address, Protocol};
 use crate::proxy::{Proxy, Verdict};
@@ -166,14 +166,14 @@ async fn survive<T>(future: impl Future<Output = T>) -> Option<T> {
 
 /// Enters a result into a proxy's books.
 fn book(proxy: &Proxy, report: &Report) {
-    let now = SystemClock.wall();
+    let now = ExactClock.wall();
     match report.failure {
         None => {
-            proxy.record(Verdict::Success(report.response_ms.or(report.connect_ms).unwrap_or(0.0)), None, &SystemClock)
+            proxy.record(Verdict::Success(report.response_ms.or(report.connect_ms).unwrap_or(0.0)), None, &ExactClock)
         }
         // Nobody's fault but ours.
         Some(Failure::Budget | Failure::Cancelled | Failure::Internal) => return,
-        Some(_) => proxy.record(Verdict::Failure(report.total_ms), None, &SystemClock),
+        Some(_) => proxy.record(Verdict::Failure(report.total_ms), None, &ExactClock),
     }
     proxy.set_cold(|cold| {
         cold.last_health_check = Some(now);
