@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl import _core
 from proxywhirl._metadata import PoolMetadata
 from proxywhirl._redact import scrub_text
-from proxywhirl._shapes import RecordCall, SelectCall, candidates_of, describe, filter_call, may_serve, method
+from proxywhirl._shapes import RecordCall, SelectCall, candidates_of, describe, excludes, filter_call, may_serve, method
 from proxywhirl.exceptions import ProxyPoolEmptyError, StrategyMetadataError
 
 if TYPE_CHECKING:
@@ -77,6 +77,12 @@ def check(what: Any) -> None:
     raise _missing(what, [name for name, there in present.items() if not there])
 
 
+class UnusableChoice(StrategyMetadataError):
+    """A strategy returned something else than a proxy that may serve the request."""
+
+    hint = "it has to return one of the proxies of the pool it is given"
+
+
 class Adapter:
     """A strategy written in Python, as the core sees it.
 
@@ -104,9 +110,11 @@ class Adapter:
         "_call_record",
         "_call_select",
         "_enable_fallback",
+        "_faults",
         "_requires",
         "_rescue",
         "_validate_requirements",
+        "_window",
         "config",
         "failures",
         "fallback",
@@ -123,7 +131,10 @@ class Adapter:
         self.failures = 0
         self.fallback: _core.Strategy | Adapter | None = None
         self._alpha: float | None = None
+        self._window: int | None = None
         self._enable_fallback = True
+        # The kinds of unusable choices that are in the log already.
+        self._faults: set[str] = set()
         # Serves when the strategy fails. Its own, so that it goes round evenly.
         self._rescue = _core.RoundRobinStrategy()
 
@@ -166,9 +177,15 @@ class Adapter:
 
         Raises:
             ProxyPoolEmptyError: There is nothing to choose from, or the strategy said so.
-            StrategyMetadataError: The strategy misses metadata and there is no fallback, or it returned something
-                that is not in the pool.
+            StrategyMetadataError: The strategy misses metadata, or returned something else than a proxy that may serve
+                this request, and there is no fallback.
         """
+        found = self.offer(pool, context)
+        return found if isinstance(found, _core.Proxy) else found.select(pool, context)
+
+    def offer(self, pool: ProxyPool, context: SelectionContext | None = None) -> Proxy | _core.Strategy | Adapter:
+        """As :meth:`select`; where another strategy is to serve, that strategy, which has not been asked yet."""
+        self._keep_window(pool)
         journal = _core.Journal()
         try:
             with journal:
@@ -176,22 +193,12 @@ class Adapter:
         except BaseException as error:
             # Whatever was started belongs to a request that will not be made, interrupted ones included.
             journal.rollback()
-            substitute = self._substitute_for(error)
+            substitute = self._substitute_for(error, context)
             if substitute is None:
                 raise
-        else:
-            if proxy is not None:
-                journal.settle_start(proxy)
-                return proxy
-            journal.rollback()
-            substitute = self._for_failure()
-            _log.debug(
-                "strategy %s chose a proxy that may not serve this request, %s chooses instead",
-                self.name,
-                _name(substitute),
-                extra={"strategy": self.name, "fallback": _name(substitute)},
-            )
-        return substitute.select(pool, context)
+            return substitute
+        journal.settle_start(proxy)
+        return proxy
 
     def record_result(self, proxy: Proxy, success: bool, response_time_ms: float) -> None:
         """Let the strategy hear how a request went, and complete it on the proxy.
@@ -268,6 +275,8 @@ class Adapter:
             configure(config)
         self.fallback = fallback
         self._enable_fallback = _setting(config, "enable_fallback") is not False
+        if _is_explicit(config, "window_duration_seconds"):
+            self._window = _setting(config, "window_duration_seconds")
         if _is_explicit(config, "ema_alpha"):
             self._alpha = _setting(config, "ema_alpha")
         self.config = config
@@ -286,29 +295,39 @@ class Adapter:
         own = method(self.user, "validate_metadata")
         return True if own is None else bool(own(pool))
 
+    def _keep_window(self, pool: ProxyPool) -> None:
+        """Give the proxies of a pool, present and future, the counting window that was configured, if one was."""
+        if self._window is not None:
+            pool._keep_window(self._window)
+
     # How a choice is made and judged.
 
-    def _chosen(self, pool: ProxyPool, context: SelectionContext | None) -> Proxy | None:
-        """The strategy's choice; ``None`` when that proxy may not serve this request."""
+    def _chosen(self, pool: ProxyPool, context: SelectionContext | None) -> Proxy:
+        """The strategy's choice.
+
+        Raises:
+            UnusableChoice: It is no proxy, or one that may not serve this request.
+        """
         missing = self._missing_fields(pool, context)
         if missing or self._refuses(pool):
             raise self._metadata_error(missing)
-        choice = self._call_select(pool, context)
+        offered = pool if self._call_select.takes_context else _allowed(pool, context)
+        choice = self._call_select(offered, context)
         if isinstance(choice, _core.Proxy) and pool.get_proxy_by_id(choice.id) is None:
             # Perhaps it has just been removed by somebody else: a strategy that looks again does not return it twice.
-            choice = self._call_select(pool, context)
-        if choice is None:
-            raise ProxyPoolEmptyError(f"No healthy proxies available: strategy {self.name} returned None")
+            choice = self._call_select(offered, context)
         if not isinstance(choice, _core.Proxy):
-            raise StrategyMetadataError(
-                f"strategy {self.name} returned {type(choice).__name__} instead of a Proxy", strategy=self.name
-            )
+            raise self._unusable(f"{type(choice).__name__} instead of a Proxy")
         stored = pool.get_proxy_by_id(choice.id)
         if stored is None:
-            raise StrategyMetadataError(
-                f"strategy {self.name} returned a proxy that is not in the pool", strategy=self.name
-            )
-        return stored if may_serve(stored, context) else None
+            raise self._unusable("a proxy that is not in the pool")
+        if not may_serve(stored, context):
+            excluded = stored.id in {proxy.id for proxy in pool.get_healthy_proxies()}
+            raise self._unusable(f"a proxy that {'the request excludes' if excluded else 'is not eligible'}")
+        return stored
+
+    def _unusable(self, what: str) -> UnusableChoice:
+        return UnusableChoice(f"strategy {self.name} returned {what}", strategy=self.name)
 
     def _in_country_of_choice(self, candidates: list[Proxy], context: SelectionContext | None) -> list[Proxy]:
         pool = _core.ProxyPool(name="candidates", proxies=candidates)
@@ -364,8 +383,12 @@ class Adapter:
 
     # Who serves instead.
 
-    def _substitute_for(self, error: BaseException) -> _core.Strategy | Adapter | None:
+    def _substitute_for(
+        self, error: BaseException, context: SelectionContext | None
+    ) -> _core.Strategy | Adapter | None:
         """Who serves after this error; ``None`` when it is for the caller. Called while the error is handled."""
+        if isinstance(error, UnusableChoice):
+            return self._for_unusable_choice(error, context)
         if isinstance(error, StrategyMetadataError):
             substitute = self._for_missing_metadata()
             if substitute is not None and self._is_reported():
@@ -387,6 +410,25 @@ class Adapter:
         self._report(f"to choose, {_name(chosen)} serves this request", fallback=_name(chosen))
         return chosen
 
+    def _for_unusable_choice(
+        self, error: UnusableChoice, context: SelectionContext | None
+    ) -> _core.Strategy | Adapter | None:
+        # A strategy that is used by hand says what is wrong; a request is served all the same.
+        serves = self.warm_up or self.fallback is not None or getattr(context, "_in_rotation", False)
+        if not serves or not self._enable_fallback:
+            return None
+        substitute = self._for_failure()
+        self.failures += 1
+        if error.message not in self._faults:
+            self._faults.add(error.message)
+            _log.error(
+                "%s; %s serves this request, and will again without another word",
+                error.message,
+                _name(substitute),
+                extra={"strategy": self.name, "fallback": _name(substitute)},
+            )
+        return substitute
+
     def _for_missing_metadata(self) -> _core.Strategy | Adapter | None:
         if not self._enable_fallback:
             return None
@@ -396,6 +438,13 @@ class Adapter:
 
     def _for_failure(self) -> _core.Strategy | Adapter:
         return self._rescue if self.fallback is None else self.fallback
+
+
+def _allowed(pool: ProxyPool, context: SelectionContext | None) -> ProxyPool:
+    """What a strategy that is not given the context may choose from: the pool without what the request excludes."""
+    if not excludes(context):
+        return pool
+    return _core.ProxyPool(name=pool.name, proxies=candidates_of(pool, context), max_pool_size=pool.max_pool_size)
 
 
 def _instantiated(cls: type) -> Any:

@@ -624,6 +624,9 @@ class ProxyPool(_Model):
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
+        busy: Iterable[UUID | str] | None = None,
+        attempt: int = 1,
+        timeout: float | Callable[[], float | None] | None = None,
         observer: Callable[[Lease, Outcome | None, float, Any, int | None], object] | None = None,
         judge: Callable[[str | None, Any, Any, Any, Any], tuple[Any, ...]] | None = None,
     ) -> Lease: ...
@@ -636,6 +639,9 @@ class ProxyPool(_Model):
         tags: Iterable[str] | None = None,
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
+        context: SelectionContext | None = None,
+        busy: Iterable[UUID | str] | None = None,
+        strategy: Strategy | Adapter | None = None,
     ) -> Explanation: ...
     def _explain(
         self,
@@ -646,7 +652,11 @@ class ProxyPool(_Model):
         tags: Iterable[str] | None = None,
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
+        context: SelectionContext | None = None,
+        busy: Iterable[UUID | str] | None = None,
+        strategy: Strategy | Adapter | None = None,
     ) -> list[tuple[Proxy, list[str], datetime | None]]: ...
+    def _keep_window(self, seconds: int) -> None: ...
     def _guard_configure(
         self,
         *,
@@ -825,6 +835,8 @@ class TokenBucket:
 class SelectionContext(_Model):
     """What is known about a request when its proxy is chosen."""
 
+    @property
+    def _in_rotation(self) -> bool: ...
     def __new__(
         cls,
         *,
@@ -937,6 +949,7 @@ class Strategy:
     def filter(self, candidates: list[Proxy], context: SelectionContext | None = None) -> list[Proxy]: ...
     def validate_metadata(self, pool: ProxyPool) -> bool: ...
     def validate_requirements(self, pool: ProxyPool, metadata: Any = None) -> bool: ...
+    def _keep_window(self, pool: ProxyPool) -> None: ...
 
 class RoundRobinStrategy(Strategy):
     """Each in turn, in the pool's order."""

@@ -72,12 +72,17 @@ class Explanation:
 
     Args:
         rows: Proxy, reasons against it, and until when.
+        waiting: How many requests stand in line for a proxy of the pool.
+
+    Attributes:
+        waiting: As given. Who asks for the same stands behind them, even where a proxy is eligible.
     """
 
-    __slots__ = ("_at", "_verdicts")
+    __slots__ = ("_at", "_verdicts", "waiting")
 
-    def __init__(self, rows: Iterable[tuple[Proxy, list[str], Optional[datetime]]]) -> None:
+    def __init__(self, rows: Iterable[tuple[Proxy, list[str], Optional[datetime]]], *, waiting: int = 0) -> None:
         self._verdicts = [Verdict(*row) for row in rows]
+        self.waiting = waiting
         self._at = datetime.now(timezone.utc)
 
     @property
@@ -111,7 +116,11 @@ class Explanation:
             parts.append(part)
         total = len(self._verdicts)
         text = f"{total - len(self.refused)} of {total} eligible"
-        return f"{text}; {', '.join(parts)}" if parts else text
+        if parts:
+            text += f"; {', '.join(parts)}"
+        if self.waiting:
+            text += f"; {self.waiting} {'request waits' if self.waiting == 1 else 'requests wait'} in line"
+        return text
 
     def model_dump(self) -> list[dict[str, Any]]:
         """The verdicts as plain data."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Callable
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from proxywhirl.rate_limiting.limiter import Refusal
 
 __all__ = ["Gate", "limiter_of"]
+
+Row = tuple[Any, list[str], Optional[datetime]]
 
 # How many proxies are asked for before a request is refused: each has cost a selection.
 _MOST_TRIED = 16
@@ -29,23 +31,21 @@ class Gate:
         waits: Whether a refused request waits for its turn; otherwise it fails.
     """
 
-    __slots__ = ("_admit", "_log_in", "_waits")
+    __slots__ = ("_admit", "_log_in", "_waits", "_would_refuse")
 
     def __init__(self, limiter: Any, log_in: Callable[[_core.Proxy], Any] | None, *, waits: bool) -> None:
         self._admit = _admission_by(limiter)
+        self._would_refuse = _foresight_of(limiter)
         self._log_in = log_in
         self._waits = waits or bool(getattr(limiter, "delays", False))
 
-    def lease(
-        self, choose: Callable[[list[Any]], _core.Lease], exclude: Iterable[Any], *, sticky: bool = False
-    ) -> _core.Lease:
+    def lease(self, choose: Callable[[list[Any]], _core.Lease], *, sticky: bool = False) -> _core.Lease:
         """Take a lease that may be used.
 
         A proxy whose own limit is reached is passed over. One that is given back counts as never chosen.
 
         Args:
             choose: Takes a lease of a proxy that is none of the given ids.
-            exclude: Ids to begin with.
             sticky: Whether no other proxy will do.
 
         Returns:
@@ -55,7 +55,7 @@ class Gate:
             ProxyPoolEmptyError: Nobody is eligible, or worth waiting for.
             ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
         """
-        excluded = list(exclude)
+        excluded: list[Any] = []
         refused: list[Refusal] = []
         while True:
             try:
@@ -79,6 +79,28 @@ class Gate:
             if sticky or refusal.scope == "global" or len(refused) >= _MOST_TRIED:
                 break
         raise self._error(refused)
+
+    def explain(self, rows: list[Row]) -> list[Row]:
+        """Add ``no_tokens`` to the proxies that the limiter would refuse now; takes no token.
+
+        Args:
+            rows: Proxy, reasons against it, and until when.
+        """
+        refuses = self._would_refuse
+        if refuses is None:
+            return rows
+        now = datetime.now(timezone.utc)
+        told = []
+        for proxy, reasons, until in rows:
+            wait = refuses(proxy._key())
+            if wait is None or "no_tokens" in reasons:
+                told.append((proxy, reasons, until))
+                continue
+            free = now + timedelta(seconds=wait)
+            # Known only where every other reason has an end, too.
+            last = max(until or free, free) if until is not None or not reasons else None
+            told.append((proxy, [*reasons, "no_tokens"], last))
+        return told
 
     def _error(self, refused: list[Refusal]) -> ProxyConnectionError | ProxyPoolEmptyError:
         soonest = min(refusal.retry_after for refusal in refused)
@@ -107,6 +129,12 @@ def limiter_of(given: Any) -> Any:
             f"rate_limiter must be a RateLimiter or have a plain acquire(proxy_id) -> bool, not {type(given).__name__}"
         )
     return limiter
+
+
+def _foresight_of(limiter: Any) -> Callable[[str], float | None] | None:
+    """What says for how many seconds a proxy would be refused, ``None`` for not at all; ``None`` if nothing can."""
+    would_refuse = getattr(limiter, "would_refuse", None)
+    return would_refuse if callable(would_refuse) else None
 
 
 def _admission_by(limiter: Any) -> Callable[[_core.Lease], Refusal | None]:

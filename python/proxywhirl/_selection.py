@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl._adapter import Adapter
     from proxywhirl._cookies import CookieStore
+    from proxywhirl._explain import Explanation
     from proxywhirl._gate import Gate
     from proxywhirl._supply.provision import Provision
     from proxywhirl._watch import Watch
@@ -271,6 +272,7 @@ class Chooser:
         """Has the last word on a lease; ``None`` where nothing but the core does."""
         self._lock = new_lock()
         self._active = _Active(strategy)
+        strategy._keep_window(pool)
         self._provision: Provision | None = None
         self._empty_reported = _log_events.seldom()
 
@@ -307,6 +309,7 @@ class Chooser:
         with self._lock:
             before = self._active
             active = _Active(strategy)
+            strategy._keep_window(self.pool)
             if before.has_sessions():
                 active.take_over(self.pool, before)
             # One assignment: a request sees the old pair or the new one, never half of each.
@@ -324,6 +327,8 @@ class Chooser:
         judge: Any = None,
         story: Story | None = None,
         again: bool = True,
+        busy: Collection[Any] = (),
+        timeout: Callable[[], float | None] | None = None,
     ) -> _core.Lease:
         """Choose a proxy.
 
@@ -336,6 +341,8 @@ class Chooser:
             judge: What ``lease.report`` judges by; the default rules where it is ``None``.
             story: What tells the attempts of the request, from :attr:`stories`; made anew by default.
             again: Whether to choose once more if a gateway can provide somebody when there is nobody.
+            busy: Ids of proxies whose connections are all in use.
+            timeout: Gives the milliseconds that the request may take, if a strategy wants to know.
 
         Returns:
             An open lease.
@@ -348,12 +355,13 @@ class Chooser:
         told = None if stories is None else (stories() if story is None else story).observer(attempt)
         gate = self.gate
         if gate is None:
-            return self._choose(url, selection, exclude, method, attempt, judge, told, again)
+            return self._choose(url, selection, exclude, method, attempt, judge, told, again, busy, timeout)
 
-        def choose(excluded: list[Any]) -> _core.Lease:
-            return self._choose(url, selection, excluded, method, attempt, judge, told, again)
+        def choose(out_of_tokens: list[Any]) -> _core.Lease:
+            occupied = [*busy, *out_of_tokens] if out_of_tokens else busy
+            return self._choose(url, selection, exclude, method, attempt, judge, told, again, occupied, timeout)
 
-        lease = gate.lease(choose, exclude, sticky=selection is not None and _is_sticky(selection))
+        lease = gate.lease(choose, sticky=selection is not None and _is_sticky(selection))
         watch = self.watch
         if watch is not None:
             # Only now: the gate may have passed over others.
@@ -370,27 +378,46 @@ class Chooser:
         judge: Any,
         told: Any,
         again: bool = True,
+        busy: Collection[Any] = (),
+        timeout: Callable[[], float | None] | None = None,
     ) -> _core.Lease:
         """As :meth:`lease`; ``again``: choose once more if a gateway can provide somebody when there is nobody."""
         active = self._active
         watch = self.watch
         provision = self._provision
-        if provision is not None:
-            provision.before()
+        minted = 0 if provision is None else provision.before()
         try:
             if watch is None:
                 if judge is None and (selection is None or selection.is_plain()):
                     # The way of nearly all requests.
-                    lease = self.pool.lease(active.strategy, url, exclude=exclude, observer=told)
+                    lease = self.pool.lease(
+                        active.strategy,
+                        url,
+                        exclude=exclude,
+                        busy=busy,
+                        attempt=attempt,
+                        timeout=timeout,
+                        observer=told,
+                    )
                 else:
-                    options = {"observer": told}
+                    options: dict[str, Any] = {
+                        "observer": told,
+                        "busy": busy,
+                        "attempt": attempt,
+                        "timeout": timeout,
+                    }
                     if judge is not None:
                         options["judge"] = judge
                     lease = self._lease_for(active, url, selection or _ANYTHING, exclude, options)
             else:
 
                 def take(observer: Any) -> _core.Lease:
-                    options = {"observer": observer if told is None else _both(told, observer)}
+                    options: dict[str, Any] = {
+                        "observer": observer if told is None else _both(told, observer),
+                        "busy": busy,
+                        "attempt": attempt,
+                        "timeout": timeout,
+                    }
                     if judge is not None:
                         options["judge"] = judge
                     return self._lease_for(active, url, selection or _ANYTHING, exclude, options)
@@ -398,8 +425,12 @@ class Chooser:
                 strategy = _log_events.name_of(active.strategy)
                 lease = watch.take(take, strategy, url, method, attempt, tell=self.gate is None)
         except ProxyPoolEmptyError as error:
-            if provision is not None and again and provision.in_need():
-                return self._choose(url, selection, exclude, method, attempt, judge, told, again=False)
+            # What a first attempt excludes has not failed: the caller only wants another.
+            failed = exclude if attempt > 1 else ()
+            if provision is not None and again and provision.in_need(error, minted, failed):
+                return self._choose(
+                    url, selection, exclude, method, attempt, judge, told, again=False, busy=busy, timeout=timeout
+                )
             self._tell_empty(error, selection, exclude)
             if len(self.pool):
                 raise
@@ -407,6 +438,54 @@ class Chooser:
         if _log.isEnabledFor(logging.DEBUG):
             _log_events.proxy_selected(lease.proxy, _log_events.name_of(active.strategy), excluded=len(exclude))
         return lease
+
+    def explain(
+        self,
+        url: str | None = None,
+        selection: Selection | None = None,
+        exclude: Collection[Any] = (),
+        busy: Collection[Any] = (),
+    ) -> Explanation:
+        """Say of every proxy whether :meth:`lease` could choose it now, and if not, why and until when.
+
+        Args:
+            url: The target.
+            selection: What the request asks for.
+            exclude: Ids of proxies that must not be chosen.
+            busy: Ids of proxies whose connections are all in use.
+        """
+        from proxywhirl._explain import Explanation
+
+        wishes = _ANYTHING if selection is None else selection
+        rows = self.pool._explain(
+            url,
+            country=wishes.country,
+            region=wishes.region,
+            tags=wishes.tags,
+            protocol=wishes.protocol,
+            exclude=exclude,
+            context=wishes.context,
+            busy=busy,
+            strategy=self._active.strategy,
+        )
+        bound = self._bound_to(wishes)
+        if any(proxy.id == bound and not reasons for proxy, reasons, _ in rows):
+            # A session stays with its proxy as long as that may serve.
+            rows = [
+                (proxy, reasons if proxy.id == bound or reasons else ["filtered"], until)
+                for proxy, reasons, until in rows
+            ]
+        if self.gate is not None:
+            rows = self.gate.explain(rows)
+        return Explanation(rows, waiting=self.admission.waiting)
+
+    def _bound_to(self, selection: Selection) -> UUID | None:
+        """The proxy of the session that a request belongs to, if it has one."""
+        session_id = selection.session_id
+        if session_id is None and selection.context is not None:
+            session_id = selection.context.session_id
+        session = None if session_id is None else self.sessions.sessions.get(session_id)
+        return None if session is None else uuid.UUID(session.proxy_id)
 
     def _tell_empty(self, error: ProxyPoolEmptyError, selection: Selection | None, exclude: list[Any]) -> None:
         # Who asks for less than everybody, or may come back later, has not found the pool empty.
@@ -457,9 +536,22 @@ class Taking:
         method: The method, for those who watch.
         rooms: Gives what knows which proxies are busy, and which are being tried for the first time.
         judge: What ``lease.report`` judges by.
+        timeouts: Seconds for each phase of the request, as httpx names them.
+        budget: Seconds for all attempts together; ``None`` without a bound.
     """
 
-    __slots__ = ("_chooser", "_judge", "_method", "_rooms", "_selection", "_story", "_url")
+    __slots__ = (
+        "_began",
+        "_budget",
+        "_chooser",
+        "_judge",
+        "_method",
+        "_rooms",
+        "_selection",
+        "_story",
+        "_timeouts",
+        "_url",
+    )
 
     def __init__(
         self,
@@ -470,6 +562,8 @@ class Taking:
         method: str | None = None,
         rooms: Callable[[], Any] | None = None,
         judge: Any = None,
+        timeouts: Mapping[str, float | None] | None = None,
+        budget: float | None = None,
     ) -> None:
         self._chooser = chooser
         self._url = url
@@ -477,6 +571,9 @@ class Taking:
         self._method = method
         self._rooms = rooms
         self._judge = judge
+        self._timeouts = timeouts
+        self._budget = budget
+        self._began = 0.0 if budget is None else time.monotonic()
         stories = chooser.stories
         self._story = None if stories is None else stories()
 
@@ -554,23 +651,12 @@ class Taking:
         trying = rooms.trying_now()
         if trying and (self._selection is None or not _is_bound(self._selection)):
             with contextlib.suppress(ProxyPoolEmptyError, ProxyConnectionError):
-                return self._lease([*exclude, *busy, *trying], attempt, again=False)
-        if not busy:
-            return self._lease(exclude, attempt)
-        try:
-            return self._lease([*exclude, *busy], attempt)
-        except ProxyPoolEmptyError as error:
-            more = set(busy).difference(exclude)
-            if more:
-                # To the core they look excluded; to the user they are busy, and will be free.
-                reasons = error.reasons
-                reasons["excluded"] = max(reasons.get("excluded", 0) - len(more), 0)
-                reasons["at_capacity"] = reasons.get("at_capacity", 0) + len(more)
-                error.may_free = True
-                error.message += f"; {len(more)} of them at capacity, with all the connections they may have"
-            raise
+                return self._lease(exclude, attempt, again=False, busy=[*busy, *trying])
+        return self._lease(exclude, attempt, busy=busy)
 
-    def _lease(self, exclude: list[Any], attempt: int, *, again: bool = True) -> _core.Lease:
+    def _lease(
+        self, exclude: list[Any], attempt: int, *, again: bool = True, busy: Collection[Any] = ()
+    ) -> _core.Lease:
         return self._chooser.lease(
             self._url,
             self._selection,
@@ -580,7 +666,18 @@ class Taking:
             judge=self._judge,
             story=self._story,
             again=again,
+            busy=busy,
+            timeout=self._milliseconds,
         )
+
+    def _milliseconds(self) -> float | None:
+        """How long the request may take from now on: its own timeout, and what is left of the policy's budget."""
+        phases = self._timeouts or {}
+        given = [seconds for name, seconds in phases.items() if name != "pool" and seconds is not None]
+        limits = [max(given)] if given else []
+        if self._budget is not None:
+            limits.append(max(self._began + self._budget - time.monotonic(), 0.0))
+        return min(limits) * 1000.0 if limits else None
 
 
 def _deadline(seconds: float | None) -> float:

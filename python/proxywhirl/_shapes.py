@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext
 
-__all__ = ["RecordCall", "SelectCall", "candidates_of", "describe", "filter_call", "may_serve", "method"]
+__all__ = [
+    "RecordCall",
+    "SelectCall",
+    "candidates_of",
+    "describe",
+    "excludes",
+    "filter_call",
+    "may_serve",
+    "method",
+]
 
 # First parameters that want the list of proxies instead of the pool.
 _LIST_NAMES = frozenset({"candidates", "proxies", "proxy_list", "seq", "sequence"})
@@ -116,6 +125,12 @@ class SelectCall:
                 "which is none of select(pool), select(pool, context), select(pool, metadata, context) and "
                 "select_proxy(proxies)"
             )
+
+    @property
+    def takes_context(self) -> bool:
+        """Whether the strategy can see what the request excludes: by the context, or because its list lacks that."""
+        given = 3 if self.wants_metadata and not self._metadata_by_name else 2
+        return self._wants_list or self._context_by_name or self._positional >= given
 
     def __call__(self, pool: ProxyPool, context: SelectionContext | None) -> Any:
         source: Any = _offered(pool, context) if self._wants_list else pool
@@ -238,6 +253,11 @@ def _excluded(context: SelectionContext | None) -> set[str]:
     # By getattr: a context of the user's own has what it has.
     failed, excluded = getattr(context, "failed_proxy_ids", ()), getattr(context, "exclude_proxy_ids", ())
     return {str(proxy_id) for proxy_id in (*failed, *excluded)}
+
+
+def excludes(context: SelectionContext | None) -> bool:
+    """Whether a context excludes any proxy."""
+    return bool(_excluded(context))
 
 
 def may_serve(proxy: Proxy, context: SelectionContext | None) -> bool:

@@ -162,8 +162,16 @@ class _Rotating:
         if deadline is None and policy.timeout is not None:
             deadline = time.monotonic() + policy.timeout
         url = str(request.url)
-        taking = Taking(self._chooser, url, selection, method=request.method, rooms=self._carrier.rooms_here())
         timeouts = request.extensions.get("timeout")
+        taking = Taking(
+            self._chooser,
+            url,
+            selection,
+            method=request.method,
+            rooms=self._carrier.rooms_here(),
+            timeouts=timeouts,
+            budget=policy.timeout,
+        )
         job = Job(
             request.method,
             url,

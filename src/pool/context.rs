@@ -84,6 +84,16 @@ impl Excluded {
         }
     }
 
+    /// The identifiers.
+    pub fn ids(&self) -> impl Iterator<Item = Id> + '_ {
+        let (list, set) = match self {
+            Self::Nobody => (None, None),
+            Self::Few(list) => (Some(list.iter()), None),
+            Self::Many(set) => (None, Some(set.iter())),
+        };
+        list.into_iter().flatten().chain(set.into_iter().flatten()).copied()
+    }
+
     /// Number of identifiers.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -110,6 +120,8 @@ pub struct Context {
     pub thresholds: Thresholds,
     /// Proxies not to be chosen.
     pub excluded: Excluded,
+    /// Proxies without a free connection for this request: at capacity, which ends when a request under way ends.
+    pub busy: Excluded,
     /// What every candidate must meet, whatever the strategy.
     pub required: Option<Filter>,
     /// Whether this selection serves a request of a rotator: what is an error when a strategy is used by hand is then

@@ -237,6 +237,11 @@ impl Pool {
         }
         writer.next_position += 1;
         let proxy = member.proxy().clone();
+        let window = self.window.load(Ordering::Acquire);
+        if window != 0 {
+            // Unannounced: it is filed below, and an announcement would come back for the lock.
+            proxy.store_window_duration(window);
+        }
         proxy.join(&self.home());
         guard::take_over(&self.guard.timers, &proxy);
         table.slots[number].fill(member);

@@ -53,6 +53,8 @@ pub struct Pool {
     limit: AtomicUsize,
     auto_remove_dead: AtomicBool,
     dead_threshold: AtomicU32,
+    // Length of the counting window of its members in seconds, 0 while no strategy has named one.
+    window: AtomicU32,
     updated: AtomicI64,
     pub(crate) standing: Standing,
     guard: Guard,
@@ -76,6 +78,7 @@ impl Pool {
             limit: AtomicUsize::new(limit),
             auto_remove_dead: AtomicBool::new(false),
             dead_threshold: AtomicU32::new(5),
+            window: AtomicU32::new(0),
             updated: AtomicI64::new(now),
             standing: Standing::default(),
             guard: Guard::new(),
@@ -150,6 +153,26 @@ impl Pool {
     pub fn set_removal_of_dead(&self, on: bool, threshold: u32) {
         self.auto_remove_dead.store(on, Ordering::Relaxed);
         self.dead_threshold.store(threshold, Ordering::Relaxed);
+    }
+
+    /// Gives its members, and those that join later, a counting window of that many seconds: that of the strategy which
+    /// reads their counters.
+    #[inline]
+    pub fn keep_window(&self, seconds: u32) {
+        // Relaxed: a selection that sees the old length is one of before.
+        if self.window.load(Ordering::Relaxed) != seconds {
+            self.set_windows(seconds);
+        }
+    }
+
+    #[cold]
+    fn set_windows(&self, seconds: u32) {
+        // Before the members are visited, so that one that joins meanwhile has it too.
+        self.window.store(seconds, Ordering::Release);
+        let table = self.table();
+        for proxy in Self::members(&table).into_iter().filter_map(|slot| table.proxy(slot)) {
+            proxy.set_window_duration(seconds);
+        }
     }
 
     /// When the membership last changed.

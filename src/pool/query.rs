@@ -39,6 +39,8 @@ pub struct Notes {
     pub session_moved: Cell<bool>,
     /// A fallback served.
     pub fell_back: Cell<bool>,
+    /// A strategy written in Python was asked.
+    pub asked_python: Cell<bool>,
 }
 
 impl Notes {
@@ -281,10 +283,11 @@ impl<'a> Query<'a> {
         !self.is_set_aside(slot, proxy) && self.accepts_otherwise(proxy)
     }
 
-    /// Whether this request cannot have a proxy that others can: it excludes it, or asks for a site that holds it back.
+    /// Whether this request cannot have a proxy that others can: it excludes it, finds its connections in use, or asks for
+    /// a site that holds it back.
     #[inline]
     fn is_set_aside(&self, slot: u32, proxy: &Proxy) -> bool {
-        self.context.excluded.contains(proxy) || self.is_held(slot)
+        self.context.excluded.contains(proxy) || self.context.busy.contains(proxy) || self.is_held(slot)
     }
 
     #[inline]

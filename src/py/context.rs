@@ -43,6 +43,23 @@ struct Rest {
     extra: Option<Py<PyDict>>,
 }
 
+impl Rest {
+    /// What can be copied without Python: the lists that were handed out are in the other fields, the extra keywords are
+    /// the caller's to copy.
+    fn copy(&self, py: Python<'_>) -> Self {
+        Self {
+            target_url: self.target_url.clone(),
+            request_priority: self.request_priority,
+            timeout_ms: self.timeout_ms,
+            attempt_number: self.attempt_number,
+            failed: self.failed.clone(),
+            excluded: self.excluded.clone(),
+            metadata: self.metadata.as_ref().map(|metadata| metadata.clone_ref(py)),
+            ..Self::default()
+        }
+    }
+}
+
 /// What is known about a request when its proxy is chosen. Thread-safe. Extra keywords are kept as attributes.
 ///
 /// Raises:
@@ -58,11 +75,7 @@ pub(crate) struct PyContext {
 
 impl PyContext {
     pub(crate) fn wrap(core: Context) -> Self {
-        let excluded = match &core.excluded {
-            Excluded::Nobody => Vec::new(),
-            Excluded::Few(list) => list.to_vec(),
-            Excluded::Many(set) => set.iter().copied().collect(),
-        };
+        let excluded: Vec<Id> = core.excluded.ids().collect();
         let rest = (!excluded.is_empty()).then(|| Box::new(Rest { excluded, ..Rest::default() }));
         Self { first: core, later: OnceLock::new(), rest: Mutex::new(rest), handed_out: AtomicBool::new(false) }
     }
@@ -98,6 +111,23 @@ impl PyContext {
             self.assign("exclude_proxy_ids", excluded.bind(py))?;
         }
         Ok(())
+    }
+
+    /// The same state as an object of a user's subclass, with the attributes of the one given.
+    fn into_subclass_of<'py>(self, given: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = given.py();
+        let class = given.get_type();
+        let object = py.get_type::<Self>().call_method1("__new__", (&class,))?;
+        let fresh = object.cast::<Self>()?.get();
+        let state = Arc::new(self.first);
+        fresh.later.get_or_init(|| Box::new(ArcSwap::new(state.clone()))).store(state);
+        let rest = self.rest.lock().take();
+        let stale = std::mem::replace(&mut *fresh.rest.lock(), rest);
+        drop(stale);
+        if let Ok(attributes) = given.getattr("__dict__") {
+            object.getattr("__dict__")?.call_method1("update", (attributes,))?;
+        }
+        Ok(object)
     }
 
     fn rest<R>(&self, write: impl FnOnce(&mut Rest) -> R) -> R {
@@ -247,15 +277,111 @@ pub(crate) fn extract(object: &Bound<'_, PyAny>) -> PyResult<Context> {
     if let Ok(own) = object.cast::<PyContext>() {
         return Ok(Context::clone(&*own.get().core(object.py())?));
     }
-    let mut foreign = Draft::default();
+    Ok(read_foreign(object)?.context)
+}
+
+/// An object of another class, by its attributes of the documented names.
+fn read_foreign(object: &Bound<'_, PyAny>) -> PyResult<Draft> {
+    let mut draft = Draft::default();
     for name in FIELDS {
         if let Ok(value) = object.getattr(name)
             && (!value.is_none() || matches!(name, "session_id" | "target_country"))
         {
-            foreign.assign(name, &value)?;
+            draft.assign(name, &value)?;
         }
     }
-    Ok(foreign.context)
+    Ok(draft)
+}
+
+/// What a lease knows of its request beyond the core's context. The Python objects belong to the caller of the lease.
+pub(crate) struct Overlay<'a, 'py> {
+    /// What the caller gave as context.
+    pub(crate) base: Option<&'a Bound<'py, PyAny>>,
+    /// The target.
+    pub(crate) url: Option<&'a Bound<'py, PyAny>>,
+    /// Which attempt of the request this is, from 1.
+    pub(crate) attempt: u64,
+    /// Tags that were demanded.
+    pub(crate) tags: Option<&'a Bound<'py, PyAny>>,
+    /// Milliseconds that the request may take: a number, `None`, or a callable that returns either.
+    pub(crate) timeout: Option<&'a Bound<'py, PyAny>>,
+}
+
+/// The context that a strategy written in Python is given at one attempt: everything the caller gave, with what the lease
+/// knows laid over. The caller's own object is left alone.
+pub(crate) fn complete<'py>(
+    py: Python<'py>,
+    core: &Context,
+    overlay: &Overlay<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let base = overlay.base.filter(|base| !base.is_none());
+    let own = base.and_then(|base| base.cast::<PyContext>().ok());
+    let (mut rest, extra) = match (own, base) {
+        (Some(own), _) => own.get().read(|rest| (rest.copy(py), rest.extra.as_ref().map(|extra| extra.clone_ref(py)))),
+        (None, Some(base)) => (read_foreign(base)?.rest.map_or_else(Rest::default, |rest| *rest), attributes_of(base)?),
+        (None, None) => (Rest::default(), None),
+    };
+    if let Some(url) = overlay.url {
+        rest.target_url = Some(crate::py::lease::text_of(url)?.to_str()?.into());
+    }
+    // A caller that counts attempts of its own goes on counting.
+    rest.attempt_number = Some(rest.attempt_number.unwrap_or(1) + overlay.attempt.saturating_sub(1));
+    rest.timeout_ms = shorter(rest.timeout_ms, overlay.timeout)?;
+    for id in core.excluded.ids() {
+        let text = id.to_string();
+        if rest.excluded.contains(&id) || rest.failed.iter().any(|failed| failed.eq_ignore_ascii_case(&text)) {
+            continue;
+        }
+        rest.failed.push(text.into());
+        if overlay.attempt == 1 {
+            // Nothing has failed yet: the caller excludes it.
+            rest.excluded.push(id);
+        }
+    }
+    let extra = match overlay.tags.filter(|tags| !tags.is_none()) {
+        None => extra.map(|extra| extra.bind(py).copy()).transpose()?,
+        Some(tags) => {
+            let extra = extra.map_or_else(|| Ok(PyDict::new(py)), |extra| extra.bind(py).copy())?;
+            let tags: Vec<String> = convert::texts(tags)?.into_iter().map(String::from).collect();
+            extra.set_item("tags", PySet::new(py, tags)?)?;
+            Some(extra)
+        }
+    };
+    rest.extra = extra.map(Bound::unbind);
+    let made = PyContext {
+        first: core.clone(),
+        later: OnceLock::new(),
+        rest: Mutex::new(Some(Box::new(rest))),
+        handed_out: AtomicBool::new(false),
+    };
+    match own.filter(|own| !own.is_exact_instance_of::<PyContext>()) {
+        None => Ok(Bound::new(py, made)?.into_any()),
+        Some(subclass) => made.into_subclass_of(subclass),
+    }
+}
+
+/// The attributes of an object beyond the documented names.
+fn attributes_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyDict>>> {
+    let Ok(held) = object.getattr("__dict__") else { return Ok(None) };
+    let Ok(held) = held.cast_into::<PyDict>() else { return Ok(None) };
+    let extra = PyDict::new(object.py());
+    for (name, value) in held {
+        let known = name.extract::<String>().map_or(true, |name| name.starts_with('_') || FIELDS.contains(&&*name));
+        if !known {
+            extra.set_item(name, value)?;
+        }
+    }
+    Ok(Some(extra.unbind()))
+}
+
+/// The shorter of two times in milliseconds, where the second may have to be asked for.
+fn shorter(own: Option<f64>, other: Option<&Bound<'_, PyAny>>) -> PyResult<Option<f64>> {
+    let Some(other) = other.filter(|other| !other.is_none()) else { return Ok(own) };
+    let other: Option<f64> = if other.is_callable() { other.call0()?.extract()? } else { other.extract()? };
+    Ok(match (own, other) {
+        (Some(own), Some(other)) => Some(own.min(other)),
+        (own, other) => own.or(other),
+    })
 }
 
 #[proxywhirl_macros::border]
@@ -426,6 +552,12 @@ impl PyContext {
             Some(value) => Ok(value),
             None => Err(PyAttributeError::new_err(format!("'SelectionContext' object has no attribute '{name}'"))),
         }
+    }
+
+    /// Whether it belongs to a request of a rotator, or to a lease.
+    #[getter]
+    fn _in_rotation(&self) -> bool {
+        self.seen().in_rotation
     }
 
     #[staticmethod]

@@ -12,17 +12,46 @@ use crate::pool::Pool;
 use crate::pool::query::{Choice, Query};
 use crate::proxy::{Proxy, Verdict};
 use crate::py::border;
-use crate::py::context::PyContext;
+use crate::py::context::{self, Overlay, PyContext};
 use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
+use crate::py::strategy;
 use crate::strategy::config::Config;
-use crate::strategy::{Common, Narrowing, Refusal, Strategy};
+use crate::strategy::{Common, Narrowing, Refusal, Shared, Strategy};
 use crate::sync::Arc;
 
-/// The Python objects a selection was asked with. Lives on the stack of that selection, which keeps both alive.
+/// The Python objects a selection was asked with. Lives on the stack of that selection, which keeps them alive. Pointers,
+/// because what a query carries must outlive every lifetime that the core could name.
 pub(crate) struct Asked {
     pub(crate) pool: *mut pyo3::ffi::PyObject,
-    pub(crate) context: *mut pyo3::ffi::PyObject,
+    pub(crate) context: AskedContext,
+}
+
+/// Where the context that a strategy is given comes from.
+pub(crate) enum AskedContext {
+    /// None was given.
+    None,
+    /// The caller's own, as it is.
+    Given(*mut pyo3::ffi::PyObject),
+    /// One that is completed for each attempt. All may be null.
+    Lease {
+        base: *mut pyo3::ffi::PyObject,
+        url: *mut pyo3::ffi::PyObject,
+        tags: *mut pyo3::ffi::PyObject,
+        timeout: *mut pyo3::ffi::PyObject,
+        attempt: u64,
+    },
+}
+
+/// The pointer to an object that may not be there.
+pub(crate) fn pointer_to(object: Option<&Bound<'_, PyAny>>) -> *mut pyo3::ffi::PyObject {
+    object.map_or(std::ptr::null_mut(), |object| object.as_ptr())
+}
+
+/// What a strategy written in Python came to.
+enum Answer {
+    Chosen(Choice),
+    Substitute(Shared),
 }
 
 /// See the module.
@@ -50,17 +79,22 @@ impl Foreign {
         }
     }
 
-    fn ask(&self, py: Python<'_>, query: &Query<'_>) -> PyResult<Choice> {
+    fn ask(&self, py: Python<'_>, query: &Query<'_>) -> PyResult<Answer> {
+        if let Some(notes) = query.notes() {
+            notes.asked_python.set(true);
+        }
         let asked = query.foreign().and_then(|asked| asked.downcast_ref::<Asked>());
         let context = context_of(py, query, asked)?;
-        // Nor is anybody offered whom the site holds back.
-        let chosen = if query.is_narrowed() || query.site().is_some() {
+        // The context cannot name the proxies that the site holds back, or whose connections are in use.
+        let chosen = if query.is_narrowed() || query.site().is_some() || !query.context().busy.is_empty() {
             let part = PyPool::of_slots(py, query.table(), &query.candidates())?;
-            self.adapter.bind(py).call_method1("select", (part, context))?
+            self.adapter.bind(py).call_method1("offer", (part, context))?
         } else {
-            self.adapter.bind(py).call_method1("select", (pool_of(py, query, asked)?, context))?
+            self.adapter.bind(py).call_method1("offer", (pool_of(py, query, asked)?, context))?
         };
-        let proxy = chosen.cast::<PyProxy>()?;
+        let Ok(proxy) = chosen.cast::<PyProxy>() else {
+            return Ok(Answer::Substitute(strategy::shared(&chosen)?));
+        };
         let core = &proxy.get().core;
         let slot = match query.pool().find(core.id()) {
             Some((table, slot)) if Arc::ptr_eq(&table, query.table()) => Some(slot),
@@ -69,13 +103,16 @@ impl Foreign {
                 .into_iter()
                 .find(|slot| query.table().proxy(*slot).is_some_and(|held| std::ptr::eq(held, &**core))),
         };
-        slot.map(Choice).ok_or_else(|| {
+        slot.map(|slot| Answer::Chosen(Choice(slot))).ok_or_else(|| {
             core.take_back(query.clock());
             crate::py::errors::ProxyPoolEmptyError::new_err("the strategy returned a proxy that is not in the pool")
         })
     }
 
     fn restrict(&self, py: Python<'_>, query: &Query<'_>) -> PyResult<Vec<u32>> {
+        if let Some(notes) = query.notes() {
+            notes.asked_python.set(true);
+        }
         let asked = query.foreign().and_then(|asked| asked.downcast_ref::<Asked>());
         let candidates = query.candidates();
         let objects = PyList::empty(py);
@@ -96,10 +133,23 @@ impl Foreign {
 }
 
 fn context_of<'py>(py: Python<'py>, query: &Query<'_>, asked: Option<&Asked>) -> PyResult<Bound<'py, PyAny>> {
-    match asked {
-        Some(asked) if !asked.context.is_null() => {
-            // SAFETY: the selection this query belongs to was given the object and is still running.
-            Ok(unsafe { Bound::from_borrowed_ptr(py, asked.context) })
+    // SAFETY: the selection this query belongs to was given the object and is still running.
+    let object = |pointer: *mut pyo3::ffi::PyObject| unsafe { Bound::from_borrowed_ptr_or_opt(py, pointer) };
+    match asked.map(|asked| &asked.context) {
+        Some(AskedContext::Given(context)) if !context.is_null() => {
+            // SAFETY: as above.
+            Ok(unsafe { Bound::from_borrowed_ptr(py, *context) })
+        }
+        Some(AskedContext::Lease { base, url, tags, timeout, attempt }) => {
+            let (base, url, tags, timeout) = (object(*base), object(*url), object(*tags), object(*timeout));
+            let overlay = Overlay {
+                base: base.as_ref(),
+                url: url.as_ref(),
+                attempt: *attempt,
+                tags: tags.as_ref(),
+                timeout: timeout.as_ref(),
+            };
+            context::complete(py, query.context(), &overlay)
         }
         _ => Ok(Bound::new(py, PyContext::wrap(query.context().clone()))?.into_any()),
     }
@@ -138,7 +188,11 @@ impl Strategy for Foreign {
         if query.is_empty() {
             return Err(Refusal::of(query));
         }
-        self.call(query, |py| self.ask(py, query))
+        match self.call(query, |py| self.ask(py, query))? {
+            Answer::Chosen(choice) => Ok(choice),
+            // Over the same question, so that its turns go on from request to request.
+            Answer::Substitute(substitute) => substitute.select(query),
+        }
     }
 
     fn record(&self, proxy: &Arc<Proxy>, verdict: Verdict, clock: &dyn Clock) {

@@ -5,21 +5,23 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Reading, SystemClock};
 use crate::pool::Pool;
-use crate::pool::context::Context;
 use crate::pool::query::Query;
 use crate::proxy::{Id, Proxy};
 use crate::py::border;
 use crate::py::breaker::{self, PyBreaker};
 use crate::py::convert;
 use crate::py::errors;
-use crate::py::lease::{self, Demands};
+use crate::py::lease::{self, Wanted};
 use crate::py::log;
 use crate::py::pool::PyPool;
+use crate::py::strategy;
+use crate::resilience::explain::Why;
 use crate::resilience::site::Site;
 use crate::resilience::standing::SiteRate;
 use crate::resilience::{Notice, Rate, Settings};
+use crate::strategy::{Narrowing, Strategy};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 
 /// Callbacks of a pool. Here, and not in the core, because the garbage collector has to find them.
@@ -283,36 +285,42 @@ pub(crate) fn set_breaker(pool: &PyPool, proxy_id: &Bound<'_, PyAny>, breaker: &
     Ok(())
 }
 
-/// Every proxy with the names of the reasons against it and until when it is out.
+/// Every proxy with the names of the reasons against it and until when it is out. With a strategy, what that one would pass
+/// over is filtered.
 pub(crate) fn explain<'py>(
     pool: &Bound<'py, PyPool>,
-    url: Option<&Bound<'py, PyAny>>,
-    demands: &Demands<'_, '_>,
-    exclude: Option<&Bound<'py, PyAny>>,
+    asked: &Wanted<'_, 'py>,
+    strategy: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyList>> {
     let py = pool.py();
     let core = &pool.get().core;
     core.guard().catch_up(&SystemClock);
-    let mut wanted = Context::default();
-    lease::narrow(&mut wanted, false, demands)?;
-    if let Some(exclude) = exclude {
-        lease::exclude_more(&mut wanted, exclude)?;
-    }
+    let strategy = strategy.filter(|strategy| !strategy.is_none()).map(strategy::shared).transpose()?;
+    let wanted = asked.context(strategy.as_ref().is_some_and(|strategy| strategy.honours_region()))?;
     let table = core.table();
-    let site = match url.filter(|url| !url.is_none()) {
+    let site = match asked.url.filter(|url| !url.is_none()) {
         Some(url) => pool.get().site_of(py, lease::text_of(url)?.to_str()?)?,
         None => None,
     };
-    let sited = site.as_ref().and_then(|site| core.sited(&table, site, &SystemClock));
-    let query = Query::new(core, &table, &wanted, &SystemClock).at(sited.as_ref());
-    let (now, wall) = (SystemClock.steady(), crate::clock::exact_wall());
+    let clock = Reading::now();
+    let sited = site.as_ref().and_then(|site| core.sited(&table, site, &clock));
+    let query = Query::new(core, &table, &wanted, &clock).at(sited.as_ref());
+    let passed_over = strategy.map(|strategy| passed_over(&*strategy, &query)).unwrap_or_default();
     let mut rows = Vec::with_capacity(core.len());
     query.explain(|slot, reasons| {
-        let names: Vec<&str> = reasons.iter().map(|reason| reason.why.as_str()).collect();
+        let mut names: Vec<&str> = reasons.iter().map(|reason| reason.why.as_str()).collect();
         // Out until the last of the reasons is gone, if all of them go by themselves.
         let until = reasons.iter().map(|reason| reason.until).collect::<Option<Vec<u64>>>();
-        let until = until.and_then(|moments| moments.into_iter().max());
-        rows.push((slot, names, until.map(|until| wall + (until.saturating_sub(now) / 1_000) as i64)));
+        let mut until = until.and_then(|moments| moments.into_iter().max());
+        if passed_over.contains(&slot) {
+            names.push(Why::Filtered.as_str());
+            until = None;
+        }
+        rows.push((
+            slot,
+            names,
+            until.map(|until| clock.wall() + (until.saturating_sub(clock.steady()) / 1_000) as i64),
+        ));
     });
     let list = PyList::empty(py);
     for (slot, names, until) in rows {
@@ -320,4 +328,42 @@ pub(crate) fn explain<'py>(
         list.append((PyPool::object(py, &table, slot)?, names, until))?;
     }
     Ok(list)
+}
+
+/// The slots that the question allows and the strategy's own restrictions do not.
+fn passed_over(strategy: &dyn Strategy, query: &Query<'_>) -> ahash::AHashSet<u32> {
+    if is_python(strategy) {
+        // Only a choice would tell, and a choice moves its turns on.
+        return ahash::AHashSet::new();
+    }
+    match &query.context().required {
+        None => passed_over_by(strategy, query),
+        Some(filter) => query.narrowed(filter, |query| passed_over_by(strategy, query)),
+    }
+}
+
+fn passed_over_by(strategy: &dyn Strategy, query: &Query<'_>) -> ahash::AHashSet<u32> {
+    let allowed = query.candidates();
+    let query = query.or_thresholds(strategy.common().thresholds());
+    let kept = match strategy.narrow(&query) {
+        Ok(Narrowing::All) => query.candidates(),
+        Ok(Narrowing::By(filter)) => query.narrowed(&filter, |narrowed| narrowed.candidates()),
+        Ok(Narrowing::Slots(slots)) => slots,
+        Err(_) => return ahash::AHashSet::new(),
+    };
+    if kept.is_empty() && strategy.serves_beyond() {
+        return ahash::AHashSet::new();
+    }
+    let kept: ahash::AHashSet<u32> = kept.into_iter().collect();
+    allowed.into_iter().filter(|slot| !kept.contains(slot)).collect()
+}
+
+/// Whether a strategy, or one that it is made of, is written in Python.
+fn is_python(strategy: &dyn Strategy) -> bool {
+    if strategy.as_any().is_some() {
+        return true;
+    }
+    let mut found = false;
+    strategy.each_part(&mut |part| found = found || is_python(&**part));
+    found
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::prelude::*;
 
-use crate::clock::SystemClock;
+use crate::clock::ExactClock;
 use crate::proxy::{Proxy, Verdict};
 use crate::py::proxy::PyProxy;
 use crate::sync::Arc;
@@ -69,7 +69,7 @@ pub(crate) struct Journal {
 impl Journal {
     fn take_back(&self, proxies: impl IntoIterator<Item = Arc<Proxy>>) {
         for proxy in proxies {
-            proxy.take_back(&SystemClock);
+            proxy.take_back(&ExactClock);
         }
     }
 }
@@ -108,7 +108,7 @@ impl Journal {
         let (own, others): (Vec<_>, Vec<_>) = started.into_iter().partition(|started| Arc::ptr_eq(started, core));
         self.take_back(others);
         if own.is_empty() {
-            core.start(&SystemClock);
+            core.start(&ExactClock);
         } else {
             self.take_back(own.into_iter().skip(1));
         }
@@ -123,7 +123,7 @@ impl Journal {
         let done = std::mem::take(&mut self.notes.lock().completed).iter().any(|done| Arc::ptr_eq(done, core));
         if !done {
             let verdict = if success { Verdict::Success(response_time_ms) } else { Verdict::Failure(response_time_ms) };
-            core.complete(verdict, alpha, &SystemClock);
+            core.complete(verdict, alpha, &ExactClock);
         }
         note_completion(core);
     }

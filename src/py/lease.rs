@@ -5,7 +5,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::clock::SystemClock;
+use crate::clock::{Reading, SystemClock};
 use crate::pool::context::{Context, Excluded};
 use crate::pool::filter::{Filter, Protocols};
 use crate::pool::query::{Notes, Query};
@@ -15,7 +15,7 @@ use crate::proxy::client::{CLIENTS, Client, Unfit};
 use crate::py::border;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors;
-use crate::py::foreign::Asked;
+use crate::py::foreign::{Asked, AskedContext, pointer_to};
 use crate::py::log;
 use crate::py::pool::PyPool;
 use crate::py::strategy;
@@ -26,23 +26,49 @@ use crate::strategy::{Refusal, Shared};
 static JUDGE: Lazy = Lazy::new("proxywhirl._judge", "judge_report");
 
 /// What a lease is asked with besides the strategy.
+#[derive(Default)]
 pub(crate) struct Wanted<'a, 'py> {
     pub(crate) url: Option<&'a Bound<'py, PyAny>>,
     pub(crate) session_id: Option<&'a str>,
     pub(crate) demands: Demands<'a, 'py>,
     pub(crate) exclude: Option<&'a Bound<'py, PyAny>>,
     pub(crate) context: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) busy: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) attempt: u64,
+    pub(crate) timeout: Option<&'a Bound<'py, PyAny>>,
     pub(crate) observer: Option<Py<PyAny>>,
     pub(crate) judge: Option<Py<PyAny>>,
 }
 
 /// What the proxy must be.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Demands<'a, 'py> {
     pub(crate) country: Option<&'a str>,
     pub(crate) region: Option<&'a str>,
     pub(crate) tags: Option<&'a Bound<'py, PyAny>>,
     pub(crate) protocol: Option<&'a Bound<'py, PyAny>>,
+}
+
+impl Wanted<'_, '_> {
+    /// The same as the core wants it, for a strategy that looks at regions by itself, or for one that does not.
+    pub(crate) fn context(&self, honours_region: bool) -> PyResult<Context> {
+        let mut wanted = match self.context.filter(|context| !context.is_none()) {
+            Some(context) => crate::py::context::extract(context)?,
+            None => Context::default(),
+        };
+        wanted.in_rotation = true;
+        if let Some(session_id) = self.session_id {
+            wanted.session_id = Some(session_id.into());
+        }
+        narrow(&mut wanted, honours_region, &self.demands)?;
+        if let Some(exclude) = self.exclude {
+            exclude_more(&mut wanted.excluded, exclude)?;
+        }
+        if let Some(busy) = self.busy {
+            exclude_more(&mut wanted.busy, busy)?;
+        }
+        Ok(wanted)
+    }
 }
 
 /// One proxy, taken for one piece of work, until its outcome is told. Thread-safe: the first verdict counts.
@@ -71,18 +97,7 @@ struct Told<'a, 'py> {
 impl PyLease {
     pub(crate) fn take(pool: &Bound<'_, PyPool>, strategy: &Bound<'_, PyAny>, asked: Wanted<'_, '_>) -> PyResult<Self> {
         let strategy = strategy::shared(strategy)?;
-        let mut wanted = match asked.context.filter(|context| !context.is_none()) {
-            Some(context) => crate::py::context::extract(context)?,
-            None => Context::default(),
-        };
-        wanted.in_rotation = true;
-        if let Some(session_id) = asked.session_id {
-            wanted.session_id = Some(session_id.into());
-        }
-        narrow(&mut wanted, strategy.honours_country(), &asked.demands)?;
-        if let Some(exclude) = asked.exclude {
-            exclude_more(&mut wanted, exclude)?;
-        }
+        let wanted = asked.context(strategy.honours_region())?;
         let lease = Self::ask(pool, strategy, &wanted, asked);
         // Breakers that were open long enough, and the like, have been noticed on the way.
         pool.get().core.guard().deliver();
@@ -98,13 +113,17 @@ impl PyLease {
             Some(url) => this.site_of(py, text_of(url)?.to_str()?)?,
             None => None,
         };
-        // A context that was laid over is rebuilt for whoever wants the object.
-        let untouched = asked.context.filter(|_| wanted.required.is_none() && wanted.excluded.is_empty());
-        let objects =
-            Asked { pool: pool.as_ptr(), context: untouched.map_or(std::ptr::null_mut(), |context| context.as_ptr()) };
+        let context = AskedContext::Lease {
+            base: pointer_to(asked.context),
+            url: pointer_to(url),
+            tags: pointer_to(asked.demands.tags),
+            timeout: pointer_to(asked.timeout),
+            attempt: asked.attempt,
+        };
+        let objects = Asked { pool: pool.as_ptr(), context };
         let notes = Notes::default();
-        let asking =
-            Asking { context: wanted, site: site.as_ref(), clock: &SystemClock, foreign: Some((&objects, &notes)) };
+        let clock = Reading::now();
+        let asking = Asking { context: wanted, site: site.as_ref(), clock: &clock, foreign: Some((&objects, &notes)) };
         let refused = |refusal: Refusal, query: &Query<'_>| errors::refusal_of(py, refusal, query);
         let (lease, table, choice) = Lease::take(core, strategy, &asking, refused)?;
         if notes.any() {
@@ -142,14 +161,15 @@ impl PyLease {
         let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
         let hold = hold.map(seconds).transpose()?;
         let error = error.filter(|error| !error.is_none());
+        let clock = Reading::now();
         let answered = status.is_some();
         let judged = answered || error.is_some();
         let ending = Ending { elapsed_ms, hold, judged, answered, carried: false };
         let (outcome, elapsed_ms) = match outcome.into() {
-            Some(outcome) => (outcome, this.core.finish(outcome, &ending, &SystemClock).map_err(errors::closed)?),
+            Some(outcome) => (outcome, this.core.finish(outcome, &ending, &clock).map_err(errors::closed)?),
             None => {
-                let suspicion = this.core.suspect(&ending, &SystemClock).map_err(errors::closed)?;
-                let decide = || conclude(&[&this.core], None, &SystemClock).pop();
+                let suspicion = this.core.suspect(&ending, &clock).map_err(errors::closed)?;
+                let decide = || conclude(&[&this.core], None, &clock).pop();
                 let outcome = suspicion.outcome.or_else(decide).unwrap_or(Outcome::TargetFault);
                 (outcome, suspicion.elapsed_ms)
             }
@@ -231,7 +251,7 @@ impl PyLease {
     fn carried(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
         let ending = Ending { carried: true, ..Ending::default() };
-        let elapsed_ms = this.core.finish(Outcome::Success, &ending, &SystemClock).map_err(errors::closed)?;
+        let elapsed_ms = this.core.finish(Outcome::Success, &ending, &Reading::now()).map_err(errors::closed)?;
         Self::tell(slf, Outcome::Success, elapsed_ms, None, None)
     }
 
@@ -338,21 +358,18 @@ fn seconds(value: f64) -> PyResult<f64> {
     Ok(value)
 }
 
-pub(crate) fn narrow(wanted: &mut Context, honours_country: bool, demands: &Demands<'_, '_>) -> PyResult<()> {
+fn narrow(wanted: &mut Context, honours_region: bool, demands: &Demands<'_, '_>) -> PyResult<()> {
     let Demands { country, region, tags, protocol } = *demands;
     let mut required = Filter::default();
-    // A strategy that looks at places by itself also knows what to do when nobody is there; for the others the place is a
-    // demand like any other.
-    let by_strategy = (country.is_some() || region.is_some()) && honours_country;
+    // A country is a demand under every strategy: one that looks at places chooses among the proxies that meet it. A region
+    // of two letters may also be a country, which such a strategy knows.
     if let Some(country) = country {
         wanted.target_country = Some(country.into());
-        if !by_strategy {
-            required.countries = Filter::countries([country]).countries;
-        }
+        required.countries = Filter::countries([country]).countries;
     }
     if let Some(region) = region {
         wanted.target_region = Some(region.into());
-        if !by_strategy {
+        if !honours_region {
             required.regions = Filter::regions([region]).regions;
         }
     }
@@ -385,22 +402,19 @@ fn protocols(value: &Bound<'_, PyAny>) -> PyResult<Protocols> {
     Ok(found)
 }
 
-pub(crate) fn exclude_more(wanted: &mut Context, exclude: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Adds identifiers to a set of proxies.
+pub(crate) fn exclude_more(excluded: &mut Excluded, exclude: &Bound<'_, PyAny>) -> PyResult<()> {
     if exclude.is_none() || exclude.len().is_ok_and(|len| len == 0) {
         return Ok(());
     }
     if exclude.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err("exclude must be an iterable of proxy ids, not one string"));
     }
-    let mut ids: Vec<Id> = match &wanted.excluded {
-        Excluded::Nobody => Vec::new(),
-        Excluded::Few(list) => list.to_vec(),
-        Excluded::Many(set) => set.iter().copied().collect(),
-    };
+    let mut ids: Vec<Id> = excluded.ids().collect();
     for item in exclude.try_iter()? {
         ids.extend(convert::id_of(&item?));
     }
-    wanted.excluded = Excluded::new(ids);
+    *excluded = Excluded::new(ids);
     Ok(())
 }
 

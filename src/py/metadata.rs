@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict};
 
-use crate::clock::SystemClock;
+use crate::clock::ExactClock;
 use crate::proxy::{Moment, Proxy, Verdict};
 use crate::py::{convert, journal};
 use crate::sync::Arc;
@@ -95,7 +95,7 @@ impl ProxyMetadataView {
     #[getter]
     fn request_window<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
-        for (second, count) in self.core.window_buckets(&SystemClock) {
+        for (second, count) in self.core.window_buckets(&ExactClock) {
             dict.set_item(convert::datetime(py, second * 1_000_000)?, count)?;
         }
         Ok(dict)
@@ -110,19 +110,19 @@ impl ProxyMetadataView {
     /// Requests started in the sliding window.
     #[getter]
     fn window_request_count(&self) -> u64 {
-        self.core.window_buckets(&SystemClock).iter().map(|bucket| bucket.1).sum()
+        self.core.window_buckets(&ExactClock).iter().map(|bucket| bucket.1).sum()
     }
 
     /// Counts a request as started.
     fn increment_started(&self) {
-        self.core.start(&SystemClock);
+        self.core.start(&ExactClock);
         journal::note_start(&self.core);
     }
 
     /// Ends a started request: the same event as `Proxy.complete_request`.
     fn record_completion(&self, success: bool, response_time_ms: f64) {
         let verdict = if success { Verdict::Success(response_time_ms) } else { Verdict::Failure(response_time_ms) };
-        self.core.complete(verdict, None, &SystemClock);
+        self.core.complete(verdict, None, &ExactClock);
         journal::note_completion(&self.core);
     }
 

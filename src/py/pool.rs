@@ -7,7 +7,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyString, PyType};
 
-use crate::clock::{Micros, SystemClock, exact_wall};
+use crate::clock::{ExactClock, Micros, SystemClock, exact_wall};
 use crate::pool::context::Context;
 use crate::pool::filter::Filter;
 use crate::pool::query::Query;
@@ -593,7 +593,7 @@ impl PyPool {
     /// Those that may be chosen now, in order: not UNHEALTHY, not DEAD, not expired.
     fn get_healthy_proxies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let table = self.core.table();
-        self.objects(py, &table, &self.core.eligible(&table, &SystemClock))
+        self.objects(py, &table, &self.core.eligible(&table, &ExactClock))
     }
 
     /// All of them, in order.
@@ -629,7 +629,7 @@ impl PyPool {
 
     /// Removes those whose time to live is over; their number.
     fn clear_expired(&self) -> usize {
-        self.core.clear_expired(&SystemClock)
+        self.core.clear_expired(&ExactClock)
     }
 
     /// Number of proxies per source.
@@ -646,7 +646,7 @@ impl PyPool {
     fn reset_counters(&self) {
         let table = self.core.table();
         for proxy in Pool::members(&table).into_iter().filter_map(|slot| table.proxy(slot)) {
-            proxy.reset_window(&SystemClock);
+            proxy.reset_window(&ExactClock);
         }
     }
 
@@ -695,7 +695,12 @@ impl PyPool {
     ///     tags: Only proxies that have all of these.
     ///     protocol: Only proxies that speak this protocol, or one of these.
     ///     exclude: Identifiers of proxies not to be chosen.
-    ///     context: What the other arguments are laid over.
+    ///     context: What the other arguments are laid over. A strategy written in Python is given a copy that is complete:
+    ///         target, number of the attempt, everything excluded so far, tags as `tags`, and the time there is.
+    ///     busy: Identifiers of proxies whose connections are all in use: at capacity, for this request.
+    ///     attempt: Which attempt of the request this is, from 1.
+    ///     timeout: Milliseconds that the request may take: a number, or what returns one, asked only when a strategy
+    ///         written in Python chooses.
     ///     observer: Called once the lease is settled, with the lease, the `Outcome` (`None` if it was released), the
     ///         milliseconds, the error and the status. What it raises is logged.
     ///     judge: What `Lease.report` asks: called with the target, the status or what stands for it, headers, body and
@@ -708,7 +713,7 @@ impl PyPool {
     /// Raises:
     ///     ProxyPoolEmptyError: Nobody may be chosen, or nobody is admitted now.
     ///     StrategyMetadataError: The strategy lacks what it chooses by.
-    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, observer=None, judge=None))]
+    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, busy=None, attempt=1, timeout=None, observer=None, judge=None))]
     #[allow(clippy::too_many_arguments)]
     fn lease(
         slf: &Bound<'_, Self>,
@@ -721,11 +726,24 @@ impl PyPool {
         protocol: Option<&Bound<'_, PyAny>>,
         exclude: Option<&Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
+        busy: Option<&Bound<'_, PyAny>>,
+        attempt: u64,
+        timeout: Option<&Bound<'_, PyAny>>,
         observer: Option<Py<PyAny>>,
         judge: Option<Py<PyAny>>,
     ) -> PyResult<PyLease> {
-        let demands = Demands { country, region, tags, protocol };
-        let wanted = Wanted { url, session_id, demands, exclude, context, observer, judge };
+        let wanted = Wanted {
+            url,
+            session_id,
+            demands: Demands { country, region, tags, protocol },
+            exclude,
+            context,
+            busy,
+            attempt,
+            timeout,
+            observer,
+            judge,
+        };
         PyLease::take(slf, strategy, wanted)
     }
 
@@ -738,10 +756,13 @@ impl PyPool {
     ///     tags: Only proxies that have all of these would do.
     ///     protocol: Only proxies that speak this protocol, or one of these, would do.
     ///     exclude: Identifiers of proxies that would not.
+    ///     context: What the other arguments are laid over.
+    ///     busy: Identifiers of proxies whose connections are all in use: at capacity.
+    ///     strategy: Who would choose: what a built-in one passes over counts as filtered.
     ///
     /// Returns:
     ///     An `Explanation`: one verdict per proxy, in order.
-    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None))]
+    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, busy=None, strategy=None))]
     #[allow(clippy::too_many_arguments)]
     fn explain<'py>(
         slf: &Bound<'py, Self>,
@@ -751,12 +772,15 @@ impl PyPool {
         tags: Option<&Bound<'py, PyAny>>,
         protocol: Option<&Bound<'py, PyAny>>,
         exclude: Option<&Bound<'py, PyAny>>,
+        context: Option<&Bound<'py, PyAny>>,
+        busy: Option<&Bound<'py, PyAny>>,
+        strategy: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let rows = guard::explain(slf, url, &Demands { country, region, tags, protocol }, exclude)?;
+        let rows = Self::_explain(slf, url, country, region, tags, protocol, exclude, context, busy, strategy)?;
         EXPLANATION.get(slf.py())?.call1((rows,))
     }
 
-    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None))]
+    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, busy=None, strategy=None))]
     #[allow(clippy::too_many_arguments)]
     fn _explain<'py>(
         slf: &Bound<'py, Self>,
@@ -766,8 +790,18 @@ impl PyPool {
         tags: Option<&Bound<'py, PyAny>>,
         protocol: Option<&Bound<'py, PyAny>>,
         exclude: Option<&Bound<'py, PyAny>>,
+        context: Option<&Bound<'py, PyAny>>,
+        busy: Option<&Bound<'py, PyAny>>,
+        strategy: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        guard::explain(slf, url, &Demands { country, region, tags, protocol }, exclude)
+        let demands = Demands { country, region, tags, protocol };
+        let wanted = Wanted { url, demands, exclude, context, busy, ..Wanted::default() };
+        guard::explain(slf, &wanted, strategy)
+    }
+
+    /// Gives its proxies, and those that join later, a counting window of that many seconds.
+    fn _keep_window(&self, seconds: u32) {
+        self.core.keep_window(seconds.max(1));
     }
 
     /// Judges proxies by other settings from now on; what is not given has its default.
@@ -949,7 +983,7 @@ impl PyPool {
         let this = slf.get();
         let class = slf.get_type().name()?;
         let table = this.core.table();
-        let eligible = this.core.eligible(&table, &SystemClock).len();
+        let eligible = this.core.eligible(&table, &ExactClock).len();
         Ok(format!("{class}(name={:?}, size={}, eligible={eligible})", this.name(), this.core.len()))
     }
 

@@ -5,9 +5,9 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDateTime, PyDict, PyInt, PyList, PyString, PyType};
 
-use crate::clock::{SystemClock, exact_wall};
+use crate::clock::{ExactClock, exact_wall};
 use crate::proxy::address::{Address, Credentials, Locality, Protocol, locality};
-use crate::proxy::health::Source;
+use crate::proxy::health::{Source, reason};
 use crate::proxy::{Counter, Moment, Proxy, Verdict};
 use crate::py::convert::{self, Lazy};
 use crate::py::errors::{self, Fault};
@@ -316,7 +316,7 @@ impl PyProxy {
                 let seconds = convert::count(value)?;
                 let seconds = u32::try_from(seconds).ok().filter(|seconds| *seconds > 0);
                 let seconds = seconds.ok_or_else(|| PyValueError::new_err("Input should be greater than 0"))?;
-                core.set_cold(|cold| cold.window_duration = seconds);
+                core.set_window_duration(seconds);
             }
             "country_code" => {
                 let code = convert::optional_text(value)?;
@@ -372,6 +372,10 @@ impl PyProxy {
             "expires_at" => {
                 let at = convert::optional_micros(value)?;
                 core.set_cold(|cold| cold.expires_at = at);
+                // A selection looks at a clock that lags: a time in the past holds from now on.
+                if core.is_expired(&ExactClock) {
+                    core.set_reason(reason::EXPIRED, true);
+                }
             }
             "cost_per_request" => {
                 let cost = convert::optional_amount(value)?;
@@ -651,13 +655,13 @@ impl PyProxy {
     /// Whether its time to live is over.
     #[getter]
     fn is_expired(&self) -> bool {
-        self.core.is_expired(&SystemClock)
+        self.core.is_expired(&ExactClock)
     }
 
     /// Requests started in the sliding window.
     #[getter]
     fn window_request_count(&self) -> u64 {
-        self.core.window_buckets(&SystemClock).iter().map(|bucket| bucket.1).sum()
+        self.core.window_buckets(&ExactClock).iter().map(|bucket| bucket.1).sum()
     }
 
     /// What `record_request` has been told: dicts with `timestamp`, `success` and `duration_ms`, at most 100, the newest last.
@@ -673,7 +677,7 @@ impl PyProxy {
 
     /// Counts a request as started.
     fn start_request(&self) {
-        self.core.start(&SystemClock);
+        self.core.start(&ExactClock);
         journal::note_start(&self.core);
     }
 
@@ -687,7 +691,7 @@ impl PyProxy {
     fn complete_request(&self, success: bool, response_time_ms: f64, alpha: Option<f64>) -> PyResult<()> {
         let response_time_ms = convert::duration(response_time_ms)?;
         let verdict = if success { Verdict::Success(response_time_ms) } else { Verdict::Failure(response_time_ms) };
-        self.core.complete(verdict, alpha, &SystemClock);
+        self.core.complete(verdict, alpha, &ExactClock);
         journal::note_completion(&self.core);
         Ok(())
     }
@@ -695,14 +699,14 @@ impl PyProxy {
     /// Records a success without a start. It revives the proxy from every state of health.
     #[pyo3(signature = (response_time_ms, alpha=None))]
     fn record_success(&self, response_time_ms: f64, alpha: Option<f64>) -> PyResult<()> {
-        self.core.record(Verdict::Success(convert::duration(response_time_ms)?), alpha, &SystemClock);
+        self.core.record(Verdict::Success(convert::duration(response_time_ms)?), alpha, &ExactClock);
         Ok(())
     }
 
     /// Records a failure without a start; one, three and five in a row make it DEGRADED, UNHEALTHY and DEAD.
     #[pyo3(signature = (error=None))]
     fn record_failure(&self, py: Python<'_>, error: Option<&str>) -> PyResult<()> {
-        self.core.record(Verdict::Failure(0.0), None, &SystemClock);
+        self.core.record(Verdict::Failure(0.0), None, &ExactClock);
         match error {
             Some(error) => self.note_error(py, error),
             None => Ok(()),
@@ -725,7 +729,7 @@ impl PyProxy {
     fn record_request(&self, py: Python<'_>, success: bool, duration_ms: f64) -> PyResult<()> {
         let duration_ms = convert::duration(duration_ms)?;
         let verdict = if success { Verdict::Success(duration_ms) } else { Verdict::Failure(duration_ms) };
-        self.core.record(verdict, None, &SystemClock);
+        self.core.record(verdict, None, &ExactClock);
         self.note_request(py, success, duration_ms)
     }
 
@@ -747,17 +751,17 @@ impl PyProxy {
 
     /// Begins the counting window anew: started and completed are zero, requests in flight are kept.
     fn reset_window(&self) {
-        self.core.reset_window(&SystemClock);
+        self.core.reset_window(&ExactClock);
     }
 
     /// Whether the counting window is over; false while none has begun.
     fn is_window_expired(&self) -> bool {
-        self.core.is_window_expired(&SystemClock)
+        self.core.is_window_expired(&ExactClock)
     }
 
     /// Begins the counting window anew if it is over, in one step; whether it did.
     fn reset_if_expired(&self) -> bool {
-        self.core.reset_if_expired(&SystemClock)
+        self.core.reset_if_expired(&ExactClock)
     }
 
     #[pyo3(name = "_metadata")]

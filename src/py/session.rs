@@ -4,7 +4,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyString};
 
-use crate::clock::{ExactClock, SystemClock, exact_wall};
+use crate::clock::{ExactClock, exact_wall};
 use crate::proxy::Id;
 use crate::py::convert;
 use crate::py::errors::{self, Fault};
@@ -138,7 +138,7 @@ impl PySession {
 
     /// Whether its time is over.
     fn is_expired(&self) -> bool {
-        self.core.is_expired(&SystemClock)
+        self.core.is_expired(&ExactClock)
     }
 
     /// Counts one use; the end moves only where the session slides.
@@ -263,7 +263,7 @@ impl PySessionManager {
 
     /// The live session of that name, or `None`; counts as a use of it. An expired one is removed.
     fn get_session(&self, session_id: &str) -> Option<PySession> {
-        self.core.find(session_id, &SystemClock).map(PySession::wrap)
+        self.core.find(session_id, &ExactClock).map(PySession::wrap)
     }
 
     /// Removes a session.
@@ -283,17 +283,17 @@ impl PySessionManager {
 
     /// Removes the expired sessions; their number.
     fn cleanup_expired_sessions(&self) -> usize {
-        self.core.cleanup(&SystemClock)
+        self.core.cleanup(&ExactClock)
     }
 
     /// Removes the expired sessions; their number.
     fn cleanup_expired(&self) -> usize {
-        self.core.cleanup(&SystemClock)
+        self.core.cleanup(&ExactClock)
     }
 
     /// The live sessions, the least recently used first.
     fn get_all_sessions(&self) -> Vec<PySession> {
-        self.core.all(&SystemClock).into_iter().map(PySession::wrap).collect()
+        self.core.all(&ExactClock).into_iter().map(PySession::wrap).collect()
     }
 
     /// Removes all sessions.
@@ -305,7 +305,7 @@ impl PySessionManager {
     #[getter]
     fn sessions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let dict = PyDict::new(py);
-        for session in self.core.all(&SystemClock) {
+        for session in self.core.all(&ExactClock) {
             let id = session.id.to_string();
             dict.set_item(id, PySession::wrap(session))?;
         }
@@ -335,7 +335,7 @@ impl PySessionManager {
     }
 
     fn __contains__(&self, session_id: &Bound<'_, PyAny>) -> bool {
-        convert::text(session_id).is_ok_and(|id| self.core.find(&id, &SystemClock).is_some())
+        convert::text(session_id).is_ok_and(|id| self.core.find(&id, &ExactClock).is_some())
     }
 
     fn __repr__(&self) -> String {

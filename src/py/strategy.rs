@@ -5,7 +5,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyType};
 
-use crate::clock::SystemClock;
+use crate::clock::{Reading, SystemClock};
 use crate::pool::context::Context;
 use crate::pool::order::TieBreak;
 use crate::pool::query::{Notes, Query};
@@ -13,7 +13,7 @@ use crate::proxy::{Id, Verdict};
 use crate::py::context;
 use crate::py::convert::Lazy;
 use crate::py::errors;
-use crate::py::foreign::{Asked, Foreign};
+use crate::py::foreign::{Asked, AskedContext, Foreign};
 use crate::py::journal;
 use crate::py::log;
 use crate::py::pool::PyPool;
@@ -108,6 +108,15 @@ fn part<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     Ok(resolved)
 }
 
+/// The parts in a list. One name or one mapping is refused: read as a list, it would be its letters or its keys.
+fn parts_of(name: &str, given: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
+    if given.is_instance_of::<PyString>() || given.hasattr("keys")? {
+        let kind = given.get_type().name()?;
+        return Err(PyValueError::new_err(format!("{name} must be a list of strategies, not one {kind}")));
+    }
+    given.try_iter()?.map(|item| Ok(part(&item?)?.unbind())).collect()
+}
+
 /// What a user sees of a part: an adapter hides itself.
 fn shown<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
     match object.is_instance_of::<PyStrategy>() {
@@ -183,7 +192,7 @@ impl PyStrategy {
         let response_time_ms = crate::py::convert::duration(response_time_ms)?;
         let core = &proxy.get().core;
         let verdict = if success { Verdict::Success(response_time_ms) } else { Verdict::Failure(response_time_ms) };
-        self.inner.record(core, verdict, &SystemClock);
+        self.inner.record(core, verdict, &Reading::now());
         journal::note_completion(core);
         if log::is_on(py) {
             log::tell(py, "result", self.inner.name(), core, Some(success))?;
@@ -273,6 +282,13 @@ impl PyStrategy {
         self.inner.required_fields().into_iter().collect()
     }
 
+    /// Gives the proxies of a pool, present and future, the counting window that was configured, if one was.
+    fn _keep_window(&self, pool: &Bound<'_, PyPool>) {
+        if let Some(seconds) = self.inner.common().window() {
+            pool.get().core.keep_window(seconds);
+        }
+    }
+
     /// Told once by a rotator that takes the strategy into service.
     fn _rotator_defaults(&self) {
         self.inner.enter_rotation();
@@ -320,8 +336,8 @@ impl PyStrategy {
     ) -> PyResult<Bound<'py, PyAny>> {
         let core = &pool.get().core;
         let table = core.table();
-        let asked =
-            Asked { pool: pool.as_ptr(), context: given.map_or(std::ptr::null_mut(), |context| context.as_ptr()) };
+        let context = given.map_or(AskedContext::None, |context| AskedContext::Given(context.as_ptr()));
+        let asked = Asked { pool: pool.as_ptr(), context };
         let notes = Notes::default();
         let query = Query::asked(core, &table, wanted, &SystemClock, &asked, &notes);
         let choice = choose(&*self.inner, &query).map_err(|refusal| errors::refusal(py, refusal))?;
@@ -772,19 +788,17 @@ impl PyComposite {
         strategies: Option<&Bound<'_, PyAny>>,
         fallback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let list = |given: Option<&Bound<'_, PyAny>>| -> PyResult<Vec<Py<PyAny>>> {
-            match given.filter(|given| !given.is_none()) {
-                None => Ok(Vec::new()),
-                Some(given) => given.try_iter()?.map(|item| Ok(part(&item?)?.unbind())).collect(),
-            }
+        let list = |name: &str, given: Option<&Bound<'_, PyAny>>| match given.filter(|given| !given.is_none()) {
+            None => Ok(Vec::new()),
+            Some(given) => parts_of(name, given),
         };
-        let mut parts = list(filters)?;
+        let mut parts = list("filters", filters)?;
         let mut last = selector.filter(|selector| !selector.is_none()).map(part).transpose()?.map(Bound::unbind);
         if let Some(strategies) = strategies.filter(|strategies| !strategies.is_none()) {
             if !parts.is_empty() || last.is_some() {
                 return Err(PyValueError::new_err("give either strategies, or filters and selector"));
             }
-            parts = list(Some(strategies))?;
+            parts = list("strategies", Some(strategies))?;
             last = parts.pop();
         }
         if parts.is_empty() && last.is_none() {
@@ -811,7 +825,7 @@ impl PyComposite {
 
     #[setter(filters)]
     fn set_filters(&self, py: Python<'_>, filters: &Bound<'_, PyAny>) -> PyResult<()> {
-        let fresh = filters.try_iter()?.map(|item| Ok(part(&item?)?.unbind())).collect::<PyResult<_>>()?;
+        let fresh = parts_of("filters", filters)?;
         let (_, selector) = self.parts(py);
         self.rebuild(py, fresh, selector)
     }
@@ -846,21 +860,36 @@ impl PyComposite {
     /// A composite from data.
     ///
     /// Args:
-    ///     config: `{"filters": [name | strategy | {"name": ..., **arguments}], "selector": ...}`; the selector is by default
-    ///         each in turn.
+    ///     config: `{"filters": [name | strategy | {"name": ..., **arguments}], "selector": ..., "fallback": ...}`, or
+    ///         `{"strategies": [...]}`; the selector is by default each in turn.
     ///
     /// Raises:
-    ///     ValueError: "Unknown strategy name", or neither is given.
-    ///     TypeError: It is no dict.
+    ///     ValueError: "Unknown strategy name", an unknown key, one name instead of a list, or an empty list of strategies.
+    ///     TypeError: It is no mapping.
     #[classmethod]
     fn from_config<'py>(cls: &Bound<'py, PyType>, config: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        const KEYS: [&str; 4] = ["filters", "selector", "strategies", "fallback"];
         let py = cls.py();
-        let config = config.cast::<PyDict>().map_err(|_| PyTypeError::new_err("config must be a dict"))?;
+        if !config.hasattr("keys")? {
+            return Err(PyTypeError::new_err(format!("config must be a dict, not {}", config.get_type().name()?)));
+        }
         let kwargs = PyDict::new(py);
-        for name in ["filters", "selector", "strategies", "fallback"] {
-            if let Some(value) = config.get_item(name)? {
-                kwargs.set_item(name, value)?;
+        kwargs.call_method1("update", (config,))?;
+        if let Some(name) = kwargs.get_item("name")?
+            && name.extract::<String>().is_ok_and(|name| Kind::of_name(&name) == Some(Kind::Composite))
+        {
+            // A strategy as data, as other places take it, names itself.
+            kwargs.del_item("name")?;
+        }
+        for key in kwargs.keys() {
+            if !key.cast::<PyString>().is_ok_and(|key| KEYS.iter().any(|known| *key == **known)) {
+                let known = KEYS.join(", ");
+                return Err(PyValueError::new_err(format!("Unknown key {}: there are {known}", key.repr()?)));
             }
+        }
+        let given = |name: &str| kwargs.get_item(name).map(|value| value.filter(|value| !value.is_none()));
+        if given("selector")?.is_none() && given("strategies")?.is_none() {
+            kwargs.set_item("selector", make(py, Kind::RoundRobin, None)?)?;
         }
         let made = cls.call((), Some(&kwargs));
         made.map_err(|error| {

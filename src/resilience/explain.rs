@@ -28,7 +28,7 @@ pub enum Why {
     RateLimitedHere,
     /// At rest at this site, where requests through it fail.
     RestingHere,
-    /// As many requests in flight as it may have.
+    /// As many requests in flight, or connections in use, as it may have.
     AtCapacity,
     /// Out of tokens.
     NoTokens,
@@ -167,6 +167,9 @@ fn reasons_for(query: &Query<'_>, proxy: &Proxy) -> SmallVec<[Reason; 2]> {
         && (!context.thresholds.any() || context.thresholds.admit(proxy));
     if !matches {
         found.push(Reason::new(Why::Filtered, None));
+    }
+    if context.busy.contains(proxy) && !found.iter().any(|reason| reason.why == Why::AtCapacity) {
+        found.push(Reason { why: Why::AtCapacity, until: None, may_free: true });
     }
     if context.excluded.contains(proxy) {
         found.push(Reason::new(Why::Excluded, None));

@@ -137,7 +137,10 @@ impl Lease {
                     continue;
                 }
             };
-            let (pool, began, closed) = (pool.clone(), clock.steady(), AtomicBool::new(false));
+            // A strategy written in Python takes its time, which is not the lease's.
+            let slow = asking.foreign.is_some_and(|(_, notes)| notes.asked_python.get());
+            let began = if slow { clock.steady_now() } else { clock.steady() };
+            let (pool, closed) = (pool.clone(), AtomicBool::new(false));
             let taken_in = fork::generation();
             let lease = Self { proxy, strategy, pool, admitted, at_site, began, taken_in, closed };
             drop(sited);

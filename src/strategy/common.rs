@@ -3,7 +3,7 @@
 use crate::pool::context::Thresholds;
 use crate::strategy::Shared;
 use crate::strategy::config::Config;
-use crate::sync::{Arc, ArcSwapOption, AtomicBool, AtomicF64, Ordering};
+use crate::sync::{Arc, ArcSwapOption, AtomicBool, AtomicF64, AtomicU32, Ordering};
 
 /// See the module. Read without a lock.
 #[derive(Default)]
@@ -11,6 +11,8 @@ pub struct Common {
     alpha: Value,
     max_response_time_ms: Value,
     min_success_rate: Value,
+    // Seconds; 0 while none is configured.
+    window: AtomicU32,
     has_fallback: AtomicBool,
     fallback: ArcSwapOption<Shared>,
 }
@@ -46,6 +48,16 @@ impl Common {
         }
     }
 
+    /// Length of the counting window that the strategy wants of the proxies it reads, in seconds, if it was configured.
+    #[inline]
+    #[must_use]
+    pub fn window(&self) -> Option<u32> {
+        match self.window.load(Ordering::Relaxed) {
+            0 => None,
+            seconds => Some(seconds),
+        }
+    }
+
     /// Who serves when the strategy has nobody to offer.
     #[must_use]
     pub fn fallback(&self) -> Option<Shared> {
@@ -66,6 +78,9 @@ impl Common {
     pub fn configure(&self, config: &Config) {
         if let Some(alpha) = config.ema_alpha {
             self.set_alpha(Some(alpha));
+        }
+        if let Some(seconds) = config.window_duration_seconds.filter(|_| config.sets("window_duration_seconds")) {
+            self.window.store(u32::try_from(seconds).unwrap_or(u32::MAX), Ordering::Relaxed);
         }
         let thresholds = config.thresholds();
         self.max_response_time_ms.0.set(thresholds.max_response_time_ms);

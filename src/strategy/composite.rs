@@ -147,9 +147,9 @@ impl Strategy for Composite {
         parts.filters.iter().chain([&parts.selector]).all(|part| part.validate(pool, clock))
     }
 
-    fn honours_country(&self) -> bool {
+    fn honours_region(&self) -> bool {
         let parts = self.parts.load();
-        parts.filters.iter().chain([&parts.selector]).any(|part| part.honours_country())
+        parts.filters.iter().chain([&parts.selector]).any(|part| part.honours_region())
     }
 
     fn enter_rotation(&self) {

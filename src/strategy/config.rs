@@ -28,6 +28,8 @@ pub struct Config {
     pub max_response_time_ms: Option<f64>,
     /// Lowest success rate allowed, 0 to 1.
     pub min_success_rate: Option<f64>,
+    /// Length of the counting window of the proxies that it chooses from, in seconds.
+    pub window_duration_seconds: Option<u64>,
     /// Results a proxy must have before its average is trusted.
     pub exploration_count: Option<u64>,
     /// Whether the thresholds apply.

@@ -238,8 +238,12 @@ impl Strategy for GeoTargeted {
             .any(|proxy| proxy.cold(|cold| cold.country.is_some() || cold.region.is_some()))
     }
 
-    fn honours_country(&self) -> bool {
+    fn honours_region(&self) -> bool {
         true
+    }
+
+    fn serves_beyond(&self) -> bool {
+        self.fallback_enabled()
     }
 
     fn enter_rotation(&self) {

@@ -44,7 +44,11 @@ pub trait Strategy: Send + Sync {
     /// # Errors
     /// [`Refusal`] of the strategy, or of the fallback where there is one.
     fn select(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
-        let own = self.common().thresholds();
+        let common = self.common();
+        if let Some(seconds) = common.window() {
+            query.pool().keep_window(seconds);
+        }
+        let own = common.thresholds();
         let answer = if own.any() { self.pick(&query.or_thresholds(own)) } else { self.pick(query) };
         match answer {
             Err(refusal) if refusal.may_fall_back() => match self.common().fallback() {
@@ -105,9 +109,14 @@ pub trait Strategy: Send + Sync {
         true
     }
 
-    /// Whether it looks at the context's country by itself.
-    fn honours_country(&self) -> bool {
+    /// Whether it looks at the context's region by itself, and knows what to do when nobody is there.
+    fn honours_region(&self) -> bool {
         false
+    }
+
+    /// Whether others serve when its own restrictions leave nobody; by default where it has a fallback.
+    fn serves_beyond(&self) -> bool {
+        self.common().fallback().is_some()
     }
 
     /// Told once when a rotator takes the strategy into service.

@@ -20,6 +20,11 @@ pub enum Refusal {
         /// How many are excluded.
         excluded: usize,
     },
+    /// The connections of all eligible proxies are in use.
+    AllBusy {
+        /// How many proxies are at that limit.
+        busy: usize,
+    },
     /// Somebody may be, but all of those are held back at the site.
     NotHere {
         /// Its key.
@@ -65,9 +70,14 @@ impl Refusal {
         if query.has_thresholds() && !query.without_thresholds().is_empty() {
             return Self::NoMatch { wanted: "the thresholds on response time and success rate".to_owned() };
         }
+        let context = query.context();
+        if !context.excluded.is_empty() {
+            return Self::AllExcluded { excluded: context.excluded.len() };
+        }
         match query.site() {
-            Some(site) if query.context().excluded.is_empty() => Self::NotHere { site: site.key().into() },
-            _ => Self::AllExcluded { excluded: query.context().excluded.len() },
+            _ if !context.busy.is_empty() => Self::AllBusy { busy: context.busy.len() },
+            Some(site) => Self::NotHere { site: site.key().into() },
+            None => Self::AllExcluded { excluded: 0 },
         }
     }
 
@@ -85,6 +95,7 @@ impl Refusal {
             Self::EmptyPool
                 | Self::NoHealthy { .. }
                 | Self::AllExcluded { .. }
+                | Self::AllBusy { .. }
                 | Self::NotHere { .. }
                 | Self::NoMatch { .. }
                 | Self::NotAdmitted { .. }
@@ -103,6 +114,9 @@ impl fmt::Display for Refusal {
                 f,
                 "No healthy proxies available after filtering out failed proxies ({excluded} excluded by the request)"
             ),
+            Self::AllBusy { busy } => {
+                write!(f, "No healthy proxies available: {busy} have all the connections in use that they may have")
+            }
             Self::NotHere { site } => write!(f, "No healthy proxies available for {site}"),
             Self::NoMatch { wanted } => write!(f, "No healthy proxies available that match {wanted}"),
             Self::MissingMetadata { strategy, fields } => {

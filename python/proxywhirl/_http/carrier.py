@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import AsyncGenerator, Collection, Hashable
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._enums import AMBIGUOUS, Outcome
@@ -255,6 +255,10 @@ class Carrier:
     def _rooms(self) -> Routes:
         return self.routes
 
+    def busy_here(self) -> Collection[Any]:
+        """Ids of the proxies that have as many requests under way as they may."""
+        return self.routes.busy_now()
+
     def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """Send a request through a leased proxy.
 
@@ -349,6 +353,17 @@ class AsyncCarrier:
             return None if scope is None else scope.routes
 
         return rooms
+
+    def busy_here(self) -> Collection[Any]:
+        """Ids of the proxies that have as many requests under way as they may.
+
+        In the running event loop; outside of any, in every loop.
+        """
+        loop = _running_loop()
+        scopes = self._snapshot()
+        here = [scope for of, scope in scopes if of is loop] if loop is not None else [scope for _, scope in scopes]
+        busy = [set(scope.routes.busy_now()) for scope in here if not scope.ended]
+        return set.intersection(*busy) if busy else ()
 
     async def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """As :meth:`Carrier.send`."""

@@ -13,6 +13,7 @@ from proxywhirl._watch import Watch
 
 if TYPE_CHECKING:
     from proxywhirl import _core
+    from proxywhirl._explain import Explanation
     from proxywhirl._health.checks import Checker
     from proxywhirl._health.monitor import HealthMonitor
     from proxywhirl._selection import Chooser
@@ -23,7 +24,22 @@ __all__ = ["InsightPart"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_USABLE = ("healthy", "unknown", "degraded")
+# Reasons of explain(), the graver first, and what a proxy counts as for them. What the strategy passes over is healthy.
+_KINDS = {
+    "expired": "expired",
+    "unhealthy": "unhealthy",
+    "resting": "resting",
+    "breaker_open": "resting",
+    "at_capacity": "busy",
+    "no_tokens": "busy",
+}
+_WORDS = {
+    "unhealthy": "unhealthy",
+    "resting": "resting after failures",
+    "busy": "busy",
+    "expired": "expired",
+    "benched": "benched at a site",
+}
 _HEALTHY_SHARE = 0.8
 _SLOW_ON_AVERAGE_MS = 200.0
 
@@ -41,6 +57,10 @@ class InsightPart:
     @property
     def pool(self) -> _core.ProxyPool:
         """The proxies."""
+        raise NotImplementedError
+
+    def explain(self, url: str | None = None) -> Explanation:
+        """Which proxies may be chosen now."""
         raise NotImplementedError
 
     def _init_insight(self, *, enable_metrics: bool = False, enable_profiling: bool = False) -> None:
@@ -150,8 +170,9 @@ class InsightPart:
         Returns:
             ``total_requests``, ``successes``, ``failures``, ``success_rate`` (0 to 1), ``avg_latency_ms``,
             ``p50_latency_ms``, ``p95_latency_ms``, ``p99_latency_ms``, ``requests_per_second`` (over the last minute),
-            ``active_proxies`` (that can be chosen), ``unhealthy_proxies``, ``outcomes`` (by name), ``health_checks``,
-            ``failed_health_checks``, ``proxies_added``, ``proxies_removed``. With ``by``, a dictionary of such counts.
+            ``active_proxies`` (that can be chosen now), ``unhealthy_proxies`` (out of service), ``outcomes`` (by name),
+            ``health_checks``, ``failed_health_checks``, ``proxies_added``, ``proxies_removed``. With ``by``, a
+            dictionary of such counts.
 
         Raises:
             ValueError: ``by`` is something else.
@@ -177,56 +198,67 @@ class InsightPart:
         return Profile.nothing() if profile is None else profile.averages()
 
     def get_health_status(self) -> dict[str, Any]:
-        """How the pool as a whole is doing.
+        """How the pool as a whole is doing, at this moment.
+
+        Each proxy counts once: as usable, or under the first of the reasons against it.
 
         Returns:
-            ``status`` (``healthy`` with four fifths of the proxies usable, ``unhealthy`` with none, else ``degraded``),
-            ``pool_size``, ``healthy_proxies`` (usable: healthy, unknown or degraded), ``unhealthy_proxies``,
-            ``overall_success_rate`` (0 to 1), ``average_response_time_ms`` (mean over the proxies that have one),
-            ``last_health_check`` (ISO 8601, or ``None``), ``warnings``.
+            ``status`` (``healthy`` with four fifths of the proxies in service, ``unhealthy`` with none, else
+            ``degraded``; in service are those that can be chosen and those that are only busy), ``pool_size``,
+            ``healthy_proxies`` (can be chosen now), ``resting_proxies`` (out of service for a time after failures, or
+            with an open breaker), ``busy_proxies`` (at capacity or out of tokens), ``expired_proxies``,
+            ``unhealthy_proxies`` (unhealthy or dead, without a time of rest), ``benched_proxies`` (banned at one site
+            or more, counted besides: elsewhere they may be chosen), ``overall_success_rate`` (0 to 1),
+            ``average_response_time_ms`` (mean over the proxies that have one), ``last_health_check`` (ISO 8601, or
+            ``None``), ``warnings``.
         """
-        usable = others = 0
+        counts = self._standing_counts()
         averages: list[float] = []
         last: datetime | None = None
         for proxy in self.pool.get_all_proxies():
-            if proxy.health_status.value in _USABLE:
-                usable += 1
-            else:
-                others += 1
             average = proxy.average_response_time_ms
             if average is not None:
                 averages.append(average)
             checked = proxy.last_health_check
             if checked is not None and (last is None or checked > last):
                 last = checked
-        size = usable + others
+        size = sum(counts.values())
+        benched = len({proxy.id for proxy, _, kind, _, _ in self.pool._standings() if kind == "banned"})
         average = sum(averages) / len(averages) if averages else 0.0
-        if usable == 0:
+        in_service = counts["healthy"] + counts["busy"]
+        if in_service == 0:
             status = "unhealthy"
         else:
-            status = "healthy" if usable >= _HEALTHY_SHARE * size else "degraded"
+            status = "healthy" if in_service >= _HEALTHY_SHARE * size else "degraded"
         warnings = []
         if not size:
             warnings.append("the pool has no proxies")
-        if others:
-            warnings.append(f"{others} {'proxy is' if others == 1 else 'proxies are'} unhealthy")
+        for name, count in [*counts.items(), ("benched", benched)]:
+            if name != "healthy" and count:
+                warnings.append(f"{count} {'proxy is' if count == 1 else 'proxies are'} {_WORDS[name]}")
         if average > _SLOW_ON_AVERAGE_MS:
             warnings.append(f"the average response time is {average:.0f} ms, above {_SLOW_ON_AVERAGE_MS:.0f} ms")
         return {
             "status": status,
             "pool_size": size,
-            "healthy_proxies": usable,
-            "unhealthy_proxies": others,
+            **{f"{name}_proxies": count for name, count in counts.items()},
+            "benched_proxies": benched,
             "overall_success_rate": self.pool.overall_success_rate,
             "average_response_time_ms": average,
             "last_health_check": None if last is None else last.isoformat(),
             "warnings": warnings,
         }
 
+    def _standing_counts(self) -> dict[str, int]:
+        """How many proxies can be chosen now, and how many are out for which kind of reason; their sum is the pool."""
+        counts = dict.fromkeys(("healthy", "unhealthy", "resting", "busy", "expired"), 0)
+        for verdict in self.explain():
+            counts[next((kind for reason, kind in _KINDS.items() if reason in verdict.reasons), "healthy")] += 1
+        return counts
+
     def _usable_and_others(self) -> tuple[int, int]:
-        proxies = self.pool.get_all_proxies()
-        usable = sum(proxy.health_status.value in _USABLE for proxy in proxies)
-        return usable, len(proxies) - usable
+        counts = self._standing_counts()
+        return counts["healthy"], counts["unhealthy"] + counts["resting"] + counts["expired"]
 
     # Active health.
 

@@ -360,28 +360,37 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         self,
         url: str | None = None,
         *,
+        session_id: str | None = None,
         country: str | None = None,
         region: str | None = None,
         tags: Iterable[str] | None = None,
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[uuid.UUID | str] = (),
+        context: _core.SelectionContext | None = None,
     ) -> Explanation:
-        """Say of every proxy whether it could be chosen now, and if not, why and until when.
+        """Say of every proxy whether a request could have it now, and if not, why and until when.
+
+        What a request of this rotator with the same arguments would meet: limits and bans, tokens of the rate limiter,
+        connections in use (on an asynchronous rotator those of the running event loop, elsewhere those that are in use
+        in every loop), and what the strategy passes over, unless it is written in Python.
 
         Args:
             url: The target; without it, what holds at single sites is left out.
+            session_id: The session: while the proxy it is bound to may serve, no other is chosen.
             country: Country of the proxy.
             region: Region of the proxy.
             tags: Tags it must have, all of them.
             protocol: Protocol that it must speak, or several of which one will do.
             exclude: Ids of proxies not to take.
+            context: A selection context that the other arguments are laid over.
 
         Returns:
-            The verdicts, with ``eligible``, ``refused`` and ``summary()``.
+            The verdicts, with ``eligible``, ``refused``, ``waiting`` and ``summary()``.
         """
-        return self.pool.explain(
-            url, country=country, region=region, tags=tags, protocol=protocol, exclude=list(exclude)
+        selection = Selection(
+            session_id=session_id, country=country, region=region, tags=tags, protocol=protocol, context=context
         )
+        return self._chooser.explain(url, selection, list(exclude), self._transport._carrier.busy_here())
 
     def _new_identity(
         self, session_id: str | None, on_move: str, headers: Any, restore: Mapping[str, Any] | None
