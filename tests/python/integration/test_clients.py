@@ -395,6 +395,38 @@ def test_what_a_socks_proxy_answers(client: Any, fleet: ProxyFleet, reply: int) 
     assert (found in AMBIGUOUS) == (reply != 2)
 
 
+def test_a_crawl_learns_from_what_its_client_says(client: Any) -> None:
+    name, fetch = client
+    specs = [
+        *(ProxySpec.dead(name=f"dead-{number}") for number in range(3)),
+        ProxySpec.hanging(name="hanging"),
+        ProxySpec(name="banned", ban_after={HOST: 0}),
+        ProxySpec(name="socks", scheme="socks5"),
+        *(ProxySpec(name=f"good-{number}") for number in range(4)),
+    ]
+    demand = ("http", "https") if name in WITHOUT_SOCKS else None
+    failures: list[Outcome] = []
+    with ProxyFleet(specs) as fleet, ProxyRotator(proxies=fleet.urls) as rotator:
+        page = page_of(fleet)
+        pages = 0
+        for _ in range(60):
+            lease = rotator.lease(page.url, protocol=demand)
+            try:
+                fetch(page, lease)
+            except Exception as error:
+                failures.append(lease.report(error))
+            else:
+                lease.report(200)
+                pages += 1
+        learned = {row.proxy.port: row.reasons for row in rotator.explain(page.url)}
+        bad = [learned[proxy.port] for proxy in fleet if not proxy.name.startswith(("good", "socks"))]
+        assert all(bad), learned
+        assert learned[fleet["banned"].port] == ["banned_here"]
+        assert all(not learned[proxy.port] for proxy in fleet if proxy.name.startswith("good"))
+        # Each bad proxy costs one page; more only where one comes back on trial in the middle of it all.
+        assert pages >= 50, failures
+
+
 @contextlib.contextmanager
 def socks_that_answers(reply: int) -> Iterator[str]:
     """A SOCKS5 proxy that refuses every request with this reply."""
