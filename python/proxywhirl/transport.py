@@ -626,6 +626,10 @@ class _LeasedBody:
         if meaning is None:
             self._settle_interrupted()
             return error
+        secrets = self._payload.secrets
+        if secrets is not None:
+            told = secrets.scrub_error(error)
+            error = told if isinstance(told, Exception) else error
         self._facts["outcome"] = Outcome.TARGET_FAULT if meaning.outcome is AMBIGUOUS else meaning.outcome
         self._settle(meaning.outcome, error)
         shown = self._kind.error(meaning.name, str(error) or type(error).__name__)

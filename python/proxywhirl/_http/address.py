@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 from proxywhirl._http.handshake import Handshake, basic_auth, connect, socks4, socks5
+from proxywhirl._redact import Secrets
 
 __all__ = ["ProxyAddress"]
 
@@ -29,7 +30,7 @@ class ProxyAddress:
         ValueError: The scheme is none that can be spoken.
     """
 
-    __slots__ = ("_auth", "_handshake", "authorization", "host", "is_http", "is_tls", "port", "scheme")
+    __slots__ = ("_auth", "_handshake", "_secrets", "authorization", "host", "is_http", "is_tls", "port", "scheme")
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -47,6 +48,14 @@ class ProxyAddress:
             self._auth = (unquote(parts.username or ""), unquote(parts.password or ""))
         self.authorization: bytes | None = None if self._auth is None else basic_auth(*self._auth)
         """Value of ``Proxy-Authorization``."""
+        self._secrets: Secrets | None = None
+
+    @property
+    def secrets(self) -> Secrets | None:
+        """What must not be repeated of what the proxy says; ``None`` without a login."""
+        if self._secrets is None and self._auth is not None:
+            self._secrets = Secrets(*self._auth)
+        return self._secrets
 
     def handshake(self, host: str, port: int, authorization: bytes | None = None) -> Handshake:
         """Begin the talk that opens the way to a target.

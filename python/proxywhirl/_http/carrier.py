@@ -19,9 +19,11 @@ from proxywhirl._http.dial import dialled, dialled_ms
 from proxywhirl._http.flavour import Flavour, core
 from proxywhirl._http.route import Limits, Line, Owner, Route
 from proxywhirl._http.routes import AsyncRoutes, Routes
+from proxywhirl._http.said import check_redirect, scrub_reason
 from proxywhirl._http.tls import Tls
 from proxywhirl._judge import meaning_of, retry_after
 from proxywhirl._loop import Answer, Failure
+from proxywhirl._redact import Secrets
 
 if TYPE_CHECKING:
     from proxywhirl._profile import Profile
@@ -85,8 +87,11 @@ class Terms:
 class _Payload:
     """What an answer holds: the head, and the body or the way to it."""
 
+    _route: Route
+
     __slots__ = (
         "_allowance",
+        "_authorization",
         "_flavour",
         "body",
         "closed",
@@ -112,8 +117,14 @@ class _Payload:
         self.closed = False
         self.max_body = terms.max_body
         self._flavour = terms.flavour
+        self._authorization = terms.authorization
         self._allowance = allowance
         allowance.begin_body(whole=False)
+
+    @property
+    def secrets(self) -> Secrets | None:
+        """What must not be repeated of what the proxy says; ``None`` if it was told nothing."""
+        return _secrets(self._route, self._authorization)
 
     def _gather(self) -> Gatherer:
         self._allowance.begin_body(whole=True)
@@ -297,6 +308,7 @@ class Carrier:
                 _note_dialling(self.profile)
             routes.note(route, carried=tunnel or response.status not in _OF_THE_PROXY)
             payload = Payload(response, terms, allowance, routes, route, line, tunnel=tunnel)
+            _check_answer(payload, request, terms)
             if terms.read:
                 payload.read()
         except BaseException as error:
@@ -305,7 +317,7 @@ class Carrier:
             else:
                 for old in routes.check_in(route, line, interrupted=True):
                     old.close()
-            failure = _failure(error, request, terms.flavour, tunnel, started)
+            failure = _failure(error, request, terms, route, tunnel, started)
             if failure is None:
                 raise
             if failure.outcome in _ABOUT_THE_PROXY:
@@ -394,11 +406,12 @@ class AsyncCarrier:
                 _note_dialling(self.profile)
             routes.note(route, carried=tunnel or response.status not in _OF_THE_PROXY)
             payload = AsyncPayload(response, terms, allowance, routes, route, line, tunnel=tunnel)
+            _check_answer(payload, request, terms)
             if terms.read:
                 await payload.read()
         except BaseException as error:
             await _abandon(payload, routes, route, line)
-            failure = _failure(error, request, terms.flavour, tunnel, started)
+            failure = _failure(error, request, terms, route, tunnel, started)
             if failure is None:
                 raise
             if failure.outcome in _ABOUT_THE_PROXY:
@@ -583,11 +596,34 @@ def _answer(payload: Any, elapsed: float) -> Answer:
     return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=hold)
 
 
-def _failure(error: BaseException, request: Any, flavour: Flavour, tunnel: bool, started: float) -> Failure | None:
+def _secrets(route: Route, authorization: bytes | None) -> Secrets | None:
+    """What a proxy was told and must not be repeated of what it says; ``None`` if it was told nothing."""
+    own = None if route.address is None else route.address.secrets
+    if own is None and authorization is not None:
+        return Secrets.of_authorization(authorization)
+    return own
+
+
+def _check_answer(payload: Any, request: Any, terms: Terms) -> None:
+    """Look at a head before it is handed on."""
+    # What came through a tunnel was said by a site, which knows no login.
+    secrets = None if payload.tunnel else payload.secrets
+    if secrets is not None:
+        scrub_reason(payload.status, payload.extensions, secrets)
+    if 300 <= payload.status < 400:
+        check_redirect(payload.status, payload.headers, request, terms.flavour, secrets)
+
+
+def _failure(
+    error: BaseException, request: Any, terms: Terms, route: Route, tunnel: bool, started: float
+) -> Failure | None:
     meaning = meaning_of(error, tunnel=tunnel) if isinstance(error, Exception) else None
     if meaning is None:
         return None
-    shown = flavour.error(meaning.name, str(error) or type(error).__name__)
+    secrets = _secrets(route, terms.authorization)
+    if secrets is not None:
+        error = secrets.scrub_error(error)
+    shown = terms.flavour.error(meaning.name, str(error) or type(error).__name__)
     shown.request = request  # type: ignore[attr-defined]
     shown.__cause__ = error
     elapsed = None if meaning.outcome is Outcome.CLIENT_FAULT else (time.perf_counter() - started) * 1000.0

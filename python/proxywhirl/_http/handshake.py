@@ -15,6 +15,8 @@ from collections.abc import Generator, Iterator
 from proxywhirl._enums import AMBIGUOUS, Outcome
 from proxywhirl._judge import Verdict, outcome_of_connect, outcome_of_socks
 
+from proxywhirl._redact import Secrets
+
 __all__ = ["Handshake", "Refused", "basic_auth", "connect", "socks4", "socks5"]
 
 Handshake = Generator[bytes, bytes, None]
@@ -88,7 +90,7 @@ def connect(
     while True:
         end, rest = _end_of_head(buffer)
         if end >= 0:
-            status, reason = _status_line(bytes(buffer[:end]))
+            status, reason = _status_line(bytes(buffer[:end]), authorization)
             if status >= 200:
                 break
             # 100 and its kind announce the answer, they are not it.
@@ -117,14 +119,20 @@ def _end_of_head(buffer: bytearray) -> tuple[int, int]:
     return (end, end + 2) if end >= 0 else (-1, -1)
 
 
-def _status_line(head: bytes) -> tuple[int, str]:
+def _status_line(head: bytes, authorization: bytes | None) -> tuple[int, str]:
     line = head.lstrip(b"\r\n").split(b"\n", 1)[0].strip()
     parts = line.split(None, 2)
     if len(parts) < 2 or not parts[0].startswith(b"HTTP/") or not parts[1].isdigit() or len(parts[1]) != 3:
         raise Refused("the proxy's answer to CONNECT is not HTTP")
-    reason = parts[2].decode("ascii", "replace") if len(parts) > 2 else ""
-    # Shown in errors: what a proxy sends must not forge lines in a log.
-    return int(parts[1]), "".join(c for c in reason[:100] if c.isprintable())
+    status = int(parts[1])
+    if status < 300 or len(parts) < 3:
+        return status, ""
+    # Shown in errors: what a proxy sends must not forge lines in a log, nor repeat the login. Hidden before it is cut,
+    # for half a password is no secret either.
+    reason = "".join(c for c in parts[2].decode("ascii", "replace") if c.isprintable())
+    if authorization is not None:
+        reason = Secrets.of_authorization(authorization).scrub(reason)
+    return status, reason[:100]
 
 
 def _meaning(status: int, reason: str, head: bytes, page: bytes) -> tuple[Verdict, float | None]:

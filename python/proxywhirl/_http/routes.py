@@ -15,7 +15,9 @@ from typing import Any, Callable
 
 from proxywhirl._fork import new_lock
 from proxywhirl._http.route import Limits, Line, Owner, Route, most_routes
+from proxywhirl._http.said import hide_in_debug_logs
 from proxywhirl._http.tls import Tls
+from proxywhirl._redact import Secrets
 
 __all__ = ["AsyncRoutes", "Limits", "Line", "Route", "Routes", "most_routes"]
 
@@ -24,6 +26,16 @@ _FEW = 32
 # How long a failure makes careful.
 _TROUBLE_SECONDS = 60.0
 _caches: weakref.WeakSet[_Cache] = weakref.WeakSet()
+
+
+def _secrets_in_use() -> list[Secrets]:
+    """The logins of the proxies that requests are under way through."""
+    routes = [route for cache in list(_caches) for route in list(cache._routes.values()) if route.users]
+    found = (None if route.address is None else route.address.secrets for route in routes)
+    return [secrets for secrets in found if secrets is not None]
+
+
+hide_in_debug_logs(_secrets_in_use)
 
 
 def _after_fork() -> None:
