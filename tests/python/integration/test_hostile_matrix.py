@@ -45,6 +45,10 @@ class Run:
     def __init__(self, row: Row, budget: float | None, target: str) -> None:
         self.row = row
         self.target = target
+        # What ends well must have the time for it, on a busy machine too.
+        self.patience = READ if row.status is None else FOR_EVER
+        if budget is not None and row.status is not None:
+            budget = FOR_EVER
         self.server = HostileServer(row.talk)
         login = ":".join(quote(part, safe="") for part in LOGIN)
         self.options: dict[str, Any] = {
@@ -79,7 +83,7 @@ class Run:
         began = time.monotonic()
         with ProxyRotator(**self.options) as rotator:
             try:
-                result: Any = rotator.get(self.target, timeout=READ)
+                result: Any = rotator.get(self.target, timeout=self.patience)
             except Exception as error:
                 result = error
             self.finish(rotator, result, began)
@@ -88,7 +92,7 @@ class Run:
         began = time.monotonic()
         async with AsyncProxyRotator(**self.options) as rotator:
             try:
-                result: Any = await rotator.get(self.target, timeout=READ)
+                result: Any = await rotator.get(self.target, timeout=self.patience)
             except Exception as error:
                 result = error
             self.finish(rotator, result, began)
