@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Union
 from urllib.parse import urlsplit
 
+from proxywhirl._redact import shown
+
 __all__ = ["BODY_LIMIT", "BanPolicies", "BanPolicy", "Seen"]
 
 BODY_LIMIT = 64 * 1024
@@ -365,7 +367,7 @@ def _several(name: str, given: Any) -> list[Any]:
 
 def _status(status: Any) -> int:
     if isinstance(status, bool) or not isinstance(status, int):
-        raise TypeError(f"statuses must be whole numbers, not {status!r}")
+        raise TypeError(f"statuses must be whole numbers, not {shown(status)}")
     if not 100 <= status <= 599:
         raise ValueError(f"statuses must be between 100 and 599, not {status}")
     return int(status)
@@ -374,7 +376,7 @@ def _status(status: Any) -> int:
 def _exception(kind: Any) -> type[BaseException] | str:
     if isinstance(kind, str) or (inspect.isclass(kind) and issubclass(kind, BaseException)):
         return kind
-    raise TypeError(f"exceptions must be classes of exceptions or their names, not {kind!r}")
+    raise TypeError(f"exceptions must be classes of exceptions or their names, not {shown(kind)}")
 
 
 def _is_one_of(error: BaseException, kinds: tuple[type[BaseException] | str, ...]) -> bool:
@@ -403,7 +405,7 @@ def _compiled(name: str, rule: Any) -> re.Pattern[str]:
     if isinstance(rule, re.Pattern) and isinstance(rule.pattern, str):
         return rule
     if not isinstance(rule, str):
-        raise TypeError(f"{name} takes regular expressions, as text or compiled from text, not {rule!r}")
+        raise TypeError(f"{name} takes regular expressions, as text or compiled from text, not {shown(rule)}")
     try:
         return re.compile(rule, re.IGNORECASE)
     except re.error as error:
@@ -427,13 +429,13 @@ def _text_rule(rule: Any) -> Callable[[str], Any]:
 
 def _host_key(site: Any) -> str:
     if not isinstance(site, str):
-        raise TypeError(f"ban_policies: a domain is a string, not {site!r}")
+        raise TypeError(f"ban_policies: a domain is a string, not {shown(site)}")
     text = site.strip().lower()
     if "://" in text:
         text = urlsplit(text).hostname or ""
     host = _ascii(text[2:] if text.startswith("*.") else text)
     if not host or any(character in host for character in "/@?# "):
-        raise ValueError(f"ban_policies: {site!r} is no domain")
+        raise ValueError(f"ban_policies: {shown(site)} is no domain")
     return host
 
 

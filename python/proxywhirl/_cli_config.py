@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, Optional, Union
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from proxywhirl import _core, _crypto
 from proxywhirl._config_files import ENV_PREFIX, load_config_file
-from proxywhirl._files import atomic_write, file_lock, make_folder
+from proxywhirl._files import atomic_write, file_lock, local_path, make_folder
+from proxywhirl._model._quiet import QuietModel
+from proxywhirl._redact import shown_path
 
 __all__ = [
     "CLIConfig",
@@ -33,7 +35,7 @@ __all__ = [
 _STRATEGIES = ("round-robin", "random", "weighted", "least-used")
 
 
-class ProxyConfig(BaseModel):
+class ProxyConfig(QuietModel):
     """A proxy as it stands in a file of settings.
 
     Attributes:
@@ -66,7 +68,7 @@ class ProxyConfig(BaseModel):
     __str__ = __repr__
 
 
-class DataStorageConfig(BaseModel):
+class DataStorageConfig(QuietModel):
     """How a database is reached, and what of a proxy's history is worth keeping.
 
     Attributes:
@@ -118,7 +120,7 @@ class DataStorageConfig(BaseModel):
     max_health_transitions: int = Field(default=50, ge=0, le=500)
 
 
-class CLIConfig(BaseModel):
+class CLIConfig(QuietModel):
     """Settings of the command line. What it does not know, such as ``cache_*`` of other versions, is kept as it is.
 
     Attributes:
@@ -211,9 +213,9 @@ def discover_config(path: Union[str, os.PathLike[str], None] = None) -> Optional
         FileNotFoundError: The named file does not exist.
     """
     if path is not None:
-        named = Path(path).expanduser()
+        named = local_path(path)
         if not named.is_file():
-            raise FileNotFoundError(f"there is no file of settings {str(named)!r}")
+            raise FileNotFoundError(f"there is no file of settings {shown_path(named)}")
         return named
     project = Path("pyproject.toml")
     if project.is_file() and load_config_file(project):
@@ -264,7 +266,7 @@ def save_config(config: CLIConfig, path: Union[str, os.PathLike[str], None] = No
         ValueError: The suffix is another, or it is ``pyproject.toml``, in which others write, too.
         ImportError: An extra is missing.
     """
-    file = config_folder() / "config.toml" if path is None else Path(path).expanduser()
+    file = config_folder() / "config.toml" if path is None else local_path(path)
     if file.name == "pyproject.toml":
         raise ValueError("pyproject.toml belongs to the project: change its table tool.proxywhirl by hand")
     sealed = encrypt_credentials(config) if config.encrypt_credentials else config

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from proxywhirl._files import local_path
+from proxywhirl._redact import shown_path
+
 __all__ = ["ENV_PREFIX", "load_config_file"]
 
 ENV_PREFIX = "PROXYWHIRL_"
@@ -36,19 +39,19 @@ def load_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
         ValueError: The suffix is unknown or the file is malformed; its contents are not shown, they may be secret.
         ImportError: Reading the format needs an extra that is not installed.
     """
-    file = Path(path).expanduser()
+    file = local_path(path)
     kind = file.suffix.casefold() or (file.name.casefold() if file.name.startswith(".") else "")
     if file.name.casefold().startswith(".env"):
         kind = ".env"  # also .env.local and the like
     readers = {".yaml": _yaml, ".yml": _yaml, ".toml": _toml, ".json": _json, ".env": _env}
     reader = readers.get(kind)
     if reader is None:
-        raise ValueError(f"cannot tell the format of {str(file)!r}: use one of {', '.join(readers)}")
+        raise ValueError(f"cannot tell the format of {shown_path(file)}: use one of {', '.join(readers)}")
     data = reader(file, file.read_text(encoding="utf-8-sig"))
     if data is None:
         return {}  # an empty YAML file
     if not isinstance(data, Mapping):
-        raise ValueError(f"{str(file)!r} must hold a mapping of settings, not a {type(data).__name__}")  # noqa: TRY004
+        raise ValueError(f"{shown_path(file)} must hold a mapping of settings, not a {type(data).__name__}")  # noqa: TRY004
     settings = {str(name).strip().casefold().replace("-", "_"): value for name, value in data.items()}
     if "proxies" in settings:
         settings["proxies"] = _proxy_list(file, settings["proxies"])
@@ -60,10 +63,11 @@ def _proxy_list(file: Path, value: Any) -> list[Any]:
         return []
     items = [value] if isinstance(value, (str, Mapping)) else value
     if not isinstance(items, list):
-        raise ValueError(f"'proxies' in {str(file)!r} must be a list, not a {type(value).__name__}")  # noqa: TRY004
+        raise ValueError(f"'proxies' in {shown_path(file)} must be a list, not a {type(value).__name__}")  # noqa: TRY004
     for position, item in enumerate(items):
         if not (isinstance(item, str) or (isinstance(item, Mapping) and isinstance(item.get("url"), str))):
-            raise ValueError(f"'proxies' item {position} in {str(file)!r} must be a URL or a mapping with 'url'")  # noqa: TRY004
+            place = f"'proxies' item {position} in {shown_path(file)}"
+            raise ValueError(f"{place} must be a URL or a mapping with 'url'")  # noqa: TRY004
     return [item if isinstance(item, str) else dict(item) for item in items]
 
 
@@ -72,7 +76,7 @@ def _json(file: Path, text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         line = getattr(error, "lineno", "?")
-        raise ValueError(f"{str(file)!r} is not valid JSON (line {line})") from None
+        raise ValueError(f"{shown_path(file)} is not valid JSON (line {line})") from None
 
 
 def _yaml(file: Path, text: str) -> Any:
@@ -86,7 +90,7 @@ def _yaml(file: Path, text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = "?" if mark is None else mark.line + 1
         # "from None": the original error quotes the offending line, which may hold a password.
-        raise ValueError(f"{str(file)!r} is not valid YAML (line {line})") from None
+        raise ValueError(f"{shown_path(file)} is not valid YAML (line {line})") from None
 
 
 def _toml(file: Path, text: str) -> Any:
@@ -95,7 +99,7 @@ def _toml(file: Path, text: str) -> Any:
         data: Any = toml.loads(text)
     except ValueError as error:
         found = re.search(r"line (\d+)", str(error))
-        raise ValueError(f"{str(file)!r} is not valid TOML (line {found[1] if found else '?'})") from None
+        raise ValueError(f"{shown_path(file)} is not valid TOML (line {found[1] if found else '?'})") from None
     if file.name == "pyproject.toml":
         return data.get("tool", {}).get("proxywhirl", {})
     return data
@@ -123,7 +127,7 @@ def _env(file: Path, text: str) -> dict[str, Any]:
             continue
         found = _ENV_LINE.match(stripped)
         if found is None:
-            raise ValueError(f"{str(file)!r} is not a valid .env file (line {number})")
+            raise ValueError(f"{shown_path(file)} is not a valid .env file (line {number})")
         name, value = found[1], _env_value(found[2])
         if name.upper().startswith(ENV_PREFIX) and value:
             settings[name[len(ENV_PREFIX) :]] = value

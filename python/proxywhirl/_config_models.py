@@ -9,10 +9,11 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Optional, Union
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
+from pydantic import ConfigDict, Field, HttpUrl, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proxywhirl._config_files import ENV_PREFIX, load_config_file
+from proxywhirl._model._quiet import QuietModel
 
 __all__ = ["ProxyConfiguration", "StrategyConfig"]
 
@@ -22,7 +23,7 @@ StrategySpec = Union[str, dict[str, Any]]
 """A strategy as data: its name, or ``{"name": ..., **arguments}``."""
 
 
-class StrategyConfig(BaseModel):
+class StrategyConfig(QuietModel):
     """Settings of the strategies; each reads those that concern it.
 
     Attributes:
@@ -79,7 +80,7 @@ class StrategyConfig(BaseModel):
         return {**data, "preferred_countries": merged, "geo_preferences": list(merged)}
 
 
-class ProxyConfiguration(BaseSettings):
+class ProxyConfiguration(QuietModel, BaseSettings):
     """Settings of a rotator.
 
     What is not given comes from the environment, and only from variables that begin with ``PROXYWHIRL_``:
@@ -161,7 +162,7 @@ class ProxyConfiguration(BaseSettings):
     def _is_a_level(cls, value: str) -> str:
         level = value.strip().upper()
         if level not in _LOG_LEVELS:
-            raise ValueError(f"log_level must be one of {', '.join(_LOG_LEVELS)}, not {value!r}")
+            raise ValueError(f"log_level must be one of {', '.join(_LOG_LEVELS)}")
         return level
 
     @model_validator(mode="after")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from proxywhirl._redact import shown
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -32,12 +34,13 @@ class _TextEnum(str, Enum):
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, str):
-            return None
+            raise ValueError(f"{shown(value)} is not a valid {cls.__qualname__}")  # noqa: TRY004
         wanted = value.strip().casefold().replace("-", "_")
         for name, member in cls.__members__.items():  # includes aliases such as ValidationLevel.MEDIUM
             if wanted in (str.__str__(member), name.casefold()):
                 return member
-        return None
+        # The message of Python's own quotes whatever was given.
+        raise ValueError(f"{shown(value)} is not a valid {cls.__qualname__}") from None
 
     def __format__(self, format_spec: str) -> str:
         # Python changed what an f-string shows for such members in 3.12; the value is the stable answer.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -14,9 +15,19 @@ from typing import Any, Union
 
 from proxywhirl._file_lock import FileLock
 
-__all__ = ["atomic_write", "atomic_write_json", "create_private", "file_lock", "make_folder", "sync_folder"]
+__all__ = [
+    "atomic_write",
+    "atomic_write_json",
+    "create_private",
+    "file_lock",
+    "local_path",
+    "make_folder",
+    "sync_folder",
+]
 
 _Path = Union[str, "os.PathLike[str]"]
+# A Path makes one slash of two; one letter before the colon is a drive.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:/")
 
 
 def atomic_write(path: _Path, content: str | bytes, encoding: str = "utf-8", *, mode: int | None = None) -> None:
@@ -32,7 +43,7 @@ def atomic_write(path: _Path, content: str | bytes, encoding: str = "utf-8", *, 
     Raises:
         OSError: It cannot be written; the file is as it was.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(local_path(path)))
     data = content.encode(encoding) if isinstance(content, str) else content
     keep = mode
     if keep is None and target.exists():
@@ -87,6 +98,20 @@ def file_lock(path: _Path, timeout: float = 30.0) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def local_path(path: _Path) -> Path:
+    """A path, expanded; a URL is refused, because it would be quoted with its password as a file that is not there.
+
+    Args:
+        path: The path; ``~`` is the user's folder.
+
+    Raises:
+        ValueError: It is a URL.
+    """
+    if _URL.match(os.fsdecode(path)):
+        raise ValueError("the path of a file is needed, not a URL")
+    return Path(path).expanduser()
 
 
 def make_folder(path: _Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxywhirl._redact import shown
 from proxywhirl._resilience_config import ResilienceConfig
 
 __all__ = ["guard_settings", "rate_of"]
@@ -38,7 +39,7 @@ def guard_settings(
         settings.update(resilience.settings())
     if max_in_flight is not None:
         if isinstance(max_in_flight, bool) or not isinstance(max_in_flight, int):
-            raise TypeError(f"max_in_flight must be a whole number, not {max_in_flight!r}")
+            raise TypeError(f"max_in_flight must be a whole number, not {shown(max_in_flight)}")
         if max_in_flight < 1:
             raise ValueError(f"max_in_flight must be at least 1, not {max_in_flight}")
         settings["max_in_flight"] = max_in_flight

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from proxywhirl._fork import new_lock
-from proxywhirl._redact import redact_url
+from proxywhirl._redact import redact_url, shown
 
 __all__ = ["LoadTest", "LoadTestResult"]
 
@@ -142,11 +142,11 @@ class LoadTest:
             ("concurrent_users", concurrent_users),
         ):
             if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be positive, not {value!r}")
+                raise ValueError(f"{name} must be positive, not {shown(value)}")
         if not grace_seconds >= 0:
-            raise ValueError(f"grace_seconds must not be negative, not {grace_seconds!r}")
+            raise ValueError(f"grace_seconds must not be negative, not {shown(grace_seconds)}")
         if int(concurrent_users) != concurrent_users:
-            raise ValueError(f"concurrent_users must be a whole number, not {concurrent_users!r}")
+            raise ValueError(f"concurrent_users must be a whole number, not {shown(concurrent_users)}")
         if not callable(getattr(rotator, "request", None)):
             raise TypeError(f"a load test needs a rotator, not {type(rotator).__name__}")
         self.rotator = rotator

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from proxywhirl import _core
 from proxywhirl._enums import Outcome
 from proxywhirl._fork import new_lock
+from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -243,6 +244,6 @@ class Metrics:
         """
         table = {"proxy": self._proxies, "site": self._sites, "outcome": self._outcomes}.get(by)
         if table is None:
-            raise ValueError(f"by must be 'proxy', 'site' or 'outcome', not {by!r}")
+            raise ValueError(f"by must be 'proxy', 'site' or 'outcome', not {shown(by)}")
         with self._lock:
             return table.report(str)

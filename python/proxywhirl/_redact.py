@@ -25,6 +25,9 @@ __all__ = [
     "scrub_credentials_from_dict",
     "scrub_text",
     "scrub_value",
+    "shown",
+    "shown_path",
+    "shown_url",
 ]
 
 MASK = "***"
@@ -40,6 +43,9 @@ _URL_IN_TEXT = re.compile(r"://(\S+)")
 # Something like ``user:pass@host:8080`` without a scheme; the lookbehind keeps it from restarting inside a word.
 _BARE_CREDENTIALS = re.compile(r"(?<![^\s'\"(<\[,=])[^\s:/@'\"(<\[,=]{1,256}:[^\s/@]{1,256}@(?=" + _HOST + r":\d)")
 _QUERY_PAIR = re.compile(r"([?&;]([^\s=&;?#]{1,128})=)([^\s&;#'\"]+)")
+# The whole of a URL without credentials, as far as it is safe to show: no port that is no number, no path.
+_PLAIN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,31}://" + _HOST + r"(?::\d{1,5})?/?")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .\-]{0,47}")
 _MAX_URLS_IN_A_RUN = 50  # URLs joined without a blank; more than that is not worth telling apart
 _SECRET_WORDS = ("password", "passwd", "pwd", "token", "key", "secret", "auth", "authorization")
 _SECRET_KEYS = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential", "username", "authorization")
@@ -102,6 +108,38 @@ def mask_secret_str(value: object) -> str:
     """Return ``***`` whatever the value, so that not even its length shows."""
     del value
     return MASK
+
+
+def shown_url(url: object) -> str:
+    """A URL as an error may quote it: with ``***:***@`` for credentials, and only if what is left is an address.
+
+    Args:
+        url: Anything that was given for a URL.
+
+    Returns:
+        ``scheme://host:port``, or ``***`` if the text has any other form, because then any part of it may be secret.
+    """
+    masked = mask_proxy_url(str(url))
+    return masked if _PLAIN_URL.fullmatch(masked.replace(MASKED_USERINFO, "", 1)) else MASK
+
+
+def shown(value: object) -> str:
+    """A value as an error may quote it: a number or a name as it is, of anything else not more than the kind.
+
+    Args:
+        value: Anything that was given for a setting.
+    """
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return repr(str(value)) if _NAME.fullmatch(value) else repr(MASK)
+    return f"a {type(value).__name__}"
+
+
+def shown_path(path: object) -> str:
+    """The path of a file as an error may quote it; ``***`` if it looks like an address with a login."""
+    text = str(path)
+    return repr(MASK if "@" in text or text.count(":") > 1 else text)
 
 
 def _mask_found_url(found: re.Match[str]) -> str:

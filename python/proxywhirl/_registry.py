@@ -11,12 +11,14 @@ import difflib
 import importlib
 import inspect
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from proxywhirl import _adapter, _core
 from proxywhirl._fork import new_rlock
+from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -226,8 +228,13 @@ def _make(what: Any, kwargs: dict[str, Any]) -> Any:
     return what
 
 
+_IMPORT_PATH = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
+
+
 def _imported(path: str) -> Any:
     """What ``"package.module:Class"`` names."""
+    if not _IMPORT_PATH.fullmatch(path.strip()):
+        raise ValueError(_unknown(path))
     module_name, _, attribute = path.strip().partition(":")
     try:
         found: Any = importlib.import_module(module_name)
@@ -258,8 +265,8 @@ def _unknown(name: str) -> str:
     names = _known_names()
     near = difflib.get_close_matches(_normalise(name), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown strategy {name!r}. Valid names: {', '.join(names)}.{hint}"
+    return f"Unknown strategy {shown(name)}. Valid names: {', '.join(names)}.{hint}"
 
 
 def _not_found(name: str) -> str:
-    return f"Strategy {name!r} not found in registry; known: {', '.join(_known_names())}"
+    return f"Strategy {shown(name)} not found in registry; known: {', '.join(_known_names())}"

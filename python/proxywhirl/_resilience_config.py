@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Callable, Optional, Union
 
+from proxywhirl._redact import shown
+
 __all__ = ["ResilienceConfig"]
 
 
@@ -44,15 +46,15 @@ class ResilienceConfig:
         for name in ("rest_base", "rest_cap", "bench_base", "bench_cap", "panic_window"):
             value = getattr(self, name)
             if not _is_number(value) or not math.isfinite(value) or value <= 0:
-                raise ValueError(f"{name} must be a number of seconds above 0, not {value!r}")
+                raise ValueError(f"{name} must be a number of seconds above 0, not {shown(value)}")
         for kind in ("rest", "bench"):
             base, cap = getattr(self, f"{kind}_base"), getattr(self, f"{kind}_cap")
             if cap < base:
                 raise ValueError(f"{kind}_cap must be at least {kind}_base ({base:g} s), not {cap:g} s")
         if not _is_number(self.panic_share) or not 0 < self.panic_share <= 1:
-            raise ValueError(f"panic_share must be above 0 and at most 1, not {self.panic_share!r}")
+            raise ValueError(f"panic_share must be above 0 and at most 1, not {shown(self.panic_share)}")
         if not _is_number(self.max_standings) or self.max_standings != int(self.max_standings):
-            raise ValueError(f"max_standings must be a whole number, not {self.max_standings!r}")
+            raise ValueError(f"max_standings must be a whole number, not {shown(self.max_standings)}")
         if self.max_standings < 1:
             raise ValueError(f"max_standings must be at least 1, not {self.max_standings}")
         if self.site_key is not None and not isinstance(self.site_key, str) and not callable(self.site_key):

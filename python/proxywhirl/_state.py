@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from proxywhirl._fork import new_lock
+from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ def _utc_now() -> datetime:
 
 def _check_alpha(alpha: float) -> float:
     if not 0.0 <= alpha <= 1.0:
-        raise ValueError(f"ema_alpha must be between 0 and 1, not {alpha!r}")
+        raise ValueError(f"ema_alpha must be between 0 and 1, not {shown(alpha)}")
     return alpha
 
 
@@ -92,9 +93,9 @@ class StrategyState:
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         if window_duration_seconds <= 0:
-            raise ValueError(f"window_duration_seconds must be positive, not {window_duration_seconds!r}")
+            raise ValueError(f"window_duration_seconds must be positive, not {shown(window_duration_seconds)}")
         if max_proxies < 1:
-            raise ValueError(f"max_proxies must be positive, not {max_proxies!r}")
+            raise ValueError(f"max_proxies must be positive, not {shown(max_proxies)}")
         self.ema_alpha = _check_alpha(ema_alpha)
         self.window_duration_seconds = window_duration_seconds
         self.max_proxies = max_proxies

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from proxywhirl._files import make_folder
-from proxywhirl._redact import redact_url, scrub_text
+from proxywhirl._redact import redact_url, scrub_text, shown
 from proxywhirl.exceptions import ProxyFetchError
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ class BrowserRenderer:
         screenshots: str | os.PathLike[str] | None = None,
     ) -> None:
         if browser_type not in _BROWSERS:
-            raise ValueError(f"browser_type must be one of {', '.join(_BROWSERS)}, not {browser_type!r}")
+            raise ValueError(f"browser_type must be one of {', '.join(_BROWSERS)}, not {shown(browser_type)}")
         if wait_until not in _WAITS:
-            raise ValueError(f"wait_until must be one of {', '.join(_WAITS)}, not {wait_until!r}")
+            raise ValueError(f"wait_until must be one of {', '.join(_WAITS)}, not {shown(wait_until)}")
         if timeout <= 0 or max_contexts <= 0:
             raise ValueError("timeout and max_contexts: Value must be positive")
         self.headless = headless

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any, Callable, NamedTuple, Union
 
 from proxywhirl._fork import new_lock
-from proxywhirl._redact import MASK, scrub_text
+from proxywhirl._redact import MASK, scrub_text, shown
 
 __all__ = ["CredentialRotator"]
 
@@ -66,7 +66,7 @@ class CredentialRotator:
         if isinstance(refresh_interval, bool) or not isinstance(refresh_interval, (int, float)):
             raise TypeError(f"refresh_interval must be a number of seconds, not {type(refresh_interval).__name__}")
         if math.isnan(refresh_interval) or refresh_interval <= 0:
-            raise ValueError(f"refresh_interval must be above 0 seconds, not {refresh_interval!r}")
+            raise ValueError(f"refresh_interval must be above 0 seconds, not {shown(refresh_interval)}")
         self.refresh_callback = refresh_callback
         """What is asked."""
         self.refresh_interval = float(refresh_interval)

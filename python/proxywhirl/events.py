@@ -27,7 +27,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from proxywhirl._fork import new_lock
-from proxywhirl._redact import redact_url, scrub_text, scrub_value
+from proxywhirl._redact import redact_url, scrub_text, scrub_value, shown
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy
@@ -293,7 +293,7 @@ def checked_name(event: str) -> str:
     """
     name = event[3:] if isinstance(event, str) and event.startswith("on_") else event
     if name not in EVENTS:
-        raise ValueError(f"Unknown event {event!r}: known are {', '.join(EVENTS)}")
+        raise ValueError(f"Unknown event {shown(event)}: known are {', '.join(EVENTS)}")
     return name
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._files import local_path
 from proxywhirl._fork import new_lock
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _reader(database: str | os.PathLike[str]) -> Any:
         import maxminddb
     except ImportError as error:
         raise ImportError("looking up countries needs an extra: pip install 'proxywhirl-rs[geo]'") from error
-    path = os.path.realpath(database)
+    path = os.path.realpath(local_path(database))
     found = os.stat(path)
     version = (found.st_mtime_ns, found.st_size)
     with _lock:

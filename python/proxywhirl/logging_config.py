@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from proxywhirl._log_formats import FORMATTERS, ScrubbingFormatter
+from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
     LogAdapter = logging.LoggerAdapter[logging.Logger]
@@ -85,7 +86,7 @@ def configure_logging(
             format, rotation, retention, sink, colorize, backtrace, enqueue, redact_credentials
         )
     else:
-        raise ValueError(f"backend must be 'logging' or 'loguru', not {backend!r}")
+        raise ValueError(f"backend must be 'logging' or 'loguru', not {shown(backend)}")
     # Everything that can fail is behind us: an invalid call leaves the earlier choice as it was.
     logger = logging.getLogger(_ROOT)
     _remove(logger)
@@ -115,7 +116,7 @@ def _level_number(level: str | int) -> int:
         return level
     number = _LEVELS.get(level.strip().upper())
     if number is None:
-        raise ValueError(f"unknown log level {level!r}: use one of {', '.join(_LEVELS)}")
+        raise ValueError(f"unknown log level {shown(level)}: use one of {', '.join(_LEVELS)}")
     return number
 
 
@@ -134,7 +135,7 @@ def _standard_handler(
     terminal = not is_file and bool(getattr(target, "isatty", bool)())
     chosen = {"auto": "text" if terminal else "json", "default": "text"}.get(form, form)
     if chosen not in FORMATTERS:
-        raise ValueError(f"format must be one of default, auto, {', '.join(FORMATTERS)}, not {form!r}")
+        raise ValueError(f"format must be one of default, auto, {', '.join(FORMATTERS)}, not {shown(form)}")
     formatter: ScrubbingFormatter = FORMATTERS[chosen](
         redact=redact, backtrace=backtrace, colour=terminal if colorize is None else colorize
     )
@@ -167,7 +168,7 @@ def _size(rotation: str | int) -> int:
         return rotation
     digits, _, unit = rotation.strip().upper().partition(" ")
     if not digits.isdigit() or unit.strip() not in _UNITS:
-        raise ValueError(f"rotation must be a number of bytes or a size like '10 MB', not {rotation!r}")
+        raise ValueError(f"rotation must be a number of bytes or a size like '10 MB', not {shown(rotation)}")
     return int(digits) * _UNITS[unit.strip()]
 
 

@@ -19,6 +19,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._fork import new_lock
+from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
     from proxywhirl.events import ProxyEvent
@@ -96,7 +97,7 @@ class MetricsCollector:
 
     def __init__(self, registry: Any = None, *, max_proxies: int = 200) -> None:
         if max_proxies < 1:
-            raise ValueError(f"max_proxies must be at least 1, not {max_proxies!r}")
+            raise ValueError(f"max_proxies must be at least 1, not {shown(max_proxies)}")
         self.registry = _client().REGISTRY if registry is None else registry
         self.max_proxies = max_proxies
         with _lock:
@@ -140,7 +141,7 @@ class MetricsCollector:
         """
         value = str(getattr(state, "value", state)).replace("_", "-")
         if value not in _STATES:
-            raise ValueError(f"unknown state {state!r}: use one of {', '.join(_STATES)}")
+            raise ValueError(f"unknown state {shown(state)}: use one of {', '.join(_STATES)}")
         self._families.breaker.labels(self._label(proxy_id)).set(_STATES[value])
 
     def clear_proxy_metrics(self, proxy_id: Any) -> None:

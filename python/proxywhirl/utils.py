@@ -8,7 +8,7 @@ from proxywhirl._crypto import decrypt_credentials, encrypt_credentials, generat
 from proxywhirl._files import atomic_write, atomic_write_json
 from proxywhirl._lock import CLILock, CLILockHeldError
 from proxywhirl._proxy_tools import calculate_timeout, create_proxy_from_url, proxy_to_dict, validate_proxy_model
-from proxywhirl._redact import mask_proxy_url, mask_secret_str, scrub_credentials_from_dict
+from proxywhirl._redact import mask_proxy_url, mask_secret_str, scrub_credentials_from_dict, shown
 from proxywhirl._urls import is_valid_proxy_url, parse_proxy_url, validate_target_url_safe
 
 __all__ = [
@@ -57,5 +57,5 @@ def configure_logging(
     from proxywhirl import logging_config
 
     if format_type not in ("auto", "json", "text"):
-        raise ValueError(f"format_type must be auto, json or text, not {format_type!r}")
+        raise ValueError(f"format_type must be auto, json or text, not {shown(format_type)}")
     logging_config.configure_logging(format_type, level, redact_credentials=redact_credentials, backend=backend)

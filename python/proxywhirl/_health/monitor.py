@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from proxywhirl._enums import HealthStatus
 from proxywhirl._fork import new_lock
 from proxywhirl._health.checks import Checker, CheckFailed, HttpCheck, Probe, TcpCheck, probe_of
-from proxywhirl._redact import redact_url
+from proxywhirl._redact import redact_url, shown
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -89,9 +89,9 @@ class HealthMonitor:
             ("concurrency", concurrency),
         ):
             if not value > 0:
-                raise ValueError(f"{name} must be positive, not {value!r}")
+                raise ValueError(f"{name} must be positive, not {shown(value)}")
         if not cache_ttl >= 0:
-            raise ValueError(f"cache_ttl must not be negative, not {cache_ttl!r}")
+            raise ValueError(f"cache_ttl must not be negative, not {shown(cache_ttl)}")
         self.pool = pool
         self.check_interval = check_interval
         self.failure_threshold = failure_threshold

@@ -11,6 +11,8 @@ import importlib.util
 import sys
 from typing import Any
 
+from proxywhirl._redact import shown
+
 __all__ = ["Flavour", "core", "default_name", "flavour", "flavour_of"]
 
 _NAMES = ("httpx", "httpx2")
@@ -69,7 +71,7 @@ def flavour(name: str) -> Flavour:
     found = _known.get(name)
     if found is None:
         if name not in _NAMES:
-            raise ValueError(f"http must be 'httpx' or 'httpx2', not {name!r}")
+            raise ValueError(f"http must be 'httpx' or 'httpx2', not {shown(name)}")
         found = _known[name] = Flavour(name)
     return found
 

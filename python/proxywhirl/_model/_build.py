@@ -75,10 +75,14 @@ def _build(cls: type, data: dict[Any, Any]) -> Any:
     twin = twin_of(cls)
     _restore_masked(cls.__name__, twin, data)
     model = twin.model()
+    failure = None
     try:
         checked = model.model_validate(data)
     except ValidationError as error:
-        raise without_secrets(cls.__name__, error) from None
+        failure = without_secrets(cls.__name__, error)
+    if failure is not None:
+        # Outside the block, so that the error of pydantic, which quotes the data, is not in its context either.
+        raise failure
     values: dict[str, Any] = {}
     for name in checked.model_fields_set:
         value = getattr(checked, name)

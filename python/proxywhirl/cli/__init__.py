@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Optional
 
 from proxywhirl.cli.errors import CommandError
+from proxywhirl.cli.secrecy import Secrecy
 
 __all__ = ["main"]
 
@@ -34,6 +36,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """
     from proxywhirl.cli.parser import build_parser
 
+    secrecy = Secrecy(argv)
     try:
         arguments = build_parser().parse_args(argv)
         try:
@@ -45,7 +48,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             sys.stdout.flush()
             return status
         except CommandError as error:
-            print(f"proxywhirl {arguments.command}: error: {error}", file=sys.stderr)
+            print(f"proxywhirl {arguments.command}: error: {secrecy.hide(str(error))}", file=sys.stderr)
             return error.status
     except SystemExit as stop:
         # argparse's way of ending --help, --version and usage errors.
@@ -56,11 +59,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         # `| head` has read enough. Python would complain again when it flushes at exit, so nothing is left to flush to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_LEFT
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # cryptography is an extra, so its exception is known by name only.
-        if type(error).__name__ != "InvalidToken":
-            raise
-        print("proxywhirl: error: the credentials are encrypted with another key", file=sys.stderr)
+        if type(error).__name__ == "InvalidToken":
+            reason = "the credentials are encrypted with another key, or belong to another proxy or field"
+            print(f"proxywhirl: error: {reason}", file=sys.stderr)
+        else:
+            # A fault of the program: all of it is worth reporting, but for the secrets.
+            report = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            print(secrecy.hide(report), end="", file=sys.stderr)
         return CommandError.status
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from importlib import import_module
+from typing import Any, NoReturn, Optional
 
 from proxywhirl import __version__
 from proxywhirl.cli.options import add_everywhere
+from proxywhirl.cli.secrecy import Secrecy
 
 __all__ = ["build_parser"]
 
@@ -32,6 +35,21 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors name options and what they take, and quote no value: any of them may hold a password."""
+
+    _given: Optional[Sequence[str]] = None
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See argparse."""
+        self._given = args
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end with status 2."""
+        super().error(Secrecy(self._given).hide_arguments(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser.
 
@@ -39,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         A parser whose result has ``command``, ``run`` (which takes the result and returns the exit status) and the
         arguments of the command.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="proxywhirl",
         description="Sends HTTP requests through a pool of proxies.",
         epilog=_EXAMPLES,

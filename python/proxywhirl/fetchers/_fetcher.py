@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _core
-from proxywhirl._redact import scrub_text
+from proxywhirl._redact import scrub_text, shown
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._build import build
 from proxywhirl.fetchers._load import Limits, Loader, Validators
@@ -117,7 +117,7 @@ class ProxyFetcher:
             ("max_attempts", max_attempts, 0),
         ):
             if not value > least:
-                raise ValueError(f"{name}: Value must be positive, not {value!r}")
+                raise ValueError(f"{name}: Value must be positive, not {shown(value)}")
         if refresh_interval is not None and not refresh_interval >= 0:
             raise ValueError(f"refresh_interval: {refresh_interval!r} is less than 0")
         self.validator = validator

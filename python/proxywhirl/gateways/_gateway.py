@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 
 from proxywhirl import _core
 from proxywhirl._fork import new_lock
-from proxywhirl._redact import mask_proxy_url
+from proxywhirl._redact import mask_proxy_url, shown
 from proxywhirl.gateways._sessions import Sessions
 from proxywhirl.gateways._template import Template
 
@@ -216,7 +216,7 @@ def _checked_ttl(ttl: float) -> float:
     if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
         raise TypeError(f"ttl must be a number of seconds, not {type(ttl).__name__}")
     if not 0 < ttl < math.inf:
-        raise ValueError(f"ttl: Value must be positive, not {ttl!r}")
+        raise ValueError(f"ttl: Value must be positive, not {shown(ttl)}")
     return float(ttl)
 
 
@@ -272,5 +272,5 @@ def _texts(name: str, value: Values) -> list[str]:
 def _code(text: str) -> str:
     code = text.strip()
     if len(code) != 2 or not code.isascii() or not code.isalpha():
-        raise ValueError(f"countries: {text!r} is no two-letter code")
+        raise ValueError(f"countries: {shown(text)} is no two-letter code")
     return code

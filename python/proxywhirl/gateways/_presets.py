@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
+from proxywhirl._redact import shown
+
 __all__ = ["Preset", "find", "presets"]
 
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
@@ -89,7 +91,8 @@ def find(name: str) -> Preset:
     """
     found = _all().get(str(name).casefold())
     if found is None:
-        raise ValueError(f"there is no preset {name!r}; there are {', '.join(_all())}, and Gateway(url) for all others")
+        names = ", ".join(_all())
+        raise ValueError(f"there is no preset {shown(name)}; there are {names}, and Gateway(url) for all others")
     return found
 
 

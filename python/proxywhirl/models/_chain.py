@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Optional
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from proxywhirl._core import Proxy
+from proxywhirl._model._quiet import QuietModel
 
 __all__ = ["ProxyChain"]
 
 
-class ProxyChain(BaseModel):
+class ProxyChain(QuietModel):
     """An ordered chain of at least two proxies, from the one nearest to the caller to the one nearest to the site.
 
     Attributes:

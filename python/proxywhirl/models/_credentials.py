@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 
+from proxywhirl._model._quiet import QuietModel
 from proxywhirl._redact import SECRET_MASK
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["ProxyCredentials"]
 
 
-class ProxyCredentials(BaseModel):
+class ProxyCredentials(QuietModel):
     """Credentials of a proxy; hidden in ``repr``, ``str`` and dumps.
 
     Attributes:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Optional
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import Field, field_validator
+
+from proxywhirl._model._quiet import QuietModel
 
 __all__ = ["GeoLocation"]
 
 
-class GeoLocation(BaseModel):
+class GeoLocation(QuietModel):
     """Place of a proxy.
 
     Attributes:
@@ -38,5 +40,5 @@ class GeoLocation(BaseModel):
     def _two_characters(cls, value: str) -> str:
         code = value.strip().upper()
         if len(code) != 2:
-            raise ValueError(f"country_code must be exactly 2 characters, not {value!r}")
+            raise ValueError(f"country_code must be exactly 2 characters, not {len(value)}")
         return code

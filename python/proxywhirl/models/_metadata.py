@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from proxywhirl.models._base import utc_now
+from proxywhirl.models._base import QuietModel, utc_now
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -36,7 +36,7 @@ class _AcceptsLiveViews(ModelMetaclass):
         return cls is ProxyMetadata and isinstance(instance, _core.ProxyMetadataView)
 
 
-class ProxyMetadata(BaseModel, metaclass=_AcceptsLiveViews):
+class ProxyMetadata(QuietModel, metaclass=_AcceptsLiveViews):
     """Counters of one proxy, on their own, for tests of strategies.
 
     Strategies used by a rotator get live views of the proxies' own counters, which have the same members and count

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from proxywhirl._model._quiet import QuietModel
 from proxywhirl.models._base import utc_now
 
 __all__ = ["ProxySession"]
 
 
-class ProxySession(BaseModel):
+class ProxySession(QuietModel):
     """A session bound to a proxy; it ends ``timeout_seconds`` after its last use.
 
     Attributes:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Optional, Union
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from proxywhirl._model._quiet import QuietModel
 from proxywhirl.models._sources import ProxySourceConfig
 
 __all__ = ["BootstrapConfig", "CircuitBreakerConfig"]
 
 
-class CircuitBreakerConfig(BaseModel):
+class CircuitBreakerConfig(QuietModel):
     """When a proxy is left alone, and for how long.
 
     Attributes:
@@ -34,7 +35,7 @@ class CircuitBreakerConfig(BaseModel):
     failure_rate: float = Field(default=0.5, ge=0.0, le=1.0)
 
 
-class BootstrapConfig(BaseModel):
+class BootstrapConfig(QuietModel):
     """How an empty pool is filled from public lists at the first request; only ever used when asked for.
 
     Attributes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxywhirl import _core
 from proxywhirl._fork import new_lock
+from proxywhirl._redact import shown
 from proxywhirl.rate_limiting.models import RateLimit, RateLimitEvent
 
 if TYPE_CHECKING:
@@ -316,7 +317,7 @@ def _check_rate(rate: Any, burst: Any) -> None:
     if isinstance(rate, bool) or not isinstance(rate, (int, float)):
         raise TypeError(f"requests_per_second must be a number, not {type(rate).__name__}")
     if not math.isfinite(rate) or rate <= 0:
-        raise ValueError(f"requests_per_second must be above 0, not {rate!r}")
+        raise ValueError(f"requests_per_second must be above 0, not {shown(rate)}")
     if burst is None:
         return
     if isinstance(burst, bool) or not isinstance(burst, int):

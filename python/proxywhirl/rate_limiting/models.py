@@ -8,14 +8,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Optional
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from proxywhirl._model._quiet import QuietModel
 from proxywhirl.models._base import utc_now
 
 __all__ = ["RateLimit", "RateLimitEvent"]
 
 
-class RateLimit(BaseModel):
+class RateLimit(QuietModel):
     """So many requests in so much time.
 
     Attributes:
@@ -36,7 +37,7 @@ class RateLimit(BaseModel):
         return self.max_requests if self.burst_allowance is None else self.burst_allowance
 
 
-class RateLimitEvent(BaseModel):
+class RateLimitEvent(QuietModel):
     """Something that happened to a limiter.
 
     Attributes:

@@ -8,15 +8,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Optional
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from proxywhirl._enums import CircuitBreakerState, RetryOutcome
+from proxywhirl._model._quiet import QuietModel
 from proxywhirl.models._base import utc_now
 
 __all__ = ["CircuitBreakerEvent", "HourlyAggregate", "RetryAttempt"]
 
 
-class RetryAttempt(BaseModel):
+class RetryAttempt(QuietModel):
     """One attempt of one request.
 
     Attributes:
@@ -44,7 +45,7 @@ class RetryAttempt(BaseModel):
     error_message: Optional[str] = None
 
 
-class CircuitBreakerEvent(BaseModel):
+class CircuitBreakerEvent(QuietModel):
     """One change of a circuit breaker's state.
 
     Attributes:
@@ -64,7 +65,7 @@ class CircuitBreakerEvent(BaseModel):
     failure_count: int = Field(default=0, ge=0)
 
 
-class HourlyAggregate(BaseModel):
+class HourlyAggregate(QuietModel):
     """The attempts of one hour, summed up.
 
     Attributes:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import random
 from typing import Optional
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import Field, field_validator
 
 from proxywhirl._enums import BackoffStrategy
+from proxywhirl._model._quiet import QuietModel
 
 __all__ = ["BackoffStrategy", "RetryPolicy"]
 
 
-class RetryPolicy(BaseModel):
+class RetryPolicy(QuietModel):
     """How often a request is tried, and how long to wait in between.
 
     Attributes:

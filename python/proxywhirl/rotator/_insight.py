@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
 
 from proxywhirl import _log_events
 from proxywhirl._profile import Profile
+from proxywhirl._redact import shown
 from proxywhirl._watch import Watch
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class InsightPart:
         metrics = self._watch.metrics
         if by is not None:
             if by not in ("proxy", "site", "outcome"):
-                raise ValueError(f"by must be 'proxy', 'site' or 'outcome', not {by!r}")
+                raise ValueError(f"by must be 'proxy', 'site' or 'outcome', not {shown(by)}")
             return {} if metrics is None else metrics.groups(by)
         if metrics is None:
             return {name: {} if name == "outcomes" else 0.0 if name in _FRACTIONS else 0 for name in _METRICS}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from proxywhirl import _core
+from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -54,7 +55,7 @@ class KeepingPart:
         self._atomic_writes = atomic_writes
         self._geo_database = geo_database
         if auto_save_interval is not None and not auto_save_interval > 0:
-            raise ValueError(f"auto_save_interval must be positive, not {auto_save_interval!r}")
+            raise ValueError(f"auto_save_interval must be positive, not {shown(auto_save_interval)}")
         backend: Any = self.config.storage_backend if storage_backend is None else storage_backend
         path = self.config.storage_path if storage_path is None else storage_path
         if storage_backend is None and storage_path is not None and backend == "memory":
@@ -75,9 +76,10 @@ class KeepingPart:
 
         if isinstance(backend, str):
             if backend not in ("file", "sqlite"):
-                raise ValueError(f"storage_backend must be 'memory', 'file', 'sqlite' or a storage, not {backend!r}")
+                names = "'memory', 'file', 'sqlite' or a storage"
+                raise ValueError(f"storage_backend must be {names}, not {shown(backend)}")
             if path is None:
-                raise ValueError(f"storage_path required when storage_backend is {backend!r}")
+                raise ValueError(f"storage_path required when storage_backend is {shown(backend)}")
             if backend == "file":
                 return FilePlace(path, self._vault(), atomic=self._atomic_writes)
             from proxywhirl.storage.sql import SQLiteStorage
@@ -232,7 +234,7 @@ class KeepingPart:
         FilePlace(path, vault, atomic=True).load(rotator._chooser.pool, image)
         if not elsewhere:
             if interval is not None and not interval > 0:
-                raise ValueError(f"auto_save_interval must be positive, not {interval!r}")
+                raise ValueError(f"auto_save_interval must be positive, not {shown(interval)}")
             place = FilePlace(Path(path), rotator._vault(), atomic=rotator._atomic_writes)
             rotator._keeper = rotator._make_keeper(place, interval)
             rotator._keeper.loaded = True

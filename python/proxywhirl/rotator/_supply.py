@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
 from proxywhirl._enums import ValidationLevel
+from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -47,7 +48,7 @@ class SupplyMixin:
     ) -> None:
         """Note where proxies come from. Nothing is read, and no thread started, before the first request."""
         if refresh_interval is not None and not refresh_interval > 0:
-            raise ValueError(f"refresh_interval: Value must be positive, not {refresh_interval!r}")
+            raise ValueError(f"refresh_interval: Value must be positive, not {shown(refresh_interval)}")
         self._supply = None
         self._remove_dead_on_refresh = remove_dead_on_refresh
         config = _bootstrap_config(bootstrap)

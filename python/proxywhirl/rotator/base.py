@@ -19,6 +19,7 @@ from proxywhirl._guard import guard_settings
 from proxywhirl._http.flavour import default_name, flavour
 from proxywhirl._http.tls import Verify
 from proxywhirl._identity import Identities, Identity, checked_on_move
+from proxywhirl._redact import shown, shown_url
 from proxywhirl._selection import Chooser, Selection, Taking
 from proxywhirl.exceptions import ProxyValidationError, SessionNotFoundError, redact_url
 from proxywhirl.retry import RetryPolicy
@@ -169,7 +170,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             # In the fifth place 0.3 had the limiter on the synchronous class, and this on the other.
             rate_limiter, bootstrap = None, rate_limiter
         if compat not in (None, "0.3"):
-            raise ValueError(f"compat must be '0.3' or None, not {compat!r}")
+            raise ValueError(f"compat must be '0.3' or None, not {shown(compat)}")
         if retry_policy is not None and not hasattr(retry_policy, "calculate_delay"):
             raise TypeError(f"retry_policy must be a RetryPolicy, not {type(retry_policy).__name__}")
         self._guard = guard_settings(
@@ -736,9 +737,9 @@ def _as_proxy(item: Any) -> _core.Proxy:
             return _core.Proxy(**item)
     except ValueError as error:
         url = item if isinstance(item, str) else item.get("url")
-        shown = redact_url(url) if isinstance(url, str) else repr(url)
+        given = shown_url(url)
         reason = _first_reason(error).replace("Value error, ", "").replace("Invalid proxy URL: ", "")
-        raise ProxyValidationError(f"Invalid proxy URL {shown!r}: {reason}") from None
+        raise ProxyValidationError(f"Invalid proxy URL {given!r}: {reason}") from None
     raise TypeError(f"a proxy is a Proxy, a URL or a mapping of fields, not {type(item).__name__}")
 
 
@@ -788,7 +789,7 @@ def _patience(timeout: float | None) -> float:
     if timeout is None:
         return 0.0
     if timeout != timeout or timeout < 0:
-        raise ValueError(f"timeout must be a number of seconds from 0 up, not {timeout!r}")
+        raise ValueError(f"timeout must be a number of seconds from 0 up, not {shown(timeout)}")
     return timeout
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._files import create_private, file_lock, make_folder, sync_folder
+from proxywhirl._files import create_private, file_lock, local_path, make_folder, sync_folder
 from proxywhirl._fork import new_lock
 from proxywhirl.storage._extras import extras_of
 from proxywhirl.storage._reading import DamagedFileError, backup_of, is_lines, read_file
@@ -77,7 +77,7 @@ class PoolFile:
         backup: bool = True,
         compress: bool | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = local_path(path)
         self._compress = self.path.suffix.casefold() == ".gz" if compress is None else compress
         self._lines = is_lines(self.path)
         self._vault = vault

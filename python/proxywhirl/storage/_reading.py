@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
+from proxywhirl._files import local_path
 from proxywhirl.exceptions import ProxyStorageError
 from proxywhirl.storage._extras import decorator
 from proxywhirl.storage._vault import PREFIX, Vault
@@ -57,7 +58,7 @@ def read_file(path: str | os.PathLike[str], vault: Vault, *, quiet: bool = False
         DamagedFileError: It cannot be read; a ``ValueError``. The message does not quote it.
         cryptography.fernet.InvalidToken: It is encrypted with another key.
     """
-    data = Path(path).read_bytes()
+    data = local_path(path).read_bytes()
     if data.startswith(_TOKEN):
         data = vault.decrypt(data.decode("ascii", "replace").strip()).encode("utf-8")
     try:

@@ -365,7 +365,7 @@ class TestValidationError:
         assert type(error) is ValidationError
         assert error.title == "Proxy"
         assert [(item["type"], item["loc"], item["input"]) for item in error.errors()] == [
-            ("value_error", ("url",), "x"),
+            ("value_error", ("url",), "**********"),
             ("value_error", (), None),
         ]
         assert "Invalid proxy URL 'x'" in str(error)

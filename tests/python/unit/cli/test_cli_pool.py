@@ -157,7 +157,9 @@ def test_encrypted_pool(run: Run, fleet: ProxyFleet, stored: Path, monkeypatch: 
     for command in (["pool", "list"], ["get", page(fleet)]):
         other = run(*command)
         assert (other.status, other.out) == (1, "")
-        assert other.err == "proxywhirl: error: the credentials are encrypted with another key\n"
+        assert other.err == (
+            "proxywhirl: error: the credentials are encrypted with another key, or belong to another proxy or field\n"
+        )
     monkeypatch.delenv("PROXYWHIRL_KEY")
     keyless = run("pool", "list")
     assert (keyless.status, keyless.out) == (1, "")

@@ -1,0 +1,82 @@
+"""What the command line says on standard error, without the secrets that it was given."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Optional
+from urllib.parse import unquote
+
+from proxywhirl._redact import MASK, scrub_text
+
+__all__ = ["Secrecy"]
+
+_SECRET_OPTIONS = ("-p", "--password", "-u", "--username", "-H", "--header", "-d", "--data")
+
+
+class Secrecy:
+    """Takes the secrets of a command line out of texts.
+
+    Logins in URLs are hidden wherever they occur; passwords of the command line also by themselves, because messages of
+    libraries quote parts of what they are given.
+
+    Args:
+        words: The arguments of the command line.
+    """
+
+    def __init__(self, words: Optional[Sequence[str]] = None) -> None:
+        self._words = list(sys.argv[1:] if words is None else words)
+        self._secrets = sorted(set(self._found()), key=len, reverse=True)
+
+    def _found(self) -> Iterable[str]:
+        for number, word in enumerate(self._words):
+            for part in word.split():
+                login, at, _ = part.split("://", 1)[-1].rpartition("@")
+                if at:
+                    yield from _spellings(login)
+                    yield from _spellings(login.partition(":")[2])
+            if number and self._words[number - 1] in _SECRET_OPTIONS:
+                yield from _spellings(word)
+                yield from _spellings(word.partition(":")[2].strip())
+            name, _, value = word.partition("=")
+            if name in _SECRET_OPTIONS:
+                yield from _spellings(value)
+            elif word[:2] in _SECRET_OPTIONS:
+                yield from _spellings(word[2:])
+
+    def hide(self, text: str) -> str:
+        """A text without the secrets.
+
+        Args:
+            text: Any text, for instance the message of an error.
+        """
+        for secret in self._secrets:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+        return scrub_text(text)
+
+    def hide_arguments(self, text: str) -> str:
+        """A usage error without what was given: names of options stay, values do not.
+
+        Args:
+            text: The message of the parser, which quotes arguments.
+        """
+        values: set[str] = set()
+        for word in self._words:
+            if not word.startswith("-"):
+                values.add(word)
+                continue
+            name, equals, value = word.partition("=")
+            values.add(value if equals else "")
+            if not name.startswith("--"):
+                values.add(word[2:])
+        for value in sorted(values - {""}, key=len, reverse=True):
+            for quoted in (repr(value), f'"{value}"'):
+                text = text.replace(quoted, repr(MASK))
+            text = re.sub(rf"(?<![^\s=]){re.escape(value)}(?!\S)", MASK, text)
+        return self.hide(text)
+
+
+def _spellings(text: str) -> Iterable[str]:
+    """A secret as it is written and as it is meant; not one so short that it is part of every other word."""
+    return (spelling for spelling in (text, unquote(text)) if len(spelling) >= 3)
