@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
@@ -53,13 +53,19 @@ pub(crate) async fn linger(wire: &mut impl Wire) {
 /// How long a client may go on sending what nobody reads.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Waits until the client has hung up. One that has sent more already is waited for for ever: what is behind its bytes
-/// cannot be seen. A client that closes only its sending half is taken to be gone, as most proxies do.
+/// Waits until the client has hung up, also behind bytes that it sent before, such as the farewell of TLS. A client that
+/// closes only its sending half is taken to be gone, as most proxies do.
 pub(crate) async fn gone(tcp: &TcpStream) {
-    if matches!(tcp.peek(&mut [0]).await, Ok(n) if n > 0) {
-        std::future::pending::<()>().await;
+    while matches!(tcp.peek(&mut [0]).await, Ok(n) if n > 0) {
+        // The end behind the bytes shows in the state of the socket alone, which nothing waits for.
+        match tcp.ready(Interest::READABLE).await {
+            Ok(ready) if !ready.is_read_closed() => sleep(LOOK_AGAIN).await,
+            _ => return,
+        }
     }
 }
+
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A port that stays ours while nobody listens on it.
 ///

@@ -5,6 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::buffer::Buffer;
+use crate::fleet::net::{Wire, gone};
 
 /// How a message says where its body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,15 +169,56 @@ where
     let mut total = 0;
     while !scanner.is_done() {
         if buffer.is_empty() && buffer.fill(source).await? == 0 {
-            return match scanner {
-                Scanner::UntilClose => Ok(total),
-                _ => Err(io::ErrorKind::UnexpectedEof.into()),
-            };
+            return ended(scanner, total);
         }
-        let n = scanner.advance(buffer.filled())?;
-        sink.write_all(&buffer.filled()[..n]).await?;
-        buffer.consume(n);
-        total += n as u64;
+        total += pass_on(scanner, buffer, sink).await?;
+    }
+    Ok(total)
+}
+
+/// What the end of the source means where the body has no end yet.
+fn ended(scanner: &Scanner, total: u64) -> io::Result<u64> {
+    match scanner {
+        Scanner::UntilClose => Ok(total),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+async fn pass_on<W: AsyncWrite + Unpin>(scanner: &mut Scanner, buffer: &mut Buffer, sink: &mut W) -> io::Result<u64> {
+    let n = scanner.advance(buffer.filled())?;
+    sink.write_all(&buffer.filled()[..n]).await?;
+    buffer.consume(n);
+    Ok(n as u64)
+}
+
+/// Passes the rest of a body on to a client, as [`relay`] does, for as long as the client is there.
+///
+/// # Errors
+/// [`io::ErrorKind::ConnectionAborted`] if the client has hung up; otherwise as [`relay`].
+pub(crate) async fn relay_to_client<R, W>(
+    scanner: &mut Scanner,
+    buffer: &mut Buffer,
+    source: &mut R,
+    client: &mut W,
+) -> io::Result<u64>
+where
+    R: AsyncRead + Unpin,
+    W: Wire,
+{
+    let mut total = 0;
+    while !scanner.is_done() {
+        if buffer.is_empty() {
+            let read = tokio::select! {
+                biased;
+                read = buffer.fill(source) => read?,
+                // A source that drips, or has fallen silent, would be waited for without a reader.
+                () = gone(client.tcp()) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            };
+            if read == 0 {
+                return ended(scanner, total);
+            }
+        }
+        total += pass_on(scanner, buffer, client).await?;
     }
     Ok(total)
 }

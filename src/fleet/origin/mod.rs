@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::counters::OriginCounters;
 use super::http::buffer::Buffer;
-use super::net::{Listening, Wire, close, linger};
+use super::net::{Listening, Wire, close, gone, linger};
 use super::proxy::{ProxyState, World};
 use page::{Content, Page};
 use request::{Asked, Reading};
@@ -80,7 +80,12 @@ impl Origin {
                 peer,
                 tls,
             };
-            let page = routes::answer(&asked, &caller).await;
+            let page = tokio::select! {
+                biased;
+                page = routes::answer(&asked, &caller) => page,
+                // A page that takes its time is made for nobody.
+                () = gone(wire.tcp()) => break,
+            };
             page.write_head(&mut out, asked.keep_alive, asked.modern);
             let sent = send(&mut wire, &mut out, page, &asked).await;
             if sent.is_err() || !asked.keep_alive {

@@ -3,10 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
 use super::page::Content;
+use crate::fleet::net::{Wire, gone};
 
 /// A multiple of 256, so that each piece begins where the pattern does.
 const PIECE: usize = 16 * 1024;
@@ -23,10 +24,7 @@ static PATTERN: [u8; PIECE] = {
 };
 
 /// Sends what is not in the first packet already.
-pub(super) async fn send<W>(wire: &mut W, content: &Content, modern: bool) -> io::Result<()>
-where
-    W: AsyncWrite + Unpin,
-{
+pub(super) async fn send<W: Wire>(wire: &mut W, content: &Content, modern: bool) -> io::Result<()> {
     match *content {
         Content::Whole(_) => Ok(()),
         Content::Bytes(bytes) => {
@@ -56,7 +54,10 @@ where
         Content::Drip { bytes, ms } => {
             let pause = Duration::from_secs_f64(ms as f64 / 1e3 / bytes.max(1) as f64);
             for i in 0..bytes {
-                sleep(pause).await;
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = gone(wire.tcp()) => return Err(io::ErrorKind::ConnectionAborted.into()),
+                }
                 let at = (i % 256) as usize;
                 wire.write_all(&PATTERN[at..=at]).await?;
                 wire.flush().await?;

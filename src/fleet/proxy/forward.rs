@@ -12,7 +12,7 @@ use super::response::{self, Answered};
 use super::state::ProxyState;
 use super::upstream::Upstream;
 use crate::fleet::fault::Fault;
-use crate::fleet::http::body::{Framing, Scanner, relay};
+use crate::fleet::http::body::{Framing, Scanner, relay, relay_to_client};
 use crate::fleet::http::head::{self, Read};
 use crate::fleet::net::{PATIENCE, Wire, gone, reset};
 use crate::fleet::script::Plan;
@@ -163,7 +163,7 @@ async fn hand_back<W: Wire>(
     upstream.buffer.consume(answered.length + n);
     if !scanner.is_done() {
         let Upstream { stream, buffer, .. } = &mut upstream;
-        match relay(&mut scanner, buffer, stream, &mut client.wire).await {
+        match relay_to_client(&mut scanner, buffer, stream, &mut client.wire).await {
             Ok(bytes) => down += bytes,
             Err(error) => {
                 // The client must see that the body broke off, even where only the end of the connection ends it.

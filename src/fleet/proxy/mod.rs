@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 use super::net::{Port, Wire};
 use super::spec::Scheme;
@@ -68,14 +68,39 @@ pub(crate) async fn listen(port: Arc<Port>, proxy: Arc<ProxyState>) {
 
 async fn serve(stream: TcpStream, proxy: Arc<ProxyState>) {
     proxy.counters.connections.add(1);
-    let _open = proxy.counters.active.hold();
+    {
+        let _open = proxy.counters.active.hold();
+        speak(stream, &proxy).await;
+    }
+    if proxy.counters.active.get() == 0 && proxy.pool.begin_sweep() {
+        tokio::spawn(sweep(proxy));
+    }
+}
+
+/// Closes the idle connections of a proxy that has had no client for a while.
+async fn sweep(proxy: Arc<ProxyState>) {
+    let mut served = proxy.counters.connections.get();
+    loop {
+        sleep(IDLE).await;
+        let now = proxy.counters.connections.get();
+        if proxy.counters.active.get() == 0 && now == served {
+            break proxy.pool.sweep();
+        }
+        served = now;
+    }
+}
+
+/// How long connections to destinations are kept for the next client.
+const IDLE: Duration = Duration::from_millis(250);
+
+async fn speak(stream: TcpStream, proxy: &ProxyState) {
     match proxy.scheme {
-        Scheme::Http => http::serve(stream, &proxy).await,
+        Scheme::Http => http::serve(stream, proxy).await,
         Scheme::Https => match proxy.world.acceptor.accept(stream).await {
-            Ok(tls) => http::serve(tls, &proxy).await,
+            Ok(tls) => http::serve(tls, proxy).await,
             Err(_) => proxy.counters.bad_requests.add(1),
         },
-        Scheme::Socks4 | Scheme::Socks5 => socks::serve(stream, &proxy).await,
+        Scheme::Socks4 | Scheme::Socks5 => socks::serve(stream, proxy).await,
     }
 }
 

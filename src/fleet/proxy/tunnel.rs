@@ -1,7 +1,7 @@
 //! Tunnels: bytes in both directions until one side ends, with the proxy's latency at every turn.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::time::sleep;
@@ -11,7 +11,7 @@ use super::state::ProxyState;
 use super::upstream::Upstream;
 use crate::fleet::fault::Fault;
 use crate::fleet::http::buffer::Buffer;
-use crate::fleet::net::{Wire, reset};
+use crate::fleet::net::{PATIENCE, Wire, reset};
 use crate::fleet::script::Plan;
 
 /// The first byte of a TLS handshake record.
@@ -23,10 +23,14 @@ pub(super) async fn run<W: Wire>(mut wire: W, early: Buffer, mut upstream: Upstr
     let broken = {
         let (mut from_client, to_client) = split(&mut wire);
         let (mut from_site, to_site) = upstream.stream.split();
-        // Whose turn it is. Relaxed: both directions run in one task.
+        // Whose turn it is, and how many pieces came back. Relaxed: both directions run in one task.
         let client_speaks = AtomicBool::new(false);
-        let up = upwards(&mut from_client, to_site, early, proxy, &client_speaks);
-        let down = downwards(&mut from_site, to_client, budget, proxy, &client_speaks);
+        let pieces = AtomicU64::new(0);
+        let up = async {
+            upwards(&mut from_client, to_site, early, proxy, &client_speaks).await?;
+            until_quiet(&pieces).await
+        };
+        let down = downwards(&mut from_site, to_client, budget, proxy, &client_speaks, &pieces);
         tokio::select! {
             // Both sides are done, or one is gone, or the script cut it: all end the same way.
             _ = async { tokio::try_join!(up, down) } => None,
@@ -40,6 +44,18 @@ pub(super) async fn run<W: Wire>(mut wire: W, early: Buffer, mut upstream: Upstr
             reset(&upstream.stream);
         }
         _ => {}
+    }
+}
+
+/// The client has ended its half. It may still read what comes, and may as well be gone, which only a write would tell:
+/// the tunnel ends when nothing has come for a while.
+async fn until_quiet(pieces: &AtomicU64) -> io::Result<()> {
+    loop {
+        let before = pieces.load(Ordering::Relaxed);
+        sleep(PATIENCE).await;
+        if pieces.load(Ordering::Relaxed) == before {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
     }
 }
 
@@ -78,6 +94,7 @@ async fn downwards<R, W>(
     mut budget: Option<u64>,
     proxy: &ProxyState,
     client_speaks: &AtomicBool,
+    pieces: &AtomicU64,
 ) -> io::Result<()>
 where
     R: tokio::io::AsyncRead + Unpin,
@@ -92,6 +109,7 @@ where
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         client_speaks.store(false, Ordering::Relaxed);
+        pieces.fetch_add(1, Ordering::Relaxed);
         let full = n == data.len();
         if let Some(left) = &mut budget {
             n = usize::try_from(*left).map_or(n, |left| left.min(n));

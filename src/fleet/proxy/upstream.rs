@@ -50,6 +50,8 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct Idle {
     closed: bool,
+    /// Whether a sweep is under way.
+    sweeping: bool,
     count: usize,
     by_address: HashMap<SocketAddr, Vec<Upstream>>,
 }
@@ -78,6 +80,22 @@ impl Pool {
         }
         idle.count += 1;
         idle.by_address.entry(upstream.address).or_default().push(upstream);
+    }
+
+    /// Whether a sweep has to begin: only one runs at a time.
+    pub(crate) fn begin_sweep(&self) -> bool {
+        let mut idle = self.idle.lock();
+        let needed = !idle.sweeping && idle.count > 0;
+        idle.sweeping |= needed;
+        needed
+    }
+
+    /// Closes all.
+    pub(crate) fn sweep(&self) {
+        let mut idle = self.idle.lock();
+        idle.sweeping = false;
+        idle.count = 0;
+        idle.by_address.clear();
     }
 
     /// Closes all and keeps none from now on.

@@ -14,7 +14,7 @@ use super::upstream::Upstream;
 use super::{hang, tunnel};
 use crate::fleet::fault::Fault;
 use crate::fleet::http::buffer::Buffer;
-use crate::fleet::net::{Wire, close, reset};
+use crate::fleet::net::{Wire, close, gone, reset};
 use crate::fleet::spec::Scheme;
 
 /// Where a client wants to go. A name is resolved here, by the proxy.
@@ -76,7 +76,10 @@ pub(super) async fn serve<W: Wire>(mut wire: W, proxy: &ProxyState) {
     proxy.counters.socks_handshakes.add(1);
     let plan = proxy.next();
     if !plan.delay.is_zero() {
-        sleep(plan.delay).await;
+        tokio::select! {
+            () = sleep(plan.delay) => {}
+            () = gone(wire.tcp()) => return,
+        }
     }
     match plan.fault {
         Some(Fault::Refuse | Fault::Reset) => return reset(&wire),
