@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._cookies import MOST_JARS, CookieStore
 from proxywhirl._fork import new_lock
+from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
     from proxywhirl._http.flavour import Flavour
@@ -169,5 +170,5 @@ def checked_on_move(on_move: str) -> str:
         ValueError: It is neither ``"keep"`` nor ``"drop"``.
     """
     if on_move not in _ON_MOVE:
-        raise ValueError(f"on_move must be 'keep' or 'drop', not {on_move!r}")
+        raise ValueError(f"on_move must be 'keep' or 'drop', not {shown(on_move)}")
     return on_move

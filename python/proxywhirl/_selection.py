@@ -15,6 +15,7 @@ from proxywhirl import _log_events
 from proxywhirl._admission import Admission, Wish, admission_of
 from proxywhirl._ban import BanPolicy
 from proxywhirl._fork import new_lock
+from proxywhirl._redact import shown
 from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def checked_bound(most: float | None) -> float | None:
     if isinstance(most, bool) or not isinstance(most, (int, float)):
         raise TypeError(f"max_body must be a number of bytes, not {type(most).__name__}")
     if math.isnan(most) or most < 0:
-        raise ValueError(f"max_body must be a number of bytes from 0 up, or math.inf, not {most!r}")
+        raise ValueError(f"max_body must be a number of bytes from 0 up, or math.inf, not {shown(most)}")
     return most
 
 

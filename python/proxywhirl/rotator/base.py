@@ -165,7 +165,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         cookies: str | None = None,
     ) -> None:
         if cookies not in _COOKIES:
-            raise ValueError(f"cookies must be None, 'proxy' or 'shared', not {cookies!r}")
+            raise ValueError(f"cookies must be None, 'proxy' or 'shared', not {shown(cookies)}")
         if _is_bootstrap(rate_limiter):
             # In the fifth place 0.3 had the limiter on the synchronous class, and this on the other.
             rate_limiter, bootstrap = None, rate_limiter
