@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import Any, Union
 
 from proxywhirl._enums import CircuitBreakerState
-from proxywhirl._files import atomic_write_json
-from proxywhirl._fork import new_lock
+from proxywhirl._files import atomic_write_json, file_lock
 
 __all__ = ["Storage", "delete_state", "load_state", "save_state"]
 
 Storage = Union[str, "os.PathLike[str]", MutableMapping[str, Any]]
 """Path of a JSON file, or a mapping from proxy id to state."""
-
-# Files are read, changed and written; two breakers of one process must not do so at once.
-_writing = new_lock()
 
 
 def save_state(breaker: Any, storage: Storage) -> None:
@@ -44,7 +40,7 @@ def save_state(breaker: Any, storage: Storage) -> None:
     if isinstance(storage, MutableMapping):
         storage[key] = state
         return
-    with _writing:
+    with file_lock(storage):
         atomic_write_json(Path(storage), {**_read(storage), key: state})
 
 
@@ -94,7 +90,7 @@ def delete_state(breaker: Any, storage: Storage) -> bool:
     key = _key(breaker)
     if isinstance(storage, MutableMapping):
         return storage.pop(key, None) is not None
-    with _writing:
+    with file_lock(storage):
         kept = _read(storage)
         found = kept.pop(key, None) is not None
         if found:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from proxywhirl import ProxyPool, ProxyRotator, _file_lock
+from proxywhirl import ProxyPool, ProxyRotator, _file_lock, generate_encryption_key
 from proxywhirl._file_lock import FileLock
 from proxywhirl._files import file_lock
 from proxywhirl.storage._pool_file import PoolFile
@@ -193,6 +193,40 @@ def test_forks_during_saves(suffix: str, tmp_path: Path) -> None:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
     assert ProxyPool.from_file(path).size == 20_000
+
+
+@pytest.mark.parametrize("key", [None, "with a key"])
+@pytest.mark.filterwarnings("ignore::proxywhirl.storage.ClearTextWarning")
+def test_children_save_what_their_parent_was_saving(key: str | None, tmp_path: Path) -> None:
+    pool = ProxyPool(max_pool_size=50_000)
+    pool.add_many([f"http://u:{n}@10.{n >> 8 & 255}.{n & 255}.1:80" for n in range(3000)])
+    options: dict[str, Any] = {"encryption_key": generate_encryption_key()} if key else {}
+    rotator = ProxyRotator(proxies=pool, storage_backend="file", storage_path=tmp_path / "p.jsonl.gz", **options)
+    rotator.save()
+    stop = threading.Event()
+
+    def save() -> None:
+        while not stop.is_set():
+            rotator.save()
+
+    saving = threading.Thread(target=save)
+    saving.start()
+    try:
+        for _ in range(8):
+            pid = os.fork()
+            if pid == 0:
+                outcome = 1
+                try:
+                    signal.alarm(30)
+                    rotator.save()
+                    outcome = 0
+                finally:
+                    os._exit(outcome)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        stop.set()
+        saving.join(30)
+    assert ProxyPool.from_file(tmp_path / "p.jsonl.gz", **options).size == 3000
 
 
 def test_a_child_saves_although_a_thread_of_its_parent_was_saving(tmp_path: Path) -> None:
