@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -206,7 +207,7 @@ def test_children_save_what_their_parent_was_saving(key: str | None, tmp_path: P
     stop = threading.Event()
 
     def save() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.02):
             rotator.save()
 
     saving = threading.Thread(target=save)
@@ -217,9 +218,12 @@ def test_children_save_what_their_parent_was_saving(key: str | None, tmp_path: P
             if pid == 0:
                 outcome = 1
                 try:
-                    signal.alarm(30)
+                    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                    signal.alarm(60)
                     rotator.save()
                     outcome = 0
+                except BaseException:
+                    traceback.print_exc()
                 finally:
                     os._exit(outcome)
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
