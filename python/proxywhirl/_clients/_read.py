@@ -93,7 +93,7 @@ def _row_of(error: BaseException) -> tuple[str, Row] | None:
 def _package_of(cls: type) -> str:
     package = cls.__module__.partition(".")[0]
     if package == "exceptions":
-        # So wreq's classes call their module; anybody may have one of that name.
+        # So wreq's classes call their module; other programs may have one of that name.
         wreq = sys.modules.get("wreq.exceptions")
         if wreq is not None and getattr(wreq, cls.__name__, None) is cls:
             return "wreq"

@@ -287,7 +287,7 @@ def test_a_login_with_signs_in_it(client: Any, fleet: ProxyFleet) -> None:
 
 
 def test_a_socks_proxy_resolves_the_name(client: Any, fleet: ProxyFleet) -> None:
-    # Nobody else knows the site, so that it is found only where the proxy looks.
+    # Only the proxy knows the site: a name that is looked up on this machine is not found.
     ended = attempt(client[1], page_of(fleet), fleet["socks"].url, fleet["spare"].url, report=False)
     if client[0] in WITHOUT_SOCKS:
         assert isinstance(ended.error, ValueError)
@@ -356,7 +356,7 @@ def test_a_certificate_that_is_not_trusted(client: Any, fleet: ProxyFleet) -> No
     page = page_of(fleet, https=True, trusted=False)
     for ended in both(client, page, fleet["good"].url, fleet):
         assert ended.error is not None
-        # Whether it is the site's or the proxy's nobody knows; some clients tell it from no other cut.
+        # It can be the site's or the proxy's; some clients do not tell it from another cut.
         assert read(ended.error).fault in (Fault.TLS, Fault.CUT), repr(ended.error)
 
 

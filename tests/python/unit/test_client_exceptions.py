@@ -406,7 +406,7 @@ def test_a_chain_without_an_end() -> None:
 
 def test_an_unknown_class_is_released_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     class Odd(Exception):
-        """Nobody's."""
+        """Of no client."""
 
     with caplog.at_level(logging.WARNING, "proxywhirl"), ProxyRotator(proxies=["http://10.0.0.1:8080"]) as rotator:
         for _ in range(3):

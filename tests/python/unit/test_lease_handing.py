@@ -165,7 +165,7 @@ async def test_on_the_async_rotator_too() -> None:
             await rotator.lease(PAGE, protocol="ftp")
 
 
-def test_nobody_speaks_it() -> None:
+def test_no_proxy_speaks_it() -> None:
     with ProxyRotator(proxies=ALL[:2]) as rotator:
         with pytest.raises(ProxyPoolEmptyError) as raised:
             rotator.lease(PAGE, protocol="socks5")
