@@ -25,6 +25,7 @@ from proxywhirl import (
     SelectionContext,
     SessionNotFoundError,
 )
+from proxywhirl.exceptions import ProxyWhirlError
 from proxywhirl.testing import ProxyFleet, ProxySpec
 from proxywhirl.transport import AsyncRotatingTransport, RotatingTransport
 
@@ -573,3 +574,24 @@ def test_the_total_budget() -> None:
             rotator.get(fleet.site_url("shop.test"), retry_policy=RetryPolicy(timeout=0.5, max_attempts=10))
         assert 0.4 < time.monotonic() - began < 1.5
         assert_at_rest(rotator.pool)
+
+
+def test_requests_and_sessions_demand_a_protocol() -> None:
+    specs = [ProxySpec(name="web"), ProxySpec(name="socks", scheme="socks5"), ProxySpec(name="old", scheme="socks4")]
+
+    async def several(fleet: ProxyFleet, url: str) -> set[str]:
+        async with AsyncProxyRotator(proxies=fleet.urls) as rotator:
+            return {who(await rotator.get(url, protocol=["socks4", "socks5"])) for _ in range(4)}
+
+    with ProxyFleet(specs) as fleet, ProxyRotator(proxies=fleet.urls) as rotator:
+        url = fleet.site_url("shop.test", "/whoami")
+        assert {who(rotator.get(url, protocol="socks5")) for _ in range(4)} == {"socks"}
+        assert {who(rotator.get(url, protocol={"http", "https"})) for _ in range(4)} == {"web"}
+        assert {who(rotator.get(url)) for _ in range(6)} == {"web", "socks", "old"}
+        assert asyncio.run(several(fleet, url)) == {"socks", "old"}
+        with httpx.Client(transport=RotatingTransport(rotator)) as client:
+            assert who(client.get(url, extensions={"proxywhirl": {"protocol": "socks4"}})) == "old"
+        fleet["socks"].fail("refuse")
+        with pytest.raises(ProxyWhirlError):
+            rotator.get(url, protocol="socks5")
+        assert {proxy.total_failures for proxy in rotator.pool if proxy.protocol != "socks5"} == {0}
