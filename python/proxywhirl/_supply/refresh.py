@@ -103,11 +103,12 @@ class Refresh(Sequence["_core.Proxy"]):
         return len(self.report.proxies)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, (list, Refresh)):
-            return list(self) == list(other)
-        return NotImplemented
+        # With lists by content; with each other by identity, so that one may be hashed, as asyncio.gather() does.
+        if isinstance(other, list):
+            return list(self) == other
+        return self is other if isinstance(other, Refresh) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # equal by content, as a list is
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         if not self.done:
