@@ -2,7 +2,10 @@
 
 use compact_str::{CompactString, format_compact};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+pub(crate) use super::host::parse_host;
+pub use super::locality::{Locality, is_public, locality};
 
 /// How a proxy is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +57,8 @@ impl Protocol {
         }
     }
 
-    /// The protocol of that scheme, in any case; `socks5h` and `socks4a` only say where names are resolved.
+    /// The protocol of that scheme, in any case; `socks5h` and `socks4a` only say where names are resolved, and `socks`
+    /// alone is version 5.
     #[must_use]
     pub fn parse(scheme: &str) -> Option<Self> {
         let is = |name: &str| scheme.eq_ignore_ascii_case(name);
@@ -64,7 +68,7 @@ impl Protocol {
             Some(Self::Https)
         } else if is("socks4") || is("socks4a") {
             Some(Self::Socks4)
-        } else if is("socks5") || is("socks5h") {
+        } else if is("socks5") || is("socks5h") || is("socks") {
             Some(Self::Socks5)
         } else {
             None
@@ -122,6 +126,8 @@ pub enum AddressError {
     TrailingText,
     /// A malformed percent escape in the credentials.
     BadEscape,
+    /// The host and the login can be told apart in two ways, and another host may be dialled in one of them.
+    Ambiguous,
 }
 
 impl fmt::Display for AddressError {
@@ -136,6 +142,9 @@ impl fmt::Display for AddressError {
             Self::HalfCredentials => "Invalid proxy URL: Both username and password must be provided together",
             Self::TrailingText => "Invalid proxy URL: nothing may follow the host and the port",
             Self::BadEscape => "Invalid proxy URL: malformed percent escape in the credentials",
+            Self::Ambiguous => {
+                "Invalid proxy URL: the host and the login cannot be told apart; percent-encode '@' and ':' in the login"
+            }
         })
     }
 }
@@ -143,19 +152,26 @@ impl fmt::Display for AddressError {
 impl std::error::Error for AddressError {}
 
 impl Address {
-    /// Reads `scheme://[user:password@]host[:port][/]`.
+    /// Reads `scheme://[user:password@]host[:port][/]`. The password may be empty: an API key is a user without one.
     ///
     /// # Errors
     /// [`AddressError`] says what is wrong; its text never contains the input.
     pub fn parse(url: &str) -> Result<Self, AddressError> {
         let (scheme, rest) = url.split_once("://").ok_or(AddressError::NoScheme)?;
         let protocol = Protocol::parse(scheme).ok_or(AddressError::BadScheme)?;
+        if let Some((user_info, _)) = rest.rsplit_once('@')
+            && user_info.splitn(3, ':').count() == 3
+            && is_literal_place(user_info)
+        {
+            // "http://1.2.3.4:80:user:p@ss": columns, whose last would be dialled.
+            return Err(AddressError::Ambiguous);
+        }
         Self::parse_authority(protocol, rest)
     }
 
     /// Reads an entry of a list: a URL, `host:port`, `user:password@host:port`, `host:port@user:password`,
     /// `host:port:user:password` or `user:password:host:port`, each with or without `scheme://`.
-    /// Without a scheme it is an HTTP proxy, and the port must be there.
+    /// Without a scheme it is an HTTP proxy, and the port must be there. An `@` inside a column belongs to that column.
     ///
     /// # Errors
     /// As [`Address::parse`].
@@ -165,70 +181,39 @@ impl Address {
             None => (None, line),
         };
         let spoken = protocol.unwrap_or(Protocol::Http);
-        if let Some(address) = Self::parse_in_columns(spoken, rest) {
+        if let Some(address) = super::columns::parse(spoken, rest) {
             return address;
         }
+        let behind = || Self::parse_login_behind(spoken, rest);
         let address = match Self::parse_authority(spoken, rest) {
             Ok(address) => address,
-            Err(error) => return Self::parse_login_behind(spoken, rest).ok_or(error),
+            Err(error) => return behind().ok_or(error),
         };
         if address.port.is_none() && protocol.is_none() {
-            return Err(AddressError::NoPort);
+            return behind().ok_or(AddressError::NoPort);
         }
-        // "1.2.3.4:80@user:1234" reads both ways; an undotted host beside a dotted one is a user.
-        if !address.host.contains(['.', ':'])
-            && let Some(behind) = Self::parse_login_behind(spoken, rest).filter(|found| found.host.contains('.'))
-        {
-            return Ok(behind);
+        // "1.2.3.4:80@user:1234" reads both ways.
+        if let Some((left, _)) = rest.split_once('@') {
+            if is_literal_place(left) {
+                if is_literal(&address.host) {
+                    return Err(AddressError::Ambiguous);
+                }
+                return behind().ok_or(AddressError::Ambiguous);
+            }
+            if !address.host.contains(['.', ':'])
+                && let Some(behind) = behind().filter(|found| found.host.contains('.'))
+            {
+                return Ok(behind);
+            }
         }
         Ok(address)
-    }
-
-    /// `host:port:user:password`, or the pairs the other way round; `None` if it is neither. The password may hold
-    /// colons. Both readings can be right; then the host is the one that looks more like one.
-    fn parse_in_columns(protocol: Protocol, text: &str) -> Option<Result<Self, AddressError>> {
-        let made = |host: &str, port: &str, user: &str, password: &str| {
-            if user.is_empty() || password.is_empty() {
-                return Err(AddressError::HalfCredentials);
-            }
-            Ok(Self {
-                protocol,
-                host: parse_host(host)?,
-                port: Some(parse_port(port)?),
-                credentials: Some(Credentials { username: user.into(), password: password.into() }),
-            })
-        };
-        if text.contains('@') || text.bytes().any(|b| b <= b' ' || b == 0x7f) {
-            return None;
-        }
-        if let Some((host, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
-            let mut parts = rest.splitn(3, ':');
-            let (port, user, password) = (parts.next()?, parts.next()?, parts.next()?);
-            return Some(made(host, port, user, password));
-        }
-        let mut parts = text.splitn(4, ':');
-        let first = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
-        let mut parts = text.rsplitn(3, ':');
-        let (port, host, login) = (parts.next()?, parts.next()?, parts.next()?);
-        let (user, password) = login.split_once(':')?;
-        if text.parse::<Ipv6Addr>().is_ok() || text.rsplit_once(':')?.0.parse::<Ipv6Addr>().is_ok() {
-            // An address without its brackets: where the port begins cannot be known.
-            return Some(Err(AddressError::BadHost));
-        }
-        let front = made(first[0], first[1], first[2], first[3]);
-        if front.is_ok() && first[0].contains('.') {
-            return Some(front);
-        }
-        let back = made(host, port, user, password);
-        let looks_better = |address: &Self| front.is_err() || address.host.contains('.');
-        Some(if back.as_ref().is_ok_and(looks_better) { back } else { front })
     }
 
     /// `host:port@user:password`.
     fn parse_login_behind(protocol: Protocol, text: &str) -> Option<Self> {
         let (place, login) = text.split_once('@')?;
         let (host, port) = split_port(place).ok()?;
-        let (user, password) = login.split_once(':').filter(|(user, word)| !user.is_empty() && !word.is_empty())?;
+        let (user, password) = login.split_once(':').filter(|(user, _)| !user.is_empty())?;
         Some(Self {
             protocol,
             host: parse_host(host).ok()?,
@@ -252,7 +237,7 @@ impl Address {
             None => None,
             Some(info) => {
                 let (user, password) = info.split_once(':').ok_or(AddressError::HalfCredentials)?;
-                if user.is_empty() || password.is_empty() {
+                if user.is_empty() {
                     return Err(AddressError::HalfCredentials);
                 }
                 Some(Credentials { username: unescape(user)?, password: unescape(password)? })
@@ -341,6 +326,21 @@ fn unescape(text: &str) -> Result<Box<str>, AddressError> {
     String::from_utf8(out).map(Into::into).map_err(|_| AddressError::BadEscape)
 }
 
+/// Whether a host is an IP literal.
+pub(crate) fn is_literal(host: &str) -> bool {
+    host.parse::<Ipv4Addr>().is_ok() || host.contains(':')
+}
+
+/// Whether a text begins with an IP literal, a colon and a port, and a colon or nothing behind.
+fn is_literal_place(text: &str) -> bool {
+    let (host, rest) = match text.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+        Some((host, rest)) => (host, rest),
+        None => text.split_once(':').unwrap_or((text, "")),
+    };
+    (host.parse::<Ipv4Addr>().is_ok() || host.parse::<Ipv6Addr>().is_ok())
+        && parse_port(rest.split(':').next().unwrap_or("")).is_ok()
+}
+
 fn split_port(text: &str) -> Result<(&str, Option<&str>), AddressError> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, tail) = rest.split_once(']').ok_or(AddressError::BadHost)?;
@@ -368,103 +368,6 @@ pub(crate) fn parse_port(text: &str) -> Result<u16, AddressError> {
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
         _ => Err(AddressError::BadPort),
-    }
-}
-
-pub(crate) fn parse_host(text: &str) -> Result<Box<str>, AddressError> {
-    if text.is_empty() {
-        return Err(AddressError::NoHost);
-    }
-    if text.contains(':') {
-        return match text.parse::<Ipv6Addr>() {
-            Ok(ip) => Ok(ip.to_string().into()),
-            Err(_) => Err(AddressError::BadHost),
-        };
-    }
-    let last = text.strip_suffix('.').unwrap_or(text).rsplit('.').next().unwrap_or("");
-    // What a resolver would read as a number must be four plain octets: "2130706433", "0x7f.1" and "017.0.0.1"
-    // are ways to write an address past a filter.
-    let number_like = last.bytes().all(|b| b.is_ascii_digit())
-        || (last.len() > 1
-            && (last.starts_with("0x") || last.starts_with("0X"))
-            && last[2..].bytes().all(|b| b.is_ascii_hexdigit()));
-    if number_like {
-        return match text.parse::<Ipv4Addr>() {
-            Ok(_) => Ok(text.into()),
-            Err(_) => Err(AddressError::BadHost),
-        };
-    }
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let label_ok = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
-    };
-    if name.len() > 253 || !name.split('.').all(label_ok) {
-        return Err(AddressError::BadHost);
-    }
-    if text.bytes().any(|b| b.is_ascii_uppercase()) { Ok(text.to_ascii_lowercase().into()) } else { Ok(text.into()) }
-}
-
-/// Whether a host is this machine or this network: names of the local host, and private, loopback, link-local,
-/// unspecified, multicast and reserved addresses. Names are not resolved.
-#[must_use]
-pub fn locality(host: &str) -> Locality {
-    let name = host.strip_suffix('.').unwrap_or(host);
-    if name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().starts_with("localhost.") {
-        return Locality::Localhost;
-    }
-    if name.to_ascii_lowercase().ends_with(".localhost") {
-        return Locality::Localhost;
-    }
-    match name.parse::<IpAddr>() {
-        Ok(ip) if is_public(ip) => Locality::Public,
-        Ok(_) => Locality::Private,
-        Err(_) => Locality::Public,
-    }
-}
-
-/// The answer of [`locality`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Locality {
-    /// Not known to be local.
-    Public,
-    /// A name of this machine.
-    Localhost,
-    /// A literal address that is not public.
-    Private,
-}
-
-fn is_public(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            !(ip.is_private()
-                || ip.is_loopback()
-                || ip.is_link_local()
-                || ip.is_broadcast()
-                || ip.is_documentation()
-                || ip.is_multicast()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 192 && b == 0 && c == 0)
-                || (a == 198 && (b == 18 || b == 19)))
-        }
-        IpAddr::V6(ip) => {
-            if let Some(v4) = ip.to_ipv4() {
-                return is_public(IpAddr::V4(v4));
-            }
-            let first = ip.segments()[0];
-            !(ip.is_loopback()
-                || ip.is_unspecified()
-                || ip.is_multicast()
-                || first & 0xfe00 == 0xfc00
-                || first & 0xffc0 == 0xfe80
-                || (first == 0x2001 && ip.segments()[1] == 0xdb8))
-        }
     }
 }
 
@@ -507,7 +410,9 @@ mod tests {
             ("http://h:+80", E::BadPort),
             ("http://h:", E::BadPort),
             ("http://user@h:80", E::HalfCredentials),
-            ("http://user:@h:80", E::HalfCredentials),
+            ("http://:word@h:80", E::HalfCredentials),
+            ("http://1.2.3.4:80:user:p@ss", E::Ambiguous),
+            ("http://1.2.3.4:80:user:p@ss.example:81", E::Ambiguous),
             ("http://u:%zz@h:80", E::BadEscape),
             ("http://h:80/path", E::TrailingText),
         ] {
@@ -537,19 +442,6 @@ mod tests {
         assert_eq!(&*behind.credentials.unwrap().password, "1234");
         let six = Address::parse_line("socks5://[2001:db8::1]:81:u:p").unwrap();
         assert_eq!((&*six.host, six.protocol), ("2001:db8::1", Protocol::Socks5));
-    }
-
-    #[test]
-    fn knows_local_addresses() {
-        for host in ["127.0.0.1", "10.1.2.3", "::1", "::ffff:192.168.0.1", "169.254.1.1", "0.0.0.0", "fe80::1"] {
-            assert_eq!(locality(host), Locality::Private, "{host}");
-        }
-        for host in ["localhost", "LOCALHOST.", "a.localhost"] {
-            assert_eq!(locality(host), Locality::Localhost, "{host}");
-        }
-        for host in ["8.8.8.8", "example.com", "2606:4700::1"] {
-            assert_eq!(locality(host), Locality::Public, "{host}");
-        }
     }
 
     #[test]

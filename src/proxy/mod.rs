@@ -3,11 +3,14 @@
 pub mod address;
 pub mod client;
 pub mod cold;
+mod columns;
 mod fields;
 mod finish;
 pub mod health;
 mod homes;
+pub(crate) mod host;
 mod id;
+pub mod locality;
 mod location;
 mod once;
 mod start;

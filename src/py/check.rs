@@ -204,7 +204,8 @@ fn refused(error: PlanError) -> PyErr {
 
 fn items_of(proxies: &Bound<'_, PyAny>, record: bool) -> PyResult<Vec<Item>> {
     if let Ok(parsed) = proxies.cast::<PyParsed>() {
-        let of = |record: &crate::supply::Record| Item { address: Some(record.address()), proxy: None };
+        let of =
+            |record: &crate::supply::Record| Item { address: Some(record.address()), proxy: None, public_only: false };
         return Ok(parsed.get().parsed.records.iter().map(of).collect());
     }
     if let Ok(pool) = proxies.cast::<PyPool>() {
@@ -212,6 +213,7 @@ fn items_of(proxies: &Bound<'_, PyAny>, record: bool) -> PyResult<Vec<Item>> {
         let shares = Pool::members(&table).into_iter().filter_map(|slot| table.slot(slot)?.share());
         let of = |proxy: crate::sync::Arc<crate::proxy::Proxy>| Item {
             address: Some(proxy.address()),
+            public_only: must_be_public(&proxy),
             proxy: record.then_some(proxy),
         };
         return Ok(shares.map(of).collect());
@@ -225,7 +227,8 @@ fn items_of(proxies: &Bound<'_, PyAny>, record: bool) -> PyResult<Vec<Item>> {
 fn item_of(proxy: &Bound<'_, PyAny>, record: bool) -> PyResult<Item> {
     if let Ok(proxy) = proxy.cast::<PyProxy>() {
         let core = proxy.get().core.clone();
-        return Ok(Item { address: Some(core.address()), proxy: record.then_some(core) });
+        let public_only = must_be_public(&core);
+        return Ok(Item { address: Some(core.address()), proxy: record.then_some(core), public_only });
     }
     let address = if let Ok(text) = proxy.cast::<PyString>() {
         Address::parse_line(text.to_str()?.trim()).ok()
@@ -235,7 +238,12 @@ fn item_of(proxy: &Bound<'_, PyAny>, record: bool) -> PyResult<Item> {
     } else {
         return Err(PyTypeError::new_err("a proxy must be a Proxy, a URL or a dict"));
     };
-    Ok(Item { address, proxy: None })
+    Ok(Item { address, proxy: None, public_only: false })
+}
+
+/// Whether a proxy was named by a list of others, which may not point into the user's own network.
+fn must_be_public(proxy: &crate::proxy::Proxy) -> bool {
+    !proxy.source().is_the_users_own() && !proxy.cold(|cold| cold.allow_local)
 }
 
 fn target_of(value: &Bound<'_, PyAny>) -> PyResult<Target> {

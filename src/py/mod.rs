@@ -79,7 +79,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::supply::{
-        ParsedIterator, PyParsed, RejectedLine, deduplicate, parse_proxies, parse_proxy_file, read_proxy_entry,
+        ParsedIterator, PyParsed, RejectedLine, address_locality, ascii_host, deduplicate, parse_proxies,
+        parse_proxy_file, read_proxy_entry,
     };
 
     use pyo3::prelude::*;

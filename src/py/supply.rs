@@ -31,7 +31,7 @@ pub(crate) struct RejectedLine {
     line: u32,
     /// Why.
     reason: String,
-    /// Its beginning, with whatever may be a secret masked.
+    /// What it consists of: the kind of each part, and the signs between.
     excerpt: String,
 }
 
@@ -169,7 +169,7 @@ impl PyParsed {
         self.parsed.gzip
     }
 
-    /// Whether the list went on beyond `max_bytes`.
+    /// Whether the list went on beyond a limit; the last of `rejected` says which.
     #[getter]
     fn truncated(&self) -> bool {
         self.parsed.truncated
@@ -255,6 +255,7 @@ pub(crate) fn options_of(keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Optio
         match name.as_str() {
             "format" => options.format = format_of(&convert::text(&value)?)?,
             "protocol" => options.protocol = Some(protocol_of(&convert::text(&value)?)?),
+            "instead_of_http" => options.instead_of_http = Some(protocol_of(&convert::text(&value)?)?),
             "public_only" => options.public_only = value.extract()?,
             "key" => options.key = Some(convert::text(&value)?),
             "selector" => options.selector = Some(convert::text(&value)?),
@@ -272,6 +273,9 @@ pub(crate) fn options_of(keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Optio
             "max_bytes" => options.limits.bytes = value.extract()?,
             "max_line" => options.limits.line = value.extract()?,
             "max_rejected" => options.limits.rejected = value.extract()?,
+            "max_entries" => options.limits.entries = value.extract()?,
+            "max_faults" => options.limits.faults = value.extract()?,
+            "max_expansion" => options.limits.expansion = value.extract()?,
             _ => return Err(PyTypeError::new_err(format!("unexpected keyword argument {name:?}"))),
         }
     }
@@ -298,10 +302,14 @@ fn failed(error: ReadError) -> PyErr {
 /// Args:
 ///     data: The list: bytes in any usual encoding, packed with gzip or not, or text.
 ///     **options: `format` ("plain_text", "csv", "tsv", "json", "json_lines", "html_table"; recognised by default),
-///         `protocol` (of proxies that name none; HTTP by default), `public_only` (refuse local addresses), `key` (the name
+///         `protocol` (of proxies that name none; HTTP by default), `instead_of_http` (of all that would be HTTP, whatever
+///         the list says), `public_only` (refuse local addresses), `key` (the name
 ///         under which a JSON list stands), `selector` (CSS, of the tables meant), `columns` (their names, for tables
 ///         without), `renames` (pairs of a column's name and the usual one), `delimiter`, `keep_duplicates`,
-///         `max_bytes` (of the unpacked list, 512 MiB by default), `max_line` (bytes, 8192), `max_rejected` (10,000).
+///         `max_bytes` (of the unpacked list, 512 MiB by default), `max_line` (bytes, 8192), `max_rejected` (those that are
+///         kept, 10,000), `max_entries` (10,000,000), `max_faults` (entries that cannot be read, 1,000,000), `max_expansion`
+///         (unpacked size over packed size, 100). Beyond a limit the rest is not read; `truncated` and the last of
+///         `rejected` say so.
 ///
 /// Returns:
 ///     A `ParsedProxies`. What could not be read is in its `rejected`; that is no error.
@@ -418,8 +426,14 @@ pub(crate) fn fields_of(entry: &Bound<'_, PyDict>) -> PyResult<Fields> {
         let name = name.to_str()?;
         if let Some(text) = scalar(&value)? {
             fields.set(name, &text);
+        } else if let Ok(nested) = value.cast::<PyDict>() {
+            // {"auth": {"username": ..., "password": ...}}
+            for (inner, value) in nested.iter() {
+                if let (Ok(inner), Some(text)) = (inner.cast::<PyString>(), scalar(&value)?) {
+                    fields.set_nested(name, inner.to_str()?, &text);
+                }
+            }
         } else if !value.is_none()
-            && !value.is_instance_of::<PyDict>()
             && let Ok(items) = value.try_iter()
         {
             for item in items.take(1000) {
@@ -430,6 +444,35 @@ pub(crate) fn fields_of(entry: &Bound<'_, PyDict>) -> PyResult<Fields> {
         }
     }
     Ok(fields)
+}
+
+/// Whether an address is local: "public", "localhost" or "private".
+///
+/// Args:
+///     host: A name, which is not resolved, or an address in any notation.
+///
+/// Returns:
+///     "localhost" for names of this machine, "private" for addresses that are not of the public Internet and for names that
+///     only local networks know, "public" for all else.
+#[pyfunction]
+pub(crate) fn address_locality(host: &str) -> &'static str {
+    // What a client would dial: digits of other scripts are digits.
+    let read = crate::proxy::address::parse_host(host);
+    match locality(read.as_deref().unwrap_or(host)) {
+        Locality::Public => "public",
+        Locality::Localhost => "localhost",
+        Locality::Private => "private",
+    }
+}
+
+/// A host as clients dial it: names in ASCII (IDNA, UTS 46), in lower case, IPv6 without brackets.
+///
+/// Raises:
+///     ValueError: It is no host.
+#[pyfunction]
+pub(crate) fn ascii_host(host: &str) -> PyResult<String> {
+    let read = crate::proxy::address::parse_host(host);
+    read.map(String::from).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 fn scalar(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {

@@ -4,10 +4,10 @@
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::fields::{Column, Fields};
+use super::line::{self, Strictness};
+use super::note;
 use super::options::Options;
 use super::parsed::{Parsed, Reason};
-use super::text;
-use crate::proxy::address::{Address, Protocol, parse_host, parse_port};
 
 /// A value with line breaks in it may go over so many lines.
 const MOST_LINES: usize = 16;
@@ -16,19 +16,21 @@ const MOST_COLUMNS: usize = 256;
 /// Reads a table whose rows have `delimiter` between values.
 pub(super) fn parse(data: &[u8], delimiter: u8, options: &Options, parsed: &mut Parsed) {
     let mut rows = Rows::new(delimiter);
-    let mut table = Table { columns: Columns::Unknown, options };
-    if !options.columns.is_empty() {
-        table.columns = Columns::Named(options.columns.iter().map(|name| Column::named(name)).collect());
-    }
+    let columns: Vec<_> = options.columns.iter().map(|name| Column::named(name)).collect();
+    let mut table = Table { columns: (!columns.is_empty()).then_some(columns), begun: false, options };
     let mut rest = data;
     let mut number = 0_u32;
     while !rest.is_empty() {
+        if parsed.is_exhausted() {
+            parsed.cut_exhausted();
+            return;
+        }
         let (row, lines, after) = next_row(rest);
         rest = after;
         let line = number + 1;
         number += lines as u32;
         parsed.lines += lines;
-        // Whoever counts lines finds the further ones of a row among the blank.
+        // The further lines of a row count as blank, so that the sum stays that of all lines.
         parsed.blank += lines - 1;
         if row.len() > options.limits.line {
             let head = String::from_utf8_lossy(&row[..row.len().min(256)]);
@@ -36,7 +38,8 @@ pub(super) fn parse(data: &[u8], delimiter: u8, options: &Options, parsed: &mut 
             continue;
         }
         let trimmed = row.trim_ascii();
-        if trimmed.is_empty() || trimmed.starts_with(b"#") || trimmed.starts_with(b"//") {
+        let rule = || trimmed.len() > 2 && trimmed.iter().all(|b| b"|-:=+ \t".contains(b));
+        if trimmed.is_empty() || trimmed.starts_with(b"#") || trimmed.starts_with(b"//") || rule() {
             parsed.blank += 1;
             continue;
         }
@@ -113,91 +116,87 @@ impl Rows {
     }
 }
 
-enum Columns {
-    Unknown,
-    Named(Vec<Option<Column>>),
-}
-
 struct Table<'o> {
-    columns: Columns,
+    /// What the columns are; without names each row is read by itself.
+    columns: Option<Vec<Option<Column>>>,
+    begun: bool,
     options: &'o Options,
 }
 
 impl Table<'_> {
-    fn renamed(&self, values: &[String]) -> Option<Vec<Option<Column>>> {
-        names(values, self.options)
-    }
-
     fn row(&mut self, values: &[String], line: u32, raw: &[u8], parsed: &mut Parsed) {
-        if matches!(self.columns, Columns::Unknown) {
-            if let Some(named) = self.renamed(values) {
-                self.columns = Columns::Named(named);
-                parsed.blank += 1;
-                return;
+        // Tables may stand one behind the other.
+        if let Some(named) = names(values, self.options) {
+            if self.options.columns.is_empty() {
+                self.columns = Some(named);
             }
-            self.columns = Columns::Named(guess(values).unwrap_or_default());
-        } else if self.renamed(values).is_some() {
-            // Tables put one behind the other.
+            self.begun = true;
             parsed.blank += 1;
             return;
         }
-        let Columns::Named(columns) = &self.columns else { return };
+        let first = !std::mem::replace(&mut self.begun, true);
+        let whole = String::from_utf8_lossy(raw);
+        let usual = self.options.labels();
+        let Some(columns) = &self.columns else {
+            if first && self.options.format.is_some() && !line::has_place(values) && is_header(values) {
+                parsed.blank += 1;
+                return;
+            }
+            parsed.line(line::columns(values, line, &usual, Strictness::Strict), line, &whole);
+            return;
+        };
         let mut fields = Fields::default();
-        for (column, value) in columns.iter().zip(values) {
-            if let Some(column) = column {
-                fields.put(*column, value);
+        let mut extra = false;
+        for (at, value) in values.iter().enumerate() {
+            match columns.get(at) {
+                Some(Some(column)) => fields.put(*column, value),
+                Some(None) => {}
+                None => extra |= !value.is_empty() && !note::take(&mut fields.details, value),
             }
         }
-        match fields.finish(line, self.options.protocol) {
-            Ok(records) => parsed.take_all(records),
-            Err(reason) => {
-                // A row without names may still be an entry as text would write it.
-                let whole = String::from_utf8_lossy(raw);
-                match text::read(whole.trim(), line, self.options.protocol) {
-                    Ok(record) => parsed.take(record),
-                    Err(_) => parsed.reject(line, reason, &whole),
+        let ended = if extra { Err(Reason::Extra) } else { fields.end(line, &usual) };
+        match ended {
+            Ok(entry) => parsed.entry(entry, line, &whole),
+            // A row that is not of the table may still be an entry as text would write it.
+            Err(reason) if reason != Reason::Login && reason != Reason::Protocol => {
+                let found = line::columns(values, line, &usual, Strictness::Strict);
+                if found.iter().any(Result::is_ok) {
+                    parsed.line(found, line, &whole);
+                } else {
+                    parsed.reject(line, reason, &whole);
                 }
             }
+            Err(reason) => parsed.reject(line, reason, &whole),
         }
     }
+}
+
+/// Whether all values are names that might be those of columns.
+fn is_header(values: &[String]) -> bool {
+    values.iter().all(|value| !value.is_empty() && !value.contains(|c: char| c.is_ascii_digit() || c == '@'))
 }
 
 /// What the columns are under a row of names; `None` if none of them is that of a place, and so it is no such row.
 pub(super) fn names<S: AsRef<str>>(values: &[S], options: &Options) -> Option<Vec<Option<Column>>> {
-    let columns: Vec<Option<Column>> = values.iter().map(|value| column(value.as_ref(), options)).collect();
-    columns.contains(&Some(Column::Place)).then_some(columns)
-}
-
-/// What a column of that name says; the user's word goes first.
-fn column(name: &str, options: &Options) -> Option<Column> {
-    let renamed = options.renames.iter().find(|(from, _)| from.trim().eq_ignore_ascii_case(name.trim()));
-    Column::named(renamed.map_or(name, |(_, to)| to))
-}
-
-/// What the columns of a table without names are, from one of its rows.
-pub(super) fn guess<S: AsRef<str>>(values: &[S]) -> Option<Vec<Option<Column>>> {
-    let text = |at: usize| values.get(at).map_or("", |value| value.as_ref().trim());
-    let is_place = |at: &usize| {
-        let value = text(*at);
-        Address::parse_line(value).is_ok()
-            || (value.contains(['.', ':']) && parse_host(value).is_ok() && parse_port(text(at + 1)).is_ok())
+    let said: Vec<Option<Column>> = values.iter().map(|value| renamed(value.as_ref(), options)).collect();
+    let usual = |value: &str| {
+        // Where the user says which column it is, no other is.
+        let found = Column::named(value)?;
+        let place = |column: Column| matches!(column, Column::Place | Column::Link);
+        let taken = said.iter().flatten().any(|one| *one == found || (place(*one) && place(found)));
+        (!taken).then_some(found)
     };
-    let place = (0..values.len()).find(is_place)?;
-    let whole = Address::parse_line(text(place)).is_ok();
-    let mut columns: Vec<Option<Column>> = (0..values.len())
-        .map(|at| match text(at) {
-            value if Protocol::parse(value).is_some() => Some(Column::Protocol),
-            value if value.len() == 2 && value.bytes().all(|b| b.is_ascii_uppercase()) => Some(Column::CountryCode),
-            value if value.len() > 4 && super::record::Anonymity::parse(value).is_some() => Some(Column::Anonymity),
-            value if super::note::milliseconds(value).is_some() => Some(Column::Latency),
-            _ => None,
-        })
-        .collect();
-    columns[place] = Some(Column::Place);
-    if !whole && let Some(port) = columns.get_mut(place + 1) {
-        *port = Some(Column::Port);
-    }
-    Some(columns)
+    let columns: Vec<Option<Column>> =
+        values.iter().zip(&said).map(|(value, said)| said.or_else(|| usual(value.as_ref()))).collect();
+    let place = columns.iter().any(|column| matches!(column, Some(Column::Place | Column::Link)));
+    place.then_some(columns)
+}
+
+/// What the user says a column of that name is. A map may be written in either direction.
+fn renamed(name: &str, options: &Options) -> Option<Column> {
+    let is = |other: &str| other.trim().eq_ignore_ascii_case(name.trim());
+    let forward = options.renames.iter().filter(|(from, _)| is(from)).find_map(|(_, to)| Column::named(to));
+    forward.or_else(|| options.renames.iter().filter(|(_, to)| is(to)).find_map(|(from, _)| Column::named(from)))
 }
 
 /// What stands between the values of a table, if its first lines are of one.
@@ -207,7 +206,7 @@ pub(super) fn delimiter(head: &str, options: &Options) -> Option<u8> {
     let of = |delimiter: &u8| {
         let values: Vec<&str> =
             first.split(char::from(*delimiter)).map(|value| value.trim().trim_matches('"')).collect();
-        values.len() > 1 && (names(&values, options).is_some() || (first.starts_with('"') && guess(&values).is_some()))
+        values.len() > 1 && (names(&values, options).is_some() || (first.starts_with('"') && line::has_place(&values)))
     };
     [b',', b'\t', b';', b'|'].into_iter().find(of)
 }

@@ -13,6 +13,22 @@ pub(super) fn is_gzip(data: &[u8]) -> bool {
     data.starts_with(&[0x1f, 0x8b])
 }
 
+/// What kind of archive the data is; after unpacking, gzip is one too.
+pub(super) fn archive(data: &[u8]) -> Option<&'static str> {
+    const KINDS: [(&[u8], &str); 8] = [
+        (b"PK\x03\x04", "a zip archive"),
+        (b"PK\x05\x06", "a zip archive"),
+        (b"\xfd7zXZ\x00", "an xz archive"),
+        (b"BZh", "a bzip2 archive"),
+        (b"\x28\xb5\x2f\xfd", "a zstandard archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"Rar!\x1a\x07", "a rar archive"),
+        (b"\x1f\x8b", "an archive within an archive"),
+    ];
+    let found = KINDS.iter().find(|(head, _)| data.starts_with(head));
+    found.map(|(_, kind)| *kind).filter(|kind| *kind != "a bzip2 archive" || data.get(4..10) == Some(b"1AY&SY"))
+}
+
 /// Two bytes to a character, and which comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wide {
@@ -71,17 +87,34 @@ fn start(head: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(&head[..head.len().min(HEAD)])
 }
 
+/// Whether what begins with a bracket is JSON. A list of lines may begin with `[ProxyList]`, `[http]`, `[+] 1.2.3.4:80`,
+/// `[1] 1.2.3.4:80` or `[2001:db8::1]:80`, and YAML with `{name: x}`.
+fn begins_json(text: &str) -> bool {
+    let Some(inside) = text.strip_prefix('{') else {
+        let inside = text.trim_start_matches('[');
+        let line = inside.lines().next().unwrap_or("");
+        let literal = line.split(']').next().unwrap_or("");
+        return match inside.trim_start().bytes().next() {
+            None | Some(b'"' | b'{' | b']') => true,
+            // Numbers in a list, unless the bracket is closed at once and an entry follows.
+            Some(b'0'..=b'9' | b'-') => {
+                literal.parse::<Ipv6Addr>().is_err()
+                    && line.split_once(']').is_none_or(|(_, rest)| !rest.contains(|c: char| c.is_ascii_digit()))
+            }
+            Some(b't' | b'f' | b'n') => {
+                inside.starts_with("true") || inside.starts_with("false") || inside.starts_with("null")
+            }
+            Some(_) => false,
+        };
+    };
+    matches!(inside.trim_start().bytes().next(), None | Some(b'"' | b'}'))
+}
+
 fn recognise(text: &str, options: &Options) -> (Format, u8) {
     let text = text.trim_start();
     let lower = || text[..text.floor_char_boundary(2048)].to_ascii_lowercase();
     match text.as_bytes().first() {
-        Some(b'{') => return (json_kind(text), b','),
-        Some(b'[') => {
-            let literal = text.trim_start_matches('[').split(']').next().unwrap_or("");
-            if literal.parse::<Ipv6Addr>().is_err() {
-                return (json_kind(text), b',');
-            }
-        }
+        Some(b'{' | b'[') if begins_json(text) => return (json_kind(text), b','),
         Some(b'"') => {
             // A list of quoted values, or a value on each line.
             let line = text.lines().next().unwrap_or("").trim();

@@ -1,10 +1,11 @@
 //! Entries that come in named parts: rows of tables and objects of JSON. The names by which the parts go are here alone.
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
+use super::label::{self, Labels};
 use super::note;
 use super::parsed::Reason;
-use super::record::{Anonymity, Details, Record};
+use super::record::{Anonymity, Details, Record, telling_scheme};
 use crate::proxy::address::{Address, AddressError, Credentials, Protocol, parse_host, parse_port};
 
 /// What a part of an entry says.
@@ -12,10 +13,16 @@ use crate::proxy::address::{Address, AddressError, Credentials, Protocol, parse_
 pub(super) enum Column {
     /// A whole address, or a host alone.
     Place,
+    /// A link: the proxy's URL, or some page about it.
+    Link,
     Port,
     Protocol,
+    /// Whether TLS is spoken to the proxy.
+    Tls,
     User,
     Password,
+    /// User and password in one value, or a token: a login in any case.
+    Login,
     CountryCode,
     Country,
     Region,
@@ -43,16 +50,35 @@ impl Column {
         plain.extend(name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase));
         Some(match plain.as_str() {
             "ip" | "ipaddress" | "ipadress" | "ipaddr" | "host" | "hostname" | "proxy" | "proxyip" | "proxyhost"
-            | "proxyaddress" | "proxyurl" | "address" | "addr" | "url" | "uri" | "server" | "ipport" | "hostport"
-            | "proxyipport" | "ipaddressport" | "endpoint" | "ipадрес" | "адрес" | "代理ip" | "ip地址" => {
+            | "proxyaddress" | "proxyurl" | "address" | "addr" | "server" | "ipport" | "hostport" | "proxyserver"
+            | "proxyipport" | "ipaddressport" | "endpoint" | "gateway" | "ipадрес" | "адрес" | "代理ip" | "ip地址" => {
                 Self::Place
             }
+            "url" | "uri" | "link" => Self::Link,
             "port" | "proxyport" | "portnumber" | "порт" | "端口" | "puerto" => Self::Port,
             "protocol" | "protocols" | "type" | "types" | "proto" | "scheme" | "proxytype" | "тип" | "类型" => {
                 Self::Protocol
             }
-            "username" | "user" | "login" | "proxyuser" | "proxyusername" => Self::User,
-            "password" | "pass" | "passwd" | "pwd" | "proxypassword" | "proxypass" => Self::Password,
+            "tls" | "usetls" | "istls" => Self::Tls,
+            "username"
+            | "user"
+            | "login"
+            | "proxyuser"
+            | "proxyusername"
+            | "userid"
+            | "proxylogin"
+            | "authuser"
+            | "authusername"
+            | "loginname"
+            | "пользователь"
+            | "логин"
+            | "用户名"
+            | "usuario" => Self::User,
+            "password" | "pass" | "passwd" | "pwd" | "proxypassword" | "proxypass" | "proxypwd" | "authpass"
+            | "authpassword" | "пароль" | "密码" | "contraseña" => Self::Password,
+            "auth" | "proxyauth" | "authentication" | "authorization" | "proxyauthorization" | "credentials"
+            | "credential" | "loginpassword" | "loginpass" | "userpass" | "userpassword" | "usernamepassword"
+            | "userpwd" | "basicauth" | "token" | "apikey" | "apitoken" | "accesskey" | "secret" => Self::Login,
             "countrycode" | "code" | "cc" | "iso" | "isocode" | "countryiso" | "countrycode2" | "geo" => {
                 Self::CountryCode
             }
@@ -93,18 +119,31 @@ impl Column {
 }
 
 /// An entry whose parts are being collected.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Fields {
     address: Option<Address>,
     has_scheme: bool,
+    /// An address that a link may be, and so far behind every other.
+    link: Option<(Address, bool)>,
     host: Option<Box<str>>,
     port: Option<u16>,
     failed: Option<AddressError>,
     any: bool,
-    protocols: SmallVec<[Protocol; 2]>,
+    labels: Labels,
+    strange_protocol: bool,
     user: Option<Box<str>>,
     password: Option<Box<str>>,
-    details: Details,
+    strange_login: bool,
+    pub(super) details: Details,
+}
+
+/// What an entry names.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The proxy, once for each protocol that it speaks.
+    pub(super) records: SmallVec<[Record; 2]>,
+    /// Why a part of the entry is not among them.
+    pub(super) left_out: Option<Reason>,
 }
 
 impl Fields {
@@ -115,14 +154,35 @@ impl Fields {
         true
     }
 
+    /// Adds a part of an object that stands under a name: what is said of the place of something else is passed over.
+    pub fn set_nested(&mut self, outer: &str, name: &str, value: &str) {
+        let Some(column) = Column::named(name) else { return };
+        if super::logins::is_login(outer) && matches!(column, Column::User | Column::Password)
+            || !matches!(column, Column::Place | Column::Link | Column::Port | Column::Tags | Column::Login)
+        {
+            self.put(column, value);
+        }
+    }
+
     pub(super) fn put(&mut self, column: Column, value: &str) {
         let value = value.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'));
-        if value.is_empty() || value.len() > 4096 {
+        if value.is_empty() {
+            return;
+        }
+        if value.len() > 4096 {
+            // What is as long is read as none of the parts that a proxy cannot do without.
+            match column {
+                Column::Place | Column::Link => self.failed = self.failed.or(Some(AddressError::BadHost)),
+                Column::User | Column::Password | Column::Login => self.strange_login = true,
+                Column::Protocol => self.strange_protocol = true,
+                _ => {}
+            }
             return;
         }
         let short = || (value.len() <= 200).then(|| Box::<str>::from(value));
         match column {
             Column::Place => self.place(value),
+            Column::Link => self.link(value),
             Column::Port => {
                 // Spreadsheets and floating point make "80.0" of it.
                 match parse_port(value.strip_suffix(".0").unwrap_or(value)) {
@@ -131,8 +191,14 @@ impl Fields {
                 }
             }
             Column::Protocol => self.protocol(value),
+            Column::Tls => {
+                if truth(value) == Some(true) {
+                    self.labels.add(label::Label::Speaks(Protocol::Https));
+                }
+            }
             Column::User => self.user = Some(value.into()),
             Column::Password => self.password = Some(value.into()),
+            Column::Login => self.login(value),
             Column::CountryCode | Column::Country => {
                 let upper = value.to_ascii_uppercase();
                 match note::country_code(&upper) {
@@ -156,9 +222,89 @@ impl Fields {
             Column::Https => self.details.https = truth(value).or(self.details.https),
             Column::LastChecked => self.details.last_checked = short(),
             Column::Tags => {
+                let room = 100_usize.saturating_sub(self.details.tags.len());
                 let tags = value.split([',', ';', '|']).map(str::trim).filter(|tag| !tag.is_empty());
-                self.details.tags.extend(tags.take(100).map(Box::<str>::from));
+                self.details.tags.extend(tags.take(room).map(Box::<str>::from));
             }
+        }
+    }
+
+    /// A login in two parts.
+    pub(super) fn log_in(&mut self, user: &str, password: &str) {
+        (self.user, self.password) = (Some(user.into()), Some(password.into()));
+    }
+
+    /// Takes over a login of what stands around, unless the entry has one.
+    pub(super) fn inherit(&mut self, login: &Credentials) {
+        if !self.has_login() {
+            self.log_in(&login.username, &login.password);
+        }
+    }
+
+    pub(super) fn has_login(&self) -> bool {
+        let in_address = |address: &Option<Address>| address.as_ref().is_some_and(|one| one.credentials.is_some());
+        self.user.is_some()
+            || self.password.is_some()
+            || in_address(&self.address)
+            || self.link.as_ref().is_some_and(|(link, _)| link.credentials.is_some())
+    }
+
+    /// The login that its parts make up, whether or not there is an address.
+    pub(super) fn own_login(&self) -> Option<Credentials> {
+        let (username, password) = (self.user.clone()?, self.password.clone()?);
+        Some(Credentials { username, password })
+    }
+
+    /// The login of an object that has nothing else; a user without a password is one.
+    pub(super) fn login_of_parts(&self) -> Option<Credentials> {
+        let username = self.user.clone().filter(|user| !user.is_empty())?;
+        Some(Credentials { username, password: self.password.clone().unwrap_or_default() })
+    }
+
+    pub(super) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    pub(super) fn label(&mut self, label: label::Label) {
+        self.labels.add(label);
+    }
+
+    /// Takes a label away again: it belongs to the next address.
+    pub(super) fn unlabel(&mut self, label: label::Label, lead: &Self) {
+        self.labels.remove(label, &lead.labels);
+    }
+
+    /// Puts a label in the place of those that were taken over.
+    pub(super) fn relabel(&mut self, label: label::Label) {
+        self.labels = Labels::of(label);
+    }
+
+    /// Whether the host of its address is a name with dots or an IP address.
+    pub(super) fn is_dotted(&self) -> bool {
+        self.address.as_ref().is_some_and(|address| address.host.contains(['.', ':']))
+    }
+
+    /// The last two labels of its host's name.
+    pub(super) fn domain(&self) -> &str {
+        let host = self.address.as_ref().map_or("", |address| &address.host);
+        let mut dots = memchr::memrchr_iter(b'.', host.as_bytes());
+        dots.next();
+        dots.next().map_or(host, |at| &host[at + 1..])
+    }
+
+    pub(super) fn set_address(&mut self, address: Address, text: &str) {
+        self.any = true;
+        let has_scheme = text.contains("://");
+        self.details.scheme = telling_scheme(text);
+        (self.address, self.has_scheme) = (Some(address), has_scheme);
+    }
+
+    fn login(&mut self, value: &str) {
+        match value.split_once(':') {
+            Some((user, password)) if !user.is_empty() => self.log_in(user, password),
+            // "auth": false, "none", "basic": whether and how, and not the login itself.
+            _ if truth(value) == Some(false) || matches!(&*value.to_ascii_lowercase(), "none" | "null" | "basic") => {}
+            _ => self.strange_login = true,
         }
     }
 
@@ -174,35 +320,49 @@ impl Fields {
         match Address::parse_line(value) {
             Ok(address) => {
                 if self.address.is_none() || address.credentials.is_some() {
+                    self.details.scheme = telling_scheme(value);
                     self.has_scheme = value.contains("://");
                     self.address = Some(address);
                 }
             }
             Err(error) => match parse_host(value.trim_start_matches('[').trim_end_matches(']')) {
-                Ok(host) => self.host = Some(host),
+                // An entry may name its exit and the host behind it too; the first is what it goes by.
+                Ok(host) => {
+                    self.host.get_or_insert(host);
+                }
                 Err(_) => self.failed = self.failed.or(Some(error)),
             },
         }
     }
 
-    fn protocol(&mut self, value: &str) {
-        let mut found = false;
-        for word in value.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).take(16) {
-            let protocol = match word {
-                // "SOCKS 4/5"
-                "4" => Some(Protocol::Socks4),
-                "5" => Some(Protocol::Socks5),
-                _ => Protocol::parse(word),
-            };
-            if let Some(protocol) = protocol {
-                found = true;
-                if !self.protocols.contains(&protocol) {
-                    self.protocols.push(protocol);
-                }
+    fn link(&mut self, value: &str) {
+        match Address::parse_line(value) {
+            Ok(address) => {
+                self.any = true;
+                self.details.scheme = self.details.scheme.or(telling_scheme(value));
+                self.link = Some((address, value.contains("://")));
             }
+            Err(error) => match parse_host(value) {
+                Ok(host) => {
+                    self.any = true;
+                    self.host.get_or_insert(host);
+                }
+                Err(_) => {
+                    self.any = true;
+                    self.failed = self.failed.or(Some(error));
+                }
+            },
         }
-        if !found {
-            self.details.anonymity = self.details.anonymity.or(Anonymity::parse(value));
+    }
+
+    fn protocol(&mut self, value: &str) {
+        if self.labels.add_text(value) {
+            return;
+        }
+        match Anonymity::parse(value) {
+            Some(anonymity) => self.details.anonymity = self.details.anonymity.or(Some(anonymity)),
+            None if label::is_kind(value) => {}
+            None => self.strange_protocol = true,
         }
     }
 
@@ -212,39 +372,81 @@ impl Fields {
         self.any
     }
 
+    /// Whether all that it has of a place is a link that names no port: more likely a page than a proxy.
+    pub(super) fn is_page(&self) -> bool {
+        let bare = self.link.as_ref().is_none_or(|(link, _)| link.port.is_none() && link.credentials.is_none());
+        bare && self.address.is_none() && self.host.is_none()
+    }
+
     /// The proxies it names, one for each of its protocols; `protocol` is that of an entry that names none.
     ///
     /// # Errors
     /// [`Reason`] if there is no address in it, or none that is one.
     pub fn finish(self, line: u32, protocol: Option<Protocol>) -> Result<SmallVec<[Record; 2]>, Reason> {
-        let (address, spoken) = match (self.address, self.host) {
-            (Some(address), _) => (address, self.has_scheme),
-            (None, Some(host)) => {
-                let port = Some(self.port.ok_or(Reason::Address(self.failed.unwrap_or(AddressError::NoPort)))?);
-                (Address { protocol: Protocol::Http, host, port, credentials: None }, false)
-            }
-            (None, None) => return Err(self.failed.map_or(Reason::NoAddress, Reason::Address)),
-        };
+        let usual = protocol.map_or_else(Labels::default, |protocol| Labels::of(label::Label::Speaks(protocol)));
+        self.end(line, &usual).map(|entry| entry.records)
+    }
+
+    /// As [`Self::finish`]; `usual` is what stands around the entry.
+    pub(super) fn end(mut self, line: u32, usual: &Labels) -> Result<Entry, Reason> {
+        let (address, spoken) = self.address()?;
         let mut details = self.details;
         details.credentials = match (address.credentials.clone(), self.user, self.password) {
             (_, Some(username), Some(password)) => Some(Credentials { username, password }),
-            (login, None, None) => login,
             (Some(login), ..) => Some(login),
-            (None, ..) => return Err(Reason::Address(AddressError::HalfCredentials)),
+            // An API key is a user without a password.
+            (None, Some(username), None) => Some(Credentials { username, password: "".into() }),
+            (None, None, Some(_)) => return Err(Reason::Address(AddressError::HalfCredentials)),
+            (None, None, None) if self.strange_login => return Err(Reason::Login),
+            (None, None, None) => None,
         };
         details.tags.sort_unstable();
         details.tags.dedup();
-        let mut protocols = self.protocols;
+        let labels = if self.labels.is_empty() && !spoken { usual } else { &self.labels };
+        let strange = self.strange_protocol || labels.foreign;
+        let mut protocols: SmallVec<[Protocol; 2]> = labels.protocols.clone();
+        if labels.https {
+            details.https = Some(true);
+            let tls = spoken && address.protocol == Protocol::Https;
+            if tls && !protocols.contains(&Protocol::Https) {
+                protocols.push(Protocol::Https);
+            } else if !protocols.iter().any(|one| matches!(one, Protocol::Http | Protocol::Https)) {
+                protocols.insert(0, Protocol::Http);
+            }
+        }
         if protocols.is_empty() {
-            protocols = smallvec![if spoken { address.protocol } else { protocol.unwrap_or(Protocol::Http) }];
+            if strange {
+                return Err(Reason::Protocol);
+            }
+            protocols.push(if spoken { address.protocol } else { Protocol::Http });
+        } else if protocols.contains(&Protocol::Https) && protocols.contains(&Protocol::Http) && labels.https {
+            // "https" beside "tls": the tunnel is spoken of, and TLS to the proxy is said.
+            protocols.retain(|one| *one != Protocol::Http);
         }
         let details = (details != Details::default()).then(|| Box::new(details));
         let bare = Record::new(Address { credentials: None, ..address }, line);
-        let port = bare.port.or(self.port.and_then(std::num::NonZeroU16::new));
-        Ok(protocols
+        let port = bare.port.or(self.port.take().and_then(std::num::NonZeroU16::new));
+        let records = protocols
             .into_iter()
             .map(|protocol| Record { protocol, port, details: details.clone(), ..bare.clone() })
-            .collect())
+            .collect();
+        Ok(Entry { records, left_out: strange.then_some(Reason::Protocol) })
+    }
+
+    /// The address, and whether it says its protocol itself.
+    fn address(&mut self) -> Result<(Address, bool), Reason> {
+        if let Some(address) = self.address.take() {
+            return Ok((address, self.has_scheme));
+        }
+        let link = self.link.take();
+        let Some(host) = self.host.take() else {
+            return link.ok_or_else(|| self.failed.map_or(Reason::NoAddress, Reason::Address));
+        };
+        if let Some(link) = link.filter(|(link, _)| link.host == host || self.port.is_none()) {
+            return Ok(link);
+        }
+        let port = Some(self.port.ok_or(Reason::Address(self.failed.unwrap_or(AddressError::NoPort)))?);
+        Ok((Address { protocol: Protocol::Http, host, port, credentials: None }, false))
     }
 }
 

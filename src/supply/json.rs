@@ -9,15 +9,38 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fields::{Column, Fields};
+use super::label::{Label, Labels};
+use super::line::{self, Strictness};
+use super::logins::{self, Logins};
 use super::options::Options;
 use super::parsed::{Parsed, Reason};
-use super::text;
-use crate::proxy::address::{Address, Protocol};
+use crate::proxy::address::{Address, Credentials, is_literal, parse_port};
 
 /// Lists within lists deeper than this are not looked into.
-const DEEPEST: usize = 32;
+const DEEPEST: usize = 16;
 /// Names under which a list of texts is meant to be one of proxies, and so each is accounted for.
-const LIST_NAMES: [&str; 9] = ["proxies", "proxy", "data", "list", "results", "items", "proxy_list", "hosts", "ips"];
+const LIST_NAMES: [&str; 16] = [
+    "proxies",
+    "proxy",
+    "data",
+    "list",
+    "results",
+    "items",
+    "proxy_list",
+    "proxylist",
+    "hosts",
+    "ips",
+    "servers",
+    "endpoints",
+    "addresses",
+    "nodes",
+    "proxysettings",
+    "backup",
+];
+
+fn is_list_name(name: &str) -> bool {
+    LIST_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
 
 /// Reads a document, or several one behind the other.
 pub(super) fn document(data: &str, options: &Options, parsed: &mut Parsed) {
@@ -25,7 +48,13 @@ pub(super) fn document(data: &str, options: &Options, parsed: &mut Parsed) {
     let mut values = serde_json::Deserializer::from_str(data).into_iter::<&RawValue>();
     loop {
         match values.next() {
-            Some(Ok(value)) => walk.top(value),
+            Some(Ok(value)) => {
+                walk.top(value);
+                if walk.left > 0 || walk.parsed.is_exhausted() {
+                    walk.parsed.cut_exhausted();
+                    return;
+                }
+            }
             Some(Err(error)) => {
                 let at = values.byte_offset().min(data.len());
                 // What came before the damage is not lost: the elements up to there are read one by one.
@@ -44,6 +73,10 @@ pub(super) fn lines(data: &str, options: &Options, parsed: &mut Parsed) {
     }
     // The end of the last line begins no other.
     for (number, line) in data.strip_suffix('\n').unwrap_or(data).split('\n').enumerate() {
+        if parsed.is_exhausted() {
+            parsed.cut_exhausted();
+            return;
+        }
         let line = line.trim();
         let number = number as u32 + 1;
         if line.is_empty() || line.starts_with('#') || line.starts_with("//") {
@@ -88,10 +121,13 @@ fn broken(error: &serde_json::Error) -> Reason {
 
 struct Walk<'d, 'p> {
     data: &'d str,
-    protocol: Option<Protocol>,
+    usual: Labels,
     key: Option<&'p str>,
     longest: usize,
     parsed: &'p mut Parsed,
+    most_faults: usize,
+    /// Elements that were not looked at, since too much had been read.
+    left: usize,
     // Where lines have been counted up to. Values are visited in order, mostly; looking back starts over.
     offset: usize,
     line: u32,
@@ -102,10 +138,12 @@ impl<'d, 'p> Walk<'d, 'p> {
     fn new(data: &'d str, options: &'p Options, parsed: &'p mut Parsed) -> Self {
         Self {
             data,
-            protocol: options.protocol,
+            usual: options.labels(),
             key: options.key.as_deref(),
             longest: options.limits.line,
             parsed,
+            most_faults: options.limits.faults,
+            left: 0,
             offset: 0,
             line: 1,
             fixed_line: false,
@@ -113,9 +151,18 @@ impl<'d, 'p> Walk<'d, 'p> {
     }
 
     fn top(&mut self, value: &'d RawValue) {
-        let hint = Hint { protocol: self.protocol, list: true };
+        let hint = Hint { labels: self.usual.clone(), login: None, list: true };
+        let before = (self.parsed.lines, self.parsed.rejected_count);
         match self.key {
-            None => self.value(value.get(), hint, 0),
+            None => {
+                self.value(value.get(), &hint, 0);
+                let looked = (self.parsed.lines, self.parsed.rejected_count) != before;
+                // An empty list is one; a message or a number is none.
+                if !looked && !value.get().contains(['[', ']']) && value.get().trim() != "{}" {
+                    let line = self.line_of(value.get());
+                    self.refuse(line, Reason::NoAddress, "");
+                }
+            }
             Some(key) => {
                 let mut found = None;
                 visit_map(value.get(), |name, inner| {
@@ -124,7 +171,7 @@ impl<'d, 'p> Walk<'d, 'p> {
                     }
                 });
                 match found {
-                    Some(inner) => self.value(inner, hint, 0),
+                    Some(inner) => self.value(inner, &hint, 0),
                     None => {
                         let line = self.line_of(value.get());
                         let reason = format!("there is nothing under the name {key:?}");
@@ -154,7 +201,7 @@ impl<'d, 'p> Walk<'d, 'p> {
         self.parsed.reject(line, reason, text);
     }
 
-    fn value(&mut self, raw: &'d str, hint: Hint, depth: usize) {
+    fn value(&mut self, raw: &'d str, hint: &Hint, depth: usize) {
         if depth > DEEPEST {
             let line = self.line_of(raw);
             self.refuse(line, Reason::Broken("lists within lists too deep to look into".into()), "");
@@ -167,7 +214,7 @@ impl<'d, 'p> Walk<'d, 'p> {
             }
             Some(b'"') if depth == 0 => {
                 let line = self.line_of(raw);
-                if let Err((reason, text)) = self.text(raw, line, hint.protocol) {
+                if let Err((reason, text)) = self.text(raw, line, hint) {
                     self.refuse(line, reason, &text);
                 }
             }
@@ -175,15 +222,19 @@ impl<'d, 'p> Walk<'d, 'p> {
         }
     }
 
-    fn list(&mut self, raw: &'d str, hint: Hint, depth: usize) {
+    fn list(&mut self, raw: &'d str, hint: &Hint, depth: usize) {
         let mut strange: Vec<(u32, Reason, String)> = Vec::new();
         let mut entries = 0_usize;
         let mut strange_count = 0_usize;
         let most = 10_000;
         visit_list(raw, |element| {
+            if self.parsed.is_exhausted() || strange_count >= self.most_faults {
+                self.left += 1;
+                return;
+            }
             let line = self.line_of(element);
             let outcome = match element.as_bytes().first() {
-                Some(b'"') => self.text(element, line, hint.protocol).map(|()| true),
+                Some(b'"') => self.text(element, line, hint).map(|()| true),
                 Some(b'{') => Ok(self.object(element, hint, depth + 1)),
                 Some(b'[') => Ok(self.row(element, line, hint, depth + 1)),
                 _ => Err((Reason::NoAddress, element.to_owned())),
@@ -216,7 +267,7 @@ impl<'d, 'p> Walk<'d, 'p> {
     }
 
     /// A list within a list: `["1.2.3.4", 80, "http"]`, or just another list.
-    fn row(&mut self, raw: &'d str, line: u32, hint: Hint, depth: usize) -> bool {
+    fn row(&mut self, raw: &'d str, line: u32, hint: &Hint, depth: usize) -> bool {
         let mut values: Vec<Cow<'d, str>> = Vec::new();
         let mut flat = true;
         visit_list(raw, |element| match scalar(element) {
@@ -226,41 +277,44 @@ impl<'d, 'p> Walk<'d, 'p> {
         if flat
             && values.len() > 1
             && values.first().is_some_and(|first| Address::parse_line(first).is_err())
-            && let Some(columns) = super::delimited::guess(&values)
+            && line::has_place(&values)
         {
-            let mut fields = Fields::default();
-            for (column, value) in columns.into_iter().zip(&values) {
-                if let Some(column) = column {
-                    fields.put(column, value);
-                }
-            }
-            return self.entry(fields, raw, line, hint);
+            let found = line::columns(&values, line, &hint.labels, Strictness::Strict);
+            self.parsed.lines += 1;
+            self.parsed.line(found, line, &values.join(","));
+            return true;
         }
         self.value(raw, hint, depth);
         true
     }
 
-    fn text(&mut self, raw: &'d str, line: u32, protocol: Option<Protocol>) -> Result<(), (Reason, String)> {
+    fn text(&mut self, raw: &'d str, line: u32, hint: &Hint) -> Result<(), (Reason, String)> {
         if raw.len() > self.longest {
             return Err((Reason::TooLong { limit: self.longest }, String::new()));
         }
         let text: Cow<'d, str> = scalar(raw).unwrap_or_default();
-        match text::read(text.trim(), line, protocol) {
-            Ok(record) => {
-                self.parsed.lines += 1;
-                self.parsed.take(record);
-                Ok(())
-            }
-            Err(reason) => Err((reason, text.into_owned())),
+        let mut found = line::read_with(text.trim(), line, &hint.labels, hint.login.as_ref());
+        if found.len() == 1
+            && let Some(Err(_)) = found.first()
+            && let Some(Err(reason)) = found.pop()
+        {
+            return Err((reason, text.into_owned()));
         }
+        self.parsed.lines += 1;
+        self.parsed.line(found, line, &text);
+        Ok(())
     }
 
     /// An object: an entry, or something around others. Whether it was either.
-    fn object(&mut self, raw: &'d str, hint: Hint, depth: usize) -> bool {
+    fn object(&mut self, raw: &'d str, hint: &Hint, depth: usize) -> bool {
         let mut fields = Fields::default();
         let mut inner: Vec<(Cow<'d, str>, &'d str)> = Vec::new();
+        let mut texts: Vec<(Cow<'d, str>, &'d str)> = Vec::new();
+        let mut logins = Logins::default();
         visit_map(raw, |name, value| match value.as_bytes().first() {
+            Some(b'{') if logins::is_login(&name) => logins.read(value),
             Some(b'{') => inner.push((name, value)),
+            Some(b'[') if logins::is_login(&name) => logins.read_pair(value),
             Some(b'[') => match Column::named(&name) {
                 Some(column @ (Column::Protocol | Column::Tags | Column::Anonymity)) => {
                     visit_list(value, |element| {
@@ -272,78 +326,195 @@ impl<'d, 'p> Walk<'d, 'p> {
                 _ => inner.push((name, value)),
             },
             _ => {
-                if let Some(text) = scalar(value)
-                    && value.len() <= self.longest
-                {
-                    fields.set(&name, &text);
+                if let Some(text) = scalar(value) {
+                    if value.len() > self.longest {
+                        // As the value of a column, it is none.
+                        if let Some(column) = Column::named(&name) {
+                            fields.put(column, &"x".repeat(5000));
+                        }
+                    } else if !fields.set(&name, &text) {
+                        texts.push((name, value));
+                    }
                 }
             }
         });
-        if fields.is_entry() {
-            for (name, value) in inner {
-                // {"location": {"country": ...}}, {"geo": {...}}: said about the same proxy.
-                if value.starts_with('{') && !LIST_NAMES.contains(&&*name.to_ascii_lowercase()) {
-                    visit_map(value, |name, value| {
-                        if let (Some(text), Some(column)) = (scalar(value), Column::named(&name))
-                            && !matches!(column, Column::Place | Column::Port | Column::Tags)
-                        {
-                            fields.put(column, &text);
-                        }
-                    });
+        let has_lists = inner.iter().any(|(_, value)| value.len() > 2);
+        if fields.is_entry() && !(fields.is_page() && has_lists) {
+            self.whole_entry(fields, raw, inner, logins, hint, depth);
+            return true;
+        }
+        self.around(&fields, inner, texts, logins, hint, depth)
+    }
+
+    /// An object that is an entry. What is nested in it is said about the same proxy, unless it is another.
+    fn whole_entry(
+        &mut self,
+        mut fields: Fields,
+        raw: &'d str,
+        inner: Vec<(Cow<'d, str>, &'d str)>,
+        logins: Logins,
+        hint: &Hint,
+        depth: usize,
+    ) {
+        let mut others = Vec::new();
+        for (name, value) in inner {
+            if is_list_name(&name) {
+                others.push(value);
+                continue;
+            }
+            if !value.starts_with('{') {
+                continue;
+            }
+            // {"location": {"country": ...}}, {"geo": {...}}.
+            let mut parts = Vec::new();
+            visit_map(value, |name, value| {
+                if let (Some(text), Some(column)) = (scalar(value), Column::named(&name)) {
+                    parts.push((column, text));
+                }
+            });
+            let has = |wanted: Column| parts.iter().any(|(column, _)| *column == wanted);
+            if has(Column::Place) && has(Column::Port) {
+                others.push(value);
+                continue;
+            }
+            for (column, text) in parts {
+                if !matches!(column, Column::Place | Column::Link | Column::Port | Column::Tags) {
+                    fields.put(column, &text);
                 }
             }
-            let line = self.line_of(raw);
-            return self.entry(fields, raw, line, hint);
         }
+        let line = self.line_of(raw);
+        match logins.own() {
+            Some(login) => fields.inherit(login),
+            None if logins.is_strange() && !fields.has_login() => {
+                self.refuse(line, Reason::Login, "");
+                return;
+            }
+            None => {
+                if let Some(login) = &hint.login {
+                    fields.inherit(login);
+                }
+            }
+        }
+        self.entry(fields, raw, line, &hint.labels);
+        for value in others {
+            self.value(value, &Hint { list: true, ..hint.clone() }, depth + 1);
+        }
+    }
+
+    /// An object around others: what it says of protocol and login holds for those in it.
+    fn around(
+        &mut self,
+        fields: &Fields,
+        inner: Vec<(Cow<'d, str>, &'d str)>,
+        texts: Vec<(Cow<'d, str>, &'d str)>,
+        mut logins: Logins,
+        hint: &Hint,
+        depth: usize,
+    ) -> bool {
+        let own = fields.own_login().or_else(|| logins.own().cloned());
+        let outer = Hint {
+            labels: if fields.labels().is_empty() { hint.labels.clone() } else { fields.labels().clone() },
+            login: own.or_else(|| hint.login.clone()),
+            list: hint.list,
+        };
         let mut around = false;
+        for (name, value) in texts {
+            around |= self.named_text(&name, value, &outer);
+        }
         for (name, value) in inner {
             around = true;
-            let named = Protocol::parse(&name);
-            let list = named.is_some() || LIST_NAMES.contains(&&*name.to_ascii_lowercase());
-            let inner_hint = Hint { protocol: named.or(hint.protocol), list };
+            let label = Label::parse(&name);
+            let inner_hint = Hint {
+                labels: label.map_or_else(|| outer.labels.clone(), Labels::of),
+                login: logins.take(&name).or_else(|| outer.login.clone()),
+                list: label.is_some() || is_list_name(&name),
+            };
             // {"1.2.3.4:80": {"country": ...}}: the name is the address.
-            if value.starts_with('{')
-                && name.len() <= self.longest
-                && let Ok(address) = Address::parse_line(&name)
-            {
+            if value.starts_with('{') && name.len() <= self.longest && Address::parse_line(&name).is_ok() {
                 let mut fields = Fields::default();
                 fields.put(Column::Place, &name);
                 visit_map(value, |name, value| {
                     if let Some(text) = scalar(value)
-                        && Column::named(&name) != Some(Column::Place)
+                        && !matches!(Column::named(&name), Some(Column::Place | Column::Link))
                     {
                         fields.set(&name, &text);
                     }
                 });
-                debug_assert!(address.port.is_some());
+                if let Some(login) = &inner_hint.login {
+                    fields.inherit(login);
+                }
                 let line = self.line_of(value);
-                self.entry(fields, value, line, inner_hint);
+                self.entry(fields, value, line, &inner_hint.labels);
                 continue;
             }
-            self.value(value, inner_hint, depth + 1);
+            self.value(value, &inner_hint, depth + 1);
+        }
+        for _ in 0..logins.left() {
+            // A login of a proxy that is not there, or not understood.
+            let line = self.line;
+            self.refuse(line, Reason::Login, "");
         }
         around
     }
 
-    fn entry(&mut self, fields: Fields, raw: &str, line: u32, hint: Hint) -> bool {
-        match fields.finish(line, hint.protocol) {
-            Ok(records) => {
-                self.parsed.lines += 1;
-                self.parsed.take_all(records);
+    /// A text or number in an object that is no entry: `{"http": "http://1.2.3.4:80"}`, `{"1.2.3.4": 80}`.
+    fn named_text(&mut self, name: &str, value: &'d str, hint: &Hint) -> bool {
+        let Some(text) = scalar(value) else { return false };
+        let label = Label::parse(name);
+        let literal = crate::proxy::address::parse_host(name).is_ok_and(|host| is_literal(&host));
+        let mut fields = Fields::default();
+        if literal && parse_port(&text).is_ok() {
+            fields.put(Column::Place, name);
+            fields.put(Column::Port, &text);
+        } else if name.len() <= 1024 && Address::parse_line(name).is_ok() {
+            fields.put(Column::Place, name);
+            if let Some(label) = Label::parse(&text) {
+                fields.label(label);
             }
-            // An object may hold a password anywhere.
-            Err(reason) => self.refuse(line, reason, if raw.starts_with('{') { "{…}" } else { "[…]" }),
+        } else {
+            let clear = Address::parse_line(&text).is_ok_and(|address| {
+                address.port.is_some() && (is_literal(&address.host) || address.credentials.is_some())
+            });
+            if !(clear || label.is_some() && text.contains(':')) {
+                return false;
+            }
+            let labels = label.map_or_else(|| hint.labels.clone(), Labels::of);
+            let line = self.line_of(value);
+            let named = Hint { labels, ..hint.clone() };
+            if let Err((reason, text)) = self.text(value, line, &named) {
+                self.refuse(line, reason, &text);
+            }
+            return true;
         }
+        if let Some(login) = &hint.login {
+            fields.inherit(login);
+        }
+        let line = self.line_of(value);
+        self.entry(fields, value, line, &hint.labels);
         true
+    }
+
+    fn entry(&mut self, fields: Fields, raw: &str, line: u32, labels: &Labels) {
+        // An object may hold a password anywhere, so nothing of it is shown.
+        let shown = if raw.starts_with('{') { "{…}" } else { "[…]" };
+        match fields.end(line, labels) {
+            Ok(entry) => {
+                self.parsed.lines += 1;
+                self.parsed.entry(entry, line, shown);
+            }
+            Err(reason) => self.refuse(line, reason, shown),
+        }
     }
 
     /// What can be had of a document that breaks off or is damaged: the elements of its lists in front of the damage.
     fn salvage(&mut self, rest: &'d str, error: &serde_json::Error) {
-        self.whole_parts(rest.trim_start(), Hint { protocol: self.protocol, list: true }, 0);
+        let hint = Hint { labels: self.usual.clone(), login: None, list: true };
+        self.whole_parts(rest.trim_start(), &hint, 0);
         self.refuse(error.line() as u32, broken(error), "");
     }
 
-    fn whole_parts(&mut self, rest: &'d str, hint: Hint, depth: usize) {
+    fn whole_parts(&mut self, rest: &'d str, hint: &Hint, depth: usize) {
         if rest.starts_with('[') {
             self.list(rest, hint, depth);
         }
@@ -353,29 +524,39 @@ impl<'d, 'p> Walk<'d, 'p> {
         let mut end = 1;
         visit_map(rest, |name, value| {
             end = value.as_ptr() as usize - rest.as_ptr() as usize + value.len();
-            let named = Protocol::parse(&name).or(hint.protocol);
-            self.value(value, Hint { protocol: named, list: true }, depth + 1);
+            self.value(value, &hint.under(&name), depth + 1);
         });
         // The value that is not whole is the one that the list was in, as a rule.
-        let after = rest[end..].trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+        let after = rest.get(end..).unwrap_or("").trim_start_matches(|c: char| c == ',' || c.is_whitespace());
         let mut names = serde_json::Deserializer::from_str(after).into_iter::<&RawValue>();
         let Some(Ok(name)) = names.next() else { return };
-        let named = scalar(name.get()).and_then(|name| Protocol::parse(&name)).or(hint.protocol);
-        if let Some(value) = after[names.byte_offset()..].trim_start().strip_prefix(':') {
-            self.whole_parts(value.trim_start(), Hint { protocol: named, list: true }, depth + 1);
+        let named = hint.under(&scalar(name.get()).unwrap_or_default());
+        let behind = after.get(names.byte_offset()..).unwrap_or("");
+        if let Some(value) = behind.trim_start().strip_prefix(':') {
+            self.whole_parts(value.trim_start(), &named, depth + 1);
         }
     }
 }
 
-#[derive(Clone, Copy)]
+/// What stands around a value.
+#[derive(Clone)]
 struct Hint {
-    protocol: Option<Protocol>,
+    labels: Labels,
+    login: Option<Credentials>,
     /// Whether texts in a list here are meant to be proxies.
     list: bool,
 }
 
+impl Hint {
+    /// What stands around a value of that name in a list of proxies.
+    fn under(&self, name: &str) -> Self {
+        let labels = Label::parse(name).map_or_else(|| self.labels.clone(), Labels::of);
+        Self { labels, login: self.login.clone(), list: true }
+    }
+}
+
 /// A text, number or truth value as text.
-fn scalar(raw: &str) -> Option<Cow<'_, str>> {
+pub(super) fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
         b'"' => {
             let inner = raw.get(1..raw.len() - 1)?;
@@ -390,7 +571,7 @@ fn scalar(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Calls back with each element of a list, as far as the list can be read.
-fn visit_list<'d>(raw: &'d str, each: impl FnMut(&'d str)) {
+pub(super) fn visit_list<'d>(raw: &'d str, each: impl FnMut(&'d str)) {
     struct Elements<F>(F);
     impl<'d, F: FnMut(&'d str)> Visitor<'d> for Elements<F> {
         type Value = ();
@@ -404,12 +585,12 @@ fn visit_list<'d>(raw: &'d str, each: impl FnMut(&'d str)) {
             Ok(())
         }
     }
-    // An error ends the elements; whoever read the whole has met it, or meets it.
+    // An error ends the elements; the reading of the whole meets it as well.
     let _ = serde_json::Deserializer::from_str(raw).deserialize_seq(Elements(each));
 }
 
 /// Calls back with each name and value of an object, as far as the object can be read.
-fn visit_map<'d>(raw: &'d str, each: impl FnMut(Cow<'d, str>, &'d str)) {
+pub(super) fn visit_map<'d>(raw: &'d str, each: impl FnMut(Cow<'d, str>, &'d str)) {
     struct Entries<F>(F);
     impl<'d, F: FnMut(Cow<'d, str>, &'d str)> Visitor<'d> for Entries<F> {
         type Value = ();

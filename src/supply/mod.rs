@@ -4,16 +4,21 @@
 //! is packed, encoded and laid out unless [`Options`] says so, and account for every line: it named proxies, was blank or
 //! a comment, or is in [`Parsed::rejected`] with the reason.
 //!
-//! Time and memory are linear in the size of the input, which is limited; nothing here panics on any input.
+//! Time and memory are linear in the size of the input, and both the size and the work are limited ([`Limits`]); nothing
+//! here panics on any input.
 
 #[cfg(feature = "check")]
 pub mod check;
+mod countries;
 mod dedup;
 mod delimited;
 mod detect;
 mod fields;
 mod html;
 mod json;
+mod label;
+mod line;
+mod logins;
 mod note;
 mod options;
 mod parsed;

@@ -1,52 +1,127 @@
-//! What stands behind an address on its line: a country, how anonymous it is, how fast.
+//! What lists note beside an address: a country, how anonymous the proxy is, how fast, when it was checked.
 
 use compact_str::CompactString;
 
-use super::record::{Anonymity, Record};
-use crate::proxy::address::Protocol;
+use super::countries::is_country;
+use super::record::{Anonymity, Details};
 
-/// Words behind an address that are looked at.
-const MOST_WORDS: usize = 16;
+/// States that a checker writes behind an address.
+const STATES: [&str; 44] = [
+    "alive",
+    "working",
+    "good",
+    "ok",
+    "okay",
+    "live",
+    "online",
+    "up",
+    "fast",
+    "slow",
+    "medium",
+    "valid",
+    "checked",
+    "active",
+    "yes",
+    "no",
+    "true",
+    "false",
+    "on",
+    "off",
+    "google",
+    "ssl",
+    "keepalive",
+    "keep-alive",
+    "unknown",
+    "n/a",
+    "ms",
+    "sec",
+    "free",
+    "public",
+    "private",
+    "shared",
+    "dedicated",
+    "residential",
+    "datacenter",
+    "mobile",
+    "static",
+    "rotating",
+    "ipv4",
+    "ipv6",
+    "proxy",
+    "connect",
+    "success",
+    "passed",
+];
 
-/// Takes from the words behind an address what they say. Words that say nothing are passed over: the proxy has been read.
-/// `spoken` is false where nothing has said yet how the proxy is spoken to.
-pub(super) fn read<'a>(record: &mut Record, words: impl Iterator<Item = &'a str>, mut spoken: bool) {
-    for word in words.take(MOST_WORDS) {
-        if word.starts_with('#') || word.starts_with("//") {
-            break;
-        }
-        let word = word.trim_matches(|c: char| matches!(c, '[' | ']' | '(' | ')' | '"' | '\'' | ',' | ':' | '-'));
-        if word.is_empty() || word.len() > 40 {
-            continue;
-        }
-        if let Some(protocol) = Protocol::parse(word) {
-            if !spoken {
-                record.protocol = protocol;
-                spoken = true;
-            }
-        } else if let Some(code) = country_code(word) {
-            record.details_mut().country_code.get_or_insert(code);
-        } else if let Some(ms) = milliseconds(word) {
-            record.details_mut().latency_ms.get_or_insert(ms);
-        } else if let Some((code, rest)) =
-            word.split_once('-').and_then(|(code, rest)| Some((country_code(code)?, rest)))
-        {
-            // "US-H-S!": country, anonymity (none, anonymous, high), TLS.
-            let details = record.details_mut();
-            details.country_code.get_or_insert(code);
-            let anonymity = match rest.as_bytes().first() {
-                Some(b'N') => Some(Anonymity::Transparent),
-                Some(b'A') => Some(Anonymity::Anonymous),
-                Some(b'H') => Some(Anonymity::Elite),
-                _ => None,
-            };
-            details.anonymity = details.anonymity.or(anonymity);
-        } else if word.len() > 2
-            && let Some(anonymity) = Anonymity::parse(word)
-        {
-            record.details_mut().anonymity.get_or_insert(anonymity);
-        }
+/// Takes what a word or a phrase says; whether it is one of the usual notes.
+pub(super) fn take(details: &mut Details, text: &str) -> bool {
+    let edge =
+        |c: char| matches!(c, '[' | ']' | '(' | ')' | '{' | '}' | '<' | '>' | '"' | '\'' | ',' | ':' | ';' | '-');
+    let word = text.trim_matches(|c: char| edge(c) || c.is_whitespace());
+    if word.is_empty() {
+        // Nothing but punctuation.
+        return true;
     }
+    if word.len() > 60 {
+        return false;
+    }
+    if let Some(code) = country_code(word) {
+        details.country_code.get_or_insert(code);
+        return true;
+    }
+    if let Some(ms) = milliseconds(word) {
+        details.latency_ms.get_or_insert(ms);
+        return true;
+    }
+    if let Some((code, rest)) = word.split_once('-').and_then(|(code, rest)| Some((country_code(code)?, rest)))
+        && rest.len() <= 4
+    {
+        // "US-H-S!": country, anonymity (none, anonymous, high), TLS.
+        details.country_code.get_or_insert(code);
+        let anonymity = match rest.as_bytes().first() {
+            Some(b'N') => Some(Anonymity::Transparent),
+            Some(b'A') => Some(Anonymity::Anonymous),
+            Some(b'H') => Some(Anonymity::Elite),
+            _ => None,
+        };
+        details.anonymity = details.anonymity.or(anonymity);
+        return true;
+    }
+    if word.len() > 2
+        && !word.eq_ignore_ascii_case("none")
+        && let Some(anonymity) = Anonymity::parse(word)
+    {
+        details.anonymity.get_or_insert(anonymity);
+        return true;
+    }
+    if is_country(word) {
+        if details.country.is_none() {
+            details.country = Some(word.into());
+        }
+        return true;
+    }
+    STATES.iter().any(|state| word.eq_ignore_ascii_case(state)) || is_measure(word) || is_sign(word)
+}
+
+/// A share, a date or a time of day: digits with signs between that no login has.
+fn is_measure(word: &str) -> bool {
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    if digits == 0 {
+        return false;
+    }
+    if let Some(number) = word.strip_suffix('%') {
+        return number.parse::<f64>().is_ok();
+    }
+    let bytes = word.as_bytes();
+    let dated = |sign: u8| bytes.iter().filter(|b| **b == sign).count() == 2;
+    let plain = word.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'/' | b':' | b'.' | b'T' | b'Z' | b'+'));
+    // "2024-05-01", "01/05/2024", "12:30:01", "2024-05-01T12:30:01Z"; a time of minutes and seconds may be a login.
+    plain && (dated(b'-') || dated(b'/') || dated(b':'))
+}
+
+/// "+", "✓", "★★★" and the like.
+fn is_sign(word: &str) -> bool {
+    word.chars().all(|c| !c.is_alphanumeric())
 }
 
 /// Two capitals.

@@ -1,5 +1,6 @@
 //! What a reader of lists may be told beforehand.
 
+use super::label::{Label, Labels};
 use crate::proxy::address::Protocol;
 
 /// How a list is laid out.
@@ -60,11 +61,24 @@ pub struct Limits {
     pub line: usize,
     /// Rejections whose place, reason and excerpt are kept; all are counted.
     pub rejected: usize,
+    /// Entries, blank lines included.
+    pub entries: usize,
+    /// Entries that cannot be read, before the rest is given up.
+    pub faults: usize,
+    /// How many times its packed size a list may have unpacked, from 16 MiB on.
+    pub expansion: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 512 << 20, line: 8 << 10, rejected: 10_000 }
+        Self {
+            bytes: 512 << 20,
+            line: 8 << 10,
+            rejected: 10_000,
+            entries: 10_000_000,
+            faults: 1_000_000,
+            expansion: 100,
+        }
     }
 }
 
@@ -75,6 +89,8 @@ pub struct Options {
     pub format: Option<Format>,
     /// How proxies are spoken to that do not say so themselves; HTTP when not given.
     pub protocol: Option<Protocol>,
+    /// How proxies are spoken to that would be HTTP otherwise, whatever the list says.
+    pub instead_of_http: Option<Protocol>,
     /// Refuse this machine and its network: what strangers' lists must not name.
     pub public_only: bool,
     /// In JSON, the name under which the list stands.
@@ -91,4 +107,11 @@ pub struct Options {
     pub keep_duplicates: bool,
     /// How much the list may hold.
     pub limits: Limits,
+}
+
+impl Options {
+    /// What is said about all entries beforehand.
+    pub(super) fn labels(&self) -> Labels {
+        self.protocol.map_or_else(Labels::default, |protocol| Labels::of(Label::Speaks(protocol)))
+    }
 }

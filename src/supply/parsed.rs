@@ -3,10 +3,12 @@
 use std::fmt;
 
 use super::dedup::Seen;
-use super::options::{Format, Options};
+use super::fields::Entry;
+use super::line::Found;
+use super::options::{Format, Limits, Options};
 use super::record::Record;
 use super::redact::excerpt;
-use crate::proxy::address::{AddressError, Locality, locality};
+use crate::proxy::address::{AddressError, Locality, Protocol, locality};
 
 /// Why an entry was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,12 @@ pub enum Reason {
     },
     /// There is no address in it.
     NoAddress,
+    /// It is of a protocol that is not spoken here.
+    Protocol,
+    /// It has a login that is not understood; without it the proxy is another.
+    Login,
+    /// It has parts whose meaning is not known; one of them may be a login.
+    Extra,
     /// What stands around it is damaged; the text says how.
     Broken(Box<str>),
 }
@@ -38,6 +46,11 @@ impl fmt::Display for Reason {
             Self::Local => f.write_str("the address is of this machine or of a private network"),
             Self::TooLong { limit } => write!(f, "longer than {limit} bytes"),
             Self::NoAddress => f.write_str("there is no address in it"),
+            Self::Protocol => f.write_str("the protocol is none of http, https, socks4 and socks5"),
+            Self::Login => f.write_str("there is a login in it that is not understood"),
+            Self::Extra => f.write_str(
+                "what stands beside the address is not understood; it may be a login, so the entry is not used",
+            ),
             Self::Broken(text) => f.write_str(text),
         }
     }
@@ -50,7 +63,7 @@ pub struct Rejected {
     pub line: u32,
     /// Why.
     pub reason: Reason,
-    /// The beginning of it, with whatever may be a secret masked.
+    /// The kind of each of its parts, and the signs between.
     pub excerpt: Box<str>,
 }
 
@@ -79,11 +92,12 @@ pub struct Parsed {
     pub encoding: &'static str,
     /// Whether it was packed with gzip.
     pub gzip: bool,
-    /// Whether it went on beyond the limit.
+    /// Whether it went on beyond a limit; the last of the rejected says which.
     pub truncated: bool,
     pub(super) seen: Option<Seen>,
     public_only: bool,
-    keep_rejected: usize,
+    instead_of_http: Option<Protocol>,
+    limits: Limits,
 }
 
 impl Parsed {
@@ -104,7 +118,8 @@ impl Parsed {
             truncated: false,
             seen: (!options.keep_duplicates).then(|| Seen::with_capacity(expected)),
             public_only: options.public_only,
-            keep_rejected: options.limits.rejected,
+            instead_of_http: options.instead_of_http,
+            limits: options.limits,
         }
     }
 
@@ -116,24 +131,44 @@ impl Parsed {
         }
     }
 
-    /// Takes the records of one entry: the same place, spoken to in several ways.
-    pub(super) fn take_all(&mut self, records: impl IntoIterator<Item = Record>) {
-        let mut records = records.into_iter().peekable();
+    /// Takes an entry: the same place, spoken to in several ways. A part that is not among them counts as one of its own.
+    pub(super) fn entry(&mut self, entry: Entry, line: u32, text: &str) {
+        let mut records = entry.records.into_iter().peekable();
         if records.peek().is_some_and(|record| self.is_allowed(record)) {
             self.accepted += 1;
             records.for_each(|record| self.keep(record));
+        }
+        if let Some(reason) = entry.left_out {
+            self.lines += 1;
+            self.reject(line, reason, text);
+        }
+    }
+
+    /// Takes what a line came to, which has been counted already. Each further entry on it counts as a line of its own.
+    pub(super) fn line(&mut self, found: Found, line: u32, text: &str) {
+        self.lines += found.len().saturating_sub(1);
+        for one in found {
+            match one {
+                Ok(entry) => self.entry(entry, line, text),
+                Err(reason) => self.reject(line, reason, text),
+            }
         }
     }
 
     fn is_allowed(&mut self, record: &Record) -> bool {
         let allowed = !self.public_only || locality(&record.host) == Locality::Public;
         if !allowed {
-            self.reject_shown(record.line, Reason::Local, record.authority().as_str().into());
+            self.reject_shown(record.line, Reason::Local, excerpt(&record.authority()).into());
         }
         allowed
     }
 
-    fn keep(&mut self, record: Record) {
+    fn keep(&mut self, mut record: Record) {
+        if let Some(protocol) = self.instead_of_http
+            && record.protocol == Protocol::Http
+        {
+            record.protocol = protocol;
+        }
         match &mut self.seen {
             Some(seen) => {
                 if !seen.add(&mut self.records, record) {
@@ -145,7 +180,7 @@ impl Parsed {
     }
 
     pub(super) fn reject(&mut self, line: u32, reason: Reason, text: &str) {
-        if self.rejected.len() < self.keep_rejected {
+        if self.rejected.len() < self.limits.rejected {
             self.reject_shown(line, reason, excerpt(text).into());
         } else {
             self.rejected_count += 1;
@@ -154,9 +189,33 @@ impl Parsed {
 
     fn reject_shown(&mut self, line: u32, reason: Reason, excerpt: Box<str>) {
         self.rejected_count += 1;
-        if self.rejected.len() < self.keep_rejected {
+        if self.rejected.len() < self.limits.rejected {
             self.rejected.push(Rejected { line, reason, excerpt });
         }
+    }
+
+    /// Whether as much has been read as one list may cost.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.lines >= self.limits.entries || self.rejected_count >= self.limits.faults
+    }
+
+    /// Notes that the list went on, in the place where it was left. This is kept even where nothing else is.
+    pub(super) fn cut(&mut self, why: String) {
+        self.truncated = true;
+        self.lines += 1;
+        self.rejected_count += 1;
+        let line = u32::try_from(self.lines).unwrap_or(u32::MAX);
+        self.rejected.push(Rejected { line, reason: Reason::Broken(why.into()), excerpt: "".into() });
+    }
+
+    /// Notes that the rest was not read because of what was.
+    pub(super) fn cut_exhausted(&mut self) {
+        let Limits { entries, faults, .. } = self.limits;
+        self.cut(if self.rejected_count >= faults {
+            format!("the rest is not read: {faults} entries are no proxies already")
+        } else {
+            format!("the rest is not read: a list may have {entries} entries")
+        });
     }
 
     pub(super) fn done(mut self) -> Self {

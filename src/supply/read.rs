@@ -44,17 +44,71 @@ impl From<io::Error> for ReadError {
 /// [`ReadError::Selector`] only: whatever is wrong with the list itself is in [`Parsed::rejected`].
 pub fn parse(data: &[u8], options: &Options) -> Result<Parsed, ReadError> {
     if !detect::is_gzip(data) {
-        return unpacked(data, options, false, false);
+        return unpacked(data, options, false);
     }
     let mut plain = Vec::new();
     let limit = options.limits.bytes as u64;
-    let read = MultiGzDecoder::new(data).take(limit + 1).read_to_end(&mut plain);
-    let mut parsed = unpacked(&plain, options, true, false)?;
+    let mut source = Unpacking::new(data, options);
+    let read = (&mut source).take(limit + 1).read_to_end(&mut plain);
+    let mut parsed = unpacked(&plain, options, true)?;
     if let Err(error) = read {
         let line = u32::try_from(parsed.lines).unwrap_or(u32::MAX);
+        parsed.lines += 1;
         parsed.reject(line, Reason::Broken(format!("the gzip data is damaged: {error}").into()), "");
     }
+    source.tell(&mut parsed);
     Ok(parsed)
+}
+
+/// What comes out of packed data. It ends early where so much comes out of so little that it is made to cost time.
+struct Unpacking<R> {
+    source: MultiGzDecoder<Counting<R>>,
+    unpacked: u64,
+    expansion: u64,
+    is_over: bool,
+}
+
+/// So much may always come out, in bytes.
+const FREE: u64 = 16 << 20;
+
+impl<R: Read> Unpacking<R> {
+    fn new(source: R, options: &Options) -> Self {
+        let source = MultiGzDecoder::new(Counting { source, count: 0 });
+        Self { source, unpacked: 0, expansion: options.limits.expansion as u64, is_over: false }
+    }
+
+    fn tell(&self, parsed: &mut Parsed) {
+        if self.is_over {
+            let times = self.expansion;
+            parsed.cut(format!("the rest is not read: the list unpacks to more than {times} times its size"));
+        }
+    }
+}
+
+impl<R: Read> Read for Unpacking<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unpacked > FREE && self.unpacked / self.expansion.max(1) > self.source.get_ref().count {
+            self.is_over = true;
+            return Ok(0);
+        }
+        let count = self.source.read(buffer)?;
+        self.unpacked += count as u64;
+        Ok(count)
+    }
+}
+
+/// Counts what is read.
+struct Counting<R> {
+    source: R,
+    count: u64,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.count += count as u64;
+        Ok(count)
+    }
 }
 
 /// Reads a list from where it comes, packed or not. A list of lines is read as it comes and never held whole.
@@ -65,8 +119,10 @@ pub fn parse_reader(mut source: impl Read, options: &Options) -> Result<Parsed, 
     let mut head = Vec::with_capacity(BLOCK);
     (&mut source).take(BLOCK as u64).read_to_end(&mut head)?;
     if detect::is_gzip(&head) {
-        let mut parsed = stream(MultiGzDecoder::new(head.chain(source)), options)?;
+        let mut unpacking = Unpacking::new(head.chain(source), options);
+        let mut parsed = stream(&mut unpacking, options)?;
         parsed.gzip = true;
+        unpacking.tell(&mut parsed);
         return Ok(parsed);
     }
     stream(head.chain(source), options)
@@ -80,17 +136,21 @@ fn stream(mut source: impl Read, options: &Options) -> Result<Parsed, ReadError>
     let in_lines = detect::wide(&block).is_none() && detect::format(&block, options).0 == Format::Text;
     if !in_lines || block.len() < BLOCK {
         (&mut source).take((options.limits.bytes + 1).saturating_sub(block.len()) as u64).read_to_end(&mut block)?;
-        return unpacked(&block, options, false, false);
+        return unpacked(&block, options, false);
     }
     let mut parsed = Parsed::new(options, Format::Text, 8 * entries(&block, Format::Text));
     let mut lines = Lines::new(options);
     let mut total = block.len();
+    let mut truncated = false;
     if block.starts_with(b"\xef\xbb\xbf") {
         block.drain(..3);
     }
     loop {
         let mut rest = &block[..];
         while let Some(end) = memchr::memchr(b'\n', rest) {
+            if parsed.is_exhausted() {
+                break;
+            }
             lines.line(&rest[..end], &mut parsed);
             rest = &rest[end + 1..];
         }
@@ -101,8 +161,12 @@ fn stream(mut source: impl Read, options: &Options) -> Result<Parsed, ReadError>
         }
         let start = if long { block.len() } else { block.len() - kept };
         block.drain(..start);
+        if parsed.is_exhausted() {
+            parsed.cut_exhausted();
+            return Ok(parsed.done());
+        }
         if total >= options.limits.bytes {
-            parsed.truncated = true;
+            truncated = true;
             break;
         }
         let want = BLOCK.min(options.limits.bytes - total);
@@ -125,12 +189,22 @@ fn stream(mut source: impl Read, options: &Options) -> Result<Parsed, ReadError>
     if !block.is_empty() {
         lines.line(&block, &mut parsed);
     }
+    if truncated {
+        parsed.cut(format!("the rest is not read: a list may have {} bytes", options.limits.bytes));
+    }
     Ok(parsed.done())
 }
 
-fn unpacked(data: &[u8], options: &Options, gzip: bool, cut: bool) -> Result<Parsed, ReadError> {
-    let truncated = cut || data.len() > options.limits.bytes;
+fn unpacked(data: &[u8], options: &Options, gzip: bool) -> Result<Parsed, ReadError> {
+    let truncated = data.len() > options.limits.bytes;
     let data = &data[..data.len().min(options.limits.bytes)];
+    if let Some(kind) = detect::archive(data) {
+        let mut parsed = Parsed::new(options, Format::Text, 0);
+        parsed.gzip = gzip;
+        parsed.lines = 1;
+        parsed.reject(1, Reason::Broken(format!("this is {kind}, which is not unpacked").into()), "");
+        return Ok(parsed.done());
+    }
     let (data, encoding) = match detect::wide(data) {
         Some(order) => (
             Cow::Owned(detect::narrow(data, order)),
@@ -140,7 +214,9 @@ fn unpacked(data: &[u8], options: &Options, gzip: bool, cut: bool) -> Result<Par
     };
     let mut parsed = decoded(&data, options)?;
     parsed.gzip = gzip;
-    parsed.truncated = truncated;
+    if truncated {
+        parsed.cut(format!("the rest is not read: a list may have {} bytes", options.limits.bytes));
+    }
     if encoding != "utf-8" {
         parsed.encoding = encoding;
     }
@@ -167,6 +243,10 @@ fn decoded(data: &[u8], options: &Options) -> Result<Parsed, ReadError> {
             let mut lines = Lines::new(options);
             let mut rest = data;
             while let Some(end) = memchr::memchr(b'\n', rest) {
+                if parsed.is_exhausted() {
+                    parsed.cut_exhausted();
+                    return Ok(parsed);
+                }
                 lines.line(&rest[..end], &mut parsed);
                 rest = &rest[end + 1..];
             }

@@ -92,6 +92,14 @@ pub struct Details {
     pub last_checked: Option<Box<str>>,
     /// Sorted, without duplicates.
     pub tags: Vec<Box<str>>,
+    /// The scheme as written, where it says more than the protocol: `socks5h` and `socks4a` name who resolves.
+    pub scheme: Option<&'static str>,
+}
+
+/// The scheme of a URL, if it says where names are resolved.
+pub(super) fn telling_scheme(url: &str) -> Option<&'static str> {
+    let (scheme, _) = url.split_once("://")?;
+    ["socks5h", "socks4a"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 impl Record {
@@ -147,8 +155,12 @@ impl Record {
         proxy.set_cold(|cold| {
             cold.tags = tags.to_vec();
             let Some(details) = &self.details else { return };
-            if details.credentials.is_some() {
-                cold.raw_url = Some(self.url().into());
+            if details.credentials.is_some() || details.scheme.is_some() {
+                let url = self.url();
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                let given = details.scheme.filter(|given| given.starts_with(self.protocol.as_str()));
+                cold.raw_url =
+                    Some(given.map_or_else(|| url.clone().into(), |given| format!("{given}://{rest}").into()));
                 cold.credentials.clone_from(&details.credentials);
             }
             cold.country = details.country_code.as_deref().or(details.country.as_deref()).map(Box::from);

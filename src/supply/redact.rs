@@ -1,83 +1,81 @@
 //! Showing a line that could not be read, without what may be a secret in it.
 
-use std::net::Ipv4Addr;
+use super::label::Label;
+use crate::proxy::address::{is_literal, parse_host, parse_port};
 
-const LONGEST: usize = 60;
+/// Bytes of a text that are looked at, and parts that are shown.
+const MOST_BYTES: usize = 512;
+const MOST_PARTS: usize = 12;
 
-/// The beginning of an unreadable entry, fit to be shown: its scheme, and those of its parts that are addresses or ports
-/// of addresses. Whatever else stands between colons or around an `@` may be a user name or a password and is masked, and
-/// so is what follows the first word.
+/// What an unreadable entry consists of, fit to be shown: the kind of each of its parts, and the signs between. Only names
+/// of protocols are shown themselves; anything else may be a user name, a password or a token.
 #[must_use]
 pub fn excerpt(text: &str) -> String {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    let mut end = text.len().min(4 * LONGEST);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+    if matches!(text, "" | "{…}" | "[…]") {
+        return text.to_owned();
     }
-    let head = &text[..end];
-    let word_end = head.find(|c: char| c.is_whitespace() || matches!(c, ',' | '|' | ';')).unwrap_or(head.len());
-    let (scheme, word) = match head[..word_end].split_once("://") {
-        Some((scheme, rest)) if !scheme.contains([':', '@']) => (Some(scheme), rest),
-        _ => (None, &head[..word_end]),
-    };
-    let mut shown = String::with_capacity(LONGEST + 8);
-    if let Some(scheme) = scheme {
-        push(&mut shown, scheme);
+    let head = &text[..text.floor_char_boundary(MOST_BYTES)];
+    let mut shown = String::with_capacity(64);
+    let mut rest = head;
+    if let Some((scheme, behind)) = head.split_once("://") {
+        shown.push_str(if Label::parse(scheme).is_some() { scheme } else { "<scheme>" });
         shown.push_str("://");
+        rest = behind;
     }
-    match word.rsplit_once('@') {
-        Some((_, place)) => {
-            shown.push_str("***@");
-            masked(&mut shown, place);
+    let mut parts = 0;
+    while !rest.is_empty() {
+        if parts == MOST_PARTS {
+            shown.push('…');
+            return shown;
         }
-        None => masked(&mut shown, word),
+        let (part, behind) = next_part(rest);
+        shown.push_str(kind(part));
+        parts += 1;
+        rest = behind;
+        // Signs in a row are shown once.
+        let Some(sign) = rest.chars().next() else { break };
+        shown.push(if sign.is_whitespace() { ' ' } else { sign });
+        rest = rest.trim_start_matches(|c: char| c == sign || (sign.is_whitespace() && c.is_whitespace()));
     }
-    if word_end < text.len() || end < text.len() {
-        shown.push_str(" ***");
+    if head.len() < text.len() {
+        shown.push('…');
     }
     shown
 }
 
-fn masked(shown: &mut String, word: &str) {
-    if !word.contains(':') {
-        // Alone it is a name without a port, or prose. With an "@" before it, it may be half a password.
-        let looks = word.contains('.') || word.starts_with('[') || (!shown.ends_with('@') && !word.contains('%'));
-        return if looks { push(shown, word) } else { shown.push_str("***") };
-    }
-    let mut after_host = false;
-    let digits = |part: &str| part.len() <= 5 && part.bytes().all(|b| b.is_ascii_digit());
-    let mut parts = word.split(':').enumerate().peekable();
-    while let Some((number, part)) = parts.next() {
-        if number > 0 {
-            shown.push(':');
-        }
-        // A name may as well be a user's, unless a port follows.
-        let named = number == 0 && is_name(part) && parts.peek().is_some_and(|(_, next)| digits(next));
-        let is_host = named || part.parse::<Ipv4Addr>().is_ok();
-        let is_port = after_host && digits(part);
-        if is_host || is_port || part.is_empty() {
-            push(shown, part);
-        } else {
-            shown.push_str("***");
-        }
-        after_host = is_host;
-        if number == 8 {
-            break;
-        }
-    }
+fn is_sign(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ':' | '@' | ',' | '|' | ';' | '/' | '=' | '"' | '\'')
 }
 
-/// A dotted name.
-fn is_name(part: &str) -> bool {
-    part.contains('.') && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+/// The part that a text begins with, and what follows. An IPv6 address is one part, brackets included.
+fn next_part(text: &str) -> (&str, &str) {
+    if text.starts_with('[')
+        && let Some(end) = text.find(']')
+    {
+        return text.split_at(end + 1);
+    }
+    text.split_at(text.find(is_sign).unwrap_or(text.len()))
 }
 
-fn push(shown: &mut String, part: &str) {
-    for c in part.chars().take(LONGEST) {
-        shown.push(if c.is_control() { '?' } else { c });
+fn kind(part: &str) -> &str {
+    if part.is_empty() {
+        return "";
     }
-    if part.chars().nth(LONGEST).is_some() {
-        shown.push('…');
+    if Label::parse(part).is_some() {
+        return part;
+    }
+    if let Some(inside) = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return if parse_host(inside).is_ok_and(|host| is_literal(&host)) { "<ipv6>" } else { "<text>" };
+    }
+    if part.bytes().all(|b| b.is_ascii_digit()) {
+        return if parse_port(part).is_ok() { "<port>" } else { "<number>" };
+    }
+    match parse_host(part) {
+        Ok(host) if is_literal(&host) => "<ip>",
+        Ok(host) if host.contains('.') => "<name>",
+        Ok(_) => "<word>",
+        Err(_) => "<text>",
     }
 }
 
@@ -86,25 +84,27 @@ mod tests {
     use super::excerpt;
 
     #[test]
-    fn shows_addresses_and_nothing_else() {
+    fn shows_the_kind_of_each_part() {
         for (text, shown) in [
-            ("1.2.3.4:99999", "1.2.3.4:99999"),
-            ("1.2.3.4:999999", "1.2.3.4:***"),
-            ("http://bob:secret@1.2.3.4:0", "http://***@1.2.3.4:0"),
-            ("bob:secret:1.2.3.4:0", "***:***:1.2.3.4:0"),
-            ("1.2.3.4:0:bob:secret", "1.2.3.4:0:***:***"),
-            ("1.2.3.4:0@bob:secret", "***@***:***"),
-            ("bob:secret", "***:***"),
-            ("1.2.3.4 secret words", "1.2.3.4 ***"),
-            ("hello", "hello"),
-            ("gate.example:port", "***:***"),
-            ("gate.example:0", "gate.example:0"),
-            ("http://bob:secret@gate.example:0", "http://***@gate.example:0"),
-            ("a@se%20cret", "***@***"),
+            ("1.2.3.4:99999", "<ip>:<number>"),
+            ("http://bob:secret@1.2.3.4:0", "http://<word>:<word>@<ip>:<number>"),
+            ("bob:secret:1.2.3.4:0", "<word>:<word>:<ip>:<number>"),
+            ("1.2.3.4,80,bob,se%cret", "<ip>,<port>,<word>,<text>"),
+            ("1.2.3.4 secret  words", "<ip> <word> <word>"),
+            ("hello", "<word>"),
+            ("[2001:db8::1]:x", "<ipv6>:<word>"),
+            ("gate.example:0", "<name>:<number>"),
+            ("vmess://c2VjcmV0", "vmess://<word>"),
+            ("s3cret://1.2.3.4", "<scheme>://<ip>"),
+            ("{…}", "{…}"),
+            ("", ""),
         ] {
             assert_eq!(excerpt(text), shown, "{text}");
         }
         assert!(excerpt(&"x".repeat(10_000)).len() < 100);
         assert!(excerpt(&"ö:".repeat(10_000)).len() < 100);
+        for hostile in ["[", "[é", "é://", "://", "@", ":::::", "\u{feff}", "é]["] {
+            assert!(excerpt(hostile).len() < 100);
+        }
     }
 }

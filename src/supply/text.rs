@@ -4,25 +4,52 @@ use std::num::NonZeroU16;
 
 use compact_str::CompactString;
 
-use super::note;
+use super::label::{Label, Labels, heading};
+use super::line::{self, is_blank};
 use super::options::Options;
 use super::parsed::{Parsed, Reason};
 use super::record::Record;
-use crate::proxy::address::{Address, AddressError, Protocol, parse_host, parse_port};
+use crate::proxy::address::Protocol;
 
 /// Reads lines one after the other.
 #[derive(Debug)]
 pub(super) struct Lines {
-    protocol: Option<Protocol>,
-    /// What a heading has said about the lines below it.
-    section: Option<Protocol>,
+    usual: Labels,
+    /// What `plain` gives a line without a protocol of its own; `None` if that takes more than a protocol to say.
+    simple: Option<Protocol>,
+    /// Whether the user said the protocol: then no heading does.
+    told: bool,
     longest: usize,
     number: u32,
 }
 
 impl Lines {
     pub(super) fn new(options: &Options) -> Self {
-        Self { protocol: options.protocol, section: None, longest: options.limits.line, number: 0 }
+        let mut lines = Self {
+            usual: options.labels(),
+            simple: None,
+            told: options.protocol.is_some(),
+            longest: options.limits.line,
+            number: 0,
+        };
+        lines.simplify();
+        lines
+    }
+
+    fn simplify(&mut self) {
+        self.simple = match (self.usual.protocols.as_slice(), self.usual.https, self.usual.foreign) {
+            ([], false, false) => Some(Protocol::Http),
+            ([one], false, false) => Some(*one),
+            _ => None,
+        };
+    }
+
+    /// Takes over what a heading says about the lines below it.
+    fn head(&mut self, labels: Labels) {
+        if !self.told {
+            self.usual = labels;
+            self.simplify();
+        }
     }
 
     /// Reads one line, without its end.
@@ -30,7 +57,9 @@ impl Lines {
         self.number += 1;
         let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
         parsed.lines += 1;
-        if let Some(record) = plain(raw, self.number, self.protocol.or(self.section)) {
+        if let Some(protocol) = self.simple
+            && let Some(record) = plain(raw, self.number, protocol)
+        {
             parsed.take(record);
             return;
         }
@@ -71,45 +100,57 @@ impl Lines {
             return;
         }
         let text = String::from_utf8_lossy(raw);
-        let line = text.trim_matches(is_blank);
-        if line.is_empty() {
+        let text = text.trim_matches(is_blank);
+        if text.is_empty() {
             parsed.blank += 1;
-        } else if let Some(comment) = comment(line) {
-            if let Some(protocol) = heading(comment) {
-                self.section = Some(protocol);
+        } else if let Some(comment) = comment(text) {
+            if let Some(labels) = heading(comment) {
+                self.head(labels);
+            }
+            parsed.blank += 1;
+        } else if let Some(title) = title(text) {
+            match heading(title) {
+                Some(labels) => self.head(labels),
+                // Another section, to which the heading before does not extend.
+                None => self.head(Labels::default()),
             }
             parsed.blank += 1;
         } else {
-            match read(line, self.number, self.protocol.or(self.section)) {
-                Ok(record) => parsed.take(record),
-                Err(reason) => parsed.reject(self.number, reason, line),
-            }
+            parsed.line(line::read(text, self.number, &self.usual), self.number, text);
         }
     }
-}
-
-fn is_blank(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\0')
 }
 
 fn comment(line: &str) -> Option<&str> {
     line.strip_prefix('#').or_else(|| line.strip_prefix("//")).or_else(|| line.strip_prefix(';'))
 }
 
-/// The protocol that a heading such as `# SOCKS5 proxies (28)` announces for the lines below it.
-fn heading(comment: &str) -> Option<Protocol> {
-    let mut words = comment.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).take(6);
-    let protocol = Protocol::parse(words.next()?)?;
-    let usual = |word: &str| {
-        word.bytes().all(|b| b.is_ascii_digit())
-            || ["proxy", "proxies", "list", "servers", "total"].iter().any(|known| word.eq_ignore_ascii_case(known))
-    };
-    words.all(usual).then_some(protocol)
+/// The title of a section: `[ProxyList]`, `[socks5]`, `=== HTTP ===`, or a protocol and a colon.
+fn title(line: &str) -> Option<&str> {
+    if line.len() > 60 {
+        return None;
+    }
+    if let Some(inside) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let named = inside.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '_' | '-' | '(' | ')'));
+        return (named && inside.contains(char::is_alphabetic)).then_some(inside);
+    }
+    if let Some(label) = line.strip_suffix(':') {
+        return heading(label).map(|_| label);
+    }
+    let rule = |c: char| matches!(c, '=' | '-' | '*' | '~' | '_');
+    let inside = line.trim_matches(|c: char| rule(c) || is_blank(c));
+    if inside.is_empty() {
+        // A line across the page.
+        return line.chars().all(|c| rule(c) || is_blank(c)).then_some("-").filter(|_| line.len() > 2);
+    }
+    let ruled = line.starts_with(rule) && line.ends_with(rule);
+    let only = Label::parse(inside).is_some();
+    (ruled && (only || heading(inside).is_some())).then_some(inside)
 }
 
 /// `a.b.c.d:port` and nothing else: what most lines of most lists are.
 #[inline]
-fn plain(raw: &[u8], line: u32, protocol: Option<Protocol>) -> Option<Record> {
+fn plain(raw: &[u8], line: u32, protocol: Protocol) -> Option<Record> {
     if raw.len() > 21 {
         return None;
     }
@@ -151,108 +192,5 @@ fn plain(raw: &[u8], line: u32, protocol: Option<Protocol>) -> Option<Record> {
     let port = u16::try_from(port).ok().and_then(NonZeroU16::new)?;
     // Digits and dots, so it is UTF-8.
     let host = CompactString::from_utf8(&raw[..at - 1]).ok()?;
-    Some(Record { host, port: Some(port), protocol: protocol.unwrap_or(Protocol::Http), line, details: None })
-}
-
-const SEPARATORS: [char; 4] = [',', '|', ';', '\t'];
-
-/// Reads one entry: an address, and whatever is noted behind or before it.
-pub(super) fn read(line: &str, number: u32, protocol: Option<Protocol>) -> Result<Record, Reason> {
-    let spoken = protocol.unwrap_or(Protocol::Http);
-    // As copied from source code or a bulleted list.
-    let line = line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")).unwrap_or(line);
-    let line = line.trim_matches(|c: char| is_blank(c) || matches!(c, '"' | '\'' | '`' | ','));
-    let mut words = line.split(is_blank).filter(|word| !word.is_empty());
-    let Some(first) = words.next() else { return Err(Reason::NoAddress) };
-    let first = first.trim_matches(|c: char| matches!(c, '"' | '\'' | '`' | ','));
-    let error = match one_word(first, spoken) {
-        Ok((address, note)) => {
-            let mut record = Record::new(address, number);
-            let said = protocol.is_some() || first.contains("://");
-            note::read(&mut record, note.into_iter().chain(words.flat_map(|word| word.split(SEPARATORS))), said);
-            return Ok(record);
-        }
-        Err(error) => error,
-    };
-    in_words(line, number, protocol).ok_or(Reason::Address(error))
-}
-
-/// An address in one word, and what may be noted behind it without a blank.
-fn one_word(word: &str, protocol: Protocol) -> Result<(Address, Option<&str>), AddressError> {
-    let error = match address(word, protocol) {
-        Ok(address) => return Ok((address, None)),
-        Err(error) => error,
-    };
-    if let Some((head, tail)) = word.split_once(SEPARATORS)
-        && let Ok(address) = address(head, protocol)
-    {
-        return Ok((address, Some(tail)));
-    }
-    // "1.2.3.4:80:US": two colons, so that the third part is no login.
-    let body = word.split_once("://").map_or(word, |(_, rest)| rest);
-    if let Some((head, tail)) = word.rsplit_once(':')
-        && body.bytes().filter(|b| *b == b':').count() == 2
-        && !body.contains(['@', '['])
-        && let Ok(address) = address(head, protocol)
-        && address.port.is_some()
-        && address.host.contains('.')
-    {
-        return Ok((address, Some(tail)));
-    }
-    Err(error)
-}
-
-fn address(text: &str, protocol: Protocol) -> Result<Address, AddressError> {
-    let mut address = Address::parse_line(text)?;
-    if !text.contains("://") {
-        address.protocol = protocol;
-    }
-    Ok(address)
-}
-
-/// `1.2.3.4 80`, `socks5 1.2.3.4 1080 user password`, `HTTP: 1.2.3.4:80`: an address in several words.
-fn in_words(line: &str, number: u32, protocol: Option<Protocol>) -> Option<Record> {
-    let mut words: Vec<&str> = line
-        .split(|c: char| is_blank(c) || SEPARATORS.contains(&c))
-        .map(|word| word.trim_matches(|c: char| matches!(c, '"' | '\'' | '`')))
-        .filter(|word| !word.is_empty())
-        .take(24)
-        .collect();
-    let mut spoken = protocol;
-    let named = words.first().and_then(|word| Protocol::parse(word.trim_end_matches(':')));
-    // "IP 1.2.3.4:80", "1) 1.2.3.4:80": an item's number or a label may stand before it.
-    if let Some(named) = named {
-        spoken = spoken.or(Some(named));
-        words.remove(0);
-    } else if words.len() > 1 && words[0].len() < 8 && words[0].ends_with([')', '.', ':']) {
-        words.remove(0);
-    }
-    let said = spoken.is_some();
-    let spoken = spoken.unwrap_or(Protocol::Http);
-    let first = words.first()?;
-    if let Ok((address, note)) = one_word(first, spoken) {
-        let mut record = Record::new(address, number);
-        note::read(&mut record, note.into_iter().chain(words.iter().skip(1).copied()), said);
-        return Some(record);
-    }
-    let host = parse_host(first.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(first)).ok()?;
-    let port = parse_port(words.get(1)?).ok()?;
-    let mut address = Address { protocol: spoken, host, port: Some(port), credentials: None };
-    let mut rest = 2;
-    // Proxychains writes the login behind the port; only where a protocol stands in front is it surely no note.
-    if named.is_some()
-        && let (Some(user), Some(password)) = (words.get(2), words.get(3))
-        && !user.starts_with('#')
-    {
-        let login = format!("{}:{}", crate::proxy::address::escape(user), crate::proxy::address::escape(password));
-        let whole = format!("{}://{login}@{}", spoken.as_str(), address.authority());
-        address = Address::parse(&whole).ok()?;
-        rest = 4;
-    } else if !address.host.contains(['.', ':']) {
-        // Two words of prose, the second a number.
-        return None;
-    }
-    let mut record = Record::new(address, number);
-    note::read(&mut record, words.iter().skip(rest).copied(), said);
-    Some(record)
+    Some(Record { host, port: Some(port), protocol, line, details: None })
 }

@@ -26,7 +26,7 @@ fn faulty(fault: Fault) -> ProxySpec {
 }
 
 fn item(text: &str) -> Item {
-    Item { address: Address::parse_line(text).ok(), proxy: None }
+    Item { address: Address::parse_line(text).ok(), proxy: None, public_only: false }
 }
 
 fn items(scheme: &str, addresses: &[SocketAddr]) -> Vec<Item> {

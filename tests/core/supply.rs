@@ -84,7 +84,7 @@ fn every_dialect_of_a_line() {
 fn what_cannot_be_read_is_told_without_secrets() {
     let parsed = read(
         "1.2.3.4:80\n1.2.3.4:99999\nhello world\nbob:hunter2@1.2.3.4\nbob:hunter2:1.2.3.4:0\nftp://bob:hunter2@1.2.3.4:80\n\
-         1.2.3.4:0:bob:hunter2\nbob:hunter2\n1.2.3.4:80@bob:\n",
+         1.2.3.4:0:bob:hunter2\nbob:hunter2\n1.2.3.4:80@:hunter2\n",
     );
     assert_eq!(parsed.records.len(), 1);
     assert_eq!(parsed.rejected_count, 8);

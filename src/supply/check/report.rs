@@ -43,6 +43,8 @@ pub enum Failure {
     Format,
     /// The name of the proxy leads nowhere.
     Dns,
+    /// The host's name leads into the user's own network, and the list that named it may not.
+    Local,
     /// Nobody listens.
     Refused,
     /// It cannot be reached.
@@ -84,6 +86,7 @@ impl Failure {
         match self {
             Self::Format => "format",
             Self::Dns => "dns",
+            Self::Local => "local",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Timeout => "timeout",
@@ -112,6 +115,7 @@ impl fmt::Display for Failure {
             other => f.write_str(match other {
                 Self::Format => "it is not the address of a proxy",
                 Self::Dns => "the proxy's name cannot be resolved",
+                Self::Local => "the proxy's name leads into a private network, and a list of others named it",
                 Self::Refused => "the proxy refuses connections",
                 Self::Unreachable => "the proxy cannot be reached",
                 Self::Timeout => "no answer in time",

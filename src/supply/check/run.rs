@@ -40,6 +40,8 @@ pub struct Item {
     pub address: Option<Address>,
     /// Whose books the result goes into, if any.
     pub proxy: Option<Arc<Proxy>>,
+    /// Whether it must not lead into the user's own network: it was named by a list of others.
+    pub public_only: bool,
 }
 
 type Waker = Box<dyn FnOnce() + Send>;
@@ -109,7 +111,7 @@ impl Shared {
             let failed = |failure| Report { failure: Some(failure), ..Report::new(index, Protocol::Http) };
             let judged = survive(async {
                 let report = match &item.address {
-                    Some(address) => self.check(index, address).await,
+                    Some(address) => self.check(index, address, item.public_only).await,
                     None => failed(Failure::Format),
                 };
                 if let Some(proxy) = &item.proxy {
@@ -126,13 +128,13 @@ impl Shared {
         }
     }
 
-    async fn check(&self, index: usize, address: &Address) -> Report {
+    async fn check(&self, index: usize, address: &Address, public_only: bool) -> Report {
         let limit = self.plan.per_host.map(|most| self.host(&address.host, most));
         let _turn = match &limit {
             Some(limit) => limit.acquire().await.ok(),
             None => None,
         };
-        check(self, index, address).await
+        check(self, index, address, public_only).await
     }
 
     /// Asks the judge who we are when nobody is between.

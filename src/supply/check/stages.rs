@@ -15,7 +15,7 @@ use super::report::{Failure, Report, Stage};
 use super::run::Shared;
 use super::target::Target;
 use crate::clock::{Clock, SystemClock};
-use crate::proxy::address::Address;
+use crate::proxy::address::{Address, is_public};
 
 /// Milliseconds since a moment of the steady clock.
 pub(super) fn since(begun: u64) -> f64 {
@@ -23,11 +23,11 @@ pub(super) fn since(begun: u64) -> f64 {
 }
 
 /// Checks one proxy; never longer than the plan allows.
-pub(super) async fn check(shared: &Shared, index: usize, address: &Address) -> Report {
+pub(super) async fn check(shared: &Shared, index: usize, address: &Address, public_only: bool) -> Report {
     let begun = SystemClock.steady();
     let mut report = Report::new(index, address.protocol);
     let mut meter = shared.meter();
-    let done = timeout(shared.plan.timeout, stages(shared, address, &mut report, &mut meter)).await;
+    let done = timeout(shared.plan.timeout, stages(shared, address, public_only, &mut report, &mut meter)).await;
     report.bytes = meter.own;
     report.total_ms = since(begun);
     report.failure = match done {
@@ -37,15 +37,28 @@ pub(super) async fn check(shared: &Shared, index: usize, address: &Address) -> R
     report
 }
 
-async fn stages(shared: &Shared, address: &Address, report: &mut Report, meter: &mut Meter<'_>) -> Result<(), Failure> {
+async fn stages(
+    shared: &Shared,
+    address: &Address,
+    public_only: bool,
+    report: &mut Report,
+    meter: &mut Meter<'_>,
+) -> Result<(), Failure> {
     let plan = &shared.plan;
     if meter.is_used_up() {
         return Err(Failure::Budget);
     }
     let begun = SystemClock.steady();
-    let places = shared.names.resolve(&address.host, address.effective_port()).await;
+    let mut places = shared.names.resolve(&address.host, address.effective_port()).await;
     if places.is_empty() {
         return Err(Failure::Dns);
+    }
+    // Judged here and not by the name: what is checked is what is connected to.
+    if public_only {
+        places.retain(|place| is_public(place.ip()));
+        if places.is_empty() {
+            return Err(Failure::Local);
+        }
     }
     report.stage = Stage::Dns;
     let stream = connect(&places).await?;

@@ -8,10 +8,10 @@ mod table;
 
 use html5gum::{StartTag, Token, Tokenizer};
 
+use super::line;
 use super::options::Options;
 use super::parsed::Parsed;
 use super::read::ReadError;
-use super::text;
 use cell::Hiding;
 use selector::{Element, Selector};
 use table::Tables;
@@ -39,6 +39,10 @@ pub(super) fn parse(page: &str, options: &Options, parsed: &mut Parsed) -> Resul
         in_verbatim: 0,
     };
     for token in Tokenizer::new(page) {
+        if parsed.is_exhausted() {
+            parsed.cut_exhausted();
+            return Ok(());
+        }
         match token {
             Ok(Token::StartTag(tag)) => reader.open(&tag, parsed),
             Ok(Token::EndTag(tag)) => reader.close(&tag.name, parsed),
@@ -174,22 +178,21 @@ impl Reader<'_> {
     /// A page without tables: preformatted text is a list, in all other text the lines that are addresses are.
     fn lines_of_text(&self, options: &Options, parsed: &mut Parsed) {
         let listed = !self.verbatim.trim().is_empty();
+        let usual = options.labels();
         let body = if listed { &self.verbatim } else { &self.prose };
         for (number, line) in body.lines().map(str::trim).filter(|line| !line.is_empty()).enumerate() {
             let number = number as u32 + 1;
             if line.len() > options.limits.line {
                 continue;
             }
-            match text::read(line, number, options.protocol) {
-                Ok(record) => {
-                    parsed.lines += 1;
-                    parsed.take(record);
-                }
-                Err(reason) if listed && !line.starts_with('#') => {
-                    parsed.lines += 1;
-                    parsed.reject(number, reason, line);
-                }
-                Err(_) => {}
+            if parsed.is_exhausted() {
+                parsed.cut_exhausted();
+                return;
+            }
+            let found = line::read(line, number, &usual);
+            if listed && !line.starts_with('#') || found.iter().any(Result::is_ok) {
+                parsed.lines += 1;
+                parsed.line(found, number, line);
             }
         }
     }

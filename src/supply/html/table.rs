@@ -6,8 +6,9 @@ use html5gum::StartTag;
 
 use super::attribute;
 use crate::proxy::address::{parse_host, parse_port};
-use crate::supply::delimited::{guess, names};
+use crate::supply::delimited::names;
 use crate::supply::fields::{Column, Fields};
+use crate::supply::line::{self, Strictness};
 use crate::supply::options::Options;
 use crate::supply::parsed::Parsed;
 
@@ -145,19 +146,34 @@ fn read_row(table: &mut Table, row: &Row, number: u32, options: &Options, parsed
         parsed.blank += 1;
         return;
     }
-    if table.columns.is_none() {
-        table.columns = if options.columns.is_empty() {
-            guess(&values)
-        } else {
-            Some(options.columns.iter().map(|name| Column::named(name)).collect())
-        };
+    if table.columns.is_none() && !options.columns.is_empty() {
+        table.columns = Some(options.columns.iter().map(|name| Column::named(name)).collect());
+    }
+    let usual = options.labels();
+    let said = !row.said.is_empty() || row.cells.iter().any(|cell| !cell.said.is_empty());
+    let shown = || values.join(" ");
+    if table.columns.is_none() && !said {
+        let joined: Vec<String> = values.iter().map(|value| halves_joined(value)).collect();
+        if !line::has_place(&joined) && !table.is_list {
+            return;
+        }
+        let found = line::columns(&joined, number, &usual, Strictness::Page);
+        table.is_list |= found.iter().any(Result::is_ok);
+        if table.is_list {
+            parsed.lines += 1;
+            if found.iter().any(Result::is_ok) || !is_bar(row, &values) {
+                parsed.line(found, number, &shown());
+            } else {
+                parsed.blank += 1;
+            }
+        }
+        return;
     }
     let mut fields = Fields::default();
     let columns = table.columns.as_deref().unwrap_or_default();
     for (at, (cell, value)) in row.cells.iter().zip(&values).enumerate() {
         match columns.get(at).copied().flatten() {
-            // Two elements with a break between them may hold the two halves.
-            Some(Column::Place) => fields.put(Column::Place, &value.replace(" :", ":").replace(": ", ":")),
+            Some(column @ (Column::Place | Column::Link)) => fields.put(column, &halves_joined(value)),
             Some(column) => fields.put(column, value),
             None => {}
         }
@@ -171,23 +187,32 @@ fn read_row(table: &mut Table, row: &Row, number: u32, options: &Options, parsed
     if !fields.is_entry() && !table.is_list {
         return;
     }
-    match fields.finish(number, options.protocol) {
-        Ok(records) => {
+    match fields.end(number, &usual) {
+        Ok(entry) => {
             table.is_list = true;
             parsed.lines += 1;
-            parsed.take_all(records);
+            parsed.entry(entry, number, &shown());
         }
         Err(reason) if table.is_list => {
             parsed.lines += 1;
-            // A bar of advertisement or of page numbers across the table is no entry.
-            if row.cells.len() == 1 || row.headers == row.cells.len() || values.iter().all(|value| value.is_empty()) {
+            if is_bar(row, &values) {
                 parsed.blank += 1;
             } else {
-                parsed.reject(number, reason, values.first().map_or("", |value| value));
+                parsed.reject(number, reason, &shown());
             }
         }
         Err(_) => {}
     }
+}
+
+/// A bar of advertisement or of page numbers across the table, which is no entry.
+fn is_bar(row: &Row, values: &[String]) -> bool {
+    row.cells.len() == 1 || row.headers == row.cells.len() || values.iter().all(|value| value.is_empty())
+}
+
+/// A place whose two halves are in elements of their own, with a break between.
+fn halves_joined(value: &str) -> String {
+    value.replace(" :", ":").replace(": ", ":")
 }
 
 fn squeezed(text: &str) -> String {
