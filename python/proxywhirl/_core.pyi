@@ -473,6 +473,7 @@ def parse_proxies(
     *,
     format: ProxyFormat | str | None = None,
     protocol: str | None = None,
+    instead_of_http: str | None = None,
     public_only: bool = False,
     key: str | None = None,
     selector: str | None = None,
@@ -483,12 +484,16 @@ def parse_proxies(
     max_bytes: int | None = None,
     max_line: int | None = None,
     max_rejected: int | None = None,
+    max_entries: int | None = None,
+    max_faults: int | None = None,
+    max_expansion: int | None = None,
 ) -> ParsedProxies: ...
 def parse_proxy_file(
     path: str | PathLike[str],
     *,
     format: ProxyFormat | str | None = None,
     protocol: str | None = None,
+    instead_of_http: str | None = None,
     public_only: bool = False,
     key: str | None = None,
     selector: str | None = None,
@@ -499,8 +504,13 @@ def parse_proxy_file(
     max_bytes: int | None = None,
     max_line: int | None = None,
     max_rejected: int | None = None,
+    max_entries: int | None = None,
+    max_faults: int | None = None,
+    max_expansion: int | None = None,
 ) -> ParsedProxies: ...
 def read_proxy_entry(entry: dict[str, Any], *, protocol: str | None = None) -> list[dict[str, Any]]: ...
+def address_locality(host: str) -> Literal["public", "localhost", "private"]: ...
+def ascii_host(host: str) -> str: ...
 def deduplicate(proxies: Iterable[Any]) -> list[Any]: ...
 
 @disjoint_base
@@ -563,6 +573,7 @@ class ProxyPool(_Model):
         allow_local: bool = False,
         format: ProxyFormat | str | None = None,
         protocol: str | None = None,
+        instead_of_http: str | None = None,
         public_only: bool = False,
         key: str | None = None,
         selector: str | None = None,
@@ -573,6 +584,9 @@ class ProxyPool(_Model):
         max_bytes: int | None = None,
         max_line: int | None = None,
         max_rejected: int | None = None,
+        max_entries: int | None = None,
+        max_faults: int | None = None,
+        max_expansion: int | None = None,
     ) -> AddReport: ...
     def load_file(
         self,
@@ -583,6 +597,7 @@ class ProxyPool(_Model):
         allow_local: bool = False,
         format: ProxyFormat | str | None = None,
         protocol: str | None = None,
+        instead_of_http: str | None = None,
         public_only: bool = False,
         key: str | None = None,
         selector: str | None = None,
@@ -593,6 +608,9 @@ class ProxyPool(_Model):
         max_bytes: int | None = None,
         max_line: int | None = None,
         max_rejected: int | None = None,
+        max_entries: int | None = None,
+        max_faults: int | None = None,
+        max_expansion: int | None = None,
     ) -> AddReport: ...
     def remove_proxy(self, proxy_id: UUID | str) -> None: ...
     def update_proxy(self, proxy: Proxy) -> None: ...

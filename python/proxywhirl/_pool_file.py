@@ -1,29 +1,40 @@
-"""Reading a pool from a file of any documented layout."""
+"""The one reader of files of proxies: saved pools, and lists in any form."""
 
 from __future__ import annotations
 
-from os import PathLike
-from typing import TYPE_CHECKING, TypeVar
+import gzip
+import logging
+import os
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, Union
+
+from proxywhirl import _core
 
 if TYPE_CHECKING:
-    from proxywhirl._core import ProxyPool
+    from collections.abc import Iterable, Mapping
 
-    P = TypeVar("P", bound=ProxyPool)
-else:
-    P = TypeVar("P")
+    from proxywhirl.storage._vault import Vault
 
-__all__ = ["load_pool"]
+P = TypeVar("P", bound="_core.ProxyPool")
+Found = Union["_core.PoolImage", "_core.ParsedProxies"]
+
+__all__ = ["fill_pool", "image_of", "load_pool", "open_file"]
+
+_log = logging.getLogger("proxywhirl.storage")
+_HEAD = 4096
+# The first characters of what may be a saved pool: JSON, or a Fernet token of one.
+_POOLS = (b"{", b"[", b'"', b"gAAAAA")
 
 
 def load_pool(
-    cls: type[P], path: str | PathLike[str], lazy: bool = False, encryption_key: str | bytes | None = None
+    cls: type[P], path: str | os.PathLike[str], lazy: bool = False, encryption_key: str | bytes | None = None
 ) -> P:
     """Read a pool from a file.
 
     Args:
         cls: The class of the pool.
-        path: A JSON file, gzipped or not: an object with ``proxies``, a bare list of proxies, or one proxy per line. A
-            proxy is an object with ``url``, or a URL.
+        path: A saved pool, or a list of proxies in any form that can be recognised; gzipped or not.
         lazy: The native pool makes a Python object for a proxy when it is first asked for, so there is nothing left to
             put off; the argument is accepted for its users.
         encryption_key: A Fernet key, for credentials that are encrypted; by default that in ``PROXYWHIRL_KEY``.
@@ -33,19 +44,177 @@ def load_pool(
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is none of the layouts, or damaged; the message names the line or entry and quotes nothing.
+        ValueError: It is a saved pool that is damaged, or has nothing in it that is a proxy; nothing of it is quoted.
         cryptography.fernet.InvalidToken: It is encrypted with another key.
     """
-    from proxywhirl.storage._reading import pour, read_file, settings_of
+    from proxywhirl.storage._reading import NotSavedError, pour, settings_of
     from proxywhirl.storage._vault import Vault
 
     vault = Vault(encryption_key)
-    image = read_file(path, vault)
-    settings = settings_of(image)
-    pool = cls(
-        name=image.name or "default",
-        max_pool_size=max(int(settings.get("max_pool_size") or 100), len(image), 1),
-        auto_remove_dead=bool(settings.get("auto_remove_dead", False)),
-    )
-    pour(image, pool, vault, path)
+    found = open_file(path, vault)
+    if isinstance(found, _core.PoolImage):
+        settings = settings_of(found)
+        pool = cls(
+            name=found.name or "default",
+            max_pool_size=max(int(settings.get("max_pool_size") or 100), len(found), 1),
+            auto_remove_dead=bool(settings.get("auto_remove_dead", False)),
+        )
+        try:
+            pour(found, pool, vault, path)
+        except NotSavedError as error:
+            found = _list_of(path, error)
+        else:
+            return pool
+    pool = cls(max_pool_size=max(100, len(found)))
+    pool.load(found)
     return pool
+
+
+def fill_pool(
+    pool: _core.ProxyPool,
+    path: str | os.PathLike[str],
+    source: Any = None,
+    tags: Iterable[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> _core.ParsedProxies | tuple[int, int]:
+    """Add a saved pool to a pool, or read a list for it.
+
+    Args:
+        pool: The pool.
+        path: The file.
+        source: Where its proxies are from; by default what a saved pool says of each.
+        tags: Further tags for the proxies of a saved pool.
+        options: Options of ``parse_proxies``; if there are any, the file is a list.
+
+    Returns:
+        Numbers of proxies added and of those that were there; or the list, of which nothing has been added.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is a saved pool that is damaged, or the pool would be over its maximum capacity.
+    """
+    from proxywhirl.storage._reading import NotSavedError, pour
+    from proxywhirl.storage._vault import Vault
+
+    if options:
+        return _core.parse_proxy_file(path, **options)
+    vault = Vault(None)
+    found = open_file(path, vault, strict=False)
+    if isinstance(found, _core.ParsedProxies):
+        return found
+    try:
+        if source is None and tags is None:
+            return pour(found, pool, vault, path)
+        scratch = _core.ProxyPool(max_pool_size=max(1, len(found)))
+        pour(found, scratch, vault, path)
+    except NotSavedError:
+        return _core.parse_proxy_file(path)
+    proxies = scratch.get_all_proxies()
+    for proxy in proxies:
+        if source is not None:
+            proxy.source = source
+        proxy.tags = {*proxy.tags, *(tags or ())}
+    before = len(pool)
+    for proxy in proxies:
+        pool.add_proxy(proxy)
+    added = len(pool) - before
+    return added, len(proxies) - added
+
+
+def image_of(path: str | os.PathLike[str], vault: Vault) -> Found:
+    """As :func:`open_file`, where a list is told from a saved pool without making proxies of it.
+
+    Args:
+        path: The file.
+        vault: Decrypts what is encrypted.
+
+    Returns:
+        A saved pool, or the proxies of a list.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: As :func:`load_pool`.
+    """
+    from proxywhirl.storage._reading import NotSavedError, pour
+
+    found = open_file(path, vault)
+    if isinstance(found, _core.PoolImage) and not found.settings:
+        try:
+            pour(found, _core.ProxyPool(max_pool_size=max(1, len(found))), vault, path)
+        except NotSavedError as error:
+            return _list_of(path, error)
+    return found
+
+
+def open_file(path: str | os.PathLike[str], vault: Vault, *, strict: bool = True) -> Found:
+    """Read a file, whichever it is: a saved pool, or a list.
+
+    Args:
+        path: The file.
+        vault: Decrypts a saved pool that is encrypted as a whole.
+        strict: Whether a list without a proxy is an error.
+
+    Returns:
+        A saved pool, of which no proxies have been made yet, or the proxies of a list.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: As :func:`load_pool`.
+        cryptography.fernet.InvalidToken: It is encrypted with another key.
+    """
+    from proxywhirl.storage._reading import DamagedFileError, is_lines, read_file
+
+    if not (_may_be_pool(path) or is_lines(Path(path))):
+        return _list_of(path, None, strict=strict)
+    try:
+        return read_file(path, vault)
+    except DamagedFileError as error:
+        parsed = _core.parse_proxy_file(path)
+        # JSON that breaks off may be a saved pool that does: half of it must not pass for the whole.
+        if parsed.gzip or parsed.format in ("json", "json_lines"):
+            if any(_is_damage(bad.reason) for bad in parsed.rejected[-2:]):
+                raise
+        if strict and not len(parsed):
+            raise error from None
+        return parsed
+
+
+def _list_of(path: str | os.PathLike[str], error: Exception | None, *, strict: bool = True) -> _core.ParsedProxies:
+    from proxywhirl.storage._reading import DamagedFileError
+
+    parsed = _core.parse_proxy_file(path)
+    if strict and not len(parsed):
+        if error is not None:
+            raise error
+        if not parsed.lines or parsed.lines == parsed.blank:
+            raise DamagedFileError(f"{path} is empty")
+        bad = parsed.rejected[0]
+        raise DamagedFileError(f"{path} holds no proxies; line {bad.line}: {bad.reason}")
+    if parsed.rejected_count:
+        bad = parsed.rejected[0]
+        _log.warning("%d entries of %s can't be read; line %d: %s", parsed.rejected_count, path, bad.line, bad.reason)
+    return parsed
+
+
+def _is_damage(reason: str) -> bool:
+    return "JSON" in reason or "gzip" in reason
+
+
+def _may_be_pool(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as a saved pool does, packed or not."""
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(path) as unpacked:
+                head = unpacked.read(_HEAD)
+        except (OSError, EOFError, zlib.error):
+            return True  # damaged, which is told where it is read
+        if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_POOLS):
+            # Before all of it is unpacked: whether that is within bounds.
+            try:
+                return not _core.parse_proxy_file(path, max_rejected=1).truncated
+            except OSError:
+                return True  # damaged further on
+    head = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    return head.startswith(_POOLS) or not head

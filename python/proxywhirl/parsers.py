@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 Entry = dict[str, Any]
+
+_log = logging.getLogger("proxywhirl.fetch")
 
 # What the address says already.
 _OF_ADDRESS = frozenset({"url", "protocol", "host", "port", "username", "password"})
@@ -118,7 +121,7 @@ class JSONParser:
         """
         try:
             document = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ProxyFetchError(f"Invalid JSON: {error}") from None
         if self.key is not None:
             if not isinstance(document, Mapping) or self.key not in document:
@@ -145,7 +148,7 @@ def _with_url(item: Mapping[str, Any]) -> Entry:
         try:
             read = _core.read_proxy_entry(entry)
         except ValueError:
-            return entry  # without an address; whoever builds a proxy of it says so
+            return entry  # without an address, which is an error where a proxy is made of it
         entry["url"] = read[0]["url"]
     return entry
 
@@ -183,10 +186,14 @@ class CSVParser:
             A dictionary for each row, by the names of the columns, with ``url`` added where its values make one up.
 
         Raises:
-            ProxyFetchError: A row has another number of values than there are columns, and none may be skipped.
+            ProxyFetchError: A row has another number of values than there are columns, and none may be skipped; or the
+                text is no table.
         """
         text = data.decode("utf-8-sig", "replace") if isinstance(data, bytes) else data.lstrip("\ufeff")
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter) if row]
+        try:
+            rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter) if row]
+        except csv.Error as error:
+            raise ProxyFetchError(f"Invalid table: {error}") from None
         names = self.columns
         if self.has_header and rows:
             header = [name.strip() for name in rows.pop(0)]
@@ -225,8 +232,12 @@ class HTMLTableParser:
 
     Args:
         table_selector: Which tables: tags, classes, identifiers and descendants in CSS.
-        column_map: Names of columns on the page, and what they hold (``ip``, ``port``, ``protocol``, ``country``, ...).
-        column_indices: What columns hold, by number from 0.
+        column_map: Names of columns on the page, and what they hold (``ip``, ``port``, ``protocol``, ``username``,
+            ``password``, ``country``, ...); in either direction. A column named here is taken before all others.
+        column_indices: What columns hold, by number from 0. Other columns are not looked at.
+
+    Raises:
+        ValueError: A number is negative.
     """
 
     def __init__(
@@ -235,6 +246,8 @@ class HTMLTableParser:
         column_map: Mapping[str, str] | None = None,
         column_indices: Mapping[str, int] | None = None,
     ) -> None:
+        if any(index < 0 for index in (column_indices or {}).values()):
+            raise ValueError("column_indices count from 0, and none may be negative")
         self.table_selector = table_selector
         self.column_map = dict(column_map or {})
         self.column_indices = dict(column_indices or {})
@@ -285,9 +298,12 @@ class GeonodeParser:
         """
         entries = JSONParser(key="data").parse(data)
         found: list[Entry] = []
+        left_out = 0
         for entry in entries:
             try:
                 found.extend(_core.read_proxy_entry({name: value for name, value in entry.items() if name != "url"}))
             except ValueError:
-                continue  # an entry without an address, in a list that is not ours to judge
+                left_out += 1
+        if left_out:
+            _log.warning("%d entries of %d name no proxy that can be used", left_out, len(entries))
         return found

@@ -36,6 +36,7 @@ const DEFAULT_LIMIT: usize = 100;
 static PROXY_LIST: Lazy = Lazy::new("proxywhirl._proxy_list", "ProxyList");
 static EXPLANATION: Lazy = Lazy::new("proxywhirl._explain", "Explanation");
 static LOADER: Lazy = Lazy::new("proxywhirl._pool_file", "load_pool");
+static FILLER: Lazy = Lazy::new("proxywhirl._pool_file", "fill_pool");
 
 /// Gives a reference back: at once on a thread that is attached to the interpreter, else when a thread is next. So no thread
 /// waits for the interpreter here, and none has to be left while it ends.
@@ -529,23 +530,28 @@ impl PyPool {
         self.take_list(data.py(), parsed, source, tags, allow_local)
     }
 
-    /// Adds the proxies that a file names, as `load` does; it may be packed with gzip.
+    /// Adds the proxies of a file: of a saved pool, with what it knows of them, or of any list that `load` reads; it may be
+    /// packed with gzip. With any of the options of `parse_proxies` the file is a list.
     ///
     /// Raises:
     ///     OSError: The file cannot be read.
-    ///     ValueError: As `load`.
+    ///     ValueError: As `load`; or it is a saved pool that is damaged.
     #[pyo3(signature = (path, *, source=None, tags=None, allow_local=false, **options))]
-    fn load_file(
-        &self,
-        py: Python<'_>,
-        path: std::path::PathBuf,
-        source: Option<&Bound<'_, PyAny>>,
-        tags: Option<&Bound<'_, PyAny>>,
+    fn load_file<'py>(
+        slf: &Bound<'py, Self>,
+        path: &Bound<'py, PyAny>,
+        source: Option<&Bound<'py, PyAny>>,
+        tags: Option<&Bound<'py, PyAny>>,
         allow_local: bool,
-        options: Option<&Bound<'_, PyDict>>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<AddReport> {
-        let parsed = supply::parse_proxy_file(py, path, options)?;
-        self.take_list(py, &parsed, source, tags, allow_local)
+        let py = slf.py();
+        let found = FILLER.get(py)?.call1((slf, path, source, tags, options))?;
+        if let Ok(list) = found.cast::<PyParsed>() {
+            return slf.get().take_list(py, list.get(), source, tags, allow_local);
+        }
+        let (added, duplicates) = found.extract()?;
+        Ok(AddReport { added, duplicates, errors: Vec::new() })
     }
 
     /// Removes a proxy; an unknown identifier does nothing.

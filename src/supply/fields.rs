@@ -131,6 +131,8 @@ pub struct Fields {
     any: bool,
     labels: Labels,
     strange_protocol: bool,
+    /// TLS is spoken to the proxy, whatever inside.
+    tls: bool,
     user: Option<Box<str>>,
     password: Option<Box<str>>,
     strange_login: bool,
@@ -192,9 +194,7 @@ impl Fields {
             }
             Column::Protocol => self.protocol(value),
             Column::Tls => {
-                if truth(value) == Some(true) {
-                    self.labels.add(label::Label::Speaks(Protocol::Https));
-                }
+                self.tls |= truth(value) == Some(true);
             }
             Column::User => self.user = Some(value.into()),
             Column::Password => self.password = Some(value.into()),
@@ -422,6 +422,16 @@ impl Fields {
         } else if protocols.contains(&Protocol::Https) && protocols.contains(&Protocol::Http) && labels.https {
             // "https" beside "tls": the tunnel is spoken of, and TLS to the proxy is said.
             protocols.retain(|one| *one != Protocol::Http);
+        }
+        if self.tls {
+            for protocol in &mut protocols {
+                match protocol {
+                    Protocol::Http | Protocol::Https => *protocol = Protocol::Https,
+                    // SOCKS inside TLS.
+                    Protocol::Socks4 | Protocol::Socks5 => return Err(Reason::Protocol),
+                }
+            }
+            protocols.dedup();
         }
         let details = (details != Details::default()).then(|| Box::new(details));
         let bare = Record::new(Address { credentials: None, ..address }, line);

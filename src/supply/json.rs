@@ -314,7 +314,7 @@ impl<'d, 'p> Walk<'d, 'p> {
         visit_map(raw, |name, value| match value.as_bytes().first() {
             Some(b'{') if logins::is_login(&name) => logins.read(value),
             Some(b'{') => inner.push((name, value)),
-            Some(b'[') if logins::is_login(&name) => logins.read_pair(value),
+            Some(b'[') if logins::is_login(&name) => logins.read_list(value),
             Some(b'[') => match Column::named(&name) {
                 Some(column @ (Column::Protocol | Column::Tags | Column::Anonymity)) => {
                     visit_list(value, |element| {

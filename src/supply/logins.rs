@@ -12,7 +12,8 @@ const MOST: usize = 100_000;
 
 /// Whether a value of that name is a login, or has logins in it.
 pub(super) fn is_login(name: &str) -> bool {
-    Column::named(name) == Some(Column::Login) || name.eq_ignore_ascii_case("login")
+    Column::named(name) == Some(Column::Login)
+        || ["login", "logins", "users", "accounts"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// The logins that stand in one object.
@@ -52,14 +53,22 @@ impl Logins {
         }
     }
 
-    /// Reads a list of a user and a password.
-    pub(super) fn read_pair(&mut self, raw: &str) {
+    /// Reads a list of a user and a password, or of one login.
+    pub(super) fn read_list(&mut self, raw: &str) {
         let mut parts = Vec::new();
+        let mut nested = Vec::new();
         visit_list(raw, |value| {
             if parts.len() < 3 {
                 parts.push(scalar(value));
             }
+            if value.starts_with('{') && nested.len() < 2 {
+                nested.push(value);
+            }
         });
+        if let ([login], 1) = (nested.as_slice(), parts.len()) {
+            self.read(login);
+            return;
+        }
         match parts.as_slice() {
             [] => {}
             [Some(user), Some(password)] if !user.is_empty() => {

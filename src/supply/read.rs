@@ -49,23 +49,20 @@ pub fn parse(data: &[u8], options: &Options) -> Result<Parsed, ReadError> {
     let mut plain = Vec::new();
     let limit = options.limits.bytes as u64;
     let mut source = Unpacking::new(data, options);
-    let read = (&mut source).take(limit + 1).read_to_end(&mut plain);
+    (&mut source).take(limit + 1).read_to_end(&mut plain)?;
     let mut parsed = unpacked(&plain, options, true)?;
-    if let Err(error) = read {
-        let line = u32::try_from(parsed.lines).unwrap_or(u32::MAX);
-        parsed.lines += 1;
-        parsed.reject(line, Reason::Broken(format!("the gzip data is damaged: {error}").into()), "");
-    }
     source.tell(&mut parsed);
     Ok(parsed)
 }
 
-/// What comes out of packed data. It ends early where so much comes out of so little that it is made to cost time.
+/// What comes out of packed data. It ends early where the data is damaged, and where so much comes out of so little that it
+/// is made to cost time.
 struct Unpacking<R> {
     source: MultiGzDecoder<Counting<R>>,
     unpacked: u64,
     expansion: u64,
     is_over: bool,
+    damage: Option<io::Error>,
 }
 
 /// So much may always come out, in bytes.
@@ -73,14 +70,17 @@ const FREE: u64 = 16 << 20;
 
 impl<R: Read> Unpacking<R> {
     fn new(source: R, options: &Options) -> Self {
-        let source = MultiGzDecoder::new(Counting { source, count: 0 });
-        Self { source, unpacked: 0, expansion: options.limits.expansion as u64, is_over: false }
+        let source = MultiGzDecoder::new(Counting { source, count: 0, failed: false });
+        Self { source, unpacked: 0, expansion: options.limits.expansion as u64, is_over: false, damage: None }
     }
 
     fn tell(&self, parsed: &mut Parsed) {
         if self.is_over {
             let times = self.expansion;
             parsed.cut(format!("the rest is not read: the list unpacks to more than {times} times its size"));
+        }
+        if let Some(error) = &self.damage {
+            parsed.cut(format!("the rest is not read: the gzip data is damaged ({error})"));
         }
     }
 }
@@ -89,9 +89,21 @@ impl<R: Read> Read for Unpacking<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.unpacked > FREE && self.unpacked / self.expansion.max(1) > self.source.get_ref().count {
             self.is_over = true;
+        }
+        if self.is_over || self.damage.is_some() {
             return Ok(0);
         }
-        let count = self.source.read(buffer)?;
+        let count = match self.source.read(buffer) {
+            Ok(count) => count,
+            Err(error) if self.source.get_ref().failed || error.kind() == io::ErrorKind::Interrupted => {
+                return Err(error);
+            }
+            // What came before is not lost.
+            Err(error) => {
+                self.damage = Some(error);
+                0
+            }
+        };
         self.unpacked += count as u64;
         Ok(count)
     }
@@ -101,11 +113,15 @@ impl<R: Read> Read for Unpacking<R> {
 struct Counting<R> {
     source: R,
     count: u64,
+    /// Whether the source itself could not be read.
+    failed: bool,
 }
 
 impl<R: Read> Read for Counting<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.read(buffer)?;
+        let read = self.source.read(buffer);
+        self.failed = read.is_err();
+        let count = read?;
         self.count += count as u64;
         Ok(count)
     }

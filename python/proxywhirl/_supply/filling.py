@@ -159,7 +159,7 @@ class Filling:
         urls = urls_of(taken.entries)
         await asyncio.to_thread(self.roster.adopt, key, source.name)
         unknown = await asyncio.to_thread(self.roster.note, key, urls, source.tags())
-        proxies = await asyncio.to_thread(build_some, taken.entries, unknown, source)
+        proxies = await asyncio.to_thread(build_some, taken.entries, unknown, source, allow_local=fetcher.allow_local)
         proxies = [proxy for proxy in proxies if proxy.url not in dead]
         if isinstance(taken.entries, list) and not taken.unchanged:
             # Only what a parser of the user's made can have a time to live.

@@ -12,6 +12,7 @@ from proxywhirl.cli.terminal import printable
 
 if TYPE_CHECKING:
     from proxywhirl import ProxyPool
+    from proxywhirl._core import ParsedProxies
 
 __all__ = ["ListReport", "read_proxies"]
 
@@ -50,21 +51,34 @@ def read_proxies(pool: ProxyPool, name: str, *, protocol: Optional[str] = None) 
         UsageError: The file cannot be read, or its name ends in ``.json`` and it has nothing that is a proxy.
     """
     from proxywhirl import _core
+    from proxywhirl._pool_file import open_file
+    from proxywhirl.storage._reading import NotSavedError, pour
+    from proxywhirl.storage._vault import Vault
 
     shown = "standard input" if name == _STANDARD_INPUT else name
-    failure: Optional[UsageError] = None
+    vault = Vault(None)
     try:
-        raw = sys.stdin.buffer.read() if name == _STANDARD_INPUT else Path(name).read_bytes()
-        if _is_pool(name):
+        if name == _STANDARD_INPUT:
+            return _add_list(pool, shown, _core.parse_proxies(sys.stdin.buffer.read(), protocol=protocol))
+        found = open_file(name, vault, strict=_is_pool(name))
+        if isinstance(found, _core.PoolImage):
+            scratch = _core.ProxyPool(max_pool_size=max(1, len(found)))
             try:
-                return _read_pool(pool, name)
-            except UsageError as error:
-                failure = error
+                pour(found, scratch, vault, name)
+            except NotSavedError as error:
+                parsed = _core.parse_proxy_file(name, protocol=protocol)
+                if not len(parsed):
+                    raise error from None
+                return _add_list(pool, shown, parsed)
+            return _add_pool(pool, name, scratch)
+        return _add_list(pool, shown, found if protocol is None else _core.parse_proxy_file(name, protocol=protocol))
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
-    parsed = _core.parse_proxies(raw, protocol=protocol)
-    if failure is not None and not len(parsed):
-        raise failure
+    except ValueError as error:
+        raise UsageError(printable(scrub_text(str(error)))) from error
+
+
+def _add_list(pool: ProxyPool, shown: str, parsed: ParsedProxies) -> ListReport:
     report = pool.load(parsed, source="file", allow_local=True)
     complaints = [
         printable(scrub_text(f"{shown}, line {line.line}: {line.reason} ({line.excerpt})"))
@@ -76,22 +90,16 @@ def read_proxies(pool: ProxyPool, name: str, *, protocol: Optional[str] = None) 
     return ListReport(shown, report.added, report.duplicates, complaints)
 
 
-def _is_pool(name: str) -> bool:
-    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    if suffixes[-1:] == [".gz"]:
-        suffixes.pop()
-    return bool(suffixes) and suffixes[-1] in _POOLS
-
-
-def _read_pool(pool: ProxyPool, name: str) -> ListReport:
-    from proxywhirl import ProxyPool
-
-    try:
-        found = ProxyPool.from_file(name)
-    except ValueError as error:
-        raise UsageError(printable(scrub_text(str(error)))) from error
+def _add_pool(pool: ProxyPool, name: str, found: ProxyPool) -> ListReport:
     before = len(pool)
     for proxy in found:
         pool.add_proxy(proxy)
     added = len(pool) - before
     return ListReport(name, added, len(found) - added, [])
+
+
+def _is_pool(name: str) -> bool:
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in _POOLS

@@ -40,12 +40,13 @@ def drop_local(entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int
     return kept, len(entries) - len(kept)
 
 
-def build(entries: Entries, source: Source) -> list[_core.Proxy]:
+def build(entries: Entries, source: Source, *, allow_local: bool = False) -> list[_core.Proxy]:
     """Make proxies of entries.
 
     Args:
         entries: Read, and acceptable; one that is there twice is made once.
         source: Where they are from.
+        allow_local: Whether their names may lead into the user's own network.
 
     Returns:
         The proxies, in order, with the tags of their source.
@@ -60,6 +61,8 @@ def build(entries: Entries, source: Source) -> list[_core.Proxy]:
         proxies = _of_dictionaries(pool, entries, source, kind)
     for proxy in proxies:
         proxy.source_url = source.name
+        if allow_local and not source.is_file:
+            proxy.allow_local = True
     return proxies
 
 
@@ -70,23 +73,26 @@ def urls_of(entries: Entries) -> list[str]:
     return [entry["url"] for entry in entries]
 
 
-def build_some(entries: Entries, positions: Sequence[int], source: Source) -> list[_core.Proxy]:
+def build_some(
+    entries: Entries, positions: Sequence[int], source: Source, *, allow_local: bool = False
+) -> list[_core.Proxy]:
     """As :func:`build`, of some of the entries.
 
     Args:
         entries: All entries.
         positions: Which of them.
         source: Where they are from.
+        allow_local: As for :func:`build`.
     """
     if len(positions) == len(entries):
-        return build(entries, source)
+        return build(entries, source, allow_local=allow_local)
     some = [entries[index] for index in positions]
     if not some:
         return []
     if isinstance(entries, _core.ParsedProxies):
         # Through the parser once more, so that the core makes the proxies of few entries as it does those of many.
-        return build(_core.parse_proxies(json.dumps(some), format="json"), source)
-    return build(some, source)
+        return build(_core.parse_proxies(json.dumps(some), format="json"), source, allow_local=allow_local)
+    return build(some, source, allow_local=allow_local)
 
 
 def _of_dictionaries(

@@ -208,7 +208,7 @@ class ProxyFetcher:
             proxies: list[_core.Proxy] = []
             trusted: set[Any] = set()
             for one in taken:
-                made = await asyncio.to_thread(build, one.entries, one.source)
+                made = await asyncio.to_thread(build, one.entries, one.source, allow_local=self.allow_local)
                 proxies += made
                 if one.source.config.trusted:
                     trusted.update(proxy.id for proxy in made)

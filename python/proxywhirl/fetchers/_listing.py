@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from proxywhirl import _core
 from proxywhirl._enums import ProxyFormat
+from proxywhirl._redact import scrub_text
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._build import drop_local
 
@@ -73,7 +74,8 @@ async def read(data: bytes, source: Source, content_type: str | None = None, *, 
         try:
             items = await _custom(custom, data)
         except Exception as error:
-            raise ProxyFetchError(f"the parser of {source.name} failed: {type(error).__name__}: {error}") from error
+            reason = scrub_text(str(error))
+            raise ProxyFetchError(f"the parser of {source.name} failed: {type(error).__name__}: {reason}") from error
         return await asyncio.to_thread(_of_items, items, config.protocol, public_only)
     if source.format is ProxyFormat.CUSTOM and config.parser is None:
         raise ProxyFetchError(f"{source.name} has the format 'custom', but no custom_parser")
@@ -122,10 +124,17 @@ def _of_items(items: list[Entry], protocol: str | None, public_only: bool) -> Li
         except ValueError as error:
             rejected.append((number, str(error)))
             continue
-        entries += ({**item, **one} for one in found)
+        entries += ({**item, **_spoken(one, protocol)} for one in found)
     count = len(rejected)
     entries, dropped = drop_local(entries) if public_only else (entries, 0)
     return Listing(entries, rejected, count + dropped, dropped)
+
+
+def _spoken(entry: Entry, protocol: str | None) -> Entry:
+    """An entry in the protocol of its source, which stands in for HTTP."""
+    if protocol is None or entry["protocol"] != "http":
+        return entry
+    return {**entry, "protocol": protocol, "url": protocol + entry["url"].removeprefix("http")}
 
 
 def _hint(source: Source, content_type: str | None) -> str | None:
@@ -142,7 +151,12 @@ def _hint(source: Source, content_type: str | None) -> str | None:
 
 def _parse(data: bytes, format: str | None, protocol: str | None, public_only: bool) -> Listing:
     parsed = _core.parse_proxies(
-        data, format=format, protocol=protocol, public_only=public_only, max_rejected=_MOST_REJECTED
+        data,
+        format=format,
+        protocol=protocol,
+        instead_of_http=protocol,
+        public_only=public_only,
+        max_rejected=_MOST_REJECTED,
     )
     rejected = [(bad.line, bad.reason) for bad in parsed.rejected]
     local = sum(reason == LOCAL for _, reason in rejected)

@@ -9,9 +9,11 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl import _core
 from proxywhirl._http.flavour import default_name, flavour
 from proxywhirl._redact import scrub_text
 from proxywhirl.exceptions import ProxyFetchError
+from proxywhirl.fetchers._inward import InwardError, is_public, public_client
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +26,9 @@ _RETRIED = (429, 502, 503, 504)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
 _LONGEST_WAIT = 60.0
+# A list that is many times as long as what was sent of it is made to cost time and memory; so much is free.
+_MOST_EXPANSION = 100
+_FREE_BYTES = 16 * 1024 * 1024
 # Some hosts of public lists refuse clients that do not name themselves.
 _AGENT = "proxywhirl (+https://pypi.org/project/proxywhirl-rs/)"
 
@@ -101,24 +106,33 @@ class Loader:
         if client is not None and type(client).__module__.startswith("httpx2"):
             http = "httpx2"
         self._http: Any = flavour(default_name() if http is None else http).module
+        self._verify = verify
+        self._headers = {"User-Agent": _AGENT, "Accept": "*/*"}
         self._client: Any = client or self._http.AsyncClient(
-            timeout=self._http.Timeout(limits.timeout),
-            headers={"User-Agent": _AGENT, "Accept": "*/*"},
-            trust_env=False,
-            verify=verify,
+            timeout=self._http.Timeout(limits.timeout), headers=self._headers, trust_env=False, verify=verify
         )
+        self._public: Any = None
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._owned:
-            await self._client.aclose()
+        public, self._public = self._public, None
+        try:
+            if public is not None:
+                await public.aclose()
+        finally:
+            if self._owned:
+                await self._client.aclose()
 
-    async def load(self, source: Source, known: Validators | None = None) -> Loaded:
+    async def load(self, source: Source, known: Validators | None = None, *, allow_local: bool = False) -> Loaded:
         """Load a list.
+
+        The address of a list is the user's own word and may be local. Where it is public, it stays public: neither a
+        redirect nor another answer to the look-up of its name leads into the user's own network.
 
         Args:
             source: Which.
             known: Of the time before: a list that has not changed since is not sent again.
+            allow_local: Whether a public list may lead there all the same.
 
         Raises:
             ProxyFetchError: It can't be had. ``attempt_count`` says how often that was tried, ``status`` in the
@@ -129,11 +143,14 @@ class Loader:
         attempt = 1
         while True:
             try:
-                return await asyncio.wait_for(self._attempt(source, known), self._limits.timeout)
+                return await asyncio.wait_for(self._attempt(source, known, allow_local), self._limits.timeout)
             except (asyncio.TimeoutError, self._http.TimeoutException):
                 failure = _Again(f"no complete answer within {self._limits.timeout:g} s")
             except _Again as again:
                 failure = again
+            except InwardError as error:
+                reason = "it leads into a private network, which a public list may not"
+                raise ProxyFetchError(f"{source.name} can't be loaded: {reason}", attempt_count=attempt) from error
             except self._http.RequestError as error:
                 reason = scrub_text(str(error)) or type(error).__name__
                 raise ProxyFetchError(f"{source.name} can't be loaded: {reason}", attempt_count=attempt) from error
@@ -148,16 +165,20 @@ class Loader:
             return min(asked, _LONGEST_WAIT)
         return min(self._limits.backoff * 2.0 ** (attempt - 1), _LONGEST_WAIT) * random.uniform(0.5, 1.0)
 
-    async def _attempt(self, source: Source, known: Validators | None) -> Loaded:
+    async def _attempt(self, source: Source, known: Validators | None, allow_local: bool) -> Loaded:
         config = source.config
         own = dict(config.headers)
         conditional = known.headers() if known is not None else {}
         auth: Any = config.auth
         url = self._http.URL(source.key)
+        inside = not source.was_public
         for _ in range(_MOST_REDIRECTS + 1):
-            request = self._client.build_request("GET", url, headers={**conditional, **own})
-            response = await self._client.send(request, stream=True, follow_redirects=False, auth=auth)
+            client = self._client if inside or allow_local else self._public_client(url)
+            request = client.build_request("GET", url, headers={**conditional, **own})
+            response = await client.send(request, stream=True, follow_redirects=False, auth=auth)
             try:
+                if inside and is_public(response):
+                    source.was_public, inside = True, False
                 target = response.headers.get("location")
                 if response.status_code in _REDIRECTS and target:
                     after = url.join(target)
@@ -172,6 +193,16 @@ class Loader:
                 await response.aclose()
         raise ProxyFetchError(f"{source.name} redirects more than {_MOST_REDIRECTS} times")
 
+    def _public_client(self, url: Any) -> Any:
+        """The client for what must be public."""
+        if _core.address_locality(url.host) != "public":
+            raise InwardError
+        if not self._owned:
+            return self._client  # the caller's, and what it reaches is the caller's to bound
+        if self._public is None:
+            self._public = public_client(self._http, self._limits.timeout, self._headers, self._verify)
+        return self._public
+
     async def _receive(self, source: Source, response: Any, known: Validators | None) -> Loaded:
         status: int = response.status_code
         if status == 304 and known is not None:
@@ -185,6 +216,9 @@ class Loader:
             data += piece
             if len(data) > self._limits.max_bytes:
                 raise ProxyFetchError(f"{source.name} is longer than {self._limits.max_bytes:,} bytes")
+            sent = getattr(response, "num_bytes_downloaded", len(data))
+            if len(data) > _FREE_BYTES and len(data) > _MOST_EXPANSION * sent:
+                raise ProxyFetchError(f"{source.name} unpacks to more than {_MOST_EXPANSION} times its size")
         headers = response.headers
         validators = Validators(etag=headers.get("etag"), last_modified=headers.get("last-modified"))
         return Loaded(bytes(data), headers.get("content-type"), validators, status)

@@ -106,7 +106,7 @@ class Reader:
         mode = source.config.render_mode
         if mode.needs_browser and not source.is_file:
             return await self._rendered(source)
-        loaded = await self._loader.load(source, known)
+        loaded = await self._loader.load(source, known, allow_local=self._allow_local)
         if loaded.data is None:
             return None
         public_only = self._public_only(source)
@@ -165,15 +165,15 @@ async def gathered(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 def _why_empty(listing: _listing.Listing, loaded: Loaded) -> str | None:
     """What is wrong with a list without proxies; ``None`` if it is just empty."""
+    data = (loaded.data or b"").lstrip()
+    if data[:1] == b"{" and b"[" not in data:
+        return "it is a JSON object without a list"
     count = listing.rejected_count - listing.local_count
     if count:
-        number, reason = next(one for one in listing.rejected if one[1] != _listing.LOCAL)
-        return f"none of its {count} lines is a proxy; line {number}: {scrub_text(reason)}"
+        told = (f"; line {number}: {scrub_text(why)}" for number, why in listing.rejected if why != _listing.LOCAL)
+        return f"none of its {count} lines is a proxy{next(told, '')}"
     if _looks_like_a_page(loaded):
         return "it is a page without proxies"
-    data = loaded.data or b""
-    if data.lstrip()[:1] == b"{" and b"[" not in data:
-        return "it is a JSON object without a list"
     return None
 
 

@@ -30,16 +30,18 @@ class Source:
         name: The URL without credentials, for messages and tags.
         path: The file, when it is one.
         format: How it is written; ``None`` when that is to be recognised.
-        interval: Seconds until it is read again, at least 1; ``None`` when nobody said.
+        interval: Seconds until it is read again, at least 1; ``None`` when it is not said.
+        was_public: Whether its server was once at a public address; then it has to stay at one.
     """
 
-    __slots__ = ("config", "format", "interval", "key", "name", "path")
+    __slots__ = ("config", "format", "interval", "key", "name", "path", "was_public")
 
     def __init__(self, config: ProxySourceConfig) -> None:
         self.config = config
         self.key = str(config.url)
         self.name = redact_url(self.key)
         self.path = _path_of(self.key) if self.key.startswith("file:") else None
+        self.was_public = False
         given = config.model_fields_set
         self.format: ProxyFormat | None = config.format if "format" in given else None
         # Nobody's server is to be asked without a pause.

@@ -27,7 +27,8 @@ class ProxySourceConfig(QuietModel):
         render_mode: How the page is loaded.
         parser: Name of a parser that overrides the one of the format.
         custom_parser: Object with ``parse(text)``, or a callable taking the text.
-        protocol: Protocol of the proxies when the list does not say.
+        protocol: Protocol of the proxies when the list does not say; it stands in for ``http`` where the list says
+            that.
         wait_selector: CSS selector a browser waits for.
         wait_timeout: How long it waits, in milliseconds.
         refresh_interval: Seconds until the list is read again.

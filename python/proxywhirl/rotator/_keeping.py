@@ -197,9 +197,10 @@ class KeepingPart:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], **options: Any) -> Self:
-        """Make a rotator from a file that :meth:`save` wrote, or any other documented form of a list of proxies.
+        """Make a rotator from a file that :meth:`save` wrote, or from a list in any form that can be recognised.
 
-        Health, counters and averages are as they were saved. ``save()`` without a path saves to the same file.
+        Health, counters and averages are as they were saved, and ``save()`` without a path saves to the same file. A
+        list is only read.
 
         Args:
             path: The file.
@@ -213,13 +214,20 @@ class KeepingPart:
             ValueError: It is damaged, or in no documented form; the message quotes nothing.
             cryptography.fernet.InvalidToken: It is encrypted with another key.
         """
+        from proxywhirl._pool_file import image_of
         from proxywhirl._registry import resolve
         from proxywhirl.storage._keeper import FilePlace
-        from proxywhirl.storage._reading import read_file, settings_of
+        from proxywhirl.storage._reading import settings_of
         from proxywhirl.storage._vault import Vault
 
         vault = Vault(options.get("encryption_key"))
-        image = read_file(path, vault)
+        found = image_of(path, vault)
+        if isinstance(found, _core.ParsedProxies):
+            # A list is read, and not written over by `save()`.
+            rotator = cls(**options)
+            rotator._load_list(found)
+            return rotator
+        image = found
         named = settings_of(image).get("strategy")
         if named and options.get("strategy") is None and options.get("config") is None:
             try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._cookies import client_class
 from proxywhirl._selection import Selection
-from proxywhirl.rotator.base import ProxyLike, ProxyRotatorBase, _patience, _Source
+from proxywhirl.rotator.base import ProxiesLike, ProxyLike, ProxyRotatorBase, _patience, _Source
 from proxywhirl.rotator.client_pool import LRUAsyncClientPool
 from proxywhirl.transport import AsyncRotatingTransport
 
@@ -236,11 +236,11 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         """
         self._add_one(proxy)
 
-    async def add_proxies(self, proxies: Iterable[ProxyLike]) -> int:
+    async def add_proxies(self, proxies: ProxiesLike) -> int:
         """Add proxies, all or none.
 
         Args:
-            proxies: The proxies.
+            proxies: The proxies, or the path of a file: a saved pool, or a list in any form that can be recognised.
 
         Returns:
             How many were new.

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["ProxyLike", "ProxyRotatorBase"]
 
 ProxyLike = Union["_core.Proxy", str, Mapping[str, Any], "Gateway"]
+ProxiesLike = Union[Iterable[ProxyLike], str, "os.PathLike[str]"]
+"""Proxies, or the path of a file of them."""
 """A proxy, its URL, its fields, or a gateway that stands for many."""
 ConfigLike = Union["ProxyConfiguration", "StrategyConfig", Mapping[str, Any], str, "os.PathLike[str]", None]
 
@@ -58,7 +60,8 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
-        proxies: The first proxies: objects, URLs, mappings of a proxy's fields, gateways.
+        proxies: The first proxies: objects, URLs, mappings of a proxy's fields, gateways; or the path of a file: a
+            saved pool, or a list in any form that can be recognised.
         strategy: How to choose: a name, ``{"name": ..., **arguments}``, a class, an instance or a callable. Round-robin
             by default, or what the configuration names.
         config: Settings: a ``ProxyConfiguration``, a ``StrategyConfig`` (handed to the strategy), a mapping, or the
@@ -126,7 +129,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
 
     def __init__(
         self,
-        proxies: Iterable[ProxyLike] | None = None,
+        proxies: ProxiesLike | None = None,
         strategy: Any = None,
         config: ConfigLike = None,
         retry_policy: RetryPolicy | None = None,
@@ -135,7 +138,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         *,
         circuit_breaker: Any = None,
         credential_rotator: CredentialRotator | None = None,
-        user_proxies: Iterable[ProxyLike] | None = None,
+        user_proxies: ProxiesLike | None = None,
         auto_fetch_sources: SourcesLike = None,
         refresh_interval: float | None = None,
         remove_dead_on_refresh: bool = False,
@@ -190,9 +193,10 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         self._chooser = Chooser(pool, resolved, when_empty=_NO_PROXIES)
         self._init_insight(enable_metrics=enable_metrics, enable_profiling=enable_profiling)
         self._init_supply(auto_fetch_sources, refresh_interval, remove_dead_on_refresh, bootstrap, allow_local)
+        self._encryption_key = encryption_key
         self._add_all(listed)
-        self._add_all(proxies or ())
-        self._add_all(user_proxies or (), tag="source:user")
+        self._add_all(() if proxies is None else proxies)
+        self._add_all(() if user_proxies is None else user_proxies, tag="source:user")
         if trust_env:
             self._add_all(_proxies_of_environment(), tag="source:env")
         self._init_keeping(
@@ -426,10 +430,12 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         """How a lease for another client is taken."""
         return Taking(self._chooser, url, selection, judge=self._transport.report_judge)
 
-    def _add_all(self, proxies: Iterable[ProxyLike], tag: str | None = None) -> int:
+    def _add_all(self, proxies: ProxiesLike, tag: str | None = None) -> int:
         """Add proxies, all or none; how many were new."""
+        if isinstance(proxies, os.PathLike) or (isinstance(proxies, str) and "://" not in proxies):
+            return self._add_file(proxies, tag)
         if isinstance(proxies, (str, bytes, Mapping)):
-            raise TypeError(f"a list of proxies is needed, not one {type(proxies).__name__}")
+            raise TypeError(f"a list of proxies or the path of one is needed, not one {type(proxies).__name__}")
         given: list[Any] = [proxies] if _is_gateway(proxies) else list(proxies)
         before = len(self.pool)
         gateways = [item for item in given if _is_gateway(item)]
@@ -446,6 +452,19 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         self._locate(made)
         self._tell_added(added)
         return added
+
+    def _add_file(self, path: str | os.PathLike[str], tag: str | None = None) -> int:
+        """Add the proxies of a file: a saved pool, or a list in any form; how many were new."""
+        from proxywhirl._pool_file import load_pool
+
+        made = load_pool(_core.ProxyPool, path, encryption_key=self._encryption_key).get_all_proxies()
+        return self._add_all(made, tag)
+
+    def _load_list(self, parsed: _core.ParsedProxies) -> None:
+        """Add the proxies of a list that has been read."""
+        pool = _core.ProxyPool(max_pool_size=max(1, len(parsed)))
+        pool.load(parsed)
+        self._add_all(pool.get_all_proxies())
 
     def _add_one(self, proxy: ProxyLike) -> None:
         before = len(self.pool)
@@ -750,7 +769,12 @@ def _first_reason(error: ValueError) -> str:
     return str(found[0].get("msg", error)) if found else str(error)
 
 
-def _settings(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | None, list[Any]]:
+def _listed(proxies: Any) -> Any:
+    """The proxies of a configuration: a list, or the path of a file."""
+    return proxies if isinstance(proxies, (str, os.PathLike)) else list(proxies or [])
+
+
+def _settings(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | None, Any]:
     """The rotator's settings, the strategy's if they were meant, and the proxies of a file."""
     from proxywhirl.config import ProxyConfiguration, StrategyConfig, load_config_file
 
@@ -762,10 +786,10 @@ def _settings(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | 
         return ProxyConfiguration(), config, []
     if isinstance(config, (str, os.PathLike)):
         path = Path(config)
-        return ProxyConfiguration.from_file(path), None, list(load_config_file(path).get("proxies") or [])
+        return ProxyConfiguration.from_file(path), None, _listed(load_config_file(path).get("proxies"))
     if isinstance(config, Mapping):
         settings = dict(config)
-        listed = list(settings.pop("proxies", None) or [])
+        listed = _listed(settings.pop("proxies", None))
         only_strategy = set(StrategyConfig.model_fields) - set(ProxyConfiguration.model_fields)
         if settings and only_strategy.issuperset(settings):
             return ProxyConfiguration(), StrategyConfig(**settings), listed

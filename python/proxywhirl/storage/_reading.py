@@ -16,7 +16,7 @@ from proxywhirl.storage._vault import PREFIX, Vault
 if TYPE_CHECKING:
     import os
 
-__all__ = ["DamagedFileError", "backup_of", "is_lines", "pour", "read_file", "settings_of"]
+__all__ = ["DamagedFileError", "NotSavedError", "backup_of", "is_lines", "pour", "read_file", "settings_of"]
 
 _log = logging.getLogger("proxywhirl.storage")
 # How every Fernet token begins: version 0x80 and a time before 2106.
@@ -27,6 +27,10 @@ class DamagedFileError(ProxyStorageError, ValueError):
     """A file of proxies cannot be read: it is damaged, cut off, or something else altogether."""
 
     hint = "restore it from a copy, or remove it to start anew"
+
+
+class NotSavedError(DamagedFileError):
+    """JSON of proxies, but not as a pool is saved: no entry has a URL, so it is a list in some other form."""
 
 
 def backup_of(path: Path) -> Path:
@@ -96,13 +100,17 @@ def pour(
         Numbers of proxies added, and of those that were there.
 
     Raises:
+        NotSavedError: An entry has no URL, so this is no saved pool; nothing has been added.
         ValueError: An entry is no proxy; the message names it.
         cryptography.fernet.InvalidToken: It is encrypted with another key.
     """
 
     def make(number: int, text: str) -> _core.Proxy:
+        entry = json.loads(text)
+        if isinstance(entry, list) or (isinstance(entry, dict) and "url" not in entry):
+            raise NotSavedError(f"{path}: entry {number} is not a proxy: it must be an object with a url, or a URL")
         try:
-            return _proxy(json.loads(text), vault)
+            return _proxy(entry, vault)
         except (TypeError, ValueError) as error:
             raise DamagedFileError(f"{path}: entry {number} is not a proxy: {_reason(error)}") from None
 

@@ -43,7 +43,7 @@ def test_a_parsed_list_is_a_sequence_of_dictionaries() -> None:
         parsed[2]
     assert parsed.urls() == ["http://1.2.3.4:80", "http://u:p@1.2.3.5:81"]
     assert (parsed.duplicates, parsed.rejected_count, parsed.blank, parsed.lines, parsed.accepted) == (1, 1, 1, 5, 3)
-    assert (parsed.rejected[0].line, parsed.rejected[0].excerpt) == (4, "bad")
+    assert (parsed.rejected[0].line, parsed.rejected[0].excerpt) == (4, "<word>")
     assert (parsed.format, parsed.encoding, parsed.gzip, parsed.truncated) == ("plain_text", "utf-8", False, False)
     assert "u:p" not in repr(parsed)
 
