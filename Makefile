@@ -96,6 +96,12 @@ test-rust: ## Run the core's tests
 test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
 	$(BIN)/python -m pytest $(ARGS)
 
+FUZZ ?= 60
+.PHONY: fuzz
+fuzz: $(DONE)/module-dev $(DONE)/test ## Feed damaged lists to every parser for a minute (FUZZ=seconds)
+	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) * 2 / 3 )) $(CARGO) test --locked --features fleet --test core -- supply_fuzz::damaged
+	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(BIN)/python -m pytest -q tests/python/property/test_parsers_fuzz.py
+
 .PHONY: loom
 loom: ## Check the lock-free parts under every schedule that loom finds
 	bash scripts/loom.sh

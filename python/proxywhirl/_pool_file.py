@@ -166,14 +166,19 @@ def open_file(path: str | os.PathLike[str], vault: Vault, *, strict: bool = True
 
     if not (_may_be_pool(path) or is_lines(Path(path))):
         return _list_of(path, None, strict=strict)
+    parsed: _core.ParsedProxies | None = None
+    if _is_packed(path):
+        # Before all of it is unpacked at once: whether that is within bounds.
+        parsed = _core.parse_proxy_file(path)
+        if any("times its size" in bad.reason for bad in parsed.rejected[-1:]):
+            raise DamagedFileError(f"{path} is not read: {parsed.rejected[-1].reason}")
     try:
         return read_file(path, vault)
     except DamagedFileError as error:
-        parsed = _core.parse_proxy_file(path)
-        # JSON that breaks off may be a saved pool that does: half of it must not pass for the whole.
-        if parsed.gzip or parsed.format in ("json", "json_lines"):
-            if any(_is_damage(bad.reason) for bad in parsed.rejected[-2:]):
-                raise
+        parsed = parsed or _core.parse_proxy_file(path)
+        # What is broken off or altered may be a saved pool: half of it must not pass for the whole.
+        if any(_is_damage(bad.reason) for bad in parsed.rejected):
+            raise
         if strict and not len(parsed):
             raise error from None
         return parsed
@@ -200,6 +205,11 @@ def _is_damage(reason: str) -> bool:
     return "JSON" in reason or "gzip" in reason
 
 
+def _is_packed(path: str | os.PathLike[str]) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
 def _may_be_pool(path: str | os.PathLike[str]) -> bool:
     """Whether a file begins as a saved pool does, packed or not."""
     with open(path, "rb") as file:
@@ -210,11 +220,5 @@ def _may_be_pool(path: str | os.PathLike[str]) -> bool:
                 head = unpacked.read(_HEAD)
         except (OSError, EOFError, zlib.error):
             return True  # damaged, which is told where it is read
-        if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_POOLS):
-            # Before all of it is unpacked: whether that is within bounds.
-            try:
-                return not _core.parse_proxy_file(path, max_rejected=1).truncated
-            except OSError:
-                return True  # damaged further on
     head = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     return head.startswith(_POOLS) or not head

@@ -533,7 +533,8 @@ impl PyProxy {
     /// Password to log in with, a `SecretStr`.
     #[getter]
     fn password<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let login = self.core.credentials().filter(|login| !login.password.is_empty());
+        // Empty beside a user name: an API key. Alone it is no login.
+        let login = self.core.credentials().filter(|login| !login.password.is_empty() || !login.username.is_empty());
         login.map(|login| convert::secret(py, &login.password)).transpose()
     }
 

@@ -248,6 +248,7 @@ struct Group<'t> {
     words: usize,
     noted: bool,
     in_one_word: bool,
+    has_port: bool,
     has_scheme: bool,
     has_at: bool,
     is_literal: bool,
@@ -376,6 +377,7 @@ fn begin<'t>(groups: &mut SmallVec<[Group<'t>; 1]>, lead: &Fields, address: Addr
     }
     let has_scheme = text.contains("://");
     let (has_at, is_literal) = (text.contains('@'), is_literal(&address.host));
+    let has_port = address.port.is_some();
     fields.set_address(address, text);
     groups.push(Group {
         fields,
@@ -383,6 +385,7 @@ fn begin<'t>(groups: &mut SmallVec<[Group<'t>; 1]>, lead: &Fields, address: Addr
         words: 0,
         noted: false,
         in_one_word,
+        has_port,
         has_scheme,
         has_at,
         is_literal,
@@ -406,6 +409,10 @@ fn is_exit(text: &str) -> bool {
 
 /// The login among the words behind an address.
 fn login_of<'t>(group: &Group<'t>) -> Result<Option<(&'t str, &'t str)>, Reason> {
+    if !group.has_port && !group.unknown.is_empty() {
+        // "http://a b:80": what follows may be the rest of a name.
+        return Err(Reason::Extra);
+    }
     let prose = |text: &str| {
         text.chars().all(|c| c.is_alphabetic() || c == '-' || c == char::REPLACEMENT_CHARACTER || is_blank(c))
     };

@@ -18,4 +18,5 @@ mod standing;
 mod stress;
 mod supply;
 mod supply_fuzz;
+mod supply_kinds;
 mod windows;

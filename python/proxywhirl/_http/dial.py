@@ -83,6 +83,12 @@ class Direct(_core.NetworkBackend):  # type: ignore[misc]
         dialled.set(True)
         started = time.perf_counter()
         stream = connect(self._backend, host, port, Clock(seconds_to_connect(timeout)), **options)
+        if self._public_only:
+            try:
+                _must_be_public(stream)
+            except BaseException:
+                stream.close()
+                raise
         _note_duration(started)
         return Stream(stream)
 
@@ -97,6 +103,12 @@ class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
         dialled.set(True)
         started = time.perf_counter()
         stream = await self._backend.connect_tcp(host, port, timeout=seconds_to_connect(timeout), **options)
+        if self._public_only:
+            try:
+                _must_be_public(stream)
+            except BaseException:
+                await _close_for_good(stream)
+                raise
         _note_duration(started)
         return AsyncStream(stream)
 

@@ -156,7 +156,7 @@ def test_add_many_with_errors() -> None:
     assert "line 2 (<word>)" in str(caught.value)
     report = pool.add_many(lines, on_error="skip")
     assert (report.added, report.duplicates) == (2, 0)
-    assert [(line, text) for line, text, _ in report.errors] == [(2, "nonsense"), (4, "http://c.test:99999")]
+    assert [(line, text) for line, text, _ in report.errors] == [(2, "<word>"), (4, "http://<name>:<number>")]
     assert all(reason for _, _, reason in report.errors)
     assert [proxy.host for proxy in pool.proxies] == ["a.test", "b.test"]
     with pytest.raises(ValueError, match="on_error"):
