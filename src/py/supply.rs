@@ -454,6 +454,7 @@ pub(crate) fn fields_of(entry: &Bound<'_, PyDict>) -> PyResult<Fields> {
 /// Returns:
 ///     "localhost" for names of this machine, "private" for addresses that are not of the public Internet and for names that
 ///     only local networks know, "public" for all else.
+#[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn address_locality(host: &str) -> &'static str {
     // What a client would dial: digits of other scripts are digits.
@@ -469,6 +470,7 @@ pub(crate) fn address_locality(host: &str) -> &'static str {
 ///
 /// Raises:
 ///     ValueError: It is no host.
+#[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn ascii_host(host: &str) -> PyResult<String> {
     let read = crate::proxy::address::parse_host(host);

@@ -283,7 +283,8 @@ class Carrier:
         """
         routes = self.routes
         secure = request.url.scheme == "https"
-        route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure, owner=_owner(terms, secure))
+        owner = _owner(terms, secure)
+        route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure, owner=owner, lease=lease)
         payload: Payload | None = None
         started = time.perf_counter()
         allowance = _allowance(request, terms)
@@ -381,7 +382,8 @@ class AsyncCarrier:
         """As :meth:`Carrier.send`."""
         routes = await self._routes_here()
         secure = request.url.scheme == "https"
-        route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure, owner=_owner(terms, secure))
+        owner = _owner(terms, secure)
+        route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure, owner=owner, lease=lease)
         payload: AsyncPayload | None = None
         started = time.perf_counter()
         allowance = _allowance(request, terms)

@@ -74,21 +74,19 @@ def _note_duration(started: float) -> None:
 
 
 class Direct(_core.NetworkBackend):  # type: ignore[misc]
-    """Opens connections to the proxy itself, blocking: for plain requests that the proxy forwards."""
+    """Opens connections to the proxy itself, blocking: for plain requests that the proxy forwards.
 
-    def __init__(self) -> None:
-        self._backend = _core.SyncBackend()
+    Args:
+        backend: What opens them.
+    """
+
+    def __init__(self, backend: Any = None) -> None:
+        self._backend = _core.SyncBackend() if backend is None else backend
 
     def connect_tcp(self, host: str, port: int, timeout: Any = None, **options: Any) -> Any:
         dialled.set(True)
         started = time.perf_counter()
         stream = connect(self._backend, host, port, Clock(seconds_to_connect(timeout)), **options)
-        if self._public_only:
-            try:
-                _must_be_public(stream)
-            except BaseException:
-                stream.close()
-                raise
         _note_duration(started)
         return Stream(stream)
 
@@ -96,19 +94,13 @@ class Direct(_core.NetworkBackend):  # type: ignore[misc]
 class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
     """The same without blocking."""
 
-    def __init__(self) -> None:
-        self._backend = _core.AnyIOBackend()
+    def __init__(self, backend: Any = None) -> None:
+        self._backend = _core.AnyIOBackend() if backend is None else backend
 
     async def connect_tcp(self, host: str, port: int, timeout: Any = None, **options: Any) -> Any:
         dialled.set(True)
         started = time.perf_counter()
         stream = await self._backend.connect_tcp(host, port, timeout=seconds_to_connect(timeout), **options)
-        if self._public_only:
-            try:
-                _must_be_public(stream)
-            except BaseException:
-                await _close_for_good(stream)
-                raise
         _note_duration(started)
         return AsyncStream(stream)
 

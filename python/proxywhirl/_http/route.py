@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.dial import AsyncDialer, AsyncDirect, Dialer, Direct
 from proxywhirl._http.flavour import core
+from proxywhirl._http.inward import AsyncPublicOnly, PublicOnly
 from proxywhirl._http.tls import Tls
 
 __all__ = ["Limits", "Line", "Owner", "Route", "most_routes"]
@@ -106,6 +107,7 @@ class Route:
         tls: The contexts.
         limits: The bounds.
         is_async: Whether the connections are for an event loop.
+        public_only: Whether the proxy must not be in the user's own network, wherever its name leads.
     """
 
     __slots__ = (
@@ -113,6 +115,7 @@ class Route:
         "_limits",
         "_lines",
         "_old",
+        "_public_only",
         "_stale",
         "_tls",
         "address",
@@ -124,8 +127,11 @@ class Route:
         "users",
     )
 
-    def __init__(self, key: Any, url: str, tls: Tls, limits: Limits, *, is_async: bool) -> None:
+    def __init__(
+        self, key: Any, url: str, tls: Tls, limits: Limits, *, is_async: bool, public_only: bool = False
+    ) -> None:
         self.key = key
+        self._public_only = public_only
         self.url = url
         self.address = ProxyAddress(url) if url else None
         self.users = 0
@@ -202,10 +208,16 @@ class Route:
         backend: Any
         if self._is_async:
             kind = package.AsyncConnectionPool
-            backend = AsyncDirect() if address is None else AsyncDialer(address, self._tls, authorization=authorization)
+            opener = AsyncPublicOnly() if self._public_only else None
+            backend = (
+                AsyncDirect(opener)
+                if address is None
+                else AsyncDialer(address, self._tls, opener, authorization=authorization)
+            )
         else:
             kind = package.ConnectionPool
-            backend = Direct() if address is None else Dialer(address, self._tls, authorization=authorization)
+            own = PublicOnly() if self._public_only else None
+            backend = Direct(own) if address is None else Dialer(address, self._tls, own, authorization=authorization)
         return kind(
             ssl_context=context,
             # Bounded by who is admitted, see Limits: nobody waits inside.

@@ -14,6 +14,7 @@ from collections.abc import Collection, Hashable
 from typing import Any, Callable
 
 from proxywhirl._fork import new_lock
+from proxywhirl._http.inward import named_by_others
 from proxywhirl._http.route import Limits, Line, Owner, Route, most_routes
 from proxywhirl._http.said import hide_in_debug_logs
 from proxywhirl._http.tls import Tls
@@ -108,7 +109,7 @@ class _Cache:
         return tuple(self._busy) if self._busy else ()
 
     def check_out(
-        self, key: Any, url: str, *, secure: bool, owner: Owner | None = None
+        self, key: Any, url: str, *, secure: bool, owner: Owner | None = None, lease: Any = None
     ) -> tuple[Route, Line, list[Any]]:
         """Take the connections of a proxy for one request.
 
@@ -117,6 +118,7 @@ class _Cache:
             url: Its URL; a route to another URL under the same key is replaced.
             secure: Whether the target wants TLS.
             owner: Whose connections to use; ``None`` for those that all requests share.
+            lease: Asked, for a new route only, whether its proxy may be in the user's own network.
 
         Returns:
             The route, the line to use, and the connection pools to close now.
@@ -130,7 +132,8 @@ class _Cache:
                 self._retire(routes.pop(key), leaving)
                 route = None
             if route is None:
-                route = Route(key, url, self._tls, self._limits, is_async=self.is_async)
+                public = named_by_others(lease)
+                route = Route(key, url, self._tls, self._limits, is_async=self.is_async, public_only=public)
                 routes[key] = route
                 while len(routes) > self._limits.routes:
                     self._retire(routes.popitem(last=False)[1], leaving)
