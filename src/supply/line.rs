@@ -9,6 +9,7 @@ use super::fields::{Entry, Fields};
 use super::label::{Label, Labels};
 use super::note;
 use super::parsed::Reason;
+use super::record::Details;
 use crate::proxy::address::{Address, AddressError, Credentials, Protocol, is_literal, parse_host, parse_port};
 
 /// What the entries of a line came to: as a rule one.
@@ -332,7 +333,7 @@ impl<'l> Reader<'l> {
                     group.last_label = None;
                     let place = group.words;
                     group.words += 1;
-                    if note::take(&mut group.fields.details, text) || is_exit(text) {
+                    if is_note(&mut group.fields.details, text) || is_exit(text) {
                         group.noted = true;
                     } else if !remark {
                         group.unknown.push((place, Word { text, ..word }));
@@ -405,6 +406,13 @@ fn is_in_front(text: &str, lead: &mut Fields) -> bool {
 /// The address that sites see of a proxy, which checkers write behind its own.
 fn is_exit(text: &str) -> bool {
     parse_host(bare(text)).is_ok_and(|host| is_literal(&host))
+}
+
+/// Whether a word is a usual note, or a phrase of such words.
+fn is_note(details: &mut Details, text: &str) -> bool {
+    note::take(details, text)
+        || text.contains(is_blank)
+            && text.split(is_blank).filter(|word| !word.is_empty()).all(|word| note::take(details, word))
 }
 
 /// The login among the words behind an address.

@@ -34,7 +34,7 @@ pub fn excerpt(text: &str) -> String {
         parts += 1;
         rest = behind;
         // Signs in a row are shown once.
-        let Some(sign) = rest.chars().next() else { break };
+        let Some(sign) = rest.chars().next().filter(|c| is_sign(*c)) else { continue };
         shown.push(if sign.is_whitespace() { ' ' } else { sign });
         rest = rest.trim_start_matches(|c: char| c == sign || (sign.is_whitespace() && c.is_whitespace()));
     }
