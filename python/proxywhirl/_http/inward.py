@@ -14,9 +14,7 @@ from proxywhirl._http.flavour import core
 __all__ = ["AsyncPublicOnly", "PublicOnly", "named_by_others"]
 
 _core: Any = core()
-_REFUSED = (
-    "the proxy's name leads into a private network, where a list of others must not point (see allow_local)"
-)
+_REFUSED = "the proxy's name leads into a private network, where a list of others must not point (see allow_local)"
 
 
 def named_by_others(lease: Any) -> bool:
