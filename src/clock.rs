@@ -264,3 +264,50 @@ impl Clock for ManualClock {
         self.steady.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_lies_between_the_moments_around_it() {
+        for _ in 0..10_000 {
+            let (before, steady_before) = (exact_wall(), SystemClock.steady());
+            let reading = Reading::now();
+            let (after, steady_after) = (exact_wall(), SystemClock.steady());
+            assert!(before <= reading.wall() && reading.wall() <= after, "{before} {reading:?} {after}");
+            assert!(steady_before <= reading.steady() && reading.steady() <= steady_after);
+        }
+    }
+
+    #[test]
+    fn a_coarse_stamp_is_shown_no_earlier_than_its_moment_and_no_later_than_now() {
+        for _ in 0..10_000 {
+            let before = exact_wall();
+            let stamp = SystemClock.stamp();
+            let shown = stamp.shown();
+            assert!(stamp.earliest() <= shown && before <= shown && shown <= exact_wall());
+            assert_eq!(Stamp::from_bits(stamp.bits()), stamp);
+        }
+        let old = Stamp::coarse(1_000);
+        assert_eq!((old.earliest(), old.shown()), (1_000, 1_000 + MOST_BEHIND));
+    }
+
+    #[test]
+    fn an_exact_stamp_is_shown_as_it_is() {
+        // The years 1 and 9999.
+        for at in [-62_135_596_800_000_000, -1, 0, 1, 253_402_300_799_000_000] {
+            let stamp = Stamp::exact(at);
+            assert_eq!((stamp.earliest(), stamp.shown(), Stamp::from_bits(stamp.bits())), (at, at, stamp));
+        }
+        assert_eq!(ManualClock::at(5).stamp(), Stamp::exact(5));
+    }
+
+    #[test]
+    fn the_wall_clock_is_compared_anew_after_a_while() {
+        let later = SystemClock.steady() + COMPARE_EVERY + 1;
+        let ahead = wall_ahead(later);
+        let now = exact_wall();
+        assert!(((SystemClock.steady() as i64 + ahead) / 1_000 - now).abs() < 5_000_000);
+    }
+}

@@ -135,13 +135,9 @@ def test_interrupt_ends_it_cleanly(wait_for: bytes) -> None:
                 break
         # Somewhere in the middle of the scene.
         time.sleep(0.3)
-        begun = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=PATIENCE)
-        took = time.monotonic() - begun
     assert (process.returncode, errors) == (130, b"")
-    # Nobody waits for the proxies that hang.
-    assert took < 5
 
 
 def test_reader_that_leaves_ends_it() -> None:

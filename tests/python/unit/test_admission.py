@@ -73,7 +73,7 @@ class FakePool:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -102,7 +102,7 @@ def test_useless_waiting_is_not_begun() -> None:
         admission.now(lambda: pool.lease("a"), 30.0)
     with pytest.raises(ProxyPoolEmptyError):
         admission.wait(pool.wish(30.0, "a"))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 20
     assert (admission.waiting, pool.waiters) == (0, 0)
 
 
@@ -113,7 +113,7 @@ def test_until_the_deadline() -> None:
     began = time.monotonic()
     with pytest.raises(ProxyPoolEmptyError):
         admission.wait(pool.wish(0.1))
-    assert 0.09 < time.monotonic() - began < 0.5
+    assert 0.09 < time.monotonic() - began < 20
     assert (admission.waiting, pool.waiters) == (0, 0)
 
 
@@ -169,18 +169,19 @@ def test_a_newcomer_does_not_overtake() -> None:
 def test_who_can_be_served_is_not_held_up() -> None:
     pool = FakePool(2)
     admission = Admission(pool)
-    pool.closed["a"] = time.monotonic() + 1.0
-    stuck = threading.Thread(target=lambda: admission.wait(pool.wish(5, "a")))
+    pool.closed["a"] = time.monotonic() + 60.0
+    stuck = threading.Thread(target=lambda: admission.wait(pool.wish(90, "a")))
     stuck.start()
     until(lambda: admission.waiting == 1)
-    began = time.monotonic()
-    admission.wait(pool.wish(5, "b")).release()
-    assert time.monotonic() - began < 0.5
+    admission.wait(pool.wish(30, "b")).release()
+    assert admission.waiting == 1, "the first still waits"
     with pytest.raises(ProxyPoolEmptyError):
-        # Too early for one who has less time than the first.
-        admission.wait(pool.wish(0.9 - (time.monotonic() - began), "a"))
-    assert time.monotonic() - began < 0.5, "useless, so told at once"
-    stuck.join(5)
+        # Too early for one who has less time than the first: useless, so told at once.
+        admission.wait(pool.wish(20, "a"))
+    assert admission.waiting == 1
+    pool.closed["a"] = 0.0
+    admission.look()
+    stuck.join(60)
     assert pool.active == 1
 
 
@@ -311,13 +312,12 @@ async def test_the_one_who_kept_the_time_is_cancelled() -> None:
     pool = FakePool()
     admission = Admission(pool)
     pool.closed["a"] = time.monotonic() + 0.1
-    first = asyncio.create_task(admission.wait_async(pool.wish(5, "a")))
-    second = asyncio.create_task(admission.wait_async(pool.wish(5, "a")))
+    first = asyncio.create_task(admission.wait_async(pool.wish(600, "a")))
+    second = asyncio.create_task(admission.wait_async(pool.wish(600, "a")))
     await asyncio.sleep(0.01)
     first.cancel()
-    began = time.monotonic()
-    (await second).release()
-    assert time.monotonic() - began < 1
+    # Of its own accord: nothing else would wake it within its ten minutes.
+    (await asyncio.wait_for(second, 60)).release()
 
 
 async def test_cancelled_at_random() -> None:

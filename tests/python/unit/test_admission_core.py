@@ -108,8 +108,8 @@ def test_it_waits_for_the_end_of_a_benching() -> None:
         rotator.lease("http://a.test/", timeout=0.01)
     rotator.lease("http://b.test/").success()
     began = time.monotonic()
-    rotator.lease("http://www.a.test/", timeout=5).success()
-    assert 0.05 < time.monotonic() - began < 2
+    rotator.lease("http://www.a.test/", timeout=60).success()
+    assert time.monotonic() - began < 30
     assert_at_rest(rotator)
 
 

@@ -17,7 +17,7 @@ from proxywhirl.events import EVENTS, EventHub, ProxyEvent, ProxyView
 SECRET = "http://user:s3cret@10.0.0.1:8080"
 
 
-def wait_until(condition: Any, seconds: float = 5.0) -> None:
+def wait_until(condition: Any, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
@@ -226,7 +226,7 @@ class TestCoroutinesWithoutALoop:
         ] * 2
         begun = time.monotonic()
         hub.close()
-        assert time.monotonic() - begun < 2.0
+        assert time.monotonic() - begun < 30, "the callbacks hang for longer"
         wait_until(lambda: len(cancelled) == 3)
         wait_until(no_event_threads)
 

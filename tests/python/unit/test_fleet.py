@@ -226,18 +226,18 @@ def test_a_flap_by_time_closes_the_port() -> None:
     spec = ProxySpec(flap=Flap(200, 200, "ms"), fail_with="refuse")
     with ProxyFleet([spec]) as fleet:
         address = (fleet[0].host, fleet[0].port)
-        states = []
-        deadline = time.monotonic() + 1.0
-        while time.monotonic() < deadline:
+        states: list[bool] = []
+        # Until it has been seen open, closed and open again, however late the machine looks.
+        deadline = time.monotonic() + 60
+        while sum(a != b for a, b in zip(states, states[1:])) < 2:
+            assert time.monotonic() < deadline
             try:
                 socket.create_connection(address, timeout=1).close()
                 states.append(True)
             except ConnectionRefusedError:
                 states.append(False)
             time.sleep(0.005)
-        changes = sum(a != b for a, b in zip(states, states[1:]))
-        # Changes at 200, 400, 600 and 800 ms; how many of them fall into a loaded machine's second is not exact.
-        assert 2 <= changes <= 5
+        assert {True, False} == set(states)
 
 
 def test_much_goes_through_a_tunnel_in_both_directions(fleet: ProxyFleet) -> None:
@@ -369,7 +369,7 @@ def test_forgotten_fleets_leave_neither_threads_nor_files() -> None:
     before = native_threads()
     files = [ProxyFleet(1, workers=2).start().ca_file() for _ in range(10)]
     gc.collect()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while native_threads() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert native_threads() <= before
@@ -411,7 +411,7 @@ def test_a_forked_child_ends_and_leaves_the_parent_alone() -> None:
                 gc.collect()
             finally:
                 os._exit(code)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             done, status = os.waitpid(child, os.WNOHANG)
             if done:

@@ -23,7 +23,7 @@ def pool_of(*urls: str) -> ProxyPool:
     return pool
 
 
-def wait_until(condition: Any, seconds: float = 8.0) -> None:
+def wait_until(condition: Any, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
@@ -326,7 +326,7 @@ class TestRunning:
         wait_until(lambda: bool(asked))
         begun = time.monotonic()
         monitor.close()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 30, "the check hangs for a minute"
         assert health_threads() == []
 
     @pytest.mark.parametrize("pause", [0.0, 60.0])

@@ -21,7 +21,7 @@ from proxywhirl import AsyncProxyRotator, HealthStatus, Outcome, ProxyPoolEmptyE
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 
-def wait_until(condition: Any, seconds: float = 8.0) -> None:
+def wait_until(condition: Any, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"

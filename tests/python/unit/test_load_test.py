@@ -108,9 +108,10 @@ class TestBothKinds:
 
     def test_it_ends_although_requests_hang(self, kind: Any) -> None:
         begun = time.perf_counter()
-        result = run(kind(5.0), grace_seconds=0.1, duration_seconds=0.2)
-        assert time.perf_counter() - begun < 2
-        assert (result.total_requests, result.unfinished) == (0, 8)
+        result = run(kind(60.0), grace_seconds=0.1, duration_seconds=0.2)
+        assert time.perf_counter() - begun < 40
+        assert (result.total_requests, result.unfinished + result.unsent) == (0, 8)
+        assert result.unfinished
         assert result.success_rate == result.avg_latency_ms == result.p99_latency_ms == 0.0
         assert "unfinished" in result.table()
 

@@ -27,7 +27,7 @@ def auto_savers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "proxywhirl-auto-save"]
 
 
-def wait_for(test: Any, seconds: float = 10.0) -> None:
+def wait_for(test: Any, seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not test():
         assert time.monotonic() < until
