@@ -51,6 +51,26 @@ def test_it_is_kept_by_copies_pools_and_files(tmp_path: Path) -> None:
         assert [proxy.url for proxy in ProxyPool.from_file(path)] == [kept]
 
 
+@pytest.mark.parametrize(
+    ("line", "handed"),
+    [
+        ("socks5h://10.0.0.1:1080", "socks5h://10.0.0.1:1080"),
+        ("SOCKS5H://10.0.0.1:1080", "socks5h://10.0.0.1:1080"),
+        ("socks5h://u:p@10.0.0.1:1080", "socks5h://u:p@10.0.0.1:1080"),
+        ("socks5h://10.0.0.1:1080:u:p", "socks5h://u:p@10.0.0.1:1080"),
+        ("socks4a://10.0.0.1:1080", "socks4a://10.0.0.1:1080"),
+        ("socks5://10.0.0.1:1080", "socks5://10.0.0.1:1080"),
+    ],
+)
+def test_it_is_kept_by_lists(tmp_path: Path, line: str, handed: str) -> None:
+    path = tmp_path / "proxies.txt"
+    path.write_text(f"{line}\n")
+    with ProxyRotator(proxies=ProxyPool.from_file(path)) as rotator:
+        lease = rotator.lease(PAGE)
+        assert (lease.url, lease.proxy.protocol) == (handed, handed[:6])
+        assert lease.requests_proxies["http"].split(":")[0] in ("socks5h", "socks4a")
+
+
 def test_both_spellings_are_one_proxy() -> None:
     pool = ProxyPool(proxies=[Proxy(url="socks5h://10.0.0.1:1080"), Proxy(url="socks5://10.0.0.1:1080")])
     assert [proxy.url for proxy in pool] == ["socks5h://10.0.0.1:1080"]
