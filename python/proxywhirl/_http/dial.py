@@ -16,7 +16,15 @@ from proxywhirl._enums import Outcome
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.flavour import core
 from proxywhirl._http.handshake import Refused
-from proxywhirl._http.stream import AsyncStream, Clock, Stream, close_for_good, connect, seconds_to_connect
+from proxywhirl._http.stream import (
+    AsyncStream,
+    Clock,
+    Stream,
+    close_for_good,
+    connect,
+    connect_async,
+    seconds_to_connect,
+)
 from proxywhirl._http.tls import Tls
 from proxywhirl._judge import Verdict
 
@@ -100,7 +108,7 @@ class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
     async def connect_tcp(self, host: str, port: int, timeout: Any = None, **options: Any) -> Any:
         dialled.set(True)
         started = time.perf_counter()
-        stream = await self._backend.connect_tcp(host, port, timeout=seconds_to_connect(timeout), **options)
+        stream = await connect_async(self._backend, host, port, Clock(seconds_to_connect(timeout)), **options)
         _note_duration(started)
         return AsyncStream(stream)
 
@@ -205,10 +213,11 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
         done = False
         try:
             clock = Clock(seconds_to_connect(timeout))
-            stream = await self._backend.connect_tcp(
+            stream = await connect_async(
+                self._backend,
                 address.host,
                 address.port,
-                timeout=clock.left(),
+                clock,
                 local_address=local_address,
                 socket_options=socket_options,
             )

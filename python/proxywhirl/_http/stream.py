@@ -14,9 +14,9 @@ from typing import Any, Callable
 
 from proxywhirl._http.allowance import Allowance
 from proxywhirl._http.flavour import core
-from proxywhirl._http.resolve import resolve
+from proxywhirl._http.resolve import resolve, resolve_async
 
-__all__ = ["AsyncStream", "Clock", "Stream", "close_for_good", "connect", "seconds_to_connect"]
+__all__ = ["AsyncStream", "Clock", "Stream", "close_for_good", "connect", "connect_async", "seconds_to_connect"]
 
 _core: Any = core()
 # As much as one record of TLS holds. A write is bounded per piece, so a piece must be small to a socket's buffer.
@@ -80,6 +80,20 @@ def connect(backend: Any, host: str, port: int, clock: Clock, **options: Any) ->
         share = None if left is None else left / (len(addresses) - index)
         try:
             return backend.connect_tcp(address, port, timeout=share, **options)
+        except (_core.ConnectError, _core.ConnectTimeout):
+            if index + 1 == len(addresses):
+                raise
+    raise _core.ConnectError(f"the name {host} has no address")
+
+
+async def connect_async(backend: Any, host: str, port: int, clock: Clock, **options: Any) -> Any:
+    """As :func:`connect`, without blocking the event loop."""
+    addresses = await resolve_async(host, port, clock.left())
+    for index, address in enumerate(addresses):
+        left = clock.left()
+        share = None if left is None else left / (len(addresses) - index)
+        try:
+            return await backend.connect_tcp(address, port, timeout=share, **options)
         except (_core.ConnectError, _core.ConnectTimeout):
             if index + 1 == len(addresses):
                 raise

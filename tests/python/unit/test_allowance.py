@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any, Callable
@@ -12,7 +13,7 @@ import pytest
 from proxywhirl._http import allowance as module
 from proxywhirl._http import resolve as resolving
 from proxywhirl._http.allowance import LONGEST_BODY, MOST_HEAD, SLOWEST, Allowance
-from proxywhirl._http.stream import Clock, Stream, connect
+from proxywhirl._http.stream import Clock, Stream, connect, connect_async
 
 SECONDS = {"connect": 5.0, "read": 10.0, "write": 4.0}
 
@@ -198,33 +199,59 @@ class _Backend:
         return "stream"
 
 
-def test_the_addresses_of_a_name_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+class _AsyncBackend(_Backend):
+    async def connect_tcp(  # type: ignore[override]
+        self, host: str, port: int, timeout: float | None = None, **options: Any
+    ) -> str:
+        return super().connect_tcp(host, port, timeout)
+
+
+def _connect(is_async: bool, failing: int, host: str, seconds: float | None) -> list[tuple[str, float | None]]:
+    backend = (_AsyncBackend if is_async else _Backend)(failing)
+    made = (connect_async if is_async else connect)(backend, host, 80, Clock(seconds))
+    assert (asyncio.run(made) if is_async else made) == "stream"
+    return backend.asked
+
+
+def _resolve(is_async: bool, host: str, seconds: float | None) -> list[str]:
+    if is_async:
+        return asyncio.run(resolving.resolve_async(host, 80, seconds))
+    return resolving.resolve(host, 80, seconds)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_addresses_of_a_name_share_the_time(monkeypatch: pytest.MonkeyPatch, is_async: bool) -> None:
     monkeypatch.setattr(resolving, "_look_up", lambda host, port: ["192.0.2.1", "192.0.2.2", "192.0.2.3"])
-    backend = _Backend(2)
-    assert connect(backend, "proxy.test", 80, Clock(30.0)) == "stream"
-    shares = [seconds for _, seconds in backend.asked]
-    assert [host for host, _ in backend.asked] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
-    assert all(seconds is not None for seconds in shares)
+    asked = _connect(is_async, 2, "proxy.test", 30.0)
+    assert [host for host, _ in asked] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    shares = [seconds for _, seconds in asked]
     assert shares[0] == pytest.approx(10.0, abs=2.0)
     assert shares[2] == pytest.approx(30.0, abs=2.0)
     with pytest.raises(httpcore.ConnectTimeout):
-        connect(_Backend(3), "proxy.test", 80, Clock(30.0))
-    assert connect(_Backend(0), "192.0.2.9", 80, Clock(None)) == "stream"
+        _connect(is_async, 3, "proxy.test", 30.0)
+    assert _connect(is_async, 0, "192.0.2.9", None) == [("192.0.2.9", None)]
 
 
-def test_a_name_that_is_not_resolved_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_name_that_is_not_resolved_ends_with_the_time(monkeypatch: pytest.MonkeyPatch, is_async: bool) -> None:
     answer = threading.Event()
+    asked: list[str] = []
 
     def look_up(host: str, port: int) -> list[str]:
+        asked.append(host)
         answer.wait(30)
         return ["192.0.2.1"]
 
     monkeypatch.setattr(resolving, "_look_up", look_up)
     before = resolving._free._value
     try:
-        with pytest.raises(httpcore.ConnectTimeout, match=r"proxy\.test"):
-            resolving.resolve("proxy.test", 80, 0.05)
+        # Both wait for the same look-up, and neither ends it for the other.
+        for _ in range(2):
+            with pytest.raises(httpcore.ConnectTimeout, match=r"proxy\.test"):
+                _resolve(is_async, "proxy.test", 0.05)
+        assert asked == ["proxy.test"]
         assert resolving._free._value == before - 1
+        assert not answer.is_set()
     finally:
         answer.set()
     for _ in range(500):
@@ -232,20 +259,47 @@ def test_a_name_that_is_not_resolved_ends_with_the_time(monkeypatch: pytest.Monk
             break
         time.sleep(0.01)
     assert resolving._free._value == before
+    assert not resolving._pending
 
 
-def test_look_ups_that_hang_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_async", [False, True])
+def test_look_ups_that_hang_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch, is_async: bool) -> None:
     monkeypatch.setattr(resolving, "_free", threading.BoundedSemaphore(1))
     resolving._free.acquire()
     with pytest.raises(httpcore.ConnectTimeout):
-        resolving.resolve("proxy.test", 80, 0.05)
+        _resolve(is_async, "proxy.test", 0.05)
     # An address needs no look-up.
-    assert resolving.resolve("::1", 80, 0.05) == ["::1"]
+    assert _resolve(is_async, "::1", 0.05) == ["::1"]
 
 
-def test_a_name_that_does_not_exist_is_an_error_of_connecting() -> None:
-    with pytest.raises(httpcore.ConnectError):
-        resolving.resolve("a..b", 80, 30.0)
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_name_that_does_not_exist_is_an_error_of_connecting(is_async: bool) -> None:
+    for seconds in (30.0, None):
+        with pytest.raises(httpcore.ConnectError):
+            _resolve(is_async, "a..b", seconds)
+
+
+def test_many_tasks_share_one_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    go = threading.Event()
+
+    def look_up(host: str, port: int) -> list[str]:
+        asked.append(host)
+        go.wait(30)
+        return ["192.0.2.1"]
+
+    monkeypatch.setattr(resolving, "_look_up", look_up)
+
+    async def crowd() -> list[list[str]]:
+        tasks = [asyncio.create_task(resolving.resolve_async("proxy.test", 80, 30.0)) for _ in range(100)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        await asyncio.sleep(0)
+        go.set()
+        return await asyncio.gather(*tasks[1:])
+
+    assert asyncio.run(crowd()) == [["192.0.2.1"]] * 99
+    assert asked == ["proxy.test"]
 
 
 def test_a_read_that_took_too_long_says_which_bound_it_was(clock: _Time) -> None:
