@@ -72,14 +72,14 @@ def test_defaults(make: Any) -> None:
 
 @both
 def test_the_course_of_states(make: Any) -> None:
-    found = make(failure_threshold=2, timeout=0.05, success_threshold=2)
+    found = make(failure_threshold=2, timeout=1.0, success_threshold=2)
     found.record_failure()
     assert (found.state, found.failure_count, len(found.failure_window)) == (CLOSED, 1, 1)
     found.record_failure()
     assert found.state is OPEN
     assert found.next_test_time is not None
     assert not found.should_attempt_request()
-    time.sleep(0.06)
+    time.sleep(1.01)
     # Looking changes nothing; asking makes it the probe.
     assert found.would_allow()
     assert found.state is OPEN
@@ -88,7 +88,7 @@ def test_the_course_of_states(make: Any) -> None:
     assert not found.should_attempt_request()
     found.record_failure()
     assert found.state is OPEN
-    time.sleep(0.06)
+    time.sleep(1.01)
     for state in (HALF_OPEN, CLOSED):
         assert found.should_attempt_request()
         found.record_success()
@@ -133,9 +133,9 @@ def test_two_faces_of_one_machine() -> None:
 
 
 def test_one_probe_among_threads() -> None:
-    found = CircuitBreaker("p", failure_threshold=1, timeout=0.01)
+    found = CircuitBreaker("p", failure_threshold=1, timeout=2.0)
     found.record_failure()
-    time.sleep(0.02)
+    time.sleep(2.01)
     gate = threading.Barrier(8)
     granted: list[bool] = []
 

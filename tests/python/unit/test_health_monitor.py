@@ -96,7 +96,7 @@ class TestChecks:
         ]
         with ProxyFleet(specs) as fleet:
             pool = pool_of(*fleet.urls)
-            monitor = HealthMonitor(pool, url=fleet.site_url("site.test", "/whoami"), timeout=0.5, remove=False)
+            monitor = HealthMonitor(pool, url=fleet.site_url("site.test", "/whoami"), timeout=5.0, remove=False)
             proxies = pool.get_all_proxies()
             found = await monitor.sweep()
             assert {spec.name: found[proxy.id] for spec, proxy in zip(specs, proxies)} == {

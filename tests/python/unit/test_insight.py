@@ -512,8 +512,8 @@ class TestProfile:
             for _ in range(4):
                 rotator.get(page(fleet, "/delay/20"))
             found = rotator.get_performance_profile()
-        assert 0 < found["proxy_selection_avg_ms"] < 20
-        assert 20 <= found["request_avg_ms"] < 1000
+        assert 0 < found["proxy_selection_avg_ms"] < found["request_avg_ms"]
+        assert found["request_avg_ms"] >= 20
         assert found["storage_save_avg_ms"] == 0.0
 
 

@@ -51,7 +51,7 @@ def test_the_selector_is_by_default_each_in_turn(config: Any, pool: ProxyPool) -
         ({"strategies": []}, "at least one filter or a selector"),
         ({"strategies": ["geo"], "selector": "random"}, "either strategies, or filters and selector"),
         ({"selector": "nope"}, "Unknown strategy name 'nope'"),
-        ({"selector": ""}, "Unknown strategy name ''"),
+        ({"selector": ""}, "Unknown strategy name"),
         ({"filters": ["geo", "nope"]}, "Unknown strategy name 'nope'"),
         ({"selector": "random", "fallback": "nope"}, "Unknown strategy name 'nope'"),
         ({"filters": [{}]}, "needs its name"),
