@@ -326,6 +326,8 @@ def _message(route: Route, request: Any, terms: Terms, allowance: Allowance) -> 
     package = core()
     url = request.url
     address = route.address
+    if terms.authorization is not None:
+        route.told = terms.authorization
     tunnel = url.scheme == "https" or address is None or not address.is_http
     headers = request.headers.raw
     if tunnel or address is None:

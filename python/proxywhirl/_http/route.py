@@ -123,6 +123,7 @@ class Route:
         "last_used",
         "proven",
         "retired",
+        "told",
         "url",
         "users",
     )
@@ -135,6 +136,8 @@ class Route:
         self.url = url
         self.address = ProxyAddress(url) if url else None
         self.users = 0
+        self.told: bytes | None = None
+        """The last ``Proxy-Authorization`` of a user's own, for a proxy without a login."""
         self.retired = False
         self.proven = False
         """Whether an answer ever came through."""

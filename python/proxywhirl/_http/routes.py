@@ -32,7 +32,8 @@ _caches: weakref.WeakSet[_Cache] = weakref.WeakSet()
 def _secrets_in_use() -> list[Secrets]:
     """The logins of the proxies that requests are under way through."""
     routes = [route for cache in list(_caches) for route in list(cache._routes.values()) if route.users]
-    found = (None if route.address is None else route.address.secrets for route in routes)
+    found = [None if route.address is None else route.address.secrets for route in routes]
+    found += [Secrets.of_authorization(route.told) for route in routes if route.told is not None]
     return [secrets for secrets in found if secrets is not None]
 
 

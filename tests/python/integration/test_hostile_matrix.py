@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import io
 import logging
@@ -220,7 +221,31 @@ def test_the_login_of_a_proxy_is_not_in_what_its_events_and_records_tell(kind: t
 
 
 @pytest.mark.parametrize("kind", [ProxyRotator, AsyncProxyRotator])
-def test_abomb_ends_with_the_default_bound(kind: type[Any]) -> None:
+@pytest.mark.parametrize("name", ["a status line", "a header line", "a chunk header", "a reason phrase in base64"])
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_users_own_authorization_is_hidden_like_a_login(kind: type[Any], name: str, secure: bool) -> None:
+    (row,) = (row for sort, row in ROWS if sort == "repeats the login" and row.name == name)
+    server = HostileServer(row.talk)
+    token = base64.b64encode(":".join(LOGIN).encode()).decode()
+    try:
+        with logged_at_debug() as log, pytest.raises(ProxyConnectionError) as raised:
+            _get(
+                kind,
+                server,
+                max_attempts=1,
+                url=f"{'https' if secure else 'http'}://shop.test/",
+                headers={"Proxy-Authorization": f"Basic {token}"},
+            )
+    finally:
+        server.close()
+    error = raised.value
+    texts = [repr(error), repr(vars(error)), *traceback.format_exception(type(error), error, error.__traceback__)]
+    for text in (*texts, log.getvalue()):
+        assert not any(secret in text for secret in SECRETS)
+
+
+@pytest.mark.parametrize("kind", [ProxyRotator, AsyncProxyRotator])
+def test_a_bomb_ends_with_the_default_bound(kind: type[Any]) -> None:
     server = HostileServer(says(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + bomb(256)))
     tracemalloc.start()
     try:
@@ -232,19 +257,21 @@ def test_abomb_ends_with_the_default_bound(kind: type[Any]) -> None:
         server.close()
 
 
-def _get(kind: type[Any], server: HostileServer, *, max_attempts: int = 3, **options: Any) -> httpx.Response:
+def _get(
+    kind: type[Any], server: HostileServer, *, max_attempts: int = 3, url: str = "http://shop.test/", **options: Any
+) -> httpx.Response:
     rotator = kind(
         proxies=[f"http://127.0.0.1:{server.port}"],
         retry_policy=RetryPolicy(max_attempts=max_attempts, timeout=options.pop("budget", None), base_delay=0.01),
     )
     if kind is ProxyRotator:
         with rotator:
-            made: httpx.Response = rotator.get("http://shop.test/", **options)
+            made: httpx.Response = rotator.get(url, **options)
             return made
 
     async def get() -> httpx.Response:
         async with rotator:
-            got: httpx.Response = await rotator.get("http://shop.test/", **options)
+            got: httpx.Response = await rotator.get(url, **options)
             return got
 
     return asyncio.run(get())
