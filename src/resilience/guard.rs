@@ -293,7 +293,8 @@ impl Guard {
     #[cold]
     pub(crate) fn convict(&self, pool: &Pool, conviction: &Conviction, clock: &dyn Clock) {
         let proxy = &conviction.proxy;
-        let is_news = self.record_of(proxy).is_blamed_anew(conviction.began, clock.steady());
+        // The sites of a row follow each other, whenever they are decided.
+        let is_news = self.record_of(proxy).is_blamed_anew(conviction.began, clock.steady()) || conviction.by_row;
         if is_news {
             let others_eligible = pool.table().all.dense.len() > usize::from(proxy.reasons() == 0);
             if conviction.by_row && !others_eligible {

@@ -3,6 +3,7 @@
 // How long a storm lasts, and when a hang is one, is real time; everything else takes a clock that stands still.
 #![allow(clippy::disallowed_methods)]
 
+mod blame;
 mod common;
 mod distribution;
 mod eligibility;
