@@ -358,3 +358,55 @@ impl Book {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::proxy::address::Address;
+    use crate::proxy::health::Source;
+    use crate::resilience::site::Sites;
+
+    fn proxy(number: u8) -> Arc<Proxy> {
+        Arc::new(Proxy::new(&Address::parse(&format!("http://10.0.0.{number}:80")).unwrap(), Source::User, 0))
+    }
+
+    #[test]
+    fn memory_is_bounded_however_many_sites_are_dead() {
+        let (blame, sites, dead) = (Blame::default(), Sites::default(), proxy(1));
+        for number in 0..60_000_u64 {
+            let site = sites.named(&format!("gone{number}.test"));
+            let now = number * 1_000_000;
+            blame.enter(&Doubt { proxy: &dead, site: &site, began: now, is_alone: true, results: 1 }, now);
+        }
+        assert!(blame.len() <= MOST, "{}", blame.len());
+        assert!(blame.book.lock().order.len() <= 3 * MOST);
+    }
+
+    #[test]
+    fn what_is_settled_leaves_nothing_behind() {
+        let (blame, sites, dead, other) = (Blame::default(), Sites::default(), proxy(1), proxy(2));
+        for number in 0..60_000_u64 {
+            let site = sites.named("shop.test");
+            let now = number * 1_000_000;
+            blame.enter(&Doubt { proxy: &dead, site: &site, began: now, is_alone: false, results: 1 }, now);
+            let (convictions, _) = blame.answered(&other, &site, now);
+            assert_eq!(convictions.len(), 1);
+            assert!(!site.doubtful.load(Ordering::Relaxed));
+        }
+        blame.carried(&dead);
+        assert_eq!(blame.len(), 0);
+        assert!(!dead.state().has(mark::DOUBTED));
+        assert!(blame.book.lock().order.len() <= 3 * MOST, "{}", blame.book.lock().order.len());
+    }
+
+    #[test]
+    fn old_doubts_are_dropped() {
+        let (blame, sites, dead) = (Blame::default(), Sites::default(), proxy(1));
+        for (number, name) in ["a", "b", "c"].iter().enumerate() {
+            let now = number as u64 * 2 * KEPT;
+            let doubt = Doubt { proxy: &dead, site: &sites.named(name), began: now, is_alone: false, results: 1 };
+            assert!(blame.enter(&doubt, now).is_empty(), "{name}: the one before is forgotten");
+        }
+        assert_eq!(blame.len(), 2, "the last one, and its row");
+    }
+}
