@@ -92,13 +92,21 @@ def validate_target_url_safe(url: str, allow_private: bool = False) -> None:
         raise ValueError(f"URL must have a host: {shown!r}")
     if allow_private:
         return
-    name = host.rstrip(".").casefold()
+    from proxywhirl import _core
+
+    try:
+        # What a client dials: digits of other scripts are digits.
+        name = _core.ascii_host(host).rstrip(".")
+    except ValueError:
+        name = host.rstrip(".").casefold()
     if name == "localhost" or name.endswith(".localhost"):
         raise ValueError(f"Localhost addresses not allowed: {shown!r}")
     if name.endswith(_PRIVATE_SUFFIXES):
         raise ValueError(f"Private/internal IP addresses not allowed: {shown!r}")
     for address in _addresses_of(name, port, shown):
         _refuse_local(address, shown)
+        if _core.address_locality(str(address)) != "public":
+            raise ValueError(f"Private/internal IP addresses not allowed: {shown!r} leads to {address}")
 
 
 def _addresses_of(name: str, port: int | None, shown: str) -> list[_Address]:

@@ -41,6 +41,10 @@ class KeepingPart:
     _atomic_writes = True
     _geo_database: str | os.PathLike[str] | None = None
 
+    def _load_list(self, parsed: _core.ParsedProxies) -> None:
+        """Add the proxies of a list that has been read."""
+        raise NotImplementedError
+
     def _init_keeping(
         self,
         *,
