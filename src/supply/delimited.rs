@@ -3,7 +3,8 @@
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
-use super::fields::{Column, Fields};
+use super::column::Column;
+use super::fields::Fields;
 use super::line::{self, Strictness};
 use super::note;
 use super::options::Options;

@@ -10,12 +10,11 @@ use super::label::{Label, Labels};
 use super::note;
 use super::parsed::Reason;
 use super::record::Details;
+use super::words::{Word, bare, clean, is_blank, is_comment, is_remark, push_column, split, undecorated};
 use crate::proxy::address::{Address, AddressError, Credentials, Protocol, is_literal, parse_host, parse_port};
 
 /// What the entries of a line came to: as a rule one.
 pub(super) type Found = SmallVec<[Result<Entry, Reason>; 1]>;
-
-const SEPARATORS: [char; 4] = [',', '|', ';', '\t'];
 
 /// How strictly words beside an address are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +23,6 @@ pub(super) enum Strictness {
     Strict,
     /// A page's table has columns of all kinds: only a row that is an address and two words has a login.
     Page,
-}
-
-/// One word or column.
-#[derive(Debug, Clone, Copy)]
-struct Word<'t> {
-    text: &'t str,
-    /// Whether a column ends in front of it, without blanks around: then it is data and no remark.
-    column: bool,
 }
 
 /// Reads a line; `usual` is what stands around it.
@@ -74,36 +65,6 @@ pub(super) fn has_place<S: AsRef<str>>(values: &[S]) -> bool {
     (0..values.len()).any(|at| whole(text(at)).is_ok() || is_pair(text(at), text(at + 1), false))
 }
 
-/// Without what bulleted lists, source code, settings and the output of checkers have around an entry.
-fn undecorated(line: &str) -> &str {
-    let mut line = line.trim_matches(is_blank);
-    for bullet in ["- ", "* ", "+ ", "• ", "> "] {
-        line = line.strip_prefix(bullet).map_or(line, str::trim_start);
-    }
-    line = line.strip_prefix("export ").map_or(line, str::trim_start);
-    // PROXIES=..., HTTP_PROXY="..."
-    if let Some((name, value)) = line.split_once('=')
-        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.trim_end().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    {
-        line = value.trim_start();
-    }
-    // "[+] 1.2.3.4:80", "[12:30:01] ...": not an IPv6 address.
-    if let Some((inside, rest)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']'))
-        && rest.starts_with(is_blank)
-        && inside.len() <= 24
-        && Label::parse(inside.trim()).is_none()
-        && parse_host(inside).is_ok_and(|host| !is_literal(&host)) | inside.chars().all(|c| !c.is_alphabetic())
-    {
-        line = rest.trim_start();
-    }
-    line.trim_matches(|c: char| is_blank(c) || matches!(c, '"' | '\'' | '`' | ','))
-}
-
-pub(super) fn is_blank(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\0')
-}
-
 /// `{name: x, type: socks5, server: 1.2.3.4, port: 1080}`, as YAML has it on one line.
 fn flow(inner: &str, number: u32, usual: &Labels) -> Result<Entry, Reason> {
     let mut fields = Fields::default();
@@ -118,100 +79,8 @@ fn flow(inner: &str, number: u32, usual: &Labels) -> Result<Entry, Reason> {
     fields.end(number, usual)
 }
 
-fn split(line: &str) -> Vec<Word<'_>> {
-    let mut words = Vec::with_capacity(8);
-    if !line.contains(SEPARATORS) {
-        words.extend(line.split(is_blank).filter(|word| !word.is_empty()).map(|text| Word { text, column: false }));
-        return words;
-    }
-    // A separator may stand inside a password: "http://user:p,w@1.2.3.4:80".
-    let mut rest = line;
-    let mut column = false;
-    loop {
-        let end = column_end(rest);
-        let (text, after) = rest.split_at(end);
-        push_column(&mut words, text, column);
-        let Some(sign) = after.chars().next() else { return words };
-        rest = &after[sign.len_utf8()..];
-        column = sign == '\t' || !(text.ends_with(is_blank) && rest.starts_with(is_blank));
-    }
-}
-
-/// Where the column ends that the text begins with.
-fn column_end(text: &str) -> usize {
-    let Some(end) = text.find(SEPARATORS) else { return text.len() };
-    let head = text[..end].trim();
-    if head.is_empty() || head.contains(is_blank) || begins_row(head) {
-        return end;
-    }
-    // The word up to the next blank, if only as a whole it is an address.
-    let start = text.len() - text.trim_start().len();
-    let word = text[start..].split(|c: char| is_blank(c)).next().unwrap_or("");
-    let word_end = start + word.len();
-    if word_end > end && word.contains('@') && word.len() <= 1024 && Address::parse_line(word).is_ok() {
-        return word_end;
-    }
-    end
-}
-
-/// Whether a column by itself is an address, a host or a label, so that what follows is another column.
-fn begins_row(head: &str) -> bool {
-    if Label::parse(head).is_some() {
-        return true;
-    }
-    match Address::parse_line(head) {
-        Ok(address) => head.contains("://") || is_clear(&address),
-        Err(_) => parse_host(bare(head)).is_ok_and(|host| is_literal(&host) || host.contains('.')),
-    }
-}
-
-fn push_column<'t>(words: &mut Vec<Word<'t>>, text: &'t str, column: bool) {
-    let text = text.trim_matches(is_blank);
-    let mut parts = text.split(is_blank).filter(|part| !part.is_empty());
-    let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
-        if !text.is_empty() {
-            words.push(Word { text, column });
-        }
-        return;
-    };
-    // Several words in one column are a phrase, unless there is an address among them, or a sign of a remark.
-    let is_row = whole(clean(first)).is_ok()
-        || is_pair(clean(first), clean(second), false)
-        || Label::parse(clean(first)).is_some()
-        || whole(clean(second)).is_ok()
-        || is_remark(first);
-    if is_row {
-        let mut column = column;
-        for part in text.split(is_blank).filter(|part| !part.is_empty()) {
-            words.push(Word { text: part, column });
-            column = false;
-        }
-    } else {
-        words.push(Word { text, column });
-    }
-}
-
-fn clean(word: &str) -> &str {
-    let word = word.trim_matches(|c: char| is_blank(c) || matches!(c, '"' | '\'' | '`' | ','));
-    // "(1.2.3.4:80)", but "[2001:db8::1]:80" keeps its brackets.
-    word.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(word)
-}
-
-fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
-}
-
-/// Whether a word begins a remark.
-fn is_remark(word: &str) -> bool {
-    matches!(word, "-" | "--" | "–" | "—" | "->" | "=>" | "→" | "*" | ":") || word.starts_with('(')
-}
-
-fn is_comment(word: &str) -> bool {
-    word.starts_with('#') || word.starts_with("//")
-}
-
 /// An address in one word, and what is noted behind its port, as in "1.2.3.4:80:US".
-fn whole(word: &str) -> Result<(Address, Option<&str>), AddressError> {
+pub(super) fn whole(word: &str) -> Result<(Address, Option<&str>), AddressError> {
     let error = match Address::parse_line(word) {
         Ok(address) => return Ok((address, None)),
         Err(error) => error,
@@ -231,13 +100,13 @@ fn whole(word: &str) -> Result<(Address, Option<&str>), AddressError> {
 }
 
 /// Whether two words are a host and its port.
-fn is_pair(host: &str, port: &str, labelled: bool) -> bool {
+pub(super) fn is_pair(host: &str, port: &str, labelled: bool) -> bool {
     parse_port(port).is_ok()
         && parse_host(bare(host)).is_ok_and(|name| labelled || is_literal(&name) || name.contains('.'))
 }
 
 /// Whether an address is one beyond doubt: "user:1234" reads as one too.
-fn is_clear(address: &Address) -> bool {
+pub(super) fn is_clear(address: &Address) -> bool {
     address.host.contains(['.', ':'])
 }
 

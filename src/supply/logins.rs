@@ -3,8 +3,9 @@
 
 use ahash::AHashMap;
 
-use super::fields::{Column, Fields};
-use super::json::{scalar, visit_list, visit_map};
+use super::column::Column;
+use super::fields::Fields;
+use super::visit::{scalar, visit_list, visit_map};
 use crate::proxy::address::Credentials;
 
 /// Logins by name that are kept of one object.

@@ -9,6 +9,7 @@
 
 #[cfg(feature = "check")]
 pub mod check;
+mod column;
 mod countries;
 mod dedup;
 mod delimited;
@@ -26,6 +27,8 @@ mod read;
 mod record;
 mod redact;
 mod text;
+mod visit;
+mod words;
 
 pub use dedup::{Score, Seen};
 pub use fields::Fields;

@@ -5,10 +5,11 @@ use std::num::NonZeroU16;
 use compact_str::CompactString;
 
 use super::label::{Label, Labels, heading};
-use super::line::{self, is_blank};
+use super::line;
 use super::options::Options;
 use super::parsed::{Parsed, Reason};
 use super::record::Record;
+use super::words::is_blank;
 use crate::proxy::address::Protocol;
 
 /// Reads lines one after the other.

@@ -6,8 +6,9 @@ use html5gum::StartTag;
 
 use super::attribute;
 use crate::proxy::address::{parse_host, parse_port};
+use crate::supply::column::Column;
 use crate::supply::delimited::names;
-use crate::supply::fields::{Column, Fields};
+use crate::supply::fields::Fields;
 use crate::supply::line::{self, Strictness};
 use crate::supply::options::Options;
 use crate::supply::parsed::Parsed;
