@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from proxywhirl._ban import BanPolicies
-from proxywhirl._cookies import CookieStore, OneJar, Wearing, keep, sets_cookies
+from proxywhirl._cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._enums import AMBIGUOUS, Outcome
 from proxywhirl._guard import guard_settings
 from proxywhirl._http.body import bound_decoder, preset_decoder
@@ -258,8 +258,8 @@ class _Rotating:
         response = _response(make, payload, stream, kind, payload.extensions)
         if (store is not None or (is_hop and self._keeps_hops)) and sets_cookies(payload.headers):
             if store is None:
-                # For the redirects of this request, and no longer.
-                store = OneJar()
+                # For the redirects of this request through this proxy, and no longer: another exit is another visitor.
+                store = PerProxy()
             if is_hop and selection is not None:
                 selection.cookies = store
             response.request = request

@@ -135,6 +135,16 @@ def test_without_a_session_the_redirects_of_one_request_share_cookies(client: An
     assert cookies(c.get(fleet.site_url("shop.test", "/cookies"))) == {}
 
 
+def test_without_a_session_no_cookie_follows_to_another_proxy(client: Any) -> None:
+    # The first proxy is banned between the page that sets the cookie and the one that shows them.
+    with ProxyFleet([ProxySpec(name="a", ban_after={"shop.test": 1}), ProxySpec(name="b")]) as fleet:
+        c = client(fleet)
+        shown = c.get(fleet.site_url("shop.test", "/cookies/set?step=1"), follow_redirects=True)
+        assert shown.history
+        assert shown.extensions["proxywhirl"]["proxy_id"] != shown.history[0].extensions["proxywhirl"]["proxy_id"]
+        assert cookies(shown) == {}
+
+
 def test_cookies_of_one_request_are_merged_into_those_of_the_session(client: Any, fleet: ProxyFleet) -> None:
     c = client(fleet)
     session = c.rotator.session()
