@@ -45,7 +45,7 @@ _BARE_CREDENTIALS = re.compile(r"(?<![^\s'\"(<\[,=])[^\s:/@'\"(<\[,=]{1,256}:[^\
 _QUERY_PAIR = re.compile(r"([?&;]([^\s=&;?#]{1,128})=)([^\s&;#'\"]+)")
 # The whole of a URL without credentials, as far as it is safe to show: no port that is no number, no path.
 _PLAIN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,31}://" + _HOST + r"(?::\d{1,5})?/?")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_ .\-]{0,47}")
+_NAME = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_ .\-]{0,47})?")
 _MAX_URLS_IN_A_RUN = 50  # URLs joined without a blank; more than that is not worth telling apart
 _SECRET_WORDS = ("password", "passwd", "pwd", "token", "key", "secret", "auth", "authorization")
 _SECRET_KEYS = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential", "username", "authorization")

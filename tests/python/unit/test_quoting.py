@@ -193,6 +193,7 @@ def test_assignment_and_names() -> None:
 
 
 def test_what_is_shown() -> None:
+    assert shown("") == "''"
     assert [shown(value) for value in (3, None, True, "round-robin", SECRET, [SECRET], "a b", "http://u:p@h")] == [
         "3",
         "None",

@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -30,6 +30,13 @@ _READS = "proxywhirl_reads"
 _LOCK = 0x70726F78
 
 
+def _parsed(text: str) -> sa.URL:
+    """The URL of a database; what is none is not quoted, as it may hold a password."""
+    with suppress(SQLAlchemyError, ValueError):
+        return sa.make_url(text)
+    raise ValueError("this is not the URL of a database: scheme://user:password@host:port/database is needed")
+
+
 class Engines:
     """Runs work in a transaction, on a thread or in an event loop.
 
@@ -42,7 +49,7 @@ class Engines:
     def __init__(self, target: str | os.PathLike[str], use_async: bool, pool: dict[str, Any]) -> None:
         text = os.fspath(target)
         if "://" in text:
-            self.url = sa.make_url(text)
+            self.url = _parsed(text)
             if self.url.get_backend_name() not in ("sqlite", "postgresql"):
                 raise ValueError(f"a path, or a URL of SQLite or PostgreSQL is needed, not {self.url.drivername}://")
         else:
