@@ -264,8 +264,17 @@ impl Proxy {
     /// One of its times, if it has come.
     #[must_use]
     pub fn time(&self, which: Moment) -> Option<Micros> {
-        let at = self.moment(which).load(Ordering::Relaxed);
-        (at != NEVER).then(|| Stamp::from_bits(at).shown())
+        let moment = self.moment(which);
+        let bits = moment.load(Ordering::Relaxed);
+        if bits == NEVER {
+            return None;
+        }
+        let shown = Stamp::from_bits(bits).shown();
+        if bits != shown {
+            // Kept as it was shown, so that it is the same whenever it is read; unless there is a newer one meanwhile.
+            let _ = moment.compare_exchange(bits, shown, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        Some(shown)
     }
 
     /// Sets one of its times.

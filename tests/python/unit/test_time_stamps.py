@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timezone
 from typing import Any, Callable
 
@@ -124,6 +125,15 @@ def test_what_was_shown_does_not_change_later(proxy: Proxy) -> None:
     strategy.record_result(proxy, True, 5.0)
     shown = (proxy.updated_at, proxy.last_success_at)
     assert all((proxy.updated_at, proxy.last_success_at) == shown for _ in range(1000))
+
+
+def test_what_a_bare_selection_stamped_is_the_same_whenever_it_is_read(proxy: Proxy) -> None:
+    pool, strategy = ProxyPool(proxies=[proxy]), RoundRobinStrategy()
+    for _ in range(50):
+        strategy.select(pool)
+        shown = proxy.updated_at
+        assert all(proxy.updated_at == shown for _ in range(100))
+        assert copy.copy(proxy) == proxy
 
 
 def test_leases(proxy: Proxy) -> None:
