@@ -170,6 +170,8 @@ if TYPE_CHECKING:
 
 __version__: str = _core.__version__
 
+# The module is made once for a process; another interpreter is refused before anything of it is used.
+_core._refuse_subinterpreters()
 # The native classes answer to Pydantic's protocol, whichever module they are imported from. What that takes is imported
 # when one of its methods is first used.
 _prepare(_core)

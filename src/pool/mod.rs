@@ -5,6 +5,7 @@ pub mod context;
 pub(crate) mod dense;
 pub mod filter;
 #[cfg(not(loom))]
+#[cfg_attr(not(feature = "python"), allow(dead_code))]
 pub(crate) mod forking;
 mod growth;
 mod index;

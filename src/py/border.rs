@@ -90,6 +90,21 @@ pub(super) fn after_fork_in_child() {
     crate::pool::forking::after_fork();
 }
 
+/// Refuses any interpreter but the process's first. Objects of the core are shared by all threads of the process, and those of
+/// two interpreters must not meet.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(super) fn _refuse_subinterpreters() -> PyResult<()> {
+    // SAFETY: the calling thread is attached, so that there is a current interpreter.
+    let number = unsafe { pyo3::ffi::PyInterpreterState_GetID(pyo3::ffi::PyInterpreterState_Get()) };
+    if number == 0 {
+        return Ok(());
+    }
+    Err(pyo3::exceptions::PyImportError::new_err(
+        "proxywhirl cannot be used in a subinterpreter: use threads or processes instead",
+    ))
+}
+
 /// Panics in a debug build, to test what becomes of a panic: with a text that stands in the source, or with the one given. A release
 /// build does nothing.
 #[proxywhirl_macros::border]

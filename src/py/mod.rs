@@ -37,7 +37,7 @@ mod _core {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use super::border::{_locks_held, _panic};
+    use super::border::{_locks_held, _panic, _refuse_subinterpreters};
     #[pymodule_export]
     use super::breaker::PyBreaker;
     #[pymodule_export]
@@ -87,6 +87,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::border::_refuse_subinterpreters()?;
         super::border::keep_panics_quiet();
         let os = module.py().import("os")?;
         if os.hasattr("register_at_fork")? {
