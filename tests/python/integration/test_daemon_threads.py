@@ -58,6 +58,6 @@ def test_the_process_ends_as_it_was_told(use: str) -> None:
         time.sleep(0.05)
         sys.exit(7)
     """)
-    for _ in range(6):
+    for _ in range(4):
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
         assert (done.returncode, done.stderr) == (7, "")
