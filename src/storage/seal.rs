@@ -1,7 +1,7 @@
 //! Which texts are secret, and what an encrypted one is bound to.
 //!
-//! An encrypted text stands in a file that others may write to. Bound to its proxy and its field, it is worth nothing in
-//! the record of another proxy: nobody without the key can have a password sent elsewhere.
+//! An encrypted text stands in a file that others may write to. Bound to its proxy and its field, it is worth nothing
+//! in the record of another proxy: an attacker without the key cannot have a password sent elsewhere.
 
 use ahash::{AHashMap, AHashSet};
 

@@ -84,7 +84,7 @@ def reset(wire: socket.socket) -> None:
 
 
 def farewell(wire: socket.socket) -> None:
-    """Leave as TLS does: with a message that nobody reads, and then the end."""
+    """Leave as TLS does: with a message that goes unread, and then the end."""
     if isinstance(wire, ssl.SSLSocket):
         wire.settimeout(0.05)
         # The proxy does not answer it while it is busy.
