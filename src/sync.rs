@@ -152,7 +152,7 @@ mod held {
 mod modelled {
     /// loom's mutex with `parking_lot`'s interface.
     #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    pub struct Mutex<T>(loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {

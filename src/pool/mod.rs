@@ -398,7 +398,7 @@ impl Drop for Pool {
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
-    use crate::proxy::health::Source;
+    use crate::proxy::health::{Health, Source};
     use crate::sync::model;
     use loom::thread;
 
