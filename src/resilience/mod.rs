@@ -4,7 +4,7 @@
 //! once and in a time. Whatever speaks against a proxy is a bit in its one word, so that the pool's index knows; what is to
 //! happen later is in the pool's timers, which whoever selects next runs. Nothing asks every proxy on every request.
 //!
-//! What may be the site's fault as well as the proxy's is decided by evidence: see [`blame`].
+//! What may be the site's fault as well as the proxy's is decided by evidence: see `blame`.
 //!
 //! Standing (is it welcome at a site) is one state per proxy and site: see [`standing`].
 
