@@ -604,7 +604,7 @@ impl PyProxy {
     #[getter]
     fn geo_location<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let (country, region) = self.core.cold(|cold| (cold.country.clone(), cold.region.clone()));
-        let Some(country) = country.filter(|code| code.chars().count() == 2) else { return Ok(None) };
+        let Some(country) = country.filter(|code| is_country_code(code)) else { return Ok(None) };
         let kwargs = match self
             .local
             .lock()
@@ -1259,6 +1259,13 @@ impl PyProxy {
     fn set_geo_location(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.assign("geo_location", value).map(|_| ())
     }
+}
+
+/// Whether `GeoLocation` takes it: two characters, upper case included, and none of them blank. Proxies take any text.
+fn is_country_code(code: &str) -> bool {
+    // Python's blanks have four control characters more.
+    let is_blank = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
+    code.chars().count() == 2 && code.to_uppercase().chars().count() == 2 && !code.contains(is_blank)
 }
 
 /// Reads a proxy's URL.

@@ -531,3 +531,12 @@ def test_far_years_and_averages_that_differ(tmp_path: Path) -> None:
     # Of a file that knows one average only, that is both.
     (tmp_path / "q.json").write_text('[{"url": "http://a.test:1", "average_response_time_ms": 7.5}]')
     assert ProxyPool.from_file(tmp_path / "q.json").proxies[0].ema_response_time_ms == 7.5
+
+
+@pytest.mark.parametrize("code", ["a ", " a", "\x1ca", "ßa", "ß", "ŉa", "de", "--", "\u2003x", "deu", ""])
+def test_country_codes_that_are_none(code: str, tmp_path: Path) -> None:
+    proxy = Proxy(url="http://a.test:1", country_code=code)
+    place = proxy.geo_location
+    assert place is None or place.country_code == code.upper()
+    save(tmp_path / "p.json", pool_of(proxy))
+    assert fields(ProxyPool.from_file(tmp_path / "p.json").proxies[0]) == fields(proxy)
