@@ -307,9 +307,9 @@ fn failed(error: ReadError) -> PyErr {
 ///         under which a JSON list stands), `selector` (CSS, of the tables meant), `columns` (their names, for tables
 ///         without), `renames` (pairs of a column's name and the usual one), `delimiter`, `keep_duplicates`,
 ///         `max_bytes` (of the unpacked list, 512 MiB by default), `max_line` (bytes, 8192), `max_rejected` (those that are
-///         kept, 10,000), `max_entries` (10,000,000), `max_faults` (entries that cannot be read, 1,000,000), `max_expansion`
-///         (unpacked size over packed size, 100). Beyond a limit the rest is not read; `truncated` and the last of
-///         `rejected` say so.
+///         kept, 10,000), `max_entries` (10,000,000), `max_faults` (entries that cannot be read, if they are four in five,
+///         200,000), `max_expansion` (unpacked size over packed size, 100). Beyond a limit the rest is not read;
+///         `truncated` and the last of `rejected` say so.
 ///
 /// Returns:
 ///     A `ParsedProxies`. What could not be read is in its `rejected`; that is no error.

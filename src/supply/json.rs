@@ -228,7 +228,7 @@ impl<'d, 'p> Walk<'d, 'p> {
         let mut strange_count = 0_usize;
         let most = 10_000;
         visit_list(raw, |element| {
-            if self.parsed.is_exhausted() || strange_count >= self.most_faults {
+            if self.parsed.is_exhausted() || (strange_count >= self.most_faults && strange_count / 4 > entries) {
                 self.left += 1;
                 return;
             }

@@ -63,7 +63,7 @@ pub struct Limits {
     pub rejected: usize,
     /// Entries, blank lines included.
     pub entries: usize,
-    /// Entries that cannot be read, before the rest is given up.
+    /// Entries that cannot be read, before the rest is given up; if they are more than four in five of all.
     pub faults: usize,
     /// How many times its packed size a list may have unpacked, from 16 MiB on.
     pub expansion: usize,
@@ -71,14 +71,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            bytes: 512 << 20,
-            line: 8 << 10,
-            rejected: 10_000,
-            entries: 10_000_000,
-            faults: 1_000_000,
-            expansion: 100,
-        }
+        Self { bytes: 512 << 20, line: 8 << 10, rejected: 10_000, entries: 10_000_000, faults: 200_000, expansion: 100 }
     }
 }
 

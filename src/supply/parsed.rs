@@ -196,7 +196,8 @@ impl Parsed {
 
     /// Whether as much has been read as one list may cost.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.lines >= self.limits.entries || self.rejected_count >= self.limits.faults
+        let hopeless = self.rejected_count >= self.limits.faults && self.rejected_count / 4 > self.accepted;
+        hopeless || self.lines >= self.limits.entries
     }
 
     /// Notes that the list went on, in the place where it was left. This is kept even where nothing else is.
