@@ -212,10 +212,10 @@ impl Parsed {
     /// Notes that the rest was not read because of what was.
     pub(super) fn cut_exhausted(&mut self) {
         let Limits { entries, faults, .. } = self.limits;
-        self.cut(if self.rejected_count >= faults {
-            format!("the rest is not read: {faults} entries are no proxies already")
-        } else {
+        self.cut(if self.lines >= entries {
             format!("the rest is not read: a list may have {entries} entries")
+        } else {
+            format!("the rest is not read: {faults} entries are no proxies already")
         });
     }
 
