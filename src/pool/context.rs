@@ -121,10 +121,26 @@ pub struct Context {
     /// Proxies not to be chosen.
     pub excluded: Excluded,
     /// Proxies without a free connection for this request: at capacity, which ends when a request under way ends.
-    pub busy: Excluded,
+    /// Boxed, since most requests have none and every selection carries the context.
+    pub busy: Option<Box<Excluded>>,
     /// What every candidate must meet, whatever the strategy.
     pub required: Option<Filter>,
     /// Whether this selection serves a request of a rotator: what is an error when a strategy is used by hand is then
     /// served by its fallback.
     pub in_rotation: bool,
+}
+
+impl Context {
+    /// Whether the connections of that proxy are all in use.
+    #[inline]
+    #[must_use]
+    pub fn is_busy(&self, proxy: &Proxy) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.contains(proxy))
+    }
+
+    /// Number of proxies whose connections are all in use.
+    #[must_use]
+    pub fn busy_len(&self) -> usize {
+        self.busy.as_ref().map_or(0, |busy| busy.len())
+    }
 }

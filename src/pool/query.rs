@@ -287,7 +287,7 @@ impl<'a> Query<'a> {
     /// a site that holds it back.
     #[inline]
     fn is_set_aside(&self, slot: u32, proxy: &Proxy) -> bool {
-        self.context.excluded.contains(proxy) || self.context.busy.contains(proxy) || self.is_held(slot)
+        self.context.excluded.contains(proxy) || self.context.is_busy(proxy) || self.is_held(slot)
     }
 
     #[inline]

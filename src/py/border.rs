@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::prelude::*;
@@ -18,10 +19,21 @@ thread_local! {
 }
 
 /// Runs a call from Python into the core; a panic becomes an `InternalError`. Put in by `#[border]`.
-#[inline]
+///
+/// What is called and what it returns are handed on by reference: `catch_unwind` would copy both, and a call on the hot path
+/// has a dozen arguments.
+#[inline(always)]
 pub(crate) fn guarded<R>(call: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(returned) => returned,
+    let mut call = ManuallyDrop::new(call);
+    let mut returned = MaybeUninit::uninit();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the closure runs once, and nothing else takes the call out.
+        let call = unsafe { ManuallyDrop::take(&mut call) };
+        returned.write(call());
+    }));
+    match ended {
+        // SAFETY: the closure has come to its end, so that it has written.
+        Ok(()) => unsafe { returned.assume_init() },
         Err(panic) => Err(internal_error(&*panic)),
     }
 }

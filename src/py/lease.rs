@@ -5,7 +5,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::clock::{Reading, SystemClock};
+use crate::clock::{Clock, Reading, SystemClock};
 use crate::pool::context::{Context, Excluded};
 use crate::pool::filter::{Filter, Protocols};
 use crate::pool::query::{Notes, Query};
@@ -65,7 +65,7 @@ impl Wanted<'_, '_> {
             exclude_more(&mut wanted.excluded, exclude)?;
         }
         if let Some(busy) = self.busy {
-            exclude_more(&mut wanted.busy, busy)?;
+            exclude_more(wanted.busy.get_or_insert_default(), busy)?;
         }
         Ok(wanted)
     }
@@ -95,7 +95,12 @@ struct Told<'a, 'py> {
 }
 
 impl PyLease {
-    pub(crate) fn take(pool: &Bound<'_, PyPool>, strategy: &Bound<'_, PyAny>, asked: Wanted<'_, '_>) -> PyResult<Self> {
+    /// Chooses a proxy and takes it. The object is made here, since a lease that is handed on by value is copied at every step.
+    pub(crate) fn take(
+        pool: &Bound<'_, PyPool>,
+        strategy: &Bound<'_, PyAny>,
+        asked: Wanted<'_, '_>,
+    ) -> PyResult<Py<Self>> {
         let strategy = strategy::shared(strategy)?;
         let wanted = asked.context(strategy.honours_region())?;
         let lease = Self::ask(pool, strategy, &wanted, asked);
@@ -104,7 +109,8 @@ impl PyLease {
         lease
     }
 
-    fn ask(pool: &Bound<'_, PyPool>, strategy: Shared, wanted: &Context, asked: Wanted<'_, '_>) -> PyResult<Self> {
+    #[inline]
+    fn ask(pool: &Bound<'_, PyPool>, strategy: Shared, wanted: &Context, asked: Wanted<'_, '_>) -> PyResult<Py<Self>> {
         let py = pool.py();
         let this = pool.get();
         let core = &this.core;
@@ -133,14 +139,15 @@ impl PyLease {
         if log::is_on(py) {
             log::tell(py, "selected", lease.strategy().name(), lease.proxy(), None)?;
         }
-        Ok(Self {
+        let lease = Self {
             core: lease,
             pool: pool.clone().unbind(),
             proxy: proxy.unbind(),
             url: url.map(|url| url.clone().unbind()),
             observer: asked.observer,
             judge: asked.judge,
-        })
+        };
+        Py::new(py, lease)
     }
 
     /// Its target as text, if it was given one.
@@ -161,15 +168,17 @@ impl PyLease {
         let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
         let hold = hold.map(seconds).transpose()?;
         let error = error.filter(|error| !error.is_none());
-        let clock = Reading::now();
+        // The exact time is read only where something is measured by it.
+        let reading = elapsed_ms.is_none().then(Reading::now);
+        let clock: &dyn Clock = reading.as_ref().map_or(&SystemClock, |reading| reading);
         let answered = status.is_some();
         let judged = answered || error.is_some();
         let ending = Ending { elapsed_ms, hold, judged, answered, carried: false };
         let (outcome, elapsed_ms) = match outcome.into() {
-            Some(outcome) => (outcome, this.core.finish(outcome, &ending, &clock).map_err(errors::closed)?),
+            Some(outcome) => (outcome, this.core.finish(outcome, &ending, clock).map_err(errors::closed)?),
             None => {
-                let suspicion = this.core.suspect(&ending, &clock).map_err(errors::closed)?;
-                let decide = || conclude(&[&this.core], None, &clock).pop();
+                let suspicion = this.core.suspect(&ending, clock).map_err(errors::closed)?;
+                let decide = || conclude(&[&this.core], None, clock).pop();
                 let outcome = suspicion.outcome.or_else(decide).unwrap_or(Outcome::TargetFault);
                 (outcome, suspicion.elapsed_ms)
             }

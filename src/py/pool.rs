@@ -737,7 +737,7 @@ impl PyPool {
         timeout: Option<&Bound<'_, PyAny>>,
         observer: Option<Py<PyAny>>,
         judge: Option<Py<PyAny>>,
-    ) -> PyResult<PyLease> {
+    ) -> PyResult<Py<PyLease>> {
         let wanted = Wanted {
             url,
             session_id,

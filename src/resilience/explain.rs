@@ -168,7 +168,7 @@ fn reasons_for(query: &Query<'_>, proxy: &Proxy) -> SmallVec<[Reason; 2]> {
     if !matches {
         found.push(Reason::new(Why::Filtered, None));
     }
-    if context.busy.contains(proxy) && !found.iter().any(|reason| reason.why == Why::AtCapacity) {
+    if context.is_busy(proxy) && !found.iter().any(|reason| reason.why == Why::AtCapacity) {
         found.push(Reason { why: Why::AtCapacity, until: None, may_free: true });
     }
     if context.excluded.contains(proxy) {

@@ -75,7 +75,7 @@ impl Refusal {
             return Self::AllExcluded { excluded: context.excluded.len() };
         }
         match query.site() {
-            _ if !context.busy.is_empty() => Self::AllBusy { busy: context.busy.len() },
+            _ if context.busy_len() > 0 => Self::AllBusy { busy: context.busy_len() },
             Some(site) => Self::NotHere { site: site.key().into() },
             None => Self::AllExcluded { excluded: 0 },
         }
