@@ -115,7 +115,7 @@ class Selection:
         self.fixed_timeout = fixed_timeout
         self.ban_policy = None if ban_policy is None else BanPolicy.of(ban_policy)
         self.raise_on_ban = raise_on_ban
-        self.max_body = checked_bound(max_body)
+        self.max_body = None if max_body is None else checked_bound(max_body)
         self.deadline = deadline
         self.cookies: CookieStore | None = None
         """Where the cookies of this request come from and go to; ``None`` where the client keeps them."""

@@ -120,7 +120,7 @@ pub enum AddressError {
     BadPort,
     /// No port where one is needed.
     NoPort,
-    /// A user name without a password, or the reverse.
+    /// A password without a user name, or an empty login.
     HalfCredentials,
     /// A path, query or fragment behind the address.
     TrailingText,
@@ -236,7 +236,8 @@ impl Address {
         let credentials = match user_info {
             None => None,
             Some(info) => {
-                let (user, password) = info.split_once(':').ok_or(AddressError::HalfCredentials)?;
+                // An API key is often written without the colon: curl and the HTTP libraries read it as a user, too.
+                let (user, password) = info.split_once(':').unwrap_or((info, ""));
                 if user.is_empty() {
                     return Err(AddressError::HalfCredentials);
                 }
@@ -409,7 +410,7 @@ mod tests {
             ("http://h:65536", E::BadPort),
             ("http://h:+80", E::BadPort),
             ("http://h:", E::BadPort),
-            ("http://user@h:80", E::HalfCredentials),
+            ("http://@h:80", E::HalfCredentials),
             ("http://:word@h:80", E::HalfCredentials),
             ("http://1.2.3.4:80:user:p@ss", E::Ambiguous),
             ("http://1.2.3.4:80:user:p@ss.example:81", E::Ambiguous),
@@ -422,6 +423,14 @@ mod tests {
         assert_eq!(Address::parse_line("2001:db8::1:8080"), Err(E::BadHost), "brackets are needed");
         assert_eq!(Address::parse_line("fe80:1::2"), Err(E::BadHost));
         assert_eq!(Address::parse_line("1.2.3.4:80::p"), Err(E::HalfCredentials));
+    }
+
+    #[test]
+    fn a_user_alone_is_an_api_key() {
+        for text in ["http://KEY@h:80", "http://KEY:@h:80", "socks4://KEY@h:80"] {
+            let login = Address::parse(text).unwrap().credentials.unwrap();
+            assert_eq!((&*login.username, &*login.password), ("KEY", ""), "{text}");
+        }
     }
 
     #[test]

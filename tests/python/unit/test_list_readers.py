@@ -132,6 +132,20 @@ def test_an_api_key_is_a_user_without_a_password(url: str) -> None:
     assert len(ProxyRotator(proxies=[gateway]).pool) == 2
 
 
+@pytest.mark.parametrize(
+    "url", ["http://KEY@203.0.113.9:8011", "socks4://KEY@203.0.113.9:1080", "KEY@203.0.113.9:8011"]
+)
+def test_an_api_key_needs_no_colon(url: str) -> None:
+    (entry,) = parse_proxies(url)
+    assert (entry["username"], entry["password"]) == ("KEY", "")
+    proxy = Proxy(url=entry["url"])
+    assert "KEY" not in repr(proxy) + str(proxy)
+    if "://" in url:
+        with ProxyRotator(proxies=[url]) as rotator:
+            assert "KEY" not in repr(list(rotator.pool)) + repr(rotator)
+            assert proxy.host in rotator.lease("https://site.test/").url
+
+
 @pytest.mark.filterwarnings("ignore::proxywhirl.storage._vault.ClearTextWarning")
 def test_a_saved_api_key_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "pool.json"
