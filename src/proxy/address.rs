@@ -166,7 +166,7 @@ impl Address {
             // "http://1.2.3.4:80:user:p@ss": columns, whose last would be dialled.
             return Err(AddressError::Ambiguous);
         }
-        Self::parse_authority(protocol, rest)
+        Self::parse_authority(protocol, rest, true)
     }
 
     /// Reads an entry of a list: a URL, `host:port`, `user:password@host:port`, `host:port@user:password`,
@@ -185,7 +185,7 @@ impl Address {
             return address;
         }
         let behind = || Self::parse_login_behind(spoken, rest);
-        let address = match Self::parse_authority(spoken, rest) {
+        let address = match Self::parse_authority(spoken, rest, protocol.is_some()) {
             Ok(address) => address,
             Err(error) => return behind().ok_or(error),
         };
@@ -222,7 +222,8 @@ impl Address {
         })
     }
 
-    fn parse_authority(protocol: Protocol, text: &str) -> Result<Self, AddressError> {
+    /// `is_url`: a scheme stands in front, so that a user alone is no mail address.
+    fn parse_authority(protocol: Protocol, text: &str, is_url: bool) -> Result<Self, AddressError> {
         // The last '@' ends the credentials, so that an unescaped one in a password does no harm.
         let (user_info, host_port) = match text.rfind('@') {
             Some(at) => (Some(&text[..at]), &text[at + 1..]),
@@ -237,7 +238,8 @@ impl Address {
             None => None,
             Some(info) => {
                 // An API key is often written without the colon: curl and the HTTP libraries read it as a user, too.
-                let (user, password) = info.split_once(':').unwrap_or((info, ""));
+                let alone = is_url.then_some((info, ""));
+                let (user, password) = info.split_once(':').or(alone).ok_or(AddressError::HalfCredentials)?;
                 if user.is_empty() {
                     return Err(AddressError::HalfCredentials);
                 }
@@ -431,6 +433,7 @@ mod tests {
             let login = Address::parse(text).unwrap().credentials.unwrap();
             assert_eq!((&*login.username, &*login.password), ("KEY", ""), "{text}");
         }
+        assert_eq!(Address::parse_line("KEY@h:80"), Err(AddressError::HalfCredentials));
     }
 
     #[test]

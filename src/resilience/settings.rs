@@ -162,6 +162,7 @@ impl Settings {
     /// Those that the books on standing go by.
     pub(crate) fn of_standing(&self) -> StandingSettings {
         StandingSettings {
+            rest_cap: self.rest_cap,
             bench_base: self.bench_base,
             bench_cap: self.bench_cap,
             panic_share: self.panic_share,

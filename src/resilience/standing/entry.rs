@@ -212,9 +212,9 @@ impl Record {
     }
 
     /// A failure that may be the site's fault; of a request that began then. The pair rests from the failure after `free`
-    /// ones on: doubled each time, by chance anything up to that (full jitter: `chance` is uniform in 0 to 1), and the first
-    /// request after it is a probe.
-    pub(super) fn fail(&mut self, began: u64, now: u64, free: u8, chance: f64) {
+    /// ones on: doubled each time up to `most`, by chance anything up to that (full jitter: `chance` is uniform in 0 to 1),
+    /// and the first request after it is a probe.
+    pub(super) fn fail(&mut self, began: u64, now: u64, free: u8, most: u64, chance: f64) {
         // What was sent before the last failure was known says nothing new.
         if self.failed > 0 && began < self.noted_at {
             return;
@@ -222,7 +222,7 @@ impl Record {
         self.failed = self.failed.saturating_add(1);
         self.noted_at = now;
         let Some(step) = self.failed.checked_sub(free + 1) else { return };
-        let longest = REST_BASE.saturating_mul(1 << step.min(16)).min(REST_CAP);
+        let longest = REST_BASE.saturating_mul(1 << step.min(16)).min(REST_CAP).min(most);
         self.pause(Kind::Failing, now + (longest as f64 * chance) as u64);
         self.owes_probe = true;
     }

@@ -47,6 +47,8 @@ const NOTED_APART: u64 = 100_000_000;
 /// What the standing of a pool's proxies goes by. Lengths in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
+    /// The longest that a pair may rest after failures that may be the site's fault; a minute at most, whatever this says.
+    pub rest_cap: f64,
     /// The longest that a first bench can be; it doubles with each one in a row.
     pub bench_base: f64,
     /// The longest that any bench can be.
@@ -64,6 +66,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            rest_cap: 60.0,
             bench_base: 300.0,
             bench_cap: 3600.0,
             panic_share: 0.5,
@@ -401,10 +404,11 @@ impl Pool {
             }
             Finding::Failed { free } => {
                 let Some(at) = ledger.entry(site, position, table, changes) else { return Effect::None };
+                let most = nanos(ledger.settings.rest_cap);
                 let record = &mut ledger.entries[at as usize].record;
                 let was_probe = admission.probe.is_some_and(|number| record.end_probe(number));
                 // A probe is news whenever it began.
-                record.fail(if was_probe { now } else { began }, now, free, self.standing.random.unit());
+                record.fail(if was_probe { now } else { began }, now, free, most, self.standing.random.unit());
                 at
             }
             Finding::ExitRefused(kind) => {
