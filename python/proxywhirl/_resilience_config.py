@@ -19,8 +19,8 @@ class ResilienceConfig:
 
     Args:
         rest_base: Seconds of the first rest of a proxy that does not carry requests; each further one in a row doubles.
-        rest_cap: Longest rest in seconds, at least ``rest_base``; also of a proxy at one site where it fails, which is a
-            minute at most.
+        rest_cap: Longest rest in seconds, at least ``rest_base``; also of a proxy at one site where it fails, where a
+            minute is the most.
         bench_base: Seconds of the first benching of a proxy at a site that refuses it; each further one doubles.
         bench_cap: Longest benching in seconds, at least ``bench_base``.
         panic_share: Share of a pool, above 0 and up to 1, that failures may take out of service while nothing succeeds.

@@ -5,7 +5,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::clock::{Clock, Reading, SystemClock};
+use crate::clock::{Reading, SystemClock};
 use crate::pool::context::{Context, Excluded};
 use crate::pool::filter::{Filter, Protocols};
 use crate::pool::query::{Notes, Query};
@@ -168,9 +168,7 @@ impl PyLease {
         let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
         let hold = hold.map(seconds).transpose()?;
         let error = error.filter(|error| !error.is_none());
-        // The exact time is read only where something is measured by it.
-        let reading = elapsed_ms.is_none().then(Reading::now);
-        let clock: &dyn Clock = reading.as_ref().map_or(&SystemClock, |reading| reading);
+        let clock = &Reading::now();
         let answered = status.is_some();
         let judged = answered || error.is_some();
         let ending = Ending { elapsed_ms, hold, judged, answered, carried: false };

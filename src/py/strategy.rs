@@ -5,7 +5,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyType};
 
-use crate::clock::SystemClock;
+use crate::clock::{Reading, SystemClock};
 use crate::pool::context::Context;
 use crate::pool::order::TieBreak;
 use crate::pool::query::{Notes, Query};
@@ -192,7 +192,7 @@ impl PyStrategy {
         let response_time_ms = crate::py::convert::duration(response_time_ms)?;
         let core = &proxy.get().core;
         let verdict = if success { Verdict::Success(response_time_ms) } else { Verdict::Failure(response_time_ms) };
-        self.inner.record(core, verdict, &SystemClock);
+        self.inner.record(core, verdict, &Reading::now());
         journal::note_completion(core);
         if log::is_on(py) {
             log::tell(py, "result", self.inner.name(), core, Some(success))?;
