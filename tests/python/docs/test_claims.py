@@ -27,7 +27,7 @@ def test_ports_of_urls_without_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://2130706433:80", "http://user@p.test:80", "http://p.test\r\n:80", "http://p q:80"]
+    "url", ["http://2130706433:80", "http://:word@p.test:80", "http://p.test\r\n:80", "http://p q:80"]
 )
 def test_addresses_that_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="Invalid proxy URL"):
