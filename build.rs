@@ -14,11 +14,12 @@ mod python {
         println!("cargo::rerun-if-changed={NAMED_IN}");
         pyo3_build_config::use_pyo3_cfgs();
         let target = |what: &str| std::env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
-        if target("OS") != "linux" || target("ENV") != "gnu" {
+        let minor = pyo3_build_config::get().version().minor;
+        // As src/py/mod.rs has it.
+        if target("OS") != "linux" || target("ENV") != "gnu" || minor > 11 {
             return;
         }
         let text = std::fs::read_to_string(NAMED_IN).expect("the file is part of the package");
-        let minor = pyo3_build_config::get().version().minor;
         let mut wanted = true;
         for line in text.lines().map(str::trim_start) {
             if let Some(condition) = line.strip_prefix("#[cfg(") {

@@ -7,7 +7,8 @@ mod check;
 mod context;
 mod convert;
 mod errors;
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+// Later versions leave functions of the list without a user, which the linker then cannot wrap.
+#[cfg(all(all(target_os = "linux", target_env = "gnu"), not(Py_3_12)))]
 mod exit;
 #[cfg(feature = "fleet")]
 mod fleet;
