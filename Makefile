@@ -71,7 +71,7 @@ wheel: $(DONE)/build ## Build a wheel for this interpreter into dist/
 
 .PHONY: demo
 demo: $(DONE)/module-release ## Build, start proxies on loopback, fetch pages through them
-	$(BIN)/proxywhirl demo $(ARGS)
+	PYTHONPATH=examples $(BIN)/python -m demo $(ARGS)
 
 .PHONY: bench
 bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md (five minutes)

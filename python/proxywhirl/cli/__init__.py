@@ -20,7 +20,7 @@ __all__ = ["main"]
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _READER_LEFT = 1
 # These tell by themselves what they do.
-_TALKATIVE = ("get", "request", "demo")
+_TALKATIVE = ("get", "request")
 # These write rows, in the format that the user likes best.
 _WITH_ROWS = ("check", "fetch", "pool", "sources", "health", "stats")
 

@@ -17,7 +17,6 @@ _EXAMPLES = """\
 examples:
   proxywhirl check proxies.txt -o alive.txt
   proxywhirl get https://example.com --proxies alive.txt
-  proxywhirl demo
 """
 # Each is a module in proxywhirl.cli.commands with HELP, DESCRIPTION, EPILOG, describe() and run(); what a command needs
 # to run is imported when it runs, so that --help is there at once.
@@ -30,7 +29,6 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
     "health": (),
     "stats": (),
     "config": (),
-    "demo": (),
     "completion": (),
 }
 

@@ -1,4 +1,4 @@
-"""``proxywhirl demo``, as a user runs it, and each way it can end."""
+"""``make demo``, as a user runs it, and each way it can end."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from typing import Any
 
 import pytest
 
-from proxywhirl.cli import demo, main
-from proxywhirl.cli.demo import scenes
-from proxywhirl.cli.demo.fleet import Site
-from proxywhirl.cli.demo.plan import Plan
-from proxywhirl.cli.demo.stage import PlainStage, Stage, Verdict
-from proxywhirl.cli.demo.stats import Page, ProxyRow, Stats, rows_of
+import demo
+from demo import main, scenes
+from demo.fleet import Site
+from demo.plan import Plan
+from demo.stage import PlainStage, Stage, Verdict
+from demo.stats import Page, ProxyRow, Stats, rows_of
 
 pytestmark = pytest.mark.timeout(120)
 
-COMMAND = [sys.executable, "-m", "proxywhirl", "demo", "--fast", "--proxies", "8", "--seed", "7"]
+COMMAND = [sys.executable, "-m", "demo", "--fast", "--proxies", "8", "--seed", "7"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "examples")}
 # Far more than the twenty seconds it takes on an idle machine.
 PATIENCE = 100
 SCENES = (
@@ -48,7 +49,7 @@ def plan(**changes: Any) -> Plan:
 
 
 def test_plain_demo_keeps_its_promises() -> None:
-    done = subprocess.run(COMMAND, capture_output=True, timeout=PATIENCE)
+    done = subprocess.run(COMMAND, capture_output=True, env=ENVIRONMENT, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     assert done.stderr == b""
     text = done.stdout.decode("ascii")
@@ -85,13 +86,13 @@ def test_demo_serves_from_a_list(tmp_path: Path) -> None:
     lines = [f"127.{i}.{i * 3 % 250}.9:{20_000 + i}" for i in range(1, 41)]
     proxies = tmp_path / "list.txt"
     proxies.write_text("\n".join(["# proxies", *lines, lines[0], "127.0.0.9:80"]) + "\n")
-    done = subprocess.run([*COMMAND, "--list", str(proxies)], capture_output=True, timeout=PATIENCE)
+    done = subprocess.run([*COMMAND, "--list", str(proxies)], capture_output=True, env=ENVIRONMENT, timeout=PATIENCE)
     text = done.stdout.decode()
     assert done.returncode == 0, text + done.stderr.decode()
     # One of the fleet is dead.
     assert "A list names 41 addresses; a check found 7 that answer." in text
     proxies.write_text("192.0.2.1:8080\n")
-    refused = subprocess.run([*COMMAND, "--list", str(proxies)], capture_output=True, timeout=PATIENCE)
+    refused = subprocess.run([*COMMAND, "--list", str(proxies)], capture_output=True, env=ENVIRONMENT, timeout=PATIENCE)
     assert (refused.returncode, refused.stdout) == (1, b"")
     assert b"not on this machine" in refused.stderr
 
@@ -99,7 +100,7 @@ def test_demo_serves_from_a_list(tmp_path: Path) -> None:
 def test_demo_on_a_terminal() -> None:
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "PYTHONUTF8": "1", "COLUMNS": "120", "LINES": "40"}
+    environment = {**ENVIRONMENT, "TERM": "xterm-256color", "PYTHONUTF8": "1", "COLUMNS": "120", "LINES": "40"}
     with subprocess.Popen(COMMAND, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         # Ends a demo that does not; reading has no time limit of its own.
@@ -127,8 +128,8 @@ def test_demo_on_a_terminal() -> None:
 
 @pytest.mark.parametrize("wait_for", [b"1. Threads", b"2. Tasks", b"round-robin, warm-up"])
 def test_interrupt_ends_it_cleanly(wait_for: bytes) -> None:
-    command = [sys.executable, "-m", "proxywhirl", "demo", "--pages", "2000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [sys.executable, "-m", "demo", "--pages", "2000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if wait_for in line:
@@ -141,7 +142,7 @@ def test_interrupt_ends_it_cleanly(wait_for: bytes) -> None:
 
 
 def test_reader_that_leaves_ends_it() -> None:
-    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -162,7 +163,7 @@ def test_broken_promises_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         return Verdict("bad", "two", "three", False)
 
     monkeypatch.setattr(demo, "SCENES", (("Good", scene), ("Bad", broken), ("Good too", scene)))
-    assert main(["demo"]) == 1
+    assert main([]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert "   kept    good: one: one" in lines
     assert "   BROKEN  bad: two: three" in lines
@@ -170,7 +171,7 @@ def test_broken_promises_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert not fleets[0].running
 
 
-def test_a_mistake_stops_the_fleet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_stops_the_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
     fleets = []
 
     def scene(site: Site, plan: Plan, stage: Stage) -> Verdict:
@@ -178,19 +179,33 @@ def test_a_mistake_stops_the_fleet(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         raise RuntimeError("a mistake")
 
     monkeypatch.setattr(demo, "SCENES", (("Scene", scene),))
-    assert main(["demo"]) == 1
-    assert "RuntimeError: a mistake" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="a mistake"):
+        main([])
     assert not fleets[0].running
 
 
 def test_terminal_without_rich(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(demo, "is_terminal", lambda stream: True)
     monkeypatch.setitem(sys.modules, "rich.console", None)
-    assert main(["demo"]) == 1
+    assert main([]) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert "pip install 'proxywhirl-rs[cli]'" in said.err
     assert "--plain" in said.err
+
+
+@pytest.mark.parametrize("arguments", [["--proxies", "5"], ["--pages", "99"], ["--pages", "many"], ["--seed", "-1"]])
+def test_wrong_usage(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert not ended.value.code
+    assert "examples:\n" in capsys.readouterr().out
 
 
 def test_plans() -> None:
@@ -327,7 +342,7 @@ class TestStats:
         assert sum(row.share for row in rows) == pytest.approx(1.0)
 
     def test_rows_that_do_not_fit_leave_every_kind(self) -> None:
-        from proxywhirl.cli.demo.table import _bar, _fitting
+        from demo.table import _bar, _fitting
 
         rows = [
             ProxyRow(f"{kind}-{i}", "healthy", 0.0, None, 0, 0)

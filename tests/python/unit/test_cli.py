@@ -90,7 +90,7 @@ class TestArguments:
     def test_version(self, run: Run) -> None:
         assert run("--version") == Result(0, f"proxywhirl {proxywhirl.__version__}\n".encode(), "")
 
-    @pytest.mark.parametrize("command", [[], ["get"], ["demo"]])
+    @pytest.mark.parametrize("command", [[], ["get"]])
     def test_help_has_examples(self, run: Run, command: list[str]) -> None:
         result = run(*command, "--help")
         assert result.status == 0
@@ -113,10 +113,7 @@ class TestArguments:
             ["get", "http://shop.test/", "--proxies", "x", "-X", "G T"],
             ["get", "http://shop.test/", "--proxies", "x", "-k", "--cacert", "y"],
             ["get", "http://shop.test/", "--proxies", "x", "--format", "xml"],
-            ["demo", "--proxies", "5"],
-            ["demo", "--pages", "99"],
-            ["demo", "--pages", "many"],
-            ["demo", "--seed", "-1"],
+            ["demo"],
         ],
     )
     def test_wrong_usage(self, run: Run, arguments: list[str]) -> None:

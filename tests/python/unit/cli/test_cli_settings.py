@@ -14,7 +14,7 @@ from proxywhirl.testing import ProxyFleet, ProxySpec
 from proxywhirl.utils import CLILock
 
 SECRET = "s3cr3t-w0rd"
-COMMANDS = ["get", "check", "fetch", "pool", "sources", "health", "stats", "config", "demo", "completion"]
+COMMANDS = ["get", "check", "fetch", "pool", "sources", "health", "stats", "config", "completion"]
 
 
 Run = Callable[..., Any]

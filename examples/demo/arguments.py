@@ -1,4 +1,4 @@
-"""The arguments of ``proxywhirl demo``."""
+"""The arguments of ``make demo``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import argparse
 
 from proxywhirl.cli import argument_types as types
 
-HELP = "watch the library at work on a fleet of proxies on this machine"
-DESCRIPTION = "Fetches a few thousand pages through a fleet of fast, slow, flaky, hanging and dead proxies."
-EPILOG = """\
+__all__ = ["build_parser"]
+
+_DESCRIPTION = "Fetches a few thousand pages through a fleet of fast, slow, flaky, hanging and dead proxies."
+_EPILOG = """\
 The demo starts proxies of its own and a site behind them, all on this machine; nothing else is contacted.
 
 examples:
-  proxywhirl demo
-  proxywhirl demo --proxies 60 --pages 10000
-  proxywhirl demo --fast --plain
-  proxywhirl demo --list lists/all.txt
+  make demo
+  make demo ARGS='--proxies 60 --pages 10000'
+  make demo ARGS='--fast --plain'
+  make demo ARGS='--list lists/all.txt'
 
 exit status:
   0    everything promised was kept
@@ -28,8 +29,14 @@ _DEMO_KINDS = 6  # the fleet has one proxy of each kind at least
 _FEWEST_PAGES = 100  # below that a success rate says nothing
 
 
-def describe(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser."""
+    parser = argparse.ArgumentParser(
+        prog="demo",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--proxies", metavar="N", type=types.AtLeast(_DEMO_KINDS), default=24, help="default 24, 6 or more"
     )
@@ -46,10 +53,4 @@ def describe(parser: argparse.ArgumentParser) -> None:
         help="a list of loopback addresses: the fleet takes some of them, and the pool is what a check finds there",
     )
     parser.add_argument("--fast", action="store_true", help="a short one")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; the exit status."""
-    from proxywhirl.cli.demo import run as run_demo
-
-    return run_demo(arguments)
+    return parser

@@ -7,18 +7,18 @@ import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from demo.crowd import fetch, fetch_with_tasks, fetch_with_threads
+from demo.stage import Verdict
+from demo.stats import Stats
+from demo.strategy import BestOfTwo
+from demo.trouble import bans, outage, throttling
 from proxywhirl import PerformanceBasedStrategy
-from proxywhirl.cli.demo.crowd import fetch, fetch_with_tasks, fetch_with_threads
-from proxywhirl.cli.demo.stage import Verdict
-from proxywhirl.cli.demo.stats import Stats
-from proxywhirl.cli.demo.strategy import BestOfTwo
-from proxywhirl.cli.demo.trouble import bans, outage, throttling
 
 if TYPE_CHECKING:
+    from demo.fleet import Site
+    from demo.plan import Plan
+    from demo.stage import Stage
     from proxywhirl import ProxyRotator
-    from proxywhirl.cli.demo.fleet import Site
-    from proxywhirl.cli.demo.plan import Plan
-    from proxywhirl.cli.demo.stage import Stage
 
 __all__ = ["SCENES"]
 

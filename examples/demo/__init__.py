@@ -1,35 +1,55 @@
-"""``proxywhirl demo``: the library at work on a fleet of proxies on this machine."""
+"""``make demo``: the library at work on a fleet of proxies on this machine."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Sequence
+from typing import Optional
 
-from proxywhirl.cli.demo.fleet import Site
-from proxywhirl.cli.demo.plan import Plan
-from proxywhirl.cli.demo.scenes import SCENES
-from proxywhirl.cli.demo.stage import PlainStage, Stage, Verdict
+from demo.arguments import build_parser
+from demo.fleet import Site
+from demo.plan import Plan
+from demo.scenes import SCENES
+from demo.stage import PlainStage, Stage, Verdict
 from proxywhirl.cli.errors import CommandError
 from proxywhirl.cli.terminal import is_terminal, rich_console
 
-__all__ = ["run"]
+__all__ = ["main"]
 
 _KEPT, _BROKEN = 0, 1
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
-def run(arguments: argparse.Namespace) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Play all scenes.
 
     Args:
-        arguments: The parsed command line.
+        argv: The arguments after the program's name; those of the process by default.
 
     Returns:
-        0 if every promise was kept, else 1.
+        0 if every promise was kept, 1 if not or if the demo cannot run, 130 if interrupted.
 
     Raises:
-        CommandError: The output is a terminal and rich is not installed, or the fleet cannot be started.
+        SystemExit: Wrong usage, with status 2.
     """
+    arguments = build_parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except CommandError as error:
+        print(f"demo: error: {error}", file=sys.stderr)
+        return _BROKEN
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes again at exit and would complain again, so nothing is left to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN
+
+
+def _run(arguments: argparse.Namespace) -> int:
     plan = Plan.of(arguments)
     stage = _stage(plain=arguments.plain)
     started = time.perf_counter()
@@ -56,6 +76,6 @@ def _stage(*, plain: bool) -> Stage:
         console = rich_console(sys.stdout)
     except CommandError as error:
         raise CommandError(f"{error}, or try --plain") from error
-    from proxywhirl.cli.demo.table import RichStage
+    from demo.table import RichStage
 
     return RichStage(console)

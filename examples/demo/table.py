@@ -16,14 +16,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from proxywhirl.cli.demo.stage import Verdict, latency_text, overall_text, share_text
-from proxywhirl.cli.demo.stats import ProxyRow, Stats, rows_of
+from demo.stage import Verdict, latency_text, overall_text, share_text
+from demo.stats import ProxyRow, Stats, rows_of
 from proxywhirl.cli.terminal import counted
 
 if TYPE_CHECKING:
+    from demo.fleet import Site
+    from demo.plan import Plan
     from proxywhirl import ProxyPool
-    from proxywhirl.cli.demo.fleet import Site
-    from proxywhirl.cli.demo.plan import Plan
 
 __all__ = ["RichStage"]
 

@@ -7,15 +7,15 @@ from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
+from demo.listed import places_of, read_list, those_that_answer
 from proxywhirl import AsyncProxyRotator, ProxyConfiguration, ProxyRotator, RetryPolicy
-from proxywhirl.cli.demo.listed import places_of, read_list, those_that_answer
 from proxywhirl.testing import ProxyFleet
 
 if TYPE_CHECKING:
     import httpx
 
+    from demo.plan import Plan
     from proxywhirl import Proxy, ProxyPool
-    from proxywhirl.cli.demo.plan import Plan
 
 __all__ = ["Site"]
 

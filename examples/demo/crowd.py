@@ -9,20 +9,19 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Optional
 
+import httpx
+
+from demo.stats import Page, Stats
 from proxywhirl import ProxyWhirlError
-from proxywhirl._http.flavour import default_name, flavour
-from proxywhirl.cli.demo.stats import Page, Stats
 
 if TYPE_CHECKING:
-    import httpx
-
+    from demo.fleet import Site
     from proxywhirl import AsyncProxyRotator, ProxyPool, ProxyRotator
-    from proxywhirl.cli.demo.fleet import Site
 
 __all__ = ["fetch", "fetch_with_tasks", "fetch_with_threads"]
 
 # What may happen to a page. Anything else is a mistake of the program and ends it.
-_TROUBLES = (ProxyWhirlError, flavour(default_name()).module.HTTPError)
+_TROUBLES = (ProxyWhirlError, httpx.HTTPError)
 
 
 def fetch(

@@ -9,8 +9,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 if TYPE_CHECKING:
+    from demo.fleet import Site
     from proxywhirl import ProxyPool
-    from proxywhirl.cli.demo.fleet import Site
 
 __all__ = ["Page", "ProxyRow", "Stats", "rows_of"]
 

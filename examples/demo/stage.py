@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
-from proxywhirl.cli.demo.stats import ProxyRow, Stats, rows_of
+from demo.stats import ProxyRow, Stats, rows_of
 from proxywhirl.cli.terminal import counted
 
 if TYPE_CHECKING:
+    from demo.fleet import Site
+    from demo.plan import Plan
     from proxywhirl import ProxyPool
-    from proxywhirl.cli.demo.fleet import Site
-    from proxywhirl.cli.demo.plan import Plan
 
 __all__ = ["PlainStage", "Stage", "Verdict", "latency_text", "overall_text", "share_text"]
 
@@ -109,7 +109,7 @@ class PlainStage:
     def opening(self, site: Site, plan: Plan) -> None:
         """Tell what is about to happen."""
         kinds = ", ".join(f"{number} {kind}" for kind, number in site.kinds.items())
-        self._print(f"proxywhirl demo: {plan.proxies} proxies on this machine ({kinds}), {plan.pages:,} pages")
+        self._print(f"Demo: {plan.proxies} proxies on this machine ({kinds}), {plan.pages:,} pages")
         if site.listed:
             self._print(f"A list names {site.listed:,} addresses; a check found {len(site.names)} that answer.")
 

@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from demo.crowd import fetch
+from demo.stage import Verdict
+from demo.stats import Stats
 from proxywhirl import RandomStrategy, ResilienceConfig
-from proxywhirl.cli.demo.crowd import fetch
-from proxywhirl.cli.demo.stage import Verdict
-from proxywhirl.cli.demo.stats import Stats
 from proxywhirl.models import CircuitBreakerConfig
 
 if TYPE_CHECKING:
+    from demo.fleet import Site
+    from demo.plan import Plan
+    from demo.stage import Stage
     from proxywhirl import ProxyRotator
-    from proxywhirl.cli.demo.fleet import Site
-    from proxywhirl.cli.demo.plan import Plan
-    from proxywhirl.cli.demo.stage import Stage
 
 __all__ = ["bans", "outage", "throttling"]
 
