@@ -6,16 +6,13 @@ Every public name can be had from here. A name is imported from its module when 
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from proxywhirl import _core
+from proxywhirl._base.exports import on_first_use
 from proxywhirl._on_first_use import prepare as _prepare
 
 # Type checkers know the name; importing it from typing would be a third of the time this module takes.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from proxywhirl._ban import BanPolicy
     from proxywhirl._core import (
         Lease,
@@ -436,16 +433,4 @@ _HOMES: dict[str, str] = {
     "validate_proxy_model": "proxywhirl.utils",
 }
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), name)
-    # From the second time on Python finds it without asking.
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_first_use(__name__, _HOMES)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import ipaddress
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from typing import Any, Callable, Union
 from urllib.parse import urlsplit
 
@@ -227,8 +225,8 @@ class BanPolicy:
     def _ask(self, rule: str, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             found = function(*arguments)
-            if inspect.isawaitable(found):
-                if inspect.iscoroutine(found):
+            if isinstance(found, Awaitable):
+                if isinstance(found, Coroutine):
                     found.close()
                 raise TypeError("a ban rule must answer at once: coroutines are not awaited")
         except Exception:  # noqa: BLE001 - a rule of the user's, which must not decide by failing
@@ -278,7 +276,7 @@ class _Custom:
 
     def __init__(self, given: Any) -> None:
         rule = given
-        if inspect.isclass(given):
+        if isinstance(given, type):
             rule = given()
         is_ban = getattr(rule, "response_is_ban", None)
         self.exception: Callable[[Any, BaseException], Any] | None = getattr(rule, "exception_is_ban", None)
@@ -374,7 +372,7 @@ def _status(status: Any) -> int:
 
 
 def _exception(kind: Any) -> type[BaseException] | str:
-    if isinstance(kind, str) or (inspect.isclass(kind) and issubclass(kind, BaseException)):
+    if isinstance(kind, str) or (isinstance(kind, type) and issubclass(kind, BaseException)):
         return kind
     raise TypeError(f"exceptions must be classes of exceptions or their names, not {shown(kind)}")
 
@@ -443,6 +441,8 @@ def _ascii(host: str) -> str:
     """A host in the one spelling that is compared: lower case, no brackets, no dot at either end, IDNA."""
     host = host.strip("[].").lower()
     if ":" in host:
+        import ipaddress
+
         try:
             return str(ipaddress.ip_address(host))
         except ValueError:

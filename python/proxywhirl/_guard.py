@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl._redact import shown
-from proxywhirl._resilience_config import ResilienceConfig
+
+if TYPE_CHECKING:
+    from proxywhirl._resilience_config import ResilienceConfig
 
 __all__ = ["guard_settings", "rate_of"]
 
@@ -34,6 +36,8 @@ def guard_settings(
     """
     settings: dict[str, Any] = {}
     if resilience is not None:
+        from proxywhirl._resilience_config import ResilienceConfig
+
         if not isinstance(resilience, ResilienceConfig):
             raise TypeError(f"resilience must be a ResilienceConfig, not {type(resilience).__name__}")
         settings.update(resilience.settings())

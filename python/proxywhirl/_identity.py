@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
-from http.cookiejar import Cookie
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._cookies import MOST_JARS, CookieStore
@@ -13,6 +11,8 @@ from proxywhirl._fork import new_lock
 from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
+    from http.cookiejar import Cookie
+
     from proxywhirl._http.flavour import Flavour
     from proxywhirl._selection import Chooser
 
@@ -33,6 +33,9 @@ class Identity(CookieStore):
 
     def __init__(self, session_id: str, chooser: Chooser, kind: Flavour, on_move: str = "keep") -> None:
         self.session_id = session_id
+        # Costs more to import than the rest of this module, and most programs have no sessions.
+        import uuid
+
         self.token = uuid.uuid4()
         """Names its connections: a later session of the same id must not get them."""
         self.on_move = on_move
@@ -77,6 +80,8 @@ class Identity(CookieStore):
         Raises:
             ValueError: It is something else.
         """
+        from http.cookiejar import Cookie
+
         try:
             headers = [(str(name), str(value)) for name, value in saved["headers"]]
             cookies = [Cookie(**fields) for fields in saved["cookies"]]

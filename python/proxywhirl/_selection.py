@@ -6,7 +6,6 @@ import contextlib
 import logging
 import math
 import time
-import uuid
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import urlsplit
@@ -486,7 +485,11 @@ class Chooser:
         if session_id is None and selection.context is not None:
             session_id = selection.context.session_id
         session = None if session_id is None else self.sessions.sessions.get(session_id)
-        return None if session is None else uuid.UUID(session.proxy_id)
+        if session is None:
+            return None
+        import uuid
+
+        return uuid.UUID(session.proxy_id)
 
     def _tell_empty(self, error: ProxyPoolEmptyError, selection: Selection | None, exclude: list[Any]) -> None:
         # Who asks for less than everybody, or may come back later, has not found the pool empty.
@@ -507,6 +510,8 @@ class Chooser:
             if proxy is not None:
                 # A session for the length of this selection: it keeps the proxy if it is still eligible.
                 strategy = active.hops()
+                import uuid
+
                 hop = session_id = uuid.uuid4().hex
                 strategy.session_manager.create_session(hop, proxy, 60)
         try:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
 
 from proxywhirl import _log_events
+from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._profile import Profile
 from proxywhirl._redact import shown
-from proxywhirl._watch import Watch
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from proxywhirl import _core
     from proxywhirl._explain import Explanation
     from proxywhirl._health.checks import Checker
     from proxywhirl._health.monitor import HealthMonitor
     from proxywhirl._selection import Chooser
+    from proxywhirl._watch import Watch
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.events import ProxyEvent
 
@@ -50,6 +51,7 @@ class InsightPart:
 
     _chooser: Chooser
     _transport: Any
+    _watch: Watch
     config: ProxyConfiguration
 
     # Whether health checks and coroutines of callbacks belong into the running event loop.
@@ -65,6 +67,8 @@ class InsightPart:
         raise NotImplementedError
 
     def _init_insight(self, *, enable_metrics: bool = False, enable_profiling: bool = False) -> None:
+        from proxywhirl._watch import Watch
+
         metrics = None
         if enable_metrics:
             from proxywhirl._metrics import Metrics
@@ -334,7 +338,7 @@ class InsightPart:
         )
         self.stop_health_monitor()
         self._monitor = monitor
-        if self._in_loop and _a_loop_is_running():
+        if self._in_loop and loop_is_running():
             monitor.start_task()
         else:
             monitor.start_thread()
@@ -383,11 +387,3 @@ def _tls_of(carrier: Any) -> Any:
     # The contexts that requests use: a check must trust whom they trust.
     own = getattr(carrier, "_tls", None)
     return carrier.routes._tls if own is None else own
-
-
-def _a_loop_is_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from proxywhirl import _core
@@ -218,6 +217,8 @@ class KeepingPart:
             ValueError: It is damaged, or in no documented form; the message quotes nothing.
             cryptography.fernet.InvalidToken: It is encrypted with another key.
         """
+        from pathlib import Path
+
         from proxywhirl._pool_file import image_of
         from proxywhirl._registry import resolve
         from proxywhirl.storage._keeper import FilePlace

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._gate import Gate, limiter_of
 from proxywhirl.rotator._breakers import Breakers, breaker_settings
 from proxywhirl.rotator._queue import RequestQueue
 
 if TYPE_CHECKING:
+    import uuid
+
     from proxywhirl._selection import Chooser
     from proxywhirl._watch import Watch
     from proxywhirl.credentials import CredentialRotator
@@ -78,6 +78,8 @@ class LimitsPart:
         self._configure_guard()
 
     def _use_limiter(self, given: Any) -> None:
+        from proxywhirl._gate import Gate, limiter_of
+
         limiter = limiter_of(given)
         log_in = None if self._credentials is None else self._credentials.log_in
         waits = self._queue is not None
@@ -86,6 +88,8 @@ class LimitsPart:
 
     def _limits_for_guard(self) -> dict[str, Any]:
         """What the pool's guard has to know of breakers and rates."""
+        from proxywhirl._gate import limiter_of
+
         limiter = limiter_of(self._given_limiter)
         return {**self._breaker_settings, "proxy_rate": getattr(limiter, "rate", None)}
 

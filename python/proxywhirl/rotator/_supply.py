@@ -7,7 +7,6 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
-from proxywhirl._enums import ValidationLevel
 from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
@@ -174,6 +173,7 @@ def _bootstrap_config(given: BootstrapLike) -> BootstrapConfig | None:
 
 
 def _fetcher_of(sources: SourcesLike, allow_local: bool) -> ProxyFetcher:
+    from proxywhirl._enums import ValidationLevel
     from proxywhirl.fetchers import ProxyFetcher
 
     if isinstance(sources, ProxyFetcher):

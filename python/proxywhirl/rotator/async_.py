@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from collections.abc import AsyncIterator, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -17,13 +16,15 @@ from proxywhirl.rotator.client_pool import LRUAsyncClientPool
 from proxywhirl.transport import AsyncRotatingTransport
 
 if TYPE_CHECKING:
+    import uuid
+
     import httpx
     from typing_extensions import Self
 
     from proxywhirl import _core
     from proxywhirl._supply.refresh import Refresh
 
-__all__ = ["AsyncProxyRotator", "AsyncRotatorSession", "LeaseRequest"]
+__all__ = ["AsyncProxyRotator", "AsyncProxyWhirl", "AsyncRotatorSession", "LeaseRequest"]
 
 
 class _AsyncVerbs:
@@ -344,6 +345,9 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+AsyncProxyWhirl = AsyncProxyRotator
 
 
 class LeaseRequest:

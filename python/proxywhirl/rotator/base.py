@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 from urllib.parse import quote
-
-from typing_extensions import Self
 
 from proxywhirl import _core
 from proxywhirl._cookies import OneJar, PerProxy
 from proxywhirl._fork import new_lock
 from proxywhirl._guard import guard_settings
 from proxywhirl._http.flavour import default_name, flavour
-from proxywhirl._http.tls import Verify
 from proxywhirl._identity import Identities, Identity, checked_on_move
 from proxywhirl._redact import shown, shown_url
 from proxywhirl._selection import Chooser, Selection, Taking
 from proxywhirl.exceptions import ProxyValidationError, SessionNotFoundError, redact_url
-from proxywhirl.retry import RetryPolicy
 from proxywhirl.rotator._insight import InsightPart
 from proxywhirl.rotator._keeping import KeepingPart, StorageLike
 from proxywhirl.rotator._limits import LimitsPart
 from proxywhirl.rotator._supply import BootstrapLike, SourcesLike, SupplyMixin
-from proxywhirl.transport import resolve_for_rotation
 
 if TYPE_CHECKING:
+    import uuid
+
+    from typing_extensions import Self
+
     from proxywhirl._explain import Explanation
+    from proxywhirl._http.tls import Verify
     from proxywhirl._resilience_config import ResilienceConfig
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
     from proxywhirl.credentials import CredentialRotator
     from proxywhirl.gateways import Gateway
     from proxywhirl.models import ProxyChain
+    from proxywhirl.retry import RetryPolicy
 
 __all__ = ["ProxyLike", "ProxyRotatorBase"]
 
@@ -186,7 +185,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         if strategy is None:
             named = strategy_config.strategy_name if strategy_config is not None else None
             strategy = named or self.config.strategy or "round-robin"
-        resolved = resolve_for_rotation(strategy)
+        resolved = _resolved(strategy)
         if strategy_config is not None:
             resolved.configure(strategy_config)
         pool = _core.ProxyPool(name="rotator", max_pool_size=self.config.pool_size or _UNLIMITED)
@@ -317,7 +316,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         """
         del atomic
         before = self._chooser.strategy
-        after = resolve_for_rotation(strategy, **arguments)
+        after = _resolved(strategy, **arguments)
         self._chooser.swap(after)
         self._tell_strategy(before, after)
 
@@ -478,6 +477,8 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         self._tell_added(len(self.pool) - before)
 
     def _remove(self, proxy_id: str | uuid.UUID) -> Any:
+        import uuid
+
         key = proxy_id if isinstance(proxy_id, uuid.UUID) else uuid.UUID(str(proxy_id))
         leaving = self.pool.get_proxy_by_id(key)
         self.pool.remove_proxy(key)
@@ -733,6 +734,8 @@ def _is_bootstrap(given: Any) -> bool:
 
 def _checked_id(session_id: str | None) -> str:
     if session_id is None:
+        import uuid
+
         return str(uuid.uuid4())
     if not isinstance(session_id, str):
         raise TypeError(f"a session id is a string, not {type(session_id).__name__}")
@@ -785,6 +788,8 @@ def _settings(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | 
     if isinstance(config, StrategyConfig):
         return ProxyConfiguration(), config, []
     if isinstance(config, (str, os.PathLike)):
+        from pathlib import Path
+
         path = Path(config)
         return ProxyConfiguration.from_file(path), None, _listed(load_config_file(path).get("proxies"))
     if isinstance(config, Mapping):
@@ -817,7 +822,15 @@ def _patience(timeout: float | None) -> float:
     return timeout
 
 
+def _resolved(strategy: Any, **arguments: Any) -> Any:
+    from proxywhirl.transport import resolve_for_rotation
+
+    return resolve_for_rotation(strategy, **arguments)
+
+
 def _policy(config: ProxyConfiguration) -> RetryPolicy:
+    from proxywhirl.retry import RetryPolicy
+
     if "max_retries" in config.model_fields_set:
         return RetryPolicy(max_attempts=min(config.max_retries + 1, 10))
     return RetryPolicy()

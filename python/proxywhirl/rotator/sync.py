@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._cookies import client_class
 from proxywhirl._selection import Selection
 from proxywhirl.rotator.base import ProxiesLike, ProxyLike, ProxyRotatorBase, _patience, _Source
-from proxywhirl.rotator.client_pool import LRUClientPool
-from proxywhirl.transport import RotatingTransport
 
 if TYPE_CHECKING:
+    import uuid
+
     import httpx
     from typing_extensions import Self
 
     from proxywhirl import _core
     from proxywhirl._supply.refresh import Refresh
+    from proxywhirl.rotator.client_pool import LRUClientPool
+    from proxywhirl.transport import RotatingTransport
 
-__all__ = ["ProxyRotator", "RotatorSession"]
+__all__ = ["ProxyRotator", "ProxyWhirl", "RotatorSession"]
 
 
 class _Verbs:
@@ -78,6 +79,8 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
     _transport: RotatingTransport
 
     def _make_transport(self, **options: Any) -> RotatingTransport:
+        from proxywhirl.transport import RotatingTransport
+
         # Of the chooser, not of this object: a transport that held its rotator would keep it from being collected.
         return RotatingTransport(_Source(self._chooser), **options)
 
@@ -94,6 +97,8 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         return made
 
     def _make_client_pool(self) -> LRUClientPool:
+        from proxywhirl.rotator.client_pool import LRUClientPool
+
         return LRUClientPool()
 
     def _get_or_create_client(self, proxy: _core.Proxy, proxy_dict: Any = None) -> httpx.Client:
@@ -279,7 +284,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             when the call returns; inside a running event loop it returns at once, and is complete when awaited.
         """
         refresh = self._refresh_proxies()
-        return refresh if _in_event_loop() else refresh.wait()
+        return refresh if loop_is_running() else refresh.wait()
 
     def save(
         self,
@@ -352,12 +357,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         self.close()
 
 
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+ProxyWhirl = ProxyRotator
 
 
 class RotatorSession(_Verbs):

@@ -40,6 +40,20 @@ def test_import_brings_in_nothing_heavy() -> None:
     assert [name for name in HEAVY if name in imported] == []
 
 
+def test_a_rotator_is_imported_without_what_only_requests_need() -> None:
+    code = """
+import sys
+before = set(sys.modules)
+from proxywhirl import ProxyRotator
+print(*sorted(set(sys.modules) - before))
+"""
+    imported = run(code).split()
+    heavy = ("asyncio", "dataclasses", "httpcore", "httpx", "inspect", "pydantic", "ssl", "typing_extensions", "uuid")
+    assert [name for name in heavy if name in imported] == []
+    # Each costs about a millisecond. More of them need a reason.
+    assert sum(name.split(".")[0] == "proxywhirl" for name in imported) <= 28
+
+
 def test_native_objects_work_without_pydantic_and_httpx() -> None:
     code = """
 import sys
@@ -93,6 +107,37 @@ def test_aliases_are_the_same_objects() -> None:
     assert proxywhirl.ProxyWhirl is proxywhirl.ProxyRotator
     assert proxywhirl.AsyncProxyWhirl is proxywhirl.AsyncProxyRotator
     assert proxywhirl.ProxyError is proxywhirl.ProxyWhirlError
+
+
+def test_names_of_the_rotator_package_come_on_first_use() -> None:
+    code = """
+import sys
+import proxywhirl.rotator
+assert "proxywhirl.rotator.base" not in sys.modules
+from proxywhirl.rotator import *
+assert ProxyWhirl is ProxyRotator and AsyncProxyWhirl is AsyncProxyRotator
+assert set(proxywhirl.rotator.__all__) <= set(dir(proxywhirl.rotator))
+try:
+    proxywhirl.rotator.NoSuchThing
+except AttributeError as error:
+    print(error)
+"""
+    assert run(code).strip() == "module 'proxywhirl.rotator' has no attribute 'NoSuchThing'"
+
+
+def test_a_running_loop_is_found() -> None:
+    code = """
+import sys
+from proxywhirl._base.event_loop import loop_is_running
+assert "asyncio" not in sys.modules and not loop_is_running()
+import asyncio
+assert not loop_is_running()
+async def main():
+    assert loop_is_running()
+asyncio.run(main())
+print("ok")
+"""
+    assert run(code).strip() == "ok"
 
 
 def test_paths_lead_to_the_same_objects() -> None:

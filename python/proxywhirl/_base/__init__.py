@@ -1,0 +1,1 @@
+"""What stands below all other packages: it knows nothing of proxies."""
