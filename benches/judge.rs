@@ -14,7 +14,7 @@ use proxywhirl::pool::context::Context;
 use proxywhirl::pool::query::Query;
 use proxywhirl::proxy::Verdict;
 use proxywhirl::resilience::{Rate, Settings};
-use proxywhirl::rotation::lease::{Asking, Ending, Lease};
+use proxywhirl::rotation::lease::{Ending, Lease, LeaseRequest};
 use proxywhirl::rotation::outcome::Outcome;
 use proxywhirl::strategy::round_robin::RoundRobin;
 use proxywhirl::strategy::{Shared, choose};
@@ -33,7 +33,7 @@ fn unjudged(pool: &Arc<Pool>, strategy: &Shared, context: &Context) {
 
 fn lease(pool: &Arc<Pool>, strategy: &Shared, context: &Context, url: Option<&str>) -> Lease {
     let site = url.and_then(|url| pool.site_of(url));
-    let asking = Asking { context, site: site.as_ref(), clock: &CLOCK, foreign: None };
+    let asking = LeaseRequest { context, site: site.as_ref(), clock: &CLOCK, foreign: None };
     Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal).expect("somebody is eligible").0
 }
 

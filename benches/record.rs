@@ -9,7 +9,7 @@ use common::{CLOCK, Ours, cases, choose_once, on_threads, pool_of};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use proxywhirl::pool::context::Context;
 use proxywhirl::proxy::{Proxy, Verdict};
-use proxywhirl::rotation::lease::{Asking, Ending, Lease};
+use proxywhirl::rotation::lease::{Ending, Lease, LeaseRequest};
 use proxywhirl::rotation::outcome::Outcome;
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
@@ -45,7 +45,7 @@ fn records(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     let proxy = next();
                     proxy.start(&CLOCK);
-                    proxy.take_back(&CLOCK);
+                    proxy.cancel_start(&CLOCK);
                 });
             });
             group.bench_function(BenchmarkId::new("start and refused by the site", size), |bencher| {
@@ -62,7 +62,7 @@ fn leases(criterion: &mut Criterion) {
         let strategy: Shared = Arc::new(RoundRobin::default());
         let context = Context::default();
         let lease = || {
-            let asking = Asking { context: &context, site: None, clock: &CLOCK, foreign: None };
+            let asking = LeaseRequest { context: &context, site: None, clock: &CLOCK, foreign: None };
             Lease::take(&pool, strategy.clone(), &asking, |refusal, _| refusal).expect("somebody is eligible").0
         };
         for threads in [1, 2] {

@@ -15,7 +15,7 @@ use proxywhirl::pool::Pool;
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::query::Query;
 use proxywhirl::resilience::site::Site;
-use proxywhirl::resilience::standing::Finding;
+use proxywhirl::resilience::standing::SiteOutcome;
 use proxywhirl::strategy::least_used::LeastUsed;
 use proxywhirl::strategy::performance::Performance;
 use proxywhirl::strategy::random::Random;
@@ -38,10 +38,10 @@ fn request(pool: &Pool, strategy: &Shared, site: Option<&Arc<Site>>) {
         };
         match pool.admit_at(&table, site, choice.0, &CLOCK) {
             Ok(admission) => {
-                black_box(pool.settle_at(&admission, Finding::Welcome, 0, &CLOCK));
+                black_box(pool.settle_at(&admission, SiteOutcome::Welcome, 0, &CLOCK));
                 return;
             }
-            Err(_) => query.proxy(choice).expect("chosen").take_back(&CLOCK),
+            Err(_) => query.proxy(choice).expect("chosen").cancel_start(&CLOCK),
         }
     }
 }
@@ -51,7 +51,7 @@ fn ban(pool: &Pool, site: &Arc<Site>, of_ten: usize) {
     let table = pool.table();
     for slot in (0..pool.len()).filter(|slot| slot % 10 < of_ten) {
         let admission = pool.admit_at(&table, site, slot as u32, &CLOCK).expect("nobody is held yet");
-        pool.settle_at(&admission, Finding::Banned(Some(1e6)), CLOCK.steady(), &CLOCK);
+        pool.settle_at(&admission, SiteOutcome::Banned(Some(1e6)), CLOCK.steady(), &CLOCK);
     }
 }
 

@@ -57,7 +57,7 @@ impl Proxy {
     /// Takes back as many starts as have no end.
     fn forget_in_flight(&self, clock: &dyn Clock) {
         for _ in 0..self.usage().2 {
-            self.take_back(clock);
+            self.cancel_start(clock);
         }
     }
 }

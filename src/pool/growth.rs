@@ -67,7 +67,7 @@ impl Draft {
             return false;
         }
         if old.is_member(number) {
-            self.next.place(used as u32, Some(&proxy));
+            self.next.reindex(used as u32, Some(&proxy));
         } else {
             self.dead += 1;
         }
@@ -85,11 +85,11 @@ impl Draft {
             if old.is_member(*number) {
                 // Its identifier or its address may be what has changed.
                 let filed = self.next.file(at, proxy);
-                self.next.place(at, Some(proxy));
+                self.next.reindex(at, Some(proxy));
                 return filed;
             }
             if self.next.is_member(at) {
-                self.next.place(at, None);
+                self.next.reindex(at, None);
                 self.dead += 1;
             }
             true

@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 use crate::clock::Clock;
 use crate::pool::growth::Log;
 use crate::pool::member::{Attachment, Member};
-use crate::pool::table::{Table, id_hash, spread};
+use crate::pool::table::{Table, id_hash, mix};
 use crate::pool::{FIRST_CAPACITY, Pool};
 use crate::proxy::health::Health;
 use crate::proxy::{Id, Key, Proxy};
@@ -38,8 +38,8 @@ pub(super) struct Writer {
 impl Writer {
     /// Reconciles a slot with its proxy in every view, and says so to those who build the next table; `None` when the proxy
     /// has left.
-    pub(super) fn place(&mut self, table: &Table, number: u32, proxy: Option<&Proxy>) {
-        table.place(number, proxy);
+    pub(super) fn reindex(&mut self, table: &Table, number: u32, proxy: Option<&Proxy>) {
+        table.reindex(number, proxy);
         for log in &mut self.logs {
             log.changed.push(number);
         }
@@ -193,10 +193,10 @@ impl Pool {
             }
             if !distinct {
                 let repeated = |(other, at): &(u32, usize)| *other == hash && same_address(&fresh[*at].1, &proxy);
-                if seen.find(spread(hash), repeated).is_some() {
+                if seen.find(mix(hash), repeated).is_some() {
                     continue;
                 }
-                seen.insert_unique(spread(hash), (hash, fresh.len()), |(hash, _)| spread(*hash));
+                seen.insert_unique(mix(hash), (hash, fresh.len()), |(hash, _)| mix(*hash));
             }
             fresh.push((hash, proxy));
         }
@@ -210,7 +210,7 @@ impl Pool {
         }
         // The address is spelled out only where the hash is known: never two proxies' locks at once.
         let same = |slot: u32| table.is_member(slot) && table.proxy(slot).is_some_and(|held| same_address(held, proxy));
-        table.by_address.find(spread(hash), same).is_some()
+        table.by_address.find(mix(hash), same).is_some()
     }
 
     /// Keeps room under the limit for a list, so that all of it fits.
@@ -249,7 +249,7 @@ impl Pool {
         let number = number as u32;
         let filed = table.file_new(number, proxy.id(), hash);
         debug_assert!(filed, "room is looked for beforehand");
-        writer.place(table, number, Some(&proxy));
+        writer.reindex(table, number, Some(&proxy));
     }
 
     /// Removes the proxy of that identifier and returns it.
@@ -259,7 +259,7 @@ impl Pool {
             let table = self.table.load();
             let number = table.find(id)?;
             let proxy = table.slot(number)?.share()?;
-            writer.place(&table, number, None);
+            writer.reindex(&table, number, None);
             self.standing.forget(&table, number);
             proxy.leave(&self.home());
             writer.dead += 1;
@@ -331,7 +331,7 @@ impl Pool {
             let anywhere = || table.all.members.iter().map(|number| number as u32).find(holds);
             let Some(number) = filed.or_else(anywhere) else { return };
             if table.file(number, proxy) {
-                writer.place(&table, number, Some(proxy));
+                writer.reindex(&table, number, Some(proxy));
                 return;
             }
             drop(table);

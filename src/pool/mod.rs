@@ -24,10 +24,10 @@ use ahash::AHashMap;
 use crate::clock::{Clock, Micros};
 use crate::proxy::address::Address;
 use crate::proxy::health::reason;
-use crate::proxy::{Home, Id, Key, Proxy};
+use crate::proxy::{Id, Key, PoolObserver, Proxy};
 use crate::resilience::site::Site;
-use crate::resilience::standing::Standing;
-use crate::resilience::{Guard, Settings, SettingsError};
+use crate::resilience::standing::SiteBans;
+use crate::resilience::{OutlierDetector, Settings, SettingsError};
 use crate::sync::{Arc, ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Mutex, Ordering, Weak};
 use filter::Filter;
 pub use member::{Attachment, AttachmentOps, Member, Word};
@@ -35,7 +35,7 @@ use membership::Writer;
 pub use membership::{AddError, Added};
 use table::{Facet, FacetOf};
 pub use table::{Slot, Table};
-use view::{Demand, View};
+use view::{IndexSpec, View};
 
 /// Views that a pool keeps beside that of everybody, and what they may weigh together; beyond either the least recently used
 /// goes, but so many stay however heavy they are.
@@ -57,8 +57,8 @@ pub struct Pool {
     // Length of the counting window of its members in seconds, 0 while no strategy has named one.
     window: AtomicU32,
     updated: AtomicI64,
-    pub(crate) standing: Standing,
-    guard: Guard,
+    pub(crate) standing: SiteBans,
+    guard: OutlierDetector,
 }
 
 impl fmt::Debug for Pool {
@@ -81,8 +81,8 @@ impl Pool {
             dead_threshold: AtomicU32::new(5),
             window: AtomicU32::new(0),
             updated: AtomicI64::new(now),
-            standing: Standing::default(),
-            guard: Guard::new(),
+            standing: SiteBans::default(),
+            guard: OutlierDetector::new(),
         });
         // A static that loom cannot model, and that decides nothing.
         #[cfg(not(loom))]
@@ -93,7 +93,7 @@ impl Pool {
     /// What it judges its proxies by.
     #[inline]
     #[must_use]
-    pub fn guard(&self) -> &Guard {
+    pub fn guard(&self) -> &OutlierDetector {
         &self.guard
     }
 
@@ -110,7 +110,7 @@ impl Pool {
         Ok(())
     }
 
-    fn home(&self) -> Weak<dyn Home> {
+    fn home(&self) -> Weak<dyn PoolObserver> {
         self.myself.clone()
     }
 
@@ -261,12 +261,12 @@ impl Pool {
         }
         let kept = (!filter.is_empty()).then(|| filter.clone());
         // Views that differ by the site alone go on with each other's rounds.
-        let akin = facets.iter().find(|(facet, _)| facet.filter == *filter).map(|(_, view)| view.uid);
-        let akin = if filter.is_empty() { Some(table.all.uid) } else { akin };
+        let sibling = facets.iter().find(|(facet, _)| facet.filter == *filter).map(|(_, view)| view.uid);
+        let sibling = if filter.is_empty() { Some(table.all.uid) } else { sibling };
         let site = site.map(|site| (site.clone(), table.generation));
-        let view = Arc::new(View::with_uid(akin.unwrap_or_else(View::next_uid), kept, table.slots.len(), site));
+        let view = Arc::new(View::with_uid(sibling.unwrap_or_else(View::next_uid), kept, table.slots.len(), site));
         for number in table.all.members.iter() {
-            view.place(number as u32, table.proxy(number as u32));
+            view.reindex(number as u32, table.proxy(number as u32));
         }
         view.mark_used(table.views_made.fetch_add(1, Ordering::Relaxed) + 1);
         let mut next = table::Facets::clone(&facets);
@@ -289,7 +289,7 @@ impl Pool {
     }
 
     /// Makes a view keep what a strategy needs of it.
-    pub(crate) fn demand(&self, table: &Table, view: &View, what: &Demand) {
+    pub(crate) fn demand(&self, table: &Table, view: &View, what: &IndexSpec) {
         let _writer = self.writer.lock();
         view.demand(what, |slot| table.proxy(slot));
         let facets = table.facets.load();
@@ -312,7 +312,7 @@ impl Pool {
             for (_, slot) in
                 changes.iter().filter(|(site, slot)| site.uid == facet.site && (*slot as usize) < table.len())
             {
-                view.place(*slot, member(*slot));
+                view.reindex(*slot, member(*slot));
             }
         }
     }
@@ -332,13 +332,13 @@ fn evict_views(facets: &mut table::Facets, kept: Option<&View>) -> bool {
     facets.len() < before
 }
 
-impl Home for Pool {
-    fn refresh(&self, proxy: &Proxy) {
+impl PoolObserver for Pool {
+    fn reindex_in_pools(&self, proxy: &Proxy) {
         let mut writer = self.writer.lock();
         let table = self.table.load();
         // The proxy is read under the lock: of two threads that changed it, the later one here sees both changes.
         if let Some(number) = table.find(proxy.id()).filter(|number| table.holds(*number, proxy)) {
-            writer.place(&table, number, Some(proxy));
+            writer.reindex(&table, number, Some(proxy));
         }
         drop(writer);
         if proxy.reasons() == 0 {
@@ -346,7 +346,7 @@ impl Home for Pool {
         }
     }
 
-    fn refile(&self, proxy: &Proxy, old: Id) {
+    fn rekey(&self, proxy: &Proxy, old: Id) {
         self.file_again(proxy, old);
     }
 
@@ -367,7 +367,7 @@ impl Home for Pool {
         }
     }
 
-    fn guard(&self) -> &Guard {
+    fn guard(&self) -> &OutlierDetector {
         &self.guard
     }
 

@@ -132,7 +132,7 @@ impl Order {
     }
 
     /// Files a slot under its proxy's present count, or takes it out.
-    pub(crate) fn place(&self, slot: u32, proxy: Option<&Proxy>) {
+    pub(crate) fn reindex(&self, slot: u32, proxy: Option<&Proxy>) {
         let mut queues = self.queues.lock();
         match proxy {
             Some(proxy) => queues.file(slot, proxy),

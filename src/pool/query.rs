@@ -13,13 +13,13 @@ use crate::pool::bits::Bits;
 use crate::pool::context::{Context, Thresholds};
 use crate::pool::filter::{Filter, WeightTable};
 use crate::pool::order::TieBreak;
-use crate::pool::sampler::Weigh;
+use crate::pool::sampler::Weighting;
 use crate::pool::table::{FacetOf, Slot, Table};
-use crate::pool::view::{Demand, View};
+use crate::pool::view::{IndexSpec, View};
 use crate::proxy::{Id, Proxy};
 use crate::random::Random;
 use crate::resilience::site::Site;
-use crate::resilience::standing::Sited;
+use crate::resilience::standing::SiteMask;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 /// Draws before the fast way gives up: a pool in which this many in a row are refused is better listed.
@@ -53,7 +53,7 @@ impl Notes {
 
 /// Whom a question is about.
 #[derive(Clone, Copy)]
-enum Among<'a> {
+enum Scope<'a> {
     View(&'a View),
     List(&'a [u32]),
 }
@@ -63,10 +63,10 @@ enum Among<'a> {
 pub struct Query<'a> {
     pool: &'a Pool,
     table: &'a Arc<Table>,
-    among: Among<'a>,
+    among: Scope<'a>,
     context: &'a Context,
     thresholds: Thresholds,
-    sited: Option<&'a Sited<'a>>,
+    sited: Option<&'a SiteMask<'a>>,
     clock: &'a dyn Clock,
     foreign: Option<&'a dyn std::any::Any>,
     notes: Option<&'a Notes>,
@@ -79,7 +79,7 @@ impl<'a> Query<'a> {
         Self {
             pool,
             table,
-            among: Among::View(&table.all),
+            among: Scope::View(&table.all),
             context,
             thresholds: context.thresholds,
             sited: None,
@@ -104,7 +104,7 @@ impl<'a> Query<'a> {
         Self {
             pool,
             table,
-            among: Among::View(&table.all),
+            among: Scope::View(&table.all),
             context,
             thresholds: context.thresholds,
             sited: None,
@@ -117,7 +117,7 @@ impl<'a> Query<'a> {
     /// The same, passing over whom a site holds back.
     #[inline]
     #[must_use]
-    pub fn at(self, sited: Option<&'a Sited<'a>>) -> Self {
+    pub fn at(self, sited: Option<&'a SiteMask<'a>>) -> Self {
         Self { sited, ..self }
     }
 
@@ -167,7 +167,7 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn filter_text(&self) -> String {
         match self.among {
-            Among::View(View { filter: Some(filter), .. }) => filter.to_string(),
+            Scope::View(View { filter: Some(filter), .. }) => filter.to_string(),
             _ => "the filters of this request".to_owned(),
         }
     }
@@ -176,8 +176,8 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn is_narrowed(&self) -> bool {
         match self.among {
-            Among::View(view) => view.filter.is_some(),
-            Among::List(_) => true,
+            Scope::View(view) => view.filter.is_some(),
+            Scope::List(_) => true,
         }
     }
 
@@ -202,7 +202,7 @@ impl<'a> Query<'a> {
     /// Asks the same about those only who meet `filter`.
     pub fn narrowed<R>(&self, filter: &Filter, ask: impl FnOnce(&Query<'_>) -> R) -> R {
         match self.among {
-            Among::View(view) => {
+            Scope::View(view) => {
                 let both = match &view.filter {
                     None => Some(std::borrow::Cow::Borrowed(filter)),
                     Some(own) => own.and(filter).map(std::borrow::Cow::Owned),
@@ -212,21 +212,21 @@ impl<'a> Query<'a> {
                         let site = self.sited.filter(|sited| sited.is_crowded || view.site.is_some());
                         self.with_view(&filter, site, ask)
                     }
-                    None => ask(&Query { among: Among::List(&[]), ..*self }),
+                    None => ask(&Query { among: Scope::List(&[]), ..*self }),
                 }
             }
-            Among::List(list) => {
+            Scope::List(list) => {
                 let meets = |slot: &&u32| self.table.proxy(**slot).is_some_and(|proxy| filter.matches(proxy));
                 let rest: Vec<u32> = list.iter().filter(meets).copied().collect();
-                ask(&Query { among: Among::List(&rest), ..*self })
+                ask(&Query { among: Scope::List(&rest), ..*self })
             }
         }
     }
 
     /// Asks the same about those only whom the site does not hold back, if they are so many that this is worth a view.
-    pub fn over_site<R>(&self, ask: impl FnOnce(&Query<'_>) -> R) -> R {
+    pub fn on_masked_view<R>(&self, ask: impl FnOnce(&Query<'_>) -> R) -> R {
         match (self.sited, self.among) {
-            (Some(sited), Among::View(view)) if sited.is_crowded && view.site.is_none() => {
+            (Some(sited), Scope::View(view)) if sited.is_crowded && view.site.is_none() => {
                 self.with_view(view.filter.as_ref().unwrap_or(&self.table.everyone), Some(sited), ask)
             }
             _ => ask(self),
@@ -236,7 +236,7 @@ impl<'a> Query<'a> {
     /// The same, however many they are, for who has drawn in vain; `None` where there is no such view, or it is asked already.
     fn over_site_at_last<R>(&self, ask: impl FnOnce(&Query<'_>) -> R) -> Option<R> {
         match (self.sited, self.among) {
-            (Some(sited), Among::View(view)) if view.site.is_none() => {
+            (Some(sited), Scope::View(view)) if view.site.is_none() => {
                 let filter = view.filter.as_ref().unwrap_or(&self.table.everyone);
                 Some(self.with_view(filter, Some(sited), ask))
             }
@@ -245,23 +245,23 @@ impl<'a> Query<'a> {
     }
 
     /// Asks about those who meet `filter`, without whom the site holds back if one is given.
-    fn with_view<R>(&self, filter: &Filter, sited: Option<&Sited<'_>>, ask: impl FnOnce(&Query<'_>) -> R) -> R {
+    fn with_view<R>(&self, filter: &Filter, sited: Option<&SiteMask<'_>>, ask: impl FnOnce(&Query<'_>) -> R) -> R {
         // The list is kept alive instead of the view: that costs no count that threads contend for.
         let facets = self.table.facets.load();
         if let Some(view) = facets.get(&FacetOf { filter, site: sited.map_or(0, |sited| sited.site.uid) }) {
             view.mark_used(self.table.views_made.load(Ordering::Relaxed));
-            return ask(&Query { among: Among::View(view), ..*self });
+            return ask(&Query { among: Scope::View(view), ..*self });
         }
         let view = self.pool.facet(self.table, filter, sited.map(|sited| sited.site));
         match view.or_else(|| self.pool.facet(self.table, filter, None)) {
-            Some(view) => ask(&Query { among: Among::View(&view), ..*self }),
+            Some(view) => ask(&Query { among: Scope::View(&view), ..*self }),
             None => ask(self),
         }
     }
 
     /// Asks the same about these slots only.
     pub fn among<R>(&self, slots: &[u32], ask: impl FnOnce(&Query<'_>) -> R) -> R {
-        ask(&Query { among: Among::List(slots), ..*self })
+        ask(&Query { among: Scope::List(slots), ..*self })
     }
 
     /// The slot of a choice.
@@ -311,8 +311,8 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn admits(&self, slot: u32) -> bool {
         let inside = match self.among {
-            Among::View(view) => view.open().contains(slot as usize),
-            Among::List(list) => list.contains(&slot),
+            Scope::View(view) => view.open().contains(slot as usize),
+            Scope::List(list) => list.contains(&slot),
         };
         inside && self.table.proxy(slot).is_some_and(|proxy| self.accepts(slot, proxy))
     }
@@ -322,8 +322,8 @@ impl<'a> Query<'a> {
     pub fn candidates(&self) -> Vec<u32> {
         let live = |slot: &u32| self.table.proxy(*slot).is_some_and(|proxy| self.accepts(*slot, proxy));
         match self.among {
-            Among::View(view) => view.open().iter().map(|slot| slot as u32).filter(live).collect(),
-            Among::List(list) => list.iter().copied().filter(live).collect(),
+            Scope::View(view) => view.open().iter().map(|slot| slot as u32).filter(live).collect(),
+            Scope::List(list) => list.iter().copied().filter(live).collect(),
         }
     }
 
@@ -332,20 +332,20 @@ impl<'a> Query<'a> {
     pub fn is_empty(&self) -> bool {
         let live = |slot: u32| self.table.proxy(slot).is_some_and(|proxy| self.accepts(slot, proxy));
         match self.among {
-            Among::View(view) => !view.open().iter().any(|slot| live(slot as u32)),
-            Among::List(list) => !list.iter().any(|slot| live(*slot)),
+            Scope::View(view) => !view.open().iter().any(|slot| live(slot as u32)),
+            Scope::List(list) => !list.iter().any(|slot| live(*slot)),
         }
     }
 
     /// Whether nobody would be eligible even with nothing excluded and no thresholds.
     #[must_use]
-    pub fn is_barren(&self) -> bool {
+    pub fn has_no_eligible(&self) -> bool {
         let live = |slot: u32| {
             self.table.proxy(slot).is_some_and(|proxy| proxy.reasons() == 0 && !proxy.is_expired(self.clock))
         };
         match self.among {
-            Among::View(view) => !view.eligible.iter().any(|slot| live(slot as u32)),
-            Among::List(list) => !list.iter().any(|slot| live(*slot)),
+            Scope::View(view) => !view.eligible.iter().any(|slot| live(slot as u32)),
+            Scope::List(list) => !list.iter().any(|slot| live(*slot)),
         }
     }
 
@@ -366,27 +366,27 @@ impl<'a> Query<'a> {
     /// Whoever may not be chosen loses the turn; whom only this request cannot have keeps it, and the others go round by a
     /// cursor of their own meanwhile. Otherwise requests that exclude the same proxy now and then could meet its turn every
     /// time, and it would never be chosen; nor would who is banned at a site that every other request is for.
-    pub fn in_turn(&self, cursors: &Cursors) -> Option<Choice> {
+    pub fn round_robin(&self, cursors: &Cursors) -> Option<Choice> {
         // A list has no name of its own: its turns are kept under that of the whole pool. A site that holds somebody back has
         // rounds of its own: requests that alternate between it and another would else meet the same proxies each time.
         let uid = match self.among {
-            Among::View(view) => view.uid,
-            Among::List(_) => self.table.all.uid,
+            Scope::View(view) => view.uid,
+            Scope::List(_) => self.table.all.uid,
         };
         let uid = self.sited.map_or(uid, |sited| uid | sited.site.uid << 32);
         let (eligible, open) = match self.among {
-            Among::View(view) => (Some(&view.eligible), Some(view.open())),
-            Among::List(_) => (None, None),
+            Scope::View(view) => (Some(&view.eligible), Some(view.open())),
+            Scope::List(_) => (None, None),
         };
         cursors.at(uid, |turns| {
             loop {
-                let position = turns.due.load(Ordering::Relaxed);
+                let position = turns.next.load(Ordering::Relaxed);
                 let due = self.first_from(position, eligible, |_, proxy| self.accepts_otherwise(proxy))?;
                 let (cursor, position, found) = if self.table.proxy(due).is_some_and(|it| self.is_set_aside(due, it)) {
-                    let position = turns.aside_from(position);
-                    (&turns.aside, position, self.first_from(position, open, |slot, it| self.accepts(slot, it))?)
+                    let position = turns.detour_at(position);
+                    (&turns.detour, position, self.first_from(position, open, |slot, it| self.accepts(slot, it))?)
                 } else {
-                    (&turns.due, position, due)
+                    (&turns.next, position, due)
                 };
                 let after = self.table.position(found as usize) + 1;
                 // Relaxed: the cursor orders nothing but itself. One thread wins each position, so turns are exact.
@@ -402,7 +402,7 @@ impl<'a> Query<'a> {
     fn first_from(&self, position: u64, among: Option<&Bits>, accept: impl Fn(u32, &Proxy) -> bool) -> Option<u32> {
         let acceptable = |slot: u32| self.table.proxy(slot).is_some_and(|proxy| accept(slot, proxy));
         match (self.among, among) {
-            (Among::View(_), Some(bits)) => {
+            (Scope::View(_), Some(bits)) => {
                 let begin = self.table.slot_from(position);
                 let search = |mut from: usize, end: usize| {
                     loop {
@@ -415,8 +415,8 @@ impl<'a> Query<'a> {
                 };
                 search(begin, usize::MAX).or_else(|| search(0, begin))
             }
-            (Among::View(_), None) => None,
-            (Among::List(list), _) => {
+            (Scope::View(_), None) => None,
+            (Scope::List(list), _) => {
                 // Whoever made the list may have sorted it by anything; turns go by the order of the pool.
                 let turn = |slot: &u32| {
                     let at = self.table.position(*slot as usize);
@@ -431,7 +431,7 @@ impl<'a> Query<'a> {
 
     /// Anybody, all with the same probability.
     pub fn uniform(&self, random: &Random) -> Option<Choice> {
-        if let Among::View(view) = self.among {
+        if let Scope::View(view) = self.among {
             for _ in 0..DRAWS {
                 let len = view.dense.len();
                 if len == 0 {
@@ -466,10 +466,10 @@ impl<'a> Query<'a> {
     }
 
     /// Anybody, with probabilities in proportion to their weights. `None` if nobody has a weight.
-    pub fn weighted(&self, weigh: &Weigh, random: &Random) -> Option<Choice> {
-        if let Among::View(view) = self.among {
+    pub fn weighted(&self, weigh: &Weighting, random: &Random) -> Option<Choice> {
+        if let Scope::View(view) = self.among {
             let sampler = view.sampler(weigh).or_else(|| {
-                self.pool.demand(self.table, view, &Demand::Weighed(weigh.clone()));
+                self.pool.demand(self.table, view, &IndexSpec::Weighed(weigh.clone()));
                 view.sampler(weigh)
             });
             if let Some(sampler) = sampler {
@@ -493,9 +493,9 @@ impl<'a> Query<'a> {
 
     /// First a tag group in proportion to its value among those that have a candidate, then a member of it.
     pub fn grouped(&self, groups: &Arc<WeightTable>, random: &Random) -> Option<Choice> {
-        if let Among::View(view) = self.among {
+        if let Scope::View(view) = self.among {
             let kept = view.groups(groups).or_else(|| {
-                self.pool.demand(self.table, view, &Demand::Grouped(groups.clone()));
+                self.pool.demand(self.table, view, &IndexSpec::Grouped(groups.clone()));
                 view.groups(groups)
             });
             if let Some(kept) = kept {
@@ -535,7 +535,7 @@ impl<'a> Query<'a> {
         };
         let inside = &members[number];
         let single = groups.names_single_proxies();
-        let weigh = Weigh::Table(groups.clone());
+        let weigh = Weighting::Table(groups.clone());
         let weight = |slot: &u32| {
             if single { self.table.proxy(*slot).map_or(0.0, |proxy| weigh.weight_of(proxy)) } else { 1.0 }
         };
@@ -543,33 +543,33 @@ impl<'a> Query<'a> {
     }
 
     /// Anybody with fewer than `limit` results, all with the same probability.
-    pub fn unproven(&self, limit: u64, random: &Random) -> Option<Choice> {
+    pub fn unexplored(&self, limit: u64, random: &Random) -> Option<Choice> {
         if limit == 0 {
             return None;
         }
-        if let Among::View(view) = self.among {
-            let unproven = view.unproven(limit).or_else(|| {
-                self.pool.demand(self.table, view, &Demand::Unproven(limit));
-                view.unproven(limit)
+        if let Scope::View(view) = self.among {
+            let unexplored = view.unexplored(limit).or_else(|| {
+                self.pool.demand(self.table, view, &IndexSpec::Unexplored(limit));
+                view.unexplored(limit)
             });
-            if let Some(unproven) = unproven {
+            if let Some(unexplored) = unexplored {
                 for _ in 0..DRAWS {
-                    let len = unproven.set.len();
+                    let len = unexplored.set.len();
                     if len == 0 {
                         return None;
                     }
-                    let Some(slot) = unproven.set.get(random.below(len)) else { continue };
+                    let Some(slot) = unexplored.set.get(random.below(len)) else { continue };
                     let Some(proxy) = self.table.proxy(slot) else { continue };
                     if proxy.total() >= limit {
                         // Proven meanwhile; nobody told the set, since results are not to pay for it.
-                        proxy.refresh();
+                        proxy.reindex_in_pools();
                         continue;
                     }
                     if self.accepts(slot, proxy) {
                         return self.start(slot);
                     }
                 }
-                if let Some(answer) = self.over_site_at_last(|query| query.unproven(limit, random)) {
+                if let Some(answer) = self.over_site_at_last(|query| query.unexplored(limit, random)) {
                     return answer;
                 }
             }
@@ -596,9 +596,9 @@ impl<'a> Query<'a> {
 
     fn least_used_of(&self, tie: TieBreak, random: &Random, list_lock: &Mutex<()>) -> Option<Choice> {
         match self.among {
-            Among::View(view) => {
+            Scope::View(view) => {
                 let order = view.order(tie).or_else(|| {
-                    self.pool.demand(self.table, view, &Demand::Ordered(tie));
+                    self.pool.demand(self.table, view, &IndexSpec::Ordered(tie));
                     view.order(tie)
                 })?;
                 for slot in order.windows_over(self.clock) {
@@ -630,11 +630,11 @@ impl<'a> Query<'a> {
                 }
                 let (slot, fell) = found?;
                 if fell && let Some(proxy) = self.table.proxy(slot) {
-                    proxy.refresh();
+                    proxy.reindex_in_pools();
                 }
                 Some(Choice(slot))
             }
-            Among::List(_) => {
+            Scope::List(_) => {
                 let candidates = self.candidates();
                 for slot in &candidates {
                     if let Some(proxy) = self.table.proxy(*slot) {
@@ -689,27 +689,27 @@ fn pick(items: &[u32], weights: impl Iterator<Item = f64> + Clone, random: &Rand
 pub struct Cursors {
     // The view asked first, so that the usual case takes no lock.
     first_uid: AtomicU64,
-    first: Turns,
-    others: Mutex<ahash::AHashMap<u64, Arc<Turns>>>,
+    first: Cursor,
+    others: Mutex<ahash::AHashMap<u64, Arc<Cursor>>>,
 }
 
 /// Positions in one view's rounds.
 #[derive(Debug, Default)]
-struct Turns {
-    due: AtomicU64,
+struct Cursor {
+    next: AtomicU64,
     // For requests that exclude whoever is due, and where `due` stood when these went aside.
-    aside: AtomicU64,
-    left_at: AtomicU64,
+    detour: AtomicU64,
+    detour_from: AtomicU64,
 }
 
-impl Turns {
+impl Cursor {
     /// Where those who go aside go on: where they went aside, or after the last of them.
-    fn aside_from(&self, due: u64) -> u64 {
+    fn detour_at(&self, due: u64) -> u64 {
         // Relaxed: two threads that leave at once begin at the same place, and one of them wins it.
-        if self.left_at.swap(due, Ordering::Relaxed) != due {
-            self.aside.store(due, Ordering::Relaxed);
+        if self.detour_from.swap(due, Ordering::Relaxed) != due {
+            self.detour.store(due, Ordering::Relaxed);
         }
-        self.aside.load(Ordering::Relaxed)
+        self.detour.load(Ordering::Relaxed)
     }
 }
 
@@ -717,7 +717,7 @@ impl Turns {
 const CURSORS: usize = 1024;
 
 impl Cursors {
-    fn at<R>(&self, uid: u64, ask: impl FnOnce(&Turns) -> R) -> R {
+    fn at<R>(&self, uid: u64, ask: impl FnOnce(&Cursor) -> R) -> R {
         // Relaxed: the name is set once, and the position starts at zero for whoever sees it.
         let owner = self.first_uid.load(Ordering::Relaxed);
         let mine = owner == uid

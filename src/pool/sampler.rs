@@ -9,7 +9,7 @@
 
 use crate::pool::filter::WeightTable;
 use crate::proxy::Proxy;
-use crate::proxy::weight::{BUCKETS, bucket_of, floored, latency_weight};
+use crate::proxy::weight::{BUCKETS, bucket_of, latency_weight, with_floor};
 use crate::random::Random;
 use crate::sync::{Arc, AtomicU32, AtomicU64, OnceLock, Ordering};
 
@@ -17,7 +17,7 @@ const NOWHERE: u64 = u64::MAX;
 
 /// Where weights come from. All are scaled to at most 1.
 #[derive(Debug, Clone)]
-pub enum Weigh {
+pub enum Weighting {
     /// The inverse of the latency average; nothing without one.
     Latency,
     /// The success rate, at least 0.1.
@@ -33,7 +33,7 @@ pub enum Weigh {
     },
 }
 
-impl PartialEq for Weigh {
+impl PartialEq for Weighting {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Latency, Self::Latency) | (Self::Rate, Self::Rate) | (Self::Even, Self::Even) => true,
@@ -48,18 +48,18 @@ fn ceiling(bucket: usize) -> f64 {
     f64::from_bits((1023 - bucket as u64) << 52)
 }
 
-impl Weigh {
+impl Weighting {
     /// The weight of a proxy whose fixed weight, if any, is `fixed`.
     #[inline]
     fn weight(&self, proxy: &Proxy, fixed: f64) -> f64 {
         match self {
             Self::Latency => proxy.ema().map_or(0.0, latency_weight),
-            Self::Rate => floored(proxy.success_rate()),
+            Self::Rate => with_floor(proxy.success_rate()),
             Self::Table(table) => {
                 if fixed > 0.0 {
                     fixed
                 } else {
-                    floored(proxy.success_rate()) * table.scale
+                    with_floor(proxy.success_rate()) * table.scale
                 }
             }
             Self::Even => 1.0,
@@ -97,7 +97,7 @@ impl Weigh {
 /// The buckets over one view's slots. Writes are made under the pool's writer lock.
 #[derive(Debug)]
 pub(crate) struct Sampler {
-    pub(crate) weigh: Weigh,
+    pub(crate) weigh: Weighting,
     // One array per bucket in use, as long as the view has slots; the system commits no page of it that is not written.
     // Zero is nobody, else the slot plus one.
     buckets: [OnceLock<Box<[AtomicU32]>>; BUCKETS],
@@ -112,8 +112,8 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    pub(crate) fn new(weigh: Weigh, capacity: usize) -> Self {
-        let fixed = matches!(weigh, Weigh::Table(_)).then(|| (0..capacity).map(|_| AtomicU64::new(0)).collect());
+    pub(crate) fn new(weigh: Weighting, capacity: usize) -> Self {
+        let fixed = matches!(weigh, Weighting::Table(_)).then(|| (0..capacity).map(|_| AtomicU64::new(0)).collect());
         Self {
             weigh,
             buckets: std::array::from_fn(|_| OnceLock::new()),
@@ -131,7 +131,7 @@ impl Sampler {
     }
 
     /// Puts a slot where its proxy's weight belongs, or takes it out. The caller holds the pool's writer lock.
-    pub(crate) fn place(&self, slot: u32, proxy: Option<&Proxy>) {
+    pub(crate) fn reindex(&self, slot: u32, proxy: Option<&Proxy>) {
         let fixed = proxy.map_or(0.0, |proxy| self.weigh.fixed(proxy));
         if let Some(all) = &self.fixed {
             all[slot as usize].store(fixed.to_bits(), Ordering::Relaxed);
@@ -308,11 +308,11 @@ mod model {
     fn a_sampler_of_one_is_never_empty() {
         model(|| {
             let proxy = Arc::new(proxy(1));
-            let sampler = Arc::new(Sampler::new(Weigh::Latency, 2));
+            let sampler = Arc::new(Sampler::new(Weighting::Latency, 2));
             // Both buckets exist before threads meet: how they are made is the standard library's business.
             for ms in [100.0, 10.0] {
                 proxy.set_ema(Some(ms));
-                sampler.place(0, Some(&proxy));
+                sampler.reindex(0, Some(&proxy));
             }
             let reader = thread::spawn({
                 let (proxy, sampler) = (proxy.clone(), sampler.clone());
@@ -323,7 +323,7 @@ mod model {
                 }
             });
             proxy.set_ema(Some(100.0));
-            sampler.place(0, Some(&proxy));
+            sampler.reindex(0, Some(&proxy));
             reader.join().unwrap();
         });
     }

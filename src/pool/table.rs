@@ -179,7 +179,7 @@ impl Table {
     /// The slot of the member with that address. Takes no lock of the pool.
     pub(crate) fn find_key(&self, hash: u32, key: Key<'_>) -> Option<u32> {
         let same = |slot| self.proxy(slot).is_some_and(|proxy| proxy.with_key(|own| own == key));
-        self.by_address.find(spread(hash), |slot| self.is_member(slot) && same(slot))
+        self.by_address.find(mix(hash), |slot| self.is_member(slot) && same(slot))
     }
 
     /// Whether one more slot can be filed.
@@ -188,10 +188,10 @@ impl Table {
     }
 
     /// Reconciles a slot with its proxy in every view; `None` when the proxy has left.
-    pub(crate) fn place(&self, number: u32, proxy: Option<&Proxy>) {
-        self.all.place(number, proxy);
+    pub(crate) fn reindex(&self, number: u32, proxy: Option<&Proxy>) {
+        self.all.reindex(number, proxy);
         for view in self.facets.load().values() {
-            view.place(number, proxy);
+            view.reindex(number, proxy);
         }
     }
 
@@ -209,7 +209,7 @@ impl Table {
     /// thread that fills the table's slots.
     #[must_use]
     pub(crate) fn file(&self, slot: u32, proxy: &Proxy) -> bool {
-        let (id, address) = (id_hash(proxy.id()), spread(proxy.with_key(|key| key.hash())));
+        let (id, address) = (id_hash(proxy.id()), mix(proxy.with_key(|key| key.hash())));
         let filed =
             |index: &SlotIndex, hash| index.find(hash, |other| other == slot).is_some() || index.insert(hash, slot);
         filed(&self.by_id, id) && filed(&self.by_address, address)
@@ -218,7 +218,7 @@ impl Table {
     /// The same for a slot that is filed nowhere yet, under the address whose hash is given.
     #[must_use]
     pub(crate) fn file_new(&self, slot: u32, id: Id, address: u32) -> bool {
-        self.by_id.insert(id_hash(id), slot) && self.by_address.insert(spread(address), slot)
+        self.by_id.insert(id_hash(id), slot) && self.by_address.insert(mix(address), slot)
     }
 
     /// Where in the pool's history a slot stands. Round-robin remembers this, since slots move when a table is rebuilt.
@@ -265,7 +265,7 @@ pub(crate) fn id_hash(id: Id) -> u64 {
 }
 
 /// Spreads the hash of an address over 64 bits.
-pub(crate) fn spread(hash: u32) -> u64 {
+pub(crate) fn mix(hash: u32) -> u64 {
     // The index takes its place from the top bits.
     u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

@@ -6,7 +6,7 @@ use crate::pool::bits::Bits;
 use crate::pool::dense::Dense;
 use crate::pool::filter::{Filter, WeightTable};
 use crate::pool::order::{Order, TieBreak};
-use crate::pool::sampler::{Sampler, Weigh};
+use crate::pool::sampler::{Sampler, Weighting};
 use crate::proxy::{Proxy, watch};
 use crate::resilience::site::Site;
 use crate::sync::global;
@@ -14,7 +14,7 @@ use crate::sync::{Arc, ArcSwap, AtomicU64, OnceLock, Ordering};
 
 /// Proxies with fewer results than a limit: those to be tried first.
 #[derive(Debug)]
-pub(crate) struct Unproven {
+pub(crate) struct Unexplored {
     pub(crate) limit: u64,
     pub(crate) set: Dense,
 }
@@ -28,34 +28,34 @@ pub(crate) struct Groups {
 
 /// What nearly every strategy asks for, one of each: found by one read.
 #[derive(Debug, Default)]
-struct Usual {
+struct BuiltinIndexes {
     latency: OnceLock<Sampler>,
     rate: OnceLock<Sampler>,
     order: OnceLock<Order>,
-    unproven: OnceLock<Unproven>,
+    unexplored: OnceLock<Unexplored>,
 }
 
 /// What else has been asked of a view so far; made on first demand and kept up to date from then on.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Extras {
+pub(crate) struct OtherIndexes {
     pub(crate) samplers: SmallVec<[Arc<Sampler>; 2]>,
     pub(crate) groups: SmallVec<[Arc<Groups>; 1]>,
     pub(crate) orders: SmallVec<[Arc<Order>; 1]>,
-    pub(crate) unproven: SmallVec<[Arc<Unproven>; 1]>,
+    pub(crate) unexplored: SmallVec<[Arc<Unexplored>; 1]>,
 }
 
 /// A structure of a view, borrowed from it or from the list it is in.
-pub(crate) enum Held<'a, T> {
-    Usual(&'a T),
+pub(crate) enum IndexRef<'a, T> {
+    Builtin(&'a T),
     Listed(Arc<T>),
 }
 
-impl<T> std::ops::Deref for Held<'_, T> {
+impl<T> std::ops::Deref for IndexRef<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
         match self {
-            Self::Usual(it) => it,
+            Self::Builtin(it) => it,
             Self::Listed(it) => it,
         }
     }
@@ -80,8 +80,8 @@ pub(crate) struct View {
     open: Option<Bits>,
     /// The same without gaps.
     pub(crate) dense: Dense,
-    usual: Usual,
-    extras: ArcSwap<Extras>,
+    usual: BuiltinIndexes,
+    extras: ArcSwap<OtherIndexes>,
     used: AtomicU64,
     capacity: usize,
 }
@@ -108,8 +108,8 @@ impl View {
             open: site.is_some().then(|| Bits::new(capacity)),
             site,
             dense: Dense::new(capacity),
-            usual: Usual::default(),
-            extras: ArcSwap::from_pointee(Extras::default()),
+            usual: BuiltinIndexes::default(),
+            extras: ArcSwap::from_pointee(OtherIndexes::default()),
             used: AtomicU64::new(0),
             capacity,
         }
@@ -147,8 +147,8 @@ impl View {
             + extras.samplers.len()
             + extras.groups.iter().map(|groups| groups.samplers.len()).sum::<usize>();
         let orders = usize::from(self.usual.order.get().is_some()) + extras.orders.len();
-        let unproven = usize::from(self.usual.unproven.get().is_some()) + extras.unproven.len();
-        self.capacity * (BASE + samplers * SAMPLER + orders * ORDER + unproven * DENSE)
+        let unexplored = usize::from(self.usual.unexplored.get().is_some()) + extras.unexplored.len();
+        self.capacity * (BASE + samplers * SAMPLER + orders * ORDER + unexplored * DENSE)
     }
 
     /// Whether a proxy of the view may be chosen as far as its reasons and the site are concerned.
@@ -161,28 +161,28 @@ impl View {
     pub(crate) fn successor(&self, capacity: usize) -> Self {
         let next = Self::with_uid(self.uid, self.filter.clone(), capacity, None);
         next.mark_used(self.used());
-        let again = |weigh: &Weigh| Sampler::new(weigh.clone(), capacity);
+        let again = |weigh: &Weighting| Sampler::new(weigh.clone(), capacity);
         if self.usual.latency.get().is_some() {
-            let _ = next.usual.latency.set(again(&Weigh::Latency));
+            let _ = next.usual.latency.set(again(&Weighting::Latency));
         }
         if self.usual.rate.get().is_some() {
-            let _ = next.usual.rate.set(again(&Weigh::Rate));
+            let _ = next.usual.rate.set(again(&Weighting::Rate));
         }
         if let Some(order) = self.usual.order.get() {
             let _ = next.usual.order.set(Order::new(order.tie, capacity));
         }
-        if let Some(unproven) = self.usual.unproven.get() {
-            let _ = next.usual.unproven.set(Unproven { limit: unproven.limit, set: Dense::new(capacity) });
+        if let Some(unexplored) = self.usual.unexplored.get() {
+            let _ = next.usual.unexplored.set(Unexplored { limit: unexplored.limit, set: Dense::new(capacity) });
         }
         let old = self.extras.load();
-        next.extras.store(Arc::new(Extras {
+        next.extras.store(Arc::new(OtherIndexes {
             samplers: old.samplers.iter().map(|s| Arc::new(Sampler::new(s.weigh.clone(), capacity))).collect(),
             groups: old.groups.iter().map(|g| Arc::new(Groups::new(g.table.clone(), capacity))).collect(),
             orders: old.orders.iter().map(|o| Arc::new(Order::new(o.tie, capacity))).collect(),
-            unproven: old
-                .unproven
+            unexplored: old
+                .unexplored
                 .iter()
-                .map(|u| Arc::new(Unproven { limit: u.limit, set: Dense::new(capacity) }))
+                .map(|u| Arc::new(Unexplored { limit: u.limit, set: Dense::new(capacity) }))
                 .collect(),
         }));
         next
@@ -190,7 +190,7 @@ impl View {
 
     /// Reconciles everything kept about a slot with its proxy; `None` when it is no longer in the pool.
     /// The caller holds the pool's writer lock.
-    pub(crate) fn place(&self, slot: u32, proxy: Option<&Proxy>) {
+    pub(crate) fn reindex(&self, slot: u32, proxy: Option<&Proxy>) {
         let member = proxy.filter(|proxy| self.filter.as_ref().is_none_or(|filter| filter.matches(proxy)));
         if member.is_some() != self.members.contains(slot as usize) {
             if let Some(proxy) = member {
@@ -213,80 +213,92 @@ impl View {
         self.dense.set(slot, eligible.is_some());
         for sampler in [&self.usual.latency, &self.usual.rate] {
             if let Some(sampler) = sampler.get() {
-                sampler.place(slot, eligible);
+                sampler.reindex(slot, eligible);
             }
         }
         if let Some(order) = self.usual.order.get() {
-            order.place(slot, eligible);
+            order.reindex(slot, eligible);
         }
-        if let Some(unproven) = self.usual.unproven.get() {
-            unproven.place(slot, eligible);
+        if let Some(unexplored) = self.usual.unexplored.get() {
+            unexplored.reindex(slot, eligible);
         }
         let extras = self.extras.load();
         for sampler in &extras.samplers {
-            sampler.place(slot, eligible);
+            sampler.reindex(slot, eligible);
         }
         for groups in &extras.groups {
-            groups.place(slot, eligible);
+            groups.reindex(slot, eligible);
         }
         for order in &extras.orders {
-            order.place(slot, eligible);
+            order.reindex(slot, eligible);
         }
-        for unproven in &extras.unproven {
-            unproven.place(slot, eligible);
+        for unexplored in &extras.unexplored {
+            unexplored.reindex(slot, eligible);
         }
     }
 
     /// The sampler of those weights, if it has been demanded.
     #[inline]
-    pub(crate) fn sampler(&self, weigh: &Weigh) -> Option<Held<'_, Sampler>> {
+    pub(crate) fn sampler(&self, weigh: &Weighting) -> Option<IndexRef<'_, Sampler>> {
         match weigh {
-            Weigh::Latency => self.usual.latency.get().map(Held::Usual),
-            Weigh::Rate => self.usual.rate.get().map(Held::Usual),
-            _ => self.extras.load().samplers.iter().find(|sampler| sampler.weigh == *weigh).cloned().map(Held::Listed),
+            Weighting::Latency => self.usual.latency.get().map(IndexRef::Builtin),
+            Weighting::Rate => self.usual.rate.get().map(IndexRef::Builtin),
+            _ => self
+                .extras
+                .load()
+                .samplers
+                .iter()
+                .find(|sampler| sampler.weigh == *weigh)
+                .cloned()
+                .map(IndexRef::Listed),
         }
     }
 
     /// The samplers of a table's groups, if they have been demanded.
-    pub(crate) fn groups(&self, table: &Arc<WeightTable>) -> Option<Held<'_, Groups>> {
-        self.extras.load().groups.iter().find(|groups| Arc::ptr_eq(&groups.table, table)).cloned().map(Held::Listed)
+    pub(crate) fn groups(&self, table: &Arc<WeightTable>) -> Option<IndexRef<'_, Groups>> {
+        self.extras.load().groups.iter().find(|groups| Arc::ptr_eq(&groups.table, table)).cloned().map(IndexRef::Listed)
     }
 
     /// The order with that rule among equals, if it has been demanded.
     #[inline]
-    pub(crate) fn order(&self, tie: TieBreak) -> Option<Held<'_, Order>> {
+    pub(crate) fn order(&self, tie: TieBreak) -> Option<IndexRef<'_, Order>> {
         match self.usual.order.get().filter(|order| order.tie == tie) {
-            Some(order) => Some(Held::Usual(order)),
-            None => self.extras.load().orders.iter().find(|order| order.tie == tie).cloned().map(Held::Listed),
+            Some(order) => Some(IndexRef::Builtin(order)),
+            None => self.extras.load().orders.iter().find(|order| order.tie == tie).cloned().map(IndexRef::Listed),
         }
     }
 
     /// The set of those with fewer results than `limit`, if it has been demanded.
     #[inline]
-    pub(crate) fn unproven(&self, limit: u64) -> Option<Held<'_, Unproven>> {
-        match self.usual.unproven.get().filter(|unproven| unproven.limit == limit) {
-            Some(unproven) => Some(Held::Usual(unproven)),
-            None => {
-                self.extras.load().unproven.iter().find(|unproven| unproven.limit == limit).cloned().map(Held::Listed)
-            }
+    pub(crate) fn unexplored(&self, limit: u64) -> Option<IndexRef<'_, Unexplored>> {
+        match self.usual.unexplored.get().filter(|unexplored| unexplored.limit == limit) {
+            Some(unexplored) => Some(IndexRef::Builtin(unexplored)),
+            None => self
+                .extras
+                .load()
+                .unexplored
+                .iter()
+                .find(|unexplored| unexplored.limit == limit)
+                .cloned()
+                .map(IndexRef::Listed),
         }
     }
 
-    fn has(&self, what: &Demand) -> bool {
+    fn has(&self, what: &IndexSpec) -> bool {
         match what {
-            Demand::Weighed(weigh) => self.sampler(weigh).is_some(),
-            Demand::Grouped(table) => self.groups(table).is_some(),
-            Demand::Ordered(tie) => self.order(*tie).is_some(),
-            Demand::Unproven(limit) => self.unproven(*limit).is_some(),
+            IndexSpec::Weighed(weigh) => self.sampler(weigh).is_some(),
+            IndexSpec::Grouped(table) => self.groups(table).is_some(),
+            IndexSpec::Ordered(tie) => self.order(*tie).is_some(),
+            IndexSpec::Unexplored(limit) => self.unexplored(*limit).is_some(),
         }
     }
 
     /// Adds a structure, filled with what is eligible now. The caller holds the pool's writer lock.
-    pub(crate) fn demand<'p>(&self, what: &Demand, proxy: impl Fn(u32) -> Option<&'p Proxy>) {
+    pub(crate) fn demand<'p>(&self, what: &IndexSpec, proxy: impl Fn(u32) -> Option<&'p Proxy>) {
         if self.has(what) {
             return;
         }
-        let mut extras = Extras::clone(&self.extras.load());
+        let mut extras = OtherIndexes::clone(&self.extras.load());
         let members = || self.members.iter().filter_map(|slot| Some((slot as u32, proxy(slot as u32)?)));
         let fill = |place: &dyn Fn(u32, Option<&Proxy>), bits: u8| {
             for (slot, proxy) in members() {
@@ -296,41 +308,41 @@ impl View {
             }
         };
         match what {
-            Demand::Weighed(weigh) => {
+            IndexSpec::Weighed(weigh) => {
                 let sampler = Sampler::new(weigh.clone(), self.capacity);
-                fill(&|slot, proxy| sampler.place(slot, proxy), weigh.watches());
+                fill(&|slot, proxy| sampler.reindex(slot, proxy), weigh.watches());
                 let left = match weigh {
-                    Weigh::Latency => self.usual.latency.set(sampler),
-                    Weigh::Rate => self.usual.rate.set(sampler),
+                    Weighting::Latency => self.usual.latency.set(sampler),
+                    Weighting::Rate => self.usual.rate.set(sampler),
                     _ => Err(sampler),
                 };
                 if let Err(sampler) = left {
                     keep(&mut extras.samplers, Arc::new(sampler));
                 }
             }
-            Demand::Grouped(table) => {
+            IndexSpec::Grouped(table) => {
                 let groups = Arc::new(Groups::new(table.clone(), self.capacity));
-                fill(&|slot, proxy| groups.place(slot, proxy), watch::RATE);
+                fill(&|slot, proxy| groups.reindex(slot, proxy), watch::RATE);
                 keep(&mut extras.groups, groups);
             }
-            Demand::Ordered(tie) => {
+            IndexSpec::Ordered(tie) => {
                 let order = Order::new(*tie, self.capacity);
                 // In the order of identifiers, so that the queues start sorted.
                 let mut all: Vec<(u32, &Proxy)> = members().collect();
                 all.sort_unstable_by_key(|(_, proxy)| proxy.id());
                 for (slot, proxy) in all {
                     proxy.add_watch(watch::COUNTS);
-                    order.place(slot, self.is_open(slot, proxy).then_some(proxy));
+                    order.reindex(slot, self.is_open(slot, proxy).then_some(proxy));
                 }
                 if let Err(order) = self.usual.order.set(order) {
                     keep(&mut extras.orders, Arc::new(order));
                 }
             }
-            Demand::Unproven(limit) => {
-                let unproven = Unproven { limit: *limit, set: Dense::new(self.capacity) };
-                fill(&|slot, proxy| unproven.place(slot, proxy), watch::TOTALS);
-                if let Err(unproven) = self.usual.unproven.set(unproven) {
-                    keep(&mut extras.unproven, Arc::new(unproven));
+            IndexSpec::Unexplored(limit) => {
+                let unexplored = Unexplored { limit: *limit, set: Dense::new(self.capacity) };
+                fill(&|slot, proxy| unexplored.reindex(slot, proxy), watch::TOTALS);
+                if let Err(unexplored) = self.usual.unexplored.set(unexplored) {
+                    keep(&mut extras.unexplored, Arc::new(unexplored));
                 }
             }
         }
@@ -345,7 +357,7 @@ impl View {
             (self.usual.latency.get().is_some(), watch::LATENCY),
             (self.usual.rate.get().is_some() || !extras.groups.is_empty(), watch::RATE),
             (self.usual.order.get().is_some() || !extras.orders.is_empty(), watch::COUNTS),
-            (self.usual.unproven.get().is_some() || !extras.unproven.is_empty(), watch::TOTALS),
+            (self.usual.unexplored.get().is_some() || !extras.unexplored.is_empty(), watch::TOTALS),
         ] {
             if present {
                 bits |= bit;
@@ -364,30 +376,30 @@ fn keep<A: smallvec::Array<Item = Arc<T>>, T>(list: &mut SmallVec<A>, item: Arc<
 
 /// Something a strategy needs a view to keep.
 #[derive(Debug, Clone)]
-pub(crate) enum Demand {
-    Weighed(Weigh),
+pub(crate) enum IndexSpec {
+    Weighed(Weighting),
     Grouped(Arc<WeightTable>),
     Ordered(TieBreak),
-    Unproven(u64),
+    Unexplored(u64),
 }
 
-impl Unproven {
-    fn place(&self, slot: u32, proxy: Option<&Proxy>) {
+impl Unexplored {
+    fn reindex(&self, slot: u32, proxy: Option<&Proxy>) {
         self.set.set(slot, proxy.is_some_and(|proxy| proxy.total() < self.limit));
     }
 }
 
 impl Groups {
     fn new(table: Arc<WeightTable>, capacity: usize) -> Self {
-        let inside = if table.names_single_proxies() { Weigh::Table(table.clone()) } else { Weigh::Even };
+        let inside = if table.names_single_proxies() { Weighting::Table(table.clone()) } else { Weighting::Even };
         let samplers = table.groups.iter().map(|_| Sampler::new(inside.clone(), capacity)).collect();
         Self { table, samplers }
     }
 
-    fn place(&self, slot: u32, proxy: Option<&Proxy>) {
+    fn reindex(&self, slot: u32, proxy: Option<&Proxy>) {
         let own = proxy.and_then(|proxy| self.table.group_of(proxy));
         for (number, sampler) in self.samplers.iter().enumerate() {
-            sampler.place(slot, if own == Some(number) { proxy } else { None });
+            sampler.reindex(slot, if own == Some(number) { proxy } else { None });
         }
     }
 }

@@ -24,11 +24,11 @@ impl Proxy {
     /// Gives it another identifier and re-files it in the pools that hold it.
     pub fn set_id(&self, id: Id) {
         let old = self.id();
-        let homes = self.homes();
+        let homes = self.observers();
         self.id[0].store(id.0, Ordering::Relaxed);
         self.id[1].store(id.1, Ordering::Relaxed);
         for pool in homes {
-            pool.refile(self, old);
+            pool.rekey(self, old);
         }
     }
 
@@ -41,7 +41,7 @@ impl Proxy {
     /// Sets where it came from.
     pub fn set_source(&self, source: Source) {
         self.source.store(source as u8, Ordering::Relaxed);
-        self.refresh();
+        self.reindex_in_pools();
     }
 
     /// Reads the cold part, or the defaults where there is none.
@@ -89,14 +89,14 @@ impl Proxy {
         if self.reasons() & reason::EXPIRED != 0 && expiry.is_none_or(|at| at >= exact_wall()) {
             self.set_reason(reason::EXPIRED, false);
         }
-        self.refresh();
+        self.reindex_in_pools();
         result
     }
 
     /// Sets the length of its counting window in seconds, at least 1.
     pub fn set_window_duration(&self, seconds: u32) {
         if self.store_window_duration(seconds) {
-            self.refresh();
+            self.reindex_in_pools();
         }
     }
 
@@ -177,7 +177,7 @@ impl Proxy {
     pub fn set_ema(&self, ms: Option<f64>) {
         self.part_averages();
         self.ema.set(ms);
-        self.refresh();
+        self.reindex_in_pools();
     }
 
     /// Sets the second moving average.
@@ -252,7 +252,7 @@ impl Proxy {
                 self.change(|state| state.with_failures(saturate(value)));
             }
         }
-        self.refresh();
+        self.reindex_in_pools();
     }
 
     /// Failures since the last success.
@@ -281,7 +281,7 @@ impl Proxy {
     pub fn set_time(&self, which: Moment, at: Option<Micros>) {
         self.moment(which).store(at.unwrap_or(NEVER), Ordering::Relaxed);
         if which == Moment::WindowStart {
-            self.refresh();
+            self.reindex_in_pools();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, Stamp};
 use crate::proxy::health::{Health, mark, reason};
-use crate::proxy::weight::{bucket_of, floored, latency_weight};
+use crate::proxy::weight::{bucket_of, latency_weight, with_floor};
 use crate::proxy::{Proxy, State, Verdict, flag, rate, watch};
 use crate::resilience::guard;
 use crate::sync::Ordering;
@@ -51,7 +51,7 @@ impl Proxy {
                 self.result_without_success();
                 let (before, _) = self.change(|state| match state.failures() {
                     0 if !state.has(FALLEN) => state,
-                    _ => state.with_failures(0).with_health(Health::Healthy).absolved(),
+                    _ => state.with_failures(0).with_health(Health::Healthy).failures_cleared(),
                 });
                 self.after_good(before);
             }
@@ -67,7 +67,7 @@ impl Proxy {
         self.last_success.store(now.bits(), Ordering::Relaxed);
         self.update_latency(ms, alpha);
         // Stored only on change, which keeps the line shared between readers on other cores.
-        let (before, _) = self.change(|state| state.with_failures(0).with_health(Health::Healthy).absolved());
+        let (before, _) = self.change(|state| state.with_failures(0).with_health(Health::Healthy).failures_cleared());
         self.after_good(before);
         if self.is_watched(watch::RATE) {
             let total = self.total();
@@ -108,15 +108,15 @@ impl Proxy {
             let in_a_row = state.failures().saturating_add(more);
             state.with_failures(in_a_row).with_health(Health::after_failures(in_a_row))
         });
-        // Whoever judges by the outcome of a lease has set it to rest, or has pardoned it, beforehand.
+        // Whoever judges by the outcome of a lease has set it to rest, or has panic_exempt it, beforehand.
         let judged = state.has(reason::RESTING | mark::PARDONED);
         if !judged && !state.health().is_usable() {
-            for pool in self.homes() {
+            for pool in self.observers() {
                 pool.note_fallen(self, clock);
             }
         }
         if state.health() == Health::Dead {
-            for pool in self.homes() {
+            for pool in self.observers() {
                 pool.note_dead(self, state.failures());
             }
         }
@@ -130,8 +130,8 @@ impl Proxy {
     }
 
     pub(super) fn rate_changed(&self, before: f64, after: f64) {
-        if bucket_of(floored(before)) != bucket_of(floored(after)) {
-            self.refresh();
+        if bucket_of(with_floor(before)) != bucket_of(with_floor(after)) {
+            self.reindex_in_pools();
         }
     }
 
@@ -148,7 +148,7 @@ impl Proxy {
             self.set_cold(|cold| cold.average_ms = Some(step(cold.average_ms)));
         }
         if self.is_watched(watch::LATENCY) && before.map(latency_bucket) != Some(latency_bucket(after)) {
-            self.refresh();
+            self.reindex_in_pools();
         }
     }
 }

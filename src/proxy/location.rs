@@ -36,7 +36,7 @@ impl Proxy {
 
     /// Moves it to another address; `raw` is the text to show as its URL.
     pub fn set_address(&self, address: &Address, raw: Option<Box<str>>) {
-        let homes = self.homes();
+        let homes = self.observers();
         {
             let mut inner = self.inner.lock();
             inner.protocol = address.protocol;
@@ -51,7 +51,7 @@ impl Proxy {
         }
         let id = self.id();
         for pool in homes {
-            pool.refile(self, id);
+            pool.rekey(self, id);
         }
     }
 
@@ -126,13 +126,13 @@ impl Proxy {
 
     /// Sets what to log in with.
     pub fn set_credentials(&self, credentials: Option<Credentials>) {
-        let homes = self.homes();
+        let homes = self.observers();
         self.set_cold(|cold| cold.credentials = credentials);
         // Who was left alone for want of credentials may try these.
         self.change(|state| if state.has(mark::LOGIN) { state.on_trial() } else { state });
         let id = self.id();
         for pool in homes {
-            pool.refile(self, id);
+            pool.rekey(self, id);
         }
     }
 }

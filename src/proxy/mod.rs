@@ -7,11 +7,11 @@ mod columns;
 mod fields;
 mod finish;
 pub mod health;
-mod homes;
 pub(crate) mod host;
 mod id;
 pub mod locality;
 mod location;
+mod observers;
 mod once;
 mod start;
 mod state;
@@ -23,16 +23,16 @@ use std::fmt;
 use compact_str::CompactString;
 
 use crate::clock::Micros;
-use crate::resilience::Record;
+use crate::resilience::Liveness;
 use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU64, Mutex};
 use address::{Address, Protocol};
 use cold::Cold;
 pub use fields::{Counter, Moment};
 use health::Source;
-pub use homes::Home;
-use homes::Homes;
 pub use id::Id;
 pub(crate) use location::Key;
+use observers::Homes;
+pub use observers::PoolObserver;
 pub(crate) use once::OncePointer;
 pub(crate) use state::State;
 use window::SlidingCount;
@@ -68,7 +68,7 @@ mod flag {
 struct Inner {
     protocol: Protocol,
     authority: CompactString,
-    homes: Homes,
+    observers: Homes,
     cold: Option<Box<Cold>>,
 }
 
@@ -104,7 +104,7 @@ pub struct Proxy {
     last_failure: AtomicI64,
     created: AtomicI64,
     sliding: OncePointer<SlidingCount>,
-    pub(crate) judged: OncePointer<Record>,
+    pub(crate) judged: OncePointer<Liveness>,
     id: [AtomicU64; 2],
     inner: Mutex<Inner>,
 }
@@ -172,7 +172,7 @@ impl Proxy {
                 let id = Id::random();
                 [AtomicU64::new(id.0), AtomicU64::new(id.1)]
             },
-            inner: Mutex::new(Inner { protocol, authority, homes: Homes::None, cold: None }),
+            inner: Mutex::new(Inner { protocol, authority, observers: Homes::None, cold: None }),
         }
     }
 }

@@ -10,7 +10,7 @@ impl Proxy {
     #[inline]
     pub fn start(&self, clock: &dyn Clock) {
         if self.start_unannounced(clock) && self.is_watched(watch::COUNTS) {
-            self.refresh();
+            self.reindex_in_pools();
         }
     }
 
@@ -30,7 +30,7 @@ impl Proxy {
     }
 
     /// Takes a start back, as if the proxy had never been chosen.
-    pub fn take_back(&self, _clock: &dyn Clock) {
+    pub fn cancel_start(&self, _clock: &dyn Clock) {
         // Never below zero: users may have set the counter in between.
         let taken = self.started.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
         let left = taken.map_or(0, |before| before - 1);
@@ -40,7 +40,7 @@ impl Proxy {
             let _ = self.started_base.compare_exchange(base, left, Ordering::Relaxed, Ordering::Relaxed);
         }
         if self.is_watched(watch::COUNTS) {
-            self.refresh();
+            self.reindex_in_pools();
         }
         self.ended_one();
     }
@@ -78,7 +78,7 @@ impl Proxy {
         self.finished_base.store(self.finished.load(Ordering::Relaxed), Ordering::Relaxed);
         self.started_base.store(self.started.load(Ordering::Relaxed), Ordering::Relaxed);
         if self.is_watched(watch::COUNTS) {
-            self.refresh();
+            self.reindex_in_pools();
         }
     }
 
@@ -109,7 +109,7 @@ impl Proxy {
         if self.claim_window(clock) {
             self.rebase();
             if self.is_watched(watch::COUNTS) {
-                self.refresh();
+                self.reindex_in_pools();
             }
         }
     }

@@ -61,7 +61,7 @@ impl State {
     }
 
     /// Without anything that its own failures have brought about but its health.
-    pub(crate) fn absolved(self) -> Self {
+    pub(crate) fn failures_cleared(self) -> Self {
         self.with(reason::RESTING | EXCUSED | mark::LOGIN, false).probed().judged()
     }
 
@@ -76,7 +76,7 @@ impl State {
     }
 
     /// Eligible whatever its failures.
-    pub(crate) fn pardoned(self) -> Self {
+    pub(crate) fn panic_exempt(self) -> Self {
         self.with(reason::RESTING | mark::ON_TRIAL | mark::LOGIN, false).with(mark::PARDONED, true).probed().judged()
     }
 
@@ -120,7 +120,7 @@ impl Proxy {
     pub(crate) fn change(&self, change: impl Fn(State) -> State) -> (State, State) {
         let (before, after) = self.exchange(change);
         if (before.reasons() == 0) != (after.reasons() == 0) {
-            self.refresh();
+            self.reindex_in_pools();
         }
         (before, after)
     }
@@ -153,7 +153,7 @@ impl Proxy {
 
     /// Sets its health by hand: it holds until the next result, and nothing its failures have brought about does.
     pub fn set_health(&self, health: Health) {
-        self.change(|state| state.with_health(health).absolved());
+        self.change(|state| state.with_health(health).failures_cleared());
     }
 }
 

@@ -4,7 +4,7 @@
 pub(crate) const BUCKETS: usize = 64;
 
 /// The documented floor of a weight by success rate, so that nobody is never tried again.
-pub(crate) fn floored(rate: f64) -> f64 {
+pub(crate) fn with_floor(rate: f64) -> f64 {
     rate.max(0.1)
 }
 

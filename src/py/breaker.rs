@@ -60,7 +60,7 @@ impl PyBreaker {
     /// Tells those who listen to the pools concerned.
     fn deliver(&self) {
         if let Some(proxy) = self.core.owner() {
-            for home in proxy.homes() {
+            for home in proxy.observers() {
                 home.guard().deliver();
                 home.guard().freed();
             }

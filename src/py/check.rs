@@ -204,8 +204,11 @@ fn refused(error: PlanError) -> PyErr {
 
 fn items_of(proxies: &Bound<'_, PyAny>, record: bool) -> PyResult<Vec<Item>> {
     if let Ok(parsed) = proxies.cast::<PyParsed>() {
-        let of =
-            |record: &crate::supply::Record| Item { address: Some(record.address()), proxy: None, public_only: false };
+        let of = |record: &crate::supply::ListEntry| Item {
+            address: Some(record.address()),
+            proxy: None,
+            public_only: false,
+        };
         return Ok(parsed.get().parsed.records.iter().map(of).collect());
     }
     if let Ok(pool) = proxies.cast::<PyPool>() {
@@ -234,7 +237,7 @@ fn item_of(proxy: &Bound<'_, PyAny>, record: bool) -> PyResult<Item> {
         Address::parse_line(text.to_str()?.trim()).ok()
     } else if let Ok(entry) = proxy.cast::<PyDict>() {
         let records = fields_of(entry)?.finish(0, None).ok();
-        records.and_then(|records| records.first().map(crate::supply::Record::address))
+        records.and_then(|records| records.first().map(crate::supply::ListEntry::address))
     } else {
         return Err(PyTypeError::new_err("a proxy must be a Proxy, a URL or a dict"));
     };

@@ -22,13 +22,13 @@ use crate::sync::Arc;
 
 /// The Python objects a selection was asked with. Lives on the stack of that selection, which keeps them alive. Pointers,
 /// because what a query carries must outlive every lifetime that the core could name.
-pub(crate) struct Asked {
+pub(crate) struct PyArguments {
     pub(crate) pool: *mut pyo3::ffi::PyObject,
-    pub(crate) context: AskedContext,
+    pub(crate) context: ContextArgument,
 }
 
 /// Where the context that a strategy is given comes from.
-pub(crate) enum AskedContext {
+pub(crate) enum ContextArgument {
     /// None was given.
     None,
     /// The caller's own, as it is.
@@ -83,7 +83,7 @@ impl Foreign {
         if let Some(notes) = query.notes() {
             notes.asked_python.set(true);
         }
-        let asked = query.foreign().and_then(|asked| asked.downcast_ref::<Asked>());
+        let asked = query.foreign().and_then(|asked| asked.downcast_ref::<PyArguments>());
         let context = context_of(py, query, asked)?;
         // The context cannot name the proxies that the site holds back, or whose connections are in use.
         let chosen = if query.is_narrowed() || query.site().is_some() || query.context().busy_len() > 0 {
@@ -104,7 +104,7 @@ impl Foreign {
                 .find(|slot| query.table().proxy(*slot).is_some_and(|held| std::ptr::eq(held, &**core))),
         };
         slot.map(|slot| Answer::Chosen(Choice(slot))).ok_or_else(|| {
-            core.take_back(query.clock());
+            core.cancel_start(query.clock());
             crate::py::errors::ProxyPoolEmptyError::new_err("the strategy returned a proxy that is not in the pool")
         })
     }
@@ -113,7 +113,7 @@ impl Foreign {
         if let Some(notes) = query.notes() {
             notes.asked_python.set(true);
         }
-        let asked = query.foreign().and_then(|asked| asked.downcast_ref::<Asked>());
+        let asked = query.foreign().and_then(|asked| asked.downcast_ref::<PyArguments>());
         let candidates = query.candidates();
         let objects = PyList::empty(py);
         for slot in &candidates {
@@ -132,15 +132,15 @@ impl Foreign {
     }
 }
 
-fn context_of<'py>(py: Python<'py>, query: &Query<'_>, asked: Option<&Asked>) -> PyResult<Bound<'py, PyAny>> {
+fn context_of<'py>(py: Python<'py>, query: &Query<'_>, asked: Option<&PyArguments>) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: the selection this query belongs to was given the object and is still running.
     let object = |pointer: *mut pyo3::ffi::PyObject| unsafe { Bound::from_borrowed_ptr_or_opt(py, pointer) };
     match asked.map(|asked| &asked.context) {
-        Some(AskedContext::Given(context)) if !context.is_null() => {
+        Some(ContextArgument::Given(context)) if !context.is_null() => {
             // SAFETY: as above.
             Ok(unsafe { Bound::from_borrowed_ptr(py, *context) })
         }
-        Some(AskedContext::Lease { base, url, tags, timeout, attempt }) => {
+        Some(ContextArgument::Lease { base, url, tags, timeout, attempt }) => {
             let (base, url, tags, timeout) = (object(*base), object(*url), object(*tags), object(*timeout));
             let overlay = Overlay {
                 base: base.as_ref(),
@@ -155,7 +155,7 @@ fn context_of<'py>(py: Python<'py>, query: &Query<'_>, asked: Option<&Asked>) ->
     }
 }
 
-fn pool_of<'py>(py: Python<'py>, query: &Query<'_>, asked: Option<&Asked>) -> PyResult<Bound<'py, PyAny>> {
+fn pool_of<'py>(py: Python<'py>, query: &Query<'_>, asked: Option<&PyArguments>) -> PyResult<Bound<'py, PyAny>> {
     match asked {
         Some(asked) if !asked.pool.is_null() => {
             // SAFETY: as in `context_of`.

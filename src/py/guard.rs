@@ -13,7 +13,7 @@ use crate::py::border;
 use crate::py::breaker::{self, PyBreaker};
 use crate::py::convert;
 use crate::py::errors;
-use crate::py::lease::{self, Wanted};
+use crate::py::lease::{self, LeaseOptions};
 use crate::py::log;
 use crate::py::pool::PyPool;
 use crate::py::strategy;
@@ -289,7 +289,7 @@ pub(crate) fn set_breaker(pool: &PyPool, proxy_id: &Bound<'_, PyAny>, breaker: &
 /// over is filtered.
 pub(crate) fn explain<'py>(
     pool: &Bound<'py, PyPool>,
-    asked: &Wanted<'_, 'py>,
+    asked: &LeaseOptions<'_, 'py>,
     strategy: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyList>> {
     let py = pool.py();

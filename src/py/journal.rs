@@ -67,9 +67,9 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    fn take_back(&self, proxies: impl IntoIterator<Item = Arc<Proxy>>) {
+    fn cancel_start(&self, proxies: impl IntoIterator<Item = Arc<Proxy>>) {
         for proxy in proxies {
-            proxy.take_back(&ExactClock);
+            proxy.cancel_start(&ExactClock);
         }
     }
 }
@@ -106,11 +106,11 @@ impl Journal {
         let core = &proxy.get().core;
         let started = std::mem::take(&mut self.notes.lock().started);
         let (own, others): (Vec<_>, Vec<_>) = started.into_iter().partition(|started| Arc::ptr_eq(started, core));
-        self.take_back(others);
+        self.cancel_start(others);
         if own.is_empty() {
             core.start(&ExactClock);
         } else {
-            self.take_back(own.into_iter().skip(1));
+            self.cancel_start(own.into_iter().skip(1));
         }
         // What is around this one sees exactly what now stands.
         note_start(core);
@@ -131,6 +131,6 @@ impl Journal {
     /// Takes back every start noted.
     fn rollback(&self) {
         let started = std::mem::take(&mut self.notes.lock().started);
-        self.take_back(started);
+        self.cancel_start(started);
     }
 }

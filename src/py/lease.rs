@@ -15,11 +15,11 @@ use crate::proxy::client::{CLIENTS, Client, Unfit};
 use crate::py::border;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors;
-use crate::py::foreign::{Asked, AskedContext, pointer_to};
+use crate::py::foreign::{ContextArgument, PyArguments, pointer_to};
 use crate::py::log;
 use crate::py::pool::PyPool;
 use crate::py::strategy;
-use crate::rotation::lease::{AlreadyClosed, Asking, Ending, Lease, conclude};
+use crate::rotation::lease::{AlreadyClosed, Ending, Lease, LeaseRequest, conclude};
 use crate::rotation::outcome::Outcome;
 use crate::strategy::{Refusal, Shared};
 
@@ -27,7 +27,7 @@ static JUDGE: Lazy = Lazy::new("proxywhirl._judge", "judge_report");
 
 /// What a lease is asked with besides the strategy.
 #[derive(Default)]
-pub(crate) struct Wanted<'a, 'py> {
+pub(crate) struct LeaseOptions<'a, 'py> {
     pub(crate) url: Option<&'a Bound<'py, PyAny>>,
     pub(crate) session_id: Option<&'a str>,
     pub(crate) demands: Demands<'a, 'py>,
@@ -49,7 +49,7 @@ pub(crate) struct Demands<'a, 'py> {
     pub(crate) protocol: Option<&'a Bound<'py, PyAny>>,
 }
 
-impl Wanted<'_, '_> {
+impl LeaseOptions<'_, '_> {
     /// The same as the core wants it, for a strategy that looks at regions by itself, or for one that does not.
     pub(crate) fn context(&self, honours_region: bool) -> PyResult<Context> {
         let mut wanted = match self.context.filter(|context| !context.is_none()) {
@@ -87,7 +87,7 @@ pub(crate) struct PyLease {
 }
 
 /// What ended a lease, for whoever observes it.
-struct Told<'a, 'py> {
+struct LeaseEnd<'a, 'py> {
     outcome: Option<Outcome>,
     elapsed_ms: f64,
     error: Option<&'a Bound<'py, PyAny>>,
@@ -99,7 +99,7 @@ impl PyLease {
     pub(crate) fn take(
         pool: &Bound<'_, PyPool>,
         strategy: &Bound<'_, PyAny>,
-        asked: Wanted<'_, '_>,
+        asked: LeaseOptions<'_, '_>,
     ) -> PyResult<Py<Self>> {
         let strategy = strategy::shared(strategy)?;
         let wanted = asked.context(strategy.honours_region())?;
@@ -110,7 +110,12 @@ impl PyLease {
     }
 
     #[inline]
-    fn ask(pool: &Bound<'_, PyPool>, strategy: Shared, wanted: &Context, asked: Wanted<'_, '_>) -> PyResult<Py<Self>> {
+    fn ask(
+        pool: &Bound<'_, PyPool>,
+        strategy: Shared,
+        wanted: &Context,
+        asked: LeaseOptions<'_, '_>,
+    ) -> PyResult<Py<Self>> {
         let py = pool.py();
         let this = pool.get();
         let core = &this.core;
@@ -119,17 +124,18 @@ impl PyLease {
             Some(url) => this.site_of(py, text_of(url)?.to_str()?)?,
             None => None,
         };
-        let context = AskedContext::Lease {
+        let context = ContextArgument::Lease {
             base: pointer_to(asked.context),
             url: pointer_to(url),
             tags: pointer_to(asked.demands.tags),
             timeout: pointer_to(asked.timeout),
             attempt: asked.attempt,
         };
-        let objects = Asked { pool: pool.as_ptr(), context };
+        let objects = PyArguments { pool: pool.as_ptr(), context };
         let notes = Notes::default();
         let clock = Reading::now();
-        let asking = Asking { context: wanted, site: site.as_ref(), clock: &clock, foreign: Some((&objects, &notes)) };
+        let asking =
+            LeaseRequest { context: wanted, site: site.as_ref(), clock: &clock, foreign: Some((&objects, &notes)) };
         let refused = |refusal: Refusal, query: &Query<'_>| errors::refusal_of(py, refusal, query);
         let (lease, table, choice) = Lease::take(core, strategy, &asking, refused)?;
         if notes.any() {
@@ -201,17 +207,17 @@ impl PyLease {
         if log::is_on(py) {
             log::tell(py, outcome.as_str(), "lease", this.core.proxy(), Some(outcome == Outcome::Success))?;
         }
-        Self::settled(slf, &Told { outcome: Some(outcome), elapsed_ms, error, status })
+        Self::settled(slf, &LeaseEnd { outcome: Some(outcome), elapsed_ms, error, status })
     }
 
     fn give_back(slf: &Bound<'_, Self>) -> PyResult<()> {
         slf.get().core.release(&SystemClock).map_err(errors::closed)?;
         let elapsed_ms = if slf.get().observer.is_some() { slf.get().core.elapsed_ms(&SystemClock) } else { 0.0 };
-        Self::settled(slf, &Told { outcome: None, elapsed_ms, error: None, status: None })
+        Self::settled(slf, &LeaseEnd { outcome: None, elapsed_ms, error: None, status: None })
     }
 
     /// Tells whoever wants to know.
-    fn settled(slf: &Bound<'_, Self>, told: &Told<'_, '_>) -> PyResult<()> {
+    fn settled(slf: &Bound<'_, Self>, told: &LeaseEnd<'_, '_>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
         this.pool.get().core.guard().deliver();
@@ -278,7 +284,7 @@ impl PyLease {
             judge: None,
         };
         let elapsed_ms = self.core.elapsed_ms(&SystemClock);
-        let told = Told { outcome: None, elapsed_ms, error: None, status: None };
+        let told = LeaseEnd { outcome: None, elapsed_ms, error: None, status: None };
         if let Err(error) = Bound::new(py, twin).and_then(|twin| Self::settled(&twin, &told)) {
             error.write_unraisable(py, None);
         }

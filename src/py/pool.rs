@@ -20,7 +20,7 @@ use crate::py::breaker::PyBreaker;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors::{self, Fault};
 use crate::py::guard::{self, Hooks};
-use crate::py::lease::{Demands, PyLease, Wanted};
+use crate::py::lease::{Demands, LeaseOptions, PyLease};
 use crate::py::proxy::PyProxy;
 use crate::py::supply::{self, PyParsed};
 use crate::resilience::site::Site;
@@ -57,7 +57,7 @@ pub(crate) struct PyPool {
     id: Mutex<Id>,
     name: Mutex<String>,
     created: AtomicI64,
-    in_turn: RoundRobin,
+    round_robin: RoundRobin,
     block: Mutex<Option<Py<PyAny>>>,
     pub(super) hooks: Arc<Hooks>,
 }
@@ -88,7 +88,7 @@ impl PyPool {
             id: Mutex::new(Id::random()),
             name: Mutex::new(name.to_owned()),
             created: AtomicI64::new(now),
-            in_turn: RoundRobin::default(),
+            round_robin: RoundRobin::default(),
             block: Mutex::new(None),
             hooks: Arc::default(),
         }
@@ -126,7 +126,7 @@ impl PyPool {
 
     /// The Python object of a proxy in any pool, or a new one for a proxy that has left them all.
     pub(crate) fn object_of<'py>(py: Python<'py>, proxy: &Arc<Proxy>) -> PyResult<Bound<'py, PyAny>> {
-        for home in proxy.homes() {
+        for home in proxy.observers() {
             let Some(pool) = home.as_any().downcast_ref::<Pool>() else { continue };
             if let Some((table, slot)) = pool.find(proxy.id())
                 && table.slot(slot).and_then(|slot| slot.proxy()).is_some_and(|held| std::ptr::eq(held, &**proxy))
@@ -665,7 +665,7 @@ impl PyPool {
         let context = Context::default();
         let query = Query::new(&self.core, &table, &context, &SystemClock);
         self.core.guard().catch_up(&SystemClock);
-        let choice = self.in_turn.select(&query).map_err(|refusal| errors::refusal(py, refusal))?;
+        let choice = self.round_robin.select(&query).map_err(|refusal| errors::refusal(py, refusal))?;
         Self::object(py, &table, choice.0)
     }
 
@@ -738,7 +738,7 @@ impl PyPool {
         observer: Option<Py<PyAny>>,
         judge: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyLease>> {
-        let wanted = Wanted {
+        let wanted = LeaseOptions {
             url,
             session_id,
             demands: Demands { country, region, tags, protocol },
@@ -801,7 +801,7 @@ impl PyPool {
         strategy: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let demands = Demands { country, region, tags, protocol };
-        let wanted = Wanted { url, demands, exclude, context, busy, ..Wanted::default() };
+        let wanted = LeaseOptions { url, demands, exclude, context, busy, ..LeaseOptions::default() };
         guard::explain(slf, &wanted, strategy)
     }
 

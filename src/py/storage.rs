@@ -19,7 +19,7 @@ use crate::proxy::{Id, Proxy};
 use crate::py::border;
 use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
-use crate::resilience::standing::Held;
+use crate::resilience::standing::SavedHold;
 use crate::storage::{
     Entry, Extra, Image, Marks, Options, Seals, Secrets, Shape, Unsealed, WriteError, binding, binding_of,
     protocol_said, write,
@@ -60,7 +60,7 @@ impl Members {
 
 impl Members {
     /// What sites hold against them; nothing is known of a list.
-    fn held(&self) -> AHashMap<Id, Vec<Held>> {
+    fn held(&self) -> AHashMap<Id, Vec<SavedHold>> {
         match self {
             Self::Pool(pool, ..) => pool.held(&SystemClock),
             Self::List(_) => AHashMap::new(),

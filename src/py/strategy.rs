@@ -13,7 +13,7 @@ use crate::proxy::{Id, Verdict};
 use crate::py::context;
 use crate::py::convert::Lazy;
 use crate::py::errors;
-use crate::py::foreign::{Asked, AskedContext, Foreign};
+use crate::py::foreign::{ContextArgument, Foreign, PyArguments};
 use crate::py::journal;
 use crate::py::log;
 use crate::py::pool::PyPool;
@@ -289,7 +289,7 @@ impl PyStrategy {
         }
     }
 
-    /// Told once by a rotator that takes the strategy into service.
+    /// LeaseEnd once by a rotator that takes the strategy into service.
     fn _rotator_defaults(&self) {
         self.inner.enter_rotation();
     }
@@ -336,8 +336,8 @@ impl PyStrategy {
     ) -> PyResult<Bound<'py, PyAny>> {
         let core = &pool.get().core;
         let table = core.table();
-        let context = given.map_or(AskedContext::None, |context| AskedContext::Given(context.as_ptr()));
-        let asked = Asked { pool: pool.as_ptr(), context };
+        let context = given.map_or(ContextArgument::None, |context| ContextArgument::Given(context.as_ptr()));
+        let asked = PyArguments { pool: pool.as_ptr(), context };
         let notes = Notes::default();
         let query = Query::asked(core, &table, wanted, &SystemClock, &asked, &notes);
         let choice = choose(&*self.inner, &query).map_err(|refusal| errors::refusal(py, refusal))?;

@@ -14,7 +14,7 @@ use crate::proxy::health::Source;
 use crate::py::border;
 use crate::py::convert;
 use crate::py::proxy::PyProxy;
-use crate::supply::{Fields, Format, Options, Parsed, ReadError, Record, Score, Seen, parse, parse_reader};
+use crate::supply::{Fields, Format, ListEntry, Options, Parsed, ReadError, Score, Seen, parse, parse_reader};
 use crate::sync::Arc;
 
 /// The proxies that a list names, and what became of its other lines. A sequence of dictionaries, each made when it is
@@ -112,7 +112,7 @@ impl PyParsed {
 
     /// The URLs of all proxies, credentials in them.
     fn urls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.parsed.records.iter().map(Record::url))
+        PyList::new(py, self.parsed.records.iter().map(ListEntry::url))
     }
 
     /// What could not be read: the first `max_rejected` of those lines.
@@ -186,7 +186,7 @@ fn rejected(parsed: &Parsed) -> Vec<RejectedLine> {
 }
 
 /// What a record says; what it does not say is left out.
-fn dict_of<'py>(py: Python<'py>, record: &Record) -> PyResult<Bound<'py, PyDict>> {
+fn dict_of<'py>(py: Python<'py>, record: &ListEntry) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("url", record.url())?;
     dict.set_item("protocol", record.protocol.as_str())?;
@@ -563,10 +563,10 @@ struct Kept<'py> {
     tags: Vec<Box<str>>,
 }
 
-fn record_of(item: &Bound<'_, PyAny>) -> PyResult<Option<(Record, Score)>> {
+fn record_of(item: &Bound<'_, PyAny>) -> PyResult<Option<(ListEntry, Score)>> {
     if let Ok(proxy) = item.cast::<PyProxy>() {
         let core = &proxy.get().core;
-        let mut record = Record::new(core.address(), 0);
+        let mut record = ListEntry::new(core.address(), 0);
         let tags = core.cold(|cold| cold.tags.clone());
         if !tags.is_empty() {
             record.details_mut().tags = tags;

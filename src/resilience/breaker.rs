@@ -231,7 +231,7 @@ impl Breaker {
 
     fn with_successes<R>(&self, read: impl FnOnce(&Tally) -> R) -> R {
         let owner = self.owner();
-        match owner.as_ref().and_then(|proxy| proxy.judged_already()) {
+        match owner.as_ref().and_then(|proxy| proxy.liveness()) {
             Some(record) => read(record.successes()),
             None => read(&self.successes),
         }
@@ -382,13 +382,13 @@ impl Breaker {
             let mut news = due.filter(|_| due != due_before);
             if let (Some((until, Due::Probe)), Some(proxy)) = (news, &owner) {
                 // Known by its own number, so that one that was given up cannot end its successor.
-                news = proxy.judged_already().map(|record| (record.expect_probe(until), Due::Probe));
+                news = proxy.liveness().map(|record| (record.expect_probe(until), Due::Probe));
             }
             (result, transition, news, refresh)
         };
         let Some(proxy) = owner else { return result };
         if refresh {
-            proxy.refresh();
+            proxy.reindex_in_pools();
         }
         if let Some((until, what)) = due {
             guard::schedule(&proxy, until, what);

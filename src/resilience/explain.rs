@@ -132,8 +132,8 @@ pub fn reasons_against(proxy: &Proxy, clock: &dyn Clock) -> SmallVec<[Reason; 2]
     if state.reasons() == 0 && !expired {
         return found;
     }
-    let record = proxy.judged_already();
-    let until = |read: fn(&crate::resilience::Record) -> u64| record.map(read);
+    let record = proxy.liveness();
+    let until = |read: fn(&crate::resilience::Liveness) -> u64| record.map(read);
     if state.has(reason::RESTING) {
         found.push(Reason::new(Why::Resting, until(|record| record.rest_until())));
     } else if state.has(reason::UNHEALTHY) || state.has(reason::DRAINING) {

@@ -12,7 +12,7 @@ use crate::resilience::breaker::Breaker;
 use crate::resilience::bucket::{SharedRate, Token};
 use crate::resilience::notice::{Notice, Notices};
 use crate::resilience::panic::Panic;
-use crate::resilience::record::Record;
+use crate::resilience::record::Liveness;
 use crate::resilience::rest;
 use crate::resilience::settings::{Settings, nanoseconds};
 use crate::resilience::timers::{Due, NEVER, Timers};
@@ -53,7 +53,7 @@ impl Admitted {
 pub struct Denied;
 
 /// See the module. Thread-safe. No method calls out while it holds a lock, and none is called under a pool's.
-pub struct Guard {
+pub struct OutlierDetector {
     settings: ArcSwap<Settings>,
     limits: AtomicU8,
     // Of the settings, what every lease asks for; zero for no cap.
@@ -68,13 +68,13 @@ pub struct Guard {
     listener: ArcSwapOption<Listener>,
 }
 
-impl fmt::Debug for Guard {
+impl fmt::Debug for OutlierDetector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("settings", &*self.settings.load()).finish_non_exhaustive()
+        f.debug_struct("OutlierDetector").field("settings", &*self.settings.load()).finish_non_exhaustive()
     }
 }
 
-impl Guard {
+impl OutlierDetector {
     pub(crate) fn new() -> Self {
         Self {
             settings: ArcSwap::from_pointee(Settings::default()),
@@ -115,7 +115,7 @@ impl Guard {
             match what {
                 Due::Rest => end_rest(&proxy, now),
                 Due::Breaker => {
-                    if let Some(breaker) = proxy.judged_already().and_then(|record| record.breaker().clone()) {
+                    if let Some(breaker) = proxy.liveness().and_then(|record| record.breaker().clone()) {
                         breaker.reflect(clock);
                     }
                 }
@@ -243,7 +243,7 @@ impl Guard {
 
     /// The proxy has carried a request; to be told after the result was recorded.
     #[inline]
-    pub fn good(&self, proxy: &Arc<Proxy>, admitted: &Admitted, now: u64, clock: &dyn Clock) {
+    pub fn on_success(&self, proxy: &Arc<Proxy>, admitted: &Admitted, now: u64, clock: &dyn Clock) {
         self.panic.calm(now);
         let record = self.record_of(proxy);
         let state = proxy.state();
@@ -265,10 +265,10 @@ impl Guard {
     /// The proxy has failed; to be told before the result is recorded, so that its consequence is there first. `login`: for
     /// want of credentials.
     #[cold]
-    pub fn bad(&self, pool: &Pool, proxy: &Arc<Proxy>, admitted: &Admitted, login: bool, clock: &dyn Clock) {
+    pub fn on_failure(&self, pool: &Pool, proxy: &Arc<Proxy>, admitted: &Admitted, login: bool, clock: &dyn Clock) {
         let settings = self.settings.load_full();
         if self.panic.holds(pool, proxy, &settings, clock) {
-            let (before, _) = proxy.change(State::pardoned);
+            let (before, _) = proxy.change(State::panic_exempt);
             if before.has(mark::BREAKER_TRIAL) {
                 self.breaker_of(proxy).give_up_probe(clock);
             }
@@ -278,10 +278,10 @@ impl Guard {
         } else {
             let state = proxy.state();
             // The last that may be chosen is not given up for a failure or two, proven or not.
-            let unproven = proxy.totals().1 == 0 && pool.table().all.dense.len() > 1;
+            let unexplored = proxy.totals().1 == 0 && pool.table().all.dense.len() > 1;
             // This failure is not counted yet.
             let fallen = !Health::after_failures(proxy.consecutive_failures().saturating_add(1)).is_usable();
-            if login || unproven || fallen || state.has(mark::ON_TRIAL | mark::PARDONED) {
+            if login || unexplored || fallen || state.has(mark::ON_TRIAL | mark::PARDONED) {
                 self.rest(proxy, login, clock);
             }
             self.breaker_of(proxy).record_failure(clock);
@@ -299,9 +299,9 @@ impl Guard {
             let others_eligible = pool.table().all.dense.len() > usize::from(proxy.reasons() == 0);
             if conviction.by_row && !others_eligible {
                 // A row of sites is weak evidence, and to bench the last proxy for it gains nothing.
-                proxy.change(State::pardoned);
+                proxy.change(State::panic_exempt);
             } else {
-                self.bad(pool, proxy, &Admitted::default(), false, clock);
+                self.on_failure(pool, proxy, &Admitted::default(), false, clock);
             }
         }
         proxy.rebook_as_failures(conviction.results, u32::from(is_news), clock);
@@ -309,7 +309,7 @@ impl Guard {
 
     /// The request has ended without saying anything of the proxy.
     #[inline]
-    pub fn neither(&self, proxy: &Arc<Proxy>, admitted: &Admitted, clock: &dyn Clock) {
+    pub fn on_inconclusive(&self, proxy: &Arc<Proxy>, admitted: &Admitted, clock: &dyn Clock) {
         if admitted.probe.is_some() {
             self.end_probe(proxy, admitted, clock);
         }
@@ -330,7 +330,7 @@ impl Guard {
 
     /// The next may be tried, if this one has not been given up already.
     fn end_probe(&self, proxy: &Arc<Proxy>, admitted: &Admitted, clock: &dyn Clock) {
-        let Some(record) = proxy.judged_already() else { return };
+        let Some(record) = proxy.liveness() else { return };
         if admitted.probe.is_some_and(|probe| probe == record.probe_until()) {
             if let Some(breaker) = &*record.breaker() {
                 breaker.give_up_probe(clock);
@@ -341,7 +341,7 @@ impl Guard {
 
     /// The request on trial is not in this process: the next one may try.
     pub(crate) fn forget_probe(&self, proxy: &Arc<Proxy>, clock: &dyn Clock) {
-        if let Some(record) = proxy.judged_already()
+        if let Some(record) = proxy.liveness()
             && proxy.state().has(reason::PROBE_OUT)
         {
             if let Some(breaker) = &*record.breaker() {
@@ -373,8 +373,8 @@ impl Guard {
 
     /// What is held against a proxy, made on first demand.
     #[inline]
-    fn record_of<'p>(&self, proxy: &'p Proxy) -> &'p Record {
-        match proxy.judged_already() {
+    fn record_of<'p>(&self, proxy: &'p Proxy) -> &'p Liveness {
+        match proxy.liveness() {
             Some(record) => record,
             None => proxy.judged_over(self.settings.load().breaker.window()),
         }
@@ -420,7 +420,7 @@ impl Guard {
         self.settings.store(Arc::new(settings));
         self.limits.store(limits, Ordering::Relaxed);
         for proxy in members {
-            if let Some(record) = proxy.judged_already() {
+            if let Some(record) = proxy.liveness() {
                 match &*record.breaker() {
                     // One that was given by hand keeps its own.
                     Some(breaker) if breaker.settings() != before.breaker => {}
@@ -502,14 +502,14 @@ impl Guard {
 
 /// Notes something in every pool that holds the proxy, so that it happens whichever is asked first.
 pub(crate) fn schedule(proxy: &Arc<Proxy>, at: u64, what: Due) {
-    for home in proxy.homes() {
+    for home in proxy.observers() {
         home.guard().timers.add(at, what, proxy, is_wanted);
     }
 }
 
 /// Whether a proxy waits for that to come at that moment. Whoever writes another moment notes that one as well.
 fn is_wanted(at: u64, what: Due, proxy: &Proxy) -> bool {
-    let Some(record) = proxy.judged_already() else { return false };
+    let Some(record) = proxy.liveness() else { return false };
     let (bit, moment) = match what {
         Due::Rest => (reason::RESTING, Some(record.rest_until())),
         Due::Probe => (reason::PROBE_OUT, Some(record.probe_until())),
@@ -521,7 +521,7 @@ fn is_wanted(at: u64, what: Due, proxy: &Proxy) -> bool {
 
 /// Notes in a pool what a proxy that comes into it already waits for.
 pub(crate) fn take_over(timers: &Timers, proxy: &Arc<Proxy>) {
-    let Some(record) = proxy.judged_already() else { return };
+    let Some(record) = proxy.liveness() else { return };
     let state = proxy.state();
     if state.has(reason::RESTING) {
         timers.add(record.rest_until(), Due::Rest, proxy, is_wanted);
@@ -541,14 +541,14 @@ pub(crate) fn take_over(timers: &Timers, proxy: &Arc<Proxy>) {
 
 /// Tells everybody who listens to a pool that holds the proxy.
 pub(crate) fn tell(proxy: &Proxy, notice: impl Fn() -> Notice) {
-    for home in proxy.homes() {
+    for home in proxy.observers() {
         home.guard().notices.put(&notice);
     }
 }
 
 /// The rest is over: one request at a time.
 fn end_rest(proxy: &Arc<Proxy>, now: u64) {
-    let Some(record) = proxy.judged_already() else { return };
+    let Some(record) = proxy.liveness() else { return };
     let until = record.rest_until();
     if until > now {
         // Of two threads that set it to rest at once, the later one wrote the time.
@@ -562,7 +562,7 @@ fn end_rest(proxy: &Arc<Proxy>, now: u64) {
 
 /// The request on trial was never reported: the next one may try.
 fn give_up_probe(proxy: &Arc<Proxy>, now: u64, clock: &dyn Clock) {
-    let Some(record) = proxy.judged_already() else { return };
+    let Some(record) = proxy.liveness() else { return };
     if record.probe_until() > now {
         // The entry was an earlier one's.
         if proxy.state().has(reason::PROBE_OUT) {
@@ -577,7 +577,7 @@ fn give_up_probe(proxy: &Arc<Proxy>, now: u64, clock: &dyn Clock) {
 }
 
 /// The bucket is empty until then.
-fn run_dry(proxy: &Arc<Proxy>, record: &Record, next: u64) {
+fn run_dry(proxy: &Arc<Proxy>, record: &Liveness, next: u64) {
     record.set_tokens_at(next);
     proxy.change(|state| state.with(reason::NO_TOKENS, true));
     schedule(proxy, next, Due::Token);
@@ -585,7 +585,7 @@ fn run_dry(proxy: &Arc<Proxy>, record: &Record, next: u64) {
 
 /// There is a token again.
 fn refill(proxy: &Arc<Proxy>, now: u64) {
-    let Some(record) = proxy.judged_already() else { return };
+    let Some(record) = proxy.liveness() else { return };
     let at = record.tokens_at();
     if at > now {
         if proxy.state().has(reason::NO_TOKENS) {
@@ -599,7 +599,7 @@ fn refill(proxy: &Arc<Proxy>, now: u64) {
 /// Looks again whether a proxy carries as much as it may, by the strictest of the pools that hold it.
 #[cold]
 pub(crate) fn recheck_capacity(proxy: &Proxy) {
-    let homes = proxy.homes();
+    let homes = proxy.observers();
     loop {
         let capacity = homes.iter().filter_map(|home| home.guard().capacity(proxy)).min();
         let full = |proxy: &Proxy| capacity.is_some_and(|capacity| proxy.usage().2 >= capacity);
@@ -642,7 +642,7 @@ mod model {
         match pool.guard().admit(proxy, &clock) {
             Ok(admitted) => Some(admitted),
             Err(Denied) => {
-                proxy.take_back(&clock);
+                proxy.cancel_start(&clock);
                 None
             }
         }

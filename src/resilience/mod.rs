@@ -26,7 +26,7 @@ pub(crate) mod timers;
 
 pub use breaker::Breaker;
 pub use bucket::{Rate, TokenBucket};
-pub use guard::Guard;
+pub use guard::OutlierDetector;
 pub use notice::Notice;
-pub(crate) use record::Record;
+pub(crate) use record::Liveness;
 pub use settings::{BreakerSettings, Settings, SettingsError};

@@ -17,7 +17,7 @@ const PROVEN: u32 = 7;
 /// See the module. The moments are nanoseconds on the steady clock.
 ///
 /// What every success touches is here, so that a proxy that does well needs no breaker.
-pub(crate) struct Record {
+pub(crate) struct Liveness {
     // Nanoseconds that a success counts.
     window: AtomicU64,
     successes: Tally,
@@ -34,7 +34,7 @@ pub(crate) struct Record {
     level: AtomicU8,
 }
 
-impl Record {
+impl Liveness {
     fn new(proven: bool, window: u64) -> Self {
         Self {
             window: AtomicU64::new(window),
@@ -162,20 +162,20 @@ impl Record {
 impl Proxy {
     /// What is held against it, if anything has been.
     #[inline]
-    pub(crate) fn judged_already(&self) -> Option<&Record> {
+    pub(crate) fn liveness(&self) -> Option<&Liveness> {
         self.judged.get()
     }
 
     /// The same, made on first demand; `window` in nanoseconds.
-    pub(crate) fn judged_over(&self, window: u64) -> &Record {
+    pub(crate) fn judged_over(&self, window: u64) -> &Liveness {
         // Who succeeded before anybody judged it has proved itself.
-        self.judged.get_or_init(|| Record::new(self.totals().1 > 0, window))
+        self.judged.get_or_init(|| Liveness::new(self.totals().1 > 0, window))
     }
 
     /// Its rests in a row, and until when it rests now, in wall-clock time; `None` if it does not.
     #[must_use]
     pub fn resting(&self, clock: &dyn Clock) -> Option<(u32, Micros)> {
-        let record = self.judged_already().filter(|_| self.state().has(reason::RESTING))?;
+        let record = self.liveness().filter(|_| self.state().has(reason::RESTING))?;
         let left = record.rest_until().saturating_sub(clock.steady()) / 1_000;
         Some((record.level(), clock.wall().saturating_add(left as Micros)))
     }
@@ -198,7 +198,7 @@ impl Proxy {
         if let Some(record) = self.judged.get() {
             record.revived();
         }
-        for home in self.homes() {
+        for home in self.observers() {
             home.guard().tell_of_revival(self);
         }
     }

@@ -13,8 +13,8 @@ use crate::resilience::Notice;
 use crate::resilience::blame::{Conviction, Doubt};
 use crate::resilience::guard::Admitted;
 use crate::resilience::site::Site;
-use crate::resilience::standing::{Admission, Effect, Finding, Kind};
-use crate::rotation::outcome::{Effects, Liveness, Outcome};
+use crate::resilience::standing::{Admission, Kind, SiteChange, SiteOutcome};
+use crate::rotation::outcome::{Effects, LivenessEffect, Outcome};
 use crate::strategy::{Refusal, Shared, choose};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
@@ -38,7 +38,7 @@ pub struct Lease {
 }
 
 /// What a lease is asked for with.
-pub struct Asking<'a> {
+pub struct LeaseRequest<'a> {
     /// What the caller wants.
     pub context: &'a Context,
     /// Where the request goes.
@@ -49,7 +49,7 @@ pub struct Asking<'a> {
     pub foreign: Option<(&'a dyn Any, &'a Notes)>,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> LeaseRequest<'a> {
     #[inline]
     fn query(&self, pool: &'a Pool, table: &'a Arc<Table>) -> Query<'a> {
         match self.foreign {
@@ -103,7 +103,7 @@ impl Lease {
     pub fn take<E>(
         pool: &Arc<Pool>,
         strategy: Shared,
-        asking: &Asking<'_>,
+        asking: &LeaseRequest<'_>,
         refused: impl FnOnce(Refusal, &Query<'_>) -> E,
     ) -> Result<(Self, arc_swap::Guard<Arc<Table>>, Choice), E> {
         let clock = asking.clock;
@@ -125,14 +125,14 @@ impl Lease {
             let Some(proxy) = query.slot(choice).and_then(|slot| slot.share()) else { continue };
             // Whoever was faster has left a reason on the proxy, or a mark at the site: the next choice is another.
             let Ok(admitted) = guard.admit(&proxy, clock) else {
-                proxy.take_back(clock);
+                proxy.cancel_start(clock);
                 continue;
             };
             let at_site = match asking.site.map(|site| pool.admit_at(&table, site, choice.0, clock)) {
                 None => None,
                 Some(Ok(admission)) => Some(admission),
                 Some(Err(_)) => {
-                    proxy.take_back(clock);
+                    proxy.cancel_start(clock);
                     guard.undo(&proxy, &admitted, clock);
                     continue;
                 }
@@ -213,18 +213,18 @@ impl Lease {
         let effects = outcome.effects();
         let guard = self.pool.guard();
         let (proxy, admitted) = (&self.proxy, &self.admitted);
-        if matches!(effects.liveness, Liveness::Bad | Liveness::NeedsLogin) {
-            guard.bad(&self.pool, proxy, admitted, effects.liveness == Liveness::NeedsLogin, clock);
+        if matches!(effects.liveness, LivenessEffect::Bad | LivenessEffect::NeedsLogin) {
+            guard.on_failure(&self.pool, proxy, admitted, effects.liveness == LivenessEffect::NeedsLogin, clock);
         }
         match effects.books.verdict(elapsed) {
             Some(verdict) => self.strategy.record(proxy, verdict, clock),
-            None => proxy.take_back(clock),
+            None => proxy.cancel_start(clock),
         }
         self.settle_at_site(self.finding(&effects, ending), clock);
-        if effects.liveness == Liveness::Good {
-            guard.good(proxy, admitted, clock.steady_coarse(), clock);
+        if effects.liveness == LivenessEffect::Good {
+            guard.on_success(proxy, admitted, clock.steady_coarse(), clock);
         } else {
-            guard.neither(proxy, admitted, clock);
+            guard.on_inconclusive(proxy, admitted, clock);
         }
         if outcome == Outcome::Success || (ending.answered && effects.is_answer()) {
             self.note_answer(clock);
@@ -232,20 +232,20 @@ impl Lease {
         Ok(elapsed)
     }
 
-    fn finding(&self, effects: &Effects, ending: &Ending) -> Finding {
+    fn finding(&self, effects: &Effects, ending: &Ending) -> SiteOutcome {
         let finding = effects.standing.finding(ending.hold, effects.books);
-        if ending.carried && finding == Finding::Welcome {
-            return Finding::Carried;
+        if ending.carried && finding == SiteOutcome::Welcome {
+            return SiteOutcome::Carried;
         }
         if !ending.judged {
             return finding;
         }
         match finding {
             // Another exit answers the next request, whatever this one was told.
-            Finding::Banned(None) if self.proxy.is_rotating() => Finding::ExitRefused(Kind::Banned),
-            Finding::RateLimited(_) if self.proxy.is_rotating() => Finding::ExitRefused(Kind::RateLimited),
+            SiteOutcome::Banned(None) if self.proxy.is_rotating() => SiteOutcome::ExitRefused(Kind::Banned),
+            SiteOutcome::RateLimited(_) if self.proxy.is_rotating() => SiteOutcome::ExitRefused(Kind::RateLimited),
             // To bench the only proxy gains nothing, and it may be a gateway without saying so.
-            Finding::Banned(None) | Finding::RateLimited(None) if self.pool.len() == 1 => Finding::Nothing,
+            SiteOutcome::Banned(None) | SiteOutcome::RateLimited(None) if self.pool.len() == 1 => SiteOutcome::Nothing,
             finding => finding,
         }
     }
@@ -294,8 +294,8 @@ impl Lease {
         if let Some(verdict) = Outcome::TargetFault.effects().books.verdict(elapsed_ms) {
             self.strategy.record(&self.proxy, verdict, clock);
         }
-        self.settle_at_site(Finding::Failed { free: if self.is_alone() { FREE_FAILURES } else { 0 } }, clock);
-        self.pool.guard().neither(&self.proxy, &self.admitted, clock);
+        self.settle_at_site(SiteOutcome::Failed { free: if self.is_alone() { FREE_FAILURES } else { 0 } }, clock);
+        self.pool.guard().on_inconclusive(&self.proxy, &self.admitted, clock);
         Ok(Suspicion { elapsed_ms, outcome: None })
     }
 
@@ -321,24 +321,24 @@ impl Lease {
         notices.put(|| Notice::Blamed { proxy: proxy.id(), site: site.key().into(), results: *results });
     }
 
-    fn settle_at_site(&self, finding: Finding, clock: &dyn Clock) {
+    fn settle_at_site(&self, finding: SiteOutcome, clock: &dyn Clock) {
         let Some(admission) = &self.at_site else { return };
         let effect = self.pool.settle_at(admission, finding, self.began, clock);
-        if effect != Effect::None {
+        if effect != SiteChange::None {
             self.tell_of(admission.site(), effect);
         }
     }
 
     #[cold]
-    fn tell_of(&self, site: &Site, effect: Effect) {
+    fn tell_of(&self, site: &Site, effect: SiteChange) {
         let benched =
             |seconds, level| Notice::Benched { proxy: self.proxy.id(), site: site.key().into(), seconds, level };
         let notices = &self.pool.guard().notices;
         match effect {
-            Effect::Benched { seconds, level } => notices.put(|| benched(seconds, level.saturating_sub(1))),
-            Effect::Held { seconds } => notices.put(|| benched(seconds, 0)),
-            Effect::Spared { first: true } => notices.put(|| Notice::Panic { site: Some(site.key().into()) }),
-            Effect::Spared { first: false } | Effect::Freed | Effect::None => {}
+            SiteChange::Benched { seconds, level } => notices.put(|| benched(seconds, level.saturating_sub(1))),
+            SiteChange::Held { seconds } => notices.put(|| benched(seconds, 0)),
+            SiteChange::Spared { first: true } => notices.put(|| Notice::Panic { site: Some(site.key().into()) }),
+            SiteChange::Spared { first: false } | SiteChange::Freed | SiteChange::None => {}
         }
     }
 
@@ -351,9 +351,9 @@ impl Lease {
         if self.is_inherited() {
             return Ok(());
         }
-        self.proxy.take_back(clock);
-        self.settle_at_site(Finding::Released, clock);
-        self.pool.guard().neither(&self.proxy, &self.admitted, clock);
+        self.proxy.cancel_start(clock);
+        self.settle_at_site(SiteOutcome::Released, clock);
+        self.pool.guard().on_inconclusive(&self.proxy, &self.admitted, clock);
         Ok(())
     }
 
@@ -438,7 +438,7 @@ mod model {
             let pool = Pool::new(1, AttachmentOps::default(), 0);
             proxy.set_id(Id(0, 1));
             pool.add(proxy.clone(), None, true).unwrap();
-            let asking = Asking { context: &Context::default(), site: None, clock: &clock, foreign: None };
+            let asking = LeaseRequest { context: &Context::default(), site: None, clock: &clock, foreign: None };
             let taken = Lease::take(&pool, Arc::new(RoundRobin::default()), &asking, |refusal, _| refusal);
             let (lease, ..) = taken.unwrap();
             let lease = Arc::new(lease);

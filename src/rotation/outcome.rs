@@ -1,11 +1,11 @@
 //! What a request's end says about the proxy that carried it.
 
 use crate::proxy::Verdict;
-use crate::resilience::standing::Finding;
+use crate::resilience::standing::SiteOutcome;
 
 /// What an outcome does to the proxy's counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Books {
+pub enum CounterEffect {
     /// As a recorded success.
     Success,
     /// As a recorded failure.
@@ -18,7 +18,7 @@ pub enum Books {
     NeverChosen,
 }
 
-impl Books {
+impl CounterEffect {
     /// The entry, with the milliseconds it took; `None` takes the start back.
     #[must_use]
     pub fn verdict(self, elapsed_ms: f64) -> Option<Verdict> {
@@ -34,7 +34,7 @@ impl Books {
 
 /// What it says of whether the proxy can carry bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Liveness {
+pub enum LivenessEffect {
     /// It can.
     Good,
     /// It cannot.
@@ -47,7 +47,7 @@ pub enum Liveness {
 
 /// What it says of whether the proxy is welcome at the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum SiteEffect {
     /// It is.
     Welcome,
     /// It is not, for a while.
@@ -58,16 +58,16 @@ pub enum Standing {
     Unchanged,
 }
 
-impl Standing {
+impl SiteEffect {
     /// What the books on standing are told; `hold` in seconds.
     #[must_use]
-    pub fn finding(self, hold: Option<f64>, books: Books) -> Finding {
+    pub fn finding(self, hold: Option<f64>, books: CounterEffect) -> SiteOutcome {
         match self {
-            Self::Welcome => Finding::Welcome,
-            Self::Benched => Finding::Banned(hold),
-            Self::Held => Finding::RateLimited(hold),
-            Self::Unchanged if books == Books::NeverChosen => Finding::Released,
-            Self::Unchanged => Finding::Nothing,
+            Self::Welcome => SiteOutcome::Welcome,
+            Self::Benched => SiteOutcome::Banned(hold),
+            Self::Held => SiteOutcome::RateLimited(hold),
+            Self::Unchanged if books == CounterEffect::NeverChosen => SiteOutcome::Released,
+            Self::Unchanged => SiteOutcome::Nothing,
         }
     }
 }
@@ -87,11 +87,11 @@ pub enum TryAnother {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Effects {
     /// The counters.
-    pub books: Books,
+    pub books: CounterEffect,
     /// Can it carry bytes.
-    pub liveness: Liveness,
+    pub liveness: LivenessEffect,
     /// Is it welcome at the site.
-    pub standing: Standing,
+    pub standing: SiteEffect,
     /// Whether the time counts for the latency average.
     pub latency_average: bool,
     /// Whether the request is worth another proxy.
@@ -102,7 +102,7 @@ impl Effects {
     /// Whether it takes an answer of the site to have this outcome, where it was read off an answer at all.
     #[must_use]
     pub fn is_answer(&self) -> bool {
-        matches!(self.books, Books::Success | Books::Refused | Books::Elsewhere)
+        matches!(self.books, CounterEffect::Success | CounterEffect::Refused | CounterEffect::Elsewhere)
     }
 }
 
@@ -160,17 +160,17 @@ impl Outcome {
     /// What follows from it. The documented table, and the only place where it is written down.
     #[must_use]
     pub const fn effects(self) -> Effects {
-        use Liveness::{Bad, Good, NeedsLogin};
-        use Standing::{Benched, Held, Welcome};
+        use LivenessEffect::{Bad, Good, NeedsLogin};
+        use SiteEffect::{Benched, Held, Welcome};
         use TryAnother::{ByPolicy, No, Yes};
         let (books, liveness, standing, try_another) = match self {
-            Self::Success => (Books::Success, Good, Welcome, No),
-            Self::ProxyDown => (Books::Failure, Bad, Standing::Unchanged, Yes),
-            Self::ProxyAuth => (Books::Failure, NeedsLogin, Standing::Unchanged, Yes),
-            Self::Banned => (Books::Refused, Good, Benched, Yes),
-            Self::RateLimited => (Books::Refused, Good, Held, Yes),
-            Self::TargetFault => (Books::Elsewhere, Liveness::Unchanged, Standing::Unchanged, ByPolicy),
-            Self::ClientFault => (Books::NeverChosen, Liveness::Unchanged, Standing::Unchanged, No),
+            Self::Success => (CounterEffect::Success, Good, Welcome, No),
+            Self::ProxyDown => (CounterEffect::Failure, Bad, SiteEffect::Unchanged, Yes),
+            Self::ProxyAuth => (CounterEffect::Failure, NeedsLogin, SiteEffect::Unchanged, Yes),
+            Self::Banned => (CounterEffect::Refused, Good, Benched, Yes),
+            Self::RateLimited => (CounterEffect::Refused, Good, Held, Yes),
+            Self::TargetFault => (CounterEffect::Elsewhere, LivenessEffect::Unchanged, SiteEffect::Unchanged, ByPolicy),
+            Self::ClientFault => (CounterEffect::NeverChosen, LivenessEffect::Unchanged, SiteEffect::Unchanged, No),
         };
         // The time to an answer is the proxy's only where it has brought the answer that was wanted.
         Effects { books, liveness, standing, latency_average: matches!(self, Self::Success), try_another }

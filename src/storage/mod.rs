@@ -10,6 +10,6 @@ mod seal;
 mod write;
 
 pub use read::{Entry, Image, ReadError};
-pub use record::{Extra, Record, SEALED};
+pub use record::{Extra, SEALED, SavedProxy};
 pub use seal::{Seals, Secret, Unsealed, binding, binding_of, protocol_said};
 pub use write::{Marks, Options, Secrets, Shape, WriteError, Written, write};

@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::gzip::{is_gzipped, unpack};
-use super::record::{Extra, Record, SEALED};
+use super::record::{Extra, SEALED, SavedProxy};
 use super::seal::Secret;
 use crate::clock::{Clock, Micros, SystemClock};
 use crate::proxy::address::{Address, Credentials, Locality, Protocol, locality};
 use crate::proxy::health::{Health, Source};
 use crate::proxy::{Counter, Id, Moment, Proxy};
-use crate::resilience::standing::{Held, Kind};
+use crate::resilience::standing::{Kind, SavedHold};
 use crate::sync::Arc;
 
 /// A file that has been read, and not yet been made into proxies.
@@ -35,7 +35,7 @@ pub struct Image {
 #[derive(Debug)]
 pub enum Entry {
     /// In the usual form.
-    Known(Box<Record>, Address),
+    Known(Box<SavedProxy>, Address),
     /// Anything else, as JSON: for the embedding program to accept or to explain.
     Odd(String),
 }
@@ -183,8 +183,8 @@ impl Image {
                 continue;
             }
             let last = index + 1 == count && !ended && (index > 0 || appended);
-            let found = match serde_json::from_slice::<Record>(line) {
-                Ok(Record { id: Some(id), removed: Some(true), .. }) => {
+            let found = match serde_json::from_slice::<SavedProxy>(line) {
+                Ok(SavedProxy { id: Some(id), removed: Some(true), .. }) => {
                     if let Some(place) = places.remove(&id) {
                         kept[place] = None;
                     }
@@ -258,7 +258,7 @@ fn entry(text: &str) -> Entry {
         return match Address::parse_line(url.trim()) {
             Ok(address) if !is_masked(&address) => {
                 let url = if url.contains("://") { url.trim().into() } else { address.bare_url().into_boxed_str() };
-                Entry::Known(Box::new(Record { url: Some(url), ..Record::default() }), address)
+                Entry::Known(Box::new(SavedProxy { url: Some(url), ..SavedProxy::default() }), address)
             }
             _ => Entry::Odd(text.to_owned()),
         };
@@ -267,7 +267,7 @@ fn entry(text: &str) -> Entry {
 }
 
 /// The entry of a record in which everything is as usual.
-fn usual(record: Record) -> Option<Entry> {
+fn usual(record: SavedProxy) -> Option<Entry> {
     let address = Address::parse(record.url.as_deref()?).ok()?;
     record.is_plausible(&address).then(|| Entry::Known(Box::new(record), address))
 }
@@ -280,7 +280,7 @@ fn is_masked(address: &Address) -> bool {
     address.credentials.as_ref().is_some_and(|login| is_mask(&login.password))
 }
 
-impl Record {
+impl SavedProxy {
     /// Whether everything in it is as a proxy may be. What is not goes the slow way, which explains itself.
     fn is_plausible(&self, address: &Address) -> bool {
         let amounts = [self.average_response_time_ms, self.latency_ms, self.ema_response_time_ms.flatten()];
@@ -389,10 +389,15 @@ impl Record {
 
     /// What sites held against it.
     #[must_use]
-    pub fn held(&self) -> Vec<Held> {
+    pub fn held(&self) -> Vec<SavedHold> {
         let held = |stood: &super::record::Stood| {
             let kind = Kind::parse(&stood.kind)?;
-            Some(Held { site: stood.site.clone(), kind, until: stood.until.map(|stamp| stamp.0), level: stood.level })
+            Some(SavedHold {
+                site: stood.site.clone(),
+                kind,
+                until: stood.until.map(|stamp| stamp.0),
+                level: stood.level,
+            })
         };
         self.standings.iter().flatten().filter_map(held).collect()
     }

@@ -191,7 +191,7 @@ fn is_free(value: &Option<f64>) -> bool {
 /// A record as it is read. Whatever is missing keeps its default; what is not known is passed over.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Record {
+pub struct SavedProxy {
     pub(super) id: Option<Box<str>>,
     pub(super) url: Option<Box<str>>,
     pub(super) protocol: Option<Box<str>>,

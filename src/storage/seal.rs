@@ -5,7 +5,7 @@
 
 use ahash::{AHashMap, AHashSet};
 
-use super::record::Record;
+use super::record::SavedProxy;
 use crate::proxy::address::{Address, Protocol};
 use crate::proxy::{Id, Proxy};
 
@@ -72,7 +72,7 @@ pub(super) fn without_secrets(url: &str) -> String {
     }
 }
 
-impl Record {
+impl SavedProxy {
     /// The binding of one of its fields.
     #[must_use]
     pub fn binding(&self, field: &str, address: &Address) -> String {

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::proxy::cold::{DEFAULT_ALPHA, DEFAULT_WINDOW};
 use crate::proxy::health::Health;
 use crate::proxy::{Id, Moment, Proxy};
-use crate::resilience::standing::Held;
+use crate::resilience::standing::SavedHold;
 use crate::sync::Mutex;
 
 /// What becomes of user names, passwords and secret parts of addresses.
@@ -38,7 +38,7 @@ pub struct Options<'a> {
     /// What only the embedding program knows of some proxies.
     pub extras: &'a AHashMap<Id, Extra>,
     /// What sites hold against some of them.
-    pub held: &'a AHashMap<Id, Vec<Held>>,
+    pub held: &'a AHashMap<Id, Vec<SavedHold>>,
     /// Tells until when a proxy rests.
     pub clock: &'a dyn Clock,
 }
@@ -265,7 +265,7 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
     written.map_err(|error| WriteError::Io(error.into()))
 }
 
-fn stood(held: &Held) -> Stood {
+fn stood(held: &SavedHold) -> Stood {
     Stood {
         site: held.site.clone(),
         kind: held.kind.as_str().into(),

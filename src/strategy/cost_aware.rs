@@ -2,7 +2,7 @@
 
 use crate::pool::filter::Filter;
 use crate::pool::query::{Choice, Query};
-use crate::pool::sampler::Weigh;
+use crate::pool::sampler::Weighting;
 use crate::random::Random;
 use crate::strategy::config::Config;
 use crate::strategy::{Common, Narrowing, Refusal, Strategy};
@@ -56,7 +56,7 @@ impl CostAware {
     }
 
     fn weighted(&self, query: &Query<'_>) -> Option<Choice> {
-        query.weighted(&Weigh::Cost { boost: self.boost() }, &self.source)
+        query.weighted(&Weighting::Cost { boost: self.boost() }, &self.source)
     }
 }
 

@@ -144,7 +144,7 @@ pub enum Narrowing {
 pub fn choose(strategy: &dyn Strategy, query: &Query<'_>) -> Result<Choice, Refusal> {
     query.pool().guard().catch_up(query.clock());
     match &query.context().required {
-        None => query.over_site(|query| strategy.select(query)),
+        None => query.on_masked_view(|query| strategy.select(query)),
         Some(filter) => query.narrowed(filter, |query| strategy.select(query)),
     }
 }

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::pool::Pool;
 use crate::pool::query::{Choice, Cursors, Query};
-use crate::pool::sampler::Weigh;
+use crate::pool::sampler::Weighting;
 use crate::random::Random;
 use crate::strategy::config::Config;
 use crate::strategy::{Common, Refusal, Strategy};
@@ -15,7 +15,7 @@ const UNSET: u64 = u64::MAX;
 /// Results a proxy gets before its average is trusted, where nothing else is said.
 pub const DEFAULT_EXPLORATION: u64 = 5;
 
-/// Unproven proxies first, then by the inverse of the latency average.
+/// Unexplored proxies first, then by the inverse of the latency average.
 pub struct Performance {
     common: Common,
     source: Random,
@@ -60,7 +60,7 @@ impl Strategy for Performance {
     fn pick(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
         let exploration = self.exploration().unwrap_or(0);
         let chosen =
-            query.unproven(exploration, &self.source).or_else(|| query.weighted(&Weigh::Latency, &self.source));
+            query.unexplored(exploration, &self.source).or_else(|| query.weighted(&Weighting::Latency, &self.source));
         if let Some(choice) = chosen {
             return Ok(choice);
         }
@@ -68,7 +68,7 @@ impl Strategy for Performance {
             let relaxed = query.without_thresholds();
             // All too slow: everybody in turn, rather than nobody.
             if query.has_thresholds() && self.common.fallback().is_none() {
-                return relaxed.in_turn(&self.cursors).ok_or_else(|| Refusal::of(&relaxed));
+                return relaxed.round_robin(&self.cursors).ok_or_else(|| Refusal::of(&relaxed));
             }
             return Err(Refusal::of(query));
         }

@@ -60,7 +60,7 @@ impl Refusal {
         if query.pool().is_empty() {
             return Self::EmptyPool;
         }
-        if query.is_barren() {
+        if query.has_no_eligible() {
             return if query.is_narrowed() {
                 Self::NoMatch { wanted: query.filter_text() }
             } else {

@@ -20,6 +20,6 @@ impl Strategy for RoundRobin {
     }
 
     fn pick(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
-        query.in_turn(&self.cursors).ok_or_else(|| Refusal::of(query))
+        query.round_robin(&self.cursors).ok_or_else(|| Refusal::of(query))
     }
 }

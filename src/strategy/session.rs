@@ -109,7 +109,7 @@ impl Strategy for SessionPersistence {
                 && query.admits(slot)
                 && let Some(theirs) = query.take(slot)
             {
-                proxy.take_back(query.clock());
+                proxy.cancel_start(query.clock());
                 session.touch(query.clock());
                 return Ok(theirs);
             }

@@ -2,7 +2,7 @@
 
 use crate::pool::filter::WeightTable;
 use crate::pool::query::{Choice, Query};
-use crate::pool::sampler::Weigh;
+use crate::pool::sampler::Weighting;
 use crate::random::Random;
 use crate::strategy::config::Config;
 use crate::strategy::{Common, Refusal, Strategy};
@@ -43,8 +43,8 @@ impl Strategy for Weighted {
     fn pick(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
         let table = self.table.load();
         let chosen = match table.as_ref() {
-            None => query.weighted(&Weigh::Rate, &self.source),
-            Some(table) if table.groups.is_empty() => query.weighted(&Weigh::Table(table.clone()), &self.source),
+            None => query.weighted(&Weighting::Rate, &self.source),
+            Some(table) if table.groups.is_empty() => query.weighted(&Weighting::Table(table.clone()), &self.source),
             Some(table) => query.grouped(table, &self.source),
         };
         // Nobody with a usable weight: anybody.

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 use hashbrown::HashTable;
 
-use super::record::{Details, Record};
+use super::record::{Details, ListEntry};
 
 /// Which records have been seen.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Seen {
     }
 
     /// Adds a record to the list; one that repeats an earlier record is merged into it instead, and the answer is false.
-    pub fn add(&mut self, records: &mut Vec<Record>, record: Record) -> bool {
+    pub fn add(&mut self, records: &mut Vec<ListEntry>, record: ListEntry) -> bool {
         match self.place(records, record) {
             (_, None) => true,
             (place, Some(record)) => {
@@ -32,7 +32,7 @@ impl Seen {
     }
 
     /// Where the record is in the list: added at the end, or given back because an earlier one is the same.
-    pub fn place(&mut self, records: &mut Vec<Record>, record: Record) -> (usize, Option<Record>) {
+    pub fn place(&mut self, records: &mut Vec<ListEntry>, record: ListEntry) -> (usize, Option<ListEntry>) {
         let hash = hash(&self.state, &record);
         let found = self.places.find(hash, |place| same(&records[*place as usize], &record)).copied();
         if let Some(place) = found {
@@ -46,7 +46,7 @@ impl Seen {
     }
 }
 
-fn hash(state: &ahash::RandomState, record: &Record) -> u64 {
+fn hash(state: &ahash::RandomState, record: &ListEntry) -> u64 {
     let mut hasher = state.build_hasher();
     hasher.write(record.host.as_bytes());
     hasher.write_u32(u32::from(record.effective_port()) << 8 | record.protocol as u32);
@@ -56,7 +56,7 @@ fn hash(state: &ahash::RandomState, record: &Record) -> u64 {
     hasher.finish()
 }
 
-fn same(a: &Record, b: &Record) -> bool {
+fn same(a: &ListEntry, b: &ListEntry) -> bool {
     a.host == b.host
         && a.effective_port() == b.effective_port()
         && a.protocol == b.protocol
@@ -90,7 +90,7 @@ impl Score {
 }
 
 /// Merges a repetition: tags come together, the better history is kept, gaps are filled.
-fn merge(kept: &mut Record, other: Record) {
+fn merge(kept: &mut ListEntry, other: ListEntry) {
     let Some(other) = other.details else { return };
     let Some(ours) = &mut kept.details else {
         kept.details = Some(other);

@@ -6,7 +6,7 @@ use super::column::Column;
 use super::label::{self, Labels};
 use super::note;
 use super::parsed::Reason;
-use super::record::{Anonymity, Details, Record, telling_scheme};
+use super::record::{Anonymity, Details, ListEntry, telling_scheme};
 use crate::proxy::address::{Address, AddressError, Credentials, Protocol, parse_host, parse_port};
 
 /// An entry whose parts are being collected.
@@ -34,7 +34,7 @@ pub struct Fields {
 #[derive(Debug)]
 pub(super) struct Entry {
     /// The proxy, once for each protocol that it speaks.
-    pub(super) records: SmallVec<[Record; 2]>,
+    pub(super) records: SmallVec<[ListEntry; 2]>,
     /// Why a part of the entry is not among them.
     pub(super) left_out: Option<Reason>,
 }
@@ -273,7 +273,7 @@ impl Fields {
     ///
     /// # Errors
     /// [`Reason`] if there is no address in it, or none that is one.
-    pub fn finish(self, line: u32, protocol: Option<Protocol>) -> Result<SmallVec<[Record; 2]>, Reason> {
+    pub fn finish(self, line: u32, protocol: Option<Protocol>) -> Result<SmallVec<[ListEntry; 2]>, Reason> {
         let usual = protocol.map_or_else(Labels::default, |protocol| Labels::of(label::Label::Speaks(protocol)));
         self.end(line, &usual).map(|entry| entry.records)
     }
@@ -325,11 +325,11 @@ impl Fields {
             protocols.dedup();
         }
         let details = (details != Details::default()).then(|| Box::new(details));
-        let bare = Record::new(Address { credentials: None, ..address }, line);
+        let bare = ListEntry::new(Address { credentials: None, ..address }, line);
         let port = bare.port.or(self.port.take().and_then(std::num::NonZeroU16::new));
         let records = protocols
             .into_iter()
-            .map(|protocol| Record { protocol, port, details: details.clone(), ..bare.clone() })
+            .map(|protocol| ListEntry { protocol, port, details: details.clone(), ..bare.clone() })
             .collect();
         Ok(Entry { records, left_out: strange.then_some(Reason::Protocol) })
     }

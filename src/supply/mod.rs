@@ -35,5 +35,5 @@ pub use fields::Fields;
 pub use options::{Format, Limits, Options};
 pub use parsed::{Parsed, Reason, Rejected};
 pub use read::{ReadError, parse, parse_reader};
-pub use record::{Anonymity, Details, Record};
+pub use record::{Anonymity, Details, ListEntry};
 pub use redact::excerpt;

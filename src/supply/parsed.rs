@@ -6,7 +6,7 @@ use super::dedup::Seen;
 use super::fields::Entry;
 use super::line::Found;
 use super::options::{Format, Limits, Options};
-use super::record::Record;
+use super::record::ListEntry;
 use super::redact::excerpt;
 use crate::proxy::address::{AddressError, Locality, Protocol, locality};
 
@@ -71,7 +71,7 @@ pub struct Rejected {
 #[derive(Debug)]
 pub struct Parsed {
     /// The proxies, each once, in the order of their first mention.
-    pub records: Vec<Record>,
+    pub records: Vec<ListEntry>,
     /// The first of those that were not taken.
     pub rejected: Vec<Rejected>,
     /// How many were not taken.
@@ -124,7 +124,7 @@ impl Parsed {
     }
 
     /// Takes an entry's record, unless it repeats an earlier one or is not allowed.
-    pub(super) fn take(&mut self, record: Record) {
+    pub(super) fn take(&mut self, record: ListEntry) {
         if self.is_allowed(&record) {
             self.accepted += 1;
             self.keep(record);
@@ -155,7 +155,7 @@ impl Parsed {
         }
     }
 
-    fn is_allowed(&mut self, record: &Record) -> bool {
+    fn is_allowed(&mut self, record: &ListEntry) -> bool {
         let allowed = !self.public_only || locality(&record.host) == Locality::Public;
         if !allowed {
             self.reject_shown(record.line, Reason::Local, excerpt(&record.authority()).into());
@@ -163,7 +163,7 @@ impl Parsed {
         allowed
     }
 
-    fn keep(&mut self, mut record: Record) {
+    fn keep(&mut self, mut record: ListEntry) {
         if let Some(protocol) = self.instead_of_http
             && record.protocol == Protocol::Http
         {

@@ -11,7 +11,7 @@ use crate::proxy::health::Source;
 
 /// A proxy named by a list: small, since lists are long. What most lists do not say is behind a pointer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record {
+pub struct ListEntry {
     /// Host name or IP literal, lower case, IPv6 without brackets.
     pub host: CompactString,
     /// The port, if one was written.
@@ -102,7 +102,7 @@ pub(super) fn telling_scheme(url: &str) -> Option<&'static str> {
     ["socks5h", "socks4a"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-impl Record {
+impl ListEntry {
     /// A record of an address.
     #[must_use]
     pub fn new(address: Address, line: u32) -> Self {
@@ -229,11 +229,11 @@ mod tests {
 
     #[test]
     fn stays_small_and_writes_what_it_reads() {
-        assert!(size_of::<Record>() <= 40, "{}", size_of::<Record>());
+        assert!(size_of::<ListEntry>() <= 40, "{}", size_of::<ListEntry>());
         for url in
             ["http://1.2.3.4:80", "socks5://u%3A:p%40@[2001:db8::1]:65535", "https://name.example", "http://[::1]"]
         {
-            let record = Record::new(Address::parse(url).unwrap(), 1);
+            let record = ListEntry::new(Address::parse(url).unwrap(), 1);
             assert_eq!(record.url(), url);
             assert_eq!(record.address(), Address::parse(url).unwrap());
         }

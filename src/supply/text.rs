@@ -8,7 +8,7 @@ use super::label::{Label, Labels, heading};
 use super::line;
 use super::options::Options;
 use super::parsed::{Parsed, Reason};
-use super::record::Record;
+use super::record::ListEntry;
 use super::words::is_blank;
 use crate::proxy::address::Protocol;
 
@@ -151,7 +151,7 @@ fn title(line: &str) -> Option<&str> {
 
 /// `a.b.c.d:port` and nothing else: what most lines of most lists are.
 #[inline]
-fn plain(raw: &[u8], line: u32, protocol: Protocol) -> Option<Record> {
+fn plain(raw: &[u8], line: u32, protocol: Protocol) -> Option<ListEntry> {
     if raw.len() > 21 {
         return None;
     }
@@ -193,5 +193,5 @@ fn plain(raw: &[u8], line: u32, protocol: Protocol) -> Option<Record> {
     let port = u16::try_from(port).ok().and_then(NonZeroU16::new)?;
     // Digits and dots, so it is UTF-8.
     let host = CompactString::from_utf8(&raw[..at - 1]).ok()?;
-    Some(Record { host, port: Some(port), protocol, line, details: None })
+    Some(ListEntry { host, port: Some(port), protocol, line, details: None })
 }

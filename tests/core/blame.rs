@@ -9,7 +9,7 @@ use proxywhirl::proxy::Proxy;
 use proxywhirl::proxy::health::{Health, reason};
 use proxywhirl::resilience::explain::Why;
 use proxywhirl::resilience::site::Site;
-use proxywhirl::rotation::lease::{Asking, Ending, Lease, conclude};
+use proxywhirl::rotation::lease::{Ending, Lease, LeaseRequest, conclude};
 use proxywhirl::rotation::outcome::Outcome::{self, Banned, ProxyDown, Success, TargetFault};
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
@@ -77,7 +77,7 @@ impl Crawl {
     fn take(&self, site: &Arc<Site>, not: &[Arc<Proxy>]) -> Option<Lease> {
         self.pool.guard().catch_up(&self.clock);
         let context = excluding(not);
-        let asking = Asking { context: &context, site: Some(site), clock: &self.clock, foreign: None };
+        let asking = LeaseRequest { context: &context, site: Some(site), clock: &self.clock, foreign: None };
         Lease::take(&self.pool, self.turns.clone(), &asking, |refusal, _| refusal).ok().map(|(lease, ..)| lease)
     }
 

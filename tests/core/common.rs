@@ -11,7 +11,7 @@ use proxywhirl::pool::{Added, AttachmentOps, Pool};
 use proxywhirl::proxy::address::Address;
 use proxywhirl::proxy::health::Source;
 use proxywhirl::proxy::{Id, Proxy, Verdict};
-use proxywhirl::rotation::lease::{Asking, Lease};
+use proxywhirl::rotation::lease::{Lease, LeaseRequest};
 use proxywhirl::session::SessionManager;
 use proxywhirl::strategy::composite::Composite;
 use proxywhirl::strategy::cost_aware::CostAware;
@@ -112,7 +112,7 @@ pub fn lease_at(strategy: &Shared, pool: &Arc<Pool>, clock: &dyn Clock) -> Resul
 /// One lease for a URL.
 pub fn lease_for(strategy: &Shared, pool: &Arc<Pool>, url: Option<&str>, clock: &dyn Clock) -> Result<Lease, Refusal> {
     let site = url.and_then(|url| pool.site_of(url));
-    let asking = Asking { context: &Context::default(), site: site.as_ref(), clock, foreign: None };
+    let asking = LeaseRequest { context: &Context::default(), site: site.as_ref(), clock, foreign: None };
     Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal).map(|(lease, ..)| lease)
 }
 

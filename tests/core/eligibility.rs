@@ -226,7 +226,7 @@ fn the_books_balance_under_threads() {
                     let proxy = held.swap_remove(thread % held.len());
                     match step % 4 {
                         0 => {
-                            proxy.take_back(&clock);
+                            proxy.cancel_start(&clock);
                             back += 1;
                         }
                         1 => strategy.record(&proxy, Verdict::Refused, &clock),

@@ -103,7 +103,7 @@ proptest! {
                 let owner = model.iter().copied().find(|other| at[*other] == n);
                 let found = pool.find_address(&address(n)).map(|(table, slot)| number(table.proxy(slot).unwrap()));
                 prop_assert_eq!(found, owner, "address {}", n);
-                prop_assert_eq!(proxy.homes().len(), usize::from(inside));
+                prop_assert_eq!(proxy.observers().len(), usize::from(inside));
             }
             for (rank, n) in model.iter().enumerate() {
                 let table = pool.table();
@@ -203,7 +203,7 @@ fn attachments_are_shared_and_given_back_exactly() {
     assert!(RELEASED.load(Ordering::Relaxed) > 70);
     for proxy in &proxies {
         assert_eq!(Arc::strong_count(proxy), 1, "no table keeps {}", number(proxy));
-        assert!(proxy.homes().is_empty());
+        assert!(proxy.observers().is_empty());
     }
 }
 
@@ -257,8 +257,8 @@ fn one_proxy_in_two_pools_is_told_to_both() {
     proxies[0].set_health(Health::Healthy);
     assert_eq!(two.eligible(&two.table(), &clock()).len(), 2);
     drop(two);
-    assert!(proxies[0].homes().is_empty());
-    assert_eq!(proxies[1].homes().len(), 1);
+    assert!(proxies[0].observers().is_empty());
+    assert_eq!(proxies[1].observers().len(), 1);
 }
 
 #[test]

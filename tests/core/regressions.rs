@@ -174,7 +174,7 @@ fn a_start_taken_back_after_a_reset_does_not_wrap() {
     assert_eq!(pick(&least, &pool, &Context::default(), &clock), 0);
     proxies[0].reset_window(&clock);
     assert_eq!(proxies[0].usage(), (0, 0, 1), "a reset keeps what is in flight");
-    proxies[0].take_back(&clock);
+    proxies[0].cancel_start(&clock);
     assert_eq!(proxies[0].usage(), (0, 0, 0));
     let seen: Vec<usize> = (0..4).map(|_| pick(&least, &pool, &Context::default(), &clock)).collect();
     assert_eq!(seen, [0, 1, 0, 1]);

@@ -8,7 +8,7 @@ use proxywhirl::pool::context::Context;
 use proxywhirl::pool::query::Query;
 use proxywhirl::proxy::Proxy;
 use proxywhirl::resilience::site::Site;
-use proxywhirl::resilience::standing::{Admission, Bar, Effect, Finding, Kind, Settings, SiteRate};
+use proxywhirl::resilience::standing::{Admission, Exclusion, Kind, Settings, SiteChange, SiteOutcome, SiteRate};
 use proxywhirl::strategy::{Refusal, Strategy, choose};
 
 use crate::common::*;
@@ -29,7 +29,7 @@ fn take(
         let proxy = query.slot(choice).and_then(|slot| slot.share()).unwrap();
         match pool.admit_at(&table, site, choice.0, clock) {
             Ok(admission) => return Ok((number(&proxy), admission)),
-            Err(_) => proxy.take_back(clock),
+            Err(_) => proxy.cancel_start(clock),
         }
     }
 }
@@ -38,19 +38,19 @@ fn taken(strategy: &dyn Strategy, pool: &Pool, site: &Arc<Site>, clock: &dyn Clo
     take(strategy, pool, site, &Context { in_rotation: true, ..Context::default() }, clock).ok()
 }
 
-fn admit(pool: &Pool, site: &Arc<Site>, proxy: &Proxy, clock: &dyn Clock) -> Result<Admission, Bar> {
+fn admit(pool: &Pool, site: &Arc<Site>, proxy: &Proxy, clock: &dyn Clock) -> Result<Admission, Exclusion> {
     let (table, slot) = pool.find(proxy.id()).unwrap();
     pool.admit_at(&table, site, slot, clock)
 }
 
-fn settle(pool: &Pool, admission: &Admission, finding: Finding, clock: &dyn Clock) -> Effect {
+fn settle(pool: &Pool, admission: &Admission, finding: SiteOutcome, clock: &dyn Clock) -> SiteChange {
     pool.settle_at(admission, finding, clock.steady(), clock)
 }
 
 /// Bans a proxy at a site for exactly so many seconds.
 fn ban(pool: &Pool, site: &Arc<Site>, proxy: &Proxy, seconds: f64, clock: &dyn Clock) {
     let admission = admit(pool, site, proxy, clock).unwrap();
-    settle(pool, &admission, Finding::Banned(Some(seconds)), clock);
+    settle(pool, &admission, SiteOutcome::Banned(Some(seconds)), clock);
 }
 
 fn forward(clock: &ManualClock, seconds: f64) {
@@ -93,17 +93,17 @@ fn a_bench_ends_with_one_probe_at_a_time() {
     let (_, probe) = taken(&*strategy, &pool, &site, &clock).unwrap();
     assert!(probe.is_probe());
     assert!(taken(&*strategy, &pool, &site, &clock).is_none(), "one probe at a time");
-    assert_eq!(settle(&pool, &probe, Finding::Released, &clock), Effect::Freed);
+    assert_eq!(settle(&pool, &probe, SiteOutcome::Released, &clock), SiteChange::Freed);
     let (_, probe) = taken(&*strategy, &pool, &site, &clock).unwrap();
-    assert_eq!(settle(&pool, &probe, Finding::Nothing, &clock), Effect::Freed);
+    assert_eq!(settle(&pool, &probe, SiteOutcome::Nothing, &clock), SiteChange::Freed);
     let (_, lost) = taken(&*strategy, &pool, &site, &clock).unwrap();
     assert!(lost.is_probe());
     forward(&clock, 60.0);
     let (_, probe) = taken(&*strategy, &pool, &site, &clock).expect("a probe never reported expires");
     // The one given up comes back: it must not free the one under way.
-    settle(&pool, &lost, Finding::Released, &clock);
+    settle(&pool, &lost, SiteOutcome::Released, &clock);
     assert!(taken(&*strategy, &pool, &site, &clock).is_none());
-    assert_eq!(settle(&pool, &probe, Finding::Welcome, &clock), Effect::Freed);
+    assert_eq!(settle(&pool, &probe, SiteOutcome::Welcome, &clock), SiteChange::Freed);
     assert!(pool.standing().is_empty());
     assert!(!taken(&*strategy, &pool, &site, &clock).unwrap().1.is_probe());
     assert_eq!(proxies[0].usage().2, 5);
@@ -116,7 +116,8 @@ fn benches_double_with_full_jitter_up_to_the_cap() {
     let site = pool.site_of("https://a.com").unwrap();
     for (round, most) in [300.0, 600.0, 1200.0, 2400.0, 3600.0, 3600.0].into_iter().enumerate() {
         let admission = admit(&pool, &site, &proxies[0], &clock).unwrap();
-        let Effect::Benched { seconds, level } = settle(&pool, &admission, Finding::Banned(None), &clock) else {
+        let SiteChange::Benched { seconds, level } = settle(&pool, &admission, SiteOutcome::Banned(None), &clock)
+        else {
             panic!("not benched");
         };
         assert!((0.0..=most).contains(&seconds), "{seconds} of {most}");
@@ -126,11 +127,11 @@ fn benches_double_with_full_jitter_up_to_the_cap() {
     // Jitter is full: over many first benches the mean is half of the base, and both ends are reached.
     let (pool, proxies) = pool_of(2000);
     let mut lengths: Vec<f64> = Vec::new();
-    settle(&pool, &admit(&pool, &site, &proxies[0], &clock).unwrap(), Finding::Welcome, &clock);
+    settle(&pool, &admit(&pool, &site, &proxies[0], &clock).unwrap(), SiteOutcome::Welcome, &clock);
     for proxy in &proxies {
         let admission = admit(&pool, &site, proxy, &clock).unwrap();
-        match settle(&pool, &admission, Finding::Banned(None), &clock) {
-            Effect::Benched { seconds, .. } => lengths.push(seconds),
+        match settle(&pool, &admission, SiteOutcome::Banned(None), &clock) {
+            SiteChange::Benched { seconds, .. } => lengths.push(seconds),
             other => panic!("{other:?}"),
         }
     }
@@ -150,10 +151,10 @@ fn what_was_sent_before_a_ban_neither_worsens_nor_lifts_it() {
     forward(&clock, 1.0);
     ban(&pool, &site, &proxies[0], 10.0, &clock);
     for admission in &early[..10] {
-        assert_eq!(pool.settle_at(admission, Finding::Banned(None), began, &clock), Effect::None);
+        assert_eq!(pool.settle_at(admission, SiteOutcome::Banned(None), began, &clock), SiteChange::None);
     }
     for admission in &early[10..] {
-        assert_eq!(pool.settle_at(admission, Finding::Welcome, began, &clock), Effect::None);
+        assert_eq!(pool.settle_at(admission, SiteOutcome::Welcome, began, &clock), SiteChange::None);
     }
     let rows = pool.standings(&clock);
     assert_eq!((rows.len(), rows[0].level, rows[0].kind), (1, 1, Kind::Banned));
@@ -167,8 +168,8 @@ fn a_pause_that_the_site_asks_for_is_held_exactly_and_ends_without_a_probe() {
     let clock = clock();
     let site = pool.site_of("https://a.com").unwrap();
     let admission = admit(&pool, &site, &proxies[0], &clock).unwrap();
-    let effect = settle(&pool, &admission, Finding::RateLimited(Some(7.5)), &clock);
-    assert_eq!(effect, Effect::Held { seconds: 7.5 });
+    let effect = settle(&pool, &admission, SiteOutcome::RateLimited(Some(7.5)), &clock);
+    assert_eq!(effect, SiteChange::Held { seconds: 7.5 });
     forward(&clock, 7.499_999);
     let bar = admit(&pool, &site, &proxies[0], &clock).unwrap_err();
     assert_eq!((bar.kind, bar.wait, bar.probing), (Kind::RateLimited, 1_000, false));
@@ -177,7 +178,8 @@ fn a_pause_that_the_site_asks_for_is_held_exactly_and_ends_without_a_probe() {
     assert!(!admit(&pool, &site, &proxies[0], &clock).unwrap().is_probe());
     // Without a word on how long it is a bench, a short one.
     let admission = admit(&pool, &site, &proxies[1], &clock).unwrap();
-    let Effect::Benched { seconds, level } = settle(&pool, &admission, Finding::RateLimited(None), &clock) else {
+    let SiteChange::Benched { seconds, level } = settle(&pool, &admission, SiteOutcome::RateLimited(None), &clock)
+    else {
         panic!("not held");
     };
     assert!(seconds <= 30.0 && level == 1);
@@ -207,7 +209,7 @@ fn whose_time_has_come_is_shown_until_a_selection_lets_it_return() {
     assert_eq!(chosen, 0);
     let bars = pool.bars_at(&table, &site, &clock);
     assert!(bars[&0].probing && bars[&0].wait == 60_000_000_000);
-    settle(&pool, &probe, Finding::Welcome, &clock);
+    settle(&pool, &probe, SiteOutcome::Welcome, &clock);
     assert_eq!(waits(), [(1, 3_000_000_000)]);
     assert_eq!(pool.next_standing_due(&clock), Some(3_000_000_000));
 }
@@ -232,7 +234,7 @@ fn a_rate_per_site_lets_a_burst_through_and_then_one_per_interval() {
     forward(&clock, 0.1);
     let (_, admission) = taken(&*strategy, &pool, &site, &clock).unwrap();
     // Never sent: the token is given back.
-    assert_eq!(settle(&pool, &admission, Finding::Released, &clock), Effect::Freed);
+    assert_eq!(settle(&pool, &admission, SiteOutcome::Released, &clock), SiteChange::Freed);
     let mut served = 0;
     for _ in 0..100 {
         while taken(&*strategy, &pool, &site, &clock).is_some() {
@@ -251,19 +253,19 @@ fn the_guard_spares_half_of_a_pool_where_nothing_succeeds() {
     let site = pool.site_of("https://a.com").unwrap();
     let judged = |proxy: &Proxy| {
         let admission = admit(&pool, &site, proxy, &clock).unwrap();
-        settle(&pool, &admission, Finding::Banned(None), &clock)
+        settle(&pool, &admission, SiteOutcome::Banned(None), &clock)
     };
     for proxy in &proxies[..5] {
-        assert!(matches!(judged(proxy), Effect::Benched { .. }));
+        assert!(matches!(judged(proxy), SiteChange::Benched { .. }));
     }
-    assert_eq!(judged(&proxies[5]), Effect::Spared { first: true });
-    assert_eq!(judged(&proxies[6]), Effect::Spared { first: false });
+    assert_eq!(judged(&proxies[5]), SiteChange::Spared { first: true });
+    assert_eq!(judged(&proxies[6]), SiteChange::Spared { first: false });
     // What the user asks for in seconds is done.
     ban(&pool, &site, &proxies[6], 5.0, &clock);
     assert!(admit(&pool, &site, &proxies[6], &clock).is_err());
     // One success, and it is about the proxies again.
-    settle(&pool, &admit(&pool, &site, &proxies[9], &clock).unwrap(), Finding::Welcome, &clock);
-    assert!(matches!(judged(&proxies[5]), Effect::Benched { .. }));
+    settle(&pool, &admit(&pool, &site, &proxies[9], &clock).unwrap(), SiteOutcome::Welcome, &clock);
+    assert!(matches!(judged(&proxies[5]), SiteChange::Benched { .. }));
     // Elsewhere nothing has happened.
     let other = pool.site_of("https://b.org").unwrap();
     assert!(proxies.iter().all(|proxy| admit(&pool, &other, proxy, &clock).is_ok()));
@@ -272,7 +274,7 @@ fn the_guard_spares_half_of_a_pool_where_nothing_succeeds() {
     let site = small.site_of("https://a.com").unwrap();
     for proxy in &proxies {
         let admission = admit(&small, &site, proxy, &clock).unwrap();
-        assert!(matches!(settle(&small, &admission, Finding::Banned(None), &clock), Effect::Benched { .. }));
+        assert!(matches!(settle(&small, &admission, SiteOutcome::Banned(None), &clock), SiteChange::Benched { .. }));
     }
 }
 
@@ -308,7 +310,7 @@ fn entries_stay_with_their_proxies_when_slots_move_and_go_with_them() {
     // A verdict on a proxy that has left meanwhile is nobody's.
     let late = admit(&pool, &site, &proxies[0], &clock).unwrap();
     pool.remove(proxies[0].id());
-    settle(&pool, &late, Finding::Banned(Some(9.0)), &clock);
+    settle(&pool, &late, SiteOutcome::Banned(Some(9.0)), &clock);
     add(&pool, &proxies[0]);
     assert!(admit(&pool, &site, &proxies[0], &clock).is_ok());
 }
@@ -537,7 +539,7 @@ fn marks_and_views_agree_with_the_books_after_a_storm_of_rebuilds() {
             if let Some((chosen, admission)) = taken(&*strategy, &pool, site, &clock) {
                 // Numbers divisible by three are refused for an hour, by both sites.
                 let refused = chosen < 60 && chosen % 3 == 0;
-                let finding = if refused { Finding::Banned(Some(3600.0)) } else { Finding::Welcome };
+                let finding = if refused { SiteOutcome::Banned(Some(3600.0)) } else { SiteOutcome::Welcome };
                 settle(&pool, &admission, finding, &clock);
             }
         }
@@ -687,12 +689,12 @@ fn follow(steps: Vec<Step>) -> Result<(), proptest::test_runner::TestCaseError> 
                 let request = open.swap_remove(which % open.len());
                 let seconds = f64::from(length) / 1000.0;
                 let finding = match how {
-                    0 => Finding::Welcome,
-                    1 => Finding::Banned(Some(seconds)),
-                    2 => Finding::RateLimited(Some(seconds)),
-                    3 => Finding::Nothing,
-                    4 => Finding::Released,
-                    _ => Finding::Banned(None),
+                    0 => SiteOutcome::Welcome,
+                    1 => SiteOutcome::Banned(Some(seconds)),
+                    2 => SiteOutcome::RateLimited(Some(seconds)),
+                    3 => SiteOutcome::Nothing,
+                    4 => SiteOutcome::Released,
+                    _ => SiteOutcome::Banned(None),
                 };
                 let effect = pool.settle_at(&request.admission, finding, request.began, &clock);
                 if !members[request.number] {
@@ -714,20 +716,20 @@ fn follow(steps: Vec<Step>) -> Result<(), proptest::test_runner::TestCaseError> 
                     pair.probe = None;
                 }
                 match finding {
-                    Finding::Welcome if request.is_probe => {
+                    SiteOutcome::Welcome if request.is_probe => {
                         *pair = PlainPair { paused: pair.paused, ..PlainPair::default() };
                     }
-                    Finding::RateLimited(Some(_)) => pair.paused = pair.paused.max(now + length),
-                    Finding::Banned(Some(_)) if old => pair.until = pair.until.max(now + length),
-                    Finding::Banned(None) if old => prop_assert_eq!(effect, Effect::None),
-                    Finding::Banned(given) => {
-                        if let Effect::Spared { .. } = effect {
+                    SiteOutcome::RateLimited(Some(_)) => pair.paused = pair.paused.max(now + length),
+                    SiteOutcome::Banned(Some(_)) if old => pair.until = pair.until.max(now + length),
+                    SiteOutcome::Banned(None) if old => prop_assert_eq!(effect, SiteChange::None),
+                    SiteOutcome::Banned(given) => {
+                        if let SiteChange::Spared { .. } = effect {
                             prop_assert!(given.is_none());
                             let held = usize::from(pair.owes && !pair.is_free(now));
                             let half = pool.len().div_ceil(2);
                             prop_assert!(benched_here + held >= half, "{} of {}", benched_here, pool.len());
                         } else {
-                            let Effect::Benched { seconds, level } = effect else { panic!("{effect:?}") };
+                            let SiteChange::Benched { seconds, level } = effect else { panic!("{effect:?}") };
                             prop_assert_eq!(level, pair.level + 1);
                             let until = now + (seconds * 1e9) as u64;
                             let paused = pair.paused;

@@ -47,7 +47,7 @@ fn what_is_in_flight_belongs_to_the_next_window() {
     for _ in 0..2 {
         proxy.complete(Verdict::Success(1.0), None, &clock);
     }
-    proxy.take_back(&clock);
+    proxy.cancel_start(&clock);
     assert_eq!(proxy.usage(), (2, 2, 0));
 }
 
@@ -106,7 +106,7 @@ fn windows_that_are_over_are_reset_before_counts_are_compared() {
         }
         clock.advance(4000 * SECOND);
         assert_eq!(next(), 0, "all windows are over: equals");
-        proxies[0].take_back(&clock);
+        proxies[0].cancel_start(&clock);
         assert!(proxies.iter().all(|proxy| proxy.use_count() == 0), "round {round}");
         clock.advance(4000 * SECOND);
     }
@@ -124,7 +124,7 @@ fn resets_by_many_threads_lose_nothing() {
                 clock.advance(if step % 10 == 0 { 1800 * SECOND } else { SECOND });
             }
             let proxy = select(&least, &pool, &Context::default(), &clock).unwrap();
-            if step % 5 == 0 { proxy.take_back(&clock) } else { proxy.complete(Verdict::Success(1.0), None, &clock) }
+            if step % 5 == 0 { proxy.cancel_start(&clock) } else { proxy.complete(Verdict::Success(1.0), None, &clock) }
         }
     });
     balanced(&proxies);

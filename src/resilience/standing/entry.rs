@@ -85,7 +85,7 @@ pub(super) struct Hold {
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Record {
+pub(super) struct SiteState {
     kind: Kind,
     until: u64,
     /// Times in a row that it was benched.
@@ -103,7 +103,7 @@ pub(super) struct Record {
     noted_at: u64,
 }
 
-impl Record {
+impl SiteState {
     pub(super) fn new() -> Self {
         Self {
             kind: Kind::Banned,

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use crate::pool::Table;
 use crate::resilience::site::Site;
-use crate::resilience::standing::entry::{Hold, Record, SiteRate};
+use crate::resilience::standing::entry::{Hold, SiteRate, SiteState};
 use crate::resilience::standing::marks::{Mark, Marks};
 use crate::resilience::standing::{Kind, Settings};
 use crate::sync::{Arc, Ordering};
@@ -25,7 +25,7 @@ const NEVER: u64 = u64::MAX;
 pub(super) type Changes = SmallVec<[(Arc<Site>, u32); 2]>;
 
 pub(super) struct Entry {
-    pub(super) record: Record,
+    pub(super) record: SiteState,
     pub(super) position: u64,
     pub(super) site: u64,
     // In the generation of the site's marks.
@@ -51,13 +51,13 @@ enum Queue {
 }
 
 /// What is known of one site.
-pub(super) struct Books {
+pub(super) struct SiteLedger {
     pub(super) site: Arc<Site>,
     pub(super) index: HashTable<u32>,
     marks: Arc<Marks>,
     timers: BinaryHeap<Reverse<(u64, u32, u32)>>,
     held: usize,
-    /// Held back by a bench, not by a pause.
+    /// SavedHold back by a bench, not by a pause.
     pub(super) benched: usize,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Ledger {
     pub(super) settings: Settings,
     pub(super) entries: Vec<Entry>,
     free: Vec<u32>,
-    pub(super) sites: AHashMap<u64, Books>,
+    pub(super) sites: AHashMap<u64, SiteLedger>,
     // Oldest and newest of both queues.
     ends: [(u32, u32); 2],
     numbers: u32,
@@ -85,11 +85,11 @@ impl Default for Ledger {
     }
 }
 
-fn spread(position: u64) -> u64 {
+fn mix(position: u64) -> u64 {
     position.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-impl Books {
+impl SiteLedger {
     /// Writes a mark, in marks that have room for it.
     fn mark(&mut self, entries: &[Entry], at: u32, mark: Mark) {
         let slot = entries[at as usize].slot;
@@ -142,7 +142,7 @@ impl Ledger {
 
     pub(super) fn find(&self, site: &Site, position: u64) -> Option<u32> {
         let books = self.sites.get(&site.uid)?;
-        books.index.find(spread(position), |at| self.entries[*at as usize].position == position).copied()
+        books.index.find(mix(position), |at| self.entries[*at as usize].position == position).copied()
     }
 
     /// The entry of a pair, made if there is none; `None` if the proxy is not in that table any more, or no entry may be
@@ -162,7 +162,7 @@ impl Ledger {
         }
         let number = self.next_number();
         let entry = Entry {
-            record: Record::new(),
+            record: SiteState::new(),
             position,
             site: site.uid,
             slot,
@@ -188,10 +188,17 @@ impl Ledger {
         let books = self.sites.entry(site.uid).or_insert_with(|| {
             let marks = Arc::new(Marks::new(table.generation, table.len(), 1));
             site.marks.store(Some(marks.clone()));
-            Books { site: site.clone(), index: HashTable::new(), marks, timers: BinaryHeap::new(), held: 0, benched: 0 }
+            SiteLedger {
+                site: site.clone(),
+                index: HashTable::new(),
+                marks,
+                timers: BinaryHeap::new(),
+                held: 0,
+                benched: 0,
+            }
         });
         let entries = &self.entries;
-        books.index.insert_unique(spread(position), at, |at| spread(entries[*at as usize].position));
+        books.index.insert_unique(mix(position), at, |at| mix(entries[*at as usize].position));
         Some(at)
     }
 
@@ -257,7 +264,7 @@ impl Ledger {
         self.entries[at as usize].number = number;
         self.free.push(at);
         let Some(books) = self.sites.get_mut(&uid) else { return };
-        if let Ok(found) = books.index.find_entry(spread(position), |other| *other == at) {
+        if let Ok(found) = books.index.find_entry(mix(position), |other| *other == at) {
             found.remove();
         }
         books.benched -= usize::from(benched);
@@ -324,11 +331,11 @@ impl Ledger {
     /// A proxy has left the pool. The caller holds the pool's writer lock, and `table` is the present one.
     pub(super) fn forget(&mut self, table: &Table, slot: u32, out: &mut Changes) {
         let position = table.position(slot as usize);
-        let known = |books: &Books| {
+        let known = |books: &SiteLedger| {
             if books.marks.generation != table.generation || books.marks.look(slot) == Mark::Unknown {
                 return None;
             }
-            books.index.find(spread(position), |at| self.entries[*at as usize].position == position).copied()
+            books.index.find(mix(position), |at| self.entries[*at as usize].position == position).copied()
         };
         let all: Vec<u32> = self.sites.values().filter_map(known).collect();
         for at in all {
@@ -380,7 +387,7 @@ impl Ledger {
                     None => gone.push(at),
                 }
                 let entries = &self.entries;
-                let key = |at: &u32| spread(entries[*at as usize].position);
+                let key = |at: &u32| mix(entries[*at as usize].position);
                 books.index.insert_unique(key(&at), at, key);
             }
         }

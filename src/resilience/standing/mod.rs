@@ -1,4 +1,4 @@
-//! Standing: whether a proxy is welcome at a site. A ban is not a death: what happens at one site is held against a proxy
+//! SiteBans: whether a proxy is welcome at a site. A ban is not a death: what happens at one site is held against a proxy
 //! there and nowhere else.
 //!
 //! Selections read marks, without a lock, and only at sites that hold somebody back. Marks can be old by a moment: what
@@ -10,7 +10,7 @@
 //! 2. For each choice: load the table, ask [`Pool::sited`] whom to pass over, make the query [`at`](crate::pool::query::Query::at)
 //!    that, choose, and ask [`Pool::admit_at`]. Refused there, take the start back and begin this step again: the marks know of
 //!    whoever was faster.
-//! 3. [`Pool::settle_at`] with what came of it, or with [`Finding::Released`]. [`Effect::Freed`] means that somebody who waits may
+//! 3. [`Pool::settle_at`] with what came of it, or with [`SiteOutcome::Released`]. [`SiteChange::Freed`] means that somebody who waits may
 //!    be served; those who wait for time to pass ask [`Pool::next_release_at`], or [`Pool::next_standing_due`] for all sites.
 //! 4. Nobody there: [`Pool::bars_at`] tells who is held back, why and until when.
 
@@ -34,8 +34,8 @@ use entry::nanos;
 pub use entry::{Kind, SiteRate};
 use ledger::{Changes, Ledger};
 pub use marks::{Mark, Marks};
-pub use reading::{Bar, Sited};
-pub use resuming::Held;
+pub use reading::{Exclusion, SiteMask};
+pub use resuming::SavedHold;
 
 /// Pools smaller than this are not guarded: there half of them is one or two.
 const GUARDED_FROM: usize = 4;
@@ -79,7 +79,7 @@ impl Default for Settings {
 
 /// A pool's books on standing.
 #[derive(Default)]
-pub struct Standing {
+pub struct SiteBans {
     pub(crate) sites: Sites,
     ledger: Mutex<Ledger>,
     is_rated: AtomicBool,
@@ -88,7 +88,7 @@ pub struct Standing {
 
 /// What a request's end says about the proxy's standing at the site.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Finding {
+pub enum SiteOutcome {
     /// The site served it.
     Welcome,
     /// The site refuses the proxy: for so many seconds if that is known, else for longer each time.
@@ -112,7 +112,7 @@ pub enum Finding {
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Effect {
+pub enum SiteChange {
     /// Nothing.
     None,
     /// The proxy is passed over at the site for so many seconds; how often in a row.
@@ -163,7 +163,7 @@ impl Admission {
 
 /// One line of the books, for people.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub struct BanRow {
     /// The proxy.
     pub proxy: Arc<Proxy>,
     /// The site.
@@ -176,7 +176,7 @@ pub struct Row {
     pub level: u32,
 }
 
-impl Standing {
+impl SiteBans {
     /// Seeds the lengths of benches, for tests.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
@@ -254,7 +254,7 @@ impl Pool {
 
     /// The books on standing.
     #[must_use]
-    pub fn standing(&self) -> &Standing {
+    pub fn standing(&self) -> &SiteBans {
         &self.standing
     }
 
@@ -277,7 +277,13 @@ impl Pool {
     /// What holds the proxy back there. Selections pass it over from now on, so the caller takes the start back, loads the
     /// table again and chooses anew.
     #[inline]
-    pub fn admit_at(&self, table: &Table, site: &Arc<Site>, slot: u32, clock: &dyn Clock) -> Result<Admission, Bar> {
+    pub fn admit_at(
+        &self,
+        table: &Table,
+        site: &Arc<Site>,
+        slot: u32,
+        clock: &dyn Clock,
+    ) -> Result<Admission, Exclusion> {
         let rated = self.standing.is_rated.load(Ordering::Relaxed);
         let position = table.position(slot as usize);
         if !rated && (site.entries.load(Ordering::Acquire) == 0 || site.says_nothing_of(table, slot)) {
@@ -286,7 +292,13 @@ impl Pool {
         self.ask_books(site, position, rated, clock)
     }
 
-    fn ask_books(&self, site: &Arc<Site>, position: u64, rated: bool, clock: &dyn Clock) -> Result<Admission, Bar> {
+    fn ask_books(
+        &self,
+        site: &Arc<Site>,
+        position: u64,
+        rated: bool,
+        clock: &dyn Clock,
+    ) -> Result<Admission, Exclusion> {
         let mut changes = Changes::new();
         let (answer, _outlives_the_lock) = {
             let mut ledger = self.standing.ledger.lock();
@@ -305,7 +317,7 @@ impl Pool {
                     let number = ledger.next_number();
                     let record = &mut ledger.entries[at as usize].record;
                     match record.hold(now, rate) {
-                        Some(hold) => Err(Bar::of(&hold, now, clock)),
+                        Some(hold) => Err(Exclusion::of(&hold, now, clock)),
                         None => {
                             let probe = record.admit(now, rate, number);
                             let noted = record.is_noted();
@@ -324,23 +336,23 @@ impl Pool {
     /// Writes down what a request's end says. `began` is when it was admitted at the latest, on the steady clock: what was
     /// sent before a bench says nothing new about it.
     #[inline]
-    pub fn settle_at(&self, admission: &Admission, finding: Finding, began: u64, clock: &dyn Clock) -> Effect {
+    pub fn settle_at(&self, admission: &Admission, finding: SiteOutcome, began: u64, clock: &dyn Clock) -> SiteChange {
         match finding {
-            Finding::Welcome => {
-                Standing::note_success(&admission.site, clock.steady_coarse());
+            SiteOutcome::Welcome => {
+                SiteBans::note_success(&admission.site, clock.steady_coarse());
                 if admission.probe.is_none() && !admission.noted {
-                    return Effect::None;
+                    return SiteChange::None;
                 }
             }
-            Finding::Nothing if admission.probe.is_none() => return Effect::None,
-            Finding::Carried if admission.probe.is_none() && !admission.noted => return Effect::None,
-            Finding::Released if admission.probe.is_none() && !admission.rated => return Effect::None,
+            SiteOutcome::Nothing if admission.probe.is_none() => return SiteChange::None,
+            SiteOutcome::Carried if admission.probe.is_none() && !admission.noted => return SiteChange::None,
+            SiteOutcome::Released if admission.probe.is_none() && !admission.rated => return SiteChange::None,
             _ => {}
         }
         self.write_down(admission, finding, began, clock)
     }
 
-    fn write_down(&self, admission: &Admission, finding: Finding, began: u64, clock: &dyn Clock) -> Effect {
+    fn write_down(&self, admission: &Admission, finding: SiteOutcome, began: u64, clock: &dyn Clock) -> SiteChange {
         let mut changes = Changes::new();
         let (effect, _outlives_the_lock) = {
             let mut ledger = self.standing.ledger.lock();
@@ -358,25 +370,25 @@ impl Pool {
         ledger: &mut Ledger,
         table: &Table,
         admission: &Admission,
-        finding: Finding,
+        finding: SiteOutcome,
         began: u64,
         now: u64,
         changes: &mut Changes,
-    ) -> Effect {
+    ) -> SiteChange {
         let (site, position) = (&admission.site, admission.position);
         let known = ledger.find(site, position);
-        let mut effect = Effect::None;
+        let mut effect = SiteChange::None;
         let at = match finding {
-            Finding::Welcome | Finding::Carried | Finding::Nothing | Finding::Released => {
-                let Some(at) = known else { return Effect::None };
+            SiteOutcome::Welcome | SiteOutcome::Carried | SiteOutcome::Nothing | SiteOutcome::Released => {
+                let Some(at) = known else { return SiteChange::None };
                 let rate = ledger.rate();
                 let record = &mut ledger.entries[at as usize].record;
                 let freed = match (finding, admission.probe) {
-                    (Finding::Welcome, _) => {
+                    (SiteOutcome::Welcome, _) => {
                         record.clear();
                         true
                     }
-                    (Finding::Carried, number) => {
+                    (SiteOutcome::Carried, number) => {
                         let was_probe = number.is_some_and(|number| record.end_probe(number));
                         record.pardon();
                         was_probe
@@ -384,26 +396,26 @@ impl Pool {
                     (_, Some(number)) => record.end_probe(number),
                     _ => false,
                 };
-                if finding == Finding::Released && admission.rated {
+                if finding == SiteOutcome::Released && admission.rated {
                     record.give_back(rate);
                 }
-                if freed || finding == Finding::Released {
-                    effect = Effect::Freed;
+                if freed || finding == SiteOutcome::Released {
+                    effect = SiteChange::Freed;
                 }
                 at
             }
-            Finding::RateLimited(Some(seconds)) => {
-                let Some(at) = ledger.entry(site, position, table, changes) else { return Effect::None };
+            SiteOutcome::RateLimited(Some(seconds)) => {
+                let Some(at) = ledger.entry(site, position, table, changes) else { return SiteChange::None };
                 let record = &mut ledger.entries[at as usize].record;
                 if let Some(number) = admission.probe {
                     record.end_probe(number);
                 }
                 record.pause(Kind::RateLimited, now + nanos(seconds));
-                effect = Effect::Held { seconds };
+                effect = SiteChange::Held { seconds };
                 at
             }
-            Finding::Failed { free } => {
-                let Some(at) = ledger.entry(site, position, table, changes) else { return Effect::None };
+            SiteOutcome::Failed { free } => {
+                let Some(at) = ledger.entry(site, position, table, changes) else { return SiteChange::None };
                 let most = nanos(ledger.settings.rest_cap);
                 let record = &mut ledger.entries[at as usize].record;
                 let was_probe = admission.probe.is_some_and(|number| record.end_probe(number));
@@ -411,8 +423,8 @@ impl Pool {
                 record.fail(if was_probe { now } else { began }, now, free, most, self.standing.random.unit());
                 at
             }
-            Finding::ExitRefused(kind) => {
-                let Some(at) = ledger.entry(site, position, table, changes) else { return Effect::None };
+            SiteOutcome::ExitRefused(kind) => {
+                let Some(at) = ledger.entry(site, position, table, changes) else { return SiteChange::None };
                 let record = &mut ledger.entries[at as usize].record;
                 if record.refuse_exit(began, now) {
                     return self.bench(ledger, table, admission, kind, None, began, now, changes);
@@ -422,10 +434,10 @@ impl Pool {
                 }
                 at
             }
-            Finding::Banned(given) => {
+            SiteOutcome::Banned(given) => {
                 return self.bench(ledger, table, admission, Kind::Banned, given, began, now, changes);
             }
-            Finding::RateLimited(None) => {
+            SiteOutcome::RateLimited(None) => {
                 return self.bench(ledger, table, admission, Kind::RateLimited, None, began, now, changes);
             }
         };
@@ -444,7 +456,7 @@ impl Pool {
         began: u64,
         now: u64,
         changes: &mut Changes,
-    ) -> Effect {
+    ) -> SiteChange {
         let (site, position) = (&admission.site, admission.position);
         let settings = ledger.settings;
         // Whose time has come is not benched, whether or not anybody has asked since.
@@ -453,10 +465,10 @@ impl Pool {
         if let Some(at) = known {
             let record = &mut ledger.entries[at as usize].record;
             if record.is_old_news(began, admission.probe) {
-                let Some(seconds) = given else { return Effect::None };
+                let Some(seconds) = given else { return SiteChange::None };
                 record.pause(kind, now + nanos(seconds));
                 ledger.reconcile(at, now, changes);
-                return Effect::Held { seconds };
+                return SiteChange::Held { seconds };
             }
             if let Some(number) = admission.probe {
                 record.end_probe(number);
@@ -464,15 +476,15 @@ impl Pool {
             }
         }
         if given.is_none() && self.is_guarded(ledger, site, now) {
-            return Effect::Spared { first: !site.panicking.swap(true, Ordering::Relaxed) };
+            return SiteChange::Spared { first: !site.panicking.swap(true, Ordering::Relaxed) };
         }
-        let Some(at) = ledger.entry(site, position, table, changes) else { return Effect::None };
+        let Some(at) = ledger.entry(site, position, table, changes) else { return SiteChange::None };
         let record = &mut ledger.entries[at as usize].record;
         let seconds = given.unwrap_or_else(|| self.standing.length(&settings, kind, record.level));
         record.bench(kind, now, nanos(seconds));
         let level = record.level;
         ledger.reconcile(at, now, changes);
-        Effect::Benched { seconds, level }
+        SiteChange::Benched { seconds, level }
     }
 
     /// Whether so much of the pool is benched at a site where nothing succeeds that the fault must be the site's.
@@ -528,7 +540,7 @@ impl Pool {
     }
 }
 
-impl Standing {
+impl SiteBans {
     /// Full jitter: anything from nothing up to the doubled base, so that benched proxies do not come back together.
     fn length(&self, settings: &Settings, kind: Kind, level: u32) -> f64 {
         let base = match kind {
@@ -572,7 +584,7 @@ mod model {
 
     fn ban(pool: &Pool, site: &Arc<Site>, slot: u32, seconds: f64) {
         let admission = pool.admit_at(&pool.table(), site, slot, &clock()).unwrap();
-        pool.settle_at(&admission, Finding::Banned(Some(seconds)), clock().steady(), &clock());
+        pool.settle_at(&admission, SiteOutcome::Banned(Some(seconds)), clock().steady(), &clock());
     }
 
     // Fails when a view is filled before the books know that it is to hear of changes.

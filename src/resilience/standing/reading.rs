@@ -8,7 +8,7 @@ use crate::resilience::site::Site;
 use crate::resilience::standing::entry::Hold;
 use crate::resilience::standing::ledger::Changes;
 use crate::resilience::standing::marks::{Mark, Marks};
-use crate::resilience::standing::{Kind, Row};
+use crate::resilience::standing::{BanRow, Kind};
 use crate::sync::{Arc, Ordering};
 
 /// So few are looked over sooner than a view without them is made.
@@ -19,7 +19,7 @@ const COARSE: u64 = 20_000_000;
 
 /// What holds a proxy back at a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bar {
+pub struct Exclusion {
     /// Why.
     pub kind: Kind,
     /// Until when, in wall-clock time.
@@ -35,7 +35,7 @@ fn wall_of(moment: u64, now: u64, clock: &dyn Clock) -> Micros {
     clock.wall().saturating_add(i64::try_from(ahead).unwrap_or(i64::MAX))
 }
 
-impl Bar {
+impl Exclusion {
     pub(super) fn of(hold: &Hold, now: u64, clock: &dyn Clock) -> Self {
         Self {
             kind: hold.kind,
@@ -47,7 +47,7 @@ impl Bar {
 }
 
 /// Whom a selection is to pass over at a site. Made for one selection.
-pub struct Sited<'a> {
+pub struct SiteMask<'a> {
     pub(crate) site: &'a Arc<Site>,
     marks: arc_swap::Guard<Option<Arc<Marks>>>,
     /// So many that it is better to ask a view without them.
@@ -56,7 +56,7 @@ pub struct Sited<'a> {
     pub(crate) held: usize,
 }
 
-impl Sited<'_> {
+impl SiteMask<'_> {
     /// Whether a slot is to be passed over.
     #[inline]
     pub(crate) fn holds(&self, slot: u32) -> bool {
@@ -83,7 +83,7 @@ impl Pool {
     /// Whom a selection from `table` has to pass over at a site; `None` if nobody, which costs one read.
     #[inline]
     #[must_use]
-    pub fn sited<'a>(&self, table: &Table, site: &'a Arc<Site>, clock: &dyn Clock) -> Option<Sited<'a>> {
+    pub fn sited<'a>(&self, table: &Table, site: &'a Arc<Site>, clock: &dyn Clock) -> Option<SiteMask<'a>> {
         // Acquire: who sees somebody held sees the marks.
         if site.held.load(Ordering::Acquire) == 0 {
             return None;
@@ -91,7 +91,7 @@ impl Pool {
         self.look_up(table, site, clock)
     }
 
-    fn look_up<'a>(&self, table: &Table, site: &'a Arc<Site>, clock: &dyn Clock) -> Option<Sited<'a>> {
+    fn look_up<'a>(&self, table: &Table, site: &'a Arc<Site>, clock: &dyn Clock) -> Option<SiteMask<'a>> {
         let due = site.next_due.load(Ordering::Relaxed);
         // The coarse clock is behind the exact one, which is asked only where that could matter.
         if due <= clock.steady_coarse().saturating_add(COARSE) {
@@ -110,7 +110,7 @@ impl Pool {
         let marks = Some(marks).filter(|marks| (**marks).as_ref().is_some_and(|m| m.generation == table.generation))?;
         let held = site.held.load(Ordering::Acquire);
         let is_crowded = held >= FEW && held * 8 > table.all.dense.len();
-        Some(Sited { site, marks, is_crowded, held })
+        Some(SiteMask { site, marks, is_crowded, held })
     }
 
     fn wake_at(&self, site: &Site, now: u64) {
@@ -136,7 +136,7 @@ impl Pool {
 
     /// What holds back whom at a site, by slot of `table`.
     #[must_use]
-    pub fn bars_at(&self, table: &Table, site: &Site, clock: &dyn Clock) -> AHashMap<u32, Bar> {
+    pub fn bars_at(&self, table: &Table, site: &Site, clock: &dyn Clock) -> AHashMap<u32, Exclusion> {
         let ledger = self.standing.ledger.lock();
         let now = clock.steady();
         let Some(books) = ledger.sites.get(&site.uid) else { return AHashMap::new() };
@@ -146,14 +146,14 @@ impl Pool {
             // is to hear of it.
             let lapsed = || (entry.mark == Mark::Held).then(|| entry.record.lapsed(now));
             let hold = entry.record.hold(now, ledger.rate()).or_else(lapsed)?;
-            Some((table.slot_at(entry.position)?, Bar::of(&hold, now, clock)))
+            Some((table.slot_at(entry.position)?, Exclusion::of(&hold, now, clock)))
         };
         books.index.iter().filter_map(bar).collect()
     }
 
     /// Every pair that is out of favour, and until when; those who owe a probe included.
     #[must_use]
-    pub fn standings(&self, clock: &dyn Clock) -> Vec<Row> {
+    pub fn standings(&self, clock: &dyn Clock) -> Vec<BanRow> {
         let table = self.table();
         let ledger = self.standing.ledger.lock();
         let now = clock.steady();
@@ -166,7 +166,7 @@ impl Pool {
                 let slot = table.slot_at(entry.position).and_then(|slot| table.slot(slot));
                 let Some(proxy) = slot.and_then(|slot| slot.share()) else { continue };
                 let until = until.map(|until| wall_of(until, now, clock));
-                rows.push(Row { proxy, site: books.site.clone(), kind, until, level: entry.record.level });
+                rows.push(BanRow { proxy, site: books.site.clone(), kind, until, level: entry.record.level });
             }
         }
         rows

@@ -1,4 +1,4 @@
-//! Standing that outlives the process: read for a save, written back after a load. Moments become wall-clock time, since the
+//! SiteBans that outlives the process: read for a save, written back after a load. Moments become wall-clock time, since the
 //! steady clock of another process counts from elsewhere.
 
 use ahash::AHashMap;
@@ -8,13 +8,13 @@ use crate::pool::Pool;
 use crate::proxy::Id;
 use crate::resilience::site::Site;
 use crate::resilience::standing::Kind;
-use crate::resilience::standing::entry::{Record, nanos};
+use crate::resilience::standing::entry::{SiteState, nanos};
 use crate::resilience::standing::ledger::Changes;
 use crate::sync::Arc;
 
 /// What one site holds against a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct SavedHold {
     /// The site's key.
     pub site: Box<str>,
     /// Why the proxy is passed over there.
@@ -28,12 +28,12 @@ pub struct Held {
 impl Pool {
     /// What sites hold against whom, by proxy. Takes the books site by site, and for no longer than a copy takes.
     #[must_use]
-    pub fn held(&self, clock: &dyn Clock) -> AHashMap<Id, Vec<Held>> {
+    pub fn held(&self, clock: &dyn Clock) -> AHashMap<Id, Vec<SavedHold>> {
         let table = Arc::clone(&self.table());
         let sites: Vec<Arc<Site>> =
             self.standing.ledger.lock().sites.values().map(|books| books.site.clone()).collect();
-        let mut found: AHashMap<Id, Vec<Held>> = AHashMap::new();
-        let mut copies: Vec<(u64, Record)> = Vec::new();
+        let mut found: AHashMap<Id, Vec<SavedHold>> = AHashMap::new();
+        let mut copies: Vec<(u64, SiteState)> = Vec::new();
         for site in sites {
             copies.clear();
             {
@@ -59,7 +59,7 @@ impl Pool {
                 let Some(proxy) = slot.and_then(|slot| slot.proxy()) else { continue };
                 let until =
                     until.map(|until| clock.wall().saturating_add((until.saturating_sub(now) / 1_000) as Micros));
-                let held = Held { site: site.key().into(), kind, until, level: record.level };
+                let held = SavedHold { site: site.key().into(), kind, until, level: record.level };
                 found.entry(proxy.id()).or_default().push(held);
             }
         }
@@ -67,7 +67,7 @@ impl Pool {
     }
 
     /// Holds against a proxy again what a site held against it; an unknown proxy is passed over.
-    pub fn hold_again(&self, id: Id, held: &Held, clock: &dyn Clock) {
+    pub fn hold_again(&self, id: Id, held: &SavedHold, clock: &dyn Clock) {
         let Some((table, slot)) = self.find(id) else { return };
         let site = self.site_named(&held.site);
         let left = held.until.map_or(0, |until| until.saturating_sub(clock.wall()).max(0));

@@ -6,16 +6,16 @@ use smallvec::SmallVec;
 
 use crate::clock::Clock;
 use crate::proxy::{Id, Proxy};
-use crate::resilience::Guard;
+use crate::resilience::OutlierDetector;
 use crate::sync::{Arc, Ordering, Weak};
 
 /// A place that keeps derived state about proxies: a pool. It is called with no lock of the proxy's held.
-pub trait Home: Send + Sync {
+pub trait PoolObserver: Send + Sync {
     /// Something about the proxy has changed: reconcile.
-    fn refresh(&self, proxy: &Proxy);
+    fn reindex_in_pools(&self, proxy: &Proxy);
 
     /// Its identifier was `old`, or its address has changed: file it anew.
-    fn refile(&self, proxy: &Proxy, old: Id);
+    fn rekey(&self, proxy: &Proxy, old: Id);
 
     /// It has died, after so many failures in a row.
     fn note_dead(&self, proxy: &Proxy, in_a_row: u32);
@@ -24,7 +24,7 @@ pub trait Home: Send + Sync {
     fn note_fallen(&self, proxy: &Proxy, clock: &dyn Clock);
 
     /// What it judges proxies by.
-    fn guard(&self) -> &Guard;
+    fn guard(&self) -> &OutlierDetector;
 
     /// Itself, for who knows what kind of home it is.
     fn as_any(&self) -> &dyn Any;
@@ -35,16 +35,16 @@ pub trait Home: Send + Sync {
 pub(super) enum Homes {
     #[default]
     None,
-    One(Weak<dyn Home>),
+    One(Weak<dyn PoolObserver>),
     // One word: a proxy in two pools is rare, and every proxy pays for the size of this.
     #[allow(clippy::box_collection)]
-    Many(Box<Vec<Weak<dyn Home>>>),
+    Many(Box<Vec<Weak<dyn PoolObserver>>>),
 }
 
 impl Proxy {
-    pub(crate) fn join(&self, pool: &Weak<dyn Home>) {
+    pub(crate) fn join(&self, pool: &Weak<dyn PoolObserver>) {
         let mut inner = self.inner.lock();
-        inner.homes = match std::mem::take(&mut inner.homes) {
+        inner.observers = match std::mem::take(&mut inner.observers) {
             Homes::None => Homes::One(pool.clone()),
             Homes::One(first) => Homes::Many(Box::new(vec![first, pool.clone()])),
             Homes::Many(mut all) => {
@@ -55,9 +55,9 @@ impl Proxy {
         };
     }
 
-    pub(crate) fn leave(&self, pool: &Weak<dyn Home>) {
+    pub(crate) fn leave(&self, pool: &Weak<dyn PoolObserver>) {
         let mut inner = self.inner.lock();
-        inner.homes = match std::mem::take(&mut inner.homes) {
+        inner.observers = match std::mem::take(&mut inner.observers) {
             Homes::One(home) if same(&home, pool) => Homes::None,
             Homes::Many(mut all) => {
                 all.retain(|home| !same(home, pool) && home.strong_count() > 0);
@@ -69,8 +69,8 @@ impl Proxy {
 
     /// The pools that hold it.
     #[must_use]
-    pub fn homes(&self) -> SmallVec<[Arc<dyn Home>; 2]> {
-        match &self.inner.lock().homes {
+    pub fn observers(&self) -> SmallVec<[Arc<dyn PoolObserver>; 2]> {
+        match &self.inner.lock().observers {
             Homes::None => SmallVec::new(),
             Homes::One(home) => home.upgrade().into_iter().collect(),
             Homes::Many(all) => all.iter().filter_map(Weak::upgrade).collect(),
@@ -78,10 +78,10 @@ impl Proxy {
     }
 
     /// Brings the derived state in every pool that holds the proxy up to date with it.
-    pub(crate) fn refresh(&self) {
+    pub(crate) fn reindex_in_pools(&self) {
         // The pools are collected first: a pool's writer lock comes before the proxy's own in the order of locks.
-        for pool in self.homes() {
-            pool.refresh(self);
+        for pool in self.observers() {
+            pool.reindex_in_pools(self);
         }
     }
 
@@ -94,7 +94,7 @@ impl Proxy {
     }
 }
 
-fn same(a: &Weak<dyn Home>, b: &Weak<dyn Home>) -> bool {
+fn same(a: &Weak<dyn PoolObserver>, b: &Weak<dyn PoolObserver>) -> bool {
     // By address alone: one type can have several tables of methods.
     std::ptr::addr_eq(a.as_ptr(), b.as_ptr())
 }
