@@ -68,7 +68,7 @@ class Verdict:
 
 
 class Explanation:
-    """One verdict per proxy, in the order of the pool. Taken at one moment; does not change.
+    """One verdict per proxy, in the order of the pool. SourceResult at one moment; does not change.
 
     Args:
         rows: Proxy, reasons against it, and until when.

@@ -47,7 +47,7 @@ def load_pool(
         ValueError: It is a saved pool that is damaged, or has nothing in it that is a proxy; nothing of it is quoted.
         cryptography.fernet.InvalidToken: It is encrypted with another key.
     """
-    from proxywhirl.storage._reading import NotSavedError, pour, settings_of
+    from proxywhirl.storage._reading import NotSavedError, load_into, settings_of
     from proxywhirl.storage._vault import Vault
 
     vault = Vault(encryption_key)
@@ -60,7 +60,7 @@ def load_pool(
             auto_remove_dead=bool(settings.get("auto_remove_dead", False)),
         )
         try:
-            pour(found, pool, vault, path)
+            load_into(found, pool, vault, path)
         except NotSavedError as error:
             found = _list_of(path, error)
         else:
@@ -93,7 +93,7 @@ def fill_pool(
         OSError: The file cannot be read.
         ValueError: It is a saved pool that is damaged, or the pool would be over its maximum capacity.
     """
-    from proxywhirl.storage._reading import NotSavedError, pour
+    from proxywhirl.storage._reading import NotSavedError, load_into
     from proxywhirl.storage._vault import Vault
 
     if options:
@@ -104,9 +104,9 @@ def fill_pool(
         return found
     try:
         if source is None and tags is None:
-            return pour(found, pool, vault, path)
+            return load_into(found, pool, vault, path)
         scratch = _core.ProxyPool(max_pool_size=max(1, len(found)))
-        pour(found, scratch, vault, path)
+        load_into(found, scratch, vault, path)
     except NotSavedError:
         return _core.parse_proxy_file(path)
     proxies = scratch.get_all_proxies()
@@ -135,12 +135,12 @@ def image_of(path: str | os.PathLike[str], vault: Vault) -> Found:
         FileNotFoundError: There is no such file.
         ValueError: As :func:`load_pool`.
     """
-    from proxywhirl.storage._reading import NotSavedError, pour
+    from proxywhirl.storage._reading import NotSavedError, load_into
 
     found = open_file(path, vault)
     if isinstance(found, _core.PoolImage) and not found.settings:
         try:
-            pour(found, _core.ProxyPool(max_pool_size=max(1, len(found))), vault, path)
+            load_into(found, _core.ProxyPool(max_pool_size=max(1, len(found))), vault, path)
         except NotSavedError as error:
             return _list_of(path, error)
     return found

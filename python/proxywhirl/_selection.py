@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from proxywhirl._cookies import CookieStore
     from proxywhirl._explain import Explanation
     from proxywhirl._gate import Gate
-    from proxywhirl._supply.provision import Provision
+    from proxywhirl._supply.provision import Sources
     from proxywhirl._watch import Watch
     from proxywhirl.retry import RetryPolicy
     from proxywhirl.retry._story import Story
@@ -273,21 +273,21 @@ class Chooser:
         self._lock = new_lock()
         self._active = _Active(strategy)
         strategy._keep_window(pool)
-        self._provision: Provision | None = None
+        self._sources_behind: Sources | None = None
         self._empty_reported = _log_events.seldom()
 
-    def provided(self) -> Provision:
+    def provided(self) -> Sources:
         """The lists and gateways behind the pool, which are looked after before each choice."""
         with self._lock:
-            if self._provision is None:
-                from proxywhirl._supply.provision import Provision
+            if self._sources_behind is None:
+                from proxywhirl._supply.provision import Sources
 
-                self._provision = Provision(self.pool)
-            return self._provision
+                self._sources_behind = Sources(self.pool)
+            return self._sources_behind
 
     def share_provision(self, other: Chooser) -> None:
         """Look after the lists and gateways of another chooser of the same pool too."""
-        self._provision = other.provided()
+        self._sources_behind = other.provided()
 
     @property
     def strategy(self) -> _core.Strategy | Adapter:
@@ -384,7 +384,7 @@ class Chooser:
         """As :meth:`lease`; ``again``: choose once more if a gateway can provide somebody when there is nobody."""
         active = self._active
         watch = self.watch
-        provision = self._provision
+        provision = self._sources_behind
         minted = 0 if provision is None else provision.before()
         try:
             if watch is None:

@@ -470,7 +470,7 @@ impl PoolImage {
     /// Raises:
     ///     ValueError: An entry is no proxy, or the pool has no room.
     #[pyo3(signature = (pool, opened, make, decorate, merge=false))]
-    fn pour(
+    fn load_into(
         &self,
         py: Python<'_>,
         pool: &Bound<'_, PyPool>,

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from proxywhirl._supply.refresh import Report
     from proxywhirl.fetchers._fetcher import ProxyFetcher
     from proxywhirl.fetchers._progress import Progress
-    from proxywhirl.fetchers._reading import Taken
+    from proxywhirl.fetchers._reading import SourceResult
     from proxywhirl.fetchers._source import Source
     from proxywhirl.models import BootstrapConfig
 
-__all__ = ["Filling", "Listener", "file_stamp"]
+__all__ = ["Listener", "RefreshRound", "file_stamp"]
 
 _log = logging.getLogger("proxywhirl.fetch")
 # New proxies are checked, and join the pool, in portions: the first requests need not wait for the last check.
@@ -51,7 +51,7 @@ class Listener(Protocol):
         """A list was read, or could not be; the facts are fields of the event ``fetch_complete``."""
 
 
-class Filling:
+class RefreshRound:
     """Brings lists into a pool. Rounds run one at a time, in whichever loop they are run.
 
     Args:
@@ -96,10 +96,10 @@ class Filling:
             report: What to note it in.
         """
         self.expire(report)
-        dead = self._bury(report) if self._remove_dead else set()
+        dead = self._drop_dead(report) if self._remove_dead else set()
         await self._read(self._fetcher, due, report, dead)
         if self._bootstrap is not None and not len(self._pool):
-            await self._strap(self._bootstrap, report, dead)
+            await self._run_bootstrap(self._bootstrap, report, dead)
         report.proxies = self.roster.owned()
         self._explain_emptiness(report)
 
@@ -148,7 +148,7 @@ class Filling:
     async def _merge(
         self,
         fetcher: ProxyFetcher,
-        taken: Taken,
+        taken: SourceResult,
         report: Report,
         dead: set[str],
         validating: asyncio.Lock,
@@ -187,7 +187,7 @@ class Filling:
             if self._listener is not None:
                 self._listener.added(len(joined.added))
 
-    async def _strap(self, config: BootstrapConfig, report: Report, dead: set[str]) -> None:
+    async def _run_bootstrap(self, config: BootstrapConfig, report: Report, dead: set[str]) -> None:
         """Fill an empty pool from lists drawn at random."""
         given: list[Any] | None = None if config.sources is None else list(config.sources)
         if given is None:
@@ -206,7 +206,7 @@ class Filling:
         if expired:
             self._let_go(self.roster.remove(expired), report)
 
-    def _bury(self, report: Report) -> set[str]:
+    def _drop_dead(self, report: Report) -> set[str]:
         """Remove the dead of the lists; their URLs, since the lists may still name them."""
         dead = [proxy for proxy in self.roster.owned() if proxy.health_status is HealthStatus.DEAD]
         removed = self.roster.remove(dead)

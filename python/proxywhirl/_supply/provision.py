@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from proxywhirl._supply.supply import Supply
     from proxywhirl.exceptions import ProxyPoolEmptyError
 
-__all__ = ["Provision"]
+__all__ = ["Sources"]
 
 # After a refill attempt without result: pause for this multiple of its duration, unless something has changed.
 _PAUSE = 10.0
@@ -19,7 +19,7 @@ _HERE = ("banned_here", "rate_limited_here", "resting_here")
 _CURABLE = ("unhealthy", "resting", "expired", "breaker_open", "excluded", *_HERE)
 
 
-class Provision:
+class Sources:
     """Lists and gateways behind one pool. Thread-safe.
 
     Args:
@@ -51,7 +51,7 @@ class Provision:
             self.supply.begin()
         minted = 0
         for minter in self._minters:
-            minter.tend()
+            minter.maintain()
             minted += minter.minted
         return minted
 
@@ -78,7 +78,7 @@ class Provision:
         if not failed and began < self._not_before and situation == self._fruitless:
             return False
         for minter in self._minters:
-            minter.tend(now=True, failed=failed)
+            minter.maintain(now=True, failed=failed)
         # Another thread in need may have been faster.
         if sum(minter.minted for minter in self._minters) != minted:
             return True

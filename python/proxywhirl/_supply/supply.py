@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._fork import new_lock
-from proxywhirl._supply.filling import Filling, file_stamp
+from proxywhirl._supply.filling import RefreshRound, file_stamp
 from proxywhirl._supply.refresh import Report
 from proxywhirl.fetchers._fetcher import ProxyFetcher
 from proxywhirl.fetchers._source import Source
@@ -72,7 +72,7 @@ class Supply:
         self._pool = pool
         self._interval = interval
         self._bootstrap = bootstrap
-        self._filling = Filling(
+        self._filling = RefreshRound(
             pool,
             fetcher,
             remove_dead=remove_dead,

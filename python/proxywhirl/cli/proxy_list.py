@@ -52,7 +52,7 @@ def read_proxies(pool: ProxyPool, name: str, *, protocol: Optional[str] = None) 
     """
     from proxywhirl import _core
     from proxywhirl._pool_file import open_file
-    from proxywhirl.storage._reading import NotSavedError, pour
+    from proxywhirl.storage._reading import NotSavedError, load_into
     from proxywhirl.storage._vault import Vault
 
     shown = "standard input" if name == _STANDARD_INPUT else name
@@ -64,7 +64,7 @@ def read_proxies(pool: ProxyPool, name: str, *, protocol: Optional[str] = None) 
         if isinstance(found, _core.PoolImage):
             scratch = _core.ProxyPool(max_pool_size=max(1, len(found)))
             try:
-                pour(found, scratch, vault, name)
+                load_into(found, scratch, vault, name)
             except NotSavedError as error:
                 parsed = _core.parse_proxy_file(name, protocol=protocol)
                 if not len(parsed):

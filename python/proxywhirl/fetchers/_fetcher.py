@@ -16,7 +16,7 @@ from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._build import build
 from proxywhirl.fetchers._load import Limits, Loader, Validators
 from proxywhirl.fetchers._progress import Bars
-from proxywhirl.fetchers._reading import Reader, Taken, gathered
+from proxywhirl.fetchers._reading import Reader, SourceResult, gathered
 from proxywhirl.fetchers._source import Source
 from proxywhirl.models._base import utc_now
 from proxywhirl.models._sources import SourceStats
@@ -370,29 +370,29 @@ class ProxyFetcher:
         enabled = [source for source in self._sources.values() if source.config.enabled]
         return sorted(enabled, key=lambda source: -source.config.priority)
 
-    async def _take_all(self, progress: Progress) -> list[Taken]:
+    async def _take_all(self, progress: Progress) -> list[SourceResult]:
         async with self._reader() as reader:
             return await self._round(reader, progress, 0.0, whatever_the_interval=True)
 
     async def _round(
         self, reader: Reader, progress: Progress, interval: float | None, *, whatever_the_interval: bool = False
-    ) -> list[Taken]:
+    ) -> list[SourceResult]:
         """Read every source that is due; of the others, what is known."""
         sources = self._enabled()
         now = time.monotonic()
         done = found = 0
 
-        async def one(source: Source) -> Taken:
+        async def one(source: Source) -> SourceResult:
             nonlocal done, found
             known = self._known.get(source.key)
             if not whatever_the_interval and self._due_at(source, interval) > now:
-                taken = Taken(source, known.entries if known is not None else [], unchanged=True)
+                taken = SourceResult(source, known.entries if known is not None else [], unchanged=True)
             else:
                 try:
                     taken = await self._take(reader, source)
                 except ProxyFetchError as error:
                     _log.warning("source skipped: %s", error, extra={"source": source.name, "error": str(error)})
-                    taken = Taken(source, [], error=error)
+                    taken = SourceResult(source, [], error=error)
             done += 1
             found += len(taken.entries)
             if progress is not None:
@@ -401,7 +401,7 @@ class ProxyFetcher:
 
         return list(await gathered([one(source) for source in sources]))
 
-    async def _take(self, reader: Reader, source: Source) -> Taken:
+    async def _take(self, reader: Reader, source: Source) -> SourceResult:
         """Read one source, and count what came."""
         began = time.perf_counter()
         stats = self._stats_of(source)
@@ -423,7 +423,7 @@ class ProxyFetcher:
         if found is None:
             assert known is not None  # only what is known can be unchanged
             known.read_at = time.monotonic()
-            return Taken(source, known.entries, unchanged=True, elapsed_ms=elapsed_ms)
+            return SourceResult(source, known.entries, unchanged=True, elapsed_ms=elapsed_ms)
         listing, validators = found
         entries, dropped = listing.entries, listing.local_count
         if dropped:
@@ -441,10 +441,10 @@ class ProxyFetcher:
         stats.local_count += dropped
         if source.key in self._sources:
             self._known[source.key] = _Known(entries, validators, time.monotonic())
-        return Taken(source, entries, elapsed_ms=elapsed_ms)
+        return SourceResult(source, entries, elapsed_ms=elapsed_ms)
 
     async def _entries(
-        self, taken: list[Taken], validate: bool, deduplicate: bool, progress: Progress
+        self, taken: list[SourceResult], validate: bool, deduplicate: bool, progress: Progress
     ) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = []
         trusted: set[str] = set()
@@ -487,7 +487,7 @@ def _validator(level: ValidationLevel | None, *, timeout: float = 5.0, concurren
     return ProxyValidator(timeout=timeout, level=level, concurrency=concurrency)
 
 
-def _with_source(taken: Taken) -> list[dict[str, Any]]:
+def _with_source(taken: SourceResult) -> list[dict[str, Any]]:
     return [{**entry, "source_url": taken.source.name} for entry in taken.entries]
 
 

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from proxywhirl.fetchers._load import Loaded, Loader, Validators
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["Reader", "Taken", "gathered"]
+__all__ = ["Reader", "SourceResult", "gathered"]
 
 T = TypeVar("T")
 _PER_HOST = 4
 
 
-class Taken:
+class SourceResult:
     """What came of one source in one round.
 
     Attributes:

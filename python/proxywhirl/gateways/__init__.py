@@ -15,7 +15,7 @@ For providers whose user names follow a known grammar: ``Gateway.preset("oxylabs
 from __future__ import annotations
 
 from proxywhirl.gateways._gateway import Gateway
-from proxywhirl.gateways._minter import Minter
+from proxywhirl.gateways._gateway_pool import GatewayPool
 from proxywhirl.gateways._presets import Preset, presets
 
-__all__ = ["Gateway", "Minter", "Preset", "presets"]
+__all__ = ["Gateway", "GatewayPool", "Preset", "presets"]

@@ -14,7 +14,7 @@ from proxywhirl.gateways._sessions import Sessions
 from proxywhirl.gateways._template import Template
 
 if TYPE_CHECKING:
-    from proxywhirl.gateways._minter import Minter
+    from proxywhirl.gateways._gateway_pool import GatewayPool
 
 __all__ = ["Gateway", "Values"]
 
@@ -158,7 +158,7 @@ class Gateway:
         """
         return [self._mint(self._next_choice()) for _ in range(count)]
 
-    def attach(self, pool: _core.ProxyPool) -> Minter:
+    def attach(self, pool: _core.ProxyPool) -> GatewayPool:
         """Fill a pool of one's own; rotators and transports do this by themselves.
 
         Args:
@@ -167,9 +167,9 @@ class Gateway:
         Returns:
             What keeps it filled: call its ``tend()`` now and then.
         """
-        from proxywhirl.gateways._minter import Minter
+        from proxywhirl.gateways._gateway_pool import GatewayPool
 
-        minter = Minter(self, pool)
+        minter = GatewayPool(self, pool)
         minter.fill()
         return minter
 
@@ -204,11 +204,11 @@ class Gateway:
             rotating=not self.renewable,
         )
 
-    def _into(self, pool: _core.ProxyPool, tag: str | None = None) -> tuple[Minter, int]:
+    def _into(self, pool: _core.ProxyPool, tag: str | None = None) -> tuple[GatewayPool, int]:
         """For rotators and transports: fill a pool and keep it filled."""
-        from proxywhirl.gateways._minter import Minter
+        from proxywhirl.gateways._gateway_pool import GatewayPool
 
-        minter = Minter(self, pool, tag)
+        minter = GatewayPool(self, pool, tag)
         return minter, minter.fill()
 
 

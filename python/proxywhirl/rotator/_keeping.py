@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from proxywhirl._selection import Chooser
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.models import ProxyStorage
-    from proxywhirl.storage._keeper import Keeper, Place
+    from proxywhirl.storage._autosave import Autosave, Place
     from proxywhirl.storage._vault import Vault
 
 __all__ = ["KeepingPart", "StorageLike"]
@@ -35,7 +35,7 @@ class KeepingPart:
     _watch: Any
 
     # No keeper until something is to be kept: most rotators never save, and need not import what that takes.
-    _keeper: Keeper | None = None
+    _autosave: Autosave | None = None
     _encryption_key: str | bytes | None = None
     _atomic_writes = True
     _geo_database: str | os.PathLike[str] | None = None
@@ -68,14 +68,14 @@ class KeepingPart:
                 raise ValueError("auto_save_interval needs a storage: give storage_backend= and storage_path=")
         else:
             place = self._place(backend, path)
-            self._keeper = self._make_keeper(place, auto_save_interval)
+            self._autosave = self._make_keeper(place, auto_save_interval)
             if _is_local(backend, path):
-                self._keeper.load()
+                self._autosave.load()
         if geo_database is not None:
             self._locate()
 
     def _place(self, backend: Any, path: str | os.PathLike[str] | None) -> Place:
-        from proxywhirl.storage._keeper import FilePlace, ForeignPlace
+        from proxywhirl.storage._autosave import FilePlace, ForeignPlace
 
         if isinstance(backend, str):
             if backend not in ("file", "sqlite"):
@@ -104,10 +104,10 @@ class KeepingPart:
 
         return Vault(self._encryption_key)
 
-    def _make_keeper(self, place: Place | None, interval: float | None) -> Keeper:
-        from proxywhirl.storage._keeper import Keeper
+    def _make_keeper(self, place: Place | None, interval: float | None) -> Autosave:
+        from proxywhirl.storage._autosave import Autosave
 
-        keeper = Keeper(
+        keeper = Autosave(
             self._chooser,
             place,
             self._vault(),
@@ -120,24 +120,24 @@ class KeepingPart:
             weakref.finalize(self, keeper.stop_soon).atexit = False
         return keeper
 
-    def _keeping(self) -> Keeper:
+    def _keeping(self) -> Autosave:
         """The keeper, made if there is none yet."""
-        if self._keeper is None:
-            self._keeper = self._make_keeper(None, None)
-        return self._keeper
+        if self._autosave is None:
+            self._autosave = self._make_keeper(None, None)
+        return self._autosave
 
-    def _stock(self, deadline: float | None = None) -> None:
+    def _prepare_sources(self, deadline: float | None = None) -> None:
         self._begin_keeping()
-        super()._stock(deadline)  # type: ignore[misc, unused-ignore]
+        super()._prepare_sources(deadline)  # type: ignore[misc, unused-ignore]
 
     async def _astock(self, deadline: float | None = None) -> None:
-        if self._keeper is not None:
+        if self._autosave is not None:
             await self._begin_keeping_async()
         await super()._astock(deadline)  # type: ignore[misc]
 
     def _begin_keeping(self) -> None:
         """Called before requests: loads what has not been loaded, starts what runs in the background."""
-        keeper = self._keeper
+        keeper = self._autosave
         if keeper is not None:
             if not keeper.loaded:
                 keeper.load()
@@ -145,17 +145,17 @@ class KeepingPart:
             keeper.begin()
 
     async def _begin_keeping_async(self) -> None:
-        keeper = self._keeper
+        keeper = self._autosave
         if keeper is not None:
             if not keeper.loaded:
                 await self._load_async(keeper)
                 self._locate()
             keeper.begin()
 
-    async def _load_async(self, keeper: Keeper) -> int:
+    async def _load_async(self, keeper: Autosave) -> int:
         import asyncio
 
-        from proxywhirl.storage._keeper import ForeignPlace
+        from proxywhirl.storage._autosave import ForeignPlace
 
         if isinstance(keeper.place, ForeignPlace) and not keeper.loaded:
             keeper.loaded = True
@@ -170,7 +170,7 @@ class KeepingPart:
         import asyncio
         import time
 
-        from proxywhirl.storage._keeper import ForeignPlace
+        from proxywhirl.storage._autosave import ForeignPlace
 
         keeper = self._keeping()
         if path is None and isinstance(keeper.place, ForeignPlace):
@@ -182,14 +182,14 @@ class KeepingPart:
             await asyncio.to_thread(keeper.save, path, credentials=credentials, learned=learned)
 
     def _end_keeping(self) -> None:
-        if self._keeper is not None:
-            self._keeper.stop()
+        if self._autosave is not None:
+            self._autosave.stop()
 
     async def _end_keeping_async(self) -> None:
         import asyncio
 
-        if self._keeper is not None and self._keeper.place is not None:
-            await asyncio.to_thread(self._keeper.stop)
+        if self._autosave is not None and self._autosave.place is not None:
+            await asyncio.to_thread(self._autosave.stop)
 
     def _locate(self, proxies: list[_core.Proxy] | None = None) -> None:
         """Find the countries of proxies, or of all, that have none, if a database was given."""
@@ -221,7 +221,7 @@ class KeepingPart:
 
         from proxywhirl._pool_file import image_of
         from proxywhirl._registry import resolve
-        from proxywhirl.storage._keeper import FilePlace
+        from proxywhirl.storage._autosave import FilePlace
         from proxywhirl.storage._reading import settings_of
         from proxywhirl.storage._vault import Vault
 
@@ -249,8 +249,8 @@ class KeepingPart:
             if interval is not None and not interval > 0:
                 raise ValueError(f"auto_save_interval must be positive, not {shown(interval)}")
             place = FilePlace(Path(path), rotator._vault(), atomic=rotator._atomic_writes)
-            rotator._keeper = rotator._make_keeper(place, interval)
-            rotator._keeper.loaded = True
+            rotator._autosave = rotator._make_keeper(place, interval)
+            rotator._autosave.loaded = True
         rotator._locate()
         return rotator
 

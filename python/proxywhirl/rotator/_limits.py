@@ -175,15 +175,15 @@ class LimitsPart:
 
     # Credentials.
 
-    def _stock(self, deadline: float | None = None) -> None:
+    def _prepare_sources(self, deadline: float | None = None) -> None:
         """What has to be done before a request, credentials that are due among it."""
-        super()._stock(deadline)  # type: ignore[misc, unused-ignore]
+        super()._prepare_sources(deadline)  # type: ignore[misc, unused-ignore]
         rotator = self._credentials
         if rotator is not None:
             self._log_in_all(rotator.current() if rotator.is_due else rotator.pair)
 
     async def _astock(self, deadline: float | None = None) -> None:
-        """As :meth:`_stock`, without blocking the loop."""
+        """As :meth:`_prepare_sources`, without blocking the loop."""
         await super()._astock(deadline)  # type: ignore[misc, unused-ignore]
         rotator = self._credentials
         if rotator is not None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from proxywhirl import _core
     from proxywhirl._selection import Chooser
-    from proxywhirl._supply.provision import Provision
+    from proxywhirl._supply.provision import Sources
     from proxywhirl._supply.refresh import Refresh, Report
     from proxywhirl._supply.supply import Supply
     from proxywhirl.config import ProxyConfiguration
@@ -80,16 +80,16 @@ class SupplyMixin:
             if supply.fetcher.sources or bootstrap is not None
             else "No healthy proxies available: there are no lists to read"
         )
-        self._provision.supply = supply
+        self._sources_behind.supply = supply
         weakref.finalize(self, Supply.close, supply)
         return supply
 
     @property
-    def _provision(self) -> Provision:
+    def _sources_behind(self) -> Sources:
         return self._chooser.provided()
 
     def _add_gateway(self, gateway: Any, tag: str | None = None) -> None:
-        self._provision.add_gateway(gateway, tag)
+        self._sources_behind.add_gateway(gateway, tag)
 
     def _claim(self, proxies: Iterable[_core.Proxy]) -> None:
         """The user named these: lists may not take them away."""
@@ -120,7 +120,7 @@ class SupplyMixin:
         self._supply.reopen()
         return self._supply.refresh()
 
-    def _stock(self, deadline: float | None = None) -> None:
+    def _prepare_sources(self, deadline: float | None = None) -> None:
         """Wait for the first proxies of the lists if there is none to choose; for the synchronous rotator.
 
         Args:
@@ -137,7 +137,7 @@ class SupplyMixin:
             self._transport._carrier.routes.remove(key)
 
     async def _astock(self, deadline: float | None = None) -> None:
-        """As :meth:`_stock`, without blocking the loop."""
+        """As :meth:`_prepare_sources`, without blocking the loop."""
         if self._supply is None:
             return
         offer = self._worth_waiting_for()

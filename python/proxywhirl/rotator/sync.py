@@ -132,7 +132,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
         """
         deadline = self._deadline(kwargs)
-        self._stock(deadline)
+        self._prepare_sources(deadline)
         return self._client.request(method, url, **self._arguments(kwargs, deadline))
 
     @contextmanager
@@ -148,7 +148,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             The response, its body unread. A body that is cut short raises httpx's error; it is not asked for again.
         """
         deadline = self._deadline(kwargs)
-        self._stock(deadline)
+        self._prepare_sources(deadline)
         arguments = self._arguments(kwargs, deadline, read_body=False)
         with self._client.stream(method, url, **arguments) as response:
             yield response
@@ -222,7 +222,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         """
         selection = Selection(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
         taking, excluded, seconds = self._taking(url, selection), list(exclude), _patience(timeout)
-        self._stock()
+        self._prepare_sources()
         lease = taking(excluded, 1, seconds)
         if lease is None:
             lease = taking.wait(excluded, 1, seconds)
@@ -230,7 +230,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
 
     def get_proxy(self, **wishes: Any) -> _core.Proxy:
         """As :meth:`get_proxy_sync`; waits for the first proxies of the lists if there is nobody else to choose."""
-        self._stock()
+        self._prepare_sources()
         return self.get_proxy_sync(**wishes)
 
     def add_proxy(self, proxy: ProxyLike) -> None:
@@ -419,7 +419,7 @@ class RotatorSession(_Verbs):
         if self._timeout_seconds is None:
             return
         if self._rotator._chooser.sessions.get_session(self.session_id) is None:
-            self._rotator._stock()
+            self._rotator._prepare_sources()
             self._rotator._bind(self.session_id, None, self._timeout_seconds)
 
     def __enter__(self) -> Self:

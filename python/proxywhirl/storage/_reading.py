@@ -16,7 +16,7 @@ from proxywhirl.storage._vault import PREFIX, Vault
 if TYPE_CHECKING:
     import os
 
-__all__ = ["DamagedFileError", "NotSavedError", "backup_of", "is_lines", "pour", "read_file", "settings_of"]
+__all__ = ["DamagedFileError", "NotSavedError", "backup_of", "is_lines", "load_into", "read_file", "settings_of"]
 
 _log = logging.getLogger("proxywhirl.storage")
 # How every Fernet token begins: version 0x80 and a time before 2106.
@@ -84,7 +84,7 @@ def settings_of(image: _core.PoolImage) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def pour(
+def load_into(
     image: _core.PoolImage, pool: _core.ProxyPool, vault: Vault, path: Any, *, merge: bool = False
 ) -> tuple[int, int]:
     """Add what was read to a pool.
@@ -114,7 +114,7 @@ def pour(
         except (TypeError, ValueError) as error:
             raise DamagedFileError(f"{path}: entry {number} is not a proxy: {_reason(error)}") from None
 
-    return image.pour(pool, vault.open_all(image.sealed()), make, decorator(vault), merge)
+    return image.load_into(pool, vault.open_all(image.sealed()), make, decorator(vault), merge)
 
 
 def _proxy(entry: Any, vault: Vault) -> _core.Proxy:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from proxywhirl import _core
 from proxywhirl.storage._pool_file import PoolFile
-from proxywhirl.storage._reading import pour, read_file
+from proxywhirl.storage._reading import load_into, read_file
 from proxywhirl.storage._vault import Vault
 
 __all__ = ["FileStorage"]
@@ -63,7 +63,7 @@ class FileStorage:
     def _load(self) -> list[_core.Proxy]:
         image = read_file(self.filepath, self._vault)
         pool = _core.ProxyPool(max_pool_size=max(len(image), 1))
-        pour(image, pool, self._vault, self.filepath)
+        load_into(image, pool, self._vault, self.filepath)
         return pool.get_all_proxies()
 
     async def clear(self) -> None:

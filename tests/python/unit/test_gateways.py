@@ -179,18 +179,18 @@ class TestReplacing:
         minter = Gateway("http://u-{session}-{country}:p@gw.example:1", size=4, ttl=600, countries=["us", "de"]).attach(
             pool
         )
-        assert not minter.tend(now=True)
+        assert not minter.maintain(now=True)
         ill, old, gone, well = pool.get_all_proxies()
         ill.health_status = HealthStatus.UNHEALTHY
         old.expires_at = "2020-01-01T00:00:00Z"
         pool.remove_proxy(gone.id)
         ill.start_request()
-        assert minter.tend(now=True)
+        assert minter.maintain(now=True)
         assert len(pool) == 4
         assert [pool.get_proxy_by_id(one.id) for one in (ill, old, gone, well)] == [None, None, None, well]
         assert Counter(proxy.country_code for proxy in pool) == {"US": 2, "DE": 2}
         assert ill.requests_active == 1  # what was under way on it goes on
-        assert not minter.tend(now=True)
+        assert not minter.maintain(now=True)
 
     def test_the_benched(self) -> None:
         pool = ProxyPool()
@@ -198,7 +198,7 @@ class TestReplacing:
         with pool.lease(RoundRobinStrategy(), "https://shop.example/") as lease:
             benched = lease.proxy
             lease.banned()
-        assert minter.tend(now=True)
+        assert minter.maintain(now=True)
         assert len(pool) == 2
         assert pool.get_proxy_by_id(benched.id) is None
 
@@ -207,7 +207,7 @@ class TestReplacing:
         minter = Gateway("http://u-{session}:p@gw.example:1", size=2).attach(pool)
         lease = pool.lease(RoundRobinStrategy(), "https://shop.example/")
         lease.failure(ConnectionRefusedError())
-        assert minter.tend(now=True)
+        assert minter.maintain(now=True)
         assert pool.get_proxy_by_id(lease.id) is None
         assert len(pool) == 2
 
@@ -229,7 +229,7 @@ class TestReplacing:
         for _ in range(20):
             for proxy in pool:
                 proxy.health_status = HealthStatus.DEAD
-            minter.tend(now=True)
+            minter.maintain(now=True)
         # Ten at once for the smallest gateway, and one more in six seconds.
         assert minter.gateway._sessions._number <= 5 + 10 + 1
 
@@ -238,17 +238,17 @@ class TestReplacing:
         minter = Gateway("http://u:p@gw.example:1").attach(pool)
         (only,) = pool
         only.health_status = HealthStatus.DEAD
-        assert not minter.tend(now=True)
+        assert not minter.maintain(now=True)
         assert pool.get_all_proxies() == [only]
 
     def test_looking_is_rare(self) -> None:
         pool = ProxyPool()
         minter = Gateway("http://u-{session}:p@gw.example:1", size=3).attach(pool)
-        minter.tend()
+        minter.maintain()
         pool.remove_proxy(pool.get_all_proxies()[0].id)
-        assert not minter.tend()
+        assert not minter.maintain()
         time.sleep(0.25)
-        assert minter.tend()
+        assert minter.maintain()
 
     def test_a_full_pool(self) -> None:
         pool = ProxyPool(max_pool_size=2)

@@ -13,7 +13,7 @@ from proxywhirl._fork import new_lock
 from proxywhirl._redact import redact_url
 from proxywhirl.storage._extras import extras_of
 from proxywhirl.storage._pool_file import Saved
-from proxywhirl.storage._reading import pour
+from proxywhirl.storage._reading import load_into
 from proxywhirl.storage._vault import Vault
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ class SQLiteStorage:
 
     def _proxies(self, records: list[str]) -> list[_core.Proxy]:
         pool = _core.ProxyPool(max_pool_size=max(len(records), 1))
-        pour(self._image(records), pool, self._vault, repr(self))
+        load_into(self._image(records), pool, self._vault, repr(self))
         return pool.get_all_proxies()
 
     def _place(self) -> _SqlPlace:
@@ -373,7 +373,7 @@ class _SqlPlace:
         """Add what is kept to a pool."""
         storage = self._storage
         records = storage._engines.run(_find, {}, reads=True)
-        return pour(storage._image(records), pool, storage._vault, repr(storage), merge=True)[0]
+        return load_into(storage._image(records), pool, storage._vault, repr(storage), merge=True)[0]
 
 
 def _breathe() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from proxywhirl._fork import new_lock
 from proxywhirl.storage._pool_file import PoolFile, Saved
-from proxywhirl.storage._reading import pour, read_file, settings_of
+from proxywhirl.storage._reading import load_into, read_file, settings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from proxywhirl.models import ProxyStorage
     from proxywhirl.storage._vault import Vault
 
-__all__ = ["FilePlace", "ForeignPlace", "Keeper", "Place", "run_apart"]
+__all__ = ["Autosave", "FilePlace", "ForeignPlace", "Place", "run_apart"]
 
 _log = logging.getLogger("proxywhirl.storage")
 
@@ -75,7 +75,7 @@ class FilePlace:
                 return 0
         if settings_of(image).get("auto_remove_dead"):
             pool.auto_remove_dead = True
-        return pour(image, pool, self._vault, self.path, merge=True)[0]
+        return load_into(image, pool, self._vault, self.path, merge=True)[0]
 
 
 class ForeignPlace:
@@ -144,7 +144,7 @@ def run_apart(work: Any) -> Any:
     return value
 
 
-class Keeper:
+class Autosave:
     """Loads a pool from a place and saves it there. Knows the pool, not the rotator, which it must not keep alive.
 
     Args:
@@ -309,7 +309,7 @@ class Keeper:
         self._close_place()
 
 
-_running: weakref.WeakSet[Keeper] = weakref.WeakSet()
+_running: weakref.WeakSet[Autosave] = weakref.WeakSet()
 
 
 @atexit.register

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.gateways._gateway import Gateway
 
-__all__ = ["Minter"]
+__all__ = ["GatewayPool"]
 
 _LOOK = 0.2
 # Looking may take a fiftieth of the time at most.
@@ -24,7 +24,7 @@ _BUDGET_SECONDS = 60.0
 _LEAST_BUDGET = 10.0
 
 
-class Minter:
+class GatewayPool:
     """The proxies of one gateway in one pool; made by :meth:`Gateway.attach`. Thread-safe.
 
     Args:
@@ -70,7 +70,7 @@ class Minter:
                 added += self._add(self.gateway._next_choice())
             return added
 
-    def tend(self, now: bool = False, failed: Collection[Any] = ()) -> bool:
+    def maintain(self, now: bool = False, failed: Collection[Any] = ()) -> bool:
         """Replace what is benched, at rest, expired, or was taken out of the pool. Costs nothing when it was just done.
 
         Args:
