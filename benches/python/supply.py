@@ -119,7 +119,7 @@ async def _by_httpx(urls: list[str], concurrency: int) -> int:
 
 
 def _natively(urls: list[str], concurrency: int, timeout: float = 5.0) -> int:
-    from proxywhirl.checking import Checks
+    from proxywhirl.validation import Checks
 
     checks = Checks(urls, targets=[PAGE], concurrency=concurrency, timeout=timeout)
     return sum(result.is_valid for result in checks)

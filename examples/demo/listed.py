@@ -6,8 +6,8 @@ import random
 from ipaddress import ip_address
 
 from proxywhirl import Proxy, ProxyPool
-from proxywhirl.checking import Checks
 from proxywhirl.cli.errors import CommandError
+from proxywhirl.validation import Checks
 
 __all__ = ["places_of", "read_list", "those_that_answer"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from proxywhirl import _core
 from proxywhirl._base.exports import on_first_use
-from proxywhirl._on_first_use import prepare as _prepare
+from proxywhirl._native.on_first_use import prepare as _prepare
 
 # Type checkers know the name; importing it from typing would be a third of the time this module takes.
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         Session,
         SessionManager,
     )
-    from proxywhirl._enums import (
+    from proxywhirl._native.enums import (
         BackoffStrategy,
         CircuitBreakerState,
         HealthStatus,
@@ -33,11 +33,7 @@ if TYPE_CHECKING:
         RetryOutcome,
         ValidationLevel,
     )
-    from proxywhirl._resilience_config import ResilienceConfig
     from proxywhirl.browser import BrowserRenderer
-    from proxywhirl.checking import (
-        ProxyValidator,
-    )
     from proxywhirl.circuit_breaker import AsyncCircuitBreaker, CircuitBreaker
     from proxywhirl.config import (
         DataStorageConfig,
@@ -69,6 +65,13 @@ if TYPE_CHECKING:
         StrategyMetadataError,
     )
     from proxywhirl.fetchers import ProxyFetcher
+    from proxywhirl.fetchers.parsers import (
+        CSVParser,
+        HTMLTableParser,
+        JSONParser,
+        PlainTextParser,
+        deduplicate_proxies,
+    )
     from proxywhirl.gateways import Gateway
     from proxywhirl.models import (
         BootstrapConfig,
@@ -82,14 +85,8 @@ if TYPE_CHECKING:
         ProxySourceConfig,
         SourceStats,
     )
-    from proxywhirl.parsers import (
-        CSVParser,
-        HTMLTableParser,
-        JSONParser,
-        PlainTextParser,
-        deduplicate_proxies,
-    )
     from proxywhirl.rate_limiting import RateLimiter
+    from proxywhirl.resilience import ResilienceConfig
     from proxywhirl.retry import (
         CircuitBreakerEvent,
         HourlyAggregate,
@@ -164,6 +161,9 @@ if TYPE_CHECKING:
         proxy_to_dict,
         validate_proxy_model,
     )
+    from proxywhirl.validation import (
+        ProxyValidator,
+    )
 
 __version__: str = _core.__version__
 
@@ -171,7 +171,20 @@ __version__: str = _core.__version__
 _core._refuse_subinterpreters()
 # The native classes answer to Pydantic's protocol, whichever module they are imported from. What that takes is imported
 # when one of its methods is first used.
-_prepare(_core)
+_prepare(
+    _core,
+    upper={
+        "GeoLocation": "proxywhirl.models._geo",
+        "ProxyCredentials": "proxywhirl.models._credentials",
+        "adapt": "proxywhirl.strategies._adapter",
+        "fill_pool": "proxywhirl.storage._open",
+        "install_breaker_files": "proxywhirl.circuit_breaker.sync",
+        "judge_report": "proxywhirl._judge",
+        "load_pool": "proxywhirl.storage._open",
+        "plain": "proxywhirl.config._strategy",
+        "resolve": "proxywhirl.strategies._registry",
+    },
+)
 
 __all__ = [
     "ALL_HTTP_SOURCES",
@@ -304,133 +317,54 @@ __all__ = [
 ]
 
 # Where each name lives. The imports above say the same to type checkers; a test compares the three.
-_HOMES: dict[str, str] = {
-    "ALL_HTTP_SOURCES": "proxywhirl.sources",
-    "ALL_SOCKS4_SOURCES": "proxywhirl.sources",
-    "ALL_SOCKS5_SOURCES": "proxywhirl.sources",
-    "ALL_SOURCES": "proxywhirl.sources",
-    "API_SOURCES": "proxywhirl.sources",
-    "AsyncCircuitBreaker": "proxywhirl.circuit_breaker",
-    "AsyncProxyRotator": "proxywhirl.rotator",
-    "AsyncProxyWhirl": "proxywhirl.rotator",
-    "AsyncRotatingTransport": "proxywhirl.transport",
-    "BackoffStrategy": "proxywhirl._enums",
-    "BanPolicy": "proxywhirl._ban",
-    "BootstrapConfig": "proxywhirl.models",
-    "BrowserRenderer": "proxywhirl.browser",
-    "CSVParser": "proxywhirl.parsers",
-    "CacheCorruptionError": "proxywhirl.exceptions",
-    "CacheStorageError": "proxywhirl.exceptions",
-    "CacheValidationError": "proxywhirl.exceptions",
-    "CircuitBreaker": "proxywhirl.circuit_breaker",
-    "CircuitBreakerConfig": "proxywhirl.models",
-    "CircuitBreakerEvent": "proxywhirl.retry",
-    "CircuitBreakerState": "proxywhirl._enums",
-    "ComposedStrategy": "proxywhirl.strategies",
-    "CompositeStrategy": "proxywhirl.strategies",
-    "CostAwareStrategy": "proxywhirl.strategies",
-    "DataStorageConfig": "proxywhirl.config",
-    "CredentialRotator": "proxywhirl.credentials",
-    "GEONODE_HTTP": "proxywhirl.sources",
-    "GEONODE_SOCKS4": "proxywhirl.sources",
-    "GEONODE_SOCKS5": "proxywhirl.sources",
-    "GITHUB_KOMUTAN_HTTP": "proxywhirl.sources",
-    "GITHUB_KOMUTAN_SOCKS4": "proxywhirl.sources",
-    "GITHUB_KOMUTAN_SOCKS5": "proxywhirl.sources",
-    "GITHUB_MONOSANS_HTTP": "proxywhirl.sources",
-    "GITHUB_MONOSANS_SOCKS4": "proxywhirl.sources",
-    "GITHUB_MONOSANS_SOCKS5": "proxywhirl.sources",
-    "GITHUB_PROXIFLY_HTTP": "proxywhirl.sources",
-    "GITHUB_PROXIFLY_SOCKS4": "proxywhirl.sources",
-    "GITHUB_PROXIFLY_SOCKS5": "proxywhirl.sources",
-    "GITHUB_THESPEEDX_HTTP": "proxywhirl.sources",
-    "GITHUB_THESPEEDX_SOCKS4": "proxywhirl.sources",
-    "GITHUB_THESPEEDX_SOCKS5": "proxywhirl.sources",
-    "Gateway": "proxywhirl.gateways",
-    "GeoLocation": "proxywhirl.models",
-    "GeoTargetedStrategy": "proxywhirl.strategies",
-    "HTMLTableParser": "proxywhirl.parsers",
-    "HealthMonitor": "proxywhirl.models",
-    "HealthStatus": "proxywhirl._enums",
-    "HourlyAggregate": "proxywhirl.retry",
-    "InternalError": "proxywhirl.exceptions",
-    "JSONParser": "proxywhirl.parsers",
-    "Lease": "proxywhirl._core",
-    "LeastUsedStrategy": "proxywhirl.strategies",
-    "NonRetryableError": "proxywhirl.exceptions",
-    "Outcome": "proxywhirl._enums",
-    "PROXY_SCRAPE_HTTP": "proxywhirl.sources",
-    "PROXY_SCRAPE_SOCKS4": "proxywhirl.sources",
-    "PROXY_SCRAPE_SOCKS5": "proxywhirl.sources",
-    "PerformanceBasedStrategy": "proxywhirl.strategies",
-    "PlainTextParser": "proxywhirl.parsers",
-    "Proxy": "proxywhirl._core",
-    "ProxyAuthenticationError": "proxywhirl.exceptions",
-    "ProxyBannedError": "proxywhirl.exceptions",
-    "ProxyChain": "proxywhirl.models",
-    "ProxyConfiguration": "proxywhirl.config",
-    "ProxyConnectionError": "proxywhirl.exceptions",
-    "ProxyCredentials": "proxywhirl.models",
-    "ProxyError": "proxywhirl.exceptions",
-    "ProxyEvent": "proxywhirl.events",
-    "ProxyFetchError": "proxywhirl.exceptions",
-    "ProxyFetcher": "proxywhirl.fetchers",
-    "ProxyFormat": "proxywhirl._enums",
-    "ProxyMetadata": "proxywhirl.models",
-    "ProxyMetrics": "proxywhirl.strategies",
-    "ProxyPool": "proxywhirl._core",
-    "ProxyPoolEmptyError": "proxywhirl.exceptions",
-    "ProxyRotator": "proxywhirl.rotator",
-    "ProxySession": "proxywhirl.models",
-    "ProxySource": "proxywhirl._enums",
-    "ProxySourceConfig": "proxywhirl.models",
-    "ProxyStorageError": "proxywhirl.exceptions",
-    "ProxyValidationError": "proxywhirl.exceptions",
-    "ProxyValidator": "proxywhirl.checking",
-    "ProxyWhirl": "proxywhirl.rotator",
-    "ProxyWhirlError": "proxywhirl.exceptions",
-    "RECOMMENDED_SOURCES": "proxywhirl.sources",
-    "RandomStrategy": "proxywhirl.strategies",
-    "RateLimiter": "proxywhirl.rate_limiting",
-    "RegexComplexityError": "proxywhirl.exceptions",
-    "RegexTimeoutError": "proxywhirl.exceptions",
-    "RenderMode": "proxywhirl._enums",
-    "RequestQueueFullError": "proxywhirl.exceptions",
-    "ResilienceConfig": "proxywhirl._resilience_config",
-    "RetryAttempt": "proxywhirl.retry",
-    "RetryExecutor": "proxywhirl.retry",
-    "RetryMetrics": "proxywhirl.retry",
-    "RetryOutcome": "proxywhirl._enums",
-    "RetryPolicy": "proxywhirl.retry",
-    "RetryableError": "proxywhirl.exceptions",
-    "RotatingTransport": "proxywhirl.transport",
-    "RotationStrategy": "proxywhirl.strategies",
-    "RoundRobinStrategy": "proxywhirl.strategies",
-    "SelectionContext": "proxywhirl._core",
-    "Session": "proxywhirl._core",
-    "SessionManager": "proxywhirl._core",
-    "SessionNotFoundError": "proxywhirl.exceptions",
-    "SessionPersistenceStrategy": "proxywhirl.strategies",
-    "SessionStrategy": "proxywhirl.strategies",
-    "SourceStats": "proxywhirl.models",
-    "StrategyConfig": "proxywhirl.config",
-    "StrategyMetadataError": "proxywhirl.exceptions",
-    "StrategyRegistry": "proxywhirl.strategies",
-    "StrategyState": "proxywhirl.strategies",
-    "ValidationLevel": "proxywhirl._enums",
-    "WeightedRandomStrategy": "proxywhirl.strategies",
-    "WeightedStrategy": "proxywhirl.strategies",
-    "calculate_timeout": "proxywhirl.utils",
-    "configure_logging": "proxywhirl.utils",
-    "create_proxy_from_url": "proxywhirl.utils",
-    "decrypt_credentials": "proxywhirl.utils",
-    "deduplicate_proxies": "proxywhirl.parsers",
-    "encrypt_credentials": "proxywhirl.utils",
-    "generate_encryption_key": "proxywhirl.utils",
-    "is_valid_proxy_url": "proxywhirl.utils",
-    "parse_proxy_url": "proxywhirl.utils",
-    "proxy_to_dict": "proxywhirl.utils",
-    "validate_proxy_model": "proxywhirl.utils",
+_HOMES = {
+    "proxywhirl._ban": "BanPolicy",
+    "proxywhirl._core": "Lease Proxy ProxyPool SelectionContext Session SessionManager",
+    "proxywhirl._native.enums": (
+        "BackoffStrategy CircuitBreakerState HealthStatus Outcome ProxyFormat ProxySource RenderMode RetryOutcome "
+        "ValidationLevel"
+    ),
+    "proxywhirl.browser": "BrowserRenderer",
+    "proxywhirl.circuit_breaker": "AsyncCircuitBreaker CircuitBreaker",
+    "proxywhirl.config": "DataStorageConfig ProxyConfiguration StrategyConfig",
+    "proxywhirl.credentials": "CredentialRotator",
+    "proxywhirl.events": "ProxyEvent",
+    "proxywhirl.exceptions": (
+        "CacheCorruptionError CacheStorageError CacheValidationError InternalError NonRetryableError "
+        "ProxyAuthenticationError ProxyBannedError ProxyConnectionError ProxyError ProxyFetchError "
+        "ProxyPoolEmptyError ProxyStorageError ProxyValidationError ProxyWhirlError RegexComplexityError "
+        "RegexTimeoutError RequestQueueFullError RetryableError SessionNotFoundError StrategyMetadataError"
+    ),
+    "proxywhirl.fetchers": "ProxyFetcher",
+    "proxywhirl.fetchers.parsers": "CSVParser HTMLTableParser JSONParser PlainTextParser deduplicate_proxies",
+    "proxywhirl.gateways": "Gateway",
+    "proxywhirl.models": (
+        "BootstrapConfig CircuitBreakerConfig GeoLocation HealthMonitor ProxyChain ProxyCredentials ProxyMetadata "
+        "ProxySession ProxySourceConfig SourceStats"
+    ),
+    "proxywhirl.rate_limiting": "RateLimiter",
+    "proxywhirl.resilience": "ResilienceConfig",
+    "proxywhirl.retry": "CircuitBreakerEvent HourlyAggregate RetryAttempt RetryExecutor RetryMetrics RetryPolicy",
+    "proxywhirl.rotator": "AsyncProxyRotator AsyncProxyWhirl ProxyRotator ProxyWhirl",
+    "proxywhirl.sources": (
+        "ALL_HTTP_SOURCES ALL_SOCKS4_SOURCES ALL_SOCKS5_SOURCES ALL_SOURCES API_SOURCES GEONODE_HTTP "
+        "GEONODE_SOCKS4 GEONODE_SOCKS5 GITHUB_KOMUTAN_HTTP GITHUB_KOMUTAN_SOCKS4 GITHUB_KOMUTAN_SOCKS5 "
+        "GITHUB_MONOSANS_HTTP GITHUB_MONOSANS_SOCKS4 GITHUB_MONOSANS_SOCKS5 GITHUB_PROXIFLY_HTTP "
+        "GITHUB_PROXIFLY_SOCKS4 GITHUB_PROXIFLY_SOCKS5 GITHUB_THESPEEDX_HTTP GITHUB_THESPEEDX_SOCKS4 "
+        "GITHUB_THESPEEDX_SOCKS5 PROXY_SCRAPE_HTTP PROXY_SCRAPE_SOCKS4 PROXY_SCRAPE_SOCKS5 RECOMMENDED_SOURCES"
+    ),
+    "proxywhirl.strategies": (
+        "ComposedStrategy CompositeStrategy CostAwareStrategy GeoTargetedStrategy LeastUsedStrategy "
+        "PerformanceBasedStrategy ProxyMetrics RandomStrategy RotationStrategy RoundRobinStrategy "
+        "SessionPersistenceStrategy SessionStrategy StrategyRegistry StrategyState WeightedRandomStrategy "
+        "WeightedStrategy"
+    ),
+    "proxywhirl.transport": "AsyncRotatingTransport RotatingTransport",
+    "proxywhirl.utils": (
+        "calculate_timeout configure_logging create_proxy_from_url decrypt_credentials encrypt_credentials "
+        "generate_encryption_key is_valid_proxy_url parse_proxy_url proxy_to_dict validate_proxy_model"
+    ),
+    "proxywhirl.validation": "ProxyValidator",
 }
 
 __getattr__, __dir__ = on_first_use(__name__, _HOMES)

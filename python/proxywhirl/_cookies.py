@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 from proxywhirl._http.flavour import Flavour
 
 __all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "client_class", "keep", "sets_cookies"]

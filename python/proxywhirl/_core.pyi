@@ -10,12 +10,12 @@ from uuid import UUID
 from pydantic import SecretStr
 from typing_extensions import Self, TypeAlias, disjoint_base
 
-from proxywhirl._adapter import Adapter
-from proxywhirl._enums import CircuitBreakerState, Doubt, HealthStatus, Outcome, ProxyFormat, ProxySource
-from proxywhirl._explain import Explanation
-from proxywhirl._proxy_list import ProxyList
+from proxywhirl._native.enums import CircuitBreakerState, Doubt, HealthStatus, Outcome, ProxyFormat, ProxySource
+from proxywhirl._native.explain import Explanation
+from proxywhirl._native.proxy_list import ProxyList
 from proxywhirl.circuit_breaker._state import Storage as BreakerStorage
 from proxywhirl.models import GeoLocation, ProxyCredentials
+from proxywhirl.strategies._adapter import Adapter
 
 __version__: str
 

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._base.fork import new_lock
 from proxywhirl._cookies import MOST_JARS, CookieStore
-from proxywhirl._fork import new_lock
 from proxywhirl._redact import shown
 
 if TYPE_CHECKING:

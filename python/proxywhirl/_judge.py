@@ -20,7 +20,7 @@ from proxywhirl import _clients, _core
 from proxywhirl._ban import BODY_LIMIT, BanPolicies, BanPolicy, Seen
 from proxywhirl._clients import AMBIGUOUS as AMBIGUOUS_FAULTS
 from proxywhirl._clients import Answer, Fault, Finding
-from proxywhirl._enums import AMBIGUOUS, Doubt, Outcome
+from proxywhirl._native.enums import AMBIGUOUS, Doubt, Outcome
 
 __all__ = [
     "LONGEST_HOLD",

@@ -38,8 +38,8 @@ from typing import Any, Callable, NamedTuple, NoReturn, Optional, Protocol, Unio
 
 from proxywhirl import _log_events
 from proxywhirl._ban import BanPolicy
-from proxywhirl._enums import AMBIGUOUS, Outcome
 from proxywhirl._judge import StatusJudge, Verdict
+from proxywhirl._native.enums import AMBIGUOUS, Outcome
 from proxywhirl.exceptions import (
     ProxyAuthenticationError,
     ProxyBannedError,

@@ -11,8 +11,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _core
-from proxywhirl._enums import Outcome
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
+from proxywhirl._native.enums import Outcome
 from proxywhirl._redact import shown
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from proxywhirl import _log_events
 from proxywhirl._admission import Admission, Wish, admission_of
 from proxywhirl._ban import BanPolicy
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 from proxywhirl._redact import shown
 from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from proxywhirl import _core
-    from proxywhirl._adapter import Adapter
     from proxywhirl._cookies import CookieStore
-    from proxywhirl._explain import Explanation
     from proxywhirl._gate import Gate
-    from proxywhirl._supply.provision import Sources
+    from proxywhirl._native.explain import Explanation
     from proxywhirl._watch import Watch
     from proxywhirl.retry import RetryPolicy
     from proxywhirl.retry._story import Story
     from proxywhirl.rotator._queue import RequestQueue
+    from proxywhirl.sources._supply.provision import Sources
+    from proxywhirl.strategies._adapter import Adapter
 
 __all__ = ["Chooser", "Selection", "Taking", "checked_bound"]
 
@@ -245,7 +245,7 @@ class Chooser:
 
     Args:
         pool: The proxies.
-        strategy: What :func:`proxywhirl._registry.resolve` made.
+        strategy: What :func:`proxywhirl.strategies._registry.resolve` made.
         when_empty: What to tell when the pool has no proxies at all.
     """
 
@@ -280,7 +280,7 @@ class Chooser:
         """The lists and gateways behind the pool, which are looked after before each choice."""
         with self._lock:
             if self._sources_behind is None:
-                from proxywhirl._supply.provision import Sources
+                from proxywhirl.sources._supply.provision import Sources
 
                 self._sources_behind = Sources(self.pool)
             return self._sources_behind
@@ -454,7 +454,7 @@ class Chooser:
             exclude: Ids of proxies that must not be chosen.
             busy: Ids of proxies whose connections are all in use.
         """
-        from proxywhirl._explain import Explanation
+        from proxywhirl._native.explain import Explanation
 
         wishes = _ANYTHING if selection is None else selection
         rows = self.pool._explain(

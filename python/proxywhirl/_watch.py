@@ -11,14 +11,14 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _log_events
-from proxywhirl._enums import Outcome
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
+from proxywhirl._native.enums import Outcome
 from proxywhirl.events import EventHub
 
 if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl._metrics import Metrics
-    from proxywhirl._profile import Profile
+    from proxywhirl.rotator._profile import Profile
 
 __all__ = ["Attempt", "Watch"]
 

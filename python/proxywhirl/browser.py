@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from proxywhirl._files import make_folder
+from proxywhirl._base.files import make_folder
 from proxywhirl._redact import redact_url, scrub_text, shown
 from proxywhirl.exceptions import ProxyFetchError
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any, Callable, NamedTuple, Union
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 from proxywhirl._redact import MASK, scrub_text, shown
 
 __all__ = ["CredentialRotator"]

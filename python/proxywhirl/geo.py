@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from proxywhirl._files import local_path
-from proxywhirl._fork import new_lock
+from proxywhirl._base.files import local_path
+from proxywhirl._base.fork import new_lock
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy, ProxyPool

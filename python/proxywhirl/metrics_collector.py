@@ -18,7 +18,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 from proxywhirl._redact import shown
 
 if TYPE_CHECKING:

@@ -23,8 +23,6 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from proxywhirl._ban import BanPolicies
 from proxywhirl._cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
-from proxywhirl._enums import AMBIGUOUS, Outcome
-from proxywhirl._guard import guard_settings
 from proxywhirl._http.body import bound_decoder, preset_decoder
 from proxywhirl._http.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
 from proxywhirl._http.direct import DirectLease
@@ -34,14 +32,16 @@ from proxywhirl._http.routes import Limits, most_routes
 from proxywhirl._http.tls import Tls, Verify
 from proxywhirl._judge import RuleJudge, StatusJudge, Verdict, meaning_of, reporter
 from proxywhirl._loop import Admit, Answer, Delivery, Discard, Job, Load, Renew, Send, Wait, hold_of, rotate
+from proxywhirl._native.enums import AMBIGUOUS, Outcome
 from proxywhirl._selection import Chooser, Selection, Taking, checked_bound
 from proxywhirl.exceptions import ProxyPoolEmptyError
+from proxywhirl.resilience import guard_settings
 
 if TYPE_CHECKING:
     import httpx
 
     from proxywhirl import _core
-    from proxywhirl._resilience_config import ResilienceConfig
+    from proxywhirl.resilience import ResilienceConfig
     from proxywhirl.retry import RetryPolicy
 
     _SyncBase = httpx.BaseTransport
@@ -456,7 +456,7 @@ def resolve_for_rotation(strategy: Any, **arguments: Any) -> Any:
     Returns:
         What the core can use.
     """
-    from proxywhirl import _registry
+    from proxywhirl.strategies import _registry
 
     resolved = _registry.resolve(strategy, warm_up=True, **arguments)
     defaults = getattr(resolved, "_rotator_defaults", None)

@@ -12,6 +12,8 @@ use crate::resilience::breaker::Phase;
 use crate::rotation::outcome::Outcome;
 
 /// A class or function of Python, imported on first use.
+///
+/// The core names modules of `proxywhirl._native` only. What lives above them is found by `upper::find`.
 pub(crate) struct Lazy {
     module: &'static str,
     name: &'static str,
@@ -23,9 +25,20 @@ impl Lazy {
         Self { module, name, cell: PyOnceLock::new() }
     }
 
+    /// A member of a Python package above the core; `proxywhirl/__init__.py` says which.
+    pub(crate) const fn upper(name: &'static str) -> Self {
+        Self::new("", name)
+    }
+
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let value =
-            self.cell.get_or_try_init(py, || Ok::<_, PyErr>(py.import(self.module)?.getattr(self.name)?.unbind()))?;
+        let value = self.cell.get_or_try_init(py, || {
+            let found = if self.module.is_empty() {
+                py.import("proxywhirl._native.upper")?.call_method1("find", (self.name,))?
+            } else {
+                py.import(self.module)?.getattr(self.name)?
+            };
+            Ok::<_, PyErr>(found.unbind())
+        })?;
         Ok(value.bind(py))
     }
 }
@@ -185,7 +198,7 @@ impl Members {
         index: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
         let members = self.cell.get_or_try_init(py, || {
-            let class = py.import("proxywhirl._enums")?.getattr(self.class)?;
+            let class = py.import("proxywhirl._native.enums")?.getattr(self.class)?;
             values.map(|value| Ok::<_, PyErr>(class.call1((value,))?.unbind())).collect::<PyResult<Vec<_>>>()
         })?;
         match members.get(index) {

@@ -108,7 +108,7 @@ pub(crate) fn validation(py: Python<'_>, title: &str, faults: Vec<Fault>) -> PyE
             let field = PyString::new(py, &fault.field);
             list.append((field, &fault.message, fault.input.bind(py)))?;
         }
-        let make = py.import("proxywhirl._model")?.getattr("validation_error")?;
+        let make = py.import("proxywhirl._native.model")?.getattr("validation_error")?;
         Ok(PyErr::from_value(make.call1((title, list))?))
     };
     build().unwrap_or_else(|error| error)

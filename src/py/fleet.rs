@@ -235,7 +235,7 @@ fn fault(dict: &Bound<'_, PyDict>, name: &'static str) -> PyResult<Option<Fault>
     })
 }
 
-/// Its twin is `_latency` in `testing.py`: the kind, two numbers, a number of requests.
+/// Its twin is `_latency` in `testing/_spec.py`: the kind, two numbers, a number of requests.
 fn latency(dict: &Bound<'_, PyDict>) -> PyResult<Latency> {
     let expected = "milliseconds, (lo, hi), Drift or LogNormal";
     let Some((kind, a, b, requests)) = field::<(String, f64, f64, u64)>(dict, "latency", expected)? else {

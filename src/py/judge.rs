@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use crate::py::convert::{self, Lazy};
 use crate::rotation::outcome::Outcome;
 
-static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._enums", "AMBIGUOUS");
+static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._native.enums", "AMBIGUOUS");
 
 /// What an answer says by its status.
 ///

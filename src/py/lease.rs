@@ -23,7 +23,7 @@ use crate::rotation::lease::{AlreadyClosed, Ending, Lease, LeaseRequest, conclud
 use crate::rotation::outcome::Outcome;
 use crate::strategy::{Refusal, Shared};
 
-static JUDGE: Lazy = Lazy::new("proxywhirl._judge", "judge_report");
+static JUDGE: Lazy = Lazy::upper("judge_report");
 
 /// What a lease is asked with besides the strategy.
 #[derive(Default)]
@@ -202,7 +202,7 @@ impl PyLease {
         let py = slf.py();
         let this = slf.get();
         if let Some(error) = error {
-            py.import("proxywhirl._outcomes")?.call_method1("note_error", (this.proxy.bind(py), error))?;
+            py.import("proxywhirl._native.lease")?.call_method1("note_error", (this.proxy.bind(py), error))?;
         }
         if log::is_on(py) {
             log::tell(py, outcome.as_str(), "lease", this.core.proxy(), Some(outcome == Outcome::Success))?;
@@ -683,7 +683,7 @@ impl PyLease {
 
     fn __aenter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        py.import("proxywhirl._outcomes")?.call_method1("ready", (slf,))
+        py.import("proxywhirl._native.lease")?.call_method1("ready", (slf,))
     }
 
     #[pyo3(signature = (_exc_type=None, exc_value=None, _traceback=None, /))]
@@ -695,7 +695,7 @@ impl PyLease {
     ) -> PyResult<Bound<'py, PyAny>> {
         Self::leave(slf, exc_value)?;
         let py = slf.py();
-        py.import("proxywhirl._outcomes")?.call_method1("ready", (py.None(),))
+        py.import("proxywhirl._native.lease")?.call_method1("ready", (py.None(),))
     }
 
     fn __repr__(&self) -> String {

@@ -33,10 +33,10 @@ const FIELDS: [&str; 8] =
 
 const DEFAULT_LIMIT: usize = 100;
 
-static PROXY_LIST: Lazy = Lazy::new("proxywhirl._proxy_list", "ProxyList");
-static EXPLANATION: Lazy = Lazy::new("proxywhirl._explain", "Explanation");
-static LOADER: Lazy = Lazy::new("proxywhirl._pool_file", "load_pool");
-static FILLER: Lazy = Lazy::new("proxywhirl._pool_file", "fill_pool");
+static PROXY_LIST: Lazy = Lazy::new("proxywhirl._native.proxy_list", "ProxyList");
+static EXPLANATION: Lazy = Lazy::new("proxywhirl._native.explain", "Explanation");
+static LOADER: Lazy = Lazy::upper("load_pool");
+static FILLER: Lazy = Lazy::upper("fill_pool");
 
 /// Gives a reference back: at once on a thread that is attached to the interpreter, else when a thread is next. So no thread
 /// waits for the interpreter here, and none has to be left while it ends.

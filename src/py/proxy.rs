@@ -65,9 +65,9 @@ pub(crate) const FIELDS: [&str; 44] = [
 /// How many of them are fields; the rest are derived.
 const DECLARED: usize = 42;
 
-static TAG_SET: Lazy = Lazy::new("proxywhirl._tags", "TagSet");
-static GEO: Lazy = Lazy::new("proxywhirl.models", "GeoLocation");
-static CREDENTIALS: Lazy = Lazy::new("proxywhirl.models", "ProxyCredentials");
+static TAG_SET: Lazy = Lazy::new("proxywhirl._native.tags", "TagSet");
+static GEO: Lazy = Lazy::upper("GeoLocation");
+static CREDENTIALS: Lazy = Lazy::upper("ProxyCredentials");
 static DEQUE: Lazy = Lazy::new("collections", "deque");
 
 /// What only Python knows of a proxy: allocated when first asked for.

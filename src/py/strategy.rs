@@ -33,8 +33,9 @@ use crate::strategy::weighted::Weighted;
 use crate::strategy::{Kind, NAMES, Narrowing, Shared, Strategy, choose};
 use crate::sync::{Arc, Mutex};
 
-static RESOLVE: Lazy = Lazy::new("proxywhirl._registry", "resolve");
-static ADAPT: Lazy = Lazy::new("proxywhirl._adapter", "adapt");
+static RESOLVE: Lazy = Lazy::upper("resolve");
+static PLAIN: Lazy = Lazy::upper("plain");
+static ADAPT: Lazy = Lazy::upper("adapt");
 static NO_CONTEXT: std::sync::LazyLock<Context> = std::sync::LazyLock::new(Context::default);
 
 /// What the built-in strategies have in common. Thread-safe.
@@ -209,7 +210,7 @@ impl PyStrategy {
     ///     pydantic.ValidationError: A field is wrong.
     fn configure(&self, config: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = config.py();
-        let plain = py.import("proxywhirl._strategy_config")?.call_method1("plain", (config,))?;
+        let plain = PLAIN.get(py)?.call1((config,))?;
         let core: Config = pythonize::depythonize(&plain)?;
         // Those that are there already: a fallback made from this configuration is not to be given it again.
         let parts: Vec<Py<PyAny>> = self.parts.lock().iter().map(|part| part.clone_ref(py)).collect();
@@ -648,7 +649,7 @@ impl PyGeoTargeted {
     /// Applies a configuration; `geo_fallback_enabled` and `geo_secondary_strategy` are read here as well.
     fn configure(slf: &Bound<'_, Self>, config: &Bound<'_, PyAny>) -> PyResult<()> {
         let this = slf.get();
-        let plain = config.py().import("proxywhirl._strategy_config")?.call_method1("plain", (config,))?;
+        let plain = PLAIN.get(config.py())?.call1((config,))?;
         let plain = plain.cast::<PyDict>()?;
         let chosen = plain.get_item("geo_secondary_strategy")?.filter(|name| !name.is_none());
         let fresh = chosen.map(|name| part(&name)).transpose()?;

@@ -7,7 +7,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 from proxywhirl import PlainTextParser, ProxyPool, ProxyValidator, _core, deduplicate_proxies
-from proxywhirl.checking import Checks, ValidationResult
+from proxywhirl.validation import Checks, ValidationResult
 
 
 def lists(pool: ProxyPool) -> None:

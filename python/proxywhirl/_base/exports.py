@@ -18,21 +18,22 @@ def on_first_use(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str]
 
     Args:
         package: Name of the package.
-        homes: The module that each public name lives in.
+        homes: The public names that live in each module, with spaces between them.
 
     Returns:
         The two functions. A name is stored in the package when it has been found, so that it is asked for once.
     """
     own = vars(sys.modules[package])
+    modules = {name: module for module, names in homes.items() for name in names.split()}
 
     def find(name: str) -> Any:
-        home = homes.get(name)
-        if home is None:
+        module = modules.get(name)
+        if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = own[name] = getattr(import_module(home), name)
+        value = own[name] = getattr(import_module(module), name)
         return value
 
-    def names() -> list[str]:
-        return sorted({*own, *homes})
+    def known() -> list[str]:
+        return sorted({*own, *modules})
 
-    return find, names
+    return find, known

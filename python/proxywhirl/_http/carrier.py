@@ -11,8 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Collection, Hashable
 from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl._enums import AMBIGUOUS, Outcome
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 from proxywhirl._http.allowance import Allowance
 from proxywhirl._http.dial import dialled, dialled_ms
 from proxywhirl._http.flavour import core
@@ -23,9 +22,10 @@ from proxywhirl._http.said import check_redirect, scrub_reason
 from proxywhirl._http.tls import Tls
 from proxywhirl._judge import meaning_of, retry_after
 from proxywhirl._loop import Answer, Failure
+from proxywhirl._native.enums import AMBIGUOUS, Outcome
 
 if TYPE_CHECKING:
-    from proxywhirl._profile import Profile
+    from proxywhirl.rotator._profile import Profile
 
 __all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "Terms"]
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
-from proxywhirl._enums import Outcome
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.flavour import core
 from proxywhirl._http.handshake import Refused
@@ -27,6 +26,7 @@ from proxywhirl._http.stream import (
 )
 from proxywhirl._http.tls import Tls
 from proxywhirl._judge import Verdict
+from proxywhirl._native.enums import Outcome
 
 __all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "ProxyUnreachable", "dialled", "dialled_ms"]
 

@@ -12,8 +12,8 @@ import ipaddress
 import struct
 from collections.abc import Generator, Iterator
 
-from proxywhirl._enums import AMBIGUOUS, Outcome
 from proxywhirl._judge import Verdict, outcome_of_connect, outcome_of_socks
+from proxywhirl._native.enums import AMBIGUOUS, Outcome
 from proxywhirl._redact import Secrets
 
 __all__ = ["Handshake", "Refused", "basic_auth", "connect", "socks4", "socks5"]

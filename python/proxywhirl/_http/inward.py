@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from proxywhirl._core import Proxy, address_locality
-from proxywhirl._enums import ProxySource
 from proxywhirl._http.flavour import core
+from proxywhirl._native.enums import ProxySource
 
 __all__ = ["AsyncPublicOnly", "PublicOnly", "named_by_others"]
 

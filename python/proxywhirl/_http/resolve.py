@@ -15,7 +15,7 @@ import socket
 import threading
 from typing import Any
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 from proxywhirl._http.flavour import core
 
 __all__ = ["resolve", "resolve_async"]

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Hashable
 from typing import Any, Callable
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 from proxywhirl._http.inward import named_by_others
 from proxywhirl._http.route import Limits, Line, Owner, Route, most_routes
 from proxywhirl._http.said import hide_in_debug_logs

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import Any, Union
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 
 __all__ = ["Tls", "Verify"]
 

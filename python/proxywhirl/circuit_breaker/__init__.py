@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxywhirl._enums import CircuitBreakerState
+from proxywhirl._native.enums import CircuitBreakerState
 from proxywhirl.circuit_breaker.async_ import AsyncCircuitBreaker
 from proxywhirl.circuit_breaker.base import CircuitBreakerBase
 from proxywhirl.circuit_breaker.sync import CircuitBreaker

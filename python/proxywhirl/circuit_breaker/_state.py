@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Union
 
-from proxywhirl._enums import CircuitBreakerState
-from proxywhirl._files import atomic_write_json, file_lock
+from proxywhirl._base.files import atomic_write_json, file_lock
+from proxywhirl._native.enums import CircuitBreakerState
 
 __all__ = ["Storage", "delete_state", "load_state", "save_state"]
 

@@ -8,7 +8,7 @@ from typing import Any, Callable
 from typing_extensions import Self
 
 from proxywhirl._core import CircuitBreaker
-from proxywhirl._enums import CircuitBreakerState
+from proxywhirl._native.enums import CircuitBreakerState
 from proxywhirl.circuit_breaker import _state
 from proxywhirl.circuit_breaker._state import Storage
 from proxywhirl.circuit_breaker.base import CircuitBreakerBase

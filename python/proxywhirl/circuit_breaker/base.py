@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from proxywhirl import _core
-from proxywhirl._enums import CircuitBreakerState
+from proxywhirl._native.enums import CircuitBreakerState
 
 __all__ = ["CircuitBreakerBase", "CircuitBreakerState"]
 

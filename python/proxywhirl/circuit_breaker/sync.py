@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxywhirl._core import CircuitBreaker
-from proxywhirl._enums import CircuitBreakerState
+from proxywhirl._native.enums import CircuitBreakerState
 from proxywhirl.circuit_breaker import _state
 from proxywhirl.circuit_breaker._state import Storage
 
@@ -36,7 +36,7 @@ def create_with_storage(
     return breaker
 
 
-def install() -> None:
+def install_breaker_files() -> None:
     """Give the native class the methods that are written in Python."""
     methods: dict[str, Any] = {
         "create_with_storage": classmethod(create_with_storage),  # type: ignore[arg-type]

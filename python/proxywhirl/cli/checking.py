@@ -22,7 +22,7 @@ from proxywhirl.cli.terminal import counted, printable
 if TYPE_CHECKING:
     from proxywhirl import Proxy
     from proxywhirl._core import CheckResult
-    from proxywhirl.checking import Checks
+    from proxywhirl.validation import Checks
 
 __all__ = ["Tally", "check", "rows_of_checks", "show_into", "tell"]
 
@@ -94,8 +94,8 @@ def check(proxies: Sequence[Proxy], arguments: argparse.Namespace, show: Optiona
     Raises:
         UsageError: The arguments ask for something that cannot be done.
     """
-    from proxywhirl.checking import Checks
     from proxywhirl.fetchers._progress import Bars
+    from proxywhirl.validation import Checks
 
     options = _options(arguments)
     tally = Tally(len(proxies))

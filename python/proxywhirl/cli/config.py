@@ -83,7 +83,7 @@ def _set(arguments: argparse.Namespace) -> int:
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from proxywhirl._files import atomic_write, make_folder
+    from proxywhirl._base.files import atomic_write, make_folder
     from proxywhirl.config import CLIConfig, config_folder, save_config
 
     path = Path(arguments.config) if arguments.config is not None else config_folder() / "config.toml"

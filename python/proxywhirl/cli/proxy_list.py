@@ -51,7 +51,7 @@ def read_proxies(pool: ProxyPool, name: str, *, protocol: Optional[str] = None) 
         UsageError: The file cannot be read, or its name ends in ``.json`` and it has nothing that is a proxy.
     """
     from proxywhirl import _core
-    from proxywhirl._pool_file import open_file
+    from proxywhirl.storage._open import open_file
     from proxywhirl.storage._reading import NotSavedError, load_into
     from proxywhirl.storage._vault import Vault
 

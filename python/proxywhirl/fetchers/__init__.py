@@ -10,16 +10,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from proxywhirl._enums import ProxyFormat, RenderMode
+from proxywhirl._base.exports import on_first_use
+from proxywhirl._native.enums import ProxyFormat, RenderMode
 
 if TYPE_CHECKING:
-    from proxywhirl.checking import ProxyValidator, ValidationResult
     from proxywhirl.fetchers._fetcher import ProxyFetcher
-    from proxywhirl.models._sources import ProxySourceConfig, SourceStats
-    from proxywhirl.parsers import (
+    from proxywhirl.fetchers.parsers import (
         CSVParser,
         GeonodeParser,
         HTMLTableParser,
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
         TSVParser,
         deduplicate_proxies,
     )
+    from proxywhirl.models._sources import ProxySourceConfig, SourceStats
+    from proxywhirl.validation import ProxyValidator, ValidationResult
 
 __all__ = [
     "CSVParser",
@@ -48,29 +48,11 @@ __all__ = [
 
 # Imported on first use: the parsers need neither an HTTP client nor pydantic.
 _HOMES = {
-    "ProxyFetcher": "proxywhirl.fetchers._fetcher",
-    "ProxySourceConfig": "proxywhirl.models._sources",
-    "SourceStats": "proxywhirl.models._sources",
-    "ProxyValidator": "proxywhirl.checking",
-    "ValidationResult": "proxywhirl.checking",
-    "CSVParser": "proxywhirl.parsers",
-    "GeonodeParser": "proxywhirl.parsers",
-    "HTMLTableParser": "proxywhirl.parsers",
-    "JSONParser": "proxywhirl.parsers",
-    "PlainTextParser": "proxywhirl.parsers",
-    "TSVParser": "proxywhirl.parsers",
-    "deduplicate_proxies": "proxywhirl.parsers",
+    "proxywhirl.fetchers._fetcher": "ProxyFetcher",
+    "proxywhirl.fetchers.parsers": (
+        "CSVParser GeonodeParser HTMLTableParser JSONParser PlainTextParser TSVParser deduplicate_proxies"
+    ),
+    "proxywhirl.models._sources": "ProxySourceConfig SourceStats",
+    "proxywhirl.validation": "ProxyValidator ValidationResult",
 }
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_first_use(__name__, _HOMES)

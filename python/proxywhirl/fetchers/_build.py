@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._enums import ProxySource
+from proxywhirl._native.enums import ProxySource
 from proxywhirl._redact import scrub_value
 
 if TYPE_CHECKING:

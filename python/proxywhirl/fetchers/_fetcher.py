@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _core
+from proxywhirl._base.utc import utc_now
 from proxywhirl._redact import scrub_text, shown
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._build import build
@@ -18,7 +19,6 @@ from proxywhirl.fetchers._load import Limits, Loader, Validators
 from proxywhirl.fetchers._progress import Bars
 from proxywhirl.fetchers._reading import Reader, SourceResult, gathered
 from proxywhirl.fetchers._source import Source
-from proxywhirl.models._base import utc_now
 from proxywhirl.models._sources import SourceStats
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from proxywhirl._enums import ValidationLevel
+    from proxywhirl._native.enums import ValidationLevel
     from proxywhirl.fetchers._listing import Entries
     from proxywhirl.fetchers._progress import Progress
     from proxywhirl.fetchers._source import SourceLike
@@ -482,7 +482,7 @@ class ProxyFetcher:
 
 
 def _validator(level: ValidationLevel | None, *, timeout: float = 5.0, concurrency: int = _CHECKS) -> Any:
-    from proxywhirl.checking import ProxyValidator
+    from proxywhirl.validation import ProxyValidator
 
     return ProxyValidator(timeout=timeout, level=level, concurrency=concurrency)
 

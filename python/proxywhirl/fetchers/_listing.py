@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import urlsplit
 
 from proxywhirl import _core
-from proxywhirl._enums import ProxyFormat
+from proxywhirl._native.enums import ProxyFormat
 from proxywhirl._redact import scrub_text
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._build import drop_local

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from proxywhirl._enums import RenderMode
+from proxywhirl._native.enums import RenderMode
 from proxywhirl._redact import scrub_text
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers import _listing

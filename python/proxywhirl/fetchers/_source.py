@@ -13,7 +13,7 @@ from proxywhirl._redact import redact_url
 from proxywhirl.models._sources import ProxySourceConfig
 
 if TYPE_CHECKING:
-    from proxywhirl._enums import ProxyFormat
+    from proxywhirl._native.enums import ProxyFormat
 
 __all__ = ["Source", "SourceLike"]
 

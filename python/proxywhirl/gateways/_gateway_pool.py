@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 
 if TYPE_CHECKING:
     from uuid import UUID

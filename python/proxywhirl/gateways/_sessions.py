@@ -6,7 +6,7 @@ import os
 import random
 from typing import Callable
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 
 __all__ = ["Sessions"]
 

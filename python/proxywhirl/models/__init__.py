@@ -6,10 +6,10 @@ native module.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from proxywhirl._enums import (
+from proxywhirl._base.exports import on_first_use
+from proxywhirl._native.enums import (
     BackoffStrategy,
     CircuitBreakerState,
     HealthStatus,
@@ -25,9 +25,9 @@ from proxywhirl.models._protocols import HealthChecker, ProxyStorage, StorageBac
 if TYPE_CHECKING:
     from proxywhirl._ban import BanPolicy
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext, Session
-    from proxywhirl._health.monitor import HealthMonitor
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
     from proxywhirl.events import ProxyEvent
+    from proxywhirl.health.monitor import HealthMonitor
     from proxywhirl.models._chain import ProxyChain
     from proxywhirl.models._credentials import ProxyCredentials
     from proxywhirl.models._geo import GeoLocation
@@ -73,40 +73,19 @@ __all__ = [
     "ValidationLevel",
 ]
 
-_CORE = "proxywhirl._core"
-_HOME = {
-    "BanPolicy": "proxywhirl._ban",
-    "BootstrapConfig": "proxywhirl.models._settings",
-    "CircuitBreakerConfig": "proxywhirl.models._settings",
-    "GeoLocation": "proxywhirl.models._geo",
-    "HealthMonitor": "proxywhirl._health.monitor",
-    "PoolSummary": "proxywhirl.models._reports",
-    "Proxy": _CORE,
-    "ProxyChain": "proxywhirl.models._chain",
-    "ProxyConfiguration": "proxywhirl.config",
-    "ProxyCredentials": "proxywhirl.models._credentials",
-    "ProxyEvent": "proxywhirl.events",
-    "ProxyMetadata": "proxywhirl.models._metadata",
-    "ProxyPool": _CORE,
-    "ProxySession": "proxywhirl.models._session",
-    "ProxySourceConfig": "proxywhirl.models._sources",
-    "ProxyStatus": "proxywhirl.models._reports",
-    "RequestResult": "proxywhirl.models._reports",
-    "SelectionContext": _CORE,
-    "Session": _CORE,
-    "SourceStats": "proxywhirl.models._sources",
-    "StrategyConfig": "proxywhirl.config",
+_HOMES = {
+    "proxywhirl._ban": "BanPolicy",
+    "proxywhirl._core": "Proxy ProxyPool SelectionContext Session",
+    "proxywhirl.config": "ProxyConfiguration StrategyConfig",
+    "proxywhirl.events": "ProxyEvent",
+    "proxywhirl.health.monitor": "HealthMonitor",
+    "proxywhirl.models._chain": "ProxyChain",
+    "proxywhirl.models._credentials": "ProxyCredentials",
+    "proxywhirl.models._geo": "GeoLocation",
+    "proxywhirl.models._metadata": "ProxyMetadata",
+    "proxywhirl.models._reports": "PoolSummary ProxyStatus RequestResult",
+    "proxywhirl.models._session": "ProxySession",
+    "proxywhirl.models._settings": "BootstrapConfig CircuitBreakerConfig",
+    "proxywhirl.models._sources": "ProxySourceConfig SourceStats",
 }
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value  # the next access does not come here
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__ = on_first_use(__name__, _HOMES)

@@ -10,7 +10,7 @@ from typing import Optional
 from pydantic import Field
 
 from proxywhirl._core import Proxy
-from proxywhirl._model._quiet import QuietModel
+from proxywhirl._native.model.quiet import QuietModel
 
 __all__ = ["ProxyChain"]
 

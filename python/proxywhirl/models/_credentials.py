@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, SecretStr
 
-from proxywhirl._model._quiet import QuietModel
+from proxywhirl._native.model.quiet import QuietModel
 from proxywhirl._redact import SECRET_MASK
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Optional
 
 from pydantic import Field, field_validator
 
-from proxywhirl._model._quiet import QuietModel
+from proxywhirl._native.model.quiet import QuietModel
 
 __all__ = ["GeoLocation"]
 

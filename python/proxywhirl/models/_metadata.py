@@ -11,7 +11,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from proxywhirl.models._base import QuietModel, utc_now
+from proxywhirl._base.utc import utc_now
+from proxywhirl._native.model.quiet import QuietModel
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass

@@ -10,8 +10,9 @@ from typing import Optional
 
 from pydantic import Field
 
-from proxywhirl._enums import HealthStatus
-from proxywhirl.models._base import QuietModel, utc_now
+from proxywhirl._base.utc import utc_now
+from proxywhirl._native.enums import HealthStatus
+from proxywhirl._native.model.quiet import QuietModel
 
 __all__ = ["PoolSummary", "ProxyStatus", "RequestResult"]
 

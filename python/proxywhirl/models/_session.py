@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from proxywhirl._model._quiet import QuietModel
-from proxywhirl.models._base import utc_now
+from proxywhirl._base.utc import utc_now
+from proxywhirl._native.model.quiet import QuietModel
 
 __all__ = ["ProxySession"]
 

@@ -9,7 +9,7 @@ from typing import Optional, Union
 
 from pydantic import ConfigDict, Field
 
-from proxywhirl._model._quiet import QuietModel
+from proxywhirl._native.model.quiet import QuietModel
 from proxywhirl.models._sources import ProxySourceConfig
 
 __all__ = ["BootstrapConfig", "CircuitBreakerConfig"]

@@ -11,9 +11,9 @@ from typing import Any, Literal, Optional, Union
 from pydantic import Field, FileUrl, HttpUrl, field_serializer, field_validator
 from pydantic_core.core_schema import FieldSerializationInfo
 
-from proxywhirl._enums import ProxyFormat, RenderMode
+from proxywhirl._native.enums import ProxyFormat, RenderMode
+from proxywhirl._native.model.quiet import QuietModel
 from proxywhirl._redact import SECRET_MASK
-from proxywhirl.models._base import QuietModel
 
 __all__ = ["ProxySourceConfig", "SourceStats"]
 

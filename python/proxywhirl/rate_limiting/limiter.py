@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxywhirl import _core
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 from proxywhirl._redact import shown
 from proxywhirl.rate_limiting.models import RateLimit, RateLimitEvent
 

@@ -10,8 +10,8 @@ from typing import Any, Optional
 
 from pydantic import ConfigDict, Field
 
-from proxywhirl._model._quiet import QuietModel
-from proxywhirl.models._base import utc_now
+from proxywhirl._base.utc import utc_now
+from proxywhirl._native.model.quiet import QuietModel
 
 __all__ = ["RateLimit", "RateLimitEvent"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxywhirl._enums import BackoffStrategy, RetryOutcome
+from proxywhirl._native.enums import BackoffStrategy, RetryOutcome
 from proxywhirl.exceptions import NonRetryableError, RetryableError
 from proxywhirl.retry.executor import RetryExecutor
 from proxywhirl.retry.metrics import CircuitBreakerEvent, HourlyAggregate, RetryAttempt, RetryMetrics

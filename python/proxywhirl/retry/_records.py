@@ -10,9 +10,9 @@ from typing import Optional
 
 from pydantic import ConfigDict, Field
 
-from proxywhirl._enums import CircuitBreakerState, RetryOutcome
-from proxywhirl._model._quiet import QuietModel
-from proxywhirl.models._base import utc_now
+from proxywhirl._base.utc import utc_now
+from proxywhirl._native.enums import CircuitBreakerState, RetryOutcome
+from proxywhirl._native.model.quiet import QuietModel
 
 __all__ = ["CircuitBreakerEvent", "HourlyAggregate", "RetryAttempt"]
 

@@ -6,7 +6,7 @@ import itertools
 import time
 from typing import Any, Callable
 
-from proxywhirl._enums import Outcome, RetryOutcome
+from proxywhirl._native.enums import Outcome, RetryOutcome
 
 __all__ = ["Story"]
 

@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Awaitable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from proxywhirl._enums import AMBIGUOUS, Outcome, RetryOutcome
 from proxywhirl._judge import outcome_of_error
+from proxywhirl._native.enums import AMBIGUOUS, Outcome, RetryOutcome
 from proxywhirl.exceptions import (
     NonRetryableError,
     ProxyConnectionError,

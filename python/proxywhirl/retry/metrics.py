@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, Callable, Optional, Union
 
-from proxywhirl._enums import CircuitBreakerState, RetryOutcome
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
+from proxywhirl._native.enums import CircuitBreakerState, RetryOutcome
 from proxywhirl._redact import scrub_text
 from proxywhirl.retry._records import CircuitBreakerEvent, HourlyAggregate, RetryAttempt
 from proxywhirl.retry._story import Story

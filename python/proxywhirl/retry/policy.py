@@ -10,8 +10,8 @@ from typing import Optional
 
 from pydantic import Field, field_validator
 
-from proxywhirl._enums import BackoffStrategy
-from proxywhirl._model._quiet import QuietModel
+from proxywhirl._native.enums import BackoffStrategy
+from proxywhirl._native.model.quiet import QuietModel
 
 __all__ = ["BackoffStrategy", "RetryPolicy"]
 

@@ -23,12 +23,9 @@ __all__ = [
 
 # A synchronous program does not import asyncio, nor an asynchronous one what only threads need.
 _HOMES = {
-    "AsyncProxyRotator": "proxywhirl.rotator.async_",
-    "AsyncProxyWhirl": "proxywhirl.rotator.async_",
-    "LRUAsyncClientPool": "proxywhirl.rotator.client_pool",
-    "LRUClientPool": "proxywhirl.rotator.client_pool",
-    "ProxyRotator": "proxywhirl.rotator.sync",
-    "ProxyRotatorBase": "proxywhirl.rotator.base",
-    "ProxyWhirl": "proxywhirl.rotator.sync",
+    "proxywhirl.rotator.async_": "AsyncProxyRotator AsyncProxyWhirl",
+    "proxywhirl.rotator.base": "ProxyRotatorBase",
+    "proxywhirl.rotator.client_pool": "LRUAsyncClientPool LRUClientPool",
+    "proxywhirl.rotator.sync": "ProxyRotator ProxyWhirl",
 }
 __getattr__, __dir__ = on_first_use(__name__, _HOMES)

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
 
 from proxywhirl import _log_events
 from proxywhirl._base.event_loop import loop_is_running
-from proxywhirl._profile import Profile
 from proxywhirl._redact import shown
+from proxywhirl.rotator._profile import Profile
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from proxywhirl import _core
-    from proxywhirl._explain import Explanation
-    from proxywhirl._health.checks import Checker
-    from proxywhirl._health.monitor import HealthMonitor
+    from proxywhirl._native.explain import Explanation
     from proxywhirl._selection import Chooser
     from proxywhirl._watch import Watch
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.events import ProxyEvent
+    from proxywhirl.health.checks import Checker
+    from proxywhirl.health.monitor import HealthMonitor
 
 __all__ = ["InsightPart"]
 
@@ -304,7 +304,7 @@ class InsightPart:
             ValueError: A number is not positive, or the URL is not one.
             TypeError: The checker cannot check.
         """
-        from proxywhirl._health.monitor import HealthMonitor
+        from proxywhirl.health.monitor import HealthMonitor
 
         config = self.config
         watch = self._watch

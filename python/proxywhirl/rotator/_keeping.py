@@ -219,11 +219,11 @@ class KeepingPart:
         """
         from pathlib import Path
 
-        from proxywhirl._pool_file import image_of
-        from proxywhirl._registry import resolve
         from proxywhirl.storage._autosave import FilePlace
+        from proxywhirl.storage._open import image_of
         from proxywhirl.storage._reading import settings_of
         from proxywhirl.storage._vault import Vault
+        from proxywhirl.strategies._registry import resolve
 
         vault = Vault(options.get("encryption_key"))
         found = image_of(path, vault)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from proxywhirl._admission import Admission, Ask
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 from proxywhirl.exceptions import ProxyConnectionError, RequestQueueFullError
 
 __all__ = ["RequestQueue"]

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from proxywhirl import _core
     from proxywhirl._selection import Chooser
-    from proxywhirl._supply.provision import Sources
-    from proxywhirl._supply.refresh import Refresh, Report
-    from proxywhirl._supply.supply import Supply
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.fetchers import ProxyFetcher
     from proxywhirl.fetchers._source import SourceLike
     from proxywhirl.models import BootstrapConfig
+    from proxywhirl.sources._supply.provision import Sources
+    from proxywhirl.sources._supply.refresh import Refresh, Report
+    from proxywhirl.sources._supply.supply import Supply
 
 __all__ = ["BootstrapLike", "SourcesLike", "SupplyMixin"]
 
@@ -59,7 +59,7 @@ class SupplyMixin:
     def _make_supply(
         self, sources: SourcesLike, interval: float | None, bootstrap: BootstrapConfig | None, allow_local: bool
     ) -> Supply:
-        from proxywhirl._supply.supply import Supply
+        from proxywhirl.sources._supply.supply import Supply
 
         chooser = self._chooser
 
@@ -142,7 +142,7 @@ class SupplyMixin:
             return
         offer = self._worth_waiting_for()
         if offer is not None:
-            from proxywhirl._supply.refresh import wait_for
+            from proxywhirl.sources._supply.refresh import wait_for
 
             await wait_for(offer, self._patience_for_lists(deadline))
         for key in self._removed_by_lists():
@@ -153,7 +153,7 @@ class SupplyMixin:
         return patience if deadline is None else max(min(patience, deadline - time.monotonic()), 0.0)
 
     def _refresh_proxies(self) -> Refresh:
-        from proxywhirl._supply.refresh import Refresh
+        from proxywhirl.sources._supply.refresh import Refresh
 
         return Refresh(self._refresh())
 
@@ -173,7 +173,7 @@ def _bootstrap_config(given: BootstrapLike) -> BootstrapConfig | None:
 
 
 def _fetcher_of(sources: SourcesLike, allow_local: bool) -> ProxyFetcher:
-    from proxywhirl._enums import ValidationLevel
+    from proxywhirl._native.enums import ValidationLevel
     from proxywhirl.fetchers import ProxyFetcher
 
     if isinstance(sources, ProxyFetcher):

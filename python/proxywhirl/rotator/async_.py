@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl import _core
-    from proxywhirl._supply.refresh import Refresh
+    from proxywhirl.sources._supply.refresh import Refresh
 
 __all__ = ["AsyncProxyRotator", "AsyncProxyWhirl", "AsyncRotatorSession", "LeaseRequest"]
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union
 from urllib.parse import quote
 
 from proxywhirl import _core
+from proxywhirl._base.fork import new_lock
 from proxywhirl._cookies import OneJar, PerProxy
-from proxywhirl._fork import new_lock
-from proxywhirl._guard import guard_settings
 from proxywhirl._http.flavour import default_name, flavour
 from proxywhirl._identity import Identities, Identity, checked_on_move
 from proxywhirl._redact import shown, shown_url
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from proxywhirl._explain import Explanation
     from proxywhirl._http.tls import Verify
-    from proxywhirl._resilience_config import ResilienceConfig
+    from proxywhirl._native.explain import Explanation
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
     from proxywhirl.credentials import CredentialRotator
     from proxywhirl.gateways import Gateway
     from proxywhirl.models import ProxyChain
+    from proxywhirl.resilience import ResilienceConfig
     from proxywhirl.retry import RetryPolicy
 
 __all__ = ["ProxyLike", "ProxyRotatorBase"]
@@ -175,6 +174,8 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             raise ValueError(f"compat must be '0.3' or None, not {shown(compat)}")
         if retry_policy is not None and not hasattr(retry_policy, "calculate_delay"):
             raise TypeError(f"retry_policy must be a RetryPolicy, not {type(retry_policy).__name__}")
+        from proxywhirl.resilience import guard_settings
+
         self._guard = guard_settings(
             max_in_flight=max_in_flight,
             slow_start=slow_start or None,
@@ -330,7 +331,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         Raises:
             TypeError: It lacks a method of a strategy.
         """
-        from proxywhirl._registry import StrategyRegistry
+        from proxywhirl.strategies._registry import StrategyRegistry
 
         StrategyRegistry().register_strategy(name, strategy_class)
 
@@ -454,7 +455,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
 
     def _add_file(self, path: str | os.PathLike[str], tag: str | None = None) -> int:
         """Add the proxies of a file: a saved pool, or a list in any form; how many were new."""
-        from proxywhirl._pool_file import load_pool
+        from proxywhirl.storage._open import load_pool
 
         made = load_pool(_core.ProxyPool, path, encryption_key=self._encryption_key).get_all_proxies()
         return self._add_all(made, tag)
@@ -837,7 +838,7 @@ def _policy(config: ProxyConfiguration) -> RetryPolicy:
 
 
 def _timeout_for(proxy: _core.Proxy) -> float:
-    from proxywhirl.utils import calculate_timeout
+    from proxywhirl.models._tools import calculate_timeout
 
     return calculate_timeout(proxy)
 

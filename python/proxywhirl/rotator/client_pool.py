@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 
 __all__ = ["LRUAsyncClientPool", "LRUClientPool"]
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl import _core
-    from proxywhirl._supply.refresh import Refresh
     from proxywhirl.rotator.client_pool import LRUClientPool
+    from proxywhirl.sources._supply.refresh import Refresh
     from proxywhirl.transport import RotatingTransport
 
 __all__ = ["ProxyRotator", "ProxyWhirl", "RotatorSession"]

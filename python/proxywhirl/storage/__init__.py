@@ -6,8 +6,9 @@ A storage has three coroutines: ``save(proxies)``, ``load()`` and ``clear()``. A
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from proxywhirl._base.exports import on_first_use
 from proxywhirl.models._protocols import ProxyStorage, StorageBackend
 from proxywhirl.storage._reading import DamagedFileError
 from proxywhirl.storage._vault import ClearTextWarning
@@ -27,12 +28,5 @@ __all__ = [
     "StorageBackend",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    # It needs an extra, and half a second to import.
-    if name == "SQLiteStorage":
-        from proxywhirl.storage.sql import SQLiteStorage
-
-        globals()[name] = SQLiteStorage
-        return SQLiteStorage
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# It needs an extra, and half a second to import.
+__getattr__, __dir__ = on_first_use(__name__, {"proxywhirl.storage.sql": "SQLiteStorage"})

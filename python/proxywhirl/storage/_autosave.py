@@ -11,7 +11,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 from proxywhirl.storage._pool_file import PoolFile, Saved
 from proxywhirl.storage._reading import load_into, read_file, settings_of
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from proxywhirl import _core
-    from proxywhirl._profile import Profile
     from proxywhirl._selection import Chooser
     from proxywhirl.models import ProxyStorage
+    from proxywhirl.rotator._profile import Profile
     from proxywhirl.storage._vault import Vault
 
 __all__ = ["Autosave", "FilePlace", "ForeignPlace", "Place", "run_apart"]
@@ -322,7 +322,7 @@ def _finish() -> None:
 
 def _name_of(strategy: Any) -> str | None:
     """The name a strategy can be made by; ``None`` if it takes more than a name."""
-    from proxywhirl._registry import _BUILTIN_CLASSES, StrategyRegistry
+    from proxywhirl.strategies._registry import _BUILTIN_CLASSES, StrategyRegistry
 
     for name, made in _BUILTIN_CLASSES.items():
         if type(strategy) is made:

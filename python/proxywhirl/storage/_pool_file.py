@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._files import create_private, file_lock, local_path, make_folder, sync_folder
-from proxywhirl._fork import new_lock
+from proxywhirl._base.files import create_private, file_lock, local_path, make_folder, sync_folder
+from proxywhirl._base.fork import new_lock
 from proxywhirl.storage._extras import extras_of
 from proxywhirl.storage._reading import DamagedFileError, backup_of, is_lines, read_file
 from proxywhirl.storage._vault import Vault

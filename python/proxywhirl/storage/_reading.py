@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._files import local_path
+from proxywhirl._base.files import local_path
 from proxywhirl.exceptions import ProxyStorageError
 from proxywhirl.storage._extras import decorator
 from proxywhirl.storage._vault import PREFIX, Vault

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _core
-from proxywhirl._crypto import KEY_VARIABLE, PREFIX, decrypt_credentials, is_bound, open_sealed, seal_bound
+from proxywhirl._base.crypto import KEY_VARIABLE, PREFIX, decrypt_credentials, is_bound, open_sealed, seal_bound
 
 if TYPE_CHECKING:
     Source = _core.ProxyPool | list[_core.Proxy]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxywhirl._fork import new_lock
+from proxywhirl._base.fork import new_lock
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy

@@ -18,9 +18,9 @@ from proxywhirl._core import (
     SessionPersistenceStrategy,
     WeightedStrategy,
 )
-from proxywhirl._protocol import RotationStrategy
-from proxywhirl._registry import StrategyRegistry
-from proxywhirl._state import ProxyMetrics, StrategyState
+from proxywhirl.strategies._protocol import RotationStrategy
+from proxywhirl.strategies._registry import StrategyRegistry
+from proxywhirl.strategies._state import ProxyMetrics, StrategyState
 
 #: The same classes under the other names the documentation uses.
 SessionStrategy = SessionPersistenceStrategy

@@ -1,43 +1,8 @@
-"""The strategies under the second import path that existing code uses, ``proxywhirl.strategies.core``."""
+"""Second import path of :mod:`proxywhirl.strategies`, which older scripts use."""
 
 from __future__ import annotations
 
-from proxywhirl.strategies import (
-    ComposedStrategy,
-    CompositeStrategy,
-    CostAwareStrategy,
-    GeoTargetedStrategy,
-    LeastUsedStrategy,
-    PerformanceBasedStrategy,
-    ProxyMetrics,
-    RandomStrategy,
-    RotationStrategy,
-    RoundRobinStrategy,
-    SessionManager,
-    SessionPersistenceStrategy,
-    SessionStrategy,
-    StrategyRegistry,
-    StrategyState,
-    WeightedRandomStrategy,
-    WeightedStrategy,
-)
+from proxywhirl import strategies as _strategies
+from proxywhirl.strategies import *  # noqa: F403
 
-__all__ = [
-    "ComposedStrategy",
-    "CompositeStrategy",
-    "CostAwareStrategy",
-    "GeoTargetedStrategy",
-    "LeastUsedStrategy",
-    "PerformanceBasedStrategy",
-    "ProxyMetrics",
-    "RandomStrategy",
-    "RotationStrategy",
-    "RoundRobinStrategy",
-    "SessionManager",
-    "SessionPersistenceStrategy",
-    "SessionStrategy",
-    "StrategyRegistry",
-    "StrategyState",
-    "WeightedRandomStrategy",
-    "WeightedStrategy",
-]
+__all__ = _strategies.__all__

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from proxywhirl import Proxy, ProxyPool, ProxyValidator, ValidationLevel, _core
-from proxywhirl.checking import Checks, ValidationResult
 from proxywhirl.testing import ProxyFleet, ProxySpec
+from proxywhirl.validation import Checks, ValidationResult
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ def test_a_forked_child_checks_anew(fleet: ProxyFleet) -> None:
 
 SHORT_OF_DESCRIPTORS = """
 import resource, sys
-from proxywhirl.checking import Checks
+from proxywhirl.validation import Checks
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 url, page = sys.argv[1:]
 results = Checks([url] * 300, targets=[page], concurrency=300, timeout=20).collect()

@@ -12,7 +12,7 @@ PREAMBLE = """
 import sys, threading, time
 from proxywhirl import *
 from proxywhirl import _core
-from proxywhirl._adapter import adapt
+from proxywhirl.strategies._adapter import adapt
 pool = ProxyPool(max_pool_size=1000)
 for n in range(20):
     pool.add_proxy(Proxy(url=f"http://10.0.0.{n}:8080"))

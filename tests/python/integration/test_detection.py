@@ -12,7 +12,7 @@ from typing import Any, Callable
 import pytest
 
 from proxywhirl._core import CheckResult
-from proxywhirl.checking import Checks
+from proxywhirl.validation import Checks
 
 USER, PASSWORD = "recorded-user", "recorded-password"
 BASIC = base64.b64encode(f"{USER}:{PASSWORD}".encode())

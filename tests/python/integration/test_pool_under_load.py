@@ -16,7 +16,7 @@ import faulthandler, os, sys, threading
 faulthandler.dump_traceback_later({limit}, exit=True)
 from proxywhirl import *
 from proxywhirl import _core
-from proxywhirl._adapter import adapt
+from proxywhirl.strategies._adapter import adapt
 
 def urls(start, count):
     return [f"http://10.{{n >> 16 & 255}}.{{n >> 8 & 255}}.{{n & 255}}:80" for n in range(start, start + count)]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from proxywhirl import ProxyPool, ProxyWhirlError
-from proxywhirl.parsers import (
+from proxywhirl.fetchers.parsers import (
     CSVParser,
     GeonodeParser,
     HTMLTableParser,

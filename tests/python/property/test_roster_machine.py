@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from proxywhirl import Proxy, ProxyPool
-from proxywhirl._supply.roster import Roster
+from proxywhirl.sources._supply.roster import Roster
 
 LISTS = st.sampled_from(["a", "b", "c"])
 URLS = st.sampled_from([f"http://p{n}.test:80" for n in range(6)])

@@ -27,9 +27,9 @@ from proxywhirl import (
     StrategyMetadataError,
     StrategyRegistry,
 )
-from proxywhirl._adapter import Adapter, adapt
-from proxywhirl._metadata import PoolMetadata
 from proxywhirl.models import ProxyMetadata
+from proxywhirl.strategies._adapter import Adapter, adapt
+from proxywhirl.strategies._metadata import PoolMetadata
 
 MakePool = Callable[..., ProxyPool]
 

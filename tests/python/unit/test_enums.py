@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxywhirl import _enums
-from proxywhirl._enums import (
+from proxywhirl._native import enums as _enums
+from proxywhirl._native.enums import (
     BackoffStrategy,
     CircuitBreakerState,
     Doubt,

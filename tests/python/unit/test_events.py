@@ -204,8 +204,9 @@ class TestCoroutinesWithoutALoop:
     def test_those_that_hang_are_bounded_and_end_with_the_hub(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr("proxywhirl.events._MOST_PENDING", 3)
-        monkeypatch.setattr("proxywhirl.events._LINGER", 0.05)
+        monkeypatch.setattr("proxywhirl.events._courier.MOST_PENDING", 3)
+        monkeypatch.setattr("proxywhirl.events._hub.MOST_PENDING", 3)
+        monkeypatch.setattr("proxywhirl.events._courier._LINGER", 0.05)
         hub, started, cancelled = EventHub(), [], []
 
         async def hanging(event: ProxyEvent) -> None:
@@ -231,7 +232,7 @@ class TestCoroutinesWithoutALoop:
         wait_until(no_event_threads)
 
     def test_a_hub_that_is_collected_leaves_no_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("proxywhirl.events._LINGER", 0.05)
+        monkeypatch.setattr("proxywhirl.events._courier._LINGER", 0.05)
         hub, started = EventHub(), []
 
         async def hanging(event: ProxyEvent) -> None:
@@ -283,7 +284,8 @@ class TestCoroutinesInALoop:
     async def test_those_that_hang_are_bounded(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr("proxywhirl.events._MOST_PENDING", 2)
+        monkeypatch.setattr("proxywhirl.events._courier.MOST_PENDING", 2)
+        monkeypatch.setattr("proxywhirl.events._hub.MOST_PENDING", 2)
         hub, started = EventHub(use_running_loop=True), []
 
         async def hanging(event: ProxyEvent) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from proxywhirl import HealthMonitor, HealthStatus, Proxy, ProxyPool
-from proxywhirl._health.checks import CheckFailed, HttpCheck, TcpCheck
+from proxywhirl.health.checks import CheckFailed, HttpCheck, TcpCheck
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 

@@ -16,7 +16,6 @@ import pytest
 from proxywhirl import BanPolicy, Outcome
 from proxywhirl._ban import BanPolicies, Seen
 from proxywhirl._core import judge_status
-from proxywhirl._enums import AMBIGUOUS
 from proxywhirl._http.flavour import flavour
 from proxywhirl._judge import (
     LONGEST_HOLD,
@@ -28,6 +27,7 @@ from proxywhirl._judge import (
     retry_after,
 )
 from proxywhirl._loop import Answer, Failure
+from proxywhirl._native.enums import AMBIGUOUS
 
 NOW = 1_700_000_000.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +52,7 @@ print(*sorted(set(sys.modules) - before))
     heavy = ("asyncio", "dataclasses", "httpcore", "httpx", "inspect", "pydantic", "ssl", "typing_extensions", "uuid")
     assert [name for name in heavy if name in imported] == []
     # Each costs about a millisecond. More of them need a reason.
-    assert sum(name.split(".")[0] == "proxywhirl" for name in imported) <= 28
+    assert sum(name.split(".")[0] == "proxywhirl" for name in imported) <= 32
 
 
 def test_native_objects_work_without_pydantic_and_httpx() -> None:
@@ -89,7 +90,7 @@ def test_table_imports_and_all_say_the_same() -> None:
                     continue
                 for alias in statement.names:
                     for_checkers[alias.name] = statement.module or ""
-    assert for_checkers == proxywhirl._HOMES
+    assert for_checkers == {name: module for module, names in proxywhirl._HOMES.items() for name in names.split()}
     assert {*for_checkers, "__version__"} == set(proxywhirl.__all__)
 
 
@@ -165,9 +166,9 @@ def test_version_is_a_version() -> None:
 
 
 def test_the_pydantic_protocol_is_there_without_asking_for_it() -> None:
-    from proxywhirl import _on_first_use
-    from proxywhirl._fields import MODELS
-    from proxywhirl._model import _PROTOCOL
+    from proxywhirl._native import on_first_use as _on_first_use
+    from proxywhirl._native.fields import MODELS
+    from proxywhirl._native.model import _PROTOCOL
 
     assert sorted(_on_first_use.CLASSES) == sorted(MODELS)
     assert sorted(_on_first_use.METHODS) == sorted(_PROTOCOL)
@@ -177,7 +178,7 @@ def test_each_member_can_be_the_first_that_is_used() -> None:
     code = """
 import sys
 from proxywhirl._core import Proxy, ProxyPool
-assert "proxywhirl._model" not in sys.modules
+assert "proxywhirl._native.model" not in sys.modules
 proxy = Proxy(url="http://a.test:1")
 {}
 """
@@ -192,3 +193,17 @@ proxy = Proxy(url="http://a.test:1")
         "import copy, pickle; assert pickle.loads(pickle.dumps(copy.deepcopy(proxy))) == proxy",
     ):
         run(code.format(first))
+
+
+def test_what_the_core_needs_of_packages_above_it_is_there() -> None:
+    from proxywhirl._native import upper
+
+    named = {
+        name
+        for path in (Path(__file__).parents[3] / "src" / "py").glob("*.rs")
+        for name in re.findall(r'Lazy::upper\("(\w+)"\)', path.read_text(encoding="utf-8"))
+    }
+    assert named
+    assert named <= set(upper._homes)
+    for name in upper._homes:
+        assert callable(upper.find(name))

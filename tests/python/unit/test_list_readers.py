@@ -11,7 +11,7 @@ import pytest
 
 from proxywhirl import AsyncProxyRotator, Gateway, Proxy, ProxyPool, ProxyRotator
 from proxywhirl.exceptions import ProxyFetchError
-from proxywhirl.parsers import CSVParser, GeonodeParser, HTMLTableParser, JSONParser, parse_proxies
+from proxywhirl.fetchers.parsers import CSVParser, GeonodeParser, HTMLTableParser, JSONParser, parse_proxies
 from proxywhirl.storage import FileStorage
 
 LISTS = {

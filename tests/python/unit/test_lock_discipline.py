@@ -27,7 +27,7 @@ from proxywhirl import (
     WeightedStrategy,
     _core,
 )
-from proxywhirl._adapter import adapt
+from proxywhirl.strategies._adapter import adapt
 
 pytestmark = pytest.mark.skipif(_core._locks_held() is None, reason="a release build does not count locks")
 

@@ -15,9 +15,9 @@ from proxywhirl import (
     RetryPolicy,
 )
 from proxywhirl._ban import BanPolicy
-from proxywhirl._enums import AMBIGUOUS
 from proxywhirl._judge import StatusJudge
 from proxywhirl._loop import Admit, Answer, Delivery, Discard, Failure, Job, Load, Renew, Send, Wait, rotate
+from proxywhirl._native.enums import AMBIGUOUS
 
 DOWN, AUTH, TARGET = Outcome.PROXY_DOWN, Outcome.PROXY_AUTH, Outcome.TARGET_FAULT
 

@@ -11,7 +11,7 @@ import pytest
 
 from proxywhirl import metrics_collector
 from proxywhirl._core import Proxy, ProxyPool
-from proxywhirl._enums import CircuitBreakerState
+from proxywhirl._native.enums import CircuitBreakerState
 from proxywhirl.events import EventHub
 from proxywhirl.metrics_collector import MetricsCollector
 

@@ -19,8 +19,8 @@ import pytest
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from proxywhirl import _core
-from proxywhirl._fields import MODELS, REQUIRED, FieldSpec, ModelSpec
-from proxywhirl._model import ensure_installed, install_class, validation_error
+from proxywhirl._native.fields import MODELS, REQUIRED, FieldSpec, ModelSpec
+from proxywhirl._native.model import ensure_installed, install_class, validation_error
 from proxywhirl.models import HealthStatus, Proxy, ProxyPool, SelectionContext, Session
 
 WHEN = datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proxywhirl import InternalError, Proxy, ProxyPool, ProxyWhirlError, RoundRobinStrategy, _core
-from proxywhirl._adapter import adapt
+from proxywhirl.strategies._adapter import adapt
 
 pytestmark = pytest.mark.skipif(_core._locks_held() is None, reason="a release build has no deliberate panic")
 

@@ -22,7 +22,7 @@ from proxywhirl import (
     deduplicate_proxies,
 )
 from proxywhirl.fetchers import GeonodeParser
-from proxywhirl.parsers import TSVParser
+from proxywhirl.fetchers.parsers import TSVParser
 
 
 def test_a_parsed_list_is_a_sequence_of_dictionaries() -> None:

@@ -449,7 +449,7 @@ def test_a_lease_with_wishes(make_pool: MakePool) -> None:
 
 
 def test_a_lease_under_a_python_strategy(make_pool: MakePool) -> None:
-    from proxywhirl._adapter import adapt
+    from proxywhirl.strategies._adapter import adapt
 
     pool = make_pool(4, country_code=["US", "DE", "US", "DE"], tags=[{"a"}, {"a", "b"}, {"a", "b"}, {"b"}])
     content, last = pool.get_all_proxies(), adapt(lambda proxies: proxies[-1])

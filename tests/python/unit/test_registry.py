@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from proxywhirl import Proxy, ProxyPool, RoundRobinStrategy, StrategyRegistry, WeightedStrategy, _core, _registry
-from proxywhirl._adapter import Adapter
-from proxywhirl._registry import resolve
+from proxywhirl import Proxy, ProxyPool, RoundRobinStrategy, StrategyRegistry, WeightedStrategy, _core
+from proxywhirl.strategies import _registry
+from proxywhirl.strategies._adapter import Adapter
+from proxywhirl.strategies._registry import resolve
 
 
 class First:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxywhirl import ProxyRotator, ResilienceConfig
-from proxywhirl._guard import guard_settings, rate_of
+from proxywhirl.resilience import guard_settings, rate_of
 
 
 @pytest.mark.parametrize(

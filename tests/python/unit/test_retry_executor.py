@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from proxywhirl import Proxy
-from proxywhirl._enums import CircuitBreakerState
+from proxywhirl._native.enums import CircuitBreakerState
 from proxywhirl.exceptions import ProxyAuthenticationError, ProxyConnectionError
 from proxywhirl.retry import NonRetryableError, RetryableError, RetryExecutor, RetryMetrics, RetryOutcome, RetryPolicy
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from proxywhirl import Outcome, Proxy, ProxyPool, RoundRobinStrategy
-from proxywhirl._adapter import adapt
 from proxywhirl.exceptions import ProxyPoolEmptyError
+from proxywhirl.strategies._adapter import adapt
 
 A, B = "https://www.a.com/x", "https://b.org/y"
 

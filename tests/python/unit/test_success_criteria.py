@@ -27,8 +27,8 @@ from proxywhirl import (
     StrategyRegistry,
     WeightedStrategy,
 )
-from proxywhirl._adapter import adapt
-from proxywhirl._registry import resolve
+from proxywhirl.strategies._adapter import adapt
+from proxywhirl.strategies._registry import resolve
 
 MakePool = Callable[..., ProxyPool]
 

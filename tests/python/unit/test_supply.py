@@ -411,7 +411,7 @@ class TestStayingFresh:
     def test_an_empty_pool_is_filled_again(
         self, fleet: ProxyFleet, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("proxywhirl._supply.supply._DRY_PAUSE", 0.0)
+        monkeypatch.setattr("proxywhirl.sources._supply.supply._DRY_PAUSE", 0.0)
         path = write(tmp_path / "list.txt", fleet.urls[:1])
         with ProxyRotator(auto_fetch_sources=lists(path)) as rotator:
             rotator.get(target)

@@ -11,7 +11,7 @@ import pytest
 
 from proxywhirl import ProxyPool, ProxyRotator
 from proxywhirl.fetchers import ProxyFetcher
-from proxywhirl.parsers import parse_proxies
+from proxywhirl.fetchers.parsers import parse_proxies
 
 BROKEN_QUOTES = [
     '"é',

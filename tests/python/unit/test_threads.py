@@ -23,7 +23,7 @@ from proxywhirl import (
     SessionPersistenceStrategy,
     WeightedStrategy,
 )
-from proxywhirl._adapter import adapt
+from proxywhirl.strategies._adapter import adapt
 
 MakePool = Callable[..., ProxyPool]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxywhirl import Proxy, ProxyValidator
-from proxywhirl.checking import ValidationResult
+from proxywhirl.validation import ValidationResult
 
 URLS = [f"http://192.0.2.{number}:8080" for number in range(1, 7)]
 

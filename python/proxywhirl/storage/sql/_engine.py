@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
-from proxywhirl._files import create_private, make_folder
+from proxywhirl._base.files import create_private, make_folder
 from proxywhirl.exceptions import ProxyStorageError
 from proxywhirl.storage.sql._tables import metadata
 

@@ -26,7 +26,7 @@ from proxywhirl.config import (
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folder and a working directory of our own."""
-    monkeypatch.setattr("proxywhirl._cli_config.config_folder", lambda: tmp_path / "home")
+    monkeypatch.setattr("proxywhirl.config._cli.config_folder", lambda: tmp_path / "home")
     monkeypatch.delenv("PROXYWHIRL_KEY", raising=False)
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from proxywhirl import Proxy, ProxyFetchError, ProxyRotator, ProxySource, _core
-from proxywhirl.checking import Checks
 from proxywhirl.exceptions import ProxyWhirlError
 from proxywhirl.fetchers import ProxyFetcher, _inward
 from proxywhirl.testing import ProxyFleet, ProxySpec
+from proxywhirl.validation import Checks
 
 LOCAL = [
     "127.0.0.1",

@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from proxywhirl import ProxyPool, ProxyRotator, _file_lock, generate_encryption_key
-from proxywhirl._file_lock import FileLock
-from proxywhirl._files import file_lock
+from proxywhirl import ProxyPool, ProxyRotator, generate_encryption_key
+from proxywhirl._base import file_lock as _file_lock
+from proxywhirl._base.file_lock import FileLock
+from proxywhirl._base.files import file_lock
 from proxywhirl.storage._pool_file import PoolFile
 from proxywhirl.storage._vault import Vault
 from proxywhirl.utils import CLILock
@@ -59,7 +60,7 @@ def lasting_child(work: Any = None) -> Iterator[int]:
 def is_free(path: Path) -> bool:
     """Whether another process can take the lock now."""
     program = (
-        "import sys; from proxywhirl._file_lock import FileLock; sys.exit(not FileLock(sys.argv[1]).try_acquire())"
+        "import sys; from proxywhirl._base.file_lock import FileLock; sys.exit(not FileLock(sys.argv[1]).try_acquire())"
     )
     return subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode == 0
 
@@ -104,7 +105,7 @@ def test_a_parent_that_is_killed_leaves_no_lock_to_its_child(tmp_path: Path) -> 
     path = tmp_path / "lock"
     program = f"""
 import os, signal, time
-from proxywhirl._file_lock import FileLock
+from proxywhirl._base.file_lock import FileLock
 lock = FileLock({str(path)!r})
 assert lock.try_acquire()
 pid = os.fork()

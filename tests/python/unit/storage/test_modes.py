@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from proxywhirl import ProxyPool, ProxyRotator, generate_encryption_key
-from proxywhirl._files import atomic_write, make_folder
+from proxywhirl._base.files import atomic_write, make_folder
 from proxywhirl.cli import main
 from proxywhirl.config import CLIConfig, get_encryption_key, save_config
 from proxywhirl.storage import FileStorage

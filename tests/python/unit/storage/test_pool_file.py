@@ -481,7 +481,7 @@ def test_a_full_disk(suffix: str, tmp_path: Path) -> None:
 
 
 def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
-    from proxywhirl._files import file_lock
+    from proxywhirl._base.files import file_lock
 
     path = tmp_path / "p.json"
     with file_lock(path):

@@ -21,7 +21,7 @@ from proxywhirl import (
     encrypt_credentials,
     generate_encryption_key,
 )
-from proxywhirl._crypto import PREFIX, is_bound, open_sealed, seal_bound
+from proxywhirl._base.crypto import PREFIX, is_bound, open_sealed, seal_bound
 from proxywhirl.cli import main
 from proxywhirl.config import CLIConfig, load_config, save_config
 from proxywhirl.config import encrypt_credentials as encrypt_settings

@@ -1,0 +1,21 @@
+"""Events: what a rotator tells those who listen.
+
+::
+
+    rotator = ProxyRotator(proxies=[...])
+
+    @rotator.on("request_failure")
+    def complain(event):
+        print(event.proxy.url, event.error)
+
+Callbacks run in the thread, or the task, in which something happened, with no lock held: one that takes long delays its
+own request and no other. What they raise is logged and goes no further. Coroutines are run aside: as tasks of the event
+loop that is running, or, where none is (the synchronous rotator), on one background thread that ends when it is idle.
+"""
+
+from __future__ import annotations
+
+from proxywhirl.events._event import EVENTS, ProxyEvent, ProxyView, checked_name
+from proxywhirl.events._hub import EventHub
+
+__all__ = ["EVENTS", "EventHub", "ProxyEvent", "ProxyView", "checked_name"]

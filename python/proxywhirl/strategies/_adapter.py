@@ -1,0 +1,521 @@
+"""Strategies written in Python, brought into the one form the core calls.
+
+A strategy is looked at once, when it is handed over. What it is called with afterwards follows from its signatures,
+so that any of the documented shapes costs one Python call per selection and one per result.
+
+Whatever the strategy does, the proxy it chose has exactly one start and one completion, and an exception of its own
+never reaches the request: it is logged, and another strategy serves instead.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl import _core
+from proxywhirl._redact import scrub_text
+from proxywhirl.exceptions import ProxyPoolEmptyError, StrategyMetadataError
+from proxywhirl.strategies._metadata import PoolMetadata
+from proxywhirl.strategies._shapes import (
+    RecordCall,
+    SelectCall,
+    candidates_of,
+    describe,
+    excludes,
+    filter_call,
+    may_serve,
+    method,
+)
+
+if TYPE_CHECKING:
+    from proxywhirl._core import Proxy, ProxyPool, SelectionContext
+
+__all__ = ["Adapter", "adapt", "check", "describe"]
+
+_log = logging.getLogger("proxywhirl.strategies")
+
+# What a built-in strategy calls on itself without asking Python: a subclass that overrides one of these is Python.
+_OVERRIDABLE = ("select", "record_result", "filter", "configure", "validate_metadata")
+
+
+def adapt(obj: Any, *, warm_up: bool = False) -> _core.Strategy | Adapter:
+    """Bring a strategy into the form the core calls.
+
+    Args:
+        obj: A built-in strategy, an adapter, or an object, class or callable of one of the documented shapes.
+        warm_up: Serve requests round-robin while the strategy misses metadata that it requires, as long as nobody
+            has configured a fallback. For rotators; a strategy used on its own says what is missing.
+
+    Returns:
+        ``obj`` itself when the core can use it as it is, else an :class:`Adapter` around it.
+
+    Raises:
+        TypeError: It has none of the shapes.
+    """
+    if isinstance(obj, Adapter):
+        obj.warm_up = obj.warm_up or warm_up
+        return obj
+    if inspect.isclass(obj):
+        obj = _instantiated(obj)
+    if isinstance(obj, _core.Strategy) and not _is_overridden(obj):
+        return obj
+    return Adapter(obj, warm_up=warm_up)
+
+
+def check(what: Any) -> None:
+    """See whether something can be registered as a strategy, without making an instance.
+
+    Args:
+        what: A class, an instance or a callable.
+
+    Raises:
+        TypeError: It is none, or one of the two methods that belong together is missing.
+    """
+    if isinstance(what, Adapter) or method(what, "select_proxy") is not None:
+        return
+    present = {name: method(what, name) is not None for name in ("select", "record_result")}
+    if all(present.values()):
+        return
+    # Every class is callable, so for a class it is the calling of its instances that counts.
+    as_callable = method(what, "__call__") is not None if inspect.isclass(what) else callable(what)
+    if as_callable and not any(present.values()):
+        return
+    raise _missing(what, [name for name, there in present.items() if not there])
+
+
+class UnusableChoice(StrategyMetadataError):
+    """A strategy returned something else than a proxy that may serve the request."""
+
+    hint = "it has to return one of the proxies of the pool it is given"
+
+
+class Adapter:
+    """A strategy written in Python, as the core sees it.
+
+    Attributes:
+        user: The strategy as it was handed over.
+        name: What logs and messages call it.
+        fallback: Serves when the strategy misses metadata it requires; ``None`` to say so instead.
+        warm_up: As in :func:`adapt`.
+        config: What :meth:`configure` was given last.
+        failures: How many times the strategy raised, or could not choose for want of metadata. The first is logged,
+            then every count that is a power of two, so that a strategy that always fails does not flood the log.
+
+    Args:
+        user: An object or callable of one of the documented shapes.
+        warm_up: As in :func:`adapt`.
+
+    Raises:
+        TypeError: It has none of the shapes.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_alpha",
+        "_call_filter",
+        "_call_record",
+        "_call_select",
+        "_enable_fallback",
+        "_faults",
+        "_requires",
+        "_rescue",
+        "_validate_requirements",
+        "_window",
+        "config",
+        "failures",
+        "fallback",
+        "name",
+        "user",
+        "warm_up",
+    )
+
+    def __init__(self, user: Any, *, warm_up: bool = False) -> None:
+        self.user = user
+        self.name = describe(user)
+        self.warm_up = warm_up
+        self.config: Any = None
+        self.failures = 0
+        self.fallback: _core.Strategy | Adapter | None = None
+        self._alpha: float | None = None
+        self._window: int | None = None
+        self._enable_fallback = True
+        # The kinds of unusable choices that are in the log already.
+        self._faults: set[str] = set()
+        # Serves when the strategy fails. Its own, so that it goes round evenly.
+        self._rescue = _core.RoundRobinStrategy()
+
+        select = method(user, "select")
+        select_proxy = method(user, "select_proxy")
+        if select is not None:
+            self._call_select = SelectCall(select, user)
+        elif select_proxy is not None:
+            self._call_select = SelectCall(select_proxy, user, wants_list=True)
+        elif callable(user):
+            self._call_select = SelectCall(user, user)
+        else:
+            raise _missing(
+                user, ["select"] if method(user, "record_result") is not None else ["select", "record_result"]
+            )
+
+        record = method(user, "record_result")
+        self._call_record = None if record is None else RecordCall(record, user)
+        self._call_filter = filter_call(user)
+        # Only the shape that is given the metadata declares what it needs of it: in the built-in classes, which users
+        # derive from, the same names mean something that select() itself looks after.
+        plan = self._call_select.wants_metadata
+        self._requires = plan and hasattr(user, "requires_metadata")
+        self._validate_requirements = method(user, "validate_requirements") if plan else None
+
+    def __repr__(self) -> str:
+        return f"<adapter of {self.name}>"
+
+    # What the core calls.
+
+    def select(self, pool: ProxyPool, context: SelectionContext | None = None) -> Proxy:
+        """Let the strategy choose.
+
+        Args:
+            pool: Where to choose from.
+            context: What is known about the request.
+
+        Returns:
+            An eligible proxy of the pool that the context does not exclude, with one start counted.
+
+        Raises:
+            ProxyPoolEmptyError: There is nothing to choose from, or the strategy said so.
+            StrategyMetadataError: The strategy misses metadata, or returned something else than a proxy that may serve
+                this request, and there is no fallback.
+        """
+        found = self.offer(pool, context)
+        return found if isinstance(found, _core.Proxy) else found.select(pool, context)
+
+    def offer(self, pool: ProxyPool, context: SelectionContext | None = None) -> Proxy | _core.Strategy | Adapter:
+        """As :meth:`select`; where another strategy is to serve, that strategy, which has not been asked yet."""
+        self._keep_window(pool)
+        journal = _core.Journal()
+        try:
+            with journal:
+                proxy = self._chosen(pool, context)
+        except BaseException as error:
+            # Whatever was started belongs to a request that will not be made, interrupted ones included.
+            journal.rollback()
+            substitute = self._substitute_for(error, context)
+            if substitute is None:
+                raise
+            return substitute
+        journal.settle_start(proxy)
+        return proxy
+
+    def record_result(self, proxy: Proxy, success: bool, response_time_ms: float) -> None:
+        """Let the strategy hear how a request went, and complete it on the proxy.
+
+        Args:
+            proxy: The proxy that served.
+            success: Whether the request was answered as it should be.
+            response_time_ms: How long it took, in milliseconds.
+        """
+        journal = _core.Journal()
+        try:
+            with journal:
+                if self._call_record is not None:
+                    self._call_record(proxy, success, response_time_ms)
+        except Exception:  # noqa: BLE001 - whatever the user's code raises stays inside
+            self._report("to record a result; the proxy's own counters have it")
+        finally:
+            # Interrupted or not, the request is over.
+            journal.settle_completion(proxy, success, response_time_ms, self._alpha)
+
+    def filter(self, candidates: list[Proxy], context: SelectionContext | None = None) -> list[Proxy]:
+        """Act as a filter inside a composite; counts nothing.
+
+        A strategy without a method ``filter`` chooses among the candidates, and those in the country of its choice
+        remain, or all when that proxy has none.
+
+        Args:
+            candidates: The proxies that are left.
+            context: What is known about the request.
+
+        Returns:
+            Those of the candidates that may stay, in their order. All of them when the strategy fails.
+
+        Raises:
+            StrategyMetadataError: The strategy misses metadata that it requires.
+        """
+        if not candidates:
+            return []
+        journal = _core.Journal()
+        try:
+            with journal:
+                if self._call_filter is None:
+                    return self._in_country_of_choice(candidates, context)
+                kept = {proxy.id for proxy in self._call_filter(candidates, context)}
+                return [proxy for proxy in candidates if proxy.id in kept]
+        except StrategyMetadataError:
+            raise
+        except ProxyPoolEmptyError:
+            return []
+        except Exception:  # noqa: BLE001 - as above
+            self._report("as a filter and is passed over")
+            return list(candidates)
+        finally:
+            journal.rollback()
+
+    def configure(self, config: Any) -> None:
+        """Apply a configuration: the strategy's own ``configure`` gets it, fallback and alpha are taken from it.
+
+        Args:
+            config: A ``StrategyConfig``, a mapping, or an object with such attributes.
+
+        Raises:
+            ValueError: The configuration names an unknown fallback strategy.
+        """
+        # What can be refused comes first, so that a refusal leaves everything as it was.
+        named = _setting(config, "fallback_strategy")
+        fallback = self.fallback
+        if named is not None:
+            from proxywhirl.strategies._registry import resolve
+
+            fallback = resolve(named)
+        configure = method(self.user, "configure")
+        if configure is not None:
+            configure(config)
+        self.fallback = fallback
+        self._enable_fallback = _setting(config, "enable_fallback") is not False
+        if _is_explicit(config, "window_duration_seconds"):
+            self._window = _setting(config, "window_duration_seconds")
+        if _is_explicit(config, "ema_alpha"):
+            self._alpha = _setting(config, "ema_alpha")
+        self.config = config
+
+    def validate_metadata(self, pool: ProxyPool) -> bool:
+        """Whether the pool has the data that the strategy needs.
+
+        Args:
+            pool: The pool.
+
+        Returns:
+            What the strategy itself says; ``True`` for one that says nothing.
+        """
+        if self._missing_fields(pool, None) or self._refuses(pool):
+            return False
+        own = method(self.user, "validate_metadata")
+        return True if own is None else bool(own(pool))
+
+    def _keep_window(self, pool: ProxyPool) -> None:
+        """Give the proxies of a pool, present and future, the counting window that was configured, if one was."""
+        if self._window is not None:
+            pool._keep_window(self._window)
+
+    # How a choice is made and judged.
+
+    def _chosen(self, pool: ProxyPool, context: SelectionContext | None) -> Proxy:
+        """The strategy's choice.
+
+        Raises:
+            UnusableChoice: It is no proxy, or one that may not serve this request.
+        """
+        missing = self._missing_fields(pool, context)
+        if missing or self._refuses(pool):
+            raise self._metadata_error(missing)
+        offered = pool if self._call_select.takes_context else _allowed(pool, context)
+        choice = self._call_select(offered, context)
+        if isinstance(choice, _core.Proxy) and pool.get_proxy_by_id(choice.id) is None:
+            # Perhaps it has just been removed by somebody else: a strategy that looks again does not return it twice.
+            choice = self._call_select(offered, context)
+        if not isinstance(choice, _core.Proxy):
+            raise self._unusable(f"{type(choice).__name__} instead of a Proxy")
+        stored = pool.get_proxy_by_id(choice.id)
+        if stored is None:
+            raise self._unusable("a proxy that is not in the pool")
+        if not may_serve(stored, context):
+            excluded = stored.id in {proxy.id for proxy in pool.get_healthy_proxies()}
+            raise self._unusable(f"a proxy that {'the request excludes' if excluded else 'is not eligible'}")
+        return stored
+
+    def _unusable(self, what: str) -> UnusableChoice:
+        return UnusableChoice(f"strategy {self.name} returned {what}", strategy=self.name)
+
+    def _in_country_of_choice(self, candidates: list[Proxy], context: SelectionContext | None) -> list[Proxy]:
+        pool = _core.ProxyPool(name="candidates", proxies=candidates)
+        missing = self._missing_fields(pool, context)
+        if missing or self._refuses(pool):
+            raise self._metadata_error(missing)
+        choice = self._call_select(pool, context)
+        if choice is None:
+            return []
+        country = choice.country_code
+        if country is None:
+            return list(candidates)
+        wanted = country.casefold()
+        return [proxy for proxy in candidates if (proxy.country_code or "").casefold() == wanted]
+
+    # What the strategy says it needs.
+
+    def _missing_fields(self, pool: ProxyPool, context: SelectionContext | None) -> list[str]:
+        """The required fields that no candidate has."""
+        if not self._requires:
+            return []
+        required = self.user.requires_metadata
+        if callable(required):
+            required = required()
+        if isinstance(required, str):
+            required = (required,)
+        if not isinstance(required, (set, frozenset, list, tuple)) or not required:
+            return []
+        candidates = candidates_of(pool, context)
+        return sorted(field for field in required if not any(_has(proxy, field) for proxy in candidates))
+
+    def _refuses(self, pool: ProxyPool) -> bool:
+        validate = self._validate_requirements
+        return validate is not None and validate(pool, PoolMetadata(pool)) is False
+
+    def _metadata_error(self, missing: list[str]) -> StrategyMetadataError:
+        what = f"no proxy has {', '.join(missing)}" if missing else "its requirements are not met by this pool"
+        return StrategyMetadataError(
+            f"strategy {self.name} cannot choose: {what}", missing_fields=missing, strategy=self.name
+        )
+
+    def _report(self, what: str, **extra: str) -> None:
+        """Log the exception being handled."""
+        if self._is_reported():
+            # As text, with credentials hidden: the message of the user's exception may well quote a proxy's URL.
+            details = scrub_text(traceback.format_exc())
+            _log.error("strategy %s failed %s\n%s", self.name, what, details, extra={"strategy": self.name, **extra})
+
+    def _is_reported(self) -> bool:
+        """Count a failure; whether this one goes to the log. Threads may lose a count, which costs nothing."""
+        self.failures += 1
+        return self.failures & (self.failures - 1) == 0
+
+    # Who serves instead.
+
+    def _substitute_for(
+        self, error: BaseException, context: SelectionContext | None
+    ) -> _core.Strategy | Adapter | None:
+        """Who serves after this error; ``None`` when it is for the caller. Called while the error is handled."""
+        if isinstance(error, UnusableChoice):
+            return self._for_unusable_choice(error, context)
+        if isinstance(error, StrategyMetadataError):
+            substitute = self._for_missing_metadata()
+            if substitute is not None and self._is_reported():
+                _log.warning(
+                    "strategy %s misses metadata, %s serves this request: %s",
+                    self.name,
+                    _name(substitute),
+                    error,
+                    extra={
+                        "strategy": self.name,
+                        "fallback": _name(substitute),
+                        "missing_fields": error.missing_fields,
+                    },
+                )
+            return substitute
+        if isinstance(error, ProxyPoolEmptyError) or not isinstance(error, Exception):
+            return None
+        chosen = self._for_failure()
+        self._report(f"to choose, {_name(chosen)} serves this request", fallback=_name(chosen))
+        return chosen
+
+    def _for_unusable_choice(
+        self, error: UnusableChoice, context: SelectionContext | None
+    ) -> _core.Strategy | Adapter | None:
+        # A strategy that is used by hand says what is wrong; a request is served all the same.
+        serves = self.warm_up or self.fallback is not None or getattr(context, "_in_rotation", False)
+        if not serves or not self._enable_fallback:
+            return None
+        substitute = self._for_failure()
+        self.failures += 1
+        if error.message not in self._faults:
+            self._faults.add(error.message)
+            _log.error(
+                "%s; %s serves this request, and will again without another word",
+                error.message,
+                _name(substitute),
+                extra={"strategy": self.name, "fallback": _name(substitute)},
+            )
+        return substitute
+
+    def _for_missing_metadata(self) -> _core.Strategy | Adapter | None:
+        if not self._enable_fallback:
+            return None
+        if self.fallback is not None:
+            return self.fallback
+        return self._rescue if self.warm_up and self.config is None else None
+
+    def _for_failure(self) -> _core.Strategy | Adapter:
+        return self._rescue if self.fallback is None else self.fallback
+
+
+def _allowed(pool: ProxyPool, context: SelectionContext | None) -> ProxyPool:
+    """What a strategy that is not given the context may choose from: the pool without what the request excludes."""
+    if not excludes(context):
+        return pool
+    return _core.ProxyPool(name=pool.name, proxies=candidates_of(pool, context), max_pool_size=pool.max_pool_size)
+
+
+def _instantiated(cls: type) -> Any:
+    if method(cls, "select") is None and method(cls, "select_proxy") is None and method(cls, "__call__") is None:
+        raise _missing(cls, [name for name in ("select", "record_result") if method(cls, name) is None])
+    try:
+        return cls()
+    except TypeError as error:
+        raise TypeError(
+            f"{cls.__name__} cannot be made without arguments ({error}); hand over an instance instead"
+        ) from error
+
+
+def _name(strategy: _core.Strategy | Adapter) -> str:
+    return strategy.name if isinstance(strategy, Adapter) else describe(strategy)
+
+
+def _missing(what: Any, names: list[str]) -> TypeError:
+    return TypeError(f"{describe(what)} cannot be used as a strategy: missing required methods: {', '.join(names)}")
+
+
+def _is_overridden(strategy: _core.Strategy) -> bool:
+    """Whether Python code took the place of something that the core does without asking Python."""
+    own = getattr(strategy, "__dict__", {})
+    for name in _OVERRIDABLE:
+        if name in own:
+            return True
+        holder = next(base for base in type(strategy).__mro__ if name in vars(base))
+        if not _is_native(holder):
+            return True
+    return False
+
+
+def _is_native(cls: type) -> bool:
+    # Not by module name: a subclass can claim any. Not by hashing the class either: it is a handful of comparisons.
+    return any(cls is known for known in _NATIVE)
+
+
+_NATIVE = [value for value in vars(_core).values() if inspect.isclass(value) and issubclass(value, _core.Strategy)]
+
+
+def _has(proxy: Proxy, field: str) -> bool:
+    """Whether something is known under this name: in the metadata, on the proxy, or in what the user attached."""
+    for value in (
+        getattr(proxy._metadata(), field, None),
+        getattr(proxy, field, None),
+        proxy.metadata.get(field),
+    ):
+        if value is not None and value != "" and value != set():
+            return True
+    return False
+
+
+def _setting(config: Any, name: str) -> Any:
+    return config.get(name) if isinstance(config, collections.abc.Mapping) else getattr(config, name, None)
+
+
+def _is_explicit(config: Any, name: str) -> bool:
+    """Whether a setting was given, rather than left at its default."""
+    if isinstance(config, collections.abc.Mapping):
+        return config.get(name) is not None
+    given = getattr(config, "model_fields_set", None)
+    if given is not None:
+        return name in given
+    return getattr(config, name, None) is not None
