@@ -9,13 +9,13 @@ use std::time::Duration;
 use common::{CLOCK, on_threads, pool_of};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use proxywhirl::clock::Clock;
+use proxywhirl::judge::outcome::Outcome;
 use proxywhirl::pool::Pool;
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::query::Query;
 use proxywhirl::proxy::Verdict;
 use proxywhirl::resilience::{Rate, Settings};
 use proxywhirl::rotation::lease::{Ending, Lease, LeaseRequest};
-use proxywhirl::rotation::outcome::Outcome;
 use proxywhirl::strategy::round_robin::RoundRobin;
 use proxywhirl::strategy::{Shared, choose};
 

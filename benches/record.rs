@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{CLOCK, Ours, cases, choose_once, on_threads, pool_of};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use proxywhirl::judge::outcome::Outcome;
 use proxywhirl::pool::context::Context;
 use proxywhirl::proxy::{Proxy, Verdict};
 use proxywhirl::rotation::lease::{Ending, Lease, LeaseRequest};
-use proxywhirl::rotation::outcome::Outcome;
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
 

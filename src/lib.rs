@@ -10,6 +10,7 @@ pub mod fleet;
 // Whoever embeds the core shuts the gate and opens it; here that is the binding.
 #[cfg_attr(not(feature = "python"), allow(dead_code))]
 mod fork;
+pub mod judge;
 pub mod metrics;
 pub mod pool;
 pub mod proxy;

@@ -6,10 +6,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDateTime, PyFloat, PyInt, PyString, PyTzInfo};
 
 use crate::clock::Micros;
+use crate::judge::outcome::Outcome;
 use crate::proxy::Id;
 use crate::proxy::health::{Health, Source};
 use crate::resilience::breaker::Phase;
-use crate::rotation::outcome::Outcome;
 
 /// A class or function of Python, imported on first use.
 ///

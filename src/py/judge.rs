@@ -2,8 +2,8 @@
 
 use pyo3::prelude::*;
 
+use crate::judge::status::{Answer, StatusRules};
 use crate::py::convert::{self, Lazy};
-use crate::rotation::outcome::Outcome;
 
 static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._native.enums", "AMBIGUOUS");
 
@@ -27,7 +27,8 @@ pub(crate) fn judge_status(
     retry_after: bool,
     ban: bool,
 ) -> PyResult<Bound<'_, PyAny>> {
-    match Outcome::of_status(status, tunnelled, retry_after, ban) {
+    let rules = StatusRules::new(ban.then_some(status), [407]);
+    match rules.judge(Answer { status, tunnelled, retry_after, opinion: None }).outcome() {
         Some(outcome) => convert::outcome(py, outcome),
         None => Ok(AMBIGUOUS.get(py)?.clone()),
     }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::clock::{Reading, SystemClock};
+use crate::judge::outcome::Outcome;
 use crate::pool::context::{Context, Excluded};
 use crate::pool::filter::{Filter, Protocols};
 use crate::pool::query::{Notes, Query};
@@ -20,7 +21,6 @@ use crate::py::log;
 use crate::py::pool::PyPool;
 use crate::py::strategy;
 use crate::rotation::lease::{AlreadyClosed, Ending, Lease, LeaseRequest, conclude};
-use crate::rotation::outcome::Outcome;
 use crate::strategy::{Refusal, Shared};
 
 static JUDGE: Lazy = Lazy::upper("judge_report");

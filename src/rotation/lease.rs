@@ -4,6 +4,7 @@ use std::any::Any;
 
 use crate::clock::{Clock, SystemClock};
 use crate::fork;
+use crate::judge::outcome::{Effects, LivenessEffect, Outcome};
 use crate::pool::context::Context;
 use crate::pool::query::{Choice, Notes, Query};
 use crate::pool::{Pool, Table};
@@ -14,7 +15,7 @@ use crate::resilience::blame::{Conviction, Doubt};
 use crate::resilience::guard::Admitted;
 use crate::resilience::site::Site;
 use crate::resilience::standing::{Admission, Kind, SiteChange, SiteOutcome};
-use crate::rotation::outcome::{Effects, LivenessEffect, Outcome};
+use crate::rotation::site_outcome;
 use crate::strategy::{Refusal, Shared, choose};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
@@ -216,7 +217,7 @@ impl Lease {
         if matches!(effects.liveness, LivenessEffect::Bad | LivenessEffect::NeedsLogin) {
             guard.on_failure(&self.pool, proxy, admitted, effects.liveness == LivenessEffect::NeedsLogin, clock);
         }
-        match effects.books.verdict(elapsed) {
+        match effects.counters.verdict(elapsed) {
             Some(verdict) => self.strategy.record(proxy, verdict, clock),
             None => proxy.cancel_start(clock),
         }
@@ -233,7 +234,7 @@ impl Lease {
     }
 
     fn finding(&self, effects: &Effects, ending: &Ending) -> SiteOutcome {
-        let finding = effects.standing.finding(ending.hold, effects.books);
+        let finding = site_outcome::finding(effects, ending.hold);
         if ending.carried && finding == SiteOutcome::Welcome {
             return SiteOutcome::Carried;
         }
@@ -291,7 +292,7 @@ impl Lease {
         }
         self.close()?;
         let elapsed_ms = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
-        if let Some(verdict) = Outcome::TargetFault.effects().books.verdict(elapsed_ms) {
+        if let Some(verdict) = Outcome::TargetFault.effects().counters.verdict(elapsed_ms) {
             self.strategy.record(&self.proxy, verdict, clock);
         }
         self.settle_at_site(SiteOutcome::Failed { free: if self.is_alone() { FREE_FAILURES } else { 0 } }, clock);

@@ -1,4 +1,4 @@
 //! The lease: strategy and pool tied into one decision and one outcome.
 
 pub mod lease;
-pub mod outcome;
+mod site_outcome;

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use proxywhirl::clock::{Clock, ManualClock};
+use proxywhirl::judge::outcome::Outcome::{self, Banned, ProxyDown, Success, TargetFault};
 use proxywhirl::pool::Pool;
 use proxywhirl::proxy::Proxy;
 use proxywhirl::proxy::health::{Health, reason};
 use proxywhirl::resilience::explain::Why;
 use proxywhirl::resilience::site::Site;
 use proxywhirl::rotation::lease::{Ending, Lease, LeaseRequest, conclude};
-use proxywhirl::rotation::outcome::Outcome::{self, Banned, ProxyDown, Success, TargetFault};
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
 use rand::rngs::StdRng;

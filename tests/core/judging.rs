@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proxywhirl::clock::{Clock, ManualClock};
+use proxywhirl::judge::outcome::Outcome::{self, Banned, ProxyAuth, ProxyDown, Success, TargetFault};
 use proxywhirl::pool::Pool;
 use proxywhirl::proxy::health::{Health, reason};
 use proxywhirl::proxy::{Proxy, Verdict};
@@ -10,7 +11,6 @@ use proxywhirl::resilience::breaker::Phase;
 use proxywhirl::resilience::explain::Why;
 use proxywhirl::resilience::{Breaker, BreakerSettings, Rate, Settings};
 use proxywhirl::rotation::lease::{Ending, Lease};
-use proxywhirl::rotation::outcome::Outcome::{self, Banned, ProxyAuth, ProxyDown, Success, TargetFault};
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
 

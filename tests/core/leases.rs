@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use proxywhirl::judge::outcome::Outcome;
 use proxywhirl::pool::Pool;
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Counter, Verdict};
 use proxywhirl::rotation::lease::{AlreadyClosed, Ending, Lease};
-use proxywhirl::rotation::outcome::Outcome;
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
 

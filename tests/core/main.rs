@@ -10,6 +10,7 @@ mod eligibility;
 mod fairness;
 mod growth;
 mod judging;
+mod layers;
 mod leases;
 mod membership;
 mod regressions;

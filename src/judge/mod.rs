@@ -1,0 +1,8 @@
+//! What came back of an attempt: its class, and what follows from it.
+//!
+//! [`outcome`] is the one table of effects. [`status`] reads the class off an answer, [`retry_after`] how long a site asks
+//! for a pause.
+
+pub mod outcome;
+pub mod retry_after;
+pub mod status;

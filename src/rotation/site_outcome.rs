@@ -1,0 +1,15 @@
+//! What an outcome is to the sites.
+
+use crate::judge::outcome::{CounterEffect, Effects, SiteEffect};
+use crate::resilience::standing::SiteOutcome;
+
+/// What the pair of proxy and site is told; `hold` in seconds.
+pub(super) fn finding(effects: &Effects, hold: Option<f64>) -> SiteOutcome {
+    match effects.site {
+        SiteEffect::Welcome => SiteOutcome::Welcome,
+        SiteEffect::Benched => SiteOutcome::Banned(hold),
+        SiteEffect::Held => SiteOutcome::RateLimited(hold),
+        SiteEffect::Unchanged if effects.counters == CounterEffect::NeverChosen => SiteOutcome::Released,
+        SiteEffect::Unchanged => SiteOutcome::Nothing,
+    }
+}

@@ -1,0 +1,225 @@
+//! The layers of the crate, held by the paths that its files name: an arrow that is not allowed fails, and so does an
+//! exception that is not needed any more. See `docs/decisions.md` for what each folder is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each top folder may name besides itself. No circle: a folder names only folders above it in this list.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("sync", &[]),
+    ("clock", &["sync"]),
+    ("fork", &["sync"]),
+    ("random", &["sync", "fork"]),
+    ("metrics", &["ground"]),
+    ("net", &["ground"]),
+    ("proxy", &["ground", "net"]),
+    ("pool", &["ground", "net", "proxy"]),
+    ("resilience", &["ground", "net", "proxy", "pool"]),
+    ("judge", &["ground", "net", "proxy", "pool", "resilience"]),
+    ("session", &["ground", "net", "proxy", "pool"]),
+    ("strategy", &["ground", "net", "proxy", "pool", "session"]),
+    ("rotation", &["ground", "net", "proxy", "pool", "resilience", "judge", "session", "strategy"]),
+    ("storage", &["ground", "net", "proxy", "pool", "resilience"]),
+    ("supply", &["ground", "net", "proxy"]),
+    ("fleet", &["ground", "net"]),
+    ("py", &["*"]),
+];
+
+/// What everything stands on.
+const GROUND: [&str; 4] = ["sync", "clock", "random", "fork"];
+
+/// Arrows that still run upward: file, and the folder that it names.
+const UPWARD: &[(&str, &str)] = &[
+    ("pool/membership.rs", "resilience"),
+    ("pool/mod.rs", "resilience"),
+    ("pool/query.rs", "resilience"),
+    ("pool/view.rs", "resilience"),
+    ("proxy/finish.rs", "resilience"),
+    ("proxy/observers.rs", "resilience"),
+    ("proxy/mod.rs", "resilience"),
+];
+
+/// `impl` blocks for a type of another folder: file, type.
+const ABROAD: &[(&str, &str)] = &[
+    ("pool/forking.rs", "Proxy"),
+    ("resilience/explain.rs", "Query"),
+    ("resilience/record.rs", "Proxy"),
+    ("resilience/standing/forking.rs", "Pool"),
+    ("resilience/standing/mod.rs", "Pool"),
+    ("resilience/standing/reading.rs", "Pool"),
+    ("resilience/standing/resuming.rs", "Pool"),
+];
+
+/// The most lines of a file.
+const LONGEST: usize = 400;
+
+/// Files that are longer still.
+const LONGER: &[&str] = &[
+    "pool/mod.rs",
+    "pool/query.rs",
+    "pool/view.rs",
+    "proxy/address.rs",
+    "py/context.rs",
+    "py/lease.rs",
+    "py/pool.rs",
+    "py/proxy.rs",
+    "py/storage.rs",
+    "py/strategy.rs",
+    "py/supply.rs",
+    "resilience/blame.rs",
+    "resilience/breaker.rs",
+    "resilience/guard.rs",
+    "resilience/standing/ledger.rs",
+    "resilience/standing/mod.rs",
+    "rotation/lease.rs",
+    "storage/read.rs",
+    "supply/json.rs",
+];
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every file of the crate by its path below `src`, without comments.
+fn sources() -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    files(&root, &mut found);
+    let name = |path: &Path| path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
+    found.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The text without line comments, and without modules of tests.
+fn code(text: &str) -> String {
+    let head = text.split("\n#[cfg(all(test").next().unwrap_or(text);
+    let head = head.split("\n#[cfg(test)]").next().unwrap_or(head);
+    head.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// The folder, or the file at the top, that a file belongs to.
+fn room(name: &str) -> &str {
+    name.split('/').next().unwrap_or(name).trim_end_matches(".rs")
+}
+
+/// The folders that a text names: `crate::folder`, and those of `crate::{folder, ...}`.
+fn named(text: &str) -> BTreeSet<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut rooms = BTreeSet::new();
+    for rest in text.split("crate::").skip(1) {
+        match rest.strip_prefix('{') {
+            None => drop(rooms.insert(word(rest))),
+            Some(list) => {
+                let mut depth = 0;
+                for part in list.split(',') {
+                    if depth == 0 {
+                        rooms.insert(word(part.trim_start()));
+                    }
+                    depth += part.matches('{').count();
+                    let closed = part.matches('}').count();
+                    if closed > depth {
+                        break;
+                    }
+                    depth -= closed;
+                }
+            }
+        }
+    }
+    rooms
+}
+
+fn is_allowed(from: &str, to: &str) -> bool {
+    let rooms = ALLOWED.iter().find(|(room, _)| *room == from).map_or(&[] as &[&str], |(_, rooms)| rooms);
+    from == to || rooms.iter().any(|room| *room == to || *room == "*" || (*room == "ground" && GROUND.contains(&to)))
+}
+
+/// Compares what was found with what is excepted; says what to do about the difference.
+fn compare<T: Ord + std::fmt::Debug>(found: BTreeSet<T>, excepted: BTreeSet<T>, rule: &str) {
+    let new: Vec<_> = found.difference(&excepted).collect();
+    assert!(new.is_empty(), "{rule}: {new:#?}");
+    let gone: Vec<_> = excepted.difference(&found).collect();
+    assert!(gone.is_empty(), "exceptions that are not needed any more, to be taken off the list: {gone:#?}");
+}
+
+fn pairs(list: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+    list.iter().map(|(file, other)| ((*file).to_owned(), (*other).to_owned())).collect()
+}
+
+#[test]
+fn arrows_between_folders_point_down() {
+    let sources = sources();
+    let rooms: BTreeSet<&str> = sources.keys().map(|name| room(name)).filter(|room| *room != "lib").collect();
+    for room in &rooms {
+        assert!(ALLOWED.iter().any(|(known, _)| known == room), "say in ALLOWED what {room} may name");
+    }
+    let mut upward = BTreeSet::new();
+    for (name, text) in sources.iter().filter(|(name, _)| *name != "lib.rs") {
+        for other in named(&code(text)) {
+            if rooms.contains(other.as_str()) && !is_allowed(room(name), &other) {
+                upward.insert((name.clone(), other));
+            }
+        }
+    }
+    compare(upward, pairs(UPWARD), "a folder names one that stands above it");
+}
+
+#[test]
+fn the_list_of_arrows_has_no_circle() {
+    for (at, (room, below)) in ALLOWED.iter().enumerate() {
+        for other in below.iter().filter(|other| !["ground", "*"].contains(other)) {
+            let known = ALLOWED.iter().take(at).any(|(earlier, _)| earlier == other);
+            assert!(known, "{room} names {other}, which does not stand before it");
+        }
+    }
+}
+
+/// The type of an `impl` block's line, without its path and its parameters.
+fn implemented(line: &str) -> Option<(&str, bool)> {
+    let rest = line.strip_prefix("impl")?;
+    let rest = if rest.starts_with('<') { rest.split_once("> ")?.1 } else { rest.trim_start() };
+    let (what, of_trait) = match rest.split_once(" for ") {
+        Some((_, what)) => (what, true),
+        None => (rest, false),
+    };
+    Some((what.split(['<', ' ', '{']).next()?, of_trait))
+}
+
+#[test]
+fn a_type_has_its_methods_in_its_own_folder() {
+    let sources = sources();
+    let mut folders: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for (name, text) in &sources {
+        for line in code(text).lines() {
+            let rest =
+                line.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
+            if let Some(rest) = rest.strip_prefix("struct ").or_else(|| rest.strip_prefix("enum ")) {
+                let kind: String = rest.chars().take_while(|c| c.is_alphanumeric()).collect();
+                folders.entry(kind).or_default().insert(room(name));
+            }
+        }
+    }
+    let mut abroad = BTreeSet::new();
+    for (name, text) in &sources {
+        for (kind, of_trait) in code(text).lines().filter_map(implemented) {
+            let elsewhere = folders.get(kind).is_some_and(|rooms| !rooms.contains(room(name)));
+            if elsewhere && !of_trait {
+                abroad.insert((name.clone(), kind.to_owned()));
+            }
+        }
+    }
+    compare(abroad, pairs(ABROAD), "methods of a type that lives in another folder");
+}
+
+#[test]
+fn files_are_short() {
+    let long = |(name, text): (&String, &String)| (text.lines().count() > LONGEST).then(|| name.clone());
+    let found: BTreeSet<String> = sources().iter().filter_map(long).collect();
+    compare(found, LONGER.iter().map(|name| (*name).to_owned()).collect(), "a file of more than 400 lines");
+}
