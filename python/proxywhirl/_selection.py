@@ -257,7 +257,7 @@ class Chooser:
         when_empty: str = "No healthy proxies available: the pool has no proxies",
     ) -> None:
         self.pool = pool
-        self._when_empty = when_empty
+        self.when_empty = when_empty
         self.version = 0
         """How often the strategy was swapped."""
         self.watch: Watch | None = None
@@ -434,7 +434,7 @@ class Chooser:
             self._tell_empty(error, selection, exclude)
             if len(self.pool):
                 raise
-            raise ProxyPoolEmptyError(self._when_empty) from error
+            raise ProxyPoolEmptyError(self.when_empty) from error
         if _log.isEnabledFor(logging.DEBUG):
             _log_events.proxy_selected(lease.proxy, _log_events.name_of(active.strategy), excluded=len(exclude))
         return lease

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _log_events
 from proxywhirl._base.event_loop import loop_is_running
@@ -16,15 +16,11 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl._native.explain import Explanation
     from proxywhirl._selection import Chooser
-    from proxywhirl._watch import Watch
     from proxywhirl.config import ProxyConfiguration
-    from proxywhirl.events import ProxyEvent
     from proxywhirl.health.checks import Checker
     from proxywhirl.health.monitor import HealthMonitor
 
-__all__ = ["InsightPart"]
-
-F = TypeVar("F", bound=Callable[..., Any])
+__all__ = ["Insight"]
 
 # Reasons of explain(), the graver first, and what a proxy counts as for them. What the strategy passes over is healthy.
 _KINDS = {
@@ -44,183 +40,127 @@ _WORDS = {
 }
 _HEALTHY_SHARE = 0.8
 _SLOW_ON_AVERAGE_MS = 200.0
+# What get_metrics returns; all of it, so that a dashboard finds the same names with and without metrics.
+_METRICS = (
+    *("total_requests", "successes", "failures", "success_rate"),
+    *("avg_latency_ms", "p50_latency_ms", "p95_latency_ms", "p99_latency_ms"),
+    *("outcomes", "requests_per_second", "health_checks", "failed_health_checks"),
+    *("proxies_added", "proxies_removed", "active_proxies", "unhealthy_proxies"),
+)
+_FRACTIONS = frozenset(name for name in _METRICS if name.endswith(("_ms", "_rate", "_second")))
 
 
-class InsightPart:
-    """The part of a rotator that others look into and listen to."""
+class Insight:
+    """What happens in one rotator, told to listeners, counters and the log. It does not hold the rotator.
 
-    _chooser: Chooser
-    _transport: Any
-    _watch: Watch
-    config: ProxyConfiguration
+    Args:
+        chooser: Whose choices are watched.
+        config: How health is checked.
+        metrics: Whether attempts are counted.
+        profiling: Whether durations are summed up.
+        in_loop: Whether health checks and coroutines of callbacks belong into the running event loop.
+    """
 
-    # Whether health checks and coroutines of callbacks belong into the running event loop.
-    _in_loop = False
-
-    @property
-    def pool(self) -> _core.ProxyPool:
-        """The proxies."""
-        raise NotImplementedError
-
-    def explain(self, url: str | None = None) -> Explanation:
-        """Which proxies may be chosen now."""
-        raise NotImplementedError
-
-    def _init_insight(self, *, enable_metrics: bool = False, enable_profiling: bool = False) -> None:
+    def __init__(
+        self, chooser: Chooser, config: ProxyConfiguration, *, metrics: bool, profiling: bool, in_loop: bool
+    ) -> None:
         from proxywhirl._watch import Watch
 
-        metrics = None
-        if enable_metrics:
+        counters = None
+        if metrics:
             from proxywhirl._metrics import Metrics
 
-            metrics = Metrics()
-        profile = Profile() if enable_profiling else None
-        self._watch = Watch(metrics, profile, use_running_loop=self._in_loop)
-        self._watch.attach(self._chooser)
-        self._monitor: HealthMonitor | None = None
+            counters = Metrics()
+        self._chooser = chooser
+        self._config = config
+        self._in_loop = in_loop
+        self.watch = Watch(counters, Profile() if profiling else None, use_running_loop=in_loop)
+        """What attempts are told to."""
+        self.watch.attach(chooser)
+        self.monitor: HealthMonitor | None = None
+        """The health checks in the background, if there are any."""
 
-    def _profile_connections(self) -> None:
-        """Let the transport, which is made later, sum up what connecting takes."""
-        self._transport._carrier.profile = self._watch.profile
-
-    # Events.
-
-    @overload
-    def on(self, event: str) -> Callable[[F], F]: ...
-
-    @overload
-    def on(self, event: str, callback: Callable[[ProxyEvent], Any]) -> Callable[[], None]: ...
-
-    def on(self, event: str, callback: Callable[[ProxyEvent], Any] | None = None) -> Any:
-        """Call a function at every event of a kind; also a decorator, without the second argument.
-
-        The function runs where the event happens and should not take long. A coroutine function is run aside: in the
-        running event loop if the rotator is asynchronous, else on a background thread. What it raises is logged.
-
-        Args:
-            event: One of :data:`proxywhirl.events.EVENTS`, with or without ``on_`` in front.
-            callback: Called with a :class:`ProxyEvent`.
-
-        Returns:
-            A function that ends it; as a decorator, the function itself.
-
-        Raises:
-            ValueError: There is no such event.
-            TypeError: The callback cannot be called.
-        """
+    def on(self, event: str, callback: Callable[..., Any] | None) -> Any:
+        """Call a function at every event of a kind; without one, a decorator that does it."""
+        events = self.watch.events
         if callback is not None:
-            return self._watch.events.on(event, callback)
+            return events.on(event, callback)
         from proxywhirl.events import checked_name
 
         name = checked_name(event)
 
-        def decorate(function: F) -> F:
-            self._watch.events.on(name, function)
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            events.on(name, function)
             return function
 
         return decorate
 
-    def off(self, event: str, callback: Callable[[ProxyEvent], Any]) -> bool:
-        """Stop calling a function.
+    # What happened.
 
-        Args:
-            event: The event.
-            callback: The function.
-
-        Returns:
-            Whether it was called until now.
-
-        Raises:
-            ValueError: There is no such event.
-        """
-        return self._watch.events.off(event, callback)
-
-    def _emit(self, event: str, **fields: Any) -> None:
-        """Tell an event from another part of the rotator."""
-        self._watch.events.emit(event, **fields)
-
-    def _tell_strategy(self, before: Any, after: Any) -> None:
+    def strategy_changed(self, before: Any, after: Any) -> None:
+        """Tell that the strategy was swapped."""
         names = (_log_events.name_of(before), _log_events.name_of(after))
         _log_events.strategy_changed(*names)
         facts = {"from": names[0], "to": names[1], "version": self._chooser.version}
-        self._watch.events.emit("strategy_changed", strategy=names[1], metadata=facts)
+        self.watch.events.emit("strategy_changed", strategy=names[1], metadata=facts)
 
-    def _tell_added(self, count: int) -> None:
-        _log_events.pool_changed("proxy_added", count, size=len(self.pool))
-        if self._watch.metrics is not None:
-            self._watch.metrics.record_change(added=count)
+    def added(self, count: int) -> None:
+        """Tell that so many proxies were added."""
+        _log_events.pool_changed("proxy_added", count, size=len(self._chooser.pool))
+        if self.watch.metrics is not None:
+            self.watch.metrics.record_change(added=count)
 
-    def _tell_removed(self, proxies: Iterable[_core.Proxy], count: int) -> None:
-        _log_events.pool_changed("proxy_removed", count, size=len(self.pool))
-        if self._watch.metrics is not None:
-            self._watch.metrics.record_change(removed=count)
+    @property
+    def wants_removals(self) -> bool:
+        """Whether it matters which proxies are removed, and not only how many."""
+        return self.watch.events.wants("proxy_removed")
+
+    def removed(self, proxies: Iterable[_core.Proxy], count: int | None = None) -> None:
+        """Tell that proxies were removed.
+
+        Args:
+            proxies: The proxies; may be left out if nobody wants to know.
+            count: How many; as many as were named by default.
+        """
+        proxies = list(proxies)
+        count = len(proxies) if count is None else count
+        _log_events.pool_changed("proxy_removed", count, size=len(self._chooser.pool))
+        if self.watch.metrics is not None:
+            self.watch.metrics.record_change(removed=count)
         for proxy in proxies:
-            self._watch.events.emit("proxy_removed", proxy=proxy)
+            self.watch.events.emit("proxy_removed", proxy=proxy)
 
-    def _wants_removals(self) -> bool:
-        return self._watch.events.wants("proxy_removed")
+    def read(self, **facts: Any) -> None:
+        """Tell that a list was read."""
+        self.watch.events.emit("fetch_complete", **facts)
 
     # Numbers.
 
-    def get_metrics(self, by: str | None = None) -> dict[str, Any]:
-        """What was counted since the rotator was made, with ``enable_metrics=True``; otherwise everything is zero.
-
-        An attempt through one proxy counts as one request. Latencies are those of the successful attempts, in
-        milliseconds; the quantiles are at most 1 % off. Attempts given back without a verdict, and those that failed by
-        their own fault, do not count.
-
-        Args:
-            by: ``proxy``, ``site`` or ``outcome``: the same counts apart, by id of the proxy, by site, by outcome.
-
-        Returns:
-            ``total_requests``, ``successes``, ``failures``, ``success_rate`` (0 to 1), ``avg_latency_ms``,
-            ``p50_latency_ms``, ``p95_latency_ms``, ``p99_latency_ms``, ``requests_per_second`` (over the last minute),
-            ``active_proxies`` (that can be chosen now), ``unhealthy_proxies`` (out of service), ``outcomes`` (by name),
-            ``health_checks``, ``failed_health_checks``, ``proxies_added``, ``proxies_removed``. With ``by``, a
-            dictionary of such counts.
-
-        Raises:
-            ValueError: ``by`` is something else.
-        """
-        metrics = self._watch.metrics
+    def metrics(self, by: str | None, explain: Callable[[], Explanation]) -> dict[str, Any]:
+        """See :meth:`ProxyRotatorBase.get_metrics`."""
+        metrics = self.watch.metrics
         if by is not None:
             if by not in ("proxy", "site", "outcome"):
                 raise ValueError(f"by must be 'proxy', 'site' or 'outcome', not {shown(by)}")
             return {} if metrics is None else metrics.groups(by)
         if metrics is None:
             return {name: {} if name == "outcomes" else 0.0 if name in _FRACTIONS else 0 for name in _METRICS}
-        usable, others = self._usable_and_others()
-        return {**metrics.totals(), "active_proxies": usable, "unhealthy_proxies": others}
+        counts = _counted(explain())
+        others = counts["unhealthy"] + counts["resting"] + counts["expired"]
+        return {**metrics.totals(), "active_proxies": counts["healthy"], "unhealthy_proxies": others}
 
-    def get_performance_profile(self) -> dict[str, float]:
-        """How long things take on average, with ``enable_profiling=True``; otherwise everything is zero.
-
-        Returns:
-            In milliseconds: ``proxy_selection_avg_ms``, ``connection_establish_avg_ms`` (to the proxy, its handshake
-            included), ``request_avg_ms`` (an attempt), ``validation_avg_ms`` (a health check), ``storage_save_avg_ms``.
-        """
-        profile = self._watch.profile
+    def profile(self) -> dict[str, float]:
+        """See :meth:`ProxyRotatorBase.get_performance_profile`."""
+        profile = self.watch.profile
         return Profile.nothing() if profile is None else profile.averages()
 
-    def get_health_status(self) -> dict[str, Any]:
-        """How the pool as a whole is doing, at this moment.
-
-        Each proxy counts once: as usable, or under the first of the reasons against it.
-
-        Returns:
-            ``status`` (``healthy`` with four fifths of the proxies in service, ``unhealthy`` with none, else
-            ``degraded``; in service are those that can be chosen and those that are only busy), ``pool_size``,
-            ``healthy_proxies`` (can be chosen now), ``resting_proxies`` (out of service for a time after failures, or
-            with an open breaker), ``busy_proxies`` (at capacity or out of tokens), ``expired_proxies``,
-            ``unhealthy_proxies`` (unhealthy or dead, without a time of rest), ``benched_proxies`` (banned at one site
-            or more, counted besides: elsewhere they may be chosen), ``overall_success_rate`` (0 to 1),
-            ``average_response_time_ms`` (mean over the proxies that have one), ``last_health_check`` (ISO 8601, or
-            ``None``), ``warnings``.
-        """
-        counts = self._standing_counts()
+    def health(self, verdicts: Explanation) -> dict[str, Any]:
+        """See :meth:`ProxyRotatorBase.get_health_status`."""
+        pool = self._chooser.pool
+        counts = _counted(verdicts)
         averages: list[float] = []
         last: datetime | None = None
-        for proxy in self.pool.get_all_proxies():
+        for proxy in pool.get_all_proxies():
             average = proxy.average_response_time_ms
             if average is not None:
                 averages.append(average)
@@ -228,7 +168,7 @@ class InsightPart:
             if checked is not None and (last is None or checked > last):
                 last = checked
         size = sum(counts.values())
-        benched = len({proxy.id for proxy, _, kind, _, _ in self.pool._standings() if kind == "banned"})
+        benched = len({proxy.id for proxy, _, kind, _, _ in pool._standings() if kind == "banned"})
         average = sum(averages) / len(averages) if averages else 0.0
         in_service = counts["healthy"] + counts["busy"]
         if in_service == 0:
@@ -248,66 +188,31 @@ class InsightPart:
             "pool_size": size,
             **{f"{name}_proxies": count for name, count in counts.items()},
             "benched_proxies": benched,
-            "overall_success_rate": self.pool.overall_success_rate,
+            "overall_success_rate": pool.overall_success_rate,
             "average_response_time_ms": average,
             "last_health_check": None if last is None else last.isoformat(),
             "warnings": warnings,
         }
 
-    def _standing_counts(self) -> dict[str, int]:
-        """How many proxies can be chosen now, and how many are out for which kind of reason; their sum is the pool."""
-        counts = dict.fromkeys(("healthy", "unhealthy", "resting", "busy", "expired"), 0)
-        for verdict in self.explain():
-            counts[next((kind for reason, kind in _KINDS.items() if reason in verdict.reasons), "healthy")] += 1
-        return counts
-
-    def _usable_and_others(self) -> tuple[int, int]:
-        counts = self._standing_counts()
-        return counts["healthy"], counts["unhealthy"] + counts["resting"] + counts["expired"]
-
     # Active health.
 
-    @property
-    def health_monitor(self) -> HealthMonitor | None:
-        """The monitor, if :meth:`start_health_monitor` was called."""
-        return self._monitor
-
-    def start_health_monitor(
+    def start_monitor(
         self,
-        check_interval: float | None = None,
-        failure_threshold: int = 3,
+        check_interval: float | None,
+        failure_threshold: int,
         *,
-        checker: Checker | None = None,
-        url: str | None = None,
-        timeout: float | None = None,
-        concurrency: int = 50,
-        remove: bool = False,
+        checker: Checker | None,
+        url: str | None,
+        timeout: float | None,
+        concurrency: int,
+        remove: bool,
+        tls: Any,
     ) -> HealthMonitor:
-        """Check all proxies at intervals, in the background, until the rotator is closed or collected.
-
-        A synchronous rotator checks on a thread of its own; an asynchronous one in a task of the running event loop,
-        or, where none is running, on a thread. Requests never wait for it. Starting it again replaces its settings.
-
-        Args:
-            check_interval: Seconds between two rounds; ``config.health_check_interval_seconds`` by default.
-            failure_threshold: With ``remove``, failed checks in a row after which a proxy is removed.
-            checker: What checks instead: an object with ``check(proxy)``, or a function, asynchronous or not.
-            url: The page fetched through each proxy; ``config.health_check_url`` by default.
-            timeout: Seconds for one check; ``config.health_check_timeout`` by default.
-            concurrency: Checks under way at the same time.
-            remove: Whether proxies that keep failing are removed; otherwise they are asked less and less often.
-
-        Returns:
-            The monitor.
-
-        Raises:
-            ValueError: A number is not positive, or the URL is not one.
-            TypeError: The checker cannot check.
-        """
+        """See :meth:`ProxyRotatorBase.start_health_monitor`; ``tls`` is what requests use."""
         from proxywhirl.health.monitor import HealthMonitor
 
-        config = self.config
-        watch = self._watch
+        config = self._config
+        watch = self.watch
 
         def told(proxy: _core.Proxy, passed: bool, error: str | None, ms: float) -> None:
             if watch.metrics is not None:
@@ -323,7 +228,7 @@ class InsightPart:
 
         # Neither function holds the rotator, nor does the monitor: it ends when the rotator is collected.
         monitor = HealthMonitor(
-            self.pool,
+            self._chooser.pool,
             config.health_check_interval_seconds if check_interval is None else check_interval,
             failure_threshold,
             checker=checker,
@@ -334,56 +239,38 @@ class InsightPart:
             remove=remove,
             told=told,
             removed=removed,
-            tls=_tls_of(self._transport._carrier),
+            tls=tls,
         )
-        self.stop_health_monitor()
-        self._monitor = monitor
+        self.stop_monitor()
+        self.monitor = monitor
         if self._in_loop and loop_is_running():
             monitor.start_task()
         else:
             monitor.start_thread()
         return monitor
 
-    def stop_health_monitor(self) -> None:
+    def stop_monitor(self) -> None:
         """Stop checking; nothing happens if nothing is checked."""
-        monitor, self._monitor = self._monitor, None
+        monitor, self.monitor = self.monitor, None
         if monitor is not None:
             monitor.close()
 
-    def _close_insight(self) -> None:
-        self.stop_health_monitor()
-        self._watch.close()
+    def close(self) -> None:
+        """End what runs in the background."""
+        self.stop_monitor()
+        self.watch.close()
 
-    async def _aclose_insight(self) -> None:
-        monitor, self._monitor = self._monitor, None
+    async def aclose(self) -> None:
+        """As :meth:`close`, without blocking the loop."""
+        monitor, self.monitor = self.monitor, None
         if monitor is not None:
             await monitor.stop()
-        self._watch.close()
+        self.watch.close()
 
 
-# What get_metrics returns; all of it, so that a dashboard finds the same names with and without metrics.
-_METRICS = (
-    "total_requests",
-    "successes",
-    "failures",
-    "success_rate",
-    "avg_latency_ms",
-    "p50_latency_ms",
-    "p95_latency_ms",
-    "p99_latency_ms",
-    "outcomes",
-    "requests_per_second",
-    "health_checks",
-    "failed_health_checks",
-    "proxies_added",
-    "proxies_removed",
-    "active_proxies",
-    "unhealthy_proxies",
-)
-_FRACTIONS = frozenset(name for name in _METRICS if name.endswith(("_ms", "_rate", "_second")))
-
-
-def _tls_of(carrier: Any) -> Any:
-    # The contexts that requests use: a check must trust whom they trust.
-    own = getattr(carrier, "_tls", None)
-    return carrier.routes._tls if own is None else own
+def _counted(verdicts: Explanation) -> dict[str, int]:
+    """How many proxies can be chosen now, and how many are out for which kind of reason; their sum is the pool."""
+    counts = dict.fromkeys(("healthy", "unhealthy", "resting", "busy", "expired"), 0)
+    for verdict in verdicts:
+        counts[next((kind for reason, kind in _KINDS.items() if reason in verdict.reasons), "healthy")] += 1
+    return counts

@@ -11,15 +11,13 @@ from proxywhirl import _core
 from proxywhirl._redact import shown
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from proxywhirl._selection import Chooser
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.models import ProxyStorage
     from proxywhirl.storage._autosave import Autosave, Place
     from proxywhirl.storage._vault import Vault
 
-__all__ = ["KeepingPart", "StorageLike"]
+__all__ = ["Keeping", "StorageLike", "open_file"]
 
 StorageLike = Union[str, "ProxyStorage", None]
 """``"memory"``, ``"file"``, ``"sqlite"``, or a storage."""
@@ -27,52 +25,96 @@ StorageLike = Union[str, "ProxyStorage", None]
 _log = logging.getLogger("proxywhirl.storage")
 
 
-class KeepingPart:
-    """The part of a rotator that loads and saves its pool."""
+class Keeping:
+    """Loads and saves the pool of one rotator.
 
-    _chooser: Chooser
-    config: ProxyConfiguration
-    _watch: Any
+    Args:
+        chooser: Whose pool is kept.
+        profile: Sums up how long saving takes, if it is to be known.
+        atomic: Whether files are replaced as a whole.
+        encryption_key: Encrypts saved credentials.
+        geo_database: Where proxies without a country get theirs.
+    """
 
-    # No keeper until something is to be kept: most rotators never save, and need not import what that takes.
-    _autosave: Autosave | None = None
-    _encryption_key: str | bytes | None = None
-    _atomic_writes = True
-    _geo_database: str | os.PathLike[str] | None = None
-
-    def _load_list(self, parsed: _core.ParsedProxies) -> None:
-        """Add the proxies of a list that has been read."""
-        raise NotImplementedError
-
-    def _init_keeping(
+    def __init__(
         self,
+        chooser: Chooser,
+        profile: Any,
         *,
-        storage_backend: StorageLike = None,
-        storage_path: str | os.PathLike[str] | None = None,
-        auto_save_interval: float | None = None,
-        atomic_writes: bool = True,
-        encryption_key: str | bytes | None = None,
-        geo_database: str | os.PathLike[str] | None = None,
+        atomic: bool,
+        encryption_key: str | bytes | None,
+        geo_database: str | os.PathLike[str] | None,
     ) -> None:
-        self._encryption_key = encryption_key
-        self._atomic_writes = atomic_writes
+        self._chooser = chooser
+        self._profile = profile
+        self._atomic = atomic
+        self.encryption_key = encryption_key
         self._geo_database = geo_database
-        if auto_save_interval is not None and not auto_save_interval > 0:
-            raise ValueError(f"auto_save_interval must be positive, not {shown(auto_save_interval)}")
-        backend: Any = self.config.storage_backend if storage_backend is None else storage_backend
-        path = self.config.storage_path if storage_path is None else storage_path
-        if storage_backend is None and storage_path is not None and backend == "memory":
-            backend = "file"
-        if backend == "memory":
-            if auto_save_interval is not None:
+        # None until something is to be kept: most rotators never save, and need not import what that takes.
+        self.autosave: Autosave | None = None
+        """What loads and saves, if there is a place for it."""
+
+    def open(
+        self,
+        config: ProxyConfiguration,
+        backend: StorageLike,
+        path: str | os.PathLike[str] | None,
+        interval: float | None,
+    ) -> None:
+        """Take a storage into use; a local file is loaded at once.
+
+        Args:
+            config: What to use if neither backend nor path is given.
+            backend: The storage.
+            path: Its file or address.
+            interval: Seconds between two saves in the background.
+
+        Raises:
+            ValueError: An argument that does not fit the others.
+            TypeError: ``backend`` is no storage.
+        """
+        if interval is not None and not interval > 0:
+            raise ValueError(f"auto_save_interval must be positive, not {shown(interval)}")
+        chosen: Any = config.storage_backend if backend is None else backend
+        if backend is None and path is not None and chosen == "memory":
+            chosen = "file"
+        path = config.storage_path if path is None else path
+        if chosen == "memory":
+            if interval is not None:
                 raise ValueError("auto_save_interval needs a storage: give storage_backend= and storage_path=")
         else:
-            place = self._place(backend, path)
-            self._autosave = self._make_keeper(place, auto_save_interval)
-            if _is_local(backend, path):
-                self._autosave.load()
-        if geo_database is not None:
-            self._locate()
+            self.autosave = self._make_autosave(self._place(chosen, path), interval)
+            # Loading reads a file of this machine and nothing else, which a constructor may do.
+            if isinstance(chosen, str) and "://" not in str(path):
+                self.autosave.load()
+        self.locate()
+
+    def restore(
+        self, path: str | os.PathLike[str], image: _core.PoolImage, *, adopt: bool, interval: float | None
+    ) -> None:
+        """Load a saved pool.
+
+        Args:
+            path: The file it was read from.
+            image: The pool.
+            adopt: Whether it is saved to the same file from now on.
+            interval: Seconds between two saves in the background.
+
+        Raises:
+            ValueError: ``interval`` is not positive.
+        """
+        from pathlib import Path
+
+        from proxywhirl.storage._autosave import FilePlace
+
+        FilePlace(path, self._vault(), atomic=True).load(self._chooser.pool, image)
+        if adopt:
+            if interval is not None and not interval > 0:
+                raise ValueError(f"auto_save_interval must be positive, not {shown(interval)}")
+            place = FilePlace(Path(path), self._vault(), atomic=self._atomic)
+            self.autosave = self._make_autosave(place, interval)
+            self.autosave.loaded = True
+        self.locate()
 
     def _place(self, backend: Any, path: str | os.PathLike[str] | None) -> Place:
         from proxywhirl.storage._autosave import FilePlace, ForeignPlace
@@ -84,10 +126,10 @@ class KeepingPart:
             if path is None:
                 raise ValueError(f"storage_path required when storage_backend is {shown(backend)}")
             if backend == "file":
-                return FilePlace(path, self._vault(), atomic=self._atomic_writes)
+                return FilePlace(path, self._vault(), atomic=self._atomic)
             from proxywhirl.storage.sql import SQLiteStorage
 
-            return SQLiteStorage(path, use_async_driver=False, encryption_key=self._encryption_key)._place()
+            return SQLiteStorage(path, use_async_driver=False, encryption_key=self.encryption_key)._place()
         from proxywhirl.models import ProxyStorage
 
         if hasattr(backend, "_place"):
@@ -102,159 +144,130 @@ class KeepingPart:
     def _vault(self) -> Vault:
         from proxywhirl.storage._vault import Vault
 
-        return Vault(self._encryption_key)
+        return Vault(self.encryption_key)
 
-    def _make_keeper(self, place: Place | None, interval: float | None) -> Autosave:
+    def _make_autosave(self, place: Place | None, interval: float | None) -> Autosave:
         from proxywhirl.storage._autosave import Autosave
 
-        keeper = Autosave(
-            self._chooser,
-            place,
-            self._vault(),
-            interval=interval,
-            atomic=self._atomic_writes,
-            profile=getattr(self._watch, "profile", None),
+        autosave = Autosave(
+            self._chooser, place, self._vault(), interval=interval, atomic=self._atomic, profile=self._profile
         )
         if interval is not None:
-            # Nobody who forgets to close a rotator is to lose what it has learned, or to keep its thread.
-            weakref.finalize(self, keeper.stop_soon).atexit = False
-        return keeper
+            # A rotator that is forgotten must not lose what it has learned, nor keep its thread.
+            weakref.finalize(self, autosave.stop_soon).atexit = False
+        return autosave
 
-    def _keeping(self) -> Autosave:
-        """The keeper, made if there is none yet."""
-        if self._autosave is None:
-            self._autosave = self._make_keeper(None, None)
-        return self._autosave
+    def made(self) -> Autosave:
+        """What loads and saves, made without a place of its own if there is none yet."""
+        if self.autosave is None:
+            self.autosave = self._make_autosave(None, None)
+        return self.autosave
 
-    def _prepare_sources(self, deadline: float | None = None) -> None:
-        self._begin_keeping()
-        super()._prepare_sources(deadline)  # type: ignore[misc, unused-ignore]
+    def begin(self) -> None:
+        """Load what has not been loaded, and start what runs in the background; called before requests."""
+        autosave = self.autosave
+        if autosave is not None:
+            if not autosave.loaded:
+                autosave.load()
+                self.locate()
+            autosave.begin()
 
-    async def _astock(self, deadline: float | None = None) -> None:
-        if self._autosave is not None:
-            await self._begin_keeping_async()
-        await super()._astock(deadline)  # type: ignore[misc]
+    async def begin_async(self) -> None:
+        """As :meth:`begin`, without blocking the loop."""
+        autosave = self.autosave
+        if autosave is not None:
+            if not autosave.loaded:
+                await self.load_async()
+            autosave.begin()
 
-    def _begin_keeping(self) -> None:
-        """Called before requests: loads what has not been loaded, starts what runs in the background."""
-        keeper = self._autosave
-        if keeper is not None:
-            if not keeper.loaded:
-                keeper.load()
-                self._locate()
-            keeper.begin()
+    def load(self) -> int:
+        """Load what the storage keeps, if that has not been done; how many proxies were added."""
+        added = self.made().load()
+        self.locate()
+        return added
 
-    async def _begin_keeping_async(self) -> None:
-        keeper = self._autosave
-        if keeper is not None:
-            if not keeper.loaded:
-                await self._load_async(keeper)
-                self._locate()
-            keeper.begin()
+    async def load_async(self) -> int:
+        """As :meth:`load`, without blocking the loop."""
+        added = await self._load_async(self.made())
+        self.locate()
+        return added
 
-    async def _load_async(self, keeper: Autosave) -> int:
+    async def _load_async(self, autosave: Autosave) -> int:
         import asyncio
 
         from proxywhirl.storage._autosave import ForeignPlace
 
-        if isinstance(keeper.place, ForeignPlace) and not keeper.loaded:
-            keeper.loaded = True
+        if isinstance(autosave.place, ForeignPlace) and not autosave.loaded:
+            autosave.loaded = True
             try:
-                return await keeper.place.aload(keeper.pool)
+                return await autosave.place.aload(autosave.pool)
             except BaseException:
-                keeper.loaded = False
+                autosave.loaded = False
                 raise
-        return await asyncio.to_thread(keeper.load)
+        return await asyncio.to_thread(autosave.load)
 
-    async def _save_async(self, path: Any, *, credentials: bool, learned: bool) -> None:
+    async def save_async(self, path: Any, *, credentials: bool, learned: bool) -> None:
+        """As ``made().save``, without blocking the loop."""
         import asyncio
         import time
 
         from proxywhirl.storage._autosave import ForeignPlace
 
-        keeper = self._keeping()
-        if path is None and isinstance(keeper.place, ForeignPlace):
-            await self._load_async(keeper)
+        autosave = self.made()
+        if path is None and isinstance(autosave.place, ForeignPlace):
+            await self._load_async(autosave)
             started = time.perf_counter()
-            await keeper.place.asave(keeper.pool, credentials)
-            keeper.note((time.perf_counter() - started) * 1000.0)
+            await autosave.place.asave(autosave.pool, credentials)
+            autosave.note((time.perf_counter() - started) * 1000.0)
         else:
-            await asyncio.to_thread(keeper.save, path, credentials=credentials, learned=learned)
+            await asyncio.to_thread(autosave.save, path, credentials=credentials, learned=learned)
 
-    def _end_keeping(self) -> None:
-        if self._autosave is not None:
-            self._autosave.stop()
+    def end(self) -> None:
+        """Save a last time, and end what runs in the background."""
+        if self.autosave is not None:
+            self.autosave.stop()
 
-    async def _end_keeping_async(self) -> None:
+    async def end_async(self) -> None:
+        """As :meth:`end`, without blocking the loop."""
         import asyncio
 
-        if self._autosave is not None and self._autosave.place is not None:
-            await asyncio.to_thread(self._autosave.stop)
+        if self.autosave is not None and self.autosave.place is not None:
+            await asyncio.to_thread(self.autosave.stop)
 
-    def _locate(self, proxies: list[_core.Proxy] | None = None) -> None:
+    def locate(self, proxies: list[_core.Proxy] | None = None) -> None:
         """Find the countries of proxies, or of all, that have none, if a database was given."""
         if self._geo_database is not None:
             from proxywhirl.geo import locate
 
             locate(self._chooser.pool if proxies is None else proxies, self._geo_database)
 
-    @classmethod
-    def from_file(cls, path: str | os.PathLike[str], **options: Any) -> Self:
-        """Make a rotator from a file that :meth:`save` wrote, or from a list in any form that can be recognised.
 
-        Health, counters and averages are as they were saved, and ``save()`` without a path saves to the same file. A
-        list is only read.
+def open_file(
+    path: str | os.PathLike[str], options: dict[str, Any]
+) -> tuple[_core.ParsedProxies | _core.PoolImage, dict[str, Any]]:
+    """Read the file that a rotator is to be made from.
 
-        Args:
-            path: The file.
-            **options: Arguments of the constructor, which win over what the file says. Its strategy is used by default.
+    Args:
+        path: A saved pool, or a list.
+        options: Arguments of the rotator.
 
-        Returns:
-            The rotator.
+    Returns:
+        What was read, and the arguments: with the strategy that the file names, if they name none.
+    """
+    from proxywhirl.storage._open import image_of
+    from proxywhirl.storage._reading import settings_of
+    from proxywhirl.storage._vault import Vault
+    from proxywhirl.strategies._registry import resolve
 
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It is damaged, or in no documented form; the message quotes nothing.
-            cryptography.fernet.InvalidToken: It is encrypted with another key.
-        """
-        from pathlib import Path
-
-        from proxywhirl.storage._autosave import FilePlace
-        from proxywhirl.storage._open import image_of
-        from proxywhirl.storage._reading import settings_of
-        from proxywhirl.storage._vault import Vault
-        from proxywhirl.strategies._registry import resolve
-
-        vault = Vault(options.get("encryption_key"))
-        found = image_of(path, vault)
-        if isinstance(found, _core.ParsedProxies):
-            # A list is read, and not written over by `save()`.
-            rotator = cls(**options)
-            rotator._load_list(found)
-            return rotator
-        image = found
-        named = settings_of(image).get("strategy")
-        if named and options.get("strategy") is None and options.get("config") is None:
-            try:
-                resolve(named)
-            except (TypeError, ValueError):
-                _log.warning("%s names the strategy %r, which is not known here; the default is used", path, named)
-            else:
-                options["strategy"] = named
-        elsewhere = "storage_backend" in options or "storage_path" in options
-        interval = options.pop("auto_save_interval", None) if not elsewhere else None
-        rotator = cls(**options)
-        FilePlace(path, vault, atomic=True).load(rotator._chooser.pool, image)
-        if not elsewhere:
-            if interval is not None and not interval > 0:
-                raise ValueError(f"auto_save_interval must be positive, not {shown(interval)}")
-            place = FilePlace(Path(path), rotator._vault(), atomic=rotator._atomic_writes)
-            rotator._autosave = rotator._make_keeper(place, interval)
-            rotator._autosave.loaded = True
-        rotator._locate()
-        return rotator
-
-
-def _is_local(backend: Any, path: Any) -> bool:
-    """Whether loading reads a file of this machine and nothing else, which a constructor may do."""
-    return isinstance(backend, str) and "://" not in str(path)
+    found = image_of(path, Vault(options.get("encryption_key")))
+    if isinstance(found, _core.ParsedProxies):
+        return found, options
+    named = settings_of(found).get("strategy")
+    if named and options.get("strategy") is None and options.get("config") is None:
+        try:
+            resolve(named)
+        except (TypeError, ValueError):
+            _log.warning("%s names the strategy %r, which is not known here; the default is used", path, named)
+        else:
+            options = {**options, "strategy": named}
+    return found, options

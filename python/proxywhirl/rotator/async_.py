@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._cookies import client_class
 from proxywhirl._selection import Selection
-from proxywhirl.rotator.base import ProxiesLike, ProxyLike, ProxyRotatorBase, _patience, _Source
+from proxywhirl.rotator._members import ProxiesLike, ProxyLike
+from proxywhirl.rotator._session import SessionBase
+from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
 from proxywhirl.rotator.client_pool import LRUAsyncClientPool
 from proxywhirl.transport import AsyncRotatingTransport
 
@@ -83,6 +85,13 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         # Of the chooser, not of this object: a transport that held its rotator would keep it from being collected.
         return AsyncRotatingTransport(_Source(self._chooser), **options)
 
+    async def _prepare_sources(self, deadline: float | None = None) -> None:
+        """What has to be done before a request: load, wait for the first proxies, log in."""
+        await self._keeping.begin_async()
+        for proxy_id in await self._lists.wait_async(deadline):
+            await self._transport._carrier.remove(proxy_id)
+        await self._limits.log_in_async()
+
     @property
     def _client(self) -> httpx.AsyncClient:
         client: httpx.AsyncClient | None = self._opened
@@ -129,7 +138,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
         """
         deadline = self._deadline(kwargs)
-        await self._astock(deadline)
+        await self._prepare_sources(deadline)
         return await self._client.request(method, url, **self._arguments(kwargs, deadline))
 
     @asynccontextmanager
@@ -145,7 +154,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             The response, its body unread. A body that is cut short raises httpx's error; it is not asked for again.
         """
         deadline = self._deadline(kwargs)
-        await self._astock(deadline)
+        await self._prepare_sources(deadline)
         arguments = self._arguments(kwargs, deadline, read_body=False)
         async with self._client.stream(method, url, **arguments) as response:
             yield response
@@ -222,7 +231,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
 
     async def get_proxy(self, **wishes: Any) -> _core.Proxy:
         """As :meth:`get_proxy_sync`; waits for the first proxies of the lists if there is nobody else to choose."""
-        await self._astock()
+        await self._prepare_sources()
         return self.get_proxy_sync(**wishes)
 
     async def add_proxy(self, proxy: ProxyLike) -> None:
@@ -235,7 +244,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             ProxyValidationError: "Invalid proxy URL ...".
             ValueError: The pool is at its maximum capacity.
         """
-        self._add_one(proxy)
+        self._members.add_one(proxy)
 
     async def add_proxies(self, proxies: ProxiesLike) -> int:
         """Add proxies, all or none.
@@ -249,7 +258,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         Raises:
             ProxyValidationError: One is not acceptable; then none is added.
         """
-        return self._add_all(proxies)
+        return self._members.add_all(proxies)
 
     async def remove_proxy(self, proxy_id: str | uuid.UUID) -> None:
         """Remove a proxy, its connections and its sessions; requests under way on it finish.
@@ -274,7 +283,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         Returns:
             The proxies of all lists that are in the pool, with ``added``, ``removed`` and ``errors``.
         """
-        return await self._refresh_proxies()
+        return await self._lists.refresh()
 
     async def save(
         self,
@@ -299,7 +308,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
             ValueError: "storage_path required": there is neither a path nor a storage.
             OSError: It cannot be written; what was saved last is still there.
         """
-        await self._save_async(path, credentials=include_credentials, learned=learned)
+        await self._keeping.save_async(path, credentials=include_credentials, learned=learned)
 
     async def load(self) -> int:
         """Load what the storage keeps, if that has not been done; requests do it by themselves.
@@ -310,17 +319,15 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         Raises:
             ValueError: What is kept is damaged.
         """
-        added = await self._load_async(self._keeping())
-        self._locate()
-        return added
+        return await self._keeping.load_async()
 
     async def aclose(self) -> None:
         """Close all connections and end what runs in the background.
 
         Closing twice is fine; a further request opens new connections and starts it again.
         """
-        if self._supply is not None:
-            await asyncio.to_thread(self._supply.close, 2.0)
+        if self._lists.supply is not None:
+            await asyncio.to_thread(self._lists.close, 2.0)
         with self._lock:
             client, self._opened = self._opened, None
         if client is not None:
@@ -328,8 +335,8 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         if self._clients is not None:
             await self._clients.clear()
         await self._transport.aclose()
-        await self._aclose_insight()
-        await self._end_keeping_async()
+        await self._insight.aclose()
+        await self._keeping.end_async()
 
     async def close(self) -> None:
         """As :meth:`aclose`."""
@@ -370,7 +377,7 @@ class LeaseRequest:
 
     async def _take(self) -> _core.Lease:
         rotator = self._rotator
-        await rotator._astock()
+        await rotator._prepare_sources()
         taking = rotator._taking(self._url, self._selection)
         lease = taking(self._exclude, 1, self._seconds)
         if lease is None:
@@ -395,59 +402,28 @@ class LeaseRequest:
             await lease.__aexit__(exc_type, exc_value, traceback)
 
 
-class AsyncRotatorSession(_AsyncVerbs):
+class AsyncRotatorSession(_AsyncVerbs, SessionBase):
     """Requests of one rotator that share a proxy; made by :meth:`AsyncProxyRotator.session`."""
 
-    def __init__(self, rotator: AsyncProxyRotator, session_id: str, timeout_seconds: int | None, *, keep: bool) -> None:
-        self.session_id = session_id
-        """Id of the session."""
-        self._rotator = rotator
-        self._timeout_seconds = timeout_seconds
-        self._keep = keep
-
-    @property
-    def proxy(self) -> _core.Proxy | None:
-        """The proxy of the session; ``None`` before the first request, and after the session has expired."""
-        found = self._rotator._chooser.sessions.get_session(self.session_id)
-        return None if found is None else self._rotator.pool.get_proxy_by_id(found.proxy_id)
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        """The session's cookies; may be added to."""
-        made: httpx.Cookies = self._rotator._identities.of(self.session_id).cookies
-        return made
-
-    @property
-    def headers(self) -> httpx.Headers:
-        """The headers of every request of the session; may be added to."""
-        made: httpx.Headers = self._rotator._identities.of(self.session_id).headers
-        return made
-
-    def export(self) -> dict[str, Any]:
-        """The session as a dictionary that can be saved as JSON, for ``session(restore=...)``.
-
-        Its cookies let in whoever has them: keep it like a password.
-        """
-        return self._rotator._identities.of(self.session_id).dump()
+    _rotator: AsyncProxyRotator
 
     async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
         """Send a request through the session's proxy; arguments as for :meth:`AsyncProxyRotator.request`."""
-        await self._rotator._astock()
+        await self._rotator._prepare_sources()
         self._bind()
         return await self._rotator.request(method, url, **{**kwargs, "session_id": self.session_id})
 
     @asynccontextmanager
     async def stream(self, method: str, url: Any, **kwargs: Any) -> AsyncIterator[httpx.Response]:
         """Send a request and leave the body to the caller; arguments as for :meth:`AsyncProxyRotator.stream`."""
-        await self._rotator._astock()
+        await self._rotator._prepare_sources()
         self._bind()
         async with self._rotator.stream(method, url, **{**kwargs, "session_id": self.session_id}) as response:
             yield response
 
     async def close(self) -> None:
         """End the session: its proxy is free of it, its cookies, headers and connections are gone."""
-        self._rotator._chooser.sessions.remove_session(self.session_id)
-        identity = self._rotator._identities.end(self.session_id)
+        identity = self._rotator._end_session(self.session_id)
         if identity is not None:
             await self._rotator._transport._carrier.release(identity.token)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
 from urllib.parse import quote
 
 from proxywhirl import _core
@@ -13,13 +13,15 @@ from proxywhirl._base.fork import new_lock
 from proxywhirl._cookies import OneJar, PerProxy
 from proxywhirl._http.flavour import default_name, flavour
 from proxywhirl._identity import Identities, Identity, checked_on_move
-from proxywhirl._redact import shown, shown_url
+from proxywhirl._redact import shown
 from proxywhirl._selection import Chooser, Selection, Taking
-from proxywhirl.exceptions import ProxyValidationError, SessionNotFoundError, redact_url
-from proxywhirl.rotator._insight import InsightPart
-from proxywhirl.rotator._keeping import KeepingPart, StorageLike
-from proxywhirl.rotator._limits import LimitsPart
-from proxywhirl.rotator._supply import BootstrapLike, SourcesLike, SupplyMixin
+from proxywhirl.exceptions import SessionNotFoundError, redact_url
+from proxywhirl.rotator._insight import Insight
+from proxywhirl.rotator._keeping import Keeping, StorageLike, open_file
+from proxywhirl.rotator._limits import Limits
+from proxywhirl.rotator._lists import BootstrapLike, Lists, SourcesLike
+from proxywhirl.rotator._members import Members, ProxiesLike, ProxyLike, proxies_of_environment
+from proxywhirl.rotator._settings import ConfigLike, connections_of, policy_of, settings_of, timeout_for
 
 if TYPE_CHECKING:
     import uuid
@@ -28,20 +30,17 @@ if TYPE_CHECKING:
 
     from proxywhirl._http.tls import Verify
     from proxywhirl._native.explain import Explanation
-    from proxywhirl.config import ProxyConfiguration, StrategyConfig
+    from proxywhirl.config import ProxyConfiguration
     from proxywhirl.credentials import CredentialRotator
-    from proxywhirl.gateways import Gateway
+    from proxywhirl.events import ProxyEvent
+    from proxywhirl.health.checks import Checker
+    from proxywhirl.health.monitor import HealthMonitor
     from proxywhirl.models import ProxyChain
     from proxywhirl.resilience import ResilienceConfig
-    from proxywhirl.retry import RetryPolicy
+    from proxywhirl.retry import RetryExecutor, RetryMetrics, RetryPolicy
+    from proxywhirl.rotator._queue import RequestQueue
 
 __all__ = ["ProxyLike", "ProxyRotatorBase"]
-
-ProxyLike = Union["_core.Proxy", str, Mapping[str, Any], "Gateway"]
-ProxiesLike = Union[Iterable[ProxyLike], str, "os.PathLike[str]"]
-"""Proxies, or the path of a file of them."""
-"""A proxy, its URL, its fields, or a gateway that stands for many."""
-ConfigLike = Union["ProxyConfiguration", "StrategyConfig", Mapping[str, Any], str, "os.PathLike[str]", None]
 
 _UNLIMITED = 2**31 - 1
 _NO_PROXIES = (
@@ -51,10 +50,10 @@ _NO_PROXIES = (
 )
 _SESSION_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 
-R = TypeVar("R", bound="ProxyRotatorBase")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
+class ProxyRotatorBase:
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -124,6 +123,15 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
     """
 
     _transport: Any
+    # Whether health checks and coroutines of callbacks belong into the running event loop.
+    _in_loop = False
+
+    # Nothing runs in the background for any of this; scripts that look for what once did find that it does not.
+    _aggregation_timer: Any = None
+    _aggregation_thread: Any = None
+    _stop_event: Any = None
+
+    config: ProxyConfiguration
 
     def __init__(
         self,
@@ -182,7 +190,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             site_rate_limit=site_rate_limit,
             resilience=resilience,
         )
-        self.config, strategy_config, listed = _settings(config)
+        self.config, strategy_config, listed = settings_of(config)
         if strategy is None:
             named = strategy_config.strategy_name if strategy_config is not None else None
             strategy = named or self.config.strategy or "round-robin"
@@ -191,22 +199,34 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             resolved.configure(strategy_config)
         pool = _core.ProxyPool(name="rotator", max_pool_size=self.config.pool_size or _UNLIMITED)
         self._chooser = Chooser(pool, resolved, when_empty=_NO_PROXIES)
-        self._init_insight(enable_metrics=enable_metrics, enable_profiling=enable_profiling)
-        self._init_supply(auto_fetch_sources, refresh_interval, remove_dead_on_refresh, bootstrap, allow_local)
-        self._encryption_key = encryption_key
-        self._add_all(listed)
-        self._add_all(() if proxies is None else proxies)
-        self._add_all(() if user_proxies is None else user_proxies, tag="source:user")
-        if trust_env:
-            self._add_all(_proxies_of_environment(), tag="source:env")
-        self._init_keeping(
-            storage_backend=storage_backend,
-            storage_path=storage_path,
-            auto_save_interval=auto_save_interval,
-            atomic_writes=atomic_writes,
+        self._insight = Insight(
+            self._chooser, self.config, metrics=enable_metrics, profiling=enable_profiling, in_loop=self._in_loop
+        )
+        self._lists = Lists(
+            self._chooser,
+            self.config,
+            self._insight,
+            auto_fetch_sources,
+            refresh_interval,
+            remove_dead=remove_dead_on_refresh,
+            bootstrap=bootstrap,
+            allow_local=allow_local,
+        )
+        self._bootstrap_config = self._lists.bootstrap
+        self._keeping = Keeping(
+            self._chooser,
+            self._insight.watch.profile,
+            atomic=atomic_writes,
             encryption_key=encryption_key,
             geo_database=geo_database,
         )
+        self._members = Members(pool, self._lists, self._insight, self._keeping)
+        self._members.add_all(listed)
+        self._members.add_all(() if proxies is None else proxies)
+        self._members.add_all(() if user_proxies is None else user_proxies, tag="source:user")
+        if trust_env:
+            self._members.add_all(proxies_of_environment(), tag="source:env")
+        self._keeping.open(self.config, storage_backend, storage_path, auto_save_interval)
 
         self.chains: list[ProxyChain] = []
         """The chains added with :meth:`add_chain`."""
@@ -221,12 +241,12 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         }
         self._transport = self._make_transport(
             **self._tls_options,
-            retry_policy=_policy(self.config) if retry_policy is None else retry_policy,
+            retry_policy=policy_of(self.config) if retry_policy is None else retry_policy,
             read_bodies=True,
-            max_connections=_connections_of(self.config),
+            max_connections=connections_of(self.config),
             max_keepalive_connections=self.config.pool_max_keepalive,
             keepalive_expiry=float(self.config.keepalive_timeout),
-            timeout_for=_timeout_for if self.config.dynamic_timeout else None,
+            timeout_for=timeout_for if self.config.dynamic_timeout else None,
             auth_statuses=(401, 407) if compat == "0.3" else (407,),
             ban_policy=ban_policy,
             ban_policies=ban_policies,
@@ -237,18 +257,33 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         self._identities = Identities(self._chooser, self._flavour)
         self._transport._keeps_hops = True
         self._transport._cookies = _COOKIES[cookies]()
-        self._init_limits(
-            circuit_breaker=circuit_breaker, rate_limiter=rate_limiter, credential_rotator=credential_rotator
+        self._limits = Limits(
+            self._chooser,
+            self._insight.watch,
+            self.config,
+            circuit_breaker=circuit_breaker,
+            rate_limiter=rate_limiter,
+            credentials=credential_rotator,
         )
+        self.circuit_breakers = self._limits.breakers
+        """The breaker of every proxy by ``str(proxy.id)``: a live view."""
+        self.retry_metrics: RetryMetrics = self._limits.retry_metrics
+        """What became of every attempt; see :meth:`get_retry_metrics`."""
+        self._clients: Any = None
         self._configure_guard()
-        self._profile_connections()
+        # Connecting is summed up where connections are made.
+        self._transport._carrier.profile = self._insight.watch.profile
 
     def _make_transport(self, **options: Any) -> Any:
         raise NotImplementedError
 
+    def request(self, method: str, url: Any, **kwargs: Any) -> Any:
+        """Send a request through a proxy, and through others if that fails."""
+        raise NotImplementedError
+
     def _configure_guard(self) -> None:
         """Tell the pool all it has to know at once: what is left out goes back to its default."""
-        settings = {**self._guard, **self._limits_for_guard()}
+        settings = {**self._guard, **self._limits.guard_settings()}
         if settings:
             self.pool._guard_configure(**settings)
 
@@ -264,6 +299,37 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             The rotator.
         """
         return cls(config=config, **options)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], **options: Any) -> Self:
+        """Make a rotator from a file that :meth:`save` wrote, or from a list in any form that can be recognised.
+
+        Health, counters and averages are as they were saved, and ``save()`` without a path saves to the same file. A
+        list is only read.
+
+        Args:
+            path: The file.
+            **options: Arguments of the constructor, which win over what the file says. Its strategy is used by default.
+
+        Returns:
+            The rotator.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is damaged, or in no documented form; the message quotes nothing.
+            cryptography.fernet.InvalidToken: It is encrypted with another key.
+        """
+        found, options = open_file(path, options)
+        if isinstance(found, _core.ParsedProxies):
+            # A list is read, and not written over by `save()`.
+            rotator = cls(**options)
+            rotator._members.add_parsed(found)
+            return rotator
+        elsewhere = "storage_backend" in options or "storage_path" in options
+        interval = None if elsewhere else options.pop("auto_save_interval", None)
+        rotator = cls(**options)
+        rotator._keeping.restore(path, found, adopt=not elsewhere, interval=interval)
+        return rotator
 
     def __repr__(self) -> str:
         strategy = type(self.strategy).__name__
@@ -319,7 +385,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         before = self._chooser.strategy
         after = _resolved(strategy, **arguments)
         self._chooser.swap(after)
-        self._tell_strategy(before, after)
+        self._insight.strategy_changed(before, after)
 
     def register_strategy(self, name: str, strategy_class: Any) -> None:
         """Register a strategy under a name, for this and every other rotator.
@@ -351,7 +417,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         Raises:
             ProxyPoolEmptyError: Nobody is eligible.
         """
-        self._begin_keeping()
+        self._keeping.begin()
         url = wishes.pop("url", None)
         lease = self._chooser.lease(url, Selection(**wishes), [])
         proxy = lease.proxy
@@ -430,53 +496,6 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         """How a lease for another client is taken."""
         return Taking(self._chooser, url, selection, judge=self._transport.report_judge)
 
-    def _add_all(self, proxies: ProxiesLike, tag: str | None = None) -> int:
-        """Add proxies, all or none; how many were new."""
-        if isinstance(proxies, os.PathLike) or (isinstance(proxies, str) and "://" not in proxies):
-            return self._add_file(proxies, tag)
-        if isinstance(proxies, (str, bytes, Mapping)):
-            raise TypeError(f"a list of proxies or the path of one is needed, not one {type(proxies).__name__}")
-        given: list[Any] = [proxies] if _is_gateway(proxies) else list(proxies)
-        before = len(self.pool)
-        gateways = [item for item in given if _is_gateway(item)]
-        made = [_as_proxy(item) for item in given if not _is_gateway(item)]
-        if tag is not None:
-            for proxy in made:
-                proxy.tags = {*proxy.tags, tag}
-        for proxy in made:
-            self.pool.add_proxy(proxy)
-        for gateway in gateways:
-            self._add_gateway(gateway, tag)
-        self._claim(made)
-        added = len(self.pool) - before
-        self._locate(made)
-        self._tell_added(added)
-        return added
-
-    def _add_file(self, path: str | os.PathLike[str], tag: str | None = None) -> int:
-        """Add the proxies of a file: a saved pool, or a list in any form; how many were new."""
-        from proxywhirl.storage._open import load_pool
-
-        made = load_pool(_core.ProxyPool, path, encryption_key=self._encryption_key).get_all_proxies()
-        return self._add_all(made, tag)
-
-    def _load_list(self, parsed: _core.ParsedProxies) -> None:
-        """Add the proxies of a list that has been read."""
-        pool = _core.ProxyPool(max_pool_size=max(1, len(parsed)))
-        pool.load(parsed)
-        self._add_all(pool.get_all_proxies())
-
-    def _add_one(self, proxy: ProxyLike) -> None:
-        before = len(self.pool)
-        if _is_gateway(proxy):
-            self._add_gateway(proxy)
-        else:
-            made = _as_proxy(proxy)
-            self.pool.add_proxy(made)
-            self._claim((made,))
-            self._locate([made])
-        self._tell_added(len(self.pool) - before)
-
     def _remove(self, proxy_id: str | uuid.UUID) -> Any:
         import uuid
 
@@ -484,7 +503,7 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         leaving = self.pool.get_proxy_by_id(key)
         self.pool.remove_proxy(key)
         if leaving is not None:
-            self._tell_removed([leaving], 1)
+            self._insight.removed([leaving])
         sessions = self._chooser.sessions
         store = self._transport._cookies
         if isinstance(store, PerProxy):
@@ -496,9 +515,9 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
         return key
 
     def _clear_unhealthy(self) -> int:
-        before = self.pool.get_all_proxies() if self._wants_removals() else []
+        before = self.pool.get_all_proxies() if self._insight.wants_removals else []
         count = self.pool.clear_unhealthy()
-        self._tell_removed([proxy for proxy in before if proxy not in self.pool] if count else [], count)
+        self._insight.removed([proxy for proxy in before if proxy not in self.pool] if count else [], count)
         return count
 
     @staticmethod
@@ -612,6 +631,14 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
             raise SessionNotFoundError("No session of this id: it was never created, was closed, or has expired")
         return found
 
+    def _proxy_of_session(self, session_id: str) -> _core.Proxy | None:
+        found = self._chooser.sessions.get_session(session_id)
+        return None if found is None else self.pool.get_proxy_by_id(found.proxy_id)
+
+    def _end_session(self, session_id: str) -> Identity | None:
+        self._chooser.sessions.remove_session(session_id)
+        return self._identities.end(session_id)
+
     def cleanup_expired_sessions(self) -> int:
         """Forget sessions that have expired, and what they owned; how many there were."""
         count = self._chooser.sessions.cleanup_expired_sessions()
@@ -659,6 +686,240 @@ class ProxyRotatorBase(InsightPart, KeepingPart, LimitsPart, SupplyMixin):
     def get_statistics(self) -> dict[str, Any]:
         """As :meth:`get_pool_stats`, and ``source_breakdown``: proxies by source."""
         return {**self.get_pool_stats(), "source_breakdown": self.pool.get_source_breakdown()}
+
+    # Events.
+
+    @overload
+    def on(self, event: str) -> Callable[[F], F]: ...
+
+    @overload
+    def on(self, event: str, callback: Callable[[ProxyEvent], Any]) -> Callable[[], None]: ...
+
+    def on(self, event: str, callback: Callable[[ProxyEvent], Any] | None = None) -> Any:
+        """Call a function at every event of a kind; also a decorator, without the second argument.
+
+        The function runs where the event happens and should not take long. A coroutine function is run aside: in the
+        running event loop if the rotator is asynchronous, else on a background thread. What it raises is logged.
+
+        Args:
+            event: One of :data:`proxywhirl.events.EVENTS`, with or without ``on_`` in front.
+            callback: Called with a :class:`ProxyEvent`.
+
+        Returns:
+            A function that ends it; as a decorator, the function itself.
+
+        Raises:
+            ValueError: There is no such event.
+            TypeError: The callback cannot be called.
+        """
+        return self._insight.on(event, callback)
+
+    def off(self, event: str, callback: Callable[[ProxyEvent], Any]) -> bool:
+        """Stop calling a function.
+
+        Args:
+            event: The event.
+            callback: The function.
+
+        Returns:
+            Whether it was called until now.
+
+        Raises:
+            ValueError: There is no such event.
+        """
+        return self._insight.watch.events.off(event, callback)
+
+    def get_metrics(self, by: str | None = None) -> dict[str, Any]:
+        """What was counted since the rotator was made, with ``enable_metrics=True``; otherwise everything is zero.
+
+        An attempt through one proxy counts as one request. Latencies are those of the successful attempts, in
+        milliseconds; the quantiles are at most 1 % off. Attempts given back without a verdict, and those that failed by
+        their own fault, do not count.
+
+        Args:
+            by: ``proxy``, ``site`` or ``outcome``: the same counts apart, by id of the proxy, by site, by outcome.
+
+        Returns:
+            ``total_requests``, ``successes``, ``failures``, ``success_rate`` (0 to 1), ``avg_latency_ms``,
+            ``p50_latency_ms``, ``p95_latency_ms``, ``p99_latency_ms``, ``requests_per_second`` (over the last minute),
+            ``active_proxies`` (that can be chosen now), ``unhealthy_proxies`` (out of service), ``outcomes`` (by name),
+            ``health_checks``, ``failed_health_checks``, ``proxies_added``, ``proxies_removed``. With ``by``, a
+            dictionary of such counts.
+
+        Raises:
+            ValueError: ``by`` is something else.
+        """
+        return self._insight.metrics(by, self.explain)
+
+    def get_performance_profile(self) -> dict[str, float]:
+        """How long things take on average, with ``enable_profiling=True``; otherwise everything is zero.
+
+        Returns:
+            In milliseconds: ``proxy_selection_avg_ms``, ``connection_establish_avg_ms`` (to the proxy, its handshake
+            included), ``request_avg_ms`` (an attempt), ``validation_avg_ms`` (a health check), ``storage_save_avg_ms``.
+        """
+        return self._insight.profile()
+
+    def get_health_status(self) -> dict[str, Any]:
+        """How the pool as a whole is doing, at this moment.
+
+        Each proxy counts once: as usable, or under the first of the reasons against it.
+
+        Returns:
+            ``status`` (``healthy`` with four fifths of the proxies in service, ``unhealthy`` with none, else
+            ``degraded``; in service are those that can be chosen and those that are only busy), ``pool_size``,
+            ``healthy_proxies`` (can be chosen now), ``resting_proxies`` (out of service for a time after failures, or
+            with an open breaker), ``busy_proxies`` (at capacity or out of tokens), ``expired_proxies``,
+            ``unhealthy_proxies`` (unhealthy or dead, without a time of rest), ``benched_proxies`` (banned at one site
+            or more, counted besides: elsewhere they may be chosen), ``overall_success_rate`` (0 to 1),
+            ``average_response_time_ms`` (mean over the proxies that have one), ``last_health_check`` (ISO 8601, or
+            ``None``), ``warnings``.
+        """
+        return self._insight.health(self.explain())
+
+    @property
+    def health_monitor(self) -> HealthMonitor | None:
+        """The monitor, if :meth:`start_health_monitor` was called."""
+        return self._insight.monitor
+
+    def start_health_monitor(
+        self,
+        check_interval: float | None = None,
+        failure_threshold: int = 3,
+        *,
+        checker: Checker | None = None,
+        url: str | None = None,
+        timeout: float | None = None,
+        concurrency: int = 50,
+        remove: bool = False,
+    ) -> HealthMonitor:
+        """Check all proxies at intervals, in the background, until the rotator is closed or collected.
+
+        A synchronous rotator checks on a thread of its own; an asynchronous one in a task of the running event loop,
+        or, where none is running, on a thread. Requests never wait for it. Starting it again replaces its settings.
+
+        Args:
+            check_interval: Seconds between two rounds; ``config.health_check_interval_seconds`` by default.
+            failure_threshold: With ``remove``, failed checks in a row after which a proxy is removed.
+            checker: What checks instead: an object with ``check(proxy)``, or a function, asynchronous or not.
+            url: The page fetched through each proxy; ``config.health_check_url`` by default.
+            timeout: Seconds for one check; ``config.health_check_timeout`` by default.
+            concurrency: Checks under way at the same time.
+            remove: Whether proxies that keep failing are removed; otherwise they are asked less and less often.
+
+        Returns:
+            The monitor.
+
+        Raises:
+            ValueError: A number is not positive, or the URL is not one.
+            TypeError: The checker cannot check.
+        """
+        return self._insight.start_monitor(
+            check_interval,
+            failure_threshold,
+            checker=checker,
+            url=url,
+            timeout=timeout,
+            concurrency=concurrency,
+            remove=remove,
+            tls=_tls_of(self._transport._carrier),
+        )
+
+    def stop_health_monitor(self) -> None:
+        """Stop checking; nothing happens if nothing is checked."""
+        self._insight.stop_monitor()
+
+    # Rates and the queue.
+
+    @property
+    def rate_limiter(self) -> Any:
+        """The limiter as it was handed over; assigning another holds for requests that begin from then on."""
+        return self._limits.limiter
+
+    @rate_limiter.setter
+    def rate_limiter(self, limiter: Any) -> None:
+        self._limits.use(limiter)
+        self._configure_guard()
+
+    @property
+    def _request_queue(self) -> RequestQueue | None:
+        return self._limits.queue
+
+    def get_queue_stats(self) -> dict[str, Any]:
+        """The line of requests that wait because a limit was reached.
+
+        Returns:
+            ``enabled`` (``config.queue_enabled``), ``size`` (how many wait), ``max_size``, ``is_full``, ``is_empty``.
+        """
+        return self._limits.queue_stats()
+
+    def clear_queue(self) -> int:
+        """Send away the requests that wait; each fails with ``ProxyConnectionError``.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            RuntimeError: The queue is not enabled.
+        """
+        return self._limits.clear_queue()
+
+    # Breakers.
+
+    def get_circuit_breaker_states(self) -> dict[str, _core.CircuitBreaker]:
+        """The breakers by ``str(proxy.id)``; the dictionary is a copy, the breakers are not."""
+        return dict(self.circuit_breakers)
+
+    def reset_circuit_breaker(self, proxy_id: str | uuid.UUID) -> None:
+        """Close a proxy's breaker and forget its failures.
+
+        Args:
+            proxy_id: Id of the proxy.
+
+        Raises:
+            KeyError: "No circuit breaker found ...".
+        """
+        self._limits.breaker_of(proxy_id).reset()
+
+    def _select_proxy_with_circuit_breaker(self) -> _core.Proxy:
+        # The core chooses among those whose breaker lets them pass, so this is what it always does.
+        return self.get_proxy_sync()
+
+    # Retries.
+
+    def get_retry_metrics(self) -> RetryMetrics:
+        """What became of every attempt: the latest one by one, older ones by the hour."""
+        return self.retry_metrics
+
+    @property
+    def retry_executor(self) -> RetryExecutor:
+        """Retries around functions of the caller's own, with the policy, breakers and metrics of this rotator."""
+        return self._limits.executor(self.retry_policy)
+
+    # Kept for scripts that reach for it.
+
+    def _make_request(self, method: str, url: Any, retry_policy: RetryPolicy | None = None, **kwargs: Any) -> Any:
+        if retry_policy is not None:
+            kwargs["retry_policy"] = retry_policy
+        return self.request(method, url, **kwargs)
+
+    @property
+    def _client_pool(self) -> Any:
+        # For code that wants clients; the rotators themselves keep connections.
+        if self._clients is None:
+            self._clients = self._make_client_pool()
+        return self._clients
+
+    def _make_client_pool(self) -> Any:
+        raise NotImplementedError
+
+    def _client_for(self, proxy: _core.Proxy) -> dict[str, Any]:
+        """Arguments of a client whose every request goes through one proxy."""
+        from proxywhirl.retry import RetryPolicy
+
+        once = RetryPolicy(max_attempts=1)
+        transport = type(self._transport)([proxy], retry_policy=once, **self._tls_options)
+        return {**self._client_options(), "transport": transport}
 
     # For the requests of both classes.
 
@@ -745,75 +1006,6 @@ def _checked_id(session_id: str | None) -> str:
     return session_id
 
 
-def _is_gateway(item: Any) -> bool:
-    # Without importing them for those who have none.
-    return hasattr(item, "_into")
-
-
-def _as_proxy(item: Any) -> _core.Proxy:
-    if isinstance(item, _core.Proxy):
-        return item
-    try:
-        if isinstance(item, str):
-            return _core.Proxy(url=item)
-        if isinstance(item, Mapping):
-            return _core.Proxy(**item)
-    except ValueError as error:
-        url = item if isinstance(item, str) else item.get("url")
-        given = shown_url(url)
-        reason = _first_reason(error).replace("Value error, ", "").replace("Invalid proxy URL: ", "")
-        raise ProxyValidationError(f"Invalid proxy URL {given!r}: {reason}") from None
-    raise TypeError(f"a proxy is a Proxy, a URL or a mapping of fields, not {type(item).__name__}")
-
-
-def _first_reason(error: ValueError) -> str:
-    # A pydantic error without importing pydantic: the text of its first finding, not its whole report with the input.
-    errors: Any = getattr(error, "errors", None)
-    found = errors() if callable(errors) else []
-    return str(found[0].get("msg", error)) if found else str(error)
-
-
-def _listed(proxies: Any) -> Any:
-    """The proxies of a configuration: a list, or the path of a file."""
-    return proxies if isinstance(proxies, (str, os.PathLike)) else list(proxies or [])
-
-
-def _settings(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | None, Any]:
-    """The rotator's settings, the strategy's if they were meant, and the proxies of a file."""
-    from proxywhirl.config import ProxyConfiguration, StrategyConfig, load_config_file
-
-    if config is None:
-        return ProxyConfiguration(), None, []
-    if isinstance(config, ProxyConfiguration):
-        return config, None, []
-    if isinstance(config, StrategyConfig):
-        return ProxyConfiguration(), config, []
-    if isinstance(config, (str, os.PathLike)):
-        from pathlib import Path
-
-        path = Path(config)
-        return ProxyConfiguration.from_file(path), None, _listed(load_config_file(path).get("proxies"))
-    if isinstance(config, Mapping):
-        settings = dict(config)
-        listed = _listed(settings.pop("proxies", None))
-        only_strategy = set(StrategyConfig.model_fields) - set(ProxyConfiguration.model_fields)
-        if settings and only_strategy.issuperset(settings):
-            return ProxyConfiguration(), StrategyConfig(**settings), listed
-        return ProxyConfiguration(**settings), None, listed
-    raise TypeError(
-        f"config must be a ProxyConfiguration, a StrategyConfig, a mapping or a path, not {type(config).__name__}"
-    )
-
-
-# Requests that wait for a free connection of one proxy wait for that proxy, whatever becomes of it, so unless the user
-# says otherwise there is room for as many as the documented targets name.
-_CONNECTIONS_PER_PROXY = 100
-
-
-def _connections_of(config: ProxyConfiguration) -> int:
-    return config.pool_connections if "pool_connections" in config.model_fields_set else _CONNECTIONS_PER_PROXY
-
-
 def _patience(timeout: float | None) -> float:
     """Seconds that a lease may be waited for."""
     if timeout is None:
@@ -829,23 +1021,7 @@ def _resolved(strategy: Any, **arguments: Any) -> Any:
     return resolve_for_rotation(strategy, **arguments)
 
 
-def _policy(config: ProxyConfiguration) -> RetryPolicy:
-    from proxywhirl.retry import RetryPolicy
-
-    if "max_retries" in config.model_fields_set:
-        return RetryPolicy(max_attempts=min(config.max_retries + 1, 10))
-    return RetryPolicy()
-
-
-def _timeout_for(proxy: _core.Proxy) -> float:
-    from proxywhirl.models._tools import calculate_timeout
-
-    return calculate_timeout(proxy)
-
-
-def _proxies_of_environment() -> list[str]:
-    from urllib.request import getproxies_environment
-
-    found = getproxies_environment()
-    urls = [found[scheme] for scheme in ("http", "https", "all") if found.get(scheme)]
-    return list(dict.fromkeys(url if "://" in url else f"http://{url}" for url in urls))
+def _tls_of(carrier: Any) -> Any:
+    # The contexts that requests use: a check must trust whom they trust.
+    own = getattr(carrier, "_tls", None)
+    return carrier.routes._tls if own is None else own

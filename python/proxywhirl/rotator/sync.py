@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._cookies import client_class
 from proxywhirl._selection import Selection
-from proxywhirl.rotator.base import ProxiesLike, ProxyLike, ProxyRotatorBase, _patience, _Source
+from proxywhirl.rotator._members import ProxiesLike, ProxyLike
+from proxywhirl.rotator._session import SessionBase
+from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
 
 if TYPE_CHECKING:
     import uuid
@@ -83,6 +85,13 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
 
         # Of the chooser, not of this object: a transport that held its rotator would keep it from being collected.
         return RotatingTransport(_Source(self._chooser), **options)
+
+    def _prepare_sources(self, deadline: float | None = None) -> None:
+        """What has to be done before a request: load, wait for the first proxies, log in."""
+        self._keeping.begin()
+        for proxy_id in self._lists.wait(deadline):
+            self._transport._carrier.routes.remove(proxy_id)
+        self._limits.log_in()
 
     @property
     def _client(self) -> httpx.Client:
@@ -243,7 +252,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             ProxyValidationError: "Invalid proxy URL ...".
             ValueError: The pool is at its maximum capacity.
         """
-        self._add_one(proxy)
+        self._members.add_one(proxy)
 
     def add_proxies(self, proxies: ProxiesLike) -> int:
         """Add proxies, all or none.
@@ -257,7 +266,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         Raises:
             ProxyValidationError: One is not acceptable; then none is added.
         """
-        return self._add_all(proxies)
+        return self._members.add_all(proxies)
 
     def remove_proxy(self, proxy_id: str | uuid.UUID) -> None:
         """Remove a proxy, its connections and its sessions; requests under way on it finish.
@@ -283,7 +292,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             The proxies of all lists that are in the pool, with ``added``, ``removed`` and ``errors``. It is complete
             when the call returns; inside a running event loop it returns at once, and is complete when awaited.
         """
-        refresh = self._refresh_proxies()
+        refresh = self._lists.refresh()
         return refresh if loop_is_running() else refresh.wait()
 
     def save(
@@ -309,7 +318,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
             ValueError: "storage_path required": there is neither a path nor a storage.
             OSError: It cannot be written; what was saved last is still there.
         """
-        self._keeping().save(path, credentials=include_credentials, learned=learned)
+        self._keeping.made().save(path, credentials=include_credentials, learned=learned)
 
     def load(self) -> int:
         """Load what the storage keeps, if that has not been done; requests do it by themselves.
@@ -320,17 +329,14 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         Raises:
             ValueError: What is kept is damaged.
         """
-        added = self._keeping().load()
-        self._locate()
-        return added
+        return self._keeping.load()
 
     def close(self) -> None:
         """Close all connections and end what runs in the background.
 
         Closing twice is fine; a further request opens new connections and starts it again.
         """
-        if self._supply is not None:
-            self._supply.close(wait=2.0)
+        self._lists.close(2.0)
         with self._lock:
             client, self._opened = self._opened, None
         if client is not None:
@@ -338,8 +344,8 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         if self._clients is not None:
             self._clients.clear()
         self._transport.close()
-        self._close_insight()
-        self._end_keeping()
+        self._insight.close()
+        self._keeping.end()
 
     async def aclose(self) -> None:
         """As :meth:`close`, for code that does not know which kind it has."""
@@ -360,40 +366,10 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
 ProxyWhirl = ProxyRotator
 
 
-class RotatorSession(_Verbs):
+class RotatorSession(_Verbs, SessionBase):
     """Requests of one rotator that share a proxy; made by :meth:`ProxyRotator.session`."""
 
-    def __init__(self, rotator: ProxyRotator, session_id: str, timeout_seconds: int | None, *, keep: bool) -> None:
-        self.session_id = session_id
-        """Id of the session."""
-        self._rotator = rotator
-        self._timeout_seconds = timeout_seconds
-        self._keep = keep
-
-    @property
-    def proxy(self) -> _core.Proxy | None:
-        """The proxy of the session; ``None`` before the first request, and after the session has expired."""
-        found = self._rotator._chooser.sessions.get_session(self.session_id)
-        return None if found is None else self._rotator.pool.get_proxy_by_id(found.proxy_id)
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        """The session's cookies; may be added to."""
-        made: httpx.Cookies = self._rotator._identities.of(self.session_id).cookies
-        return made
-
-    @property
-    def headers(self) -> httpx.Headers:
-        """The headers of every request of the session; may be added to."""
-        made: httpx.Headers = self._rotator._identities.of(self.session_id).headers
-        return made
-
-    def export(self) -> dict[str, Any]:
-        """The session as a dictionary that can be saved as JSON, for ``session(restore=...)``.
-
-        Its cookies let in whoever has them: keep it like a password.
-        """
-        return self._rotator._identities.of(self.session_id).dump()
+    _rotator: ProxyRotator
 
     def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
         """Send a request through the session's proxy; arguments as for :meth:`ProxyRotator.request`."""
@@ -409,8 +385,7 @@ class RotatorSession(_Verbs):
 
     def close(self) -> None:
         """End the session: its proxy is free of it, its cookies, headers and connections are gone."""
-        self._rotator._chooser.sessions.remove_session(self.session_id)
-        identity = self._rotator._identities.end(self.session_id)
+        identity = self._rotator._end_session(self.session_id)
         if identity is not None:
             self._rotator._transport._carrier.release(identity.token)
 

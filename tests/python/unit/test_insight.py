@@ -73,7 +73,7 @@ class TestSubscribing:
         rotator = ProxyRotator()
         assert rotator._chooser.watch is None
         end = rotator.on("request_success", print)
-        assert rotator._chooser.watch is rotator._watch
+        assert rotator._chooser.watch is rotator._insight.watch
         end()
         assert rotator._chooser.watch is None
 
@@ -91,7 +91,7 @@ class TestSubscribing:
             thread.join()
         assert rotator._chooser.watch is None
         rotator.on("request_success", print)
-        assert rotator._chooser.watch is rotator._watch
+        assert rotator._chooser.watch is rotator._insight.watch
 
 
 class TestEventsOfTheRotator:

@@ -102,7 +102,7 @@ def test_many_threads_at_once_join(rotator: ProxyRotator, parser: Parser) -> Non
     others = [threading.Thread(target=refresh) for _ in range(12)]
     for thread in others:
         thread.start()
-    while rotator._supply is None or rotator._supply._asked is None:
+    while rotator._lists.supply is None or rotator._lists.supply._asked is None:
         threading.Event().wait(0.001)
     parser.open.set()
     for thread in [first, *others]:
@@ -114,7 +114,7 @@ def test_many_threads_at_once_join(rotator: ProxyRotator, parser: Parser) -> Non
 async def test_the_end_of_the_rotator_surfaces(rotator: ProxyRotator, parser: Parser) -> None:
     refresh = rotator.refresh_proxies()
     await asyncio.to_thread(parser.begun.wait, 30)
-    rotator._supply.close()  # type: ignore[union-attr]
+    rotator._lists.supply.close()  # type: ignore[union-attr]
     parser.open.set()
     with pytest.raises(RuntimeError, match="closed"):
         await refresh

@@ -364,8 +364,8 @@ class TestStayingFresh:
         path = write(tmp_path / "list.txt", ["1.1.1.1:80"])
         with ProxyRotator(auto_fetch_sources=lists(path)) as rotator:
             rotator.refresh_proxies()
-            assert rotator._supply is not None
-            rotator._supply._file_look = 0.05
+            assert rotator._lists.supply is not None
+            rotator._lists.supply._file_look = 0.05
             rotator.refresh_proxies()
             write(path, ["1.1.1.2:80", "1.1.1.3:80"])
             eventually(lambda: hosts(rotator) == ["1.1.1.2", "1.1.1.3"])
@@ -391,7 +391,7 @@ class TestStayingFresh:
         gate = Gate()
         fetcher = lists(web.text("/list", "1.1.1.1:80\n"), validate_before_add=True, validator=gate)
         rotator = ProxyRotator(auto_fetch_sources=fetcher)
-        refresh = rotator._refresh_proxies()
+        refresh = rotator._lists.refresh()
         eventually(lambda: gate.seen == 1)
         began = time.monotonic()
         rotator.close()
@@ -465,7 +465,7 @@ class TestBootstrap:
 
     def test_off_unless_asked_for(self) -> None:
         for off in (None, False, BootstrapConfig(enabled=False)):
-            assert ProxyRotator(bootstrap=off)._supply is None
+            assert ProxyRotator(bootstrap=off)._lists.supply is None
         with pytest.raises(TypeError, match="bootstrap"):
             ProxyRotator(bootstrap="yes")  # type: ignore[arg-type]
 

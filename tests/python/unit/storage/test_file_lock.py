@@ -287,7 +287,7 @@ def test_saving_in_the_background_is_off_in_a_child(tmp_path: Path) -> None:
     rotator = ProxyRotator(
         proxies=["http://a.test:1"], storage_backend="file", storage_path=path, auto_save_interval=1000.0
     )
-    rotator._begin_keeping()
+    rotator._keeping.begin()
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -298,8 +298,8 @@ def test_saving_in_the_background_is_off_in_a_child(tmp_path: Path) -> None:
             handler = logging.Handler()
             handler.emit = lambda record: seen.append(record.getMessage())  # type: ignore[method-assign]
             logging.getLogger("proxywhirl.storage").addHandler(handler)
-            rotator._begin_keeping()
-            rotator._begin_keeping()
+            rotator._keeping.begin()
+            rotator._keeping.begin()
             rotator.save()
             rotator.close()
             os.write(writing, f"{len(seen)} {threading.active_count()} {seen}".encode())
@@ -321,7 +321,7 @@ def test_a_database_in_parent_and_child(tmp_path: Path) -> None:
     rotator.save()
 
     def in_child() -> None:
-        assert rotator._keeping().place._storage._engines._blocking is None  # type: ignore[union-attr]
+        assert rotator._keeping.made().place._storage._engines._blocking is None  # type: ignore[union-attr]
         for _ in range(3):
             rotator.save()
         rotator.close()

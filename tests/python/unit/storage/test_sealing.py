@@ -210,7 +210,7 @@ def test_a_save_encrypts_only_what_is_new(tmp_path: Path, monkeypatch: pytest.Mo
     )
     rotator = ProxyRotator(proxies=["http://u:p@a.test:1", "http://u:p@b.test:1"])
     path = tmp_path / "p.json"
-    rotator._keeping()
+    rotator._keeping.made()
     rotator.save(path)
     assert sorted(sealed) == ["p", "p", "u", "u"]  # equal texts of two proxies, each bound to its own
     rotator.save(path)

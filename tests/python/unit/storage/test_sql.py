@@ -336,7 +336,7 @@ def test_a_rotators_storage(where: str, request: pytest.FixtureRequest, tmp_path
     gone = first.pool.proxies[1]
     first.pool.remove_proxy(gone.id)
     first.pool.add_proxy("http://c.test:3")
-    keeper = first._keeping()
+    keeper = first._keeping.made()
     done = keeper.save(only_changed=True)
     assert (done.changed, done.removed) == (2, 1)
     assert not keeper.save(only_changed=True).written

@@ -171,7 +171,7 @@ if kind in ("background", "rewrite", "sqlite"):
     rotator = ProxyRotator(proxies=pool, storage_backend="sqlite" if kind == "sqlite" else "file", storage_path=path)
     def save(turn):
         if kind == "background":
-            rotator._keeping().save(only_changed=turn > 0)
+            rotator._keeping.made().save(only_changed=turn > 0)
         else:
             rotator.save()
 elif kind == "elsewhere":
