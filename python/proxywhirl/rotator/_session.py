@@ -34,7 +34,7 @@ class SessionBase:
     @property
     def proxy(self) -> _core.Proxy | None:
         """The proxy of the session; ``None`` before the first request, and after the session has expired."""
-        bound: _core.Proxy | None = self._rotator._proxy_of_session(self.session_id)
+        bound: _core.Proxy | None = self._rotator._sessions.proxy_of(self.session_id)
         return bound
 
     @property
@@ -58,5 +58,5 @@ class SessionBase:
 
     @property
     def _identity(self) -> Identity:
-        identity: Identity = self._rotator._identities.of(self.session_id)
+        identity: Identity = self._rotator._sessions.identities.of(self.session_id)
         return identity

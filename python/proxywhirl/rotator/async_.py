@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._cookies import client_class
 from proxywhirl._selection import Selection
-from proxywhirl.rotator._members import ProxiesLike, ProxyLike
 from proxywhirl.rotator._session import SessionBase
 from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
 from proxywhirl.rotator.client_pool import LRUAsyncClientPool
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl import _core
+    from proxywhirl.rotator._members import ProxiesLike, ProxyLike
     from proxywhirl.sources._supply.refresh import Refresh
 
 __all__ = ["AsyncProxyRotator", "AsyncProxyWhirl", "AsyncRotatorSession", "LeaseRequest"]
@@ -120,22 +120,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
     async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
         """Send a request through a proxy, and through others if that fails.
 
-        Args:
-            method: The method.
-            url: The target.
-            **kwargs: ``session_id``, ``country``, ``region``, ``tags``, ``protocol``, ``context``, ``retry_policy``,
-                ``ban_policy``, ``raise_on_ban`` and ``max_body`` concern the choice of the proxy and the judging of the
-                answer; all the rest is httpx's, with httpx's meaning.
-
-        Returns:
-            The response. Its ``extensions["proxywhirl"]`` has ``outcome``, ``attempts``, ``proxy_id``, ``elapsed_ms``.
-
-        Raises:
-            ProxyPoolEmptyError: There is no eligible proxy, and none became so in ``config.pool_timeout`` seconds.
-            ProxyBannedError: Sites refused all proxies that were tried, and ``raise_on_ban`` is set.
-            ProxyConnectionError: All attempts failed; ``response`` has the last answer, if there was one.
-            ProxyAuthenticationError: The last proxy left refused the credentials.
-            httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
+        Arguments, the response and errors are those of :meth:`ProxyRotator.request`.
         """
         deadline = self._deadline(kwargs)
         await self._prepare_sources(deadline)
@@ -143,16 +128,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
 
     @asynccontextmanager
     async def stream(self, method: str, url: Any, **kwargs: Any) -> AsyncIterator[httpx.Response]:
-        """Send a request and leave the body to the caller.
-
-        Args:
-            method: The method.
-            url: The target.
-            **kwargs: As for :meth:`request`.
-
-        Yields:
-            The response, its body unread. A body that is cut short raises httpx's error; it is not asked for again.
-        """
+        """Send a request and leave the body to the caller; as :meth:`ProxyRotator.stream`."""
         deadline = self._deadline(kwargs)
         await self._prepare_sources(deadline)
         arguments = self._arguments(kwargs, deadline, read_body=False)
@@ -171,27 +147,12 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
     ) -> AsyncRotatorSession:
         """Requests of one identity: they share a proxy as long as it is usable, cookies, headers and connections.
 
-        No other session and no other request sees any of these. They end with the session.
-
-        Args:
-            session_id: 1 to 256 letters, digits and hyphens; made up by default.
-            timeout_seconds: Life of the session.
-            keep: Whether the session outlives the ``with`` block.
-            on_move: Whether its cookies are kept or dropped (``"keep"``, ``"drop"``) when it moves to another proxy,
-                because its own is gone or fails.
-            headers: Headers of every request of the session, as httpx takes them; those of a request go before.
-            restore: What :meth:`AsyncRotatorSession.export` returned: the session goes on with its cookies and headers,
-                and with its proxy if that is in the pool.
+        Arguments and errors are those of :meth:`ProxyRotator.session`.
 
         Returns:
-            A context manager with the verbs, ``session_id``, ``proxy``, ``cookies`` and ``headers``.
-
-        Raises:
-            ValueError: The id, ``on_move`` or ``restore`` has another form.
+            An asynchronous context manager with the verbs, ``session_id``, ``proxy``, ``cookies`` and ``headers``.
         """
-        identity = self._new_identity(session_id, on_move, headers, restore)
-        if restore is not None:
-            self._rebind(identity, restore, timeout_seconds)
+        identity = self._sessions.open(session_id, on_move, headers, restore, timeout_seconds)
         return AsyncRotatorSession(self, identity.session_id, timeout_seconds, keep=keep)
 
     def lease(
@@ -206,25 +167,13 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         exclude: Iterable[uuid.UUID | str] = (),
         timeout: float | None = None,
     ) -> LeaseRequest:
-        """Take a proxy for a request of another client.
-
-        Args:
-            url: The target.
-            session_id: Leases of the same id have the same proxy.
-            country: Country of the proxy.
-            region: Region of the proxy.
-            tags: Tags it must have, all of them.
-            protocol: Protocol that it must speak, or several of which one will do, for clients that do not speak all:
-                ``("http", "https")`` for one without SOCKS.
-            exclude: Ids of proxies not to take.
-            timeout: Seconds to wait in line for a proxy to become free; ``None`` fails at once. Nobody waits when it is
-                known to be of no use.
+        """Take a proxy for a request of another client; arguments are those of :meth:`ProxyRotator.lease`.
 
         Returns:
             Something to await, or to enter with ``async with``: then the lease is taken.
 
         Raises:
-            ProxyPoolEmptyError: Nobody is eligible; raised when it is awaited or entered.
+            ProxyPoolEmptyError: No proxy is eligible; raised when it is awaited or entered.
         """
         selection = Selection(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
         return LeaseRequest(self, url, selection, list(exclude), timeout)
@@ -235,40 +184,15 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         return self.get_proxy_sync(**wishes)
 
     async def add_proxy(self, proxy: ProxyLike) -> None:
-        """Add a proxy; one that is there already is ignored.
-
-        Args:
-            proxy: The proxy, its URL, or its fields.
-
-        Raises:
-            ProxyValidationError: "Invalid proxy URL ...".
-            ValueError: The pool is at its maximum capacity.
-        """
+        """Add a proxy; as :meth:`ProxyRotator.add_proxy`."""
         self._members.add_one(proxy)
 
     async def add_proxies(self, proxies: ProxiesLike) -> int:
-        """Add proxies, all or none.
-
-        Args:
-            proxies: The proxies, or the path of a file: a saved pool, or a list in any form that can be recognised.
-
-        Returns:
-            How many were new.
-
-        Raises:
-            ProxyValidationError: One is not acceptable; then none is added.
-        """
+        """Add proxies, all or none; as :meth:`ProxyRotator.add_proxies`."""
         return self._members.add_all(proxies)
 
     async def remove_proxy(self, proxy_id: str | uuid.UUID) -> None:
-        """Remove a proxy, its connections and its sessions; requests under way on it finish.
-
-        Args:
-            proxy_id: Its id; an unknown one is ignored.
-
-        Raises:
-            ValueError: This is no id.
-        """
+        """Remove a proxy, its connections and its sessions; as :meth:`ProxyRotator.remove_proxy`."""
         await self._transport._carrier.remove(self._remove(proxy_id))
 
     async def clear_unhealthy_proxies(self) -> int:
@@ -292,33 +216,11 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         include_credentials: bool = True,
         learned: bool = True,
     ) -> None:
-        """Save the pool, in the documented layout if it goes to a file.
-
-        The file is replaced as a whole and has mode 0600; the state before is kept beside it as ``NAME.bak``.
-        Thread-safe.
-
-        Args:
-            path: A file: ``.json``, or ``.jsonl`` for a proxy per line, each with or without ``.gz``. By default where
-                the rotator keeps its proxies.
-            include_credentials: Whether user names and passwords are saved: encrypted with ``encryption_key``, or
-                without one in clear, with one warning.
-            learned: Whether health, counters and averages are saved, too.
-
-        Raises:
-            ValueError: "storage_path required": there is neither a path nor a storage.
-            OSError: It cannot be written; what was saved last is still there.
-        """
+        """Save the pool; arguments and errors are those of :meth:`ProxyRotator.save`. Thread-safe."""
         await self._keeping.save_async(path, credentials=include_credentials, learned=learned)
 
     async def load(self) -> int:
-        """Load what the storage keeps, if that has not been done; requests do it by themselves.
-
-        Returns:
-            How many proxies were added.
-
-        Raises:
-            ValueError: What is kept is damaged.
-        """
+        """Load what the storage keeps, if that has not been done; as :meth:`ProxyRotator.load`."""
         return await self._keeping.load_async()
 
     async def aclose(self) -> None:
@@ -409,30 +311,27 @@ class AsyncRotatorSession(_AsyncVerbs, SessionBase):
 
     async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
         """Send a request through the session's proxy; arguments as for :meth:`AsyncProxyRotator.request`."""
-        await self._rotator._prepare_sources()
-        self._bind()
+        await self._bind()
         return await self._rotator.request(method, url, **{**kwargs, "session_id": self.session_id})
 
     @asynccontextmanager
     async def stream(self, method: str, url: Any, **kwargs: Any) -> AsyncIterator[httpx.Response]:
         """Send a request and leave the body to the caller; arguments as for :meth:`AsyncProxyRotator.stream`."""
-        await self._rotator._prepare_sources()
-        self._bind()
+        await self._bind()
         async with self._rotator.stream(method, url, **{**kwargs, "session_id": self.session_id}) as response:
             yield response
 
     async def close(self) -> None:
         """End the session: its proxy is free of it, its cookies, headers and connections are gone."""
-        identity = self._rotator._end_session(self.session_id)
+        identity = self._rotator._sessions.end(self.session_id)
         if identity is not None:
             await self._rotator._transport._carrier.release(identity.token)
 
-    def _bind(self) -> None:
-        # Only a life of its own needs the session made beforehand; otherwise the first request makes it.
-        if self._timeout_seconds is None:
-            return
-        if self._rotator._chooser.sessions.get_session(self.session_id) is None:
-            self._rotator._bind(self.session_id, None, self._timeout_seconds)
+    async def _bind(self) -> None:
+        rotator = self._rotator
+        if rotator._sessions.needs_binding(self.session_id, self._timeout_seconds):
+            await rotator._prepare_sources()
+            rotator._sessions.bind(self.session_id, None, self._timeout_seconds)
 
     async def __aenter__(self) -> Self:
         return self

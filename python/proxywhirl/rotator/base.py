@@ -5,23 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from urllib.parse import quote
 
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._cookies import OneJar, PerProxy
 from proxywhirl._http.flavour import default_name, flavour
-from proxywhirl._identity import Identities, Identity, checked_on_move
 from proxywhirl._redact import shown
 from proxywhirl._selection import Chooser, Selection, Taking
-from proxywhirl.exceptions import SessionNotFoundError, redact_url
-from proxywhirl.rotator._insight import Insight
-from proxywhirl.rotator._keeping import Keeping, StorageLike, open_file
-from proxywhirl.rotator._limits import Limits
-from proxywhirl.rotator._lists import BootstrapLike, Lists, SourcesLike
-from proxywhirl.rotator._members import Members, ProxiesLike, ProxyLike, proxies_of_environment
-from proxywhirl.rotator._settings import ConfigLike, connections_of, policy_of, settings_of, timeout_for
+from proxywhirl.rotator._limited import LimitedFace
+from proxywhirl.rotator._observed import ObservedFace
 
 if TYPE_CHECKING:
     import uuid
@@ -32,15 +26,15 @@ if TYPE_CHECKING:
     from proxywhirl._native.explain import Explanation
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.credentials import CredentialRotator
-    from proxywhirl.events import ProxyEvent
-    from proxywhirl.health.checks import Checker
-    from proxywhirl.health.monitor import HealthMonitor
     from proxywhirl.models import ProxyChain
     from proxywhirl.resilience import ResilienceConfig
-    from proxywhirl.retry import RetryExecutor, RetryMetrics, RetryPolicy
-    from proxywhirl.rotator._queue import RequestQueue
+    from proxywhirl.retry import RetryMetrics, RetryPolicy
+    from proxywhirl.rotator._keeping import StorageLike
+    from proxywhirl.rotator._lists import BootstrapLike, SourcesLike
+    from proxywhirl.rotator._members import ProxiesLike
+    from proxywhirl.rotator._settings import ConfigLike
 
-__all__ = ["ProxyLike", "ProxyRotatorBase"]
+__all__ = ["ProxyRotatorBase"]
 
 _UNLIMITED = 2**31 - 1
 _NO_PROXIES = (
@@ -48,12 +42,11 @@ _NO_PROXIES = (
     "add some with proxies=[...] or add_proxy(), name lists with auto_fetch_sources=[...], or let public lists be used "
     "with bootstrap=True"
 )
-_SESSION_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class ProxyRotatorBase:
+class ProxyRotatorBase(ObservedFace, LimitedFace):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -173,6 +166,17 @@ class ProxyRotatorBase:
         max_body: float | None = None,
         cookies: str | None = None,
     ) -> None:
+        # Making a rotator costs more than importing these; importing the class is to cost little.
+        from proxywhirl.resilience import guard_settings
+        from proxywhirl.rotator._chains import Chains
+        from proxywhirl.rotator._insight import Insight
+        from proxywhirl.rotator._keeping import Keeping
+        from proxywhirl.rotator._limits import Limits
+        from proxywhirl.rotator._lists import Lists
+        from proxywhirl.rotator._members import Members, proxies_of_environment
+        from proxywhirl.rotator._sessions import Sessions
+        from proxywhirl.rotator._settings import connections_of, policy_of, settings_of, timeout_for
+
         if cookies not in _COOKIES:
             raise ValueError(f"cookies must be None, 'proxy' or 'shared', not {shown(cookies)}")
         if _is_bootstrap(rate_limiter):
@@ -182,8 +186,6 @@ class ProxyRotatorBase:
             raise ValueError(f"compat must be '0.3' or None, not {shown(compat)}")
         if retry_policy is not None and not hasattr(retry_policy, "calculate_delay"):
             raise TypeError(f"retry_policy must be a RetryPolicy, not {type(retry_policy).__name__}")
-        from proxywhirl.resilience import guard_settings
-
         self._guard = guard_settings(
             max_in_flight=max_in_flight,
             slow_start=slow_start or None,
@@ -228,7 +230,8 @@ class ProxyRotatorBase:
             self._members.add_all(proxies_of_environment(), tag="source:env")
         self._keeping.open(self.config, storage_backend, storage_path, auto_save_interval)
 
-        self.chains: list[ProxyChain] = []
+        self._chains = Chains(pool)
+        self.chains: list[ProxyChain] = self._chains.all
         """The chains added with :meth:`add_chain`."""
         self._flavour = flavour(default_name() if http is None else http)
         self._trust_env = trust_env
@@ -254,7 +257,7 @@ class ProxyRotatorBase:
             allow_direct=allow_direct,
             max_body=max_body,
         )
-        self._identities = Identities(self._chooser, self._flavour)
+        self._sessions = Sessions(self._chooser, self._flavour)
         self._transport._keeps_hops = True
         self._transport._cookies = _COOKIES[cookies]()
         self._limits = Limits(
@@ -319,6 +322,8 @@ class ProxyRotatorBase:
             ValueError: It is damaged, or in no documented form; the message quotes nothing.
             cryptography.fernet.InvalidToken: It is encrypted with another key.
         """
+        from proxywhirl.rotator._keeping import open_file
+
         found, options = open_file(path, options)
         if isinstance(found, _core.ParsedProxies):
             # A list is read, and not written over by `save()`.
@@ -463,35 +468,6 @@ class ProxyRotatorBase:
         )
         return self._chooser.explain(url, selection, list(exclude), self._transport._carrier.busy_here())
 
-    def _new_identity(
-        self, session_id: str | None, on_move: str, headers: Any, restore: Mapping[str, Any] | None
-    ) -> Identity:
-        """The identity of a session object, set up as its arguments say."""
-        checked_on_move(on_move)
-        if restore is not None:
-            if not isinstance(restore, Mapping):
-                raise TypeError(f"restore must be what export() returned, not {type(restore).__name__}")
-            session_id = restore.get("session_id") if session_id is None else session_id
-            if on_move == "keep":
-                on_move = checked_on_move(restore.get("on_move", on_move))
-        identity = self._identities.of(_checked_id(session_id))
-        identity.on_move = on_move
-        if restore is not None:
-            identity.restore(restore)
-        if headers is not None:
-            identity.headers.update(headers)
-        return identity
-
-    def _rebind(self, identity: Identity, restore: Mapping[str, Any], timeout_seconds: int | None) -> None:
-        """Bind a restored session to the proxy it had, if that is still there."""
-        sessions = self._chooser.sessions
-        proxy_id = restore.get("proxy_id")
-        if proxy_id is None or sessions.get_session(identity.session_id) is not None:
-            return
-        proxy = self.pool.get_proxy_by_id(str(proxy_id))
-        if proxy is not None:
-            self._bind(identity.session_id, proxy, timeout_seconds)
-
     def _taking(self, url: str | None, selection: Selection) -> Taking:
         """How a lease for another client is taken."""
         return Taking(self._chooser, url, selection, judge=self._transport.report_judge)
@@ -504,14 +480,10 @@ class ProxyRotatorBase:
         self.pool.remove_proxy(key)
         if leaving is not None:
             self._insight.removed([leaving])
-        sessions = self._chooser.sessions
         store = self._transport._cookies
         if isinstance(store, PerProxy):
             store.drop(key)
-        text = str(key)
-        for session in sessions.get_all_sessions():
-            if session.proxy_id == text:
-                sessions.remove_session(session.session_id)
+        self._sessions.end_at(str(key))
         return key
 
     def _clear_unhealthy(self) -> int:
@@ -541,18 +513,11 @@ class ProxyRotatorBase:
         Args:
             chain: The chain.
         """
-        entry = chain.entry_proxy
-        entry.tags = {*entry.tags, "chain_entry"}
-        # Shown in dumps, so without credentials.
-        urls = [redact_url(url) for url in chain.get_chain_urls()]
-        facts = {"chain_name": chain.name, "chain_length": chain.chain_length, "chain_urls": urls}
-        entry.metadata = {**entry.metadata, **facts}
-        self.pool.add_proxy(entry)
-        self.chains.append(chain)
+        self._chains.add(chain)
 
     def get_chains(self) -> list[ProxyChain]:
         """The chains, in the order they were added."""
-        return list(self.chains)
+        return list(self._chains.all)
 
     def remove_chain(self, name: str) -> bool:
         """Remove a chain, and its entry proxy from the pool.
@@ -563,14 +528,10 @@ class ProxyRotatorBase:
         Returns:
             Whether there was one.
         """
-        for index, chain in enumerate(self.chains):
-            if chain.name == name:
-                del self.chains[index]
-                entry = chain.entry_proxy
-                if not any(other.entry_proxy.id == entry.id for other in self.chains):
-                    self._remove(entry.id)
-                return True
-        return False
+        found, entry_id = self._chains.remove(name)
+        if entry_id is not None:
+            self._remove(entry_id)
+        return found
 
     # Sessions.
 
@@ -594,24 +555,7 @@ class ProxyRotatorBase:
             ValueError: The id has another form.
             ProxyPoolEmptyError: Nobody is eligible.
         """
-        if isinstance(session_id, _core.Proxy):
-            raise TypeError("create_session(session_id=None, proxy=None, timeout_seconds=None): the id comes first")
-        session_id = _checked_id(session_id)
-        return self._bind(session_id, proxy, timeout_seconds)
-
-    def _bind(self, session_id: str, proxy: _core.Proxy | None, timeout_seconds: int | None) -> _core.Session:
-        self._identities.renew(session_id)
-        sessions = self._chooser.sessions
-        if proxy is None:
-            lease = self._chooser.lease(None, Selection(session_id=session_id), [])
-            proxy = lease.proxy
-            lease.release()
-        if timeout_seconds is None:
-            found = sessions.get_session(session_id)
-            if found is not None and found.proxy_id == str(proxy.id):
-                return found
-            timeout_seconds = self._chooser.session_strategy._session_timeout_seconds
-        return sessions.create_session(session_id, proxy, timeout_seconds)
+        return self._sessions.create(session_id, proxy, timeout_seconds)
 
     def get_session(self, session_id: str) -> _core.Session:
         """The session of this id.
@@ -625,301 +569,11 @@ class ProxyRotatorBase:
         Raises:
             SessionNotFoundError: There is none, or it has expired.
         """
-        found = self._chooser.sessions.get_session(session_id)
-        if found is None:
-            # Not the id: whoever holds it shares the session.
-            raise SessionNotFoundError("No session of this id: it was never created, was closed, or has expired")
-        return found
-
-    def _proxy_of_session(self, session_id: str) -> _core.Proxy | None:
-        found = self._chooser.sessions.get_session(session_id)
-        return None if found is None else self.pool.get_proxy_by_id(found.proxy_id)
-
-    def _end_session(self, session_id: str) -> Identity | None:
-        self._chooser.sessions.remove_session(session_id)
-        return self._identities.end(session_id)
+        return self._sessions.get(session_id)
 
     def cleanup_expired_sessions(self) -> int:
         """Forget sessions that have expired, and what they owned; how many there were."""
-        count = self._chooser.sessions.cleanup_expired_sessions()
-        self._identities.forget_ended()
-        return count
-
-    # Numbers.
-
-    def get_pool_stats(self) -> dict[str, Any]:
-        """Counts of proxies and requests.
-
-        Returns:
-            ``total_proxies``, ``healthy_proxies`` (healthy, unknown and degraded), ``unhealthy_proxies``,
-            ``dead_proxies``, ``total_requests``, ``total_successes``, ``total_failures``, ``average_success_rate``
-            (mean over the proxies with requests, 0 to 1).
-        """
-        total = healthy = unhealthy = dead = requests = successes = failures = 0
-        rates: list[float] = []
-        for proxy in self.pool.get_all_proxies():
-            total += 1
-            status = proxy.health_status.value
-            if status == "dead":
-                dead += 1
-            elif status == "unhealthy":
-                unhealthy += 1
-            else:
-                healthy += 1
-            made = proxy.total_requests
-            requests += made
-            successes += proxy.total_successes
-            failures += proxy.total_failures
-            if made:
-                rates.append(proxy.success_rate)
-        return {
-            "total_proxies": total,
-            "healthy_proxies": healthy,
-            "unhealthy_proxies": unhealthy,
-            "dead_proxies": dead,
-            "total_requests": requests,
-            "total_successes": successes,
-            "total_failures": failures,
-            "average_success_rate": sum(rates) / len(rates) if rates else 0.0,
-        }
-
-    def get_statistics(self) -> dict[str, Any]:
-        """As :meth:`get_pool_stats`, and ``source_breakdown``: proxies by source."""
-        return {**self.get_pool_stats(), "source_breakdown": self.pool.get_source_breakdown()}
-
-    # Events.
-
-    @overload
-    def on(self, event: str) -> Callable[[F], F]: ...
-
-    @overload
-    def on(self, event: str, callback: Callable[[ProxyEvent], Any]) -> Callable[[], None]: ...
-
-    def on(self, event: str, callback: Callable[[ProxyEvent], Any] | None = None) -> Any:
-        """Call a function at every event of a kind; also a decorator, without the second argument.
-
-        The function runs where the event happens and should not take long. A coroutine function is run aside: in the
-        running event loop if the rotator is asynchronous, else on a background thread. What it raises is logged.
-
-        Args:
-            event: One of :data:`proxywhirl.events.EVENTS`, with or without ``on_`` in front.
-            callback: Called with a :class:`ProxyEvent`.
-
-        Returns:
-            A function that ends it; as a decorator, the function itself.
-
-        Raises:
-            ValueError: There is no such event.
-            TypeError: The callback cannot be called.
-        """
-        return self._insight.on(event, callback)
-
-    def off(self, event: str, callback: Callable[[ProxyEvent], Any]) -> bool:
-        """Stop calling a function.
-
-        Args:
-            event: The event.
-            callback: The function.
-
-        Returns:
-            Whether it was called until now.
-
-        Raises:
-            ValueError: There is no such event.
-        """
-        return self._insight.watch.events.off(event, callback)
-
-    def get_metrics(self, by: str | None = None) -> dict[str, Any]:
-        """What was counted since the rotator was made, with ``enable_metrics=True``; otherwise everything is zero.
-
-        An attempt through one proxy counts as one request. Latencies are those of the successful attempts, in
-        milliseconds; the quantiles are at most 1 % off. Attempts given back without a verdict, and those that failed by
-        their own fault, do not count.
-
-        Args:
-            by: ``proxy``, ``site`` or ``outcome``: the same counts apart, by id of the proxy, by site, by outcome.
-
-        Returns:
-            ``total_requests``, ``successes``, ``failures``, ``success_rate`` (0 to 1), ``avg_latency_ms``,
-            ``p50_latency_ms``, ``p95_latency_ms``, ``p99_latency_ms``, ``requests_per_second`` (over the last minute),
-            ``active_proxies`` (that can be chosen now), ``unhealthy_proxies`` (out of service), ``outcomes`` (by name),
-            ``health_checks``, ``failed_health_checks``, ``proxies_added``, ``proxies_removed``. With ``by``, a
-            dictionary of such counts.
-
-        Raises:
-            ValueError: ``by`` is something else.
-        """
-        return self._insight.metrics(by, self.explain)
-
-    def get_performance_profile(self) -> dict[str, float]:
-        """How long things take on average, with ``enable_profiling=True``; otherwise everything is zero.
-
-        Returns:
-            In milliseconds: ``proxy_selection_avg_ms``, ``connection_establish_avg_ms`` (to the proxy, its handshake
-            included), ``request_avg_ms`` (an attempt), ``validation_avg_ms`` (a health check), ``storage_save_avg_ms``.
-        """
-        return self._insight.profile()
-
-    def get_health_status(self) -> dict[str, Any]:
-        """How the pool as a whole is doing, at this moment.
-
-        Each proxy counts once: as usable, or under the first of the reasons against it.
-
-        Returns:
-            ``status`` (``healthy`` with four fifths of the proxies in service, ``unhealthy`` with none, else
-            ``degraded``; in service are those that can be chosen and those that are only busy), ``pool_size``,
-            ``healthy_proxies`` (can be chosen now), ``resting_proxies`` (out of service for a time after failures, or
-            with an open breaker), ``busy_proxies`` (at capacity or out of tokens), ``expired_proxies``,
-            ``unhealthy_proxies`` (unhealthy or dead, without a time of rest), ``benched_proxies`` (banned at one site
-            or more, counted besides: elsewhere they may be chosen), ``overall_success_rate`` (0 to 1),
-            ``average_response_time_ms`` (mean over the proxies that have one), ``last_health_check`` (ISO 8601, or
-            ``None``), ``warnings``.
-        """
-        return self._insight.health(self.explain())
-
-    @property
-    def health_monitor(self) -> HealthMonitor | None:
-        """The monitor, if :meth:`start_health_monitor` was called."""
-        return self._insight.monitor
-
-    def start_health_monitor(
-        self,
-        check_interval: float | None = None,
-        failure_threshold: int = 3,
-        *,
-        checker: Checker | None = None,
-        url: str | None = None,
-        timeout: float | None = None,
-        concurrency: int = 50,
-        remove: bool = False,
-    ) -> HealthMonitor:
-        """Check all proxies at intervals, in the background, until the rotator is closed or collected.
-
-        A synchronous rotator checks on a thread of its own; an asynchronous one in a task of the running event loop,
-        or, where none is running, on a thread. Requests never wait for it. Starting it again replaces its settings.
-
-        Args:
-            check_interval: Seconds between two rounds; ``config.health_check_interval_seconds`` by default.
-            failure_threshold: With ``remove``, failed checks in a row after which a proxy is removed.
-            checker: What checks instead: an object with ``check(proxy)``, or a function, asynchronous or not.
-            url: The page fetched through each proxy; ``config.health_check_url`` by default.
-            timeout: Seconds for one check; ``config.health_check_timeout`` by default.
-            concurrency: Checks under way at the same time.
-            remove: Whether proxies that keep failing are removed; otherwise they are asked less and less often.
-
-        Returns:
-            The monitor.
-
-        Raises:
-            ValueError: A number is not positive, or the URL is not one.
-            TypeError: The checker cannot check.
-        """
-        return self._insight.start_monitor(
-            check_interval,
-            failure_threshold,
-            checker=checker,
-            url=url,
-            timeout=timeout,
-            concurrency=concurrency,
-            remove=remove,
-            tls=_tls_of(self._transport._carrier),
-        )
-
-    def stop_health_monitor(self) -> None:
-        """Stop checking; nothing happens if nothing is checked."""
-        self._insight.stop_monitor()
-
-    # Rates and the queue.
-
-    @property
-    def rate_limiter(self) -> Any:
-        """The limiter as it was handed over; assigning another holds for requests that begin from then on."""
-        return self._limits.limiter
-
-    @rate_limiter.setter
-    def rate_limiter(self, limiter: Any) -> None:
-        self._limits.use(limiter)
-        self._configure_guard()
-
-    @property
-    def _request_queue(self) -> RequestQueue | None:
-        return self._limits.queue
-
-    def get_queue_stats(self) -> dict[str, Any]:
-        """The line of requests that wait because a limit was reached.
-
-        Returns:
-            ``enabled`` (``config.queue_enabled``), ``size`` (how many wait), ``max_size``, ``is_full``, ``is_empty``.
-        """
-        return self._limits.queue_stats()
-
-    def clear_queue(self) -> int:
-        """Send away the requests that wait; each fails with ``ProxyConnectionError``.
-
-        Returns:
-            How many there were.
-
-        Raises:
-            RuntimeError: The queue is not enabled.
-        """
-        return self._limits.clear_queue()
-
-    # Breakers.
-
-    def get_circuit_breaker_states(self) -> dict[str, _core.CircuitBreaker]:
-        """The breakers by ``str(proxy.id)``; the dictionary is a copy, the breakers are not."""
-        return dict(self.circuit_breakers)
-
-    def reset_circuit_breaker(self, proxy_id: str | uuid.UUID) -> None:
-        """Close a proxy's breaker and forget its failures.
-
-        Args:
-            proxy_id: Id of the proxy.
-
-        Raises:
-            KeyError: "No circuit breaker found ...".
-        """
-        self._limits.breaker_of(proxy_id).reset()
-
-    def _select_proxy_with_circuit_breaker(self) -> _core.Proxy:
-        # The core chooses among those whose breaker lets them pass, so this is what it always does.
-        return self.get_proxy_sync()
-
-    # Retries.
-
-    def get_retry_metrics(self) -> RetryMetrics:
-        """What became of every attempt: the latest one by one, older ones by the hour."""
-        return self.retry_metrics
-
-    @property
-    def retry_executor(self) -> RetryExecutor:
-        """Retries around functions of the caller's own, with the policy, breakers and metrics of this rotator."""
-        return self._limits.executor(self.retry_policy)
-
-    # Kept for scripts that reach for it.
-
-    def _make_request(self, method: str, url: Any, retry_policy: RetryPolicy | None = None, **kwargs: Any) -> Any:
-        if retry_policy is not None:
-            kwargs["retry_policy"] = retry_policy
-        return self.request(method, url, **kwargs)
-
-    @property
-    def _client_pool(self) -> Any:
-        # For code that wants clients; the rotators themselves keep connections.
-        if self._clients is None:
-            self._clients = self._make_client_pool()
-        return self._clients
-
-    def _make_client_pool(self) -> Any:
-        raise NotImplementedError
-
-    def _client_for(self, proxy: _core.Proxy) -> dict[str, Any]:
-        """Arguments of a client whose every request goes through one proxy."""
-        from proxywhirl.retry import RetryPolicy
-
-        once = RetryPolicy(max_attempts=1)
-        transport = type(self._transport)([proxy], retry_policy=once, **self._tls_options)
-        return {**self._client_options(), "transport": transport}
+        return self._sessions.forget_expired()
 
     # For the requests of both classes.
 
@@ -958,7 +612,7 @@ class ProxyRotatorBase:
         selection.merges_cookies = kwargs.get("cookies") is not None
         session_id = selection.session()
         if session_id is not None:
-            identity = self._identities.of(session_id)
+            identity = self._sessions.identities.of(session_id)
             selection.cookies = identity
             if len(identity.headers):
                 headers = identity.headers.copy()
@@ -994,18 +648,6 @@ def _is_bootstrap(given: Any) -> bool:
     return isinstance(given, bool) or type(given).__name__ == "BootstrapConfig"
 
 
-def _checked_id(session_id: str | None) -> str:
-    if session_id is None:
-        import uuid
-
-        return str(uuid.uuid4())
-    if not isinstance(session_id, str):
-        raise TypeError(f"a session id is a string, not {type(session_id).__name__}")
-    if not 1 <= len(session_id) <= 256 or not _SESSION_ID.issuperset(session_id):
-        raise ValueError("a session id has 1 to 256 letters, digits and hyphens")
-    return session_id
-
-
 def _patience(timeout: float | None) -> float:
     """Seconds that a lease may be waited for."""
     if timeout is None:
@@ -1019,9 +661,3 @@ def _resolved(strategy: Any, **arguments: Any) -> Any:
     from proxywhirl.transport import resolve_for_rotation
 
     return resolve_for_rotation(strategy, **arguments)
-
-
-def _tls_of(carrier: Any) -> Any:
-    # The contexts that requests use: a check must trust whom they trust.
-    own = getattr(carrier, "_tls", None)
-    return carrier.routes._tls if own is None else own

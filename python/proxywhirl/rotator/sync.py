@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._cookies import client_class
 from proxywhirl._selection import Selection
-from proxywhirl.rotator._members import ProxiesLike, ProxyLike
 from proxywhirl.rotator._session import SessionBase
 from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl import _core
+    from proxywhirl.rotator._members import ProxiesLike, ProxyLike
     from proxywhirl.rotator.client_pool import LRUClientPool
     from proxywhirl.sources._supply.refresh import Refresh
     from proxywhirl.transport import RotatingTransport
@@ -192,9 +192,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         Raises:
             ValueError: The id, ``on_move`` or ``restore`` has another form.
         """
-        identity = self._new_identity(session_id, on_move, headers, restore)
-        if restore is not None:
-            self._rebind(identity, restore, timeout_seconds)
+        identity = self._sessions.open(session_id, on_move, headers, restore, timeout_seconds)
         return RotatorSession(self, identity.session_id, timeout_seconds, keep=keep)
 
     def lease(
@@ -385,17 +383,15 @@ class RotatorSession(_Verbs, SessionBase):
 
     def close(self) -> None:
         """End the session: its proxy is free of it, its cookies, headers and connections are gone."""
-        identity = self._rotator._end_session(self.session_id)
+        identity = self._rotator._sessions.end(self.session_id)
         if identity is not None:
             self._rotator._transport._carrier.release(identity.token)
 
     def _bind(self) -> None:
-        # Only a life of its own needs the session made beforehand; otherwise the first request makes it.
-        if self._timeout_seconds is None:
-            return
-        if self._rotator._chooser.sessions.get_session(self.session_id) is None:
-            self._rotator._prepare_sources()
-            self._rotator._bind(self.session_id, None, self._timeout_seconds)
+        rotator = self._rotator
+        if rotator._sessions.needs_binding(self.session_id, self._timeout_seconds):
+            rotator._prepare_sources()
+            rotator._sessions.bind(self.session_id, None, self._timeout_seconds)
 
     def __enter__(self) -> Self:
         return self

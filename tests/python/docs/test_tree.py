@@ -90,7 +90,7 @@ def test_arrows_run_one_way() -> None:
         "session": below | {"proxy", "pool"},
         "strategy": below | {"proxy", "pool", "session"},
         "storage": below | {"proxy", "resilience"},
-        "rotation": below | {"proxy", "pool", "session", "strategy", "resilience"},
+        "rotation": below | {"proxy", "pool", "session", "strategy", "resilience", "judge"},
     }
     for name, code in rust():
         room = name.split("/")[0]

@@ -238,7 +238,7 @@ def test_what_a_session_owned_ends_with_it(client: Any, fleet: ProxyFleet) -> No
     session = c.rotator.session("again", headers={"X-A": "1"})
     c.get(fleet.site_url("shop.test", "/cookies/set?login=alice"), session)
     c.close(session)
-    assert len(c.rotator._identities) == 0
+    assert len(c.rotator._sessions.identities) == 0
     session = c.rotator.session("again")
     assert cookies(c.get(fleet.site_url("shop.test", "/cookies"), session)) == {}
     assert "x-a" not in c.get(fleet.site_url("shop.test", "/echo"), session).json()["headers"]
@@ -267,7 +267,7 @@ def test_a_session_can_be_saved_and_goes_on_with_its_proxy(client: Any, fleet: P
     assert cookies(c.get(fleet.site_url("shop.test", "/cookies"), again)) == {"login": "alice"}
     assert again.proxy == proxy
     assert again.headers["x-a"] == "1"
-    assert c.rotator._identities.of("kept").on_move == "drop"
+    assert c.rotator._sessions.identities.of("kept").on_move == "drop"
     # A rotator that has other proxies goes on too, elsewhere.
     other = client(fleet)
     moved = other.rotator.session(restore=saved, on_move="keep")
