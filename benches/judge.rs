@@ -1,4 +1,5 @@
-//! What judging adds to a lease: the breaker (always), limits, a site that holds nobody back, one that holds some.
+//! What judging adds to a lease: the breaker (always), limits, a site that holds back no proxy, one that holds back
+//! some.
 
 mod common;
 
@@ -19,11 +20,11 @@ use proxywhirl::rotation::lease::{Ending, Lease, LeaseRequest};
 use proxywhirl::strategy::round_robin::RoundRobin;
 use proxywhirl::strategy::{Shared, choose};
 
-/// What a lease was before anybody judged: choosing, a share of the proxy, two readings of the clock, the result.
+/// A lease without judging: choosing, a share of the proxy, two readings of the clock, the result.
 fn unjudged(pool: &Arc<Pool>, strategy: &Shared, context: &Context) {
     let table = pool.table();
     let query = Query::new(pool, &table, context, &CLOCK);
-    let choice = choose(&**strategy, &query).expect("somebody is eligible");
+    let choice = choose(&**strategy, &query).expect("a proxy is eligible");
     let proxy = query.slot(choice).and_then(|slot| slot.share()).expect("a slot in use");
     let chosen_by = black_box(strategy.clone());
     let began = CLOCK.steady();
@@ -34,7 +35,7 @@ fn unjudged(pool: &Arc<Pool>, strategy: &Shared, context: &Context) {
 fn lease(pool: &Arc<Pool>, strategy: &Shared, context: &Context, url: Option<&str>) -> Lease {
     let site = url.and_then(|url| pool.site_of(url));
     let asking = LeaseRequest { context, site: site.as_ref(), clock: &CLOCK, foreign: None };
-    Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal).expect("somebody is eligible").0
+    Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal).expect("a proxy is eligible").0
 }
 
 fn end(lease: &Lease, outcome: Outcome, hold: Option<f64>) {

@@ -1,4 +1,4 @@
-//! The end of a request: recorded on the proxy, through a strategy, through a lease; watched by nobody and by everything.
+//! The end of a request: recorded on the proxy, through a strategy, through a lease; unwatched and fully watched.
 
 mod common;
 
@@ -16,9 +16,9 @@ use proxywhirl::strategy::round_robin::RoundRobin;
 
 fn records(criterion: &mut Criterion) {
     for size in [10, 1_000, 1_000_000] {
-        for watched in ["watched by nobody", "watched by everything"] {
+        for watched in ["unwatched", "fully watched"] {
             let (pool, proxies) = pool_of(size);
-            if watched == "watched by everything" {
+            if watched == "fully watched" {
                 for (_, strategy, context, _) in cases(&proxies) {
                     choose_once(&Ours { pool: pool.clone(), strategy, context });
                 }
@@ -63,7 +63,7 @@ fn leases(criterion: &mut Criterion) {
         let context = Context::default();
         let lease = || {
             let asking = LeaseRequest { context: &context, site: None, clock: &CLOCK, foreign: None };
-            Lease::take(&pool, strategy.clone(), &asking, |refusal, _| refusal).expect("somebody is eligible").0
+            Lease::take(&pool, strategy.clone(), &asking, |refusal, _| refusal).expect("a proxy is eligible").0
         };
         for threads in [1, 2] {
             let mut group = criterion.benchmark_group(format!("lease, {threads} thread(s)"));

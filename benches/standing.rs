@@ -1,5 +1,5 @@
-//! What standing costs: a selection at a site that holds back nobody, a tenth and nine tenths of the pool, with the right to
-//! send and its end; and finding the site of a URL.
+//! What site bans cost: a selection at a site that holds back none, a tenth and nine tenths of the pool, with the right
+//! to send and its end; and finding the site of a URL.
 //!
 //! `cargo bench --bench standing`; `-- 'round-robin'` for one strategy. Nanoseconds are per request.
 
@@ -31,7 +31,7 @@ fn request(pool: &Pool, strategy: &Shared, site: Option<&Arc<Site>>) {
         let table = pool.table();
         let sited = site.and_then(|site| pool.sited(&table, site, &CLOCK));
         let query = Query::new(pool, &table, &context, &CLOCK).at(sited.as_ref());
-        let choice = choose(&**strategy, &query).expect("somebody is free");
+        let choice = choose(&**strategy, &query).expect("a proxy is eligible");
         let Some(site) = site else {
             black_box(choice);
             return;
@@ -50,7 +50,7 @@ fn request(pool: &Pool, strategy: &Shared, site: Option<&Arc<Site>>) {
 fn ban(pool: &Pool, site: &Arc<Site>, of_ten: usize) {
     let table = pool.table();
     for slot in (0..pool.len()).filter(|slot| slot % 10 < of_ten) {
-        let admission = pool.admit_at(&table, site, slot as u32, &CLOCK).expect("nobody is held yet");
+        let admission = pool.admit_at(&table, site, slot as u32, &CLOCK).expect("no proxy is held yet");
         pool.settle_at(&admission, SiteOutcome::Banned(Some(1e6)), CLOCK.steady(), &CLOCK);
     }
 }

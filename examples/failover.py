@@ -16,8 +16,8 @@ with ProxyFleet(SPECS, seed=1) as fleet:
     with ProxyRotator(proxies=fleet.urls, retry_policy=patient) as rotator:
         for number in range(20):
             response = rotator.get(fleet.site_url("shop.test", "/whoami"))
-            told = response.extensions["proxywhirl"]
-            print(f"page {number:2}: through {response.json()['proxy']:9} after {told['attempts']} attempt(s)")
+            summary = response.extensions["proxywhirl"]
+            print(f"page {number:2}: through {response.json()['proxy']:9} after {summary['attempts']} attempt(s)")
         for proxy, member in zip(rotator.pool, fleet):
             print(f"{member.name:9} {proxy.health_status.value:9} {proxy.total_successes:3} pages")
         stats = rotator.get_pool_stats()

@@ -10,10 +10,10 @@ from proxywhirl.testing import ProxyFleet, ProxySpec
 
 def credentials() -> dict[str, str]:
     """What a provider would be asked for every hour."""
-    return {"username": "someone", "password": "topsecret"}
+    return {"username": "user", "password": "topsecret"}
 
 
-with ProxyFleet([ProxySpec(auth=("someone", "topsecret")) for _ in range(2)]) as fleet:
+with ProxyFleet([ProxySpec(auth=("user", "topsecret")) for _ in range(2)]) as fleet:
     page = fleet.site_url("shop.test")
     proxies = [proxy.bare_url for proxy in fleet.proxies]
     login = CredentialRotator(refresh_callback=credentials, refresh_interval=3600)
@@ -27,8 +27,8 @@ with ProxyFleet([ProxySpec(auth=("someone", "topsecret")) for _ in range(2)]) as
         print(f"20 requests, 10 of them at once, took {time.monotonic() - began:.1f} s")
 
     # All proxies together: what is too much is refused, ...
-    everybody = RateLimit(max_requests=2, time_window=0.2)
-    with ProxyRotator(proxies, rate_limiter=RateLimiter(everybody), credential_rotator=login) as rotator:
+    shared_limit = RateLimit(max_requests=2, time_window=0.2)
+    with ProxyRotator(proxies, rate_limiter=RateLimiter(shared_limit), credential_rotator=login) as rotator:
         try:
             for _ in range(3):
                 rotator.get(page)
@@ -37,7 +37,7 @@ with ProxyFleet([ProxySpec(auth=("someone", "topsecret")) for _ in range(2)]) as
 
     # ... or stands in line.
     config = {"queue_enabled": True, "queue_size": 10}
-    with ProxyRotator(proxies, None, config, None, RateLimiter(everybody), credential_rotator=login) as rotator:
+    with ProxyRotator(proxies, None, config, None, RateLimiter(shared_limit), credential_rotator=login) as rotator:
         with ThreadPoolExecutor(6) as threads:
             requests = [threads.submit(rotator.get, page) for _ in range(6)]
             time.sleep(0.05)

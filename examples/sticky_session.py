@@ -11,5 +11,5 @@ with ProxyFleet(4) as fleet:
             print("the session:", *seen)
 
             fleet[seen[-1]].fail("refuse")
-            print("that one died, so now:", customer.get(page).json()["proxy"])
+            print("that proxy died, so now:", customer.get(page).json()["proxy"])
         print("without a session:", *(rotator.get(page).json()["proxy"] for _ in range(4)))

@@ -1,4 +1,4 @@
-//! Forks: a child gets the memory of its parent, but of the threads only the one that forked.
+//! Forks: a child gets the memory of its parent, and only the thread that forked.
 //!
 //! A lock that another thread holds at that moment is held for ever in the child, over data that are half changed. So no
 //! other thread may be inside the core then. A thread that is attached to the interpreter is not: the forking thread has

@@ -7,7 +7,7 @@
 pub mod clock;
 #[cfg(feature = "fleet")]
 pub mod fleet;
-// Whoever embeds the core shuts the gate and opens it; here that is the binding.
+// The embedding program shuts and opens the gate; here that is the binding.
 #[cfg_attr(not(feature = "python"), allow(dead_code))]
 mod fork;
 pub mod judge;

@@ -87,7 +87,7 @@ impl Chooser for Ours {
     fn choose(&self) -> usize {
         let table = self.pool.table();
         let query = Query::new(&self.pool, &table, &self.context, &CLOCK);
-        choose(&*self.strategy, &query).expect("somebody is eligible").0 as usize
+        choose(&*self.strategy, &query).expect("a proxy is eligible").0 as usize
     }
 }
 
@@ -138,7 +138,7 @@ impl Chooser for Naive {
             Rule::Uniform => (self.unit() * healthy.len() as f64) as usize,
             Rule::ByRate => by(&|proxy| proxy.success_rate().max(0.1)),
             Rule::ByLatency => by(&|proxy| proxy.ema().map_or(0.0, |ms| 1.0 / ms)),
-            Rule::LeastUsed => (0..healthy.len()).min_by_key(|n| healthy[*n].use_count()).expect("somebody"),
+            Rule::LeastUsed => (0..healthy.len()).min_by_key(|n| healthy[*n].use_count()).expect("a healthy proxy"),
         };
         healthy[chosen].start(&CLOCK);
         chosen

@@ -418,7 +418,7 @@ def tables(quick: bool) -> list[Table]:
         "ns per call, by size of the pool",
         columns,
         text="Every proxy was used once before, in order. `select` counts a start. `record_result` meets the proxies "
-        "in random order, so at 100,000 and more each is a cache miss; the pairs below report who was just chosen. "
+        "in random order, so at 100,000 and more each is a cache miss; the pairs below report the proxy just chosen. "
         "There is a session per proxy, at most 10,000, in random order; geo picks one country of five; "
         "at ten proxies, five of the 50 excluded ids are of the pool.",
     )

@@ -2,8 +2,8 @@
 
     python benches/python/churn.py [--quick] [--json FILE]
 
-Three tables: choosing with nobody, half and nearly everybody down; choosing before and after many changes of health;
-replacing members.
+Three tables: choosing with none, half and nearly all of the proxies down; choosing before and after many changes of
+health; replacing members.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _cost(names: dict[str, Any], quick: bool) -> float:
 
 
 def unhealthy(name: str, size: int, quick: bool) -> list[float]:
-    """Nanoseconds per choice with nobody, half and 99 % of the pool unhealthy.
+    """Nanoseconds per choice with none, half and 99 % of the pool unhealthy.
 
     Args:
         name: A key of `STRATEGIES`.
@@ -169,7 +169,7 @@ def tables(quick: bool) -> list[Table]:
         "ns",
         [f"{size_name(n)}, {what}" for n in sizes for what in ("before", "after", "per change")],
         text="Random proxies go down and come back, one at a time, by assignment to `health_status`; in the end "
-        "everybody is healthy.",
+        "every proxy is healthy.",
     )
     for name in STRATEGIES:
         shares.add(name, *(v for n in sizes for v in in_process(__file__, "--unhealthy", name, n, *flags)))

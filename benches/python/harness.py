@@ -211,7 +211,7 @@ def cold_pool(size: int) -> ProxyPool:
 
 
 def used_pool(size: int, *, countries: bool = False) -> ProxyPool:
-    """A pool each of whose proxies was chosen once and succeeded, in order, as in a rotation's first round.
+    """A pool in which each proxy was chosen once and succeeded, in order, as in a rotation's first round.
 
     Latencies are spread log-normally around 80 ms. The Python object of each proxy exists and stays.
 

@@ -79,7 +79,7 @@ def tables(quick: bool) -> list[Table]:
         "Memory",
         "bytes per proxy, by size of the pool",
         [size_name(size) for size in sizes],
-        text="Growth of resident memory over the growth of the pool, added from strings that nobody keeps. The "
+        text="Growth of resident memory over the growth of the pool, added from strings that are not kept. The "
         "target is for a million.",
     )
     collecting = Table(

@@ -2,7 +2,7 @@
 
     python benches/python/report.py [--quick] [--criterion] [--output FILE]
 
-It takes six to seven minutes, one with ``--quick``, which prints and writes nothing unless told where. With
+It takes six to seven minutes, one with ``--quick``, which prints and writes nothing without a path. With
 ``--criterion`` the page has the medians that `cargo bench` has left in the target folder, too. A target that is
 missed is shown as such and is no failure; a script that fails is, and then no page is written.
 """

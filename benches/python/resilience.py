@@ -63,7 +63,7 @@ class Crawl:
         else:
             self.errors[f"status {result.status_code}"] += 1
 
-    def told(self, total: int) -> str:
+    def summary(self, total: int) -> str:
         wrong = ", ".join(f"{number} {name}" for name, number in self.errors.items())
         return f"{self.good} of {total} in {self.seconds:.1f} s{'; ' + wrong if wrong else ''}"
 
@@ -121,7 +121,7 @@ def ten_in_turn(quick: bool) -> list[Row]:
         Row(
             "ten proxies, four work, in turn",
             f"{number} of {number}, no error",
-            result.told(number),
+            result.summary(number),
             result.good == number,
         ),
         Row("  tries of the bad six", "at most 12", str(bad), bad <= 12),
@@ -140,7 +140,7 @@ def ten_at_once(quick: bool) -> list[Row]:
     with ProxyFleet(mixed_fleet()) as fleet:
         result, bad = asyncio.run(play(fleet))
     return [
-        Row("the same, 20 at a time", f"{number} of {number}, no error", result.told(number), result.good == number),
+        Row("the same, 20 at a time", f"{number} of {number}, no error", result.summary(number), result.good == number),
         # Twelve of the first twenty are under way to them before any answer, and their failovers choose in the dark.
         Row("  tries of the bad six", "at most 20", str(bad), bad <= 20),
         Row("  time", "under 10 s", f"{result.seconds:.1f} s", result.seconds < 10),
@@ -159,7 +159,7 @@ def bad_luck(quick: bool) -> list[Row]:
         Row(
             "ten proxies fail 1 in 5 at random",
             f"at least {number - 1} of {number}",
-            result.told(number),
+            result.summary(number),
             result.good >= number - 1,
         ),
         Row(
@@ -203,20 +203,20 @@ def half_banned(quick: bool) -> list[Row]:
         used = sum(proxy.requests_started > before[proxy.id] for proxy in rotator.pool)
         bans = sum(fleet[f"p{i}"].counters()["faults"].get("ban", 0) for i in range(5))
     return [
-        Row("half of ten banned at one site", "200 of 200 there", here.told(200), here.good == 200),
+        Row("half of ten banned at one site", "200 of 200 there", here.summary(200), here.good == 200),
         # Full jitter lets a bench be short, so a probe may follow within the run.
         Row("  asked although banned", "once each, and a probe or two", str(bans), 5 <= bans <= 9),
         Row(
             "  another site",
             "100 of 100 through all ten",
-            f"{there.told(100)} through {used}",
+            f"{there.summary(100)} through {used}",
             there.good == 100 and used == 10,
         ),
     ]
 
 
 def banned_everywhere(quick: bool) -> list[Row]:
-    """Nobody is welcome."""
+    """Every proxy is banned."""
     specs = [ProxySpec(name=f"p{i}", ban_after=0) for i in range(10)]
     # Without the guard against a fault that is not the proxies', and with benches that outlast the run.
     settings = ResilienceConfig(panic_share=1.0, bench_base=3600.0)
@@ -281,7 +281,12 @@ def capped(quick: bool) -> list[Row]:
     with ProxyFleet(specs) as fleet:
         result, highest = asyncio.run(play(fleet))
     return [
-        Row("at most 8 in flight each, 200 tasks", f"{number} of {number}", result.told(number), result.good == number),
+        Row(
+            "at most 8 in flight each, 200 tasks",
+            f"{number} of {number}",
+            result.summary(number),
+            result.good == number,
+        ),
         Row("  most connections seen at a proxy", "at most 8", str(highest), 0 < highest <= 8),
     ]
 
@@ -292,11 +297,21 @@ def throttled(quick: bool) -> list[Row]:
     number = 60
     with ProxyFleet(specs) as fleet, ProxyRotator(fleet.urls) as rotator:
         result = crawl(rotator, fleet.site_url(SITE), number)
-        told = sum(fleet[f"p{i}"].counters()["faults"].get("rate_limit", 0) for i in range(5))
+        throttled = sum(fleet[f"p{i}"].counters()["faults"].get("rate_limit", 0) for i in range(5))
     rounds = number // 20
     return [
-        Row("a site that throttles (20/s in all)", f"{number} of {number}", result.told(number), result.good == number),
-        Row("  429 met", f"at most one per proxy and window ({5 * (rounds + 1)})", str(told), told <= 5 * (rounds + 1)),
+        Row(
+            "a site that throttles (20/s in all)",
+            f"{number} of {number}",
+            result.summary(number),
+            result.good == number,
+        ),
+        Row(
+            "  429 met",
+            f"at most one per proxy and window ({5 * (rounds + 1)})",
+            str(throttled),
+            throttled <= 5 * (rounds + 1),
+        ),
     ]
 
 
@@ -325,13 +340,13 @@ def outage(quick: bool) -> list[Row]:
         Row(
             "an outage of all six that heals",
             "a page within one backoff (1 s)",
-            f"after {back:.2f} s ({during.told(5)} meanwhile)",
+            f"after {back:.2f} s ({during.summary(5)} meanwhile)",
             back <= 1.1,
         ),
         Row(
             "  afterwards",
             "120 of 120 through all six",
-            f"{after.told(120)} through {used}",
+            f"{after.summary(120)} through {used}",
             before.good == 60 and after.good == 120 and used == 6,
         ),
     ]

@@ -168,7 +168,7 @@ def one(way: str, size: int, seconds: float) -> dict[str, Any]:
         pairs: list[tuple[float, float]] = []
         end = time.perf_counter() + seconds
         while time.perf_counter() < end or len(pairs) < 4:
-            # Whoever comes second finds other things in the caches, so they change places.
+            # The order alternates, because the second run finds other data in the caches.
             if len(pairs) % 2:
                 second = by_hand(block)
                 pairs.append((ours(block), second))

@@ -195,12 +195,12 @@ def hanging(quick: bool) -> Table:
     ideal = count * 0.9 / concurrency * timeout
     note = f"{run['peak_kib'] / 1024:.0f} MiB at most (200 were promised), {run['good']:,.0f} good"
     table.add("`Checks`", Cell(run["elapsed"], 1.3 * ideal, note))
-    table.text = f"{concurrency:,} at a time with {timeout:g} s for each; those that hang cost {ideal:g} s at least."
+    table.text = f"{concurrency:,} at a time with {timeout:g} s for each; hanging proxies cost {ideal:g} s at least."
     return table
 
 
 def main() -> None:
-    """Measure, or be one of those that are measured."""
+    """Measure, or run as a measured process."""
     if sys.argv[1:2] == ["--contend"]:
         contend(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
         return

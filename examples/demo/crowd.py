@@ -31,7 +31,7 @@ def fetch(
 
     Args:
         site: Where it is.
-        rotator: Who fetches it.
+        rotator: Fetches it.
         page: Its number.
         session_id: The session it belongs to, if any.
         host: The site it is on, if not the usual one.
@@ -69,7 +69,7 @@ def _missed(error: Exception, started: float) -> Page:
 
 
 class _Pages:
-    """Page numbers that threads share, until somebody stops."""
+    """Page numbers that threads share, until one of them stops."""
 
     def __init__(self, numbers: Iterable[int]) -> None:
         self._numbers = iter(numbers)
@@ -90,7 +90,7 @@ def fetch_with_threads(site: Site, rotator: ProxyRotator, pages: Iterable[int], 
 
     Args:
         site: Where they are.
-        rotator: Who fetches them.
+        rotator: Fetches them.
         pages: Their numbers.
         threads: How many threads.
         stats: Where they are counted.
@@ -106,7 +106,8 @@ def fetch_with_threads(site: Site, rotator: ProxyRotator, pages: Iterable[int], 
             for worker in [executor.submit(work) for _ in range(threads)]:
                 worker.result()
         except BaseException:
-            # Interrupted, or a mistake. Without a fleet whoever waits for a proxy fails at once and sees the sign.
+            # Interrupted, or a mistake. Once the fleet is stopped, threads that wait for a proxy fail at once and
+            # see the flag.
             left.stopped = True
             site.stop()
             raise
@@ -119,7 +120,7 @@ async def fetch_with_tasks(
 
     Args:
         site: Where they are.
-        rotator: Who fetches them.
+        rotator: Fetches them.
         pages: Their numbers.
         tasks: How many tasks.
         stats: Where they are counted.

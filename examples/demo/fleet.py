@@ -7,7 +7,7 @@ from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
 
-from demo.listed import places_of, read_list, those_that_answer
+from demo.listed import answering, places_of, read_list
 from proxywhirl import AsyncProxyRotator, ProxyConfiguration, ProxyRotator, RetryPolicy
 from proxywhirl.testing import ProxyFleet
 
@@ -45,14 +45,14 @@ class Site:
         self.listed = len(listed)
         """How many proxies the list has that they were found in, if there is one."""
         if listed:
-            alive = those_that_answer(listed)
+            alive = answering(listed)
             proxies = [proxy for proxy in proxies if f"{proxy.host}:{proxy.port}" in alive]
         self.names = [proxy.name for proxy in proxies]
         """The names of the proxies, in the order of the fleet."""
         self.pools: list[ProxyPool] = []
         """The pools of all rotators made so far."""
         self._names = {(proxy.host, proxy.port): proxy.name for proxy in self.fleet}
-        # Nobody's list is sorted by quality.
+        # Real lists are not sorted by quality.
         self._urls = [proxy.url for proxy in proxies]
         random.Random(plan.seed).shuffle(self._urls)
         self._options: dict[str, Any] = {
@@ -60,7 +60,7 @@ class Site:
             "config": ProxyConfiguration(
                 timeout=_TIMEOUT_S,
                 pool_size=plan.proxies,
-                # Nobody waits for a connection through a proxy; that time would be taken for the proxy's.
+                # No request waits for a connection: that time would count as the proxy's latency.
                 pool_connections=max(plan.tasks, plan.threads),
                 pool_max_keepalive=max(plan.tasks, plan.threads),
                 strategy="round-robin",
@@ -137,13 +137,13 @@ class Site:
             raise ValueError(f"page {page} has the content of {document['path']} {document['args']}")
         seen: str = document["caller"]["proxy"]
         proxy = pool.get_proxy_by_id(response.extensions["proxywhirl"]["proxy_id"])
-        told = "no proxy" if proxy is None else self.name_of(proxy)
-        if seen != told:
-            raise ValueError(f"page {page} came through {seen}, but the rotator says {told}")
+        reported = "no proxy" if proxy is None else self.name_of(proxy)
+        if seen != reported:
+            raise ValueError(f"page {page} came through {seen}, but the rotator says {reported}")
         return seen
 
     def stop(self) -> None:
-        """Stop the fleet; whoever waits for one of its proxies fails at once."""
+        """Stop the fleet; a request that waits for one of its proxies fails at once."""
         self.fleet.stop()
 
     def _chosen(self, only: Optional[set[str]]) -> list[str]:

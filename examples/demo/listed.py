@@ -9,13 +9,13 @@ from proxywhirl import Proxy, ProxyPool
 from proxywhirl.cli.errors import CommandError
 from proxywhirl.validation import Checks
 
-__all__ = ["places_of", "read_list", "those_that_answer"]
+__all__ = ["answering", "places_of", "read_list"]
 
 _FIRST_PORT = 1024  # below it only the superuser may listen
 
 
 def read_list(name: str) -> list[Proxy]:
-    """The proxies of a list whose addresses are all on loopback: nobody else is to be contacted by a demo.
+    """The proxies of a list whose addresses are all on loopback: a demo contacts no other machine.
 
     Args:
         name: The file.
@@ -48,7 +48,7 @@ def places_of(listed: list[Proxy], number: int, seed: int) -> list[str]:
     return random.Random(seed).sample(fit, number)
 
 
-def those_that_answer(listed: list[Proxy]) -> set[str]:
-    """The addresses of a list at which somebody accepts connections."""
+def answering(listed: list[Proxy]) -> set[str]:
+    """The addresses of a list that accept connections."""
     with Checks(listed, level="basic", timeout=2.0) as checks:
         return {f"{listed[result.index].host}:{listed[result.index].port}" for result in checks if result.is_valid}

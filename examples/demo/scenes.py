@@ -104,7 +104,7 @@ def session(site: Site, plan: Plan, stage: Stage) -> Verdict:
     # A session leaves a proxy that fails, which is right but not what is shown here; so only proxies without a failure.
     proven = {site.name_of(proxy) for proxy in site.pools[-1] if proxy.total_successes and not proxy.total_failures}
     number = plan.session_requests
-    stage.say(f"{number} requests of one session, each followed by one of nobody's, over {len(proven)} proxies.")
+    stage.say(f"{number} requests of one session, each followed by one without a session, over {len(proven)} proxies.")
     in_session, outside = Stats(), Stats()
     with site.rotator("round-robin", proven) as rotator, rotator.session("demo") as sticky:
         for page in range(number):

@@ -133,7 +133,7 @@ class PlainStage:
         over = threading.Event()
 
         def tell() -> None:
-            # Whoever read the lines may have left; the main thread finds that out by itself.
+            # The reader of the lines may be gone; the main thread notices that by itself.
             with suppress(BrokenPipeError):
                 while not over.wait(_LINE_EVERY_S):
                     self.say(", ".join(overall_text(stats, total, running=True, label=label)))

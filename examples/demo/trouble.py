@@ -24,7 +24,7 @@ __all__ = ["bans", "outage", "throttling"]
 _STRICT, _BUSY, _USUAL = "strict.test", "busy.test", "shop.test"
 _PAGES = 60
 # Answers per second that the busy site gives through each proxy before it says 429. Not the same number for all: a
-# request that meets a 429 at every single proxy is handed the last one, as nobody is left to ask.
+# request that meets a 429 at every single proxy is handed the last one, as no proxy is left to try.
 _ALLOWED = (4, 6, 8)
 # What is down is tried again after 50 to 100 ms, then after twice that, and so on up to half a second; a breaker that
 # has opened meanwhile lets a request through after half a second, too.
@@ -38,7 +38,7 @@ def bans(site: Site, plan: Plan, stage: Stage) -> Verdict:
     banned = carriers[: len(carriers) // 2]
     for name in banned:
         site.fleet[name].set_behaviour(ban_after={_STRICT: 2})
-    stage.say(f"{_STRICT} bans {_listed(banned)} after two pages each; {_USUAL} bans nobody.")
+    stage.say(f"{_STRICT} bans {_listed(banned)} after two pages each; {_USUAL} bans none.")
     strict, usual = Stats(), Stats()
     try:
         # Not in turns: two sites that are asked in turns would meet the same half of the proxies each.
@@ -46,7 +46,7 @@ def bans(site: Site, plan: Plan, stage: Stage) -> Verdict:
             for page in range(_PAGES):
                 strict.add(fetch(site, rotator, page, host=_STRICT))
                 usual.add(fetch(site, rotator, page))
-            _tell_standing(site, rotator, stage, _STRICT)
+            _show_bans(site, rotator, stage, _STRICT)
             still = {name for name in carriers if usual.by_proxy[name]}
             asked = sum(site.fleet[name].counters()["faults"].get("ban", 0) for name in banned)
     finally:
@@ -78,7 +78,7 @@ def throttling(site: Site, plan: Plan, stage: Stage) -> Verdict:
         with site.rotator("round-robin", set(carriers)) as rotator:
             for page in range(pages):
                 if page == pages // 2 + 1:
-                    _tell_standing(site, rotator, stage, _BUSY)
+                    _show_bans(site, rotator, stage, _BUSY)
                 stats.add(fetch(site, rotator, page, host=_BUSY))
         refused = sum(site.fleet[name].counters()["faults"].get("rate_limit", 0) for name in carriers)
     finally:
@@ -107,7 +107,7 @@ def outage(site: Site, plan: Plan, stage: Stage) -> Verdict:
                 site.fleet[name].fail("reset")
             for page in range(len(carriers)):
                 during.add(fetch(site, rotator, page))
-            _tell_standing(site, rotator, stage, _USUAL)
+            _show_bans(site, rotator, stage, _USUAL)
             for name in carriers:
                 site.fleet[name].heal()
             healed = time.perf_counter()
@@ -118,7 +118,7 @@ def outage(site: Site, plan: Plan, stage: Stage) -> Verdict:
             time.sleep(0.6)
             for page in range(4 * len(carriers)):
                 after.add(fetch(site, rotator, page))
-            _tell_standing(site, rotator, stage, _USUAL)
+            _show_bans(site, rotator, stage, _USUAL)
     finally:
         _restore(site, carriers)
     used = len(after.by_proxy)
@@ -140,8 +140,8 @@ def _restore(site: Site, names: Iterable[str]) -> None:
         site.fleet[name].restore()
 
 
-def _tell_standing(site: Site, rotator: ProxyRotator, stage: Stage, host: str) -> None:
-    """A table of who may be used for a site, and who may not, why, and for how long."""
+def _show_bans(site: Site, rotator: ProxyRotator, stage: Stage, host: str) -> None:
+    """A table of the proxies at a site: eligible or not, why, and for how long."""
     now = datetime.now(timezone.utc)
     rows = []
     for verdict in rotator.explain(site.url(1, host)):
@@ -152,4 +152,4 @@ def _tell_standing(site: Site, rotator: ProxyRotator, stage: Stage, host: str) -
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "nobody"
+    return ", ".join(names) or "none"

@@ -75,7 +75,7 @@ impl Parse for Functions {
 }
 
 /// For every function `f` named: a function `__wrap_f` that calls `__real_f`, and hangs its thread where that would be unwound.
-/// The linker, told `--wrap=f`, has every call of `f` go there.
+/// With `--wrap=f` the linker redirects every call of `f` there.
 #[proc_macro]
 pub fn hang_where_unwound(functions: TokenStream) -> TokenStream {
     let Functions(all) = parse_macro_input!(functions as Functions);

@@ -25,7 +25,7 @@ impl fmt::Display for SpecError {
 
 impl std::error::Error for SpecError {}
 
-/// Why a fleet did not start or did not do as told.
+/// Why a fleet did not start or did not carry out a change.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FleetError {

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Nobody listens: the port is closed, or, for a single request, the connection is reset.
+    /// No listener: the port is closed, or, for a single request, the connection is reset.
     Refuse,
     /// The connection is accepted, the request read, and nothing is ever answered.
     Hang,
@@ -29,7 +29,7 @@ pub(crate) const BAN: usize = 11;
 pub(crate) const RATE_LIMIT: usize = 12;
 
 impl Fault {
-    /// The statuses a proxy can be told to answer with.
+    /// The statuses that a proxy can be set to answer with.
     pub const STATUSES: [u16; 7] = [403, 407, 429, 500, 502, 503, 504];
 
     /// The fault of this name: `refuse`, `hang`, `reset`, `cut`, or a status such as `502`.

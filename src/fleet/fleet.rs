@@ -1,4 +1,4 @@
-//! The fleet itself: started, told what to do, asked what it counted, stopped.
+//! The fleet itself: start, scripting, counters, stop.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -40,8 +40,8 @@ pub(crate) async fn close(wire: &mut impl Wire) {
     let _ = wire.shutdown().await;
 }
 
-/// Ends a connection whose client is still sending what nobody reads: closed at once, the kernel would reset it, and the
-/// reset would eat the answer.
+/// Ends a connection whose client is still sending bytes that are not read: closed at once, the kernel would reset it,
+/// and the reset would eat the answer.
 pub(crate) async fn linger(wire: &mut impl Wire) {
     close(wire).await;
     let mut sink = [0; 4096];
@@ -50,7 +50,7 @@ pub(crate) async fn linger(wire: &mut impl Wire) {
     let _ = timeout(PATIENCE, drain).await;
 }
 
-/// How long a client may go on sending what nobody reads.
+/// How long a client may go on sending bytes that are not read.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Waits until the client has hung up, also behind bytes that it sent before, such as the farewell of TLS. A client that
@@ -67,10 +67,10 @@ pub(crate) async fn gone(tcp: &TcpStream) {
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// A port that stays ours while nobody listens on it.
+/// A port that stays ours while nothing listens on it.
 ///
 /// A socket that is bound and does not listen refuses connections, and keeps the kernel from giving the port to
-/// anybody else; `SO_REUSEADDR` lets the real listener come and go beside it.
+/// another process; `SO_REUSEADDR` lets the real listener come and go beside it.
 #[derive(Debug)]
 pub(crate) struct Port {
     _holder: Socket,

@@ -1,4 +1,4 @@
-//! Who called: the local addresses of the proxies' outgoing connections, which are the origin's peer addresses.
+//! Identifies callers: the local addresses of the proxies' outgoing connections, which are the origin's peer addresses.
 //!
 //! A header would do for forwarded requests only; an address works inside TLS tunnels and behind SOCKS too.
 

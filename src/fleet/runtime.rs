@@ -28,13 +28,13 @@ impl Threads {
     {
         let runtime = build(workers)?;
         let (stop, stopped) = oneshot::channel();
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let (started, start_result) = std::sync::mpsc::sync_channel(1);
         let thread = thread::Builder::new().name("fleet".into()).spawn(move || {
             runtime.block_on(async {
                 let ready = setup.await;
                 let failed = ready.is_err();
                 // The caller waits for this and cannot be gone.
-                let _ = tell.send(ready);
+                let _ = started.send(ready);
                 if !failed {
                     // An error means that the other end was dropped, which is a stop as well.
                     let _ = stopped.await;
@@ -44,7 +44,7 @@ impl Threads {
             runtime.shutdown_timeout(PATIENCE);
         })?;
         let threads = Self { process: std::process::id(), running: Some((stop, thread)) };
-        match told.recv() {
+        match start_result.recv() {
             Ok(Ok(())) => Ok(threads),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::Error::other("the fleet's thread ended at once")),
@@ -76,7 +76,7 @@ impl Drop for Threads {
 }
 
 fn build(workers: usize) -> io::Result<Runtime> {
-    // One worker needs no scheduler that steals work, and no second thread beside the one that waits for the end.
+    // One worker needs no scheduler that steals work, and no second thread beside the waiting one.
     let mut builder = if workers == 1 {
         Builder::new_current_thread()
     } else {

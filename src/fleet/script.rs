@@ -101,7 +101,7 @@ impl Script {
         let behaviour = &state.behaviour;
         match behaviour.flap {
             _ if behaviour.fault == Some(Fault::Refuse) => Gate { open: false, until: None },
-            // A schedule in requests cannot close the port: nobody would be counted.
+            // A schedule in requests cannot close the port: no request would arrive and be counted.
             Some(flap) if flap.unit == FlapUnit::Milliseconds && behaviour.fail_with == Fault::Refuse => {
                 let (down, left) = by_time(flap, now.saturating_duration_since(state.since));
                 Gate { open: !down, until: left.map(|left| now + left) }

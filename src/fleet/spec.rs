@@ -23,8 +23,8 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme of a proxy's URL. `socks4a` and `socks5h` are the same servers by another name: who
-    /// resolves host names is the client's affair.
+    /// The scheme of a proxy's URL. `socks4a` and `socks5h` are the same servers by another name: the client decides
+    /// which side resolves host names.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         match name {

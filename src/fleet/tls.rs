@@ -22,7 +22,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::error::FleetError;
 
-/// What the leaf for clients that name nobody, or an address, is good for.
+/// The names of the leaf for clients that send no server name, or an address.
 const OWN_NAMES: [&str; 4] = ["localhost", "origin.test", "127.0.0.1", "::1"];
 /// More names than this are made anew each time.
 const LEAVES_MAX: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");

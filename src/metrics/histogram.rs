@@ -168,7 +168,7 @@ impl Histogram {
         let (least, most) = (self.min()?, self.max()?);
         let mut counts = Vec::new();
         self.each(|bucket, count| counts.push((bucket, count)));
-        // From one reading, so that the rank is one of these values whoever records meanwhile.
+        // From one reading, so that the rank is one of these values even while other threads record.
         let total: u64 = counts.iter().map(|(_, count)| count).sum();
         let rank = ((q.clamp(0.0, 1.0) * total as f64).ceil() as u64).clamp(1, total.max(1));
         if rank == 1 {

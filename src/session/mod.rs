@@ -1,7 +1,7 @@
 //! Sticky assignments: which proxy serves a session, and until when.
 //!
-//! Sessions live in shards under one short lock each. The bound on their number is over all shards, and who goes first is
-//! decided by one count of uses, so that exactly the least recently used session leaves, whichever shard it is in.
+//! Sessions live in shards under one short lock each. The bound on their number is over all shards. One count of uses
+//! orders evictions, so that exactly the least recently used session leaves, whichever shard it is in.
 
 use std::hash::{Hash, Hasher};
 
@@ -176,7 +176,7 @@ impl SessionManager {
         (self.count.load(Ordering::Relaxed), self.max, self.cleanup_every)
     }
 
-    /// The live session of that name; an expired one is removed. Counts as a use for who leaves first.
+    /// The live session of that name; an expired one is removed. Counts as a use in the order of eviction.
     #[must_use]
     pub fn find(&self, id: &str, clock: &dyn Clock) -> Option<Arc<Session>> {
         let mut shard = self.shard(id).lock();

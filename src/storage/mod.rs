@@ -1,7 +1,7 @@
 //! A pool as bytes: the documented layout of one JSON object per proxy, written and read without an object of the
 //! embedding program for any of them.
 //!
-//! This room knows records, not files: who embeds the crate opens, locks, flushes and renames.
+//! This module reads and writes records, not files: the embedding program opens, locks, flushes and renames.
 
 mod gzip;
 mod read;

@@ -445,7 +445,7 @@ impl SavedProxy {
         let average = self.average_response_time_ms;
         let ema = self.ema_response_time_ms.unwrap_or(average);
         if let Some(ms) = ema {
-            // The first sample initialises, so that both averages remain one until somebody parts them.
+            // The first sample initialises, so that both averages remain one until they are set apart.
             proxy.update_latency(ms, None);
             proxy.set_latency(self.latency_ms);
             if average != ema {
@@ -570,7 +570,7 @@ mod tests {
         ] {
             assert_eq!(Image::read(text.as_bytes(), false).err(), Some(error), "{text:?}");
         }
-        // What is not as usual is left to whoever can explain it.
+        // An unusual record is left to the caller, which can explain it.
         assert!(matches!(
             &Image::read(b"[{\"url\": 3}, 4]", false).unwrap().entries[..],
             [Entry::Odd(_), Entry::Odd(_)]

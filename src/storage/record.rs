@@ -38,12 +38,12 @@ pub(super) struct Stamp(pub(super) Micros);
 impl Serialize for Stamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let micro = self.0.rem_euclid(1_000_000) as u32;
-        // Told to guess, it takes the seconds of far years for milliseconds.
+        // Left to guess, `speedate` takes the seconds of far years for milliseconds.
         let seconds = DateTimeConfig::builder().timestamp_unit(TimestampUnit::Second).build();
         let time = DateTime::from_timestamp_with_config(self.0.div_euclid(1_000_000), micro, &seconds);
         match time.and_then(|time| time.with_timezone_offset(Some(0))) {
             Ok(time) => serializer.collect_str(&time),
-            // Before the year 1600 or after 9999: nobody's proxy.
+            // Before the year 1600 or after 9999: no real proxy is that old or new.
             Err(_) => serializer.serialize_none(),
         }
     }

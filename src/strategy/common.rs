@@ -58,7 +58,7 @@ impl Common {
         }
     }
 
-    /// Who serves when the strategy has nobody to offer.
+    /// The strategy that serves when this one finds no proxy.
     #[must_use]
     pub fn fallback(&self) -> Option<Shared> {
         // The flag spares the usual case the load of a pointer.

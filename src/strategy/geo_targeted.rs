@@ -69,24 +69,24 @@ impl GeoTargeted {
         }
     }
 
-    /// Who chooses among the matches.
+    /// The strategy that chooses among the matches.
     #[must_use]
     pub fn secondary(&self) -> Shared {
         Shared::clone(&self.secondary.load())
     }
 
-    /// Sets who chooses among the matches.
+    /// Sets the strategy that chooses among the matches.
     pub fn set_secondary(&self, secondary: Shared) {
         self.secondary.store(Arc::new(secondary));
     }
 
-    /// Whether others serve when nobody matches.
+    /// Whether proxies elsewhere serve when none matches.
     #[must_use]
     pub fn fallback_enabled(&self) -> bool {
         self.fallback_enabled.load(Ordering::Relaxed)
     }
 
-    /// Sets whether others serve when nobody matches.
+    /// Sets whether proxies elsewhere serve when none matches.
     pub fn set_fallback_enabled(&self, on: bool) {
         self.fallback_enabled.store(on, Ordering::Relaxed);
     }
@@ -128,7 +128,7 @@ impl Strategy for GeoTargeted {
         &self.common
     }
 
-    // The fallback of this strategy is part of its rule: it serves only when nobody is there.
+    // The fallback of this strategy is part of its rule: it serves only when no proxy is at the target.
     fn select(&self, query: &Query<'_>) -> Result<Choice, Refusal> {
         let own = self.common.thresholds();
         if own.any() { self.pick(&query.or_thresholds(own)) } else { self.pick(query) }
@@ -182,7 +182,7 @@ impl Strategy for GeoTargeted {
         let countries =
             config.preferred_countries.clone().or_else(|| config.geo_preferences.clone()).unwrap_or_default();
         let regions = config.preferred_regions.clone().unwrap_or_default();
-        // What the constructor was told comes first.
+        // The constructor's arguments win.
         let pick = |own: &[String], given: Vec<String>| if own.is_empty() { given } else { own.to_vec() };
         self.preferred
             .store(Arc::new(Preferred::new(pick(&self.own.countries, countries), pick(&self.own.regions, regions))));
@@ -197,8 +197,8 @@ impl Strategy for GeoTargeted {
             Target::Preferred(preferred) => preferred.filter.clone().map_or(Narrowing::All, Narrowing::By),
             Target::There(filter) => Narrowing::By(Arc::new(filter)),
             Target::RegionOrCountry(region, country) => {
-                let nobody = query.narrowed(&region, |there| there.is_empty());
-                Narrowing::By(Arc::new(if nobody { country } else { region }))
+                let is_empty = query.narrowed(&region, |there| there.is_empty());
+                Narrowing::By(Arc::new(if is_empty { country } else { region }))
             }
         })
     }

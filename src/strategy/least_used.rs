@@ -1,4 +1,4 @@
-//! Whoever has started the fewest requests.
+//! The proxy that has started the fewest requests.
 
 use crate::pool::order::TieBreak;
 use crate::pool::query::{Choice, Query};

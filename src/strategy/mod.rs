@@ -109,17 +109,17 @@ pub trait Strategy: Send + Sync {
         true
     }
 
-    /// Whether it looks at the context's region by itself, and knows what to do when nobody is there.
+    /// Whether it reads the context's region itself, and has a rule for a region without proxies.
     fn honours_region(&self) -> bool {
         false
     }
 
-    /// Whether others serve when its own restrictions leave nobody; by default where it has a fallback.
+    /// Whether other proxies serve when its own restrictions leave none; by default where it has a fallback.
     fn serves_beyond(&self) -> bool {
         self.common().fallback().is_some()
     }
 
-    /// Told once when a rotator takes the strategy into service.
+    /// Called once, when a rotator starts to use the strategy.
     fn enter_rotation(&self) {}
 }
 
@@ -131,7 +131,7 @@ pub type Shared = Arc<dyn Strategy>;
 pub enum Narrowing {
     /// All of them.
     All,
-    /// Those who meet this.
+    /// The proxies that match this.
     By(Arc<Filter>),
     /// These slots.
     Slots(Vec<u32>),

@@ -9,7 +9,7 @@ use crate::strategy::config::Config;
 use crate::strategy::{Common, Refusal, Strategy};
 use crate::sync::{AtomicU64, Ordering};
 
-/// "Never told": strict when used by hand, the default inside a rotator.
+/// Not configured: strict when used by hand, the default inside a rotator.
 const UNSET: u64 = u64::MAX;
 
 /// Results a proxy gets before its average is trusted, where nothing else is said.
@@ -66,7 +66,7 @@ impl Strategy for Performance {
         }
         if query.is_empty() {
             let relaxed = query.without_thresholds();
-            // All too slow: everybody in turn, rather than nobody.
+            // All are too slow: slow proxies in turn serve better than none.
             if query.has_thresholds() && self.common.fallback().is_none() {
                 return relaxed.round_robin(&self.cursors).ok_or_else(|| Refusal::of(&relaxed));
             }

@@ -1,4 +1,4 @@
-//! Anybody, all with the same probability.
+//! Any proxy, each with the same probability.
 
 use crate::pool::query::{Choice, Query};
 use crate::random::Random as Source;

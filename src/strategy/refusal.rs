@@ -1,21 +1,21 @@
-//! Why a strategy has nobody to offer.
+//! Why a strategy has no proxy to offer.
 
 use std::any::Any;
 use std::fmt;
 
 use crate::pool::query::Query;
 
-/// Why a strategy has nobody to offer.
+/// Why a strategy has no proxy to offer.
 #[non_exhaustive]
 pub enum Refusal {
-    /// The pool holds nobody at all.
+    /// The pool is empty.
     EmptyPool,
-    /// Nobody in it may be chosen.
+    /// No member is eligible.
     NoHealthy {
         /// How many it holds.
         size: usize,
     },
-    /// Somebody may be, but all of those are excluded by the caller.
+    /// The caller excludes every eligible member.
     AllExcluded {
         /// How many are excluded.
         excluded: usize,
@@ -25,12 +25,12 @@ pub enum Refusal {
         /// How many proxies are at that limit.
         busy: usize,
     },
-    /// Somebody may be, but all of those are held back at the site.
+    /// The site holds back every eligible member.
     NotHere {
         /// Its key.
         site: Box<str>,
     },
-    /// Nobody meets the demands.
+    /// No member meets the demands.
     NoMatch {
         /// What was demanded, for people.
         wanted: String,
@@ -42,7 +42,7 @@ pub enum Refusal {
         /// The fields it lacks.
         fields: Vec<String>,
     },
-    /// Whom the strategy chose was not admitted, however often it was asked.
+    /// The strategy's choices were not admitted, however often it chose.
     NotAdmitted {
         /// How often that was.
         tries: usize,
@@ -87,7 +87,7 @@ impl Refusal {
         !matches!(self, Self::NeedsSession | Self::Foreign(_) | Self::NotAdmitted { .. })
     }
 
-    /// Whether it tells of nobody being available, for which there are reasons.
+    /// Whether no proxy was available, for which there are reasons.
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         matches!(

@@ -1,4 +1,4 @@
-//! Everybody in turn, in the order of the pool.
+//! All proxies in turn, in the order of the pool.
 
 use crate::pool::query::{Choice, Cursors, Query};
 use crate::strategy::{Common, Refusal, Strategy};

@@ -57,13 +57,13 @@ impl SessionPersistence {
         self.ttl.store(seconds, Ordering::Relaxed);
     }
 
-    /// Who chooses the proxy of a new session.
+    /// The strategy that chooses the proxy of a new session.
     #[must_use]
     pub fn first(&self) -> Shared {
         Shared::clone(&self.first.load())
     }
 
-    /// Sets who chooses the proxy of a new session.
+    /// Sets the strategy that chooses the proxy of a new session.
     pub fn set_first(&self, first: Shared) {
         self.first.store(Arc::new(first));
     }
@@ -137,7 +137,7 @@ impl Strategy for SessionPersistence {
         }
     }
 
-    // Whoever chose a session's proxy learns how it fared, unless this strategy has an alpha of its own.
+    // The strategy that chose a session's proxy records its results, unless this strategy has an alpha of its own.
     fn record(&self, proxy: &Arc<Proxy>, verdict: Verdict, clock: &dyn Clock) {
         match self.common.alpha() {
             Some(alpha) => proxy.complete(verdict, Some(alpha), clock),

@@ -47,7 +47,7 @@ impl Strategy for Weighted {
             Some(table) if table.groups.is_empty() => query.weighted(&Weighting::Table(table.clone()), &self.source),
             Some(table) => query.grouped(table, &self.source),
         };
-        // Nobody with a usable weight: anybody.
+        // Without a usable weight, any proxy.
         chosen.or_else(|| query.uniform(&self.source)).ok_or_else(|| Refusal::of(query))
     }
 

@@ -1,5 +1,5 @@
 //! Tables as text: CSV, TSV and their relatives. The `csv-core` crate reads the rows; it is fed line by line, so that a
-//! quotation mark that nobody closed costs the lines that it could explain and not the rest of the file.
+//! unclosed quotation mark costs the lines that it could explain and not the rest of the file.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 

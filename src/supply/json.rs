@@ -526,7 +526,7 @@ impl<'d, 'p> Walk<'d, 'p> {
             end = value.as_ptr() as usize - rest.as_ptr() as usize + value.len();
             self.value(value, &hint.under(&name), depth + 1);
         });
-        // The value that is not whole is the one that the list was in, as a rule.
+        // As a rule, the incomplete value contained the list.
         let after = rest.get(end..).unwrap_or("").trim_start_matches(|c: char| c == ',' || c.is_whitespace());
         let mut names = serde_json::Deserializer::from_str(after).into_iter::<&RawValue>();
         let Some(Ok(name)) = names.next() else { return };

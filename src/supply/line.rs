@@ -36,7 +36,7 @@ pub(super) fn read(line: &str, number: u32, usual: &Labels) -> Found {
     Reader::new(number, usual, Strictness::Strict).read(&words, first)
 }
 
-/// As [`read`]; an entry without a login has the one that stands around it.
+/// As [`read`]; an entry without a login has that of the enclosing text.
 pub(super) fn read_with(line: &str, number: u32, usual: &Labels, login: Option<&Credentials>) -> Found {
     let mut found = read(line, number, usual);
     if let Some(login) = login {

@@ -1,4 +1,4 @@
-//! Lists of proxies as they are found: read in whatever shape they come, told apart, checked.
+//! Lists of proxies as they are found: read in any shape, deduplicated, checked.
 //!
 //! [`parse`] reads a list that is in memory, [`parse_reader`] one that comes in pieces. Both find out by themselves how it
 //! is packed, encoded and laid out unless [`Options`] says so, and account for every line: it named proxies, was blank or

@@ -1,4 +1,4 @@
-//! What a reader of lists may be told beforehand.
+//! Options of a list reader.
 
 use super::label::{Label, Labels};
 use crate::proxy::address::Protocol;

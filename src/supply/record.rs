@@ -24,10 +24,10 @@ pub struct ListEntry {
     pub details: Option<Box<Details>>,
 }
 
-/// How much a proxy tells the site about who asks.
+/// How much a proxy reveals to the site about the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Anonymity {
-    /// It passes on the address of who asks.
+    /// It passes on the client's address.
     Transparent,
     /// It hides the address and says that it is a proxy.
     Anonymous,
@@ -78,11 +78,11 @@ pub struct Details {
     pub region: Option<Box<str>>,
     /// City.
     pub city: Option<Box<str>>,
-    /// How much it tells about who asks.
+    /// How much it reveals about the client.
     pub anonymity: Option<Anonymity>,
-    /// Milliseconds to an answer, as measured by whoever made the list.
+    /// Milliseconds to an answer, as the list says.
     pub latency_ms: Option<f64>,
-    /// Share of successes, 0 to 1, as measured by whoever made the list.
+    /// Share of successes, 0 to 1, as the list says.
     pub success_rate: Option<f64>,
     /// Results behind that share.
     pub checks: Option<u64>,
@@ -92,7 +92,8 @@ pub struct Details {
     pub last_checked: Option<Box<str>>,
     /// Sorted, without duplicates.
     pub tags: Vec<Box<str>>,
-    /// The scheme as written, where it says more than the protocol: `socks5h` and `socks4a` name who resolves.
+    /// The scheme as written, where it says more than the protocol: `socks5h` and `socks4a` name the side that
+    /// resolves.
     pub scheme: Option<&'static str>,
 }
 

@@ -18,8 +18,8 @@ pub(super) struct Lines {
     usual: Labels,
     /// What `plain` gives a line without a protocol of its own; `None` if that takes more than a protocol to say.
     simple: Option<Protocol>,
-    /// Whether the user said the protocol: then no heading does.
-    told: bool,
+    /// Whether the user set the protocol: headings do not change it then.
+    is_protocol_given: bool,
     longest: usize,
     number: u32,
 }
@@ -29,7 +29,7 @@ impl Lines {
         let mut lines = Self {
             usual: options.labels(),
             simple: None,
-            told: options.protocol.is_some(),
+            is_protocol_given: options.protocol.is_some(),
             longest: options.limits.line,
             number: 0,
         };
@@ -47,7 +47,7 @@ impl Lines {
 
     /// Takes over what a heading says about the lines below it.
     fn head(&mut self, labels: Labels) {
-        if !self.told {
+        if !self.is_protocol_given {
             self.usual = labels;
             self.simplify();
         }

@@ -310,7 +310,7 @@ fn others_that_fail_alike_clear_each_other_and_the_site_stays_known() {
     for proxy in 0..4 {
         assert_eq!(report(&crawl, proxy, "gone", true), TargetFault);
     }
-    // Rows do not count what everybody failed at.
+    // A proxy's row of failures leaves out a site at which every proxy failed.
     for proxy in 0..3 {
         assert_eq!(report(&crawl, proxy, "gone2", true), TargetFault);
     }

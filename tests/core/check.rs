@@ -86,7 +86,7 @@ fn every_protocol_to_http_and_https() {
         }
         assert_eq!(failures(&reports[6..]), [Some(Failure::Auth); 2], "{url}");
     }
-    // Nobody vouches for the fleet's authority.
+    // The fleet's authority is not trusted.
     let reports = checked(plan("https://shop.test/"), list[..1].to_vec());
     assert_eq!(failures(&reports), [Some(Failure::Tls)]);
     let open = Plan { verification: Verification::Nothing, ..plan("https://shop.test/") };
@@ -152,7 +152,7 @@ fn protocols_are_found_out() {
     }
 }
 
-/// A server that does one thing to everybody.
+/// A server that does one thing to every client.
 fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

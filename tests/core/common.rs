@@ -126,7 +126,7 @@ pub fn counts(strategy: &dyn Strategy, pool: &Pool, context: &Context, draws: us
     counts
 }
 
-/// A strategy by its constructor, with what it needs to be able to choose anybody at all.
+/// A strategy by its constructor, with what it needs to be able to choose at all.
 pub struct Maker {
     pub name: &'static str,
     pub make: fn() -> Shared,

@@ -260,7 +260,7 @@ fn groups_have_their_share_whatever_their_size() {
     proxies[0].set_health(Health::Dead);
     let expected: Vec<f64> = (0..111).map(|n| if n == 0 { 0.0 } else { share(n) / 0.5 }).collect();
     agrees("a group less", &drawn(&pool, 111, &context)(&strategy, 50_000), &expected);
-    // Nobody of any group: anybody.
+    // Without a member of any group, any proxy.
     for proxy in &proxies[..101] {
         proxy.set_health(Health::Dead);
     }

@@ -1,4 +1,4 @@
-//! Who is never chosen: for every strategy, whatever speaks against a proxy.
+//! Ineligible proxies are never chosen: for every strategy and every reason.
 
 use std::sync::Arc;
 
@@ -121,7 +121,7 @@ fn a_write_is_seen_by_the_very_next_selection() {
         furnish(&proxies);
         let strategy = maker.make();
         let (context, clock) = (maker.context(), clock());
-        // Whoever is chosen is ruled out at once, until nobody is left that the strategy could choose.
+        // Each chosen proxy is ruled out at once, until the strategy has no candidate left.
         let mut gone = std::collections::HashSet::new();
         while let Ok(chosen) = select(&*strategy, &pool, &context, &clock) {
             assert!(gone.insert(number(&chosen)), "{} chose {} again", maker.name, number(&chosen));
@@ -138,7 +138,7 @@ fn a_write_is_seen_by_the_very_next_selection() {
             expire_at(proxy, None);
             proxy.set_health(Health::Healthy);
         }
-        assert!(select(&*strategy, &pool, &context, &clock).is_ok(), "{} finds nobody again", maker.name);
+        assert!(select(&*strategy, &pool, &context, &clock).is_ok(), "{} finds no proxy again", maker.name);
     }
 }
 
@@ -201,7 +201,7 @@ fn one_start_for_one_choice() {
                 assert_eq!(proxy.usage().0 - before[n], u64::from(n == chosen), "{}: start of {n}", maker.name);
             }
         }
-        // A selection that fails starts nobody.
+        // A failed selection counts no start.
         let before: u64 = proxies.iter().map(|proxy| proxy.usage().0).sum();
         assert!(select(&*strategy, &pool, &excluding(&proxies), &clock).is_err());
         assert_eq!(proxies.iter().map(|proxy| proxy.usage().0).sum::<u64>(), before, "{}", maker.name);

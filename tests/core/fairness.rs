@@ -1,4 +1,4 @@
-//! Everybody in turn, and whoever was used least: exact, whatever happens to the pool.
+//! Round-robin and least-used are exact, whatever happens to the pool.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use proxywhirl::strategy::round_robin::RoundRobin;
 use crate::common::*;
 
 fn spread(counts: &HashMap<usize, u64>, of: usize) -> u64 {
-    assert_eq!(counts.len(), of, "everybody has had a turn");
+    assert_eq!(counts.len(), of, "every proxy has had a turn");
     counts.values().max().unwrap() - counts.values().min().unwrap()
 }
 
@@ -193,7 +193,7 @@ fn ties_go_to_the_lowest_identifier_or_to_anybody() {
     let lowest = LeastUsed::default();
     let order: Vec<usize> = (0..100).map(|_| pick(&lowest, &pool, &Context::default(), &clock())).collect();
     assert_eq!(order, (0..50).chain(0..50).collect::<Vec<_>>());
-    // At random, the first of ten is anybody; a fresh pool each time.
+    // At random, the first of ten is any proxy; a fresh pool each time.
     let mut first = [0u64; 10];
     for seed in 0..3000 {
         let (pool, _) = pool_of(10);

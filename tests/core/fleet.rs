@@ -378,7 +378,7 @@ fn a_stopped_fleet_leaves_no_port_and_keeps_its_counters() {
     let start = Instant::now();
     fleet.stop();
     fleet.stop();
-    // The one that hangs would hang for ever.
+    // The hanging proxy would hang for ever.
     assert!(start.elapsed() < Duration::from_secs(60));
     for address in addresses.into_iter().chain([fleet.http(), fleet.https()]) {
         assert_eq!(connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
@@ -454,7 +454,7 @@ fn a_destination_that_answers_before_it_has_the_body_is_heard() {
 #[test]
 fn a_destination_that_is_not_there_is_a_bad_gateway() {
     let fleet = fleet_of([Behaviour::default()]);
-    // The port of a proxy of another fleet that is stopped: nobody listens there any more.
+    // The port of a proxy of another fleet that is stopped: nothing listens there any more.
     let other = fleet_of([Behaviour::default()]);
     let closed = other.addresses()[0];
     other.stop();

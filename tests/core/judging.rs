@@ -61,7 +61,7 @@ fn configure(pool: &Pool, change: impl FnOnce(&mut Settings)) {
     pool.configure_guard(settings, &clock()).unwrap();
 }
 
-/// Somebody succeeds now and then, so that failures are their proxy's own.
+/// A proxy succeeds now and then, so that failures are their proxy's own.
 fn calm(pool: &Arc<Pool>, clock: &ManualClock) {
     request(pool, &proxies_of(pool)[0], Success, clock);
 }
@@ -299,20 +299,20 @@ fn while_nothing_succeeds_no_more_than_half_of_a_pool_is_benched() {
         let (pool, _) = pool_of(size);
         let clock = clock();
         let strategy = turns();
-        let told = Arc::new(std::sync::Mutex::new(0));
-        let count = told.clone();
+        let panics_seen = Arc::new(std::sync::Mutex::new(0));
+        let count = panics_seen.clone();
         pool.guard().set_listener(Some(Box::new(move |notices| {
             let panics = notices.iter().filter(|notice| matches!(notice, proxywhirl::resilience::Notice::Panic { .. }));
             *count.lock().unwrap() += panics.count();
         })));
         for _ in 0..size * 12 {
-            let lease = lease_at(&strategy, &pool, &clock).expect("somebody stays eligible");
+            let lease = lease_at(&strategy, &pool, &clock).expect("a proxy stays eligible");
             end(&lease, ProxyDown, &clock);
             pool.guard().deliver();
         }
         assert_eq!(eligible(&pool, &clock), size - size / 2, "of {size}");
-        assert_eq!(*told.lock().unwrap(), 1);
-        // Something succeeds again: those who go on failing are at fault.
+        assert_eq!(*panics_seen.lock().unwrap(), 1);
+        // Something succeeds again: proxies that go on failing are at fault.
         let lease = lease_at(&strategy, &pool, &clock).unwrap();
         end(&lease, Success, &clock);
         let good = lease.proxy().clone();
@@ -399,7 +399,7 @@ fn direct_calls_of_a_proxys_breaker_act_on_the_pool() {
     assert!(taken(&pool, &clock).is_none());
     end(&probe, Success, &clock);
     assert_eq!((breaker.phase(), proxies[0].reasons()), (Phase::Closed, 0));
-    // A breaker that is open already shuts out whom it is given to, and an unreported probe expires.
+    // A breaker that is open already shuts out the proxy it is given to, and an unreported probe expires.
     let other = Breaker::new(BreakerSettings { failure_threshold: 1, ..BreakerSettings::default() }).unwrap();
     other.record_failure(&clock);
     assert!(pool.guard().set_breaker(&proxies[1], &other, &clock));
@@ -433,7 +433,7 @@ fn a_cap_is_exact_and_the_door_opens_with_every_end() {
     assert!(taken(&pool, &clock).is_none());
     again.release(&clock).unwrap();
     drop(taken(&pool, &clock).unwrap());
-    // Results told without a lease count as well, and a cap that is lifted opens every door.
+    // Results reported without a lease count as well, and a cap that is lifted opens every door.
     proxies[0].complete(Verdict::Success(1.0), None, &clock);
     assert!(Arc::ptr_eq(taken(&pool, &clock).unwrap().proxy(), &proxies[0]) || proxies[1].reasons() == 0);
     configure(&pool, |_| {});
@@ -562,7 +562,7 @@ fn whoever_waits_is_woken_when_something_is_freed() {
     })));
     let lease = taken(&pool, &clock).unwrap();
     end(&lease, Success, &clock);
-    assert_eq!(woken.load(Ordering::Relaxed), 0, "nobody waits");
+    assert_eq!(woken.load(Ordering::Relaxed), 0, "no request waits");
     pool.guard().add_waiters(1);
     let mut before = 0;
     let mut rang = |what: &str| {
@@ -584,7 +584,7 @@ fn whoever_waits_is_woken_when_something_is_freed() {
     rang("a rest over");
     pool.guard().add_waiters(-1);
     drop(taken(&pool, &clock));
-    assert_eq!(woken.load(Ordering::Relaxed), before, "nobody waits any more");
+    assert_eq!(woken.load(Ordering::Relaxed), before, "no request waits any more");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A lease has exactly one verdict, whoever gives it, and none if nobody does.
+//! A lease has at most one verdict: the first one given, by any thread.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Who is in a pool: against a plain list, and what hangs on its members against a count.
+//! The members of a pool: against a plain list, and what hangs on its members against a count.
 
 use std::collections::HashMap;
 use std::ptr::NonNull;
@@ -44,7 +44,7 @@ proptest! {
         1 => prop::collection::vec(0..80usize, 0..40).prop_map(Step::Replace),
         1 => (1..6usize).prop_map(Step::RemoveWhere),
         1 => (0..50usize).prop_map(Step::Reserve),
-        1 => (0..80usize, 80..100usize).prop_map(|(who, to)| Step::Move(who, to)),
+        1 => (0..80usize, 80..100usize).prop_map(|(from, to)| Step::Move(from, to)),
     ], 1..80), limit in 20..70usize) {
         let pool = Pool::new(limit, AttachmentOps::default(), START);
         let proxies: Vec<Arc<Proxy>> = (0..80).map(proxy).collect();
@@ -186,7 +186,7 @@ fn attachments_are_shared_and_given_back_exactly() {
     pool.reserve(1000);
     let alive = [0, 1, 2, 4, 6, 8].into_iter().chain(90..100);
     assert_eq!(shares(), alive.map(|n| (n, 1)).collect::<Vec<_>>(), "after a rebuild only members hold shares");
-    // Replaced: those who stay come with a new share, duplicates are given back.
+    // Replaced: members that stay come with a new share, duplicates are given back.
     let members = vec![
         (proxies[95].clone(), Some(word(95))),
         (proxies[20].clone(), Some(word(20))),

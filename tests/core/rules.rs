@@ -64,7 +64,7 @@ fn geo_looks_in_the_documented_order() {
 fn geo_without_a_match_falls_back_or_says_where() {
     let (pool, proxies) = places();
     let context = Context { target_country: Some("JP".into()), ..excluding([&proxies[0]]) };
-    assert_eq!(seen(&geo(&[], true), &pool, &context, 12), [1, 2, 3, 4].into(), "all who are not excluded");
+    assert_eq!(seen(&geo(&[], true), &pool, &context, 12), [1, 2, 3, 4].into(), "all that are not excluded");
     let refusal = refused(&geo(&[], false), &pool, &context);
     assert!(matches!(refusal, Refusal::NoMatch { .. }) && refusal.to_string().contains("JP"), "{refusal}");
     let strategy = geo(&[], true);
@@ -151,7 +151,7 @@ fn performance_explores_first_and_then_knows() {
     let clock = clock();
     for step in 0..60 {
         let proxy = select(&strategy, &pool, &Context::default(), &clock).unwrap();
-        assert!(proxy.total() < 3, "step {step}: somebody proven while others are not");
+        assert!(proxy.total() < 3, "step {step}: a proven proxy before unexplored ones");
         strategy.record(&proxy, Verdict::Success(10.0 + number(&proxy) as f64), &clock);
     }
     assert!(proxies.iter().all(|proxy| proxy.total() == 3));
@@ -178,7 +178,7 @@ fn performance_on_a_cold_pool() {
     rotating.enter_rotation();
     assert_eq!(rotating.exploration(), Some(5));
     assert!(select(&rotating, &pool, &Context::default(), &clock()).is_ok());
-    // Exploration over, nobody measured: anybody.
+    // Exploration is over and no proxy is measured: any proxy.
     for proxy in &proxies {
         for _ in 0..5 {
             proxy.start(&clock());
@@ -273,7 +273,7 @@ fn a_composite_filters_and_then_selects() {
     let strategy = composite(filters, Arc::new(RoundRobin::default()));
     let turns: Vec<usize> = (0..4).map(|_| pick(&strategy, &pool, &Context::default(), &clock())).collect();
     assert_eq!(turns, [0, 2, 0, 2]);
-    // As a filter geo never falls back: the composite is empty, and says which filter left nobody.
+    // As a filter geo never falls back: the composite is empty, and says which filter left no proxy.
     let context = Context { target_country: Some("JP".into()), ..Context::default() };
     let refusal = refused(&strategy, &pool, &context);
     assert!(refusal.to_string().contains("GeoTargetedStrategy"), "{refusal}");
@@ -333,8 +333,8 @@ fn a_composite_as_a_filter_leaves_what_its_filters_leave() {
     expected.remove(&8);
     assert_eq!(outer(vec![Arc::new(geo(&["US"], true)), Arc::new(quick), cheap()]), expected);
     // Two that exclude each other.
-    let nobody = composite(vec![Arc::new(geo(&["US"], true)), Arc::new(geo(&["DE"], true))], cheap());
-    let refusal = refused(&composite(vec![Arc::new(nobody)], cheap()), &pool, &Context::default());
+    let unsatisfiable = composite(vec![Arc::new(geo(&["US"], true)), Arc::new(geo(&["DE"], true))], cheap());
+    let refusal = refused(&composite(vec![Arc::new(unsatisfiable)], cheap()), &pool, &Context::default());
     assert!(refusal.to_string().contains("CompositeStrategy"), "{refusal}");
 }
 

@@ -223,7 +223,7 @@ fn the_expired_are_purged_as_new_ones_come() {
         drop(manager.bind(&format!("old {n}"), &proxies[0], 60, false, &clock));
     }
     clock.advance(61 * SECOND);
-    assert_eq!(manager.stats().0, 9, "nobody looked yet");
+    assert_eq!(manager.stats().0, 9, "no look-up yet");
     drop(manager.bind("the tenth", &proxies[0], 60, false, &clock));
     assert_eq!(names(&manager, &clock), ["the tenth"]);
 }

@@ -1,4 +1,4 @@
-//! Standing: who is benched, held or probed at which site, under a clock that is moved.
+//! Site bans: which proxy is benched, held or probed at which site, under a clock that is moved.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use proxywhirl::strategy::{Refusal, Strategy, choose};
 
 use crate::common::*;
 
-/// One selection at a site, admitted as a lease would be: chosen anew while somebody else was faster.
+/// One selection at a site, admitted as a lease would be: chosen anew while another thread was faster.
 fn take(
     strategy: &dyn Strategy,
     pool: &Pool,
@@ -304,10 +304,10 @@ fn entries_stay_with_their_proxies_when_slots_move_and_go_with_them() {
     barred(&|number| number % 3 == 0);
     assert_eq!(pool.standings(&clock).len(), (120..200).filter(|number| number % 3 == 0).count());
     assert_eq!(pool.standing().len(), pool.standings(&clock).len());
-    // Who comes back begins anew.
+    // A proxy that comes back begins anew.
     add(&pool, &proxies[0]);
     assert!(admit(&pool, &site, &proxies[0], &clock).is_ok());
-    // A verdict on a proxy that has left meanwhile is nobody's.
+    // A verdict on a proxy that has left meanwhile changes nothing.
     let late = admit(&pool, &site, &proxies[0], &clock).unwrap();
     pool.remove(proxies[0].id());
     settle(&pool, &late, SiteOutcome::Banned(Some(9.0)), &clock);
@@ -361,7 +361,7 @@ fn memory_is_bounded_and_the_longest_forgotten_go_first() {
 
 // ---- where many are held back ------------------------------------------------------------------------------------------
 
-/// Bans everybody but one in `kept` at a site for an hour.
+/// Bans all proxies but one in `kept` at a site for an hour.
 fn ban_all_but(pool: &Pool, proxies: &[Arc<Proxy>], kept: usize, site: &Arc<Site>, clock: &dyn Clock) {
     for proxy in proxies.iter().filter(|proxy| number(proxy) % kept != 1) {
         ban(pool, site, proxy, 3600.0, clock);
@@ -377,14 +377,14 @@ fn every_strategy_passes_over_whoever_is_held_however_many_they_are() {
             let clock = clock();
             let site = pool.site_of("https://a.com").unwrap();
             let strategy = maker.make();
-            // Views and their structures exist before anybody is held, and are asked again afterwards.
+            // Views and their structures exist before any proxy is held, and are asked again afterwards.
             let _ = taken(&*strategy, &pool, &site, &clock);
             ban_all_but(&pool, &proxies, kept, &site, &clock);
             let free = |number: usize| number % kept == 1;
             let mut seen = std::collections::BTreeSet::new();
             for _ in 0..200 {
                 let (chosen, _) = taken(&*strategy, &pool, &site, &clock)
-                    .unwrap_or_else(|| panic!("{} finds nobody of {count}/{kept}", maker.name));
+                    .unwrap_or_else(|| panic!("{} finds no proxy of {count}/{kept}", maker.name));
                 assert!(free(chosen), "{} chose {chosen} of {count}/{kept}", maker.name);
                 seen.insert(chosen);
             }
@@ -405,7 +405,7 @@ fn every_strategy_passes_over_whoever_is_held_however_many_they_are() {
                 }
             }
             if maker.name != "session" {
-                assert!(!probes.is_empty(), "{} probes nobody of {count}/{kept}", maker.name);
+                assert!(!probes.is_empty(), "{} probes no proxy of {count}/{kept}", maker.name);
             }
         }
     }
@@ -425,7 +425,7 @@ fn turns_go_on_for_those_whom_one_site_refuses() {
         }
         let strategy = (EVERY[0].make)();
         let mut counts = [[0; COUNT]; 2];
-        // In no fixed order, or the order of requests would decide who serves which site.
+        // In no fixed order, or the order of requests would decide which proxy serves which site.
         let mut order = 1u32;
         for _ in 0..4000 {
             order = order.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -497,7 +497,7 @@ fn a_crowd_that_is_held_back_is_not_stepped_over_one_by_one() {
 fn views_are_bounded_by_weight_and_the_least_recently_used_goes_first() {
     use proxywhirl::pool::filter::Filter;
     let pool = empty();
-    // Room for a million, so that each view is heavy, and nobody in it.
+    // Room for a million, so that each view is heavy, and no member.
     pool.reserve(1 << 20);
     add(&pool, &proxy(1));
     let filter = |number: usize| Filter::tags([format!("tag{number}").as_str()]);
@@ -561,7 +561,7 @@ fn marks_and_views_agree_with_the_books_after_a_storm_of_rebuilds() {
                 assert!(!held || number % 3 == 0);
             }
         }
-        assert!(bars.len() >= 10, "hardly anybody was refused");
+        assert!(bars.len() >= 10, "hardly any proxy was refused");
     }
 }
 
@@ -643,7 +643,7 @@ fn follow(steps: Vec<Step>) -> Result<(), proptest::test_runner::TestCaseError> 
         match step {
             Step::Wait(millis) => clock.advance(i64::from(millis) * 1000),
             Step::Grow => {
-                // New ones for whom nothing is on the books; the table is rebuilt now and then.
+                // New proxies without entries in the ledger; the table is rebuilt now and then.
                 for _ in 0..20 {
                     add(&pool, &proxy(more));
                     more += 1;
@@ -744,7 +744,7 @@ fn follow(steps: Vec<Step>) -> Result<(), proptest::test_runner::TestCaseError> 
                 let free = |number: usize| plain.pairs.get(&(site, number)).is_none_or(|pair| pair.is_free(now));
                 let expected = (0..12).any(|number| members[number] && free(number));
                 match taken(&*round_robin, &pool, &sites[site], &clock) {
-                    None => prop_assert!(!expected, "somebody is free at {}", site),
+                    None => prop_assert!(!expected, "a proxy is free at {}", site),
                     Some((number, admission)) => {
                         prop_assert!(members[number] && free(number), "{} at {}", number, site);
                         let pair = plain.pairs.entry((site, number)).or_default();

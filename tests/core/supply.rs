@@ -101,9 +101,9 @@ fn headings_say_the_protocol_of_what_follows() {
         urls(&read(text)),
         ["http://1.2.3.4:80", "socks5://1.2.3.5:1080", "https://1.2.3.6:443", "socks5://1.2.3.7:80"]
     );
-    let told = Options { protocol: Some(Protocol::Socks4), ..Options::default() };
+    let with_protocol = Options { protocol: Some(Protocol::Socks4), ..Options::default() };
     assert_eq!(
-        urls(&read_with("1.2.3.4:80\nhttp://1.2.3.5:80\n", &told)),
+        urls(&read_with("1.2.3.4:80\nhttp://1.2.3.5:80\n", &with_protocol)),
         ["socks4://1.2.3.4:80", "http://1.2.3.5:80"]
     );
 }
@@ -200,7 +200,7 @@ fn tables_as_text() {
     assert_eq!(details.country.as_deref(), Some("France; la \"belle\""));
     let parsed = read("ip\tport\tprotocol\n1.2.3.4\t80\tsocks5\n");
     assert_eq!((parsed.format, urls(&parsed)), (Format::Tsv, vec!["socks5://1.2.3.4:80".to_owned()]));
-    // A mark that nobody closes costs its own line at most.
+    // An unclosed mark costs its own line at most.
     let parsed = read("ip,port\n1.2.3.4,80\n\"1.2.3.5,81\n1.2.3.6,82\n1.2.3.7,83\n");
     assert!(parsed.records.len() >= 3, "{parsed:?}");
     let columns = Options {

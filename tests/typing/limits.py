@@ -25,7 +25,7 @@ from proxywhirl.rate_limiting import AsyncRateLimiter, RateLimit
 
 
 def credentials() -> dict[str, str]:
-    return {"username": "someone", "password": "secret"}
+    return {"username": "user", "password": "secret"}
 
 
 async def credentials_later() -> dict[str, str]:

@@ -44,7 +44,7 @@ impl Buffer {
     /// Reads more, as much as there is and fits; 0 at the end of the stream.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidData`] when [`HEAD_MAX`] bytes are waiting and nobody can use them.
+    /// [`io::ErrorKind::InvalidData`] when [`HEAD_MAX`] bytes are waiting and none can be consumed.
     pub(crate) async fn fill<R: AsyncRead + Unpin>(&mut self, reader: &mut R) -> io::Result<usize> {
         self.make_room()?;
         let n = reader.read(&mut self.data[self.end..]).await?;

@@ -83,7 +83,7 @@ impl Origin {
             let page = tokio::select! {
                 biased;
                 page = routes::answer(&asked, &caller) => page,
-                // A page that takes its time is made for nobody.
+                // The client has hung up before a slow page was ready.
                 () = gone(wire.tcp()) => break,
             };
             page.write_head(&mut out, asked.keep_alive, asked.modern);

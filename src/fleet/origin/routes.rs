@@ -16,7 +16,7 @@ use super::request::Asked;
 use crate::fleet::proxy::{CAPTCHA, ProxyState};
 use crate::fleet::sites::Verdict;
 
-/// Who sent a request.
+/// The sender of a request.
 pub(super) struct Caller<'a> {
     /// The proxy that carried it, if any did.
     pub(super) proxy: Option<&'a ProxyState>,

@@ -83,7 +83,7 @@ async fn cut_short<W: Wire>(
     error: io::Error,
     plan: Plan,
 ) -> io::Result<Next> {
-    // It was the client that ended: the destination still waits, and nobody waits for its answer.
+    // The client ended the request: the destination still waits for the body, and no client waits for the answer.
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return Err(error);
     }
@@ -130,7 +130,8 @@ async fn answered<W: Wire>(
             () = gone(client.wire.tcp()) => return Err(io::ErrorKind::ConnectionAborted.into()),
         };
         match read {
-            // Nobody waits for 100 (the proxy said it) and the fleet's clients have no use for the others.
+            // 100 is dropped because the proxy has sent it already, the others because the fleet's clients do not use
+            // them.
             Read::Head(answered) if answered.status < 200 => buffer.consume(answered.length),
             Read::Head(answered) => return Ok(Some(answered)),
             Read::End => return Ok(None),

@@ -148,7 +148,7 @@ pub(crate) fn is_named_in_connection(name: &str, headers: &[Header<'_>]) -> bool
         .iter()
         .filter(|header| header.name.eq_ignore_ascii_case("connection"))
         .flat_map(|header| tokens(header.value))
-        // What frames the body stays, whoever says otherwise.
+        // Headers that frame the body stay, even where `Connection` names them.
         .any(|token| token.eq_ignore_ascii_case(name.as_bytes()) && !frames_the_body(name))
 }
 

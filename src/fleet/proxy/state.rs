@@ -39,7 +39,7 @@ pub(crate) struct ProxyState {
     sites: Sites,
     /// Whether sites must be asked: nearly never, and then nothing is locked.
     site_rules: AtomicBool,
-    /// Counts changes of behaviour and wakes whoever must heed them.
+    /// Counts changes of behaviour and wakes the tasks that depend on them.
     changes: watch::Sender<u64>,
     /// The last change that the listener has heeded.
     applied: Mutex<u64>,

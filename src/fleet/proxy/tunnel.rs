@@ -23,7 +23,7 @@ pub(super) async fn run<W: Wire>(mut wire: W, early: Buffer, mut upstream: Upstr
     let broken = {
         let (mut from_client, to_client) = split(&mut wire);
         let (mut from_site, to_site) = upstream.stream.split();
-        // Whose turn it is, and how many pieces came back. Relaxed: both directions run in one task.
+        // Which side sends, and how many pieces came back. Relaxed: both directions run in one task.
         let client_speaks = AtomicBool::new(false);
         let pieces = AtomicU64::new(0);
         let up = async {
@@ -131,7 +131,7 @@ where
 /// A busy direction reads in pieces of up to this.
 const MAX: usize = 64 * 1024;
 
-/// Waits until the proxy is told to fail always: what is open then does not go on as if nothing had happened.
+/// Waits until the proxy is set to fail always: what is open then does not go on as if nothing had happened.
 async fn outage(proxy: &ProxyState) -> Fault {
     let mut changes = proxy.changes();
     loop {

@@ -31,7 +31,7 @@ impl Upstream {
         Ok(Self { _entry: entry, stream, buffer: Buffer::default(), address, used: false })
     }
 
-    /// Whether nothing speaks against sending another request: no end of stream, no bytes nobody asked for.
+    /// Whether another request can be sent: no end of stream, no unexpected bytes.
     pub(crate) fn is_idle(&self) -> bool {
         let quiet = matches!(
             self.stream.try_read(&mut [0]),
@@ -72,7 +72,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection for the next one who needs it.
+    /// Keeps a connection for the next request that needs it.
     pub(crate) fn put(&self, upstream: Upstream) {
         let mut idle = self.idle.lock();
         if idle.closed || idle.count >= IDLE_MAX || !upstream.is_idle() {

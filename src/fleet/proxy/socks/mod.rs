@@ -27,7 +27,7 @@ pub(super) enum Target {
 pub(super) enum Handshake {
     /// The client may have what it asks for.
     Wants(Target),
-    /// It was turned down and told so.
+    /// The request is refused, and the reply is sent.
     Refused,
     /// It broke the protocol.
     Broken,

@@ -41,7 +41,7 @@ pub(super) async fn handshake<W: Wire>(wire: &mut W, buffer: &mut Buffer, proxy:
         }
         let user = string(wire, buffer, 1).await?;
         let password = string(wire, buffer, 0).await?;
-        // Whoever asks for no login takes any.
+        // A proxy without a login accepts any.
         let right = proxy
             .login
             .as_ref()
