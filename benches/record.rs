@@ -63,7 +63,7 @@ fn leases(criterion: &mut Criterion) {
         let context = Context::default();
         let lease = || {
             let asking = LeaseRequest { context: &context, site: None, clock: &CLOCK, foreign: None };
-            Lease::take(&pool, strategy.clone(), &asking, |refusal, _| refusal).expect("a proxy is eligible").0
+            Lease::take(&pool, strategy.clone(), &asking, |refusal, _| refusal).expect("a proxy is eligible")
         };
         for threads in [1, 2] {
             let mut group = criterion.benchmark_group(format!("lease, {threads} thread(s)"));

@@ -131,6 +131,22 @@ pub struct Context {
 }
 
 impl Context {
+    /// Nothing in particular, for a selection of a rotator or one by hand.
+    #[must_use]
+    pub const fn nothing(in_rotation: bool) -> Self {
+        Self {
+            session_id: None,
+            target_country: None,
+            preferred_country: None,
+            target_region: None,
+            thresholds: Thresholds { max_response_time_ms: None, min_success_rate: None },
+            excluded: Excluded::Nobody,
+            busy: None,
+            required: None,
+            in_rotation,
+        }
+    }
+
     /// Whether the connections of that proxy are all in use.
     #[inline]
     #[must_use]

@@ -89,7 +89,8 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// The same, carrying what the embedding program's own strategies want to find, and with a place for notes.
+    /// The same, passing over whom a site holds back, and carrying what the embedding program's own strategies want to find
+    /// and a place for notes.
     // Made in one go: a query is copied by wide loads, which stall on fields that were written one by one just before.
     #[inline]
     #[must_use]
@@ -97,9 +98,9 @@ impl<'a> Query<'a> {
         pool: &'a Pool,
         table: &'a Arc<Table>,
         context: &'a Context,
+        sited: Option<&'a SiteMask<'a>>,
         clock: &'a dyn Clock,
-        foreign: &'a dyn std::any::Any,
-        notes: &'a Notes,
+        foreign: Option<(&'a dyn std::any::Any, &'a Notes)>,
     ) -> Self {
         Self {
             pool,
@@ -107,10 +108,10 @@ impl<'a> Query<'a> {
             among: Scope::View(&table.all),
             context,
             thresholds: context.thresholds,
-            sited: None,
+            sited,
             clock,
-            foreign: Some(foreign),
-            notes: Some(notes),
+            foreign: foreign.map(|(foreign, _)| foreign),
+            notes: foreign.map(|(_, notes)| notes),
         }
     }
 

@@ -155,8 +155,13 @@ pub(crate) fn optional_text(value: &Bound<'_, PyAny>) -> PyResult<Option<Box<str
 
 /// A text.
 pub(crate) fn text(value: &Bound<'_, PyAny>) -> PyResult<Box<str>> {
+    borrowed_text(value).map(Into::into)
+}
+
+/// The same, in the object's own memory.
+pub(crate) fn borrowed_text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
     match value.cast::<PyString>() {
-        Ok(text) => Ok(text.to_str()?.into()),
+        Ok(text) => text.to_str(),
         Err(_) => Err(PyTypeError::new_err("Input should be a valid string")),
     }
 }
@@ -246,13 +251,17 @@ pub(crate) fn source_of(value: &Bound<'_, PyAny>) -> PyResult<Source> {
     Source::parse(&name).ok_or_else(|| PyValueError::new_err("Input should be 'user', 'fetched', 'api' or 'file'"))
 }
 
-/// The outcome of that name or member.
-pub(crate) fn outcome_of(value: &Bound<'_, PyAny>) -> PyResult<Outcome> {
-    let name = text(value)?;
-    Outcome::parse(&name).ok_or_else(|| {
-        let known: Vec<&str> = Outcome::ALL.into_iter().map(Outcome::as_str).collect();
-        PyValueError::new_err(format!("outcome must be one of {}", known.join(", ")))
-    })
+/// The outcome of that name or member; `None` for what evidence has to decide.
+pub(crate) fn outcome_of(value: &Bound<'_, PyAny>) -> PyResult<Option<Outcome>> {
+    let name = borrowed_text(value)?;
+    match Outcome::parse(name) {
+        None if name == "ambiguous" => Ok(None),
+        None => {
+            let known: Vec<&str> = Outcome::ALL.into_iter().map(Outcome::as_str).collect();
+            Err(PyValueError::new_err(format!("outcome must be one of {}", known.join(", "))))
+        }
+        known => Ok(known),
+    }
 }
 
 /// Texts from any iterable but a single text.

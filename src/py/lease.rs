@@ -10,18 +10,21 @@ use crate::judge::outcome::Outcome;
 use crate::pool::context::{Context, Excluded};
 use crate::pool::filter::{Filter, Protocols};
 use crate::pool::query::{Notes, Query};
-use crate::proxy::Id;
+use crate::pool::{Member, Pool};
 use crate::proxy::address::Protocol;
 use crate::proxy::client::{CLIENTS, Client, Unfit};
+use crate::proxy::{Id, Proxy};
 use crate::py::border;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors;
 use crate::py::foreign::{ContextArgument, PyArguments, pointer_to};
 use crate::py::log;
 use crate::py::pool::PyPool;
-use crate::py::strategy;
-use crate::rotation::lease::{AlreadyClosed, Ending, Lease, LeaseRequest, conclude};
+use crate::py::proxy::PyProxy;
+use crate::py::strategy::{self, PyStrategy};
+use crate::rotation::lease::{AlreadyClosed, Ending, Lease, LeaseRequest, References, Taken, conclude};
 use crate::strategy::{Refusal, Shared};
+use crate::sync::Arc;
 
 static JUDGE: Lazy = Lazy::upper("judge_report");
 
@@ -36,8 +39,6 @@ pub(crate) struct LeaseOptions<'a, 'py> {
     pub(crate) busy: Option<&'a Bound<'py, PyAny>>,
     pub(crate) attempt: u64,
     pub(crate) timeout: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) observer: Option<Py<PyAny>>,
-    pub(crate) judge: Option<Py<PyAny>>,
 }
 
 /// What the proxy must be.
@@ -49,7 +50,21 @@ pub(crate) struct Demands<'a, 'py> {
     pub(crate) protocol: Option<&'a Bound<'py, PyAny>>,
 }
 
+/// What nearly every lease is asked for with.
+static NOTHING: Context = Context::nothing(true);
+
 impl LeaseOptions<'_, '_> {
+    /// Whether nothing is demanded of the proxy.
+    #[inline]
+    fn is_nothing(&self) -> bool {
+        let Demands { country, region, tags, protocol } = self.demands;
+        let texts = [self.session_id, country, region];
+        let objects = [self.context, tags, protocol];
+        texts.iter().all(Option::is_none)
+            && objects.iter().all(Option::is_none)
+            && [self.exclude, self.busy].into_iter().flatten().all(names_none)
+    }
+
     /// The same as the core wants it, for a strategy that looks at regions by itself, or for one that does not.
     pub(crate) fn context(&self, honours_region: bool) -> PyResult<Context> {
         let mut wanted = match self.context.filter(|context| !context.is_none()) {
@@ -78,12 +93,41 @@ impl LeaseOptions<'_, '_> {
 /// cancellation included, is a release. A lease dropped without a verdict is released.
 #[pyclass(name = "Lease", module = "proxywhirl._core", frozen, weakref)]
 pub(crate) struct PyLease {
-    core: Lease,
-    pool: Py<PyPool>,
-    proxy: Py<PyAny>,
+    core: Lease<Objects>,
     url: Option<Py<PyAny>>,
     observer: Option<Py<PyAny>>,
     judge: Option<Py<PyAny>>,
+}
+
+/// The objects that stand for what a lease is about.
+struct Objects {
+    pool: Py<PyPool>,
+    proxy: Py<PyProxy>,
+    strategy: Py<PyStrategy>,
+}
+
+impl References for Objects {
+    #[inline]
+    fn pool(&self) -> &Arc<Pool> {
+        &self.pool.get().core
+    }
+
+    #[inline]
+    fn proxy(&self) -> &Arc<Proxy> {
+        &self.proxy.get().core
+    }
+
+    #[inline]
+    fn strategy(&self) -> &Shared {
+        self.strategy.get().core()
+    }
+}
+
+impl Objects {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        let (pool, proxy) = (self.pool.clone_ref(py), self.proxy.clone_ref(py));
+        Self { pool, proxy, strategy: self.strategy.clone_ref(py) }
+    }
 }
 
 /// What ended a lease, for whoever observes it.
@@ -96,29 +140,36 @@ struct LeaseEnd<'a, 'py> {
 
 impl PyLease {
     /// Chooses a proxy and takes it. The object is made here, since a lease that is handed on by value is copied at every step.
+    #[inline]
     pub(crate) fn take(
         pool: &Bound<'_, PyPool>,
         strategy: &Bound<'_, PyAny>,
-        asked: LeaseOptions<'_, '_>,
+        asked: &LeaseOptions<'_, '_>,
+        observer: Option<Py<PyAny>>,
+        judge: Option<Py<PyAny>>,
     ) -> PyResult<Py<Self>> {
-        let strategy = strategy::shared(strategy)?;
-        let wanted = asked.context(strategy.honours_region())?;
-        let lease = Self::ask(pool, strategy, &wanted, asked);
+        let strategy = strategy::chooser(strategy)?;
+        let lease = if asked.is_nothing() {
+            Self::ask(pool, strategy, &NOTHING, asked, observer, judge)
+        } else {
+            let wanted = asked.context(strategy.get().core().honours_region())?;
+            Self::ask(pool, strategy, &wanted, asked, observer, judge)
+        };
         // Breakers that were open long enough, and the like, have been noticed on the way.
         pool.get().core.guard().deliver();
         lease
     }
 
-    #[inline]
     fn ask(
         pool: &Bound<'_, PyPool>,
-        strategy: Shared,
+        strategy: Bound<'_, PyStrategy>,
         wanted: &Context,
-        asked: LeaseOptions<'_, '_>,
+        asked: &LeaseOptions<'_, '_>,
+        observer: Option<Py<PyAny>>,
+        judge: Option<Py<PyAny>>,
     ) -> PyResult<Py<Self>> {
         let py = pool.py();
         let this = pool.get();
-        let core = &this.core;
         let url = asked.url.filter(|url| !url.is_none());
         let site = match url {
             Some(url) => this.site_of(py, text_of(url)?.to_str()?)?,
@@ -136,24 +187,32 @@ impl PyLease {
         let clock = Reading::now();
         let asking =
             LeaseRequest { context: wanted, site: site.as_ref(), clock: &clock, foreign: Some((&objects, &notes)) };
-        let refused = |refusal: Refusal, query: &Query<'_>| errors::refusal_of(py, refusal, query);
-        let (lease, table, choice) = Lease::take(core, strategy, &asking, refused)?;
-        if notes.any() {
-            log::tell_notes(py, &notes, lease.strategy().name())?;
-        }
-        let proxy = PyPool::object(py, &table, choice.0)?;
-        if log::is_on(py) {
-            log::tell(py, "selected", lease.strategy().name(), lease.proxy(), None)?;
-        }
-        let lease = Self {
-            core: lease,
-            pool: pool.clone().unbind(),
-            proxy: proxy.unbind(),
-            url: url.map(|url| url.clone().unbind()),
-            observer: asked.observer,
-            judge: asked.judge,
+        let core = strategy.get().core();
+        let strategy = strategy.clone().unbind();
+        let made = |member: &Member, taken: Taken| {
+            let object = PyPool::member_object(py, member);
+            let proxy = match object.and_then(|object| Ok(object.cast_into::<PyProxy>()?)) {
+                Ok(proxy) => proxy.unbind(),
+                Err(error) => {
+                    taken.give_back(&this.core, member.proxy(), &clock);
+                    return Err(error);
+                }
+            };
+            let core = Lease::new(Objects { pool: pool.clone().unbind(), proxy, strategy }, taken);
+            if notes.any() {
+                log::tell_notes(py, &notes, core.strategy().name())?;
+            }
+            if log::is_on(py) {
+                log::tell(py, "selected", core.strategy().name(), core.proxy(), None)?;
+            }
+            Py::new(py, Self { core, url: url.map(|url| url.clone().unbind()), observer, judge })
         };
-        Py::new(py, lease)
+        let refused = |refusal: Refusal, query: &Query<'_>| errors::refusal_of(py, refusal, query);
+        Lease::take_as(&this.core, core, &asking, made, refused)
+    }
+
+    fn pool(&self) -> &PyPool {
+        self.core.references().pool.get()
     }
 
     /// Its target as text, if it was given one.
@@ -202,7 +261,8 @@ impl PyLease {
         let py = slf.py();
         let this = slf.get();
         if let Some(error) = error {
-            py.import("proxywhirl._native.lease")?.call_method1("note_error", (this.proxy.bind(py), error))?;
+            py.import("proxywhirl._native.lease")?
+                .call_method1("note_error", (this.core.references().proxy.bind(py), error))?;
         }
         if log::is_on(py) {
             log::tell(py, outcome.as_str(), "lease", this.core.proxy(), Some(outcome == Outcome::Success))?;
@@ -220,7 +280,7 @@ impl PyLease {
     fn settled(slf: &Bound<'_, Self>, told: &LeaseEnd<'_, '_>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        this.pool.get().core.guard().deliver();
+        this.core.pool().guard().deliver();
         let Some(observer) = &this.observer else { return Ok(()) };
         let call = || -> PyResult<()> {
             let outcome = told.outcome.map(|outcome| convert::outcome(py, outcome)).transpose()?;
@@ -257,7 +317,7 @@ impl PyLease {
         } else {
             judged.extract()?
         };
-        Ok(Judged { verdict: outcome.as_ref().map(decided).transpose()?, hold, status })
+        Ok(Judged { verdict: outcome.as_ref().map(convert::outcome_of).transpose()?, hold, status })
     }
 
     /// A block that was left without a word: the proxy carried bytes; what the site said is not known.
@@ -273,12 +333,10 @@ impl PyLease {
         if self.core.release(&SystemClock).is_err() {
             return;
         }
-        self.pool.get().core.guard().deliver();
+        self.core.pool().guard().deliver();
         let Some(observer) = &self.observer else { return };
         let twin = Self {
-            core: self.core.remains(),
-            pool: self.pool.clone_ref(py),
-            proxy: self.proxy.clone_ref(py),
+            core: self.core.remains(self.core.references().clone_ref(py)),
             url: self.url.as_ref().map(|url| url.clone_ref(py)),
             observer: Some(observer.clone_ref(py)),
             judge: None,
@@ -355,14 +413,6 @@ fn unfit_error(client: &Client, unfit: Unfit) -> PyErr {
 /// An attempt ended with `_suspect`: its lease, milliseconds, error and status.
 type Suspect<'py> = (Bound<'py, PyLease>, Option<f64>, Option<Bound<'py, PyAny>>, Option<u16>);
 
-/// An outcome as Python writes it; `None` for what evidence has to decide.
-fn decided(value: &Bound<'_, PyAny>) -> PyResult<Option<Outcome>> {
-    if value.cast::<PyString>().is_ok_and(|text| text.to_str().is_ok_and(|text| text == "ambiguous")) {
-        return Ok(None);
-    }
-    convert::outcome_of(value).map(Some)
-}
-
 /// A length of time in seconds, as it came over the border.
 fn seconds(value: f64) -> PyResult<f64> {
     if value.is_nan() || value < 0.0 {
@@ -415,9 +465,14 @@ fn protocols(value: &Bound<'_, PyAny>) -> PyResult<Protocols> {
     Ok(found)
 }
 
+/// Whether no proxy is named.
+fn names_none(exclude: &Bound<'_, PyAny>) -> bool {
+    exclude.is_none() || exclude.len().is_ok_and(|len| len == 0)
+}
+
 /// Adds identifiers to a set of proxies.
 pub(crate) fn exclude_more(excluded: &mut Excluded, exclude: &Bound<'_, PyAny>) -> PyResult<()> {
-    if exclude.is_none() || exclude.len().is_ok_and(|len| len == 0) {
+    if names_none(exclude) {
         return Ok(());
     }
     if exclude.is_instance_of::<PyString>() {
@@ -436,8 +491,8 @@ pub(crate) fn exclude_more(excluded: &mut Excluded, exclude: &Bound<'_, PyAny>) 
 impl PyLease {
     /// The proxy.
     #[getter]
-    fn proxy(&self, py: Python<'_>) -> Py<PyAny> {
-        self.proxy.clone_ref(py)
+    fn proxy(&self, py: Python<'_>) -> Py<PyProxy> {
+        self.core.references().proxy.clone_ref(py)
     }
 
     /// Identifier of the proxy.
@@ -507,7 +562,7 @@ impl PyLease {
     #[getter]
     fn site(&self, py: Python<'_>) -> PyResult<Option<String>> {
         let Some(url) = self.url_text(py)? else { return Ok(None) };
-        Ok(self.pool.get().site_of(py, url.to_str()?)?.map(|site| site.key().to_owned()))
+        Ok(self.pool().site_of(py, url.to_str()?)?.map(|site| site.key().to_owned()))
     }
 
     /// Whether the outcome has been told.
@@ -589,7 +644,7 @@ impl PyLease {
         hold: Option<f64>,
         status: Option<u16>,
     ) -> PyResult<()> {
-        Self::end(slf, decided(outcome)?, elapsed_ms, hold, error, status).map(drop)
+        Self::end(slf, convert::outcome_of(outcome)?, elapsed_ms, hold, error, status).map(drop)
     }
 
     /// Ends the attempt of a request that goes on: it has failed, and the site may be at fault. `_conclude` tells the
@@ -605,7 +660,7 @@ impl PyLease {
         let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
         let ending = Ending { elapsed_ms, ..Ending::default() };
         slf.get().core.suspect(&ending, &SystemClock).map_err(errors::closed)?;
-        slf.get().pool.get().core.guard().deliver();
+        slf.get().core.pool().guard().deliver();
         Ok(())
     }
 
@@ -624,7 +679,7 @@ impl PyLease {
         suspects: Vec<Suspect<'py>>,
         answered_by: Option<&Bound<'py, Self>>,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let leases: Vec<&Lease> = suspects.iter().map(|suspect| &suspect.0.get().core).collect();
+        let leases: Vec<&Lease<Objects>> = suspects.iter().map(|suspect| &suspect.0.get().core).collect();
         let outcomes = conclude(&leases, answered_by.map(|lease| &lease.get().core), &SystemClock);
         for ((lease, elapsed_ms, error, status), outcome) in suspects.iter().zip(&outcomes) {
             let elapsed_ms = elapsed_ms.unwrap_or_else(|| lease.get().core.elapsed_ms(&SystemClock));
@@ -704,8 +759,10 @@ impl PyLease {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.pool)?;
-        visit.call(&self.proxy)?;
+        let Objects { pool, proxy, strategy } = self.core.references();
+        visit.call(pool)?;
+        visit.call(proxy)?;
+        visit.call(strategy)?;
         for part in [&self.url, &self.observer, &self.judge].into_iter().flatten() {
             visit.call(part)?;
         }

@@ -98,7 +98,12 @@ impl PyPool {
     #[inline]
     pub(crate) fn object<'py>(py: Python<'py>, table: &Table, slot: u32) -> PyResult<Bound<'py, PyAny>> {
         let member = table.slot(slot).and_then(|slot| slot.member());
-        let member = member.ok_or_else(|| PyIndexError::new_err("no such slot"))?;
+        Self::member_object(py, member.ok_or_else(|| PyIndexError::new_err("no such slot"))?)
+    }
+
+    /// The Python object of a member. The borrow of the member keeps it alive.
+    #[inline]
+    pub(crate) fn member_object<'py>(py: Python<'py>, member: &Member) -> PyResult<Bound<'py, PyAny>> {
         let word = match member.attached() {
             Some(word) => word,
             None => Self::materialise(py, member)?,
@@ -747,10 +752,8 @@ impl PyPool {
             busy,
             attempt,
             timeout,
-            observer,
-            judge,
         };
-        PyLease::take(slf, strategy, wanted)
+        PyLease::take(slf, strategy, &wanted, observer, judge)
     }
 
     /// Who may be chosen now, and why the others may not.

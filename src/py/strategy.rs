@@ -31,12 +31,12 @@ use crate::strategy::round_robin::RoundRobin;
 use crate::strategy::session::SessionPersistence;
 use crate::strategy::weighted::Weighted;
 use crate::strategy::{Kind, NAMES, Narrowing, Shared, Strategy, choose};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicPtr, Mutex, Ordering};
 
 static RESOLVE: Lazy = Lazy::upper("resolve");
 static PLAIN: Lazy = Lazy::upper("plain");
 static ADAPT: Lazy = Lazy::upper("adapt");
-static NO_CONTEXT: std::sync::LazyLock<Context> = std::sync::LazyLock::new(Context::default);
+static NO_CONTEXT: Context = Context::nothing(false);
 
 /// What the built-in strategies have in common. Thread-safe.
 #[pyclass(name = "Strategy", module = "proxywhirl._core", frozen, subclass, weakref)]
@@ -45,11 +45,13 @@ pub(crate) struct PyStrategy {
     config: Mutex<Option<Py<PyAny>>>,
     // Strategies written in Python that this one is made of: configured by the shim, visible to the collector.
     parts: Mutex<Vec<Py<PyAny>>>,
+    // The class that the object was found to be of, if that is one of our own: its name is asked for once, not at every lease.
+    plain_class: AtomicPtr<pyo3::ffi::PyTypeObject>,
 }
 
 impl PyStrategy {
     fn of(inner: Shared) -> Self {
-        Self { inner, config: Mutex::new(None), parts: Mutex::new(Vec::new()) }
+        Self::of_parts(inner, Vec::new())
     }
 
     /// An object of `class` over this one.
@@ -60,18 +62,41 @@ impl PyStrategy {
         PyClassInitializer::from(self).add_subclass(class)
     }
 
+    /// The strategy of the core.
+    #[inline]
+    pub(crate) fn core(&self) -> &Shared {
+        &self.inner
+    }
+
     fn of_parts(inner: Shared, parts: Vec<Py<PyAny>>) -> Self {
-        Self { inner, config: Mutex::new(None), parts: Mutex::new(parts) }
+        let (config, parts) = (Mutex::new(None), Mutex::new(parts));
+        Self { inner, config, parts, plain_class: AtomicPtr::new(std::ptr::null_mut()) }
+    }
+}
+
+/// The object that stands for the strategy which chooses for a Python object: a built-in one itself, else one made over what
+/// was adapted.
+#[inline]
+pub(crate) fn chooser<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyStrategy>> {
+    match object.cast::<PyStrategy>() {
+        Ok(own) if is_plain(own)? => Ok(own.clone()),
+        _ => Bound::new(object.py(), PyStrategy::of(adapted(object)?)),
     }
 }
 
 /// The core's strategy for a Python object: a built-in one as it is, an adapter called through the border, anything else
 /// adapted first.
 pub(crate) fn shared(object: &Bound<'_, PyAny>) -> PyResult<Shared> {
-    if let Ok(own) = object.cast::<PyStrategy>() {
-        if is_plain(own)? {
-            return Ok(own.get().inner.clone());
-        }
+    match object.cast::<PyStrategy>() {
+        Ok(own) if is_plain(own)? => Ok(own.get().inner.clone()),
+        _ => adapted(object),
+    }
+}
+
+/// The core's strategy for any object but a plain one of our own.
+#[cold]
+fn adapted(object: &Bound<'_, PyAny>) -> PyResult<Shared> {
+    if object.cast::<PyStrategy>().is_ok() {
         let adapted = ADAPT.get(object.py())?.call1((object,))?;
         // A subclass that overrides nothing comes back as it is.
         return match adapted.cast::<PyStrategy>() {
@@ -90,9 +115,21 @@ pub(crate) fn shared(object: &Bound<'_, PyAny>) -> PyResult<Shared> {
 }
 
 /// Whether an object is of one of our own classes, not of a user's subclass.
+#[inline]
 fn is_plain(object: &Bound<'_, PyStrategy>) -> PyResult<bool> {
+    // Relaxed: the pointer is compared, never followed. An object that is given another class is asked anew.
+    let class = object.get_type_ptr();
+    let known = &object.get().plain_class;
+    if known.load(Ordering::Relaxed) == class {
+        return Ok(true);
+    }
     let module = object.get_type().module()?;
-    Ok(module.to_str()?.starts_with("proxywhirl"))
+    let module = module.to_str()?;
+    let is_plain = module == "proxywhirl" || module.starts_with("proxywhirl.");
+    if is_plain {
+        known.store(class, Ordering::Relaxed);
+    }
+    Ok(is_plain)
 }
 
 /// A part of a strategy: the object users see, made from whatever may stand for one.
@@ -340,7 +377,7 @@ impl PyStrategy {
         let context = given.map_or(ContextArgument::None, |context| ContextArgument::Given(context.as_ptr()));
         let asked = PyArguments { pool: pool.as_ptr(), context };
         let notes = Notes::default();
-        let query = Query::asked(core, &table, wanted, &SystemClock, &asked, &notes);
+        let query = Query::asked(core, &table, wanted, None, &SystemClock, Some((&asked, &notes)));
         let choice = choose(&*self.inner, &query).map_err(|refusal| errors::refusal(py, refusal))?;
         let object = PyPool::object(py, &table, choice.0)?;
         if notes.any() {

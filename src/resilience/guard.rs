@@ -1,6 +1,7 @@
 //! A pool's judge: admits what was chosen, and draws the consequences of what came of it.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use crate::clock::Clock;
 use crate::pool::Pool;
@@ -36,7 +37,7 @@ pub type Listener = Box<dyn Fn(Vec<Notice>) + Send + Sync>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Admitted {
     /// The number of the one request a proxy on trial may have.
-    probe: Option<u64>,
+    probe: Option<NonZeroU64>,
     token: bool,
 }
 
@@ -215,7 +216,7 @@ impl OutlierDetector {
     }
 
     /// Takes the one request that a proxy on trial may have.
-    fn claim_probe(&self, proxy: &Arc<Proxy>, clock: &dyn Clock) -> Result<Option<u64>, Denied> {
+    fn claim_probe(&self, proxy: &Arc<Proxy>, clock: &dyn Clock) -> Result<Option<NonZeroU64>, Denied> {
         let (before, after) =
             proxy.change(|state| if state.has(mark::TRIAL) { state.with(reason::PROBE_OUT, true) } else { state });
         if before.has(reason::PROBE_OUT) {
@@ -236,7 +237,7 @@ impl OutlierDetector {
             proxy.change(|state| state.with(reason::PROBE_OUT, false));
             return Err(Denied);
         }
-        Ok(Some(record.probe_until()))
+        Ok(NonZeroU64::new(record.probe_until()))
     }
 
     // ---- after a request --------------------------------------------------------------------------------------------
@@ -331,7 +332,7 @@ impl OutlierDetector {
     /// The next may be tried, if this one has not been given up already.
     fn end_probe(&self, proxy: &Arc<Proxy>, admitted: &Admitted, clock: &dyn Clock) {
         let Some(record) = proxy.liveness() else { return };
-        if admitted.probe.is_some_and(|probe| probe == record.probe_until()) {
+        if admitted.probe.is_some_and(|probe| probe.get() == record.probe_until()) {
             if let Some(breaker) = &*record.breaker() {
                 breaker.give_up_probe(clock);
             }

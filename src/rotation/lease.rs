@@ -6,15 +6,15 @@ use crate::clock::{Clock, SystemClock};
 use crate::fork;
 use crate::judge::outcome::{Effects, LivenessEffect, Outcome};
 use crate::pool::context::Context;
-use crate::pool::query::{Choice, Notes, Query};
-use crate::pool::{Pool, Table};
+use crate::pool::query::{Notes, Query};
+use crate::pool::{Member, Pool, Table};
 use crate::proxy::Proxy;
 use crate::proxy::health::mark;
 use crate::resilience::Notice;
 use crate::resilience::blame::{Conviction, Doubt};
 use crate::resilience::guard::Admitted;
 use crate::resilience::site::Site;
-use crate::resilience::standing::{Admission, Kind, SiteChange, SiteOutcome};
+use crate::resilience::standing::{Admission, Kind, SiteChange, SiteMask, SiteOutcome};
 use crate::rotation::site_outcome;
 use crate::strategy::{Refusal, Shared, choose};
 use crate::sync::{Arc, AtomicBool, Ordering};
@@ -24,18 +24,64 @@ const TRIES: usize = 64;
 /// Failures in a row at a site after which a proxy that is alone goes on there without a rest.
 const FREE_FAILURES: u8 = 2;
 
-/// One started request on one proxy. Ended exactly once, by whoever comes first; dropped without a verdict it is as if the
-/// proxy had never been chosen.
-pub struct Lease {
+/// What a lease is about. An embedding program that keeps all three alive by objects of its own gives those: a lease then
+/// touches no count that threads contend for.
+pub trait References: Send + Sync {
+    /// The pool that the proxy was taken from.
+    fn pool(&self) -> &Arc<Pool>;
+    /// The proxy.
+    fn proxy(&self) -> &Arc<Proxy>;
+    /// The strategy that chose it.
+    fn strategy(&self) -> &Shared;
+}
+
+/// The three themselves.
+pub struct Owned {
+    pool: Arc<Pool>,
     proxy: Arc<Proxy>,
     strategy: Shared,
-    pool: Arc<Pool>,
+}
+
+impl References for Owned {
+    fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    fn proxy(&self) -> &Arc<Proxy> {
+        &self.proxy
+    }
+
+    fn strategy(&self) -> &Shared {
+        &self.strategy
+    }
+}
+
+/// One started request on one proxy. Ended exactly once, by whoever comes first; dropped without a verdict it is as if the
+/// proxy had never been chosen.
+pub struct Lease<P: References = Owned> {
+    references: P,
+    taken: Taken,
+    closed: AtomicBool,
+}
+
+/// What was taken for a request: the start that is counted on the proxy, and more.
+pub struct Taken {
     admitted: Admitted,
     at_site: Option<Admission>,
     began: u64,
     // The fork generation of the process that took it.
-    taken_in: u64,
-    closed: AtomicBool,
+    taken_in: u32,
+}
+
+impl Taken {
+    /// Gives it back as if the proxy had never been chosen.
+    pub fn give_back(&self, pool: &Pool, proxy: &Arc<Proxy>, clock: &dyn Clock) {
+        proxy.cancel_start(clock);
+        if let Some(admission) = &self.at_site {
+            pool.settle_at(admission, SiteOutcome::Released, self.began, clock);
+        }
+        pool.guard().on_inconclusive(proxy, &self.admitted, clock);
+    }
 }
 
 /// What a lease is asked for with.
@@ -52,11 +98,11 @@ pub struct LeaseRequest<'a> {
 
 impl<'a> LeaseRequest<'a> {
     #[inline]
-    fn query(&self, pool: &'a Pool, table: &'a Arc<Table>) -> Query<'a> {
-        match self.foreign {
-            Some((foreign, notes)) => Query::asked(pool, table, self.context, self.clock, foreign, notes),
-            None => Query::new(pool, table, self.context, self.clock),
-        }
+    fn query<'b>(&self, pool: &'b Pool, table: &'b Arc<Table>, sited: Option<&'b SiteMask<'b>>) -> Query<'b>
+    where
+        'a: 'b,
+    {
+        Query::asked(pool, table, self.context, sited, self.clock, self.foreign)
     }
 }
 
@@ -97,7 +143,7 @@ pub struct Suspicion {
 }
 
 impl Lease {
-    /// Chooses, admits and counts the start. `taken` is told where the proxy is, or why there is none.
+    /// Chooses, admits and counts the start.
     ///
     /// # Errors
     /// What `refused` makes of the [`Refusal`] of the strategy, or of choices that are never admitted.
@@ -106,7 +152,27 @@ impl Lease {
         strategy: Shared,
         asking: &LeaseRequest<'_>,
         refused: impl FnOnce(Refusal, &Query<'_>) -> E,
-    ) -> Result<(Self, arc_swap::Guard<Arc<Table>>, Choice), E> {
+    ) -> Result<Self, E> {
+        let owned = |member: &Member, taken| {
+            let references = Owned { pool: pool.clone(), proxy: member.proxy().clone(), strategy: strategy.clone() };
+            Ok(Self::new(references, taken))
+        };
+        Self::take_as(pool, &strategy, asking, owned, refused)
+    }
+
+    /// The same; what is returned is made by `made` of the member chosen and what was taken on its proxy.
+    ///
+    /// # Errors
+    /// As of [`Lease::take`], and those of `made`.
+    // The lease is made in its last place: handed on by value through results, it would be copied at every step.
+    #[inline]
+    pub fn take_as<R, E>(
+        pool: &Arc<Pool>,
+        strategy: &Shared,
+        asking: &LeaseRequest<'_>,
+        made: impl FnOnce(&Member, Taken) -> Result<R, E>,
+        refused: impl FnOnce(Refusal, &Query<'_>) -> E,
+    ) -> Result<R, E> {
         let clock = asking.clock;
         let guard = pool.guard();
         let mut tries = 0;
@@ -114,18 +180,19 @@ impl Lease {
             // Loaded anew each time: who was passed over meanwhile is so in the newest table.
             let table = pool.table();
             let sited = asking.site.and_then(|site| pool.sited(&table, site, clock));
-            let query = asking.query(pool, &table).at(sited.as_ref());
+            let query = asking.query(pool, &table, sited.as_ref());
             if tries == TRIES {
                 return Err(refused(Refusal::NotAdmitted { tries }, &query));
             }
             tries += 1;
-            let choice = match choose(&*strategy, &query) {
+            let choice = match choose(&**strategy, &query) {
                 Ok(choice) => choice,
                 Err(refusal) => return Err(refused(refusal, &query)),
             };
-            let Some(proxy) = query.slot(choice).and_then(|slot| slot.share()) else { continue };
+            let Some(member) = query.slot(choice).and_then(|slot| slot.member()) else { continue };
+            let proxy = member.proxy();
             // Whoever was faster has left a reason on the proxy, or a mark at the site: the next choice is another.
-            let Ok(admitted) = guard.admit(&proxy, clock) else {
+            let Ok(admitted) = guard.admit(proxy, clock) else {
                 proxy.cancel_start(clock);
                 continue;
             };
@@ -134,46 +201,53 @@ impl Lease {
                 Some(Ok(admission)) => Some(admission),
                 Some(Err(_)) => {
                     proxy.cancel_start(clock);
-                    guard.undo(&proxy, &admitted, clock);
+                    guard.undo(proxy, &admitted, clock);
                     continue;
                 }
             };
             // A strategy written in Python takes its time, which is not the lease's.
             let slow = asking.foreign.is_some_and(|(_, notes)| notes.asked_python.get());
             let began = if slow { clock.steady_now() } else { clock.steady() };
-            let (pool, closed) = (pool.clone(), AtomicBool::new(false));
-            let taken_in = fork::generation();
-            let lease = Self { proxy, strategy, pool, admitted, at_site, began, taken_in, closed };
-            drop(sited);
-            return Ok((lease, table, choice));
+            return made(member, Taken { admitted, at_site, began, taken_in: fork::generation() as u32 });
         }
+    }
+}
+
+impl<P: References> Lease<P> {
+    /// An open lease.
+    #[inline]
+    #[must_use]
+    pub fn new(references: P, taken: Taken) -> Self {
+        Self { references, taken, closed: AtomicBool::new(false) }
+    }
+
+    /// What it is about.
+    #[inline]
+    #[must_use]
+    pub fn references(&self) -> &P {
+        &self.references
     }
 
     /// The proxy.
+    #[inline]
     #[must_use]
     pub fn proxy(&self) -> &Arc<Proxy> {
-        &self.proxy
+        self.references.proxy()
     }
 
     /// Who chose it.
+    #[inline]
     #[must_use]
     pub fn strategy(&self) -> &Shared {
-        &self.strategy
+        self.references.strategy()
     }
 
-    /// A closed lease on the same proxy, for who wants to look at one that is gone.
+    /// A closed lease of the same references, for who wants to look at one that is gone.
     #[must_use]
-    pub fn remains(&self) -> Self {
-        Self {
-            proxy: self.proxy.clone(),
-            strategy: self.strategy.clone(),
-            pool: self.pool.clone(),
-            admitted: Admitted::default(),
-            at_site: None,
-            began: self.began,
-            taken_in: self.taken_in,
-            closed: AtomicBool::new(true),
-        }
+    pub fn remains(&self, references: P) -> Self {
+        let Taken { began, taken_in, .. } = self.taken;
+        let taken = Taken { admitted: Admitted::default(), at_site: None, began, taken_in };
+        Self { references, taken, closed: AtomicBool::new(true) }
     }
 
     /// Whether the verdict has been given.
@@ -185,13 +259,13 @@ impl Lease {
     /// Milliseconds since it was taken.
     #[must_use]
     pub fn elapsed_ms(&self, clock: &dyn Clock) -> f64 {
-        clock.steady().saturating_sub(self.began) as f64 / 1e6
+        clock.steady().saturating_sub(self.taken.began) as f64 / 1e6
     }
 
     /// Whether it was taken before a fork: its start is counted in the parent.
     #[inline]
     fn is_inherited(&self) -> bool {
-        self.taken_in != fork::generation()
+        self.taken.taken_in != fork::generation() as u32
     }
 
     /// Claims the right to end the lease.
@@ -208,17 +282,17 @@ impl Lease {
         self.close()?;
         if self.is_inherited() {
             // The child forgot the start with all others; it counts after all, with its end.
-            self.proxy.start(clock);
+            self.proxy().start(clock);
         }
         let elapsed = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
         let effects = outcome.effects();
-        let guard = self.pool.guard();
-        let (proxy, admitted) = (&self.proxy, &self.admitted);
+        let guard = self.pool().guard();
+        let (proxy, admitted) = (self.proxy(), &self.taken.admitted);
         if matches!(effects.liveness, LivenessEffect::Bad | LivenessEffect::NeedsLogin) {
-            guard.on_failure(&self.pool, proxy, admitted, effects.liveness == LivenessEffect::NeedsLogin, clock);
+            guard.on_failure(self.pool(), proxy, admitted, effects.liveness == LivenessEffect::NeedsLogin, clock);
         }
         match effects.counters.verdict(elapsed) {
-            Some(verdict) => self.strategy.record(proxy, verdict, clock),
+            Some(verdict) => self.strategy().record(proxy, verdict, clock),
             None => proxy.cancel_start(clock),
         }
         self.settle_at_site(self.finding(&effects, ending), clock);
@@ -243,10 +317,12 @@ impl Lease {
         }
         match finding {
             // Another exit answers the next request, whatever this one was told.
-            SiteOutcome::Banned(None) if self.proxy.is_rotating() => SiteOutcome::ExitRefused(Kind::Banned),
-            SiteOutcome::RateLimited(_) if self.proxy.is_rotating() => SiteOutcome::ExitRefused(Kind::RateLimited),
+            SiteOutcome::Banned(None) if self.proxy().is_rotating() => SiteOutcome::ExitRefused(Kind::Banned),
+            SiteOutcome::RateLimited(_) if self.proxy().is_rotating() => SiteOutcome::ExitRefused(Kind::RateLimited),
             // To bench the only proxy gains nothing, and it may be a gateway without saying so.
-            SiteOutcome::Banned(None) | SiteOutcome::RateLimited(None) if self.pool.len() == 1 => SiteOutcome::Nothing,
+            SiteOutcome::Banned(None) | SiteOutcome::RateLimited(None) if self.pool().len() == 1 => {
+                SiteOutcome::Nothing
+            }
             finding => finding,
         }
     }
@@ -254,27 +330,27 @@ impl Lease {
     /// Whether only a row of sites can lay failures at the door of the proxy: there is no other to compare it with, or it
     /// has many exits.
     fn is_alone(&self) -> bool {
-        self.pool.len() == 1 || self.proxy.is_rotating()
+        self.pool().len() == 1 || self.proxy().is_rotating()
     }
 
     /// The site has answered through this proxy, which may be evidence about others.
     #[inline]
     fn note_answer(&self, clock: &dyn Clock) {
-        if self.proxy.state().has(mark::DOUBTED) {
-            self.pool.guard().blame.carried(&self.proxy);
+        if self.proxy().state().has(mark::DOUBTED) {
+            self.pool().guard().blame.carried(self.proxy());
         }
-        let Some(admission) = &self.at_site else { return };
+        let Some(admission) = &self.taken.at_site else { return };
         let site = admission.site();
-        site.note_answer(Arc::as_ptr(&self.proxy) as usize, clock.steady_coarse());
+        site.note_answer(Arc::as_ptr(self.proxy()) as usize, clock.steady_coarse());
         // Relaxed: a doubt that comes up at this moment is decided by the next answer.
         if site.doubtful.load(Ordering::Relaxed) {
-            let (convictions, has_recovered) = self.pool.guard().blame.answered(&self.proxy, site, clock.steady());
+            let (convictions, has_recovered) = self.pool().guard().blame.answered(self.proxy(), site, clock.steady());
             for conviction in &convictions {
                 self.convict(conviction, true, clock);
             }
             if has_recovered {
-                self.pool.pardon_all_at(site, clock);
-                self.pool.guard().freed();
+                self.pool().pardon_all_at(site, clock);
+                self.pool().guard().freed();
             }
         }
     }
@@ -286,31 +362,31 @@ impl Lease {
     /// # Errors
     /// [`AlreadyClosed`] for a second verdict; nothing is recorded then.
     pub fn suspect(&self, ending: &Ending, clock: &dyn Clock) -> Result<Suspicion, AlreadyClosed> {
-        if self.at_site.is_none() {
+        if self.taken.at_site.is_none() {
             let elapsed_ms = self.finish(Outcome::ProxyDown, ending, clock)?;
             return Ok(Suspicion { elapsed_ms, outcome: Some(Outcome::ProxyDown) });
         }
         self.close()?;
         let elapsed_ms = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
         if let Some(verdict) = Outcome::TargetFault.effects().counters.verdict(elapsed_ms) {
-            self.strategy.record(&self.proxy, verdict, clock);
+            self.strategy().record(self.proxy(), verdict, clock);
         }
         self.settle_at_site(SiteOutcome::Failed { free: if self.is_alone() { FREE_FAILURES } else { 0 } }, clock);
-        self.pool.guard().on_inconclusive(&self.proxy, &self.admitted, clock);
+        self.pool().guard().on_inconclusive(self.proxy(), &self.taken.admitted, clock);
         Ok(Suspicion { elapsed_ms, outcome: None })
     }
 
     fn doubt(&self) -> Option<Doubt<'_>> {
-        let site = self.at_site.as_ref()?.site();
-        Some(Doubt { proxy: &self.proxy, site, began: self.began, is_alone: self.is_alone(), results: 1 })
+        let site = self.taken.at_site.as_ref()?.site();
+        Some(Doubt { proxy: self.proxy(), site, began: self.taken.began, is_alone: self.is_alone(), results: 1 })
     }
 
     /// The failures are the proxy's. `is_late`: they have been told as the site's.
     #[cold]
     fn convict(&self, conviction: &Conviction, is_late: bool, clock: &dyn Clock) {
-        let guard = self.pool.guard();
-        guard.convict(&self.pool, conviction, clock);
-        self.pool.pardon_at(&conviction.site, &conviction.proxy, clock);
+        let guard = self.pool().guard();
+        guard.convict(self.pool(), conviction, clock);
+        self.pool().pardon_at(&conviction.site, &conviction.proxy, clock);
         if is_late {
             self.tell_of_blame(conviction);
         }
@@ -318,13 +394,13 @@ impl Lease {
 
     fn tell_of_blame(&self, conviction: &Conviction) {
         let Conviction { proxy, site, results, .. } = conviction;
-        let notices = &self.pool.guard().notices;
+        let notices = &self.pool().guard().notices;
         notices.put(|| Notice::Blamed { proxy: proxy.id(), site: site.key().into(), results: *results });
     }
 
     fn settle_at_site(&self, finding: SiteOutcome, clock: &dyn Clock) {
-        let Some(admission) = &self.at_site else { return };
-        let effect = self.pool.settle_at(admission, finding, self.began, clock);
+        let Some(admission) = &self.taken.at_site else { return };
+        let effect = self.pool().settle_at(admission, finding, self.taken.began, clock);
         if effect != SiteChange::None {
             self.tell_of(admission.site(), effect);
         }
@@ -333,8 +409,8 @@ impl Lease {
     #[cold]
     fn tell_of(&self, site: &Site, effect: SiteChange) {
         let benched =
-            |seconds, level| Notice::Benched { proxy: self.proxy.id(), site: site.key().into(), seconds, level };
-        let notices = &self.pool.guard().notices;
+            |seconds, level| Notice::Benched { proxy: self.proxy().id(), site: site.key().into(), seconds, level };
+        let notices = &self.pool().guard().notices;
         match effect {
             SiteChange::Benched { seconds, level } => notices.put(|| benched(seconds, level.saturating_sub(1))),
             SiteChange::Held { seconds } => notices.put(|| benched(seconds, 0)),
@@ -352,31 +428,34 @@ impl Lease {
         if self.is_inherited() {
             return Ok(());
         }
-        self.proxy.cancel_start(clock);
-        self.settle_at_site(SiteOutcome::Released, clock);
-        self.pool.guard().on_inconclusive(&self.proxy, &self.admitted, clock);
+        self.taken.give_back(self.pool(), self.proxy(), clock);
         Ok(())
     }
 
     /// The pool it was taken from.
+    #[inline]
     #[must_use]
     pub fn pool(&self) -> &Arc<Pool> {
-        &self.pool
+        self.references.pool()
     }
 }
 
 /// Decides the failures of one request that is over, as far as there is evidence: what each of the attempts, ended with
 /// [`Lease::suspect`], was. `answered_by`: the attempt that the site answered.
 #[cold]
-pub fn conclude(suspects: &[&Lease], answered_by: Option<&Lease>, clock: &dyn Clock) -> Vec<Outcome> {
-    let is_alike = suspects.iter().any(|lease| !Arc::ptr_eq(&lease.proxy, &suspects[0].proxy));
-    let outcome_of = |lease: &&Lease| {
+pub fn conclude<P: References>(
+    suspects: &[&Lease<P>],
+    answered_by: Option<&Lease<P>>,
+    clock: &dyn Clock,
+) -> Vec<Outcome> {
+    let is_alike = suspects.iter().any(|lease| !Arc::ptr_eq(lease.proxy(), suspects[0].proxy()));
+    let outcome_of = |lease: &&Lease<P>| {
         let Some(doubt) = lease.doubt() else { return Outcome::ProxyDown };
         let now = clock.steady();
-        let blame = &lease.pool.guard().blame;
+        let blame = &lease.pool().guard().blame;
         match answered_by {
             // It has brought the answer itself, by another exit or at the second attempt.
-            Some(answering) if Arc::ptr_eq(&answering.proxy, doubt.proxy) => return Outcome::TargetFault,
+            Some(answering) if Arc::ptr_eq(answering.proxy(), doubt.proxy) => return Outcome::TargetFault,
             Some(_) if !doubt.is_alone => {
                 let (proxy, site) = (doubt.proxy.clone(), doubt.site.clone());
                 let conviction = Conviction { proxy, site, results: 1, began: doubt.began, by_row: false };
@@ -404,12 +483,12 @@ pub fn conclude(suspects: &[&Lease], answered_by: Option<&Lease>, clock: &dyn Cl
     };
     let outcomes = suspects.iter().map(outcome_of).collect();
     if let Some(lease) = suspects.first() {
-        lease.pool.guard().freed();
+        lease.pool().guard().freed();
     }
     outcomes
 }
 
-impl Drop for Lease {
+impl<P: References> Drop for Lease<P> {
     fn drop(&mut self) {
         if !self.is_closed() {
             // An open lease can only be given back: its outcome is not known to anybody any more.
@@ -441,8 +520,7 @@ mod model {
             pool.add(proxy.clone(), None, true).unwrap();
             let asking = LeaseRequest { context: &Context::default(), site: None, clock: &clock, foreign: None };
             let taken = Lease::take(&pool, Arc::new(RoundRobin::default()), &asking, |refusal, _| refusal);
-            let (lease, ..) = taken.unwrap();
-            let lease = Arc::new(lease);
+            let lease = Arc::new(taken.unwrap());
             let other = thread::spawn({
                 let lease = lease.clone();
                 move || lease.finish(Outcome::TargetFault, &Ending::default(), &ManualClock::at(0)).is_ok()

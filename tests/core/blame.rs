@@ -78,7 +78,7 @@ impl Crawl {
         self.pool.guard().catch_up(&self.clock);
         let context = excluding(not);
         let asking = LeaseRequest { context: &context, site: Some(site), clock: &self.clock, foreign: None };
-        Lease::take(&self.pool, self.turns.clone(), &asking, |refusal, _| refusal).ok().map(|(lease, ..)| lease)
+        Lease::take(&self.pool, self.turns.clone(), &asking, |refusal, _| refusal).ok()
     }
 
     fn end(&self, request: &mut Request, answered_by: Option<&Lease>) {

@@ -113,7 +113,7 @@ pub fn lease_at(strategy: &Shared, pool: &Arc<Pool>, clock: &dyn Clock) -> Resul
 pub fn lease_for(strategy: &Shared, pool: &Arc<Pool>, url: Option<&str>, clock: &dyn Clock) -> Result<Lease, Refusal> {
     let site = url.and_then(|url| pool.site_of(url));
     let asking = LeaseRequest { context: &Context::default(), site: site.as_ref(), clock, foreign: None };
-    Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal).map(|(lease, ..)| lease)
+    Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal)
 }
 
 /// How often each number comes in that many selections that must all succeed.
