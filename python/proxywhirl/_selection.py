@@ -237,6 +237,20 @@ def checked_bound(most: float | None) -> float | None:
 _ANYTHING = Selection()
 
 
+def selection_of(
+    *,
+    session_id: str | None,
+    country: str | None,
+    region: str | None,
+    tags: Iterable[str] | None,
+    protocol: str | Iterable[str] | None,
+) -> Selection | None:
+    """What a lease asks of the choice, by the arguments of :class:`Selection`; ``None`` where it asks nothing."""
+    if session_id is None and country is None and region is None and tags is None and protocol is None:
+        return None
+    return Selection(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
+
+
 class Chooser:
     """A pool and the strategy that chooses from it, which can be swapped at any time.
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._cookies import client_class
-from proxywhirl._selection import Selection
+from proxywhirl._selection import Selection, selection_of
 from proxywhirl.rotator._session import SessionBase
 from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
 from proxywhirl.rotator.client_pool import LRUAsyncClientPool
@@ -175,7 +175,7 @@ class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
         Raises:
             ProxyPoolEmptyError: No proxy is eligible; raised when it is awaited or entered.
         """
-        selection = Selection(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
+        selection = selection_of(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
         return LeaseRequest(self, url, selection, list(exclude), timeout)
 
     async def get_proxy(self, **wishes: Any) -> _core.Proxy:
@@ -266,7 +266,7 @@ class LeaseRequest:
         self,
         rotator: AsyncProxyRotator,
         url: str | None,
-        selection: Selection,
+        selection: Selection | None,
         exclude: list[Any],
         timeout: float | None,
     ) -> None:

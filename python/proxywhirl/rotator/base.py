@@ -468,7 +468,7 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
         )
         return self._chooser.explain(url, selection, list(exclude), self._transport._carrier.busy_here())
 
-    def _taking(self, url: str | None, selection: Selection) -> Taking:
+    def _taking(self, url: str | None, selection: Selection | None) -> Taking:
         """How a lease for another client is taken."""
         return Taking(self._chooser, url, selection, judge=self._transport.report_judge)
 

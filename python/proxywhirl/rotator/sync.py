@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._cookies import client_class
-from proxywhirl._selection import Selection
+from proxywhirl._selection import selection_of
 from proxywhirl.rotator._session import SessionBase
 from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
 
@@ -227,7 +227,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
         Raises:
             ProxyPoolEmptyError: Nobody is eligible.
         """
-        selection = Selection(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
+        selection = selection_of(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
         taking, excluded, seconds = self._taking(url, selection), list(exclude), _patience(timeout)
         self._prepare_sources()
         lease = taking(excluded, 1, seconds)
