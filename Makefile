@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # maturin installs with pip too.
 export PIP_QUIET := 1
 
-SOURCES := $(shell find src macros -name '*.rs') build.rs macros/Cargo.toml Cargo.toml Cargo.lock pyproject.toml
+SOURCES := $(shell find src macros -name '*.rs') macros/Cargo.toml Cargo.toml Cargo.lock pyproject.toml
 MATURIN := $(BIN)/maturin
 PIP     := $(BIN)/python -m pip install
 FEATURES := python,fleet

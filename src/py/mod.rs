@@ -7,8 +7,7 @@ mod check;
 mod context;
 mod convert;
 mod errors;
-// Later versions leave functions of the list without a user, which the linker then cannot wrap.
-#[cfg(all(all(target_os = "linux", target_env = "gnu"), not(Py_3_12)))]
+#[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod exit;
 #[cfg(feature = "fleet")]
 mod fleet;
@@ -90,6 +89,8 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::border::_refuse_subinterpreters()?;
         super::border::keep_panics_quiet();
+        #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
+        super::exit::hang_threads_at_exit();
         let os = module.py().import("os")?;
         if os.hasattr("register_at_fork")? {
             let hooks = pyo3::types::PyDict::new(module.py());
