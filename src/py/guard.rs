@@ -21,7 +21,7 @@ use crate::resilience::explain::Why;
 use crate::resilience::site::Site;
 use crate::resilience::standing::SiteRate;
 use crate::resilience::{Notice, Rate, Settings};
-use crate::strategy::{Narrowing, Strategy};
+use crate::strategy::{Strategy, slots_left};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 
 /// Callbacks of a pool. Here, and not in the core, because the garbage collector has to find them.
@@ -345,12 +345,7 @@ fn passed_over(strategy: &dyn Strategy, query: &Query<'_>) -> ahash::AHashSet<u3
 fn passed_over_by(strategy: &dyn Strategy, query: &Query<'_>) -> ahash::AHashSet<u32> {
     let allowed = query.candidates();
     let query = query.or_thresholds(strategy.common().thresholds());
-    let kept = match strategy.narrow(&query) {
-        Ok(Narrowing::All) => query.candidates(),
-        Ok(Narrowing::By(filter)) => query.narrowed(&filter, |narrowed| narrowed.candidates()),
-        Ok(Narrowing::Slots(slots)) => slots,
-        Err(_) => return ahash::AHashSet::new(),
-    };
+    let Ok(kept) = slots_left(strategy, &query) else { return ahash::AHashSet::new() };
     if kept.is_empty() && strategy.serves_beyond() {
         return ahash::AHashSet::new();
     }

@@ -9,7 +9,7 @@ use crate::clock::{Reading, SystemClock};
 use crate::pool::context::Context;
 use crate::pool::order::TieBreak;
 use crate::pool::query::{Notes, Query};
-use crate::proxy::{Id, Verdict};
+use crate::proxy::Verdict;
 use crate::py::context;
 use crate::py::convert::Lazy;
 use crate::py::errors;
@@ -30,7 +30,7 @@ use crate::strategy::random::Random;
 use crate::strategy::round_robin::RoundRobin;
 use crate::strategy::session::SessionPersistence;
 use crate::strategy::weighted::Weighted;
-use crate::strategy::{Kind, NAMES, Narrowing, Shared, Strategy, choose};
+use crate::strategy::{Kind, NAMES, Shared, Strategy, choose, kept, slots_left};
 use crate::sync::{Arc, AtomicPtr, Mutex, Ordering};
 
 static RESOLVE: Lazy = Lazy::upper("resolve");
@@ -287,19 +287,11 @@ impl PyStrategy {
         let table = pool.table();
         let query = Query::new(&pool, &table, &wanted, &SystemClock);
         let query = query.or_thresholds(self.inner.common().thresholds());
-        let left = match self.inner.narrow(&query).map_err(|refusal| errors::refusal(py, refusal))? {
-            Narrowing::All => query.candidates(),
-            Narrowing::By(filter) => query.narrowed(&filter, |narrowed| narrowed.candidates()),
-            Narrowing::Slots(slots) => slots,
-        };
-        let left: ahash::AHashSet<Id> = left.into_iter().filter_map(|slot| Some(table.proxy(slot)?.id())).collect();
-        let list = PyList::empty(py);
-        for object in objects {
-            if left.contains(&object.cast::<PyProxy>()?.get().core.id()) {
-                list.append(object)?;
-            }
-        }
-        Ok(list)
+        let left = slots_left(&*self.inner, &query).map_err(|refusal| errors::refusal(py, refusal))?;
+        let left = left.into_iter().filter_map(|slot| table.proxy(slot)).map(|proxy| proxy.id());
+        let objects =
+            objects.into_iter().map(|object| Ok(object.cast_into::<PyProxy>()?)).collect::<PyResult<Vec<_>>>()?;
+        PyList::new(py, kept(objects, |object| object.get().core.id(), left).collect::<Vec<_>>())
     }
 
     /// Whether the strategy can choose from this pool as it is.

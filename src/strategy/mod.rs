@@ -8,6 +8,7 @@ pub mod config;
 pub mod cost_aware;
 pub mod geo_targeted;
 pub mod least_used;
+mod narrowing;
 pub mod performance;
 pub mod random;
 mod refusal;
@@ -17,12 +18,12 @@ pub mod weighted;
 
 use crate::clock::Clock;
 use crate::pool::Pool;
-use crate::pool::filter::Filter;
 use crate::pool::query::{Choice, Query};
 use crate::proxy::{Proxy, Verdict};
 use crate::sync::Arc;
 pub use common::Common;
 use config::Config;
+pub use narrowing::{Narrowing, kept, slots_left};
 pub use refusal::Refusal;
 
 /// What every strategy can do. Implementations may be called from any thread at any time.
@@ -125,17 +126,6 @@ pub trait Strategy: Send + Sync {
 
 /// A strategy shared between threads.
 pub type Shared = Arc<dyn Strategy>;
-
-/// What is left of the candidates after a filter.
-#[derive(Debug, Clone)]
-pub enum Narrowing {
-    /// All of them.
-    All,
-    /// The proxies that match this.
-    By(Arc<Filter>),
-    /// These slots.
-    Slots(Vec<u32>),
-}
 
 /// Asks a strategy, under the context's own demands.
 ///

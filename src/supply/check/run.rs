@@ -129,6 +129,8 @@ impl Shared {
     }
 
     async fn check(&self, index: usize, address: &Address, public_only: bool) -> Report {
+        #[cfg(test)]
+        assert_ne!(&*address.host, tests::PANICS, "a deliberate panic");
         let limit = self.plan.per_host.map(|most| self.host(&address.host, most));
         let _turn = match &limit {
             Some(limit) => limit.acquire().await.ok(),
@@ -342,6 +344,51 @@ impl Drop for Run {
     fn drop(&mut self) {
         if self.process == std::process::id() {
             self.shared.cancel.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::health::Source;
+    use crate::supply::check::handle;
+
+    /// A check of this host panics.
+    pub(super) const PANICS: &str = "panics.test";
+
+    #[test]
+    fn a_check_that_panics_is_reported_and_the_others_go_on() {
+        for concurrency in [1, 3] {
+            // Port 1 of loopback: refused at once.
+            let item = |host: &str, proxy| Item {
+                address: Address::parse_line(&format!("http://{host}:1")).ok(),
+                proxy,
+                public_only: false,
+            };
+            let proxy = Arc::new(Proxy::new(&Address::parse_line("http://panics.test:1").unwrap(), Source::User, 0));
+            let items = vec![
+                item("127.0.0.1", None),
+                item(PANICS, Some(proxy.clone())),
+                item("127.0.0.1", None),
+                item(PANICS, None),
+                item("127.0.0.1", None),
+            ];
+            let plan = Plan { level: Level::Basic, concurrency, ..Plan::default() };
+            let run = Run::start(&handle().unwrap(), plan, items).unwrap();
+            let mut reports = Vec::new();
+            while let Some(more) = run.take(10) {
+                reports.extend(more);
+                run.wait(Duration::from_millis(50)).unwrap();
+            }
+            reports.sort_by_key(|report| report.index);
+            let failures: Vec<_> =
+                reports.iter().map(|report| report.failure.map(|failure| failure.as_str())).collect();
+            let (refused, internal) = (Some("refused"), Some("internal"));
+            assert_eq!(failures, [refused, internal, refused, internal, refused], "{concurrency} at a time");
+            // Not the proxy's fault: nothing is counted.
+            assert_eq!(proxy.totals().0, 0);
+            assert_eq!(proxy.cold(|cold| cold.total_checks), 0);
         }
     }
 }
