@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._native.enums import HealthStatus
 from proxywhirl._redact import redact_url, shown
-from proxywhirl.health.checks import Checker, CheckFailed, HttpCheck, Probe, TcpCheck, probe_of
+from proxywhirl.health._rounds import Control, ask, call, probes, run, run_in_thread, sweep, tell
+from proxywhirl.health.checks import Checker
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -26,10 +25,6 @@ __all__ = ["HealthMonitor"]
 
 _log = logging.getLogger("proxywhirl.health")
 
-_JITTER = 0.1
-"""By how much of itself the pause between two rounds varies, so that many processes do not ask in step."""
-_PANIC_FROM = 4
-"""Checks in a round from which on a round without any success blames the network or the page, not the proxies."""
 _MOST_DOUBLINGS = 4
 """A proxy that keeps failing is asked less and less often, at least every 16th round."""
 
@@ -99,12 +94,12 @@ class HealthMonitor:
         self.cache_ttl = cache_ttl
         self.remove = remove
         self._concurrency = int(concurrency)
-        self._probes = _probes(checker, url, timeout, tls)
+        self._probes = probes(checker, url, timeout, tls)
         self._told = told
         self._removed = removed
         self._lock = new_lock()
         self._failures: dict[UUID, int] = {}
-        self._control: _Control | None = None
+        self._control: Control | None = None
         self._finalizer: Any = None
         self._started_at: float | None = None
 
@@ -123,24 +118,24 @@ class HealthMonitor:
         loop = asyncio.get_running_loop()
         control = self._begin()
         if control is not None:
-            control.task = loop.create_task(_run(weakref.ref(self), control))
+            control.task = loop.create_task(run(weakref.ref(self), control))
 
     def start_thread(self) -> None:
         """Check on a thread of its own from now on; nothing happens if it does already."""
         control = self._begin()
         if control is not None:
             control.thread = threading.Thread(
-                target=_run_in_thread, args=(weakref.ref(self), control), name="proxywhirl-health", daemon=True
+                target=run_in_thread, args=(weakref.ref(self), control), name="proxywhirl-health", daemon=True
             )
             control.thread.start()
 
-    def _begin(self) -> _Control | None:
+    def _begin(self) -> Control | None:
         with self._lock:
             if self.is_running:
                 return None
             self.is_running = True
             self._started_at = time.monotonic()
-            control = self._control = _Control()
+            control = self._control = Control()
             # Whoever drops a monitor has stopped it.
             self._finalizer = weakref.finalize(self, control.stop)
         return control
@@ -163,7 +158,7 @@ class HealthMonitor:
         if control is not None and control.thread is not None and control.thread is not threading.current_thread():
             control.thread.join(5.0)
 
-    def _end(self) -> _Control | None:
+    def _end(self) -> Control | None:
         with self._lock:
             control, self._control = self._control, None
             self.is_running = False
@@ -173,7 +168,7 @@ class HealthMonitor:
             control.stop()
         return control
 
-    def _ended(self, control: _Control) -> None:
+    def _ended(self, control: Control) -> None:
         """A run came to its end, be it that its event loop did."""
         with self._lock:
             if self._control is control:
@@ -225,7 +220,7 @@ class HealthMonitor:
         last = proxy.last_health_check
         if use_cache and last is not None and datetime.now(timezone.utc) - last < timedelta(seconds=self.cache_ttl):
             return proxy.last_health_error is None
-        passed, error, ms = await _ask(self._probes, proxy)
+        passed, error, ms = await ask(self._probes, proxy)
         self._apply(proxy, passed, error, ms)
         return passed
 
@@ -235,7 +230,7 @@ class HealthMonitor:
         Returns:
             By id, whether it passed.
         """
-        return await _sweep(weakref.ref(self), _Control())
+        return await sweep(weakref.ref(self), Control())
 
     def _due(self) -> list[Proxy]:
         proxies = self.pool.get_all_proxies()
@@ -280,9 +275,9 @@ class HealthMonitor:
             if status is not HealthStatus.DEAD:
                 proxy.record_failure(error)
         if _log.isEnabledFor(logging.INFO):
-            _tell(proxy, passed, error, ms, failures)
+            tell(proxy, passed, error, ms, failures)
         if self._told is not None:
-            _call(self._told, proxy, passed, error, ms)
+            call(self._told, proxy, passed, error, ms)
         if self.remove and failures >= self.failure_threshold:
             self._take_out(proxy)
 
@@ -293,184 +288,8 @@ class HealthMonitor:
         fields = {"event": "proxy_removed", "proxy_id": str(proxy.id), "proxy_url": redact_url(proxy.url)}
         _log.warning("proxy removed after failed checks", extra=fields)
         if self._removed is not None:
-            _call(self._removed, proxy)
+            call(self._removed, proxy)
 
     def __repr__(self) -> str:
         state = "running" if self.is_running else "stopped"
         return f"<HealthMonitor of {len(self.pool)} proxies, every {self.check_interval:g} s, {state}>"
-
-
-def _probes(checker: Checker | None, url: str | None, timeout: float, tls: Any) -> list[Probe]:
-    if checker is not None:
-        return [probe_of(checker)]
-    probes: list[Probe] = [TcpCheck(timeout).probe]
-    if url is not None:
-        probes.append(HttpCheck(str(url), timeout, tls).probe)
-    return probes
-
-
-async def _ask(probes: list[Probe], proxy: Proxy) -> tuple[bool, str | None, float]:
-    started = time.perf_counter()
-    error: str | None = None
-    try:
-        for probe in probes:
-            await probe(proxy)
-    except CheckFailed as failed:
-        error = str(failed)
-    return error is None, error, (time.perf_counter() - started) * 1000.0
-
-
-def _tell(proxy: Proxy, passed: bool, error: str | None, ms: float, failures: int) -> None:
-    fields = {
-        "event": "proxy_health_check",
-        "proxy_id": str(proxy.id),
-        "proxy_url": redact_url(proxy.url),
-        "success": passed,
-        "duration_ms": round(ms, 3),
-    }
-    if passed:
-        _log.info("proxy works", extra=fields)
-    else:
-        _log.warning("proxy failed its check", extra={**fields, "error": error, "failures": failures})
-
-
-def _call(function: Callable[..., None], *arguments: Any) -> None:
-    try:
-        function(*arguments)
-    except Exception:  # noqa: BLE001 - whatever a user's function raises
-        _log.exception("a callback of the health monitor raised")
-
-
-class _Control:
-    """How a running monitor is told to stop, from whichever thread, without knowing it."""
-
-    def __init__(self) -> None:
-        self._lock = new_lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._event: asyncio.Event | None = None
-        self.stopped = False
-        self.task: asyncio.Task[None] | None = None
-        self.thread: threading.Thread | None = None
-
-    def enter(self) -> asyncio.Event:
-        """Be reachable in the running loop; the event says that it is time to stop."""
-        event = asyncio.Event()
-        with self._lock:
-            self._loop, self._event = asyncio.get_running_loop(), event
-            if self.stopped:
-                event.set()
-        return event
-
-    def leave(self) -> None:
-        """From now on there is nobody to be told."""
-        with self._lock:
-            self._loop = self._event = None
-
-    def stop(self) -> None:
-        """Stop soon; checks under way are cancelled."""
-        with self._lock:
-            self.stopped = True
-            if self._loop is not None and self._event is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._event.set)
-
-
-def _run_in_thread(me: weakref.ref[HealthMonitor], control: _Control) -> None:
-    asyncio.run(_run(me, control))
-
-
-async def _run(me: weakref.ref[HealthMonitor], control: _Control) -> None:
-    # Between two checks nothing here holds the monitor, so that dropping it is enough to end this.
-    over = control.enter()
-    ending = asyncio.ensure_future(over.wait())
-    round_: asyncio.Future[Any] = ending
-    try:
-        while not control.stopped:
-            round_ = asyncio.ensure_future(_sweep(me, control))
-            await asyncio.wait([round_, ending], return_when=asyncio.FIRST_COMPLETED)
-            if not round_.done():
-                round_.cancel()
-                await asyncio.wait([round_])
-            elif not round_.cancelled() and round_.exception() is not None:
-                # Whatever it was, the next round may do better.
-                _log.error("a round of health checks failed", exc_info=round_.exception())
-            monitor = me()
-            if monitor is None:
-                return
-            pause = monitor.check_interval * random.uniform(1 - _JITTER, 1 + _JITTER)
-            del monitor
-            await asyncio.wait([ending], timeout=pause)
-    finally:
-        control.leave()
-        control.stopped = True
-        ending.cancel()
-        round_.cancel()
-        monitor = me()
-        if monitor is not None:
-            monitor._ended(control)
-
-
-async def _sweep(me: weakref.ref[HealthMonitor], control: _Control) -> dict[UUID, bool]:
-    monitor = me()
-    if monitor is None:
-        return {}
-    proxies = monitor._due()
-    workers = min(monitor._concurrency, len(proxies))
-    round_ = _Round(monitor, control)
-    del monitor
-    waiting = iter(proxies)
-    tasks = [asyncio.ensure_future(round_.work(waiting)) for _ in range(workers)]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-    round_.end()
-    return round_.results
-
-
-class _Round:
-    """One round. Failures are held back until somebody has passed: until then they may be nobody's fault."""
-
-    def __init__(self, monitor: HealthMonitor, control: _Control) -> None:
-        self._me = weakref.ref(monitor)
-        self._control = control
-        self._probes = monitor._probes
-        self._held: list[tuple[Proxy, str | None, float]] = []
-        self._any_passed = False
-        self.results: dict[UUID, bool] = {}
-
-    async def work(self, proxies: Iterator[Proxy]) -> None:
-        for proxy in proxies:
-            if self._control.stopped:
-                return
-            passed, error, ms = await _ask(self._probes, proxy)
-            monitor = self._me()
-            if monitor is None:
-                return
-            self.results[proxy.id] = passed
-            if passed and not self._any_passed:
-                self._any_passed = True
-                self._release(monitor)
-            if passed or self._any_passed:
-                monitor._apply(proxy, passed, error, ms)
-            else:
-                self._held.append((proxy, error, ms))
-            del monitor
-
-    def end(self) -> None:
-        """Decide about those that are still held back."""
-        monitor = self._me()
-        if monitor is None or not self._held:
-            return
-        if len(self._held) >= _PANIC_FROM:
-            _log.warning(
-                "not one health check passed: the network or the page is taken to be at fault",
-                extra={"event": "panic_guard", "checks": len(self._held)},
-            )
-        else:
-            self._release(monitor)
-
-    def _release(self, monitor: HealthMonitor) -> None:
-        held, self._held = self._held, []
-        for proxy, error, ms in held:
-            monitor._apply(proxy, False, error, ms)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl._cookies import client_class
 from proxywhirl._selection import Selection, selection_of
 from proxywhirl.rotator._session import SessionBase
+from proxywhirl.rotator._verbs import AsyncVerbs
 from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
 from proxywhirl.rotator.client_pool import LRUAsyncClientPool
 from proxywhirl.transport import AsyncRotatingTransport
@@ -29,42 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncProxyRotator", "AsyncProxyWhirl", "AsyncRotatorSession", "LeaseRequest"]
 
 
-class _AsyncVerbs:
-    """The verbs, over ``request``."""
-
-    async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
-        raise NotImplementedError
-
-    async def get(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a GET request; arguments as for :meth:`request`."""
-        return await self.request("GET", url, **kwargs)
-
-    async def post(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a POST request; arguments as for :meth:`request`."""
-        return await self.request("POST", url, **kwargs)
-
-    async def put(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a PUT request; arguments as for :meth:`request`."""
-        return await self.request("PUT", url, **kwargs)
-
-    async def patch(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a PATCH request; arguments as for :meth:`request`."""
-        return await self.request("PATCH", url, **kwargs)
-
-    async def delete(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a DELETE request; arguments as for :meth:`request`."""
-        return await self.request("DELETE", url, **kwargs)
-
-    async def head(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a HEAD request; arguments as for :meth:`request`."""
-        return await self.request("HEAD", url, **kwargs)
-
-    async def options(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send an OPTIONS request; arguments as for :meth:`request`."""
-        return await self.request("OPTIONS", url, **kwargs)
-
-
-class AsyncProxyRotator(_AsyncVerbs, ProxyRotatorBase):
+class AsyncProxyRotator(AsyncVerbs, ProxyRotatorBase):
     """An asynchronous HTTP client whose every request goes through a proxy chosen for it.
 
     It can be used with ``async with``, and without; it may outlive an event loop and be used in the next: connections
@@ -304,7 +270,7 @@ class LeaseRequest:
             await lease.__aexit__(exc_type, exc_value, traceback)
 
 
-class AsyncRotatorSession(_AsyncVerbs, SessionBase):
+class AsyncRotatorSession(AsyncVerbs, SessionBase):
     """Requests of one rotator that share a proxy; made by :meth:`AsyncProxyRotator.session`."""
 
     _rotator: AsyncProxyRotator

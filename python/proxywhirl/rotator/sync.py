@@ -12,6 +12,7 @@ from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._cookies import client_class
 from proxywhirl._selection import selection_of
 from proxywhirl.rotator._session import SessionBase
+from proxywhirl.rotator._verbs import Verbs
 from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
 
 if TYPE_CHECKING:
@@ -29,42 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["ProxyRotator", "ProxyWhirl", "RotatorSession"]
 
 
-class _Verbs:
-    """The verbs, over ``request``."""
-
-    def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
-        raise NotImplementedError
-
-    def get(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a GET request; arguments as for :meth:`request`."""
-        return self.request("GET", url, **kwargs)
-
-    def post(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a POST request; arguments as for :meth:`request`."""
-        return self.request("POST", url, **kwargs)
-
-    def put(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a PUT request; arguments as for :meth:`request`."""
-        return self.request("PUT", url, **kwargs)
-
-    def patch(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a PATCH request; arguments as for :meth:`request`."""
-        return self.request("PATCH", url, **kwargs)
-
-    def delete(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a DELETE request; arguments as for :meth:`request`."""
-        return self.request("DELETE", url, **kwargs)
-
-    def head(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a HEAD request; arguments as for :meth:`request`."""
-        return self.request("HEAD", url, **kwargs)
-
-    def options(self, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send an OPTIONS request; arguments as for :meth:`request`."""
-        return self.request("OPTIONS", url, **kwargs)
-
-
-class ProxyRotator(_Verbs, ProxyRotatorBase):
+class ProxyRotator(Verbs, ProxyRotatorBase):
     """An HTTP client whose every request goes through a proxy chosen for it.
 
     It may be shared by threads. It can be used with ``with``, and without; connections are closed at the end of the
@@ -364,7 +330,7 @@ class ProxyRotator(_Verbs, ProxyRotatorBase):
 ProxyWhirl = ProxyRotator
 
 
-class RotatorSession(_Verbs, SessionBase):
+class RotatorSession(Verbs, SessionBase):
     """Requests of one rotator that share a proxy; made by :meth:`ProxyRotator.session`."""
 
     _rotator: ProxyRotator

@@ -9,7 +9,6 @@ never reaches the request: it is logged, and another strategy serves instead.
 
 from __future__ import annotations
 
-import collections.abc
 import inspect
 import logging
 import traceback
@@ -18,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl import _core
 from proxywhirl._redact import scrub_text
 from proxywhirl.exceptions import ProxyPoolEmptyError, StrategyMetadataError
+from proxywhirl.strategies._given import allowed, has, instantiated, is_explicit, is_overridden, missing, setting
 from proxywhirl.strategies._metadata import PoolMetadata
 from proxywhirl.strategies._shapes import (
     RecordCall,
     SelectCall,
     candidates_of,
     describe,
-    excludes,
     filter_call,
     may_serve,
     method,
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Adapter", "adapt", "check", "describe"]
 
 _log = logging.getLogger("proxywhirl.strategies")
-
-# What a built-in strategy calls on itself without asking Python: a subclass that overrides one of these is Python.
-_OVERRIDABLE = ("select", "record_result", "filter", "configure", "validate_metadata")
 
 
 def adapt(obj: Any, *, warm_up: bool = False) -> _core.Strategy | Adapter:
@@ -59,8 +55,8 @@ def adapt(obj: Any, *, warm_up: bool = False) -> _core.Strategy | Adapter:
         obj.warm_up = obj.warm_up or warm_up
         return obj
     if inspect.isclass(obj):
-        obj = _instantiated(obj)
-    if isinstance(obj, _core.Strategy) and not _is_overridden(obj):
+        obj = instantiated(obj)
+    if isinstance(obj, _core.Strategy) and not is_overridden(obj):
         return obj
     return Adapter(obj, warm_up=warm_up)
 
@@ -83,7 +79,7 @@ def check(what: Any) -> None:
     as_callable = method(what, "__call__") is not None if inspect.isclass(what) else callable(what)
     if as_callable and not any(present.values()):
         return
-    raise _missing(what, [name for name, there in present.items() if not there])
+    raise missing(what, [name for name, there in present.items() if not there])
 
 
 class UnusableChoice(StrategyMetadataError):
@@ -156,7 +152,7 @@ class Adapter:
         elif callable(user):
             self._call_select = SelectCall(user, user)
         else:
-            raise _missing(
+            raise missing(
                 user, ["select"] if method(user, "record_result") is not None else ["select", "record_result"]
             )
 
@@ -273,7 +269,7 @@ class Adapter:
             ValueError: The configuration names an unknown fallback strategy.
         """
         # What can be refused comes first, so that a refusal leaves everything as it was.
-        named = _setting(config, "fallback_strategy")
+        named = setting(config, "fallback_strategy")
         fallback = self.fallback
         if named is not None:
             from proxywhirl.strategies._registry import resolve
@@ -283,11 +279,11 @@ class Adapter:
         if configure is not None:
             configure(config)
         self.fallback = fallback
-        self._enable_fallback = _setting(config, "enable_fallback") is not False
-        if _is_explicit(config, "window_duration_seconds"):
-            self._window = _setting(config, "window_duration_seconds")
-        if _is_explicit(config, "ema_alpha"):
-            self._alpha = _setting(config, "ema_alpha")
+        self._enable_fallback = setting(config, "enable_fallback") is not False
+        if is_explicit(config, "window_duration_seconds"):
+            self._window = setting(config, "window_duration_seconds")
+        if is_explicit(config, "ema_alpha"):
+            self._alpha = setting(config, "ema_alpha")
         self.config = config
 
     def validate_metadata(self, pool: ProxyPool) -> bool:
@@ -320,7 +316,7 @@ class Adapter:
         missing = self._missing_fields(pool, context)
         if missing or self._refuses(pool):
             raise self._metadata_error(missing)
-        offered = pool if self._call_select.takes_context else _allowed(pool, context)
+        offered = pool if self._call_select.takes_context else allowed(pool, context)
         choice = self._call_select(offered, context)
         if isinstance(choice, _core.Proxy) and pool.get_proxy_by_id(choice.id) is None:
             # Perhaps it has just been removed by somebody else: a strategy that looks again does not return it twice.
@@ -366,7 +362,7 @@ class Adapter:
         if not isinstance(required, (set, frozenset, list, tuple)) or not required:
             return []
         candidates = candidates_of(pool, context)
-        return sorted(field for field in required if not any(_has(proxy, field) for proxy in candidates))
+        return sorted(field for field in required if not any(has(proxy, field) for proxy in candidates))
 
     def _refuses(self, pool: ProxyPool) -> bool:
         validate = self._validate_requirements
@@ -449,73 +445,5 @@ class Adapter:
         return self._rescue if self.fallback is None else self.fallback
 
 
-def _allowed(pool: ProxyPool, context: SelectionContext | None) -> ProxyPool:
-    """What a strategy that is not given the context may choose from: the pool without what the request excludes."""
-    if not excludes(context):
-        return pool
-    return _core.ProxyPool(name=pool.name, proxies=candidates_of(pool, context), max_pool_size=pool.max_pool_size)
-
-
-def _instantiated(cls: type) -> Any:
-    if method(cls, "select") is None and method(cls, "select_proxy") is None and method(cls, "__call__") is None:
-        raise _missing(cls, [name for name in ("select", "record_result") if method(cls, name) is None])
-    try:
-        return cls()
-    except TypeError as error:
-        raise TypeError(
-            f"{cls.__name__} cannot be made without arguments ({error}); hand over an instance instead"
-        ) from error
-
-
 def _name(strategy: _core.Strategy | Adapter) -> str:
     return strategy.name if isinstance(strategy, Adapter) else describe(strategy)
-
-
-def _missing(what: Any, names: list[str]) -> TypeError:
-    return TypeError(f"{describe(what)} cannot be used as a strategy: missing required methods: {', '.join(names)}")
-
-
-def _is_overridden(strategy: _core.Strategy) -> bool:
-    """Whether Python code took the place of something that the core does without asking Python."""
-    own = getattr(strategy, "__dict__", {})
-    for name in _OVERRIDABLE:
-        if name in own:
-            return True
-        holder = next(base for base in type(strategy).__mro__ if name in vars(base))
-        if not _is_native(holder):
-            return True
-    return False
-
-
-def _is_native(cls: type) -> bool:
-    # Not by module name: a subclass can claim any. Not by hashing the class either: it is a handful of comparisons.
-    return any(cls is known for known in _NATIVE)
-
-
-_NATIVE = [value for value in vars(_core).values() if inspect.isclass(value) and issubclass(value, _core.Strategy)]
-
-
-def _has(proxy: Proxy, field: str) -> bool:
-    """Whether something is known under this name: in the metadata, on the proxy, or in what the user attached."""
-    for value in (
-        getattr(proxy._metadata(), field, None),
-        getattr(proxy, field, None),
-        proxy.metadata.get(field),
-    ):
-        if value is not None and value != "" and value != set():
-            return True
-    return False
-
-
-def _setting(config: Any, name: str) -> Any:
-    return config.get(name) if isinstance(config, collections.abc.Mapping) else getattr(config, name, None)
-
-
-def _is_explicit(config: Any, name: str) -> bool:
-    """Whether a setting was given, rather than left at its default."""
-    if isinstance(config, collections.abc.Mapping):
-        return config.get(name) is not None
-    given = getattr(config, "model_fields_set", None)
-    if given is not None:
-        return name in given
-    return getattr(config, name, None) is not None
