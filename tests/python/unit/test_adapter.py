@@ -344,6 +344,23 @@ def test_native_strategies_that_are_overridden_are_adapted(make_pool: MakePool) 
     assert sum(proxy.total_successes for proxy in pool.proxies) == 6
 
 
+@pytest.mark.parametrize("module", ["proxywhirl_extras", "scraper"])
+def test_a_lease_asks_a_subclass_from_any_module(module: str, make_pool: MakePool) -> None:
+    pool = make_pool(3)
+
+    class Last(RoundRobinStrategy):
+        def select(self, pool: ProxyPool, context: Any = None) -> Proxy:
+            return pool.proxies[-1]
+
+    Last.__module__ = module
+    strategy = Last()
+    leases = [pool.lease(strategy) for _ in range(2)]
+    assert [lease.proxy for lease in leases] == [pool.proxies[-1]] * 2
+    for lease in leases:
+        lease.success(5.0)
+    assert totals(pool) == (2, 2, 0)
+
+
 def test_an_adapter_is_not_adapted_again() -> None:
     adapter = adapted(Research)
     assert adapt(adapter) is adapter
