@@ -36,7 +36,7 @@ def make_proxy() -> Callable[..., Proxy]:
 def make_pool(make_proxy: Callable[..., Proxy]) -> MakePool:
     """``make_pool(3, country_code=["US", "DE", None])``: three proxies in order.
 
-    A field given as a list has one value per proxy, any other value is everybody's.
+    A field given as a list has one value per proxy, any other value is shared by all.
     """
 
     def make(size: int, *, pool: dict[str, Any] | None = None, **fields: Any) -> ProxyPool:

@@ -93,14 +93,14 @@ def test_waiting_for_the_dead_is_of_no_use() -> None:
             assert time.monotonic() - began < 60
 
 
-def test_nobody_queues_behind_a_proxy_that_hangs() -> None:
+def test_no_request_queues_behind_a_hanging_proxy() -> None:
     async def main(fleet: ProxyFleet) -> None:
         config = {"pool_connections": 2, "timeout": 1.0}
         async with AsyncProxyRotator(proxies=fleet.urls, config=config) as rotator:
             url = fleet.site_url("shop.test", "/whoami")
             answers = await asyncio.gather(*(rotator.get(url) for _ in range(60)))
             assert {answer.json()["proxy"] for answer in answers} == {"good"}
-            # Two at a time meet the one that hangs, until it rests; nobody waits for it in a line of its own.
+            # Two requests at a time meet the hanging proxy, until it rests; no request waits for it in a line of its own.
             assert fleet[0].counters()["connections"] <= 4
             assert [proxy.requests_active for proxy in rotator.pool] == [0, 0]
 
@@ -153,7 +153,7 @@ def test_a_mixed_fleet_twenty_at_a_time() -> None:
                     return int((await rotator.get(url)).status_code)
 
             assert await asyncio.gather(*(one() for _ in range(300))) == [200] * 300
-            # Not everybody of the first twenty tries the same dead one.
+            # Not all of the first twenty requests try the same dead proxy.
             assert to_the_bad(fleet) <= 12
             assert all(proxy.requests_active == 0 for proxy in rotator.pool)
 

@@ -38,7 +38,7 @@ def verdict(response: Any) -> tuple[Outcome, int]:
 
 
 @pytest.mark.parametrize("secure", [False, True])
-def test_who_is_banned_is_passed_by(secure: bool) -> None:
+def test_a_banned_proxy_is_passed_over(secure: bool) -> None:
     specs = [
         ProxySpec(**BARRED),
         ProxySpec(**BARRED),

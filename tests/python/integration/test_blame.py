@@ -259,7 +259,7 @@ def test_a_broken_proxy_is_found_and_the_user_gets_the_page(kind: str, size: int
             assert all(proxy.total_failures == 0 for proxy in others)
 
 
-def test_bodies_that_can_be_decoded_are_nobodys_fault() -> None:
+def test_decodable_bodies_blame_no_proxy() -> None:
     for coded, name in (
         (gzip.compress(b"page"), b"gzip"),
         (zlib.compress(b"page"), b"deflate"),
@@ -357,7 +357,7 @@ def test_every_kind_of_refusal_changes_the_exit(refusal: tuple[int, bytes]) -> N
 
 
 def test_kept_connections_of_the_exit_go_too() -> None:
-    """Two connections stand when one of them is told that the exit is refused: neither is used again."""
+    """Two connections are open when the site refuses the exit on one of them: neither is used again."""
     served: list[int] = []
     both = threading.Barrier(2)
 

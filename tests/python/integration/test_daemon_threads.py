@@ -1,4 +1,4 @@
-"""Daemon threads use a pool while the program ends: the process ends with the code that it was told, and says nothing."""
+"""Daemon threads use a pool while the program ends: the process ends with its exit code, without output."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ USES = {
 
 
 @pytest.mark.parametrize("use", USES)
-def test_the_process_ends_as_it_was_told(use: str) -> None:
+def test_the_process_ends_with_its_exit_code(use: str) -> None:
     program = PREAMBLE + textwrap.dedent(f"""
         slow, robin = adapt(Slow()), RoundRobinStrategy()
         def user():

@@ -57,7 +57,7 @@ def test_plain_demo_keeps_its_promises() -> None:
 
     for name in ("fast-1", "slow-1", "flaky-1", "hanging-1", "dead-1", "login-1"):
         assert text.partition("\n3. ")[0].count(f"\n   {name} ") == 2, (
-            "each proxy is told of after either of the first two scenes"
+            "each proxy has a row after either of the first two scenes"
         )
     assert "class BestOfTwo:" in text
 

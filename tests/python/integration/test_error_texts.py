@@ -101,7 +101,7 @@ TEXTS: list[Raised] = [
     ("503 Service Temporarily Unavailable", breakers_open, EMPTY, Code.PROXY_POOL_EMPTY),
     ("auto-bootstrap is disabled", lambda: ProxyRotator().get("http://shop.test/"), EMPTY, Code.PROXY_POOL_EMPTY),
     ("Rate limit exceeded", over_the_limit, CONNECTION, Code.PROXY_CONNECTION_FAILED),
-    ("No circuit breaker found", lambda: rotator_of_one().reset_circuit_breaker("nobody"), KeyError, None),
+    ("No circuit breaker found", lambda: rotator_of_one().reset_circuit_breaker("unknown"), KeyError, None),
     ("not enabled", lambda: rotator_of_one().clear_queue(), RuntimeError, None),
     ("Unknown strategy", lambda: rotator_of_one(strategy="nope"), ValueError, None),
     ("Unknown strategy", lambda: rotator_of_one().set_strategy("nope"), ValueError, None),

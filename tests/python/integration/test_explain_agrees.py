@@ -119,7 +119,7 @@ def test_what_happens_to_a_proxy(happen: Callable[[Any], None], reasons: list[li
     happen(rotator)
     agree(rotator, reasons)
     here = {"banned_here", "rate_limited_here"}
-    elsewhere = [[reason for reason in told if reason not in here] for told in reasons]
+    elsewhere = [[reason for reason in given if reason not in here] for given in reasons]
     agree(rotator, elsewhere, "http://news.test/")
     agree(rotator, elsewhere, None)
 
@@ -200,7 +200,7 @@ WISHES: list[tuple[dict[str, Any], list[list[str]]]] = [
 def test_demands_of_a_request(wishes: dict[str, Any], reasons: list[list[str]], strategy: str, kind: Any) -> None:
     rotator = kind([dict(place) for place in PLACES], strategy=strategy)
     if strategy == "geo-targeted" and set(wishes) == {"region"}:
-        # It looks at regions itself, and goes elsewhere when there is nobody.
+        # It reads regions itself, and goes elsewhere when the region has no proxy.
         assert [verdict.reasons for verdict in rotator.explain(PAGE, **wishes)] == reasons
         return
     agree(rotator, reasons, **wishes)
@@ -239,7 +239,7 @@ def test_what_a_strategy_passes_over(make: Callable[[], Any], reasons: list[list
     assert met <= ids
 
 
-def test_a_strategy_that_serves_beyond_its_target_passes_nobody_over() -> None:
+def test_a_strategy_that_serves_beyond_its_target_passes_no_proxy_over() -> None:
     rotator = ProxyRotator([dict(place) for place in PLACES], strategy=GeoTargetedStrategy(preferred_countries=["FR"]))
     agree(rotator, [YES, YES, YES, YES])
 
@@ -255,7 +255,7 @@ def test_thresholds_of_a_strategy(kind: Any) -> None:
     assert len(rotator.explain(PAGE, context=milder).eligible) == 4
 
 
-def test_a_cold_performance_strategy_passes_nobody_over() -> None:
+def test_a_cold_performance_strategy_passes_no_proxy_over() -> None:
     agree(ProxyRotator(URLS, strategy=PerformanceBasedStrategy()), [[], [], [], []])
 
 
@@ -326,10 +326,10 @@ def test_connections_in_use(fleet: ProxyFleet) -> None:
         with rotator.lease(page) as lease:
             assert lease.proxy.url == fleet["hang"].url
         rotator.add_proxy(fleet["good"].url)
-        assert [told.reasons for told in rotator.explain(page)] == [["at_capacity"], []]
+        assert [verdict.reasons for verdict in rotator.explain(page)] == [["at_capacity"], []]
         assert rotator.get(page).json()["proxy"] == "good"
         holder.join(30)
-        assert [told.reasons for told in rotator.explain(page)][1] == []
+        assert [verdict.reasons for verdict in rotator.explain(page)][1] == []
 
 
 def test_connections_in_use_in_an_event_loop(fleet: ProxyFleet) -> None:
@@ -340,12 +340,12 @@ def test_connections_in_use_in_an_event_loop(fleet: ProxyFleet) -> None:
             held = asyncio.ensure_future(rotator.get(page, timeout=5.0))
             while not fleet["hang"].counters()["connections"]:  # noqa: ASYNC110 - the fleet has no event to wait for
                 await asyncio.sleep(0)
-            assert [told.reasons for told in rotator.explain(page)] == [["at_capacity"], []]
+            assert [verdict.reasons for verdict in rotator.explain(page)] == [["at_capacity"], []]
             assert (await rotator.get(page)).json()["proxy"] == "good"
             held.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await held
-            assert [told.reasons for told in rotator.explain(page)] == [[], []]
+            assert [verdict.reasons for verdict in rotator.explain(page)] == [[], []]
 
     asyncio.run(main())
 
@@ -359,8 +359,8 @@ def test_requests_in_line(fleet: ProxyFleet) -> None:
         waiting.start()
         while not rotator.explain(page).waiting:
             pass
-        told = rotator.explain(page)
-        assert told.summary() == "0 of 1 eligible; 1 at capacity; 1 request waits in line"
+        verdicts = rotator.explain(page)
+        assert verdicts.summary() == "0 of 1 eligible; 1 at capacity; 1 request waits in line"
         lease.release()
         waiting.join(30)
         assert rotator.explain(page).waiting == 0

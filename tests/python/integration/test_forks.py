@@ -224,7 +224,7 @@ def test_a_fork_inside_a_callback_of_the_core_does_not_wait_for_itself() -> None
         codes = []
         pool._add_waiters(1)
         pool._set_waker(lambda: codes.append(in_child(lambda: pool.add_proxy("http://10.1.1.1:80"))) if not codes else None)
-        # Adding a list works detached from the interpreter, and wakes those who wait at its end.
+        # Adding a list works detached from the interpreter, and wakes waiting requests at its end.
         pool.load("\\n".join(urls(0, 1_000)), allow_local=True)
         assert codes == [0], codes
         print("done")

@@ -190,7 +190,7 @@ def test_the_login_of_a_proxy_is_not_in_what_its_events_and_records_tell(kind: t
     names = {"a refusal in clear", "a status line", "a header line", "a chunk header", "a reason phrase in base64"}
     rows = [row for sort, row in ROWS if sort == "repeats the login" and row.name in names]
     assert len(rows) == len(names)
-    told: list[str] = []
+    reported: list[str] = []
     with ProxyFleet([ProxySpec(name="good")]) as fleet, logged_at_debug() as log:
         servers = [HostileServer(row.talk) for row in rows]
         login = ":".join(quote(part, safe="") for part in LOGIN)
@@ -199,7 +199,9 @@ def test_the_login_of_a_proxy_is_not_in_what_its_events_and_records_tell(kind: t
             retry_policy=RetryPolicy(max_attempts=10, base_delay=0.01),
         )
         for event in ("request_failure", "request_complete", "proxy_selected"):
-            rotator.on(event, lambda one: told.append(repr(one) + repr(vars(one) if hasattr(one, "__dict__") else "")))
+            rotator.on(
+                event, lambda one: reported.append(repr(one) + repr(vars(one) if hasattr(one, "__dict__") else ""))
+            )
         url = fleet.site_url("shop.test", "/whoami")
         if kind is ProxyRotator:
             response = rotator.get(url)
@@ -215,8 +217,8 @@ def test_the_login_of_a_proxy_is_not_in_what_its_events_and_records_tell(kind: t
         for server in servers:
             server.close()
     assert response.extensions["proxywhirl"]["attempts"] == len(rows) + 1
-    assert told
-    for text in (*told, log.getvalue(), str(rotator.get_statistics())):
+    assert reported
+    for text in (*reported, log.getvalue(), str(rotator.get_statistics())):
         assert not any(secret in text for secret in SECRETS)
 
 

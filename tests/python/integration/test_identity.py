@@ -408,7 +408,7 @@ def _signed(name: str) -> str:
 
 @pytest.mark.parametrize("other", [{}, {"Proxy-Authorization": _signed("else")}])
 @pytest.mark.parametrize("https", [False, True])
-def test_a_proxy_without_a_login_is_told_the_users_own(client: Any, https: bool, other: dict[str, str]) -> None:
+def test_a_proxy_without_a_login_receives_the_users_own(client: Any, https: bool, other: dict[str, str]) -> None:
     # To the rotator the proxy has no login; in truth it wants the one that the user signs with.
     with ProxyFleet([ProxySpec(name="only", auth=("sign", "order"))]) as fleet:
         bare = [url.replace("sign:order@", "") for url in fleet.urls]
@@ -425,7 +425,7 @@ def test_a_proxy_without_a_login_is_told_the_users_own(client: Any, https: bool,
             c.get(url, headers=other)
 
 
-def test_a_proxy_with_a_login_of_its_own_is_told_that(client: Any) -> None:
+def test_a_proxy_with_a_login_receives_its_own(client: Any) -> None:
     with ProxyFleet([ProxySpec(name="only", auth=("user", "secret"))]) as fleet:
         c = client(fleet)
         for https in (False, True):

@@ -221,7 +221,7 @@ class TestQueue:
             async with AsyncProxyRotator(running.urls, rate_limiter=limiter, config=config) as rotator:
                 await rotator.get(url)
                 task = asyncio.create_task(rotator.get(url))
-                # What it waits for happens inside the rotator, which tells nobody.
+                # What it waits for happens inside the rotator, without a signal.
                 while rotator.get_queue_stats()["size"] == 0:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
                 with pytest.raises(RequestQueueFullError):
@@ -275,7 +275,7 @@ class TestBreakers:
         assert str(third.id) not in breakers
         assert len(breakers) == 2
         assert breakers == dict(breakers.items()) == rotator.get_circuit_breaker_states()
-        for unknown in ("nobody", str(uuid4())):
+        for unknown in ("unknown", str(uuid4())):
             assert unknown not in breakers
             assert breakers.get(unknown) is None
             with pytest.raises(KeyError):
@@ -433,9 +433,9 @@ class TestCredentials:
         answers = iter(["one", "wrong", "one"])
 
         def refresh() -> dict[str, str]:
-            return {"username": "someone", "password": next(answers)}
+            return {"username": "user", "password": next(answers)}
 
-        with ProxyFleet([ProxySpec(auth=("someone", "one")) for _ in range(2)]) as fleet:
+        with ProxyFleet([ProxySpec(auth=("user", "one")) for _ in range(2)]) as fleet:
             page = fleet.site_url("shop.test")
             bare = [proxy.bare_url for proxy in fleet.proxies]
             credentials = CredentialRotator(refresh_callback=refresh, refresh_interval=HOUR)

@@ -43,7 +43,7 @@ def async_rotator_over(fleet: ProxyFleet, **options: Any) -> AsyncProxyRotator:
     return AsyncProxyRotator(proxies=fleet.urls, verify=fleet.ca_file(), **options)
 
 
-def who(response: Any) -> str:
+def served_by(response: Any) -> str:
     name: str = response.json()["proxy"]
     return name
 
@@ -62,13 +62,13 @@ def test_every_protocol(scheme: str, auth: Any, secure: bool) -> None:
         url = fleet.site_url("shop.test", "/whoami", https=secure)
         with rotator_over(fleet) as rotator:
             for _ in range(3):
-                assert who(rotator.get(url)) == "only"
+                assert served_by(rotator.get(url)) == "only"
             assert_at_rest(rotator.pool)
 
         async def no_blocking() -> None:
             async with async_rotator_over(fleet) as rotator:
                 answers = await asyncio.gather(*(rotator.get(url) for _ in range(10)))
-                assert {who(answer) for answer in answers} == {"only"}
+                assert {served_by(answer) for answer in answers} == {"only"}
                 assert_at_rest(rotator.pool)
 
         asyncio.run(no_blocking())
@@ -78,7 +78,7 @@ def test_every_protocol(scheme: str, auth: Any, secure: bool) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_wrong_password(scheme: str, secure: bool) -> None:
     with ProxyFleet([ProxySpec(name="locked", scheme=scheme, auth=("name", "right"))]) as fleet:
-        wrong = fleet["locked"].url.replace("name", "nobody").replace("right", "topsecret")
+        wrong = fleet["locked"].url.replace("name", "stranger").replace("right", "topsecret")
         url = fleet.site_url("shop.test", https=secure)
         with ProxyRotator(proxies=[wrong], verify=fleet.ca_file(), retry_policy=QUICK) as rotator:
             with pytest.raises(ProxyAuthenticationError) as caught:
@@ -97,7 +97,7 @@ def test_failover_is_immediate_and_spares_the_dead(monkeypatch: pytest.MonkeyPat
     with ProxyFleet(specs) as fleet, ProxyRotator(proxies=fleet.urls, retry_policy=policy) as rotator:
         for _ in range(8):
             response = rotator.get(fleet.site_url("shop.test", "/whoami"))
-            assert who(response) == "good"
+            assert served_by(response) == "good"
         good = rotator.pool.get_proxy_by_url(fleet["good"].url)
         assert good is not None
         assert good.total_successes == 8
@@ -111,7 +111,7 @@ def test_failover_is_immediate_and_spares_the_dead(monkeypatch: pytest.MonkeyPat
 def test_a_hanging_proxy_costs_its_timeout_once() -> None:
     with ProxyFleet([ProxySpec.hanging(), ProxySpec(name="good")]) as fleet, rotator_over(fleet) as rotator:
         response = rotator.get(fleet.site_url("shop.test", "/whoami"), timeout=2.0)
-        assert (who(response), response.extensions["proxywhirl"]["attempts"]) == ("good", 2)
+        assert (served_by(response), response.extensions["proxywhirl"]["attempts"]) == ("good", 2)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -121,11 +121,11 @@ def test_hanging_in_every_protocol(scheme: str, secure: bool) -> None:
     with ProxyFleet(specs) as fleet:
         url = fleet.site_url("shop.test", "/whoami", https=secure)
         with rotator_over(fleet) as rotator:
-            assert who(rotator.get(url, timeout=2.0)) == "good"
+            assert served_by(rotator.get(url, timeout=2.0)) == "good"
 
         async def no_blocking() -> None:
             async with async_rotator_over(fleet) as rotator:
-                assert who(await rotator.get(url, timeout=2.0)) == "good"
+                assert served_by(await rotator.get(url, timeout=2.0)) == "good"
 
         asyncio.run(no_blocking())
 
@@ -219,7 +219,7 @@ def test_redirects_stay_on_one_proxy() -> None:
             used = {hop.extensions["proxywhirl"]["proxy_id"] for hop in (*response.history, response)}
             assert len(response.history) == 3
             assert len(used) == 1
-            names.add(who(response))
+            names.add(served_by(response))
         assert len(names) == 5, "each request of its own goes to the next"
         response = rotator.get(fleet.site_url("shop.test", "/redirect/1"), follow_redirects=False)
         assert response.status_code == 302
@@ -231,20 +231,20 @@ def test_sessions_stick_under_any_strategy() -> None:
         for strategy in ("round-robin", "random", "session", "least-used"):
             with rotator_over(fleet, strategy=strategy) as rotator:
                 with rotator.session("user-session-123", timeout_seconds=60) as session:
-                    first = who(session.request("GET", url))
-                    assert {who(session.get(url)) for _ in range(8)} == {first}
+                    first = served_by(session.request("GET", url))
+                    assert {served_by(session.get(url)) for _ in range(8)} == {first}
                     assert session.proxy is rotator.pool.get_proxy_by_url(fleet[first].url)
                     bound = rotator.get_session("user-session-123")
                     assert str(bound.proxy_id) == str(session.proxy.id)
                 with pytest.raises(SessionNotFoundError):
                     rotator.get_session("user-session-123")
-                assert len({who(rotator.get(url, session_id="abc")) for _ in range(6)}) == 1
+                assert len({served_by(rotator.get(url, session_id="abc")) for _ in range(6)}) == 1
                 with rotator.session() as session:
                     session.get(url)
                 with rotator.session("kept", keep=True) as session:
-                    kept = who(session.get(url))
+                    kept = served_by(session.get(url))
                 rotator.set_strategy("random")
-                assert who(rotator.get(url, session_id="kept")) == kept, "a swap keeps sessions"
+                assert served_by(rotator.get(url, session_id="kept")) == kept, "a swap keeps sessions"
                 assert_at_rest(rotator.pool)
 
 
@@ -252,9 +252,9 @@ def test_a_session_moves_when_its_proxy_dies() -> None:
     with ProxyFleet(3) as fleet, rotator_over(fleet) as rotator:
         url = fleet.site_url("shop.test", "/whoami")
         with rotator.session("sticky") as session:
-            first = who(session.get(url))
+            first = served_by(session.get(url))
             fleet[first].fail()
-            later = {who(session.get(url)) for _ in range(5)}
+            later = {served_by(session.get(url)) for _ in range(5)}
             assert len(later) == 1
             assert later != {first}
 
@@ -268,13 +268,13 @@ def test_wishes_of_one_request() -> None:
         url = fleet.site_url("shop.test", "/whoami")
         names = [proxy.name for proxy in fleet]
         with ProxyRotator(proxies=proxies, strategy="geo-targeted", retry_policy=QUICK) as rotator:
-            assert {who(rotator.get(url, country="DE")) for _ in range(6)} == {names[0], names[2]}
-            assert {who(rotator.get(url, tags={"fast"})) for _ in range(6)} == {names[0], names[1]}
-            assert {who(rotator.get(url, country="US", tags=["fast"])) for _ in range(3)} == {names[1]}
+            assert {served_by(rotator.get(url, country="DE")) for _ in range(6)} == {names[0], names[2]}
+            assert {served_by(rotator.get(url, tags={"fast"})) for _ in range(6)} == {names[0], names[1]}
+            assert {served_by(rotator.get(url, country="US", tags=["fast"])) for _ in range(3)} == {names[1]}
             context = SelectionContext(exclude_proxy_ids={rotator.pool.proxies[0].id})
-            assert names[0] not in {who(rotator.get(url, context=context)) for _ in range(6)}
+            assert names[0] not in {served_by(rotator.get(url, context=context)) for _ in range(6)}
             with pytest.raises(ProxyPoolEmptyError):
-                rotator.get(url, tags={"nobody-has-it"})
+                rotator.get(url, tags={"unknown-tag"})
             with pytest.raises(TypeError):
                 rotator.get(url, tags="fast")
 
@@ -289,7 +289,7 @@ def test_hot_swap_under_load() -> None:
         def work() -> None:
             while not stop.is_set():
                 try:
-                    served[who(rotator.get(url))] += 1
+                    served[served_by(rotator.get(url))] += 1
                 except Exception as error:
                     failures.append(error)
                     return
@@ -323,7 +323,7 @@ def test_hot_swap_under_load() -> None:
 
 def test_round_robin_is_exact() -> None:
     with ProxyFleet(7) as fleet, rotator_over(fleet) as rotator:
-        served = Counter(who(rotator.get(fleet.site_url("shop.test", "/whoami"))) for _ in range(70))
+        served = Counter(served_by(rotator.get(fleet.site_url("shop.test", "/whoami"))) for _ in range(70))
         assert set(served.values()) == {10}
 
 
@@ -424,7 +424,7 @@ def test_leases_for_other_clients() -> None:
     with ProxyFleet(2) as fleet, rotator_over(fleet) as rotator:
         url = fleet.site_url("shop.test", "/whoami")
         with rotator.lease(url, session_id="abc") as lease, httpx.Client(proxy=lease.url) as client:
-            first = who(client.get(url))
+            first = served_by(client.get(url))
         with rotator.lease(url, session_id="abc") as lease:
             assert lease.url == fleet[first].url
         with rotator.lease(exclude=[rotator.pool.proxies[0].id]) as lease:
@@ -451,21 +451,23 @@ def test_transports_on_their_own(read_bodies: bool) -> None:
         pool = ProxyPool(proxies=fleet.urls)
         options: dict[str, Any] = {"verify": fleet.ca_file(), "retry_policy": QUICK, "read_bodies": read_bodies}
         with httpx.Client(transport=RotatingTransport(pool, **options)) as client:
-            assert {who(client.get(url)) for _ in range(6)} == {"a", "b"}
+            assert {served_by(client.get(url)) for _ in range(6)} == {"a", "b"}
             wishes = {"proxywhirl": {"session_id": "x"}}
-            assert len({who(client.get(url, extensions=wishes)) for _ in range(6)}) == 1
+            assert len({served_by(client.get(url, extensions=wishes)) for _ in range(6)}) == 1
             assert wishes == {"proxywhirl": {"session_id": "x"}}, "the caller's dictionary is left alone"
             with pytest.raises(TypeError):
                 client.get(url, extensions={"proxywhirl": {"colour": "red"}})
             request = client.build_request("GET", url)
-            assert {who(client.send(request)) for _ in range(6)} == {"a", "b"}, "sending it again is another request"
+            assert {served_by(client.send(request)) for _ in range(6)} == {"a", "b"}, (
+                "sending it again is another request"
+            )
         assert_at_rest(pool)
 
         async def no_blocking() -> None:
             transport = AsyncRotatingTransport(fleet.urls, strategy="random", **options)
             async with httpx.AsyncClient(transport=transport) as client:
                 for _ in range(6):
-                    assert who(await client.get(url)) in ("a", "b")
+                    assert served_by(await client.get(url)) in ("a", "b")
             assert_at_rest(transport.pool)
 
         asyncio.run(no_blocking())
@@ -478,9 +480,9 @@ def test_httpx2() -> None:
         with rotator_over(fleet, http="httpx2") as rotator:
             response = rotator.get(url)
             assert isinstance(response, httpx2.Response)
-            assert who(response) == "a"
+            assert served_by(response) == "a"
             with rotator.stream("GET", url) as streamed:
-                assert who(httpx2.Response(200, content=streamed.read())) == "a"
+                assert served_by(httpx2.Response(200, content=streamed.read())) == "a"
             with pytest.raises(httpx2.UnsupportedProtocol):
                 rotator.get("ftp://shop.test/")
 
@@ -501,7 +503,7 @@ def test_faults_of_the_request_are_httpxs() -> None:
         assert_at_rest(rotator.pool)
 
 
-def test_a_certificate_that_nobody_vouches_for() -> None:
+def test_an_untrusted_certificate() -> None:
     with ProxyFleet(2) as fleet, ProxyRotator(proxies=fleet.urls, retry_policy=QUICK) as rotator:
         with pytest.raises(ProxyConnectionError, match=r"failed after 3 attempts.*[Cc]ertificate"):
             rotator.get(fleet.site_url("shop.test", https=True))
@@ -516,7 +518,7 @@ def test_many_proxies_bounded_connections() -> None:
     with ProxyFleet(60) as fleet:
         transport = RotatingTransport(fleet.urls, max_proxies=10, retry_policy=QUICK)
         with httpx.Client(transport=transport) as client:
-            served = Counter(who(client.get(fleet.site_url("shop.test", "/whoami"))) for _ in range(180))
+            served = Counter(served_by(client.get(fleet.site_url("shop.test", "/whoami"))) for _ in range(180))
             assert set(served.values()) == {3}
             assert len(transport._carrier.routes) == 10
 
@@ -550,7 +552,7 @@ def test_dropped_rotators_leave_nothing(recwarn: pytest.WarningsRecorder) -> Non
 
 def test_no_credential_in_any_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    specs = [ProxySpec(auth=("someone", "topsecret")), ProxySpec.dead(auth=("someone", "topsecret"))]
+    specs = [ProxySpec(auth=("user", "topsecret")), ProxySpec.dead(auth=("user", "topsecret"))]
     with ProxyFleet(specs) as fleet, rotator_over(fleet) as rotator:
         for secure in (False, True):
             for _ in range(3):
@@ -585,16 +587,16 @@ def test_requests_and_sessions_demand_a_protocol() -> None:
 
     async def several(fleet: ProxyFleet, url: str) -> set[str]:
         async with AsyncProxyRotator(proxies=fleet.urls) as rotator:
-            return {who(await rotator.get(url, protocol=["socks4", "socks5"])) for _ in range(4)}
+            return {served_by(await rotator.get(url, protocol=["socks4", "socks5"])) for _ in range(4)}
 
     with ProxyFleet(specs) as fleet, ProxyRotator(proxies=fleet.urls) as rotator:
         url = fleet.site_url("shop.test", "/whoami")
-        assert {who(rotator.get(url, protocol="socks5")) for _ in range(4)} == {"socks"}
-        assert {who(rotator.get(url, protocol={"http", "https"})) for _ in range(4)} == {"web"}
-        assert {who(rotator.get(url)) for _ in range(6)} == {"web", "socks", "old"}
+        assert {served_by(rotator.get(url, protocol="socks5")) for _ in range(4)} == {"socks"}
+        assert {served_by(rotator.get(url, protocol={"http", "https"})) for _ in range(4)} == {"web"}
+        assert {served_by(rotator.get(url)) for _ in range(6)} == {"web", "socks", "old"}
         assert asyncio.run(several(fleet, url)) == {"socks", "old"}
         with httpx.Client(transport=RotatingTransport(rotator)) as client:
-            assert who(client.get(url, extensions={"proxywhirl": {"protocol": "socks4"}})) == "old"
+            assert served_by(client.get(url, extensions={"proxywhirl": {"protocol": "socks4"}})) == "old"
         fleet["socks"].fail("refuse")
         with pytest.raises(ProxyWhirlError):
             rotator.get(url, protocol="socks5")

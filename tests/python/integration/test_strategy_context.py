@@ -1,4 +1,4 @@
-"""What a strategy written in Python is told of each attempt, and what happens when it answers with something unusable."""
+"""What a strategy written in Python gets for each attempt, and what follows when it returns something unusable."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ def test_without_any_wish_it_is_complete_too(shape: Shape, fleet: ProxyFleet) ->
     seen: Seen = []
     page = fleet.site_url("shop.test", "/whoami")
     proxies, _ = run("sync", shape(seen), fleet, page)
-    told = [(context.target_url, context.attempt_number, len(context.failed_proxy_ids)) for context in seen]
-    assert told == [(page, 1, 0), (page, 2, 1), (page, 3, 2)]
+    seen_attempts = [(context.target_url, context.attempt_number, len(context.failed_proxy_ids)) for context in seen]
+    assert seen_attempts == [(page, 1, 0), (page, 2, 1), (page, 3, 2)]
     assert all(context.timeout_ms <= 25_000 for context in seen), "what is left of the policy's budget"
     assert len(proxies) == 3
 
@@ -251,9 +251,9 @@ def test_an_unusable_answer_is_logged_once_and_the_fallback_serves(
             with rotator.lease("http://shop.test/", session_id=session) as lease:
                 used.append(lease.proxy.url)
     assert sorted(used) == sorted(POOL * 2), "round-robin serves"
-    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [record.name for record in told] == ["proxywhirl.strategies"]
-    assert words in told[0].getMessage()
+    warned = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.name for record in warned] == ["proxywhirl.strategies"]
+    assert words in warned[0].getMessage()
 
 
 @pytest.mark.parametrize(("answer", "words"), UNUSABLE)

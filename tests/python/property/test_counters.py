@@ -88,7 +88,7 @@ def test_at_rest_started_is_completed_plus_active(size: int, dead: set[int], ste
             if step == "good":
                 lease.success(1.0)
             elif step == "bad":
-                # A failure would change who is eligible; the counters are what matters here.
+                # A failure would change which proxies are eligible; the counters are what matters here.
                 lease.finish("target_fault")
             else:
                 lease.release()

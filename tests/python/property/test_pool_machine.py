@@ -210,7 +210,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule()
     def go_on(self) -> None:
-        # The one that lives on gives everybody a turn before anybody a second one.
+        # The strategy that stays gives every proxy a turn before any gets a second one.
         eligible = self.eligible()
         seen = []
         for _ in eligible:

@@ -1,4 +1,4 @@
-"""The rate limiter against a model that counts tokens on its fingers, with a clock that moves when told."""
+"""The rate limiter against a model that counts tokens on its fingers, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Tokens:
 
 
 class Machine(RuleBasedStateMachine):
-    """Two buckets per decision: everybody's, and the proxy's own or that of its kind.
+    """Two buckets per decision: the global one, and the proxy's own or that of its kind.
 
     Over the native buckets; their clock runs, but their tokens take years to come back.
     """
@@ -67,15 +67,15 @@ class Machine(RuleBasedStateMachine):
     def slowed(self, limit: RateLimit) -> RateLimit:
         return limit.model_copy(update={"time_window": limit.time_window * self.slower})
 
-    @initialize(each=st.none() | st.tuples(st.sampled_from([0.5, 2, 4.0]), st.integers(1, 5)), everybody=limits)
-    def make(self, each: Any, everybody: RateLimit) -> None:
+    @initialize(each=st.none() | st.tuples(st.sampled_from([0.5, 2, 4.0]), st.integers(1, 5)), shared=limits)
+    def make(self, each: Any, shared: RateLimit) -> None:
         self.made: dict[str, Tokens] = {}
         self.all: Tokens | None = None
         self.each = each and (each[0] / self.slower, each[1])
         if self.each is None:
-            everybody = self.slowed(everybody)
-            self.limiter = RateLimiter(global_limit=everybody)
-            self.all = Tokens(everybody.max_requests, everybody.time_window, everybody.burst_allowance)
+            shared = self.slowed(shared)
+            self.limiter = RateLimiter(global_limit=shared)
+            self.all = Tokens(shared.max_requests, shared.time_window, shared.burst_allowance)
         else:
             self.limiter = RateLimiter(*self.each)
 
@@ -111,7 +111,7 @@ class Machine(RuleBasedStateMachine):
 
 
 class TimedMachine(Machine):
-    """The same over buckets whose clock moves when told."""
+    """The same over buckets whose clock the test moves."""
 
     slower = 1.0
 

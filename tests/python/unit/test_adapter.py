@@ -555,7 +555,7 @@ def test_what_may_not_serve_is_replaced(make_pool: MakePool) -> None:
     adapter = adapt(lambda pool, context: pool.get_all_proxies()[0], warm_up=True)
     assert adapter.select(pool, SelectionContext(failed_proxy_ids=[str(first.id)])) is second
     first.health_status = "dead"
-    # Going aside for a request that excludes who is due takes nobody's turn.
+    # A detour for a request that excludes the proxy due takes no proxy's turn.
     assert [adapter.select(pool), adapter.select(pool)] == [second, third]
     assert counts(first) == (0, 0, 0)
     assert totals(pool) == (3, 0, 3)
@@ -809,7 +809,7 @@ def test_unmet_requirements(make_pool: MakePool, caplog: pytest.LogCaptureFixtur
         adapter.select(pool)
 
 
-def test_warming_up_serves_until_somebody_configures(make_pool: MakePool) -> None:
+def test_warming_up_serves_until_it_is_configured(make_pool: MakePool) -> None:
     pool, adapter = make_pool(3), adapted(NeedsSpeed(), warm_up=True)
     assert [adapter.select(pool) for _ in range(3)] == list(pool.proxies)
     adapter.configure(StrategyConfig())

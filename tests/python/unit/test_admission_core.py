@@ -113,7 +113,7 @@ def test_it_waits_for_the_end_of_a_benching() -> None:
     assert_at_rest(rotator)
 
 
-def test_a_proxy_that_is_added_helps_those_who_wait() -> None:
+def test_an_added_proxy_serves_waiting_requests() -> None:
     rotator = ProxyRotator(proxies=urls(1), max_in_flight=1)
     held = rotator.lease()
     threading.Timer(0.05, lambda: rotator.add_proxy("http://10.9.9.9:80")).start()

@@ -265,7 +265,7 @@ class TestGet:
 
 
 class TestLists:
-    def test_unreadable_lines_are_told_by_number_and_skipped(
+    def test_unreadable_lines_are_reported_by_number_and_skipped(
         self, run: Run, fleet: ProxyFleet, listed: Callable[..., str]
     ) -> None:
         bad = f"# a comment\n\nhttp://alice:{SECRET}@bad..host:1\nftp://alice:{SECRET}@10.0.0.1:21\nhttp://10.0.0.1:99999\n"

@@ -173,7 +173,7 @@ class TestProxyConfiguration:
             ProxyConfiguration(storage_backend=backend)
         assert ProxyConfiguration(storage_backend=backend, storage_path=Path("x.db")).storage_path == Path("x.db")
 
-    def test_who_wins(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_precedence(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = tmp_path / "settings.json"
         file.write_text('{"timeout": 11, "pool-size": 12, "max_retries": 4, "proxies": ["http://h.test:1"]}')
         monkeypatch.setenv("PROXYWHIRL_POOL_SIZE", "22")

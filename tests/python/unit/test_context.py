@@ -85,13 +85,13 @@ def test_written_later_counts_at_the_next_selection(make_pool: Any) -> None:
     assert strategy.select(pool, context) is third
     context.failed_proxy_ids = []
     context.exclude_proxy_ids = set()
-    # Who was due while it was excluded has kept its turn.
+    # The proxy that was due while it was excluded has kept its turn.
     assert strategy.select(pool, context) is second
 
 
-def test_ids_of_nobody_exclude_nobody(make_pool: Any) -> None:
+def test_unknown_ids_exclude_no_proxy(make_pool: Any) -> None:
     pool: ProxyPool = make_pool(1)
-    context = SelectionContext(failed_proxy_ids=["nobody", ""], exclude_proxy_ids={uuid4()})
+    context = SelectionContext(failed_proxy_ids=["unknown", ""], exclude_proxy_ids={uuid4()})
     assert RoundRobinStrategy().select(pool, context) is pool.proxies[0]
 
 

@@ -83,7 +83,7 @@ class TestSubscribing:
         hub.emit("proxy_selected")
         assert len(seen) == 1
 
-    def test_nobody_listening_makes_no_event(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_event_is_made_without_a_listener(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def never(*args: Any, **kwargs: Any) -> None:
             raise AssertionError("an event was made")
 
@@ -129,7 +129,7 @@ class TestContent:
 
 
 class TestMisbehaviour:
-    def test_an_exception_is_logged_once_and_stops_nobody(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_an_exception_is_logged_once_and_stops_no_listener(self, caplog: pytest.LogCaptureFixture) -> None:
         hub, seen = EventHub(), []
 
         def broken(event: ProxyEvent) -> None:
@@ -144,7 +144,7 @@ class TestMisbehaviour:
         assert [record.levelname for record in caplog.records] == ["ERROR"]
         assert "broken" in caplog.records[0].__dict__["callback"]
 
-    def test_one_that_hangs_keeps_nobody_else_waiting(self) -> None:
+    def test_a_hanging_listener_delays_no_other(self) -> None:
         hub, go, seen = EventHub(), threading.Event(), []
         hub.on("proxy_selected", lambda event: go.wait(20))
         stuck = threading.Thread(target=hub.emit, args=("proxy_selected",))

@@ -78,7 +78,7 @@ def test_the_tree(cls: type, base: type) -> None:
     assert issubclass(cls, base)
 
 
-def test_who_is_not_whose_child() -> None:
+def test_what_does_not_inherit() -> None:
     assert ProxyError is ProxyWhirlError
     assert not issubclass(ProxyAuthenticationError, ProxyConnectionError)
     for cls in (RetryableError, NonRetryableError, RegexTimeoutError, RegexComplexityError):

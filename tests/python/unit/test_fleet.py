@@ -48,7 +48,7 @@ def client(fleet: ProxyFleet, key: int | str, **options: Any) -> httpx.Client:
 
 @pytest.mark.parametrize("name", ["http", "login", "https", "socks5", "socks5-login"])
 @pytest.mark.parametrize("https", [False, True])
-def test_every_protocol_resolves_names_and_says_who_carried(fleet: ProxyFleet, name: str, https: bool) -> None:
+def test_every_protocol_resolves_names_and_names_the_proxy(fleet: ProxyFleet, name: str, https: bool) -> None:
     with client(fleet, name) as http:
         seen = http.get(fleet.site_url("shop.test", "whoami", https=https)).json()
         by_address = fleet.https_url("/whoami") if https else fleet.http_url("/whoami")
@@ -67,7 +67,7 @@ def test_certificates_satisfy_strict_clients(fleet: ProxyFleet) -> None:
         assert http.get(fleet.https_url()).status_code == 200
 
 
-def test_direct_callers_are_nobody(fleet: ProxyFleet) -> None:
+def test_direct_callers_have_no_proxy(fleet: ProxyFleet) -> None:
     with httpx.Client(verify=fleet.ssl_context(), trust_env=False) as http:
         assert http.get(fleet.http_url("/whoami")).json()["proxy"] is None
         assert http.get(fleet.https_url("whoami")).json()["proxy"] is None

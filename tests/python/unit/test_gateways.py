@@ -202,7 +202,7 @@ class TestReplacing:
         assert len(pool) == 2
         assert pool.get_proxy_by_id(benched.id) is None
 
-    def test_who_rests(self) -> None:
+    def test_a_resting_session_is_replaced(self) -> None:
         pool = ProxyPool()
         minter = Gateway("http://u-{session}:p@gw.example:1", size=2).attach(pool)
         lease = pool.lease(RoundRobinStrategy(), "https://shop.example/")
@@ -334,8 +334,8 @@ class TestPresets:
         assert len(password) == len("pw_session-") + 8
 
     def test_mistakes(self) -> None:
-        with pytest.raises(ValueError, match="there is no preset 'nobody'; there are brightdata"):
-            Gateway.preset("nobody")
+        with pytest.raises(ValueError, match="there is no preset 'unknown'; there are brightdata"):
+            Gateway.preset("unknown")
         with pytest.raises(ValueError, match="needs countries, password, user"):
             Gateway.preset("dataimpulse")
         with pytest.raises(ValueError, match=r"no \{planet\}"):

@@ -301,32 +301,32 @@ def test_an_explanation() -> None:
 # ---- observers, judges, notices, wakers -----------------------------------------------------------------------------
 
 
-def test_an_observer_is_told_once() -> None:
+def test_an_observer_is_called_once() -> None:
     pool = pool_of(1)
-    told: list[tuple[Any, ...]] = []
+    reported: list[tuple[Any, ...]] = []
 
     def observe(*facts: Any) -> None:
-        told.append(facts)
+        reported.append(facts)
 
     lease = pool.lease(STRATEGY, observer=observe)
     error = ConnectionResetError("gone")
     lease.finish(Outcome.TARGET_FAULT, 12.5, error, status=500)
-    assert told == [(lease, Outcome.TARGET_FAULT, 12.5, error, 500)]
+    assert reported == [(lease, Outcome.TARGET_FAULT, 12.5, error, 500)]
     with pytest.raises(RuntimeError):
         lease.success()
     pool.lease(STRATEGY, observer=observe).release()
     with pool.lease(STRATEGY, observer=observe):
         pass
-    assert [facts[1] for facts in told] == [Outcome.TARGET_FAULT, None, Outcome.SUCCESS]
+    assert [facts[1] for facts in reported] == [Outcome.TARGET_FAULT, None, Outcome.SUCCESS]
 
 
 def test_an_observer_hears_of_a_lease_that_was_dropped() -> None:
     pool = pool_of(1)
-    told: list[tuple[Any, ...]] = []
-    lease = pool.lease(STRATEGY, "http://site.test/x", observer=lambda *facts: told.append(facts))
+    reported: list[tuple[Any, ...]] = []
+    lease = pool.lease(STRATEGY, "http://site.test/x", observer=lambda *facts: reported.append(facts))
     del lease
     gc.collect()
-    ((twin, outcome, elapsed, error, status),) = told
+    ((twin, outcome, elapsed, error, status),) = reported
     assert isinstance(twin, Lease)
     assert (twin.closed, twin.proxy, twin.site) == (True, pool.get_all_proxies()[0], "site.test")
     assert (outcome, error, status) == (None, None, None)
@@ -371,27 +371,27 @@ def test_a_judge_decides_what_a_report_means() -> None:
 
 def test_notices() -> None:
     pool = pool_of(5, rest_base=20.0, rest_cap=20.0)
-    told: list[tuple[str, Any, dict[str, Any]]] = []
-    pool._set_notice(lambda name, proxy, facts: told.append((name, proxy, facts)))
+    reported: list[tuple[str, Any, dict[str, Any]]] = []
+    pool._set_notice(lambda name, proxy, facts: reported.append((name, proxy, facts)))
     first = pool.get_all_proxies()[0]
     pool.lease(STRATEGY).failure()
-    name, proxy, facts = told.pop()
+    name, proxy, facts = reported.pop()
     assert (name, proxy, facts["level"]) == ("rested", first, 0)
     assert 10.0 <= facts["seconds"] <= 20.0
     first.record_success(1.0)
     pool.lease(STRATEGY).failure()
     pool.lease(STRATEGY).failure()
     pool.lease(STRATEGY).failure()
-    assert [name for name, _, _ in told] == ["revived", "rested", "rested", "panic_guard"]
-    told.clear()
+    assert [name for name, _, _ in reported] == ["revived", "rested", "rested", "panic_guard"]
+    reported.clear()
     breaker = pool._breaker_of(first.id)
     for _ in range(5):
         breaker.record_failure()
     opened = {"from": CircuitBreakerState.CLOSED, "to": CircuitBreakerState.OPEN, "failures": 5}
-    assert told == [("breaker", first, opened)]
+    assert reported == [("breaker", first, opened)]
     pool._set_notice(None)
     breaker.reset()
-    assert len(told) == 1
+    assert len(reported) == 1
 
 
 def test_waiters_are_woken() -> None:

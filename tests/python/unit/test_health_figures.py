@@ -54,7 +54,7 @@ def test_one_failure_leaves_a_proxy_usable() -> None:
     assert figures(rotator) == {"healthy": 5}
 
 
-def test_benched_at_a_site_is_usable_elsewhere_and_told_apart() -> None:
+def test_benched_at_a_site_is_usable_elsewhere_and_counted_apart() -> None:
     rotator = ProxyRotator(URLS)
     rotator.lease("http://shop.test/").banned()
     rotator.lease("http://shop.test/").banned()

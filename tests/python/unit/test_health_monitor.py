@@ -62,7 +62,7 @@ class TestConstruction:
         assert (monitor.pool, monitor.check_interval, monitor.failure_threshold) == (pool, 30, 5)
         assert monitor.is_running is False
 
-    def test_a_bad_url_is_told_at_once(self) -> None:
+    def test_a_bad_url_is_an_error_at_once(self) -> None:
         with pytest.raises(ValueError, match="http"):
             HealthMonitor(ProxyPool(), url="ftp://example.com/")
 
@@ -175,7 +175,7 @@ class TestWhatFollows:
             await monitor.sweep()
         assert [proxy.host for proxy in pool.get_healthy_proxies()] == ["b"]
 
-    async def test_nobody_is_blamed_when_nothing_works(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_no_proxy_is_blamed_when_nothing_works(self, caplog: pytest.LogCaptureFixture) -> None:
         pool = pool_of(*[f"http://{name}:1" for name in "abcd"])
         checker = Says(a=False, b=False, c=False, d=False)
         monitor = HealthMonitor(pool, failure_threshold=1, checker=checker)

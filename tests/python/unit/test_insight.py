@@ -69,7 +69,7 @@ class TestSubscribing:
         with pytest.raises(TypeError, match="callable"):
             rotator.on("proxy_selected", 3)  # type: ignore[call-overload]
 
-    def test_nobody_listens_nothing_watches(self) -> None:
+    def test_without_a_listener_nothing_watches(self) -> None:
         rotator = ProxyRotator()
         assert rotator._chooser.watch is None
         end = rotator.on("request_success", print)
@@ -173,7 +173,7 @@ class TestEventsOfRequests:
         assert seen[0].duration_ms == 12.0
         assert str(seen[2].error) == "banned (status 403)"
 
-    def test_only_who_is_used_was_selected(self) -> None:
+    def test_only_used_proxies_were_selected(self) -> None:
         from proxywhirl import RateLimiter
         from proxywhirl.rate_limiting import RateLimit
 
@@ -187,7 +187,7 @@ class TestEventsOfRequests:
             rotator.lease("https://shop.test/").release()
         assert [event.proxy.id for event in seen] == [first.id, second.id, second.id]
 
-    def test_a_callback_that_raises_harms_nobody(self, fleet: ProxyFleet) -> None:
+    def test_a_callback_that_raises_harms_no_other(self, fleet: ProxyFleet) -> None:
         def broken(event: Any) -> None:
             raise RuntimeError("no")
 
@@ -273,10 +273,10 @@ class TestNotices:
         assert (rested.name, rested.proxy.url) == ("proxy_rested", "http://b:1")
         assert rested.metadata["seconds"] > 0
         rotator.pool.get_all_proxies()[1].record_success(10.0)
-        rotator.lease("https://other.test/").release()  # whoever comes next hears of it
+        rotator.lease("https://other.test/").release()  # the next request delivers the notices
         assert [event.name for event in seen] == ["proxy_benched", "proxy_rested", "proxy_revived"]
-        told = {record.__dict__.get("event"): record.levelname for record in caplog.records}
-        assert (told["proxy_benched"], told["proxy_rested"]) == ("INFO", "WARNING")
+        reported = {record.__dict__.get("event"): record.levelname for record in caplog.records}
+        assert (reported["proxy_benched"], reported["proxy_rested"]) == ("INFO", "WARNING")
         assert "s3cret" not in repr([vars(record) for record in caplog.records])
 
     def test_a_breaker_that_opens(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -431,8 +431,8 @@ class TestAtLength:
         rotator = ProxyRotator(
             [f"http://10.0.0.{number}:1" for number in range(20)], enable_metrics=True, enable_profiling=True
         )
-        told: Counter[str] = Counter()
-        rotator.on("request_complete", lambda event: told.update([event.metadata["outcome"]]))
+        reported: Counter[str] = Counter()
+        rotator.on("request_complete", lambda event: reported.update([event.metadata["outcome"]]))
         draw = random.Random(7)
         sites = [f"https://shop-{number}.test/" for number in range(50)]
 
@@ -464,8 +464,8 @@ class TestAtLength:
         # The retry metrics keep each attempt for a while, up to a bound that is not reached here: about 300 bytes each.
         assert grown < 3000 * 600
         found = rotator.get_metrics()
-        assert found["outcomes"] == dict(told)
-        assert found["total_requests"] == sum(told.values())
+        assert found["outcomes"] == dict(reported)
+        assert found["total_requests"] == sum(reported.values())
         for by in ("proxy", "site", "outcome"):
             counts = rotator.get_metrics(by=by).values()
             assert sum(count["total_requests"] for count in counts) == found["total_requests"]
@@ -537,7 +537,7 @@ class TestHealthMonitor:
             assert rotator.get_performance_profile()["validation_avg_ms"] > 0
             assert rotator.get_health_status()["last_health_check"] is not None
 
-    def test_it_brings_back_who_has_recovered(self) -> None:
+    def test_it_brings_back_recovered_proxies(self) -> None:
         with ProxyFleet(2) as fleet:
             resilience = ResilienceConfig(rest_base=600.0, rest_cap=600.0)
             with ProxyRotator(fleet.urls, resilience=resilience) as rotator:
@@ -617,12 +617,12 @@ class TestLogging:
         with ProxyFleet(specs) as fleet, ProxyRotator(fleet.urls) as rotator:
             with caplog.at_level(logging.INFO, "proxywhirl"):
                 rotator.get("http://me:s3cret@shop.test/whoami?token=s3cret")
-        told = [record.__dict__ for record in caplog.records if record.__dict__.get("attempt")]
-        assert [(facts["levelname"], facts["event"], facts["attempt"]) for facts in told] == [
+        reported = [record.__dict__ for record in caplog.records if record.__dict__.get("attempt")]
+        assert [(facts["levelname"], facts["event"], facts["attempt"]) for facts in reported] == [
             ("WARNING", "proxy_failed", 1),
             ("INFO", "request_success", 2),
         ]
-        failed, succeeded = told
+        failed, succeeded = reported
         assert failed["outcome"] == "proxy_down"
         assert "ConnectError" in failed["error"]
         assert (succeeded["method"], succeeded["status_code"]) == ("GET", 200)

@@ -209,7 +209,7 @@ def test_look_ups(make_pool: MakePool) -> None:
     assert pool.get_proxy_by_id(uuid4()) is None
     assert pool.get_proxy_by_id("nonsense") is None
     assert pool.get_proxy_by_url(second.url) is second
-    assert pool.get_proxy_by_url("http://nobody.test:1") is None
+    assert pool.get_proxy_by_url("http://unknown.test:1") is None
     assert pool.filter_by_tags({"a"}) == [first, second]
     assert pool.filter_by_tags({"a", "b"}) == [second]
     assert pool.filter_by_tags({"c"}) == []
@@ -225,7 +225,7 @@ def test_membership(make_pool: MakePool, make_proxy: MakeProxy) -> None:
     proxy = pool.proxies[0]
     for there in (proxy, proxy.id, str(proxy.id), proxy.url):
         assert there in pool
-    for absent in (make_proxy(7), uuid4(), "http://nobody.test:1", "nonsense", 3, None):
+    for absent in (make_proxy(7), uuid4(), "http://unknown.test:1", "nonsense", 3, None):
         assert absent not in pool
     assert list(pool) == pool.get_all_proxies()
 

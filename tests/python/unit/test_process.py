@@ -174,7 +174,7 @@ def test_a_cycle_through_a_context_and_a_lease_is_collected(make_pool: MakePool)
     assert watch() is None
 
 
-def test_a_subclass_goes_when_nobody_holds_it() -> None:
+def test_an_unreferenced_subclass_is_freed() -> None:
     class Own(RoundRobinStrategy):
         pass
 

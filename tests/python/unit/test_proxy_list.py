@@ -197,7 +197,7 @@ def test_sort_and_reverse(make_pool: MakePool) -> None:
         pool.proxies.sort()
 
 
-def test_removing_while_iterating_skips_nobody(make_pool: MakePool) -> None:
+def test_removing_while_iterating_skips_no_proxy(make_pool: MakePool) -> None:
     pool = make_pool(5)
     for proxy in pool.proxies:
         pool.proxies.remove(proxy)

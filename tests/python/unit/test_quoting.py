@@ -104,7 +104,7 @@ def ways(thing: Any, given: Any) -> Iterator[Callable[[], Any]]:
 
 
 def _is_about_a_path(error: Exception, given: Any) -> bool:
-    """Whether a text that may be the name of a file was taken for one; only what has an ``@`` may be told apart."""
+    """Whether a text that may be the name of a file was taken for one; only what has an ``@`` may be distinguished."""
     if "://" in str(given):
         return False
     if isinstance(error, OSError) and error.filename is not None:
@@ -283,7 +283,7 @@ def test_errors_of_the_command_line(
         assert secret not in said.out + said.err
 
 
-def test_a_fault_of_the_program_is_told_without_secrets(
+def test_a_fault_of_the_program_is_shown_without_secrets(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(arguments: Any) -> int:

@@ -33,7 +33,7 @@ def test_one_class_takes_both_forms() -> None:
     limit = RateLimit(max_requests=2, time_window=1)
     assert RateLimiter(limit).global_limit == RateLimiter(global_limit=limit).global_limit == limit
     assert not RateLimiter(global_limit=limit).delays
-    assert SyncRateLimiter().acquire("anybody")
+    assert SyncRateLimiter().acquire("any-proxy")
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ async def test_the_end_of_the_rotator_surfaces(rotator: ProxyRotator, parser: Pa
 
 
 @pytest.mark.parametrize("failure", [ValueError("no list"), KeyError("x"), RecursionError("deep")])
-async def test_a_list_that_cannot_be_read_is_told(rotator: ProxyRotator, parser: Parser, failure: Exception) -> None:
+async def test_an_unreadable_list_is_reported(rotator: ProxyRotator, parser: Parser, failure: Exception) -> None:
     parser.failure = failure
     parser.open.set()
     result = await rotator.refresh_proxies()

@@ -1,4 +1,4 @@
-"""The executor: what is tried again, what is raised, who is told."""
+"""The executor: what is tried again, what is raised, what the breaker records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Breaker:
     def __init__(self, allows: bool = True) -> None:
         self.state = CircuitBreakerState.CLOSED if allows else CircuitBreakerState.OPEN
         self.failure_count = 0
-        self.told: list[bool] = []
+        self.results: list[bool] = []
 
     def would_allow(self) -> bool:
         return self.state is not CircuitBreakerState.OPEN
@@ -29,10 +29,10 @@ class Breaker:
     should_attempt_request = would_allow
 
     def record_success(self) -> None:
-        self.told.append(True)
+        self.results.append(True)
 
     def record_failure(self) -> None:
-        self.told.append(False)
+        self.results.append(False)
         self.failure_count += 1
         if self.failure_count == 2:
             self.state = CircuitBreakerState.OPEN
@@ -76,7 +76,7 @@ def test_goes_on_until_it_works(is_async: bool) -> None:
     fn = scripted(503, httpx.ConnectError("no"), 200)
     breaker.failure_count = -5
     assert run(executor, fn, is_async=is_async).status_code == 200
-    assert breaker.told == [False, False, True]
+    assert breaker.results == [False, False, True]
     first, second, third = executor.retry_metrics.current_attempts
     assert [first.request_id, first.proxy_id, first.status_code] == ["req", KEY, 503]
     assert (first.delay_before, second.delay_before) == (0.0, 0.001)
@@ -103,13 +103,13 @@ def test_used_up_attempts_raise_with_the_cause() -> None:
     assert outcomes == [RetryOutcome.TIMEOUT, RetryOutcome.FAILURE, RetryOutcome.TIMEOUT]
 
 
-def test_other_errors_are_not_tried_again_and_blame_nobody() -> None:
+def test_other_errors_are_not_tried_again_and_blame_no_proxy() -> None:
     breaker = Breaker()
     mistake = ValueError("mine")
     with pytest.raises(NonRetryableError) as caught:
         run(RetryExecutor(POLICY, {KEY: breaker}), scripted(mistake))
     assert caught.value.__cause__ is mistake
-    assert breaker.told == []
+    assert breaker.results == []
     with pytest.raises(NonRetryableError):
         run(RetryExecutor(POLICY), scripted(ProxyAuthenticationError()))
 

@@ -119,7 +119,7 @@ def test_by_proxy_counts_what_has_left_the_list() -> None:
     assert (rows["q"]["failure_count"], rows["q"]["circuit_breaker_opens"]) == (1, 1)
 
 
-def test_hours_are_told_apart_and_forgotten() -> None:
+def test_hours_are_kept_apart_and_forgotten() -> None:
     found = metrics(retention_hours=2)
     for hours in (0, 1, 2, 3, -5):
         found.record_attempt(attempt(at=NOON - timedelta(hours=hours)))

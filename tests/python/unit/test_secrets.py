@@ -66,7 +66,7 @@ def test_base64_is_hidden_wherever_the_login_begins_in_it(username: str, passwor
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         token = encode(f"{before}{pair}{before}".encode()).decode()
         hidden = secrets.scrub(f"unknown token {token}")
-        # Whoever decodes what is left finds neither part of the login.
+        # Decoding what is left yields neither part of the login.
         left = hidden.replace("unknown token ", "").split("***")
         assert max(len(part) for part in left) < len(token) / 2 or before
         assert token not in hidden

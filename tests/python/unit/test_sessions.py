@@ -142,7 +142,7 @@ def test_the_least_recently_used_goes(make_proxy: MakeProxy) -> None:
     assert {session.session_id for session in manager.get_all_sessions()} == {"a", "c", "d"}
 
 
-def test_overwriting_pushes_nobody_out(make_proxy: MakeProxy) -> None:
+def test_overwriting_evicts_no_session(make_proxy: MakeProxy) -> None:
     # B-15
     manager = SessionManager(max_sessions=2)
     manager.create_session("a", make_proxy(1))

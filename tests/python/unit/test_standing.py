@@ -48,7 +48,7 @@ def test_a_ban_holds_at_its_site_and_nowhere_else() -> None:
     assert banned.is_healthy
 
 
-def test_everybody_banned_is_told_with_the_time_it_takes() -> None:
+def test_the_error_says_when_the_first_ban_ends() -> None:
     pool, strategy = pool_of(3), RoundRobinStrategy()
     for cooldown in (30, 20, 40):
         pool.lease(strategy, A).banned(cooldown=cooldown)
@@ -108,7 +108,7 @@ def test_what_a_site_is_can_be_said(rule: Any, key: str) -> None:
     assert [row[1] for row in pool._standings()] == [key]
 
 
-def test_a_strategy_in_python_is_not_offered_whom_the_site_refuses() -> None:
+def test_a_strategy_in_python_is_not_offered_proxies_that_the_site_refuses() -> None:
     offered: list[set[str]] = []
 
     class Mine:

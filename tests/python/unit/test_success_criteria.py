@@ -62,7 +62,7 @@ def test_sc003_least_used_varies_below_twenty_percent(make_pool: MakePool) -> No
     counts = [proxy.requests_started for proxy in pool.proxies]
     assert statistics.pstdev(counts) / statistics.mean(counts) < 0.2
     assert max(counts) - min(counts) <= 1
-    # An expired window of one of them is reset, and it is filled up before anybody else is asked.
+    # An expired window of one of them is reset, and it is filled up before another proxy is used.
     for proxy in in_flight:
         strategy.record_result(proxy, True, 1.0)
     late = pool.proxies[7]

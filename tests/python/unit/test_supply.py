@@ -64,7 +64,7 @@ def hosts(rotator: Any) -> list[str]:
 
 
 class Gate:
-    """A validator that lets nobody through before it is opened."""
+    """A validator that lets no proxy through before it is opened."""
 
     def __init__(self) -> None:
         self.open = threading.Event()
@@ -88,9 +88,7 @@ class TestBeginning:
         assert len(rotator.pool) == 0
         rotator.close()
 
-    def test_the_first_request_waits_when_there_is_nobody_else(
-        self, fleet: ProxyFleet, target: str, tmp_path: Path
-    ) -> None:
+    def test_the_first_request_waits_in_an_empty_pool(self, fleet: ProxyFleet, target: str, tmp_path: Path) -> None:
         path = write(tmp_path / "list.txt", fleet.urls[:2])
         with ProxyRotator(auto_fetch_sources=lists(path)) as rotator:
             seen = {rotator.get(target).json()["proxy"] for _ in range(4)}
@@ -104,7 +102,7 @@ class TestBeginning:
                 assert lease.url == fleet.urls[0]
         assert {answer.json()["proxy"] for answer in answers} == {fleet.proxies[0].name}
 
-    def test_it_does_not_wait_when_there_is_somebody(self, fleet: ProxyFleet, target: str, tmp_path: Path) -> None:
+    def test_it_does_not_wait_when_a_proxy_is_there(self, fleet: ProxyFleet, target: str, tmp_path: Path) -> None:
         gate = Gate()
         path = write(tmp_path / "list.txt", fleet.urls[1:2])
         fetcher = lists(path, validate_before_add=True, validator=gate)
@@ -137,7 +135,7 @@ class TestBeginning:
                 rotator.get(target)
             assert len(web.asked) == 1
 
-    def test_who_is_not_there_does_not_join(self, web: Any, fleet: ProxyFleet, target: str) -> None:
+    def test_a_dead_proxy_does_not_join(self, web: Any, fleet: ProxyFleet, target: str) -> None:
         url = web.text("/list", "\n".join([*fleet.urls, "127.0.0.1:1"]))
         with ProxyRotator(auto_fetch_sources=[url], allow_local=True) as rotator:
             assert rotator.get(target).status_code == 200
@@ -297,7 +295,7 @@ class TestRefresh:
         async with AsyncProxyRotator(auto_fetch_sources=lists(web.text("/list", "1.1.1.1:80\n"))) as rotator:
             assert [proxy.host for proxy in await rotator.refresh_proxies()] == ["1.1.1.1"]
 
-    async def test_giving_up_disturbs_nobody(self, web: Any) -> None:
+    async def test_giving_up_disturbs_no_other(self, web: Any) -> None:
         gate = Gate()
         fetcher = lists(web.text("/list", "1.1.1.1:80\n"), validate_before_add=True, validator=gate)
         async with AsyncProxyRotator(auto_fetch_sources=fetcher) as rotator:
@@ -325,7 +323,7 @@ class TestRefresh:
 
 
 class TestEvents:
-    def test_what_happened_is_told(self, web: Any) -> None:
+    def test_what_happened_is_reported(self, web: Any) -> None:
         events: list[Any] = []
         good, gone = web.text("/list", "1.1.1.1:80\n1.1.1.2:80\n"), web.text("/gone?key=hunter2", "", status=404)
         with ProxyRotator(auto_fetch_sources=lists(good, gone)) as rotator:
@@ -479,7 +477,7 @@ class TestArguments:
         with pytest.raises(ValueError, match="url"):
             ProxyRotator(auto_fetch_sources=["ftp://a.test/"])
 
-    def test_proxies_of_lists_are_told_apart(self, web: Any) -> None:
+    def test_proxies_of_lists_are_distinguished(self, web: Any) -> None:
         url = web.text("/list", "1.1.1.1:80\n")
         with ProxyRotator(user_proxies=["http://1.1.1.2:80"], auto_fetch_sources=lists(url)) as rotator:
             rotator.refresh_proxies()

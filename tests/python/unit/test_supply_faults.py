@@ -1,4 +1,4 @@
-"""A refresh that fails in any way ends, is told, and is followed by others."""
+"""A refresh that fails in any way ends, is reported, and is followed by others."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_refresh_goes_on_after_any_failure(tmp_path: Path, error: BaseExceptio
         assert len(done) == 2
 
 
-def test_a_fault_outside_of_reading_is_told_to_the_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_outside_of_reading_reaches_the_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "list.txt"
     path.write_text("127.0.0.1:9999\n")
     fetcher = ProxyFetcher([path], validate_before_add=False)

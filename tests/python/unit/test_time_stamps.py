@@ -76,7 +76,7 @@ def test_made_proxies_and_pools() -> None:
     exact(lambda: made.append(ProxyPool()), lambda: made[-1].created_at, lambda: made[-1].updated_at)
 
 
-def test_results_told_to_a_proxy(proxy: Proxy) -> None:
+def test_results_recorded_on_a_proxy(proxy: Proxy) -> None:
     exact(lambda: proxy.record_success(5.0), succeeded(proxy), updated(proxy))
     exact(proxy.record_failure, failed(proxy), updated(proxy))
     exact(lambda: proxy.complete_request(True, 5.0), succeeded(proxy), updated(proxy))

@@ -92,7 +92,7 @@ def test_health_again_and_again(run: Run, fleet: ProxyFleet, tmp_path: Path, mon
     def sleep(seconds: float) -> None:
         rounds.append(seconds)
         with CLILock(tmp_path / "data" / "proxywhirl"):
-            pass  # nobody holds it between rounds
+            pass  # it is free between rounds
         if len(rounds) == 3:
             raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Lists are fetched as their sources ask for, and what goes wrong is told."""
+"""Lists are fetched as their sources ask for, and faults are reported."""
 
 from __future__ import annotations
 

@@ -306,10 +306,10 @@ def test_saving_in_the_background_is_off_in_a_child(tmp_path: Path) -> None:
         finally:
             os._exit(0)
     os.close(writing)
-    told = os.read(reading, 2000).decode()
+    output = os.read(reading, 2000).decode()
     os.close(reading)
     os.waitpid(pid, 0)
-    assert told.startswith("1 1 ['auto_save_interval is off in process")
+    assert output.startswith("1 1 ['auto_save_interval is off in process")
     rotator.close()
 
 

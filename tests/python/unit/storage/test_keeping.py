@@ -118,7 +118,7 @@ def test_saving_in_the_background(tmp_path: Path) -> None:
     rotator.close()
 
 
-def test_a_rotator_that_nobody_holds_saves_once_more_and_ends(tmp_path: Path) -> None:
+def test_an_unreferenced_rotator_saves_once_more_and_ends(tmp_path: Path) -> None:
     path = tmp_path / "proxies.json"
     rotator = ProxyRotator(proxies=PROXIES, storage_path=path, auto_save_interval=300)
     use(rotator)
@@ -166,7 +166,7 @@ def test_a_forked_child_does_not_save_by_itself(tmp_path: Path) -> None:
     assert path.exists()
 
 
-def test_a_save_that_fails_is_told_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_save_is_logged_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "file"
     rotator = ProxyRotator(
         proxies=["http://user77:pass77@a.test:1"], storage_path=folder / "p.json", auto_save_interval=0.01
@@ -271,7 +271,7 @@ def test_an_unknown_strategy_in_a_file(tmp_path: Path, caplog: pytest.LogCapture
     assert rotator.pool.auto_remove_dead
 
 
-def test_the_profile_is_told(tmp_path: Path) -> None:
+def test_the_profile_times_saves(tmp_path: Path) -> None:
     rotator = ProxyRotator(proxies=PROXIES, enable_profiling=True)
     rotator.save(tmp_path / "p.json")
     assert rotator.get_performance_profile()["storage_save_avg_ms"] > 0.0

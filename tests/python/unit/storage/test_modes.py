@@ -1,4 +1,4 @@
-"""Who may read what is kept: the owner, whatever the umask, from the first moment on."""
+"""Saved files are readable by their owner only, whatever the umask, from the first moment on."""
 
 from __future__ import annotations
 

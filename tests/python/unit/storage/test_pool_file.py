@@ -258,7 +258,7 @@ def test_an_unchanged_pool_leaves_the_file_alone(tmp_path: Path) -> None:
     assert path.stat().st_mtime_ns == before.st_mtime_ns
     pool.proxies[0].tags.add("x")
     assert file.save(pool, only_changed=True).written
-    # Somebody else wrote to it: it is written whatever has changed.
+    # Another process wrote to it: it is written whatever has changed.
     path.write_text("[]")
     assert file.save(pool, only_changed=True).written
     assert ProxyPool.from_file(path).size == 1
@@ -351,7 +351,7 @@ def test_a_damaged_file_keeps_the_last_whole_state(tmp_path: Path, caplog: pytes
     with pytest.raises(DamagedFileError, match=r"p\.json\.bak"):
         ProxyPool.from_file(path)
     assert ProxyPool.from_file(tmp_path / "p.json.bak").size == 1
-    # Saving over it keeps the backup as it is, and what was damaged for whoever wants to look.
+    # Saving over it keeps the backup as it is, and the damaged file for inspection.
     file.save(pool_of("http://c.test:1"))
     assert "damaged" in caplog.text
     assert ProxyPool.from_file(path).proxies[0].url == "http://c.test:1"
@@ -376,7 +376,7 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     assert ProxyPool.from_file(tmp_path / "real" / "p.json").size == 1
 
 
-def test_copied_identifiers_are_told_apart(tmp_path: Path) -> None:
+def test_copied_identifiers_are_kept_apart(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     save(path, pool_of("http://a.test:1"))
     document = json.loads(path.read_text())

@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
 
 EXPECTED = logins(proxies())
 
-# What an attacker can do who may write to the file and has no key.
+# What an attacker with write access to the file, but without the key, can do.
 MOVES: dict[str, Callable[[Records], None]] = {
     "a password to another proxy": lambda r: r[1].update(password=r[0]["password"]),
     "a login to another proxy": lambda r: r[1].update(username=r[0]["username"], password=r[0]["password"]),

@@ -115,9 +115,9 @@ def test_nothing_healthy(strategy: Any, status: str, pool: ProxyPool) -> None:
 
 
 def test_nothing_left_after_exclusion(strategy: Any, pool: ProxyPool) -> None:
-    everybody = [proxy.id for proxy in pool.proxies]
+    ids = [proxy.id for proxy in pool.proxies]
     with pytest.raises(ProxyPoolEmptyError, match=r"(?i)failed proxies"):
-        strategy.select(pool, context(exclude_proxy_ids=set(everybody[:3]), failed_proxy_ids=map(str, everybody[3:])))
+        strategy.select(pool, context(exclude_proxy_ids=set(ids[:3]), failed_proxy_ids=map(str, ids[3:])))
     assert sum(proxy.requests_started for proxy in pool.proxies) == 0
 
 
@@ -128,7 +128,7 @@ def test_exclusions_of_both_kinds_are_honoured(strategy: Any, pool: ProxyPool) -
         assert strategy.select(pool, given) in content[2:]
 
 
-def test_only_who_may_serve_is_chosen(strategy: Any, pool: ProxyPool) -> None:
+def test_only_eligible_proxies_are_chosen(strategy: Any, pool: ProxyPool) -> None:
     content = pool.get_all_proxies()
     content[0].health_status = "unhealthy"
     content[1].health_status = "dead"
@@ -250,7 +250,7 @@ def test_filter_returns_some_of_its_input_and_counts_nothing(strategy: Any, pool
     content = pool.get_all_proxies()
     kept = strategy.filter(content[1:4], context())
     assert all(proxy in content[1:4] for proxy in kept)
-    assert kept == content[1:4]  # everybody here is in the wanted country, and free
+    assert kept == content[1:4]  # every proxy here is in the wanted country, and free
     assert strategy.filter([], context()) == []
     assert sum(proxy.requests_started for proxy in content) == 0
 

@@ -190,10 +190,10 @@ def test_configure_reaches_every_part(pool: ProxyPool) -> None:
 
 def test_validate_metadata_asks_every_part(pool: ProxyPool, make_pool: MakePool) -> None:
     both = CompositeStrategy(filters=[geo("US")], selector=PerformanceBasedStrategy())
-    assert both.validate_metadata(pool) is False  # nobody has been measured
+    assert both.validate_metadata(pool) is False  # no proxy has been measured
     pool.proxies[0].ema_response_time_ms = 5.0
     assert both.validate_metadata(pool) is True
-    assert both.validate_metadata(make_pool(2, ema_response_time_ms=5.0)) is False  # nobody has a country
+    assert both.validate_metadata(make_pool(2, ema_response_time_ms=5.0)) is False  # no proxy has a country
     assert both.requires_metadata >= {"ema_response_time_ms"}
 
 

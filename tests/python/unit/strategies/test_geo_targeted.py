@@ -118,7 +118,7 @@ def test_each_request_starts_once(pool: ProxyPool) -> None:
 # No match.
 
 
-def test_without_a_match_anybody_serves_by_default(pool: ProxyPool) -> None:
+def test_without_a_match_any_proxy_serves_by_default(pool: ProxyPool) -> None:
     assert places(GeoTargetedStrategy(preferred_countries=["JP"]), pool) == set(range(7))
 
 

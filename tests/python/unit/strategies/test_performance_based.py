@@ -73,7 +73,7 @@ def test_proportions_among_those_left(make_pool: MakePool, draw: Any, check_shar
 # Exploration.
 
 
-def test_who_has_few_requests_comes_first(make_pool: MakePool, draw: Any, check_shares: Any) -> None:
+def test_a_proxy_with_few_requests_comes_first(make_pool: MakePool, draw: Any, check_shares: Any) -> None:
     pool = warm(make_pool, 10.0, 20.0, 40.0, 50.0)
     for proxy in pool.proxies[2:]:
         proxy.total_requests = proxy.total_successes = 2
@@ -129,7 +129,7 @@ def test_an_explicit_exploration_gives_way_only_to_an_explicit_one(make_pool: Ma
 
 
 def test_explored_without_success_it_is_random(make_pool: MakePool, draw: Any, check_shares: Any) -> None:
-    # api 23.29: everybody has had the turns, nobody has an average.
+    # api 23.29: every proxy has had its turns, none has an average.
     pool = make_pool(3, total_requests=9, total_failures=9, health_status="degraded")
     found = draw(PerformanceBasedStrategy(exploration_count=5, seed=8), pool, N)
     check_shares(found, dict.fromkeys(pool.proxies, 1 / 3))
@@ -168,7 +168,7 @@ def test_all_too_slow_goes_round(make_pool: MakePool) -> None:
     ("constructor", "configured", "own", "expected"),
     [
         (None, None, 0.2, 90.0),
-        (None, None, 0.5, 75.0),  # the proxy's own when nobody says anything
+        (None, None, 0.5, 75.0),  # the proxy's own when nothing else is set
         (0.5, None, 0.2, 75.0),
         (0.5, 0.1, 0.2, 95.0),  # configured beats constructed
         (0.0, None, 0.2, 100.0),

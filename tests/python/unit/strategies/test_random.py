@@ -29,7 +29,7 @@ def test_uniform_over_what_is_left(make_pool: MakePool, draw: Any, check_shares:
     check_shares(found, dict.fromkeys(content[4:], 1 / 6))
 
 
-def test_uniform_when_nearly_everybody_is_excluded(make_pool: MakePool, draw: Any, check_shares: Any) -> None:
+def test_uniform_when_nearly_all_are_excluded(make_pool: MakePool, draw: Any, check_shares: Any) -> None:
     pool = make_pool(1000)
     content = pool.get_all_proxies()
     context = SelectionContext(exclude_proxy_ids={proxy.id for proxy in content[2:]})

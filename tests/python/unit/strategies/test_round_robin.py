@@ -44,7 +44,7 @@ def test_new_ones_come_at_the_end(make_pool: MakePool, make_proxy: Callable[...,
     assert take(strategy, pool, 4) == [2, 0, 1, 2]
 
 
-def test_removal_disturbs_nobody_elses_turn(make_pool: MakePool) -> None:
+def test_removal_disturbs_no_other_turn(make_pool: MakePool) -> None:
     pool, strategy = make_pool(5), RoundRobinStrategy()
     hosts = [strategy.select(pool).host for _ in range(2)]
     pool.remove_proxy(pool.proxies[0].id)
@@ -52,7 +52,7 @@ def test_removal_disturbs_nobody_elses_turn(make_pool: MakePool) -> None:
     assert [host[5] for host in hosts] == ["0", "1", "2", "3", "4", "1", "2"]
 
 
-def test_alternating_exclusions_starve_nobody(make_pool: MakePool) -> None:
+def test_alternating_exclusions_starve_no_proxy(make_pool: MakePool) -> None:
     # B-06: a retry excludes the last one at every other call.
     pool, strategy = make_pool(3), RoundRobinStrategy()
     found: Counter[str] = Counter()
@@ -101,8 +101,8 @@ def test_each_strategy_and_each_pool_has_its_own_place(make_pool: MakePool) -> N
 
 
 def test_random_exclusions_give_the_next_that_is_left(make_pool: MakePool) -> None:
-    # The model: whoever is due, unless this request excludes it; then it stays due, and the request gets the first that
-    # is left from where requests last went aside at this place.
+    # The model: the proxy that is due. If this request excludes it, it stays due, and the request gets the first proxy
+    # that is left, from where the last detour at this place ended.
     generator, pool, strategy = random.Random(7), make_pool(9), RoundRobinStrategy()
     ids = [proxy.id for proxy in pool.proxies]
     due = aside = left_at = 0
@@ -125,7 +125,7 @@ def test_it_needs_no_metadata(make_pool: MakePool) -> None:
     assert RoundRobinStrategy().requires_metadata == set()
 
 
-def test_whom_every_other_request_excludes_keeps_its_turn(make_pool: MakePool) -> None:
+def test_a_proxy_that_every_other_request_excludes_keeps_its_turn(make_pool: MakePool) -> None:
     # B-06: the last proxy is excluded at every other call, which is just when a plain cursor would come to it.
     pool = make_pool(3)
     strategy = RoundRobinStrategy()

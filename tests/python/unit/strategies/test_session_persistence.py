@@ -163,7 +163,7 @@ def test_lifetimes(make_pool: MakePool) -> None:
 
 
 def test_sliding_or_absolute(make_pool: MakePool) -> None:
-    # C-08: the plan's form slides unless told otherwise.
+    # C-08: the plan's form slides by default.
     pool = make_pool(1)
     for strategy, slides in [
         (SessionPersistenceStrategy(), False),
@@ -268,7 +268,7 @@ def test_composite_filters_and_a_sticky_selector(make_pool: MakePool) -> None:
     assert {strategy.select(pool, of("s")) for _ in range(20)} == {chosen}
 
 
-def test_as_a_filter_it_keeps_everybody(make_pool: MakePool) -> None:
+def test_as_a_filter_it_keeps_every_proxy(make_pool: MakePool) -> None:
     content = make_pool(3).get_all_proxies()
     assert SessionPersistenceStrategy().filter(content, of("s")) == content
 
