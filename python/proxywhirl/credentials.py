@@ -72,7 +72,7 @@ class CredentialRotator:
         self.refresh_interval = float(refresh_interval)
         """Seconds a pair is good for."""
         self._clock = _clock
-        # Held while the callback runs, across threads and tasks; whoever holds it writes the two below.
+        # Held while the callback runs, across threads and tasks; only its holder writes the two below.
         self._busy = new_lock()
         self._pair: _Pair | None = None
         self._due = -math.inf
@@ -87,7 +87,7 @@ class CredentialRotator:
 
     @property
     def pair(self) -> tuple[str, str] | None:
-        """User name and password as last handed out; asks nobody. ``None`` before the first."""
+        """User name and password as last handed out, without a call of the callback. ``None`` before the first."""
         return self._pair
 
     def invalidate(self) -> None:
@@ -116,7 +116,7 @@ class CredentialRotator:
             if not self._busy.acquire(blocking=False):
                 if self._pair is not None:
                     break
-                # Somebody, perhaps a thread or a task of another loop, gets the first pair.
+                # Another thread, or a task of another loop, gets the first pair.
                 await _sleep(_LOOK_AGAIN)
             elif inspect.iscoroutinefunction(self.refresh_callback):
                 try:
@@ -137,7 +137,7 @@ class CredentialRotator:
         return self._pair
 
     def log_in(self, proxy: Any) -> bool:
-        """Give a proxy the pair that was last handed out, in one step; asks nobody.
+        """Give a proxy the pair that was last handed out, in one step, without a call of the callback.
 
         Args:
             proxy: The proxy.
@@ -177,7 +177,7 @@ class CredentialRotator:
         username, password = (_plain(found.get(name)) for name in ("username", "password"))
         if not isinstance(username, str) or not isinstance(password, str) or not username:
             raise ValueError("refresh_callback must return a mapping with the strings 'username' and 'password'")
-        # First the pair: whoever sees that nothing is due must find it.
+        # First the pair: a thread that sees that nothing is due must find it.
         self._pair = _Pair(username, password)
         self._due = self._clock() + self.refresh_interval
 
@@ -215,7 +215,7 @@ def _result_of(awaitable: Awaitable[Any]) -> Any:
     def run(work: Coroutine[Any, Any, Any]) -> None:
         try:
             results.append(asyncio.run(work))
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             errors.append(error)
 
     # A notebook: its loop cannot be entered a second time.

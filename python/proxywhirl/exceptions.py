@@ -282,9 +282,9 @@ class StrategyMetadataError(ProxyPoolEmptyError):
         self.missing_fields = list(missing_fields)
         self.strategy = strategy
         if message is None:
-            who = f"Strategy {strategy!r}" if strategy else "The strategy"
+            subject = f"Strategy {strategy!r}" if strategy else "The strategy"
             what = f": {', '.join(self.missing_fields)}" if self.missing_fields else ""
-            message = f"{who} needs metadata that no proxy has{what}"
+            message = f"{subject} needs metadata that no proxy has{what}"
         super().__init__(message, **details)
 
     def to_dict(self) -> dict[str, Any]:

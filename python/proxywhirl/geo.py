@@ -29,7 +29,7 @@ def locate(proxies: ProxyPool | Iterable[Proxy], database: str | os.PathLike[str
 
     Args:
         proxies: A pool, or proxies.
-        database: A file in MaxMind's format (``.mmdb``) with countries or cities, of MaxMind or anybody else.
+        database: A file in MaxMind's format (``.mmdb``) with countries or cities, of MaxMind or another publisher.
         overwrite: Whether proxies that have a country are looked up, too.
 
     Returns:
@@ -84,7 +84,7 @@ def _reader(database: str | os.PathLike[str]) -> Any:
             raise ValueError(f"{path} is no database in MaxMind's format: {error}") from None
         while len(_readers) >= _MOST_READERS:
             del _readers[next(iter(_readers))]
-        # One that was replaced is closed by whoever uses it last.
+        # A replaced reader is closed by its last user.
         _readers[path] = (version, reader)
         return reader
 

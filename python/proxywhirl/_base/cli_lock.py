@@ -19,7 +19,7 @@ __all__ = ["CLILock", "CLILockHeldError"]
 
 
 class CLILockHeldError(SystemExit):
-    """Another process holds the lock; when nobody catches it the process ends with exit code 4."""
+    """Another process holds the lock; uncaught, the error ends the process with exit code 4."""
 
     EXIT_CODE = 4
 

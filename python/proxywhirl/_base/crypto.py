@@ -59,8 +59,8 @@ def encrypt_credentials(plaintext: str, key: str | bytes | None = None) -> str:
 
     Args:
         plaintext: The text.
-        key: A Fernet key; by default the one in ``PROXYWHIRL_KEY``. No throw-away key is ever made up: nobody could
-            decrypt the result.
+        key: A Fernet key; by default the one in ``PROXYWHIRL_KEY``. No throw-away key is ever made up: the
+            result could not be decrypted.
 
     Returns:
         The encrypted text, in ASCII.

@@ -129,7 +129,7 @@ class RetryOutcome(_TextEnum):
 
 
 class Outcome(_TextEnum):
-    """What happened to a request, and so whom it tells something about: the proxy, the site or the caller."""
+    """What happened to a request, and so what it says about the proxy, the site or the caller."""
 
     SUCCESS = "success"
     """An answer the site meant."""
@@ -142,7 +142,7 @@ class Outcome(_TextEnum):
     RATE_LIMITED = "rate_limited"
     """The site asks this proxy to slow down."""
     TARGET_FAULT = "target_fault"
-    """The site is in trouble, whoever asks."""
+    """The site is in trouble, through any proxy."""
     CLIENT_FAULT = "client_fault"
     """The request itself was at fault, or the caller gave up."""
 

@@ -1,4 +1,4 @@
-"""Who may be chosen now, and why the others may not: what ``pool.explain()`` returns."""
+"""Which proxies are eligible now, and why the others are not: what ``pool.explain()`` returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation", "Verdict"]
 
-# In the words of a sentence, in the order in which they are told.
+# The reasons in the words of a sentence, in the order in which they are listed.
 _WORDS = {
     "unhealthy": "unhealthy",
     "resting": "resting",
@@ -75,7 +75,7 @@ class Explanation:
         waiting: How many requests stand in line for a proxy of the pool.
 
     Attributes:
-        waiting: As given. Who asks for the same stands behind them, even where a proxy is eligible.
+        waiting: As given. The same request would wait behind them, even where a proxy is eligible.
     """
 
     __slots__ = ("_at", "_verdicts", "waiting")
@@ -87,7 +87,7 @@ class Explanation:
 
     @property
     def eligible(self) -> list[Verdict]:
-        """The verdicts of those who may be chosen."""
+        """The verdicts of the eligible proxies."""
         return [verdict for verdict in self._verdicts if verdict.eligible]
 
     @property

@@ -80,11 +80,11 @@ def write_error(error: Exception, elapsed_ms: float, arguments: argparse.Namespa
 
 
 def write_summary(answer: Answer, arguments: argparse.Namespace) -> None:
-    """Tell how the answer came, on standard error if somebody watches it.
+    """Report how the answer came, on standard error if that is a terminal.
 
     Args:
         answer: The answer.
-        arguments: The parsed command line; with ``verbose`` somebody wants to know although it is no terminal.
+        arguments: The parsed command line; with ``verbose`` also where it is no terminal.
     """
     watched = is_terminal(sys.stderr)
     if not watched and not arguments.verbose:

@@ -32,11 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"{report.name} has no proxy that can be used")
     with rows_of_checks(arguments) as rows:
         tally = check(pool.get_all_proxies(), arguments, show_into(rows, good_only=arguments.good))
-    told = tally.told()
+    summary = tally.summary()
     if arguments.output is not None:
         write_proxies(tally.good, arguments.output)
-        told = f"{told}, written to {arguments.output}"
-    tell(told, arguments)
+        summary = f"{summary}, written to {arguments.output}"
+    tell(summary, arguments)
     if tally.interrupted:
         raise KeyboardInterrupt
     return 0 if tally.found else 1

@@ -68,8 +68,8 @@ class Tally:
         """The good ones, in the order of the list; with the protocol that was found."""
         return [self._good[index] for index in sorted(self._good)]
 
-    def told(self) -> str:
-        """A line about it."""
+    def summary(self) -> str:
+        """The counts of the checks, as one line."""
         checked = counted(self.done, "proxy", "proxies")
         of = f"{checked} of {self.total:,}" if self.interrupted else checked
         text = f"{self.found:,} good, {of} checked in {self.seconds:.1f} s"

@@ -38,24 +38,24 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.sources and not arguments.all:
         raise UsageError("name a source, or --all for the built-in ones")
     proxies, failed = _read(arguments)
-    told = [f"{counted(len(proxies), 'proxy', 'proxies')} read"]
+    steps = [f"{counted(len(proxies), 'proxy', 'proxies')} read"]
     if arguments.country is not None:
         proxies = [proxy for proxy in proxies if (proxy.country_code or "").upper() == arguments.country]
-        told.append(f"{len(proxies):,} in {arguments.country}")
+        steps.append(f"{len(proxies):,} in {arguments.country}")
     interrupted = False
     if arguments.check and proxies:
         tally = check(proxies, arguments)
         proxies, interrupted = tally.good, tally.interrupted
-        told.append(tally.told())
+        steps.append(tally.summary())
     if arguments.output is not None:
         write_proxies(proxies, arguments.output)
-        told.append(f"written to {arguments.output}")
+        steps.append(f"written to {arguments.output}")
     else:
         # The user's own list, on the way into another program: with what is needed to use it.
         with Rows(_CHECKED if arguments.check else _COLUMNS, arguments.format, revealed=["url"]) as rows:
             for proxy in proxies:
                 rows.add({**row_of(proxy), "url": proxy.url})
-    tell(", ".join(told), arguments)
+    tell(", ".join(steps), arguments)
     if interrupted:
         raise KeyboardInterrupt
     return 0 if proxies and not failed else 1

@@ -182,7 +182,7 @@ def _send(
 def _tell_attempts(rotator: ProxyRotator) -> None:
     for proxy in rotator.pool:
         if proxy.requests_started:
-            told = [f"tried {masked(proxy)}: {counted(proxy.requests_started, 'attempt')}"]
-            told.append(counted(proxy.total_failures, "failure"))
-            told += [str(entry["error"]) for entry in proxy.metadata.get("last_errors") or ()]
-            print(printable(scrub_text(", ".join(told))), file=sys.stderr)
+            facts = [f"tried {masked(proxy)}: {counted(proxy.requests_started, 'attempt')}"]
+            facts.append(counted(proxy.total_failures, "failure"))
+            facts += [str(entry["error"]) for entry in proxy.metadata.get("last_errors") or ()]
+            print(printable(scrub_text(", ".join(facts))), file=sys.stderr)

@@ -77,7 +77,7 @@ def _test(stored: StoredPool, arguments: argparse.Namespace) -> int:
     with rows_of_checks(arguments) as rows:
         tally = check(chosen, arguments, show_into(rows))
     stored.save()
-    tell(tally.told(), arguments)
+    tell(tally.summary(), arguments)
     if tally.interrupted:
         raise KeyboardInterrupt
     return 0 if tally.found else 1

@@ -63,7 +63,7 @@ def open_pool(arguments: argparse.Namespace, *, must_exist: bool = False) -> Ite
         must_exist: Whether it is an error that there is none yet.
 
     Yields:
-        The pool. Whoever changes it saves it.
+        The pool. A caller that changes it saves it.
 
     Raises:
         CommandError: It cannot be read.

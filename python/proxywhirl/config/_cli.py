@@ -258,6 +258,6 @@ def decrypt_credentials(config: CLIConfig) -> CLIConfig:
 def _bindings(url: str, username: str) -> tuple[str, str]:
     """What the encrypted user name and password of a proxy are bound to.
 
-    Proxies in settings have no id: passwords of one address are told apart by the user name that they belong to.
+    Proxies in settings have no id: passwords of one address are distinguished by the user name that they belong to.
     """
     return _core.seal_binding("username", "", url), _core.seal_binding("password", username, url)

@@ -36,6 +36,6 @@ def plain(config: Any) -> dict[str, Any]:
     for name in ("max_cost_per_request", "free_proxy_boost"):
         if metadata.get(name) is not None:
             fields[name] = float(metadata[name])
-    # Names of strategies are made into strategies by those who have them.
+    # Names of strategies stay names here; the strategy that has them resolves them.
     fields["fields_set"] = sorted(explicit)
     return fields

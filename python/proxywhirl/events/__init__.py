@@ -1,4 +1,4 @@
-"""Events: what a rotator tells those who listen.
+"""Events: what a rotator reports to its listeners.
 
 ::
 

@@ -132,7 +132,7 @@ class _Shift(threading.Thread):
                 continue
             with self._lock:
                 if self.stopping or not self.waiting:
-                    # From here on nobody hands anything over to this thread. `asyncio.run` cancels what is left.
+                    # From here on nothing is handed over to this thread. `asyncio.run` cancels what is left.
                     self.ended = True
                     return
 

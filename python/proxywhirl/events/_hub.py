@@ -19,7 +19,7 @@ _log = logging.getLogger("proxywhirl.events")
 
 
 class EventHub:
-    """Who listens to what, for one rotator. Thread-safe.
+    """The listeners of one rotator, by event. Thread-safe.
 
     Args:
         changed: Called when the first listener came or the last one went.
@@ -40,7 +40,7 @@ class EventHub:
         return bool(self._listeners)
 
     def wants(self, *names: str) -> bool:
-        """Whether anybody listens to one of these."""
+        """Whether one of these events has a listener."""
         return any(name in self._listeners for name in names)
 
     def on(self, event: str, callback: Callback) -> Callable[[], None]:
@@ -103,11 +103,11 @@ class EventHub:
             self._changed()
 
     def emit(self, name: str, **fields: Any) -> None:
-        """Tell an event to those who listen; what they raise is contained.
+        """Hand an event to its listeners; what they raise is contained.
 
         Args:
             name: The name, without ``on_``.
-            **fields: Fields of the :class:`ProxyEvent`, which is made only if anybody listens.
+            **fields: Fields of the :class:`ProxyEvent`, which is made only for a listener.
         """
         listeners = self._listeners.get(name)
         if listeners is not None:
@@ -149,5 +149,5 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        # Told from a thread, as by the garbage collector of another one.
+        # Emitted in a thread without a loop, as by the garbage collector of another thread.
         return None

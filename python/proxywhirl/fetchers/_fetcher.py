@@ -449,10 +449,10 @@ class ProxyFetcher:
         entries: list[dict[str, Any]] = []
         trusted: set[str] = set()
         for one in taken:
-            told = _with_source(one)
-            entries += told
+            tagged = _with_source(one)
+            entries += tagged
             if one.source.config.trusted:
-                trusted.update(entry["url"] for entry in told)
+                trusted.update(entry["url"] for entry in tagged)
         if deduplicate:
             entries = await asyncio.to_thread(_unique, entries)
         if not validate:

@@ -170,8 +170,8 @@ def _why_empty(listing: _listing.Listing, loaded: Loaded) -> str | None:
         return "it is a JSON object without a list"
     count = listing.rejected_count - listing.local_count
     if count:
-        told = (f"; line {number}: {scrub_text(why)}" for number, why in listing.rejected if why != _listing.LOCAL)
-        return f"none of its {count} lines is a proxy{next(told, '')}"
+        reasons = (f"; line {number}: {scrub_text(why)}" for number, why in listing.rejected if why != _listing.LOCAL)
+        return f"none of its {count} lines is a proxy{next(reasons, '')}"
     if _looks_like_a_page(loaded):
         return "it is a page without proxies"
     return None

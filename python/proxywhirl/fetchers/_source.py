@@ -44,7 +44,7 @@ class Source:
         self.was_public = False
         given = config.model_fields_set
         self.format: ProxyFormat | None = config.format if "format" in given else None
-        # Nobody's server is to be asked without a pause.
+        # At least a second between two reads, to spare the server.
         self.interval: int | None = max(1, config.refresh_interval) if "refresh_interval" in given else None
 
     @classmethod
@@ -73,7 +73,7 @@ class Source:
 
     @property
     def site(self) -> str:
-        """Whom the list is from: the host, or the name of the file."""
+        """The origin of the list: the host, or the name of the file."""
         if self.path is not None:
             return self.path.name
         return urlsplit(self.key).hostname or self.name

@@ -75,7 +75,7 @@ class GatewayPool:
 
         Args:
             now: Whether to look even if that was just done.
-            failed: Ids of proxies to replace as well, because a request that has nobody else failed through them.
+            failed: Ids of proxies to replace as well, because a request without another proxy failed through them.
 
         Returns:
             Whether there are new proxies.

@@ -22,7 +22,7 @@ __all__ = ["CheckFailed", "HttpCheck", "TcpCheck", "probe_of"]
 Probe = Callable[["Proxy"], Awaitable[None]]
 Checker = Union["HealthChecker", Callable[["Proxy"], Any]]
 
-# What a proxy answers that cannot reach anybody, or wants credentials. Any other status came from the site behind it.
+# Statuses of the proxy itself: it cannot reach the site, or wants credentials. Any other status came from the site.
 _OF_THE_PROXY = (407, 502, 503, 504)
 
 

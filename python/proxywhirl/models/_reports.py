@@ -1,4 +1,4 @@
-"""What is told about a request, a proxy and a pool."""
+"""Reports about a request, a proxy and a pool."""
 
 # pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
 # ruff: noqa: UP045

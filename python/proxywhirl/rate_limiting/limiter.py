@@ -1,6 +1,6 @@
 """Token buckets: one per proxy, and one for all of them.
 
-A bucket lets a burst through and is refilled evenly; asking costs no timer, and nobody waits inside. Waiting is up to
+A bucket lets a burst through and is refilled evenly; asking costs no timer, and no caller waits inside. Waiting is up to
 the caller: a rotator delays the request, or takes another proxy.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncRateLimiter", "RateLimiter", "Refusal", "SyncRateLimiter"]
 
 _MOST_EVENTS = 1000
-# Buckets of proxies that nobody has set a limit for; the one not used for longest goes first.
+# Buckets of proxies without a limit of their own; eviction is least recently used first.
 _MOST_BUCKETS = 100_000
 
 
@@ -31,13 +31,13 @@ class Refusal(NamedTuple):
     scope: str
     """``"global"``: no proxy may carry one; ``"proxy"``: another proxy may."""
     retry_after: float
-    """Seconds until asking again makes sense; somebody else may be first then."""
+    """Seconds until asking again makes sense; another request may be first then."""
 
 
 class RateLimiter:
     """How many requests a proxy, and all of them together, may carry; thread-safe.
 
-    Two forms, told apart by their arguments::
+    Two forms, distinguished by their arguments::
 
         RateLimiter(requests_per_second=10, burst_size=20)  # each proxy
         RateLimiter(global_limit=RateLimit(max_requests=100, time_window=60))  # all proxies together
@@ -170,7 +170,7 @@ class RateLimiter:
         return self._told(key, refusal) is None
 
     def wait_time(self, proxy_id: str | UUID) -> float:
-        """How long until a request through this proxy may go, if nobody else asks.
+        """How long until a request through this proxy may go, without other requests.
 
         Args:
             proxy_id: Id of the proxy.

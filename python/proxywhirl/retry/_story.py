@@ -1,4 +1,4 @@
-"""What becomes of one request, attempt by attempt, told to the metrics as its leases are settled."""
+"""What becomes of one request, attempt by attempt, recorded in the metrics as its leases are settled."""
 
 from __future__ import annotations
 

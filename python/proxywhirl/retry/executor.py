@@ -144,7 +144,7 @@ class RetryExecutor:
             target_region: Region to prefer, as in ``metadata["region"]`` or ``region``.
 
         Returns:
-            The best; ``None`` if nobody is left.
+            The best; ``None`` if no proxy is left.
         """
         candidates = [
             (str(proxy.id), proxy)

@@ -1,6 +1,6 @@
 """What became of attempts: the latest one by one, older ones by the hour.
 
-The rotators note every attempt here, so noting is one append to a deque. Summing up waits until somebody asks, or until
+The rotators note every attempt here, so noting is one append to a deque. Summing up waits until a summary is read, or until
 a batch has come together; it then visits each attempt once. There is no timer and no thread.
 """
 
@@ -54,7 +54,7 @@ class _Hour:
         return self.requests + self.retries
 
     def begin(self, proxy_id: str) -> list[float]:
-        """Attempts, successes and seconds of a proxy that is new here; of nobody, once there are too many."""
+        """Attempts, successes and seconds of a proxy that is new here; of none, once there are too many."""
         counts: list[float] = [0, 0, 0.0]
         if len(self.by_proxy) < _MOST_PROXIES:
             self.by_proxy[proxy_id] = counts
@@ -117,8 +117,8 @@ class RetryMetrics:
         """How many hours are kept."""
         self._clock = clock
         self._lock = new_lock()
-        # Written by everybody without a lock: appending to a deque is one step. Its bound only matters should whoever
-        # settles have died on the way, in a fork for instance.
+        # Written by all threads without a lock: appending to a deque is one step. Its bound only matters when the
+        # settling thread has died on the way, in a fork for instance.
         self._pending: deque[_Entry] = deque(maxlen=64 * _BATCH)
         self._recent: deque[_Entry] = deque(maxlen=max_current_attempts)
         self._hours: dict[int, _Hour] = {}
@@ -143,17 +143,17 @@ class RetryMetrics:
         """Write down an attempt, as cheaply as possible; see :data:`Note`."""
         self._pending.append(entry)
         if len(self._pending) >= _BATCH:
-            self._settle_unless_somebody_does()
+            self._settle_if_free()
 
     def story(self) -> Story:
         """What tells the attempts of a request that begins now."""
         pending = self._pending
         if len(pending) >= _BATCH:
-            self._settle_unless_somebody_does()
+            self._settle_if_free()
         return Story(pending.append)
 
-    def _settle_unless_somebody_does(self) -> None:
-        # Whoever finds somebody at it goes on: nothing waits here.
+    def _settle_if_free(self) -> None:
+        # Another thread settles already: nothing waits here.
         if self._lock.acquire(blocking=False):
             try:
                 self._settle()

@@ -95,7 +95,7 @@ class ForeignPlace:
         return self.add(pool, run_apart(self.storage.load()))
 
     def close(self) -> None:
-        """See :class:`Place`; whoever made the storage closes it."""
+        """See :class:`Place`; the maker of the storage closes it."""
 
     async def asave(self, pool: _core.ProxyPool, credentials: bool) -> None:
         """Save in the running event loop, which the storage may be bound to."""
@@ -154,7 +154,7 @@ class Autosave:
         interval: Seconds between two saves in the background; ``None`` for none.
         learned: Whether such saves include health, counters and averages.
         atomic: Whether files are written whole and at once.
-        profile: Told how long saves take.
+        profile: Called with the duration of each save.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class Autosave:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._said = False
-        # A fork's child has the same file and another pool: it saves when told to, not by itself.
+        # A fork's child has the same file and another pool: it saves when asked, not by itself.
         self._pid = os.getpid()
 
     @property
@@ -291,7 +291,7 @@ class Autosave:
             _log.exception("the pool could not be saved; it will be tried again")
 
     def stop_soon(self) -> None:
-        """Let the thread save once more and end; for when nobody is left to wait for it."""
+        """Let the thread save once more and end; for when no caller is left to wait for it."""
         self._stop.set()
 
     def stop(self) -> None:
@@ -314,7 +314,7 @@ _running: weakref.WeakSet[Autosave] = weakref.WeakSet()
 
 @atexit.register
 def _finish() -> None:
-    """A last save of every rotator that nobody closed."""
+    """A last save of every rotator that was not closed."""
     for keeper in list(_running):
         if keeper._thread is not None:
             keeper.stop()

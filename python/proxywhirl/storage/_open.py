@@ -122,7 +122,7 @@ def fill_pool(
 
 
 def image_of(path: str | os.PathLike[str], vault: Vault) -> Found:
-    """As :func:`open_file`, where a list is told from a saved pool without making proxies of it.
+    """As :func:`open_file`, where a list is distinguished from a saved pool without making proxies of it.
 
     Args:
         path: The file.
@@ -219,6 +219,6 @@ def _may_be_pool(path: str | os.PathLike[str]) -> bool:
             with gzip.open(path) as unpacked:
                 head = unpacked.read(_HEAD)
         except (OSError, EOFError, zlib.error):
-            return True  # damaged, which is told where it is read
+            return True  # damaged, which is reported where it is read
     head = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     return head.startswith(_POOLS) or not head

@@ -272,7 +272,7 @@ class PoolFile:
         except DamagedFileError:
             return False
         except Exception:  # noqa: BLE001
-            # Encrypted with another key, or without what decrypts it: whole as far as anybody can tell.
+            # Encrypted with another key, or without what decrypts it: whole as far as can be seen.
             return True
         return True
 

@@ -150,7 +150,7 @@ class Vault:
             f"{self._variables[0]}, or save with include_credentials=False"
         )
         if gentle:
-            # In the background a warning that somebody turned into an error would lose the save.
+            # In the background a warning turned into an error would lose the save.
             _log.warning(message)
         else:
             warnings.warn(message, ClearTextWarning, stacklevel=4)

@@ -42,8 +42,8 @@ def adapt(obj: Any, *, warm_up: bool = False) -> _core.Strategy | Adapter:
 
     Args:
         obj: A built-in strategy, an adapter, or an object, class or callable of one of the documented shapes.
-        warm_up: Serve requests round-robin while the strategy misses metadata that it requires, as long as nobody
-            has configured a fallback. For rotators; a strategy used on its own says what is missing.
+        warm_up: Serve requests round-robin while the strategy misses metadata that it requires, as long as no
+            fallback is configured. For rotators; a strategy used on its own says what is missing.
 
     Returns:
         ``obj`` itself when the core can use it as it is, else an :class:`Adapter` around it.
@@ -319,7 +319,7 @@ class Adapter:
         offered = pool if self._call_select.takes_context else allowed(pool, context)
         choice = self._call_select(offered, context)
         if isinstance(choice, _core.Proxy) and pool.get_proxy_by_id(choice.id) is None:
-            # Perhaps it has just been removed by somebody else: a strategy that looks again does not return it twice.
+            # Perhaps it has just been removed by another thread: a strategy that looks again does not return it twice.
             choice = self._call_select(offered, context)
         if not isinstance(choice, _core.Proxy):
             raise self._unusable(f"{type(choice).__name__} instead of a Proxy")
@@ -386,12 +386,12 @@ class Adapter:
         self.failures += 1
         return self.failures & (self.failures - 1) == 0
 
-    # Who serves instead.
+    # The strategy that serves instead.
 
     def _substitute_for(
         self, error: BaseException, context: SelectionContext | None
     ) -> _core.Strategy | Adapter | None:
-        """Who serves after this error; ``None`` when it is for the caller. Called while the error is handled."""
+        """The strategy that serves after this error; ``None`` when it is for the caller. Called while the error is handled."""
         if isinstance(error, UnusableChoice):
             return self._for_unusable_choice(error, context)
         if isinstance(error, StrategyMetadataError):

@@ -195,7 +195,7 @@ def resolve(spec: StrategyLike, *, warm_up: bool = False, **kwargs: Any) -> _cor
         A built-in strategy, or the adapter of a strategy written in Python.
 
     Raises:
-        ValueError: A name that nobody knows ("Unknown strategy ..."), or a mapping without a name.
+        ValueError: An unknown name ("Unknown strategy ..."), or a mapping without a name.
         TypeError: Something that is no strategy, or arguments for something that is made already.
     """
     if isinstance(spec, str):
@@ -204,7 +204,7 @@ def resolve(spec: StrategyLike, *, warm_up: bool = False, **kwargs: Any) -> _cor
         arguments = dict(spec)
         name = arguments.pop("name", None)
         if not isinstance(name, str):
-            # A ValueError as for a name that nobody knows: it is data, often from a file.
+            # A ValueError as for an unknown name: it is data, often from a file.
             raise ValueError("a strategy given as a mapping needs its name under 'name'")  # noqa: TRY004
         return _adapter.adapt(_by_name(name, {**arguments, **kwargs}), warm_up=warm_up)
     return _adapter.adapt(_make(spec, kwargs), warm_up=warm_up)

@@ -1,7 +1,7 @@
 """A load test: requests at a steady rate, whatever becomes of them.
 
 The pacing is open-loop. Every request has its moment from the beginning, and its latency counts from that moment, not
-from when somebody was free to send it: a site that stalls for a second is seen by every request that was due in that
+from when a user was free to send it: a site that stalls for a second is seen by every request that was due in that
 second (Gil Tene calls the opposite "coordinated omission").
 """
 
@@ -110,7 +110,7 @@ class LoadTest:
                     course.wait(REFRESH)
                     show()
             finally:
-                # Also when interrupted: nobody begins another request.
+                # Also when interrupted: no user begins another request.
                 course.stop()
             return course.result()
 

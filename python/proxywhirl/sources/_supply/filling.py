@@ -39,7 +39,7 @@ _MOST_REMOVED = 10_000
 
 
 class Listener(Protocol):
-    """Who is told what happens to a pool."""
+    """The receiver of what happens to a pool."""
 
     def added(self, count: int) -> None:
         """So many proxies of lists joined."""
@@ -59,7 +59,7 @@ class RefreshRound:
         fetcher: How lists are read and checked.
         remove_dead: Whether a round removes proxies of lists that are dead.
         bootstrap: How to fill the pool when all lists leave it empty.
-        listener: Told what happens.
+        listener: Called with what happens.
         explain: Called with what to tell when the pool is empty.
         on_first: Called whenever new proxies have joined.
     """
@@ -77,9 +77,9 @@ class RefreshRound:
     ) -> None:
         self.roster = Roster(pool)
         self.removed: deque[Any] = deque(maxlen=_MOST_REMOVED)
-        """Ids of proxies that left, for whoever holds connections to them."""
+        """Ids of proxies that left, so that connections to them are closed."""
         self.stamps: dict[str, Any] = {}
-        """By file: what told it apart when it was read."""
+        """By file: its fingerprint when it was read."""
         self._pool = pool
         self._fetcher = fetcher
         self._remove_dead = remove_dead

@@ -56,10 +56,10 @@ class Sources:
         return minted
 
     def in_need(self, error: ProxyPoolEmptyError, minted: int, failed: Collection[Any] = ()) -> bool:
-        """Nobody can be chosen: whether that has just changed.
+        """No proxy can be chosen: whether that has just changed.
 
         Args:
-            error: Why nobody can be chosen.
+            error: Why no proxy can be chosen.
             minted: What :meth:`before` returned before that choice.
             failed: Ids of the proxies that have failed for this request. Those of a gateway are replaced: a new session
                 is a proxy that the request has not tried yet.
@@ -67,7 +67,7 @@ class Sources:
         if not self._minters:
             return False
         reasons = {name: error.reasons[name] for name in _CURABLE if name in error.reasons}
-        # An error of a strategy's own says nothing; an empty pool has nobody to give a reason for.
+        # An error of a strategy's own says nothing; an empty pool has no proxy to give a reason for.
         if not reasons and error.reasons:
             return False
         failed = [proxy_id for proxy_id in failed if any(minter.owns(proxy_id) for minter in self._minters)]

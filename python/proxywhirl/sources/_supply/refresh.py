@@ -145,7 +145,7 @@ async def wait_for(future: concurrent.futures.Future[Any], timeout: float | None
         try:
             loop.call_soon_threadsafe(settle)
         except RuntimeError:
-            _log.debug("nobody waits for the refresh any more: the event loop is closed")
+            _log.debug("no task waits for the refresh any more: the event loop is closed")
 
     future.add_done_callback(tell)
     await asyncio.wait([done], timeout=timeout)

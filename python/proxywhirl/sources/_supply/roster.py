@@ -50,7 +50,7 @@ class Roster:
         self._named: set[str] = set()
 
     def forget_threads(self) -> None:
-        """In the child of a fork: nobody holds the lock, whatever it says."""
+        """In the child of a fork: no thread holds the lock, whatever its state."""
         self._lock = new_lock()
 
     def adopt(self, key: str, name: str) -> None:

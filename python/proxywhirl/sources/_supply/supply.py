@@ -40,7 +40,7 @@ class Supply:
     """Fills a pool from lists and keeps it fresh: at the first request, when a list is due, when a file changes.
 
     The work is done by a thread of its own with an event loop of its own, so that it is the same for both kinds of
-    rotators and never holds up anybody's loop. The thread is started by the first request, ends when nothing is left to
+    rotators and never holds up a loop of the user's. The thread is started by the first request, ends when nothing is left to
     do, and with :meth:`close`; it knows the pool, not the rotator, which can be collected while it works. In the child
     of a fork a new one is started.
 
@@ -51,7 +51,7 @@ class Supply:
             reading.
         remove_dead: Whether a refresh removes proxies of lists that are dead.
         bootstrap: How to fill the pool when all lists leave it empty.
-        listener: Told what happens, in the thread.
+        listener: Called with what happens, in the thread.
         explain: Called with what to tell when the pool is empty.
         file_look: Seconds between two looks at a file.
     """
@@ -83,7 +83,7 @@ class Supply:
         )
         self.roster = self._filling.roster
         self.removed = self._filling.removed
-        """Ids of proxies that left, for whoever holds connections to them."""
+        """Ids of proxies that left, so that connections to them are closed."""
         self._file_look = file_look
         self._lock = new_lock()
         self._bell = threading.Event()
@@ -351,7 +351,7 @@ def _settle(future: concurrent.futures.Future[None]) -> None:
     try:
         future.set_result(None)
     except concurrent.futures.InvalidStateError:
-        return  # somebody else was faster, which is as good
+        return  # another thread was faster, which is as good
 
 
 def _complete(future: concurrent.futures.Future[Report], report: Report) -> None:

@@ -26,7 +26,7 @@ __all__ = ["Engines"]
 
 _MEMORY = ":memory:"
 _READS = "proxywhirl_reads"
-# An advisory lock of PostgreSQL: any number that nobody else takes.
+# An advisory lock of PostgreSQL: any number that no other program takes.
 _LOCK = 0x70726F78
 
 
@@ -174,7 +174,7 @@ class Engines:
     @staticmethod
     def _make_file(path: Path) -> None:
         make_folder(path.parent)
-        # SQLite would make it readable for everybody; what it makes beside it has the mode of the file.
+        # SQLite would make it readable for all users; what it makes beside it has the mode of the file.
         try:
             os.close(create_private(path))
         except FileExistsError:
