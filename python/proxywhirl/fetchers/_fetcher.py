@@ -204,13 +204,13 @@ class ProxyFetcher:
             set. They carry the tags ``source:fetched`` (of a file ``source:file``) and ``site:`` with the host.
         """
         with Bars(self._progress) as bars:
-            taken = await self._take_all(bars.watch("reading lists", "proxies", fetch_progress_callback))
+            results = await self._take_all(bars.watch("reading lists", "proxies", fetch_progress_callback))
             proxies: list[_core.Proxy] = []
             trusted: set[Any] = set()
-            for one in taken:
-                made = await asyncio.to_thread(build, one.entries, one.source, allow_local=self.allow_local)
+            for result in results:
+                made = await asyncio.to_thread(build, result.entries, result.source, allow_local=self.allow_local)
                 proxies += made
-                if one.source.config.trusted:
+                if result.source.config.trusted:
                     trusted.update(proxy.id for proxy in made)
             proxies = await asyncio.to_thread(_unique, proxies)
             if not self.validate_before_add:
@@ -239,9 +239,9 @@ class ProxyFetcher:
             For each proxy ``url``, ``source_url``, and whatever its list said.
         """
         with Bars(self._progress) as bars:
-            taken = await self._take_all(bars.watch("reading lists", "proxies", fetch_progress_callback))
+            results = await self._take_all(bars.watch("reading lists", "proxies", fetch_progress_callback))
             return await self._entries(
-                taken, validate, deduplicate, bars.watch("checking", "work", validate_progress_callback)
+                results, validate, deduplicate, bars.watch("checking", "work", validate_progress_callback)
             )
 
     async def fetch_from_source(self, source: SourceLike) -> list[dict[str, Any]]:
@@ -257,8 +257,8 @@ class ProxyFetcher:
             ProxyFetchError: It cannot be loaded, or nothing in it can be read.
         """
         async with self._reader() as reader:
-            taken = await self._take(reader, Source.of(source))
-        return _with_source(taken)
+            result = await self._take(reader, Source.of(source))
+        return _with_source(result)
 
     async def start_periodic_refresh(
         self,
@@ -276,9 +276,9 @@ class ProxyFetcher:
         """
         async with self._reader() as reader:
             while True:
-                taken = await self._round(reader, None, interval)
+                results = await self._round(reader, None, interval)
                 if callback is not None:
-                    entries = await self._entries(taken, self.validate_before_add, True, None)
+                    entries = await self._entries(results, self.validate_before_add, True, None)
                     answer = callback(entries)
                     if inspect.isawaitable(answer):
                         await answer
@@ -386,18 +386,18 @@ class ProxyFetcher:
             nonlocal done, found
             known = self._known.get(source.key)
             if not whatever_the_interval and self._due_at(source, interval) > now:
-                taken = SourceResult(source, known.entries if known is not None else [], unchanged=True)
+                result = SourceResult(source, known.entries if known is not None else [], unchanged=True)
             else:
                 try:
-                    taken = await self._take(reader, source)
+                    result = await self._take(reader, source)
                 except ProxyFetchError as error:
                     _log.warning("source skipped: %s", error, extra={"source": source.name, "error": str(error)})
-                    taken = SourceResult(source, [], error=error)
+                    result = SourceResult(source, [], error=error)
             done += 1
-            found += len(taken.entries)
+            found += len(result.entries)
             if progress is not None:
                 progress(done, len(sources), found)
-            return taken
+            return result
 
         return list(await gathered([one(source) for source in sources]))
 
@@ -444,14 +444,14 @@ class ProxyFetcher:
         return SourceResult(source, entries, elapsed_ms=elapsed_ms)
 
     async def _entries(
-        self, taken: list[SourceResult], validate: bool, deduplicate: bool, progress: Progress
+        self, results: list[SourceResult], validate: bool, deduplicate: bool, progress: Progress
     ) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = []
         trusted: set[str] = set()
-        for one in taken:
-            tagged = _with_source(one)
+        for result in results:
+            tagged = _with_source(result)
             entries += tagged
-            if one.source.config.trusted:
+            if result.source.config.trusted:
                 trusted.update(entry["url"] for entry in tagged)
         if deduplicate:
             entries = await asyncio.to_thread(_unique, entries)
@@ -487,8 +487,8 @@ def _validator(level: ValidationLevel | None, *, timeout: float = 5.0, concurren
     return ProxyValidator(timeout=timeout, level=level, concurrency=concurrency)
 
 
-def _with_source(taken: SourceResult) -> list[dict[str, Any]]:
-    return [{**entry, "source_url": taken.source.name} for entry in taken.entries]
+def _with_source(result: SourceResult) -> list[dict[str, Any]]:
+    return [{**entry, "source_url": result.source.name} for entry in result.entries]
 
 
 def _unique(items: list[Any]) -> list[Any]:

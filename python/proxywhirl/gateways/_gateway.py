@@ -1,4 +1,4 @@
-"""A gateway and the proxies minted from it."""
+"""A gateway and the proxies that it creates."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Gateway:
     password, host and port. With several values for one placeholder, all combinations take turns, and a replacement has
     the values of the one it replaces.
 
-    Iterating over a gateway mints ``size`` proxies. Thread-safe. Nothing that identifies the account is shown by
+    Iterating over a gateway creates ``size`` proxies. Thread-safe. Nothing that identifies the account is shown by
     ``repr`` or in errors.
 
     Args:
@@ -169,9 +169,9 @@ class Gateway:
         """
         from proxywhirl.gateways._gateway_pool import GatewayPool
 
-        minter = GatewayPool(self, pool)
-        minter.fill()
-        return minter
+        gateway_pool = GatewayPool(self, pool)
+        gateway_pool.fill()
+        return gateway_pool
 
     def __iter__(self) -> Iterator[_core.Proxy]:
         return iter(self.mint(self.size))
@@ -208,8 +208,8 @@ class Gateway:
         """For rotators and transports: fill a pool and keep it filled."""
         from proxywhirl.gateways._gateway_pool import GatewayPool
 
-        minter = GatewayPool(self, pool, tag)
-        return minter, minter.fill()
+        gateway_pool = GatewayPool(self, pool, tag)
+        return gateway_pool, gateway_pool.fill()
 
 
 def _checked_ttl(ttl: float) -> float:

@@ -36,7 +36,7 @@ class GatewayPool:
     def __init__(self, gateway: Gateway, pool: _core.ProxyPool, tag: str | None = None) -> None:
         self.gateway = gateway
         """Where its proxies come from."""
-        self.minted = 0
+        self.created = 0
         """How many were added to the pool so far."""
         self._pool = pool
         self._tag = tag
@@ -56,7 +56,7 @@ class GatewayPool:
         return proxy_id in self._members
 
     def fill(self) -> int:
-        """Mint what is missing.
+        """Create the missing proxies.
 
         Returns:
             How many were added to the pool.
@@ -133,6 +133,6 @@ class GatewayPool:
         there = self._pool.get_proxy_by_url(proxy.url)
         if there is None:
             self._pool.add_proxy(proxy)
-            self.minted += 1
+            self.created += 1
         self._members[proxy.id if there is None else there.id] = (proxy if there is None else there, index)
         return int(there is None)

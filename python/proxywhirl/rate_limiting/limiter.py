@@ -1,6 +1,6 @@
 """Token buckets: one per proxy, and one for all of them.
 
-A bucket lets a burst through and is refilled evenly; asking costs no timer, and no caller waits inside. Waiting is up to
+A bucket lets a burst through and is refilled evenly; asking costs no timer, and none waits inside. Waiting is up to
 the caller: a rotator delays the request, or takes another proxy.
 """
 

@@ -1,7 +1,7 @@
 """What became of attempts: the latest one by one, older ones by the hour.
 
-The rotators note every attempt here, so noting is one append to a deque. Summing up waits until a summary is read, or until
-a batch has come together; it then visits each attempt once. There is no timer and no thread.
+The rotators note every attempt here, so noting is one append to a deque. Summing up waits until a summary is read, or
+until a batch has come together; it then visits each attempt once. There is no timer and no thread.
 """
 
 from __future__ import annotations

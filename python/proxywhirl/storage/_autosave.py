@@ -315,9 +315,9 @@ _running: weakref.WeakSet[Autosave] = weakref.WeakSet()
 @atexit.register
 def _finish() -> None:
     """A last save of every rotator that was not closed."""
-    for keeper in list(_running):
-        if keeper._thread is not None:
-            keeper.stop()
+    for autosave in list(_running):
+        if autosave._thread is not None:
+            autosave.stop()
 
 
 def _name_of(strategy: Any) -> str | None:

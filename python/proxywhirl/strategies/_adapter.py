@@ -391,7 +391,7 @@ class Adapter:
     def _substitute_for(
         self, error: BaseException, context: SelectionContext | None
     ) -> _core.Strategy | Adapter | None:
-        """The strategy that serves after this error; ``None`` when it is for the caller. Called while the error is handled."""
+        """The strategy that serves after this error; ``None``: it is raised. Called while the error is handled."""
         if isinstance(error, UnusableChoice):
             return self._for_unusable_choice(error, context)
         if isinstance(error, StrategyMetadataError):

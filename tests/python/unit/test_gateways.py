@@ -61,20 +61,20 @@ class TestMinting:
 
     def test_nothing_twice(self) -> None:
         gateway = Gateway("http://u-{session}:p@gw.example:1")
-        minted: list[str] = []
+        created: list[str] = []
         lock = threading.Lock()
 
         def work() -> None:
             mine = [proxy.url for proxy in gateway.mint(500)]
             with lock:
-                minted.extend(mine)
+                created.extend(mine)
 
         workers = [threading.Thread(target=work) for _ in range(4)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-        assert len(set(minted)) == len(minted) == 2000
+        assert len(set(created)) == len(created) == 2000
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
     @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -176,38 +176,38 @@ class TestRefusals:
 class TestReplacing:
     def test_the_ill_the_old_and_the_gone(self) -> None:
         pool = ProxyPool()
-        minter = Gateway("http://u-{session}-{country}:p@gw.example:1", size=4, ttl=600, countries=["us", "de"]).attach(
-            pool
-        )
-        assert not minter.maintain(now=True)
+        gateway_pool = Gateway(
+            "http://u-{session}-{country}:p@gw.example:1", size=4, ttl=600, countries=["us", "de"]
+        ).attach(pool)
+        assert not gateway_pool.maintain(now=True)
         ill, old, gone, well = pool.get_all_proxies()
         ill.health_status = HealthStatus.UNHEALTHY
         old.expires_at = "2020-01-01T00:00:00Z"
         pool.remove_proxy(gone.id)
         ill.start_request()
-        assert minter.maintain(now=True)
+        assert gateway_pool.maintain(now=True)
         assert len(pool) == 4
         assert [pool.get_proxy_by_id(one.id) for one in (ill, old, gone, well)] == [None, None, None, well]
         assert Counter(proxy.country_code for proxy in pool) == {"US": 2, "DE": 2}
         assert ill.requests_active == 1  # what was under way on it goes on
-        assert not minter.maintain(now=True)
+        assert not gateway_pool.maintain(now=True)
 
     def test_the_benched(self) -> None:
         pool = ProxyPool()
-        minter = Gateway("http://u-{session}:p@gw.example:1", size=2).attach(pool)
+        gateway_pool = Gateway("http://u-{session}:p@gw.example:1", size=2).attach(pool)
         with pool.lease(RoundRobinStrategy(), "https://shop.example/") as lease:
             benched = lease.proxy
             lease.banned()
-        assert minter.maintain(now=True)
+        assert gateway_pool.maintain(now=True)
         assert len(pool) == 2
         assert pool.get_proxy_by_id(benched.id) is None
 
     def test_a_resting_session_is_replaced(self) -> None:
         pool = ProxyPool()
-        minter = Gateway("http://u-{session}:p@gw.example:1", size=2).attach(pool)
+        gateway_pool = Gateway("http://u-{session}:p@gw.example:1", size=2).attach(pool)
         lease = pool.lease(RoundRobinStrategy(), "https://shop.example/")
         lease.failure(ConnectionRefusedError())
-        assert minter.maintain(now=True)
+        assert gateway_pool.maintain(now=True)
         assert pool.get_proxy_by_id(lease.id) is None
         assert len(pool) == 2
 
@@ -225,30 +225,30 @@ class TestReplacing:
 
     def test_a_whole_gateway_in_trouble_has_a_limit(self) -> None:
         pool = ProxyPool()
-        minter = Gateway("http://u-{session}:p@gw.example:1", size=5).attach(pool)
+        gateway_pool = Gateway("http://u-{session}:p@gw.example:1", size=5).attach(pool)
         for _ in range(20):
             for proxy in pool:
                 proxy.health_status = HealthStatus.DEAD
-            minter.maintain(now=True)
+            gateway_pool.maintain(now=True)
         # Ten at once for the smallest gateway, and one more in six seconds.
-        assert minter.gateway._sessions._number <= 5 + 10 + 1
+        assert gateway_pool.gateway._sessions._number <= 5 + 10 + 1
 
     def test_what_cannot_be_renewed_stays(self) -> None:
         pool = ProxyPool()
-        minter = Gateway("http://u:p@gw.example:1").attach(pool)
+        gateway_pool = Gateway("http://u:p@gw.example:1").attach(pool)
         (only,) = pool
         only.health_status = HealthStatus.DEAD
-        assert not minter.maintain(now=True)
+        assert not gateway_pool.maintain(now=True)
         assert pool.get_all_proxies() == [only]
 
     def test_looking_is_rare(self) -> None:
         pool = ProxyPool()
-        minter = Gateway("http://u-{session}:p@gw.example:1", size=3).attach(pool)
-        minter.maintain()
+        gateway_pool = Gateway("http://u-{session}:p@gw.example:1", size=3).attach(pool)
+        gateway_pool.maintain()
         pool.remove_proxy(pool.get_all_proxies()[0].id)
-        assert not minter.maintain()
+        assert not gateway_pool.maintain()
         time.sleep(0.25)
-        assert minter.maintain()
+        assert gateway_pool.maintain()
 
     def test_a_full_pool(self) -> None:
         pool = ProxyPool(max_pool_size=2)
@@ -313,11 +313,11 @@ class TestPresets:
         values = {name: "x1" for name in preset.needs if name.lower() != "country"}
         countries = ["de"] if any(name.lower() == "country" for name in preset.needs + preset.may_have) else None
         gateway = Gateway.preset(preset.name, size=3, ttl=600, countries=countries, **{"password": "hunter2", **values})
-        minted = list(gateway)
-        assert len({proxy.url for proxy in minted}) == 3
-        assert {(proxy.host, proxy.port) for proxy in minted} == {(preset.host, preset.port)}
+        created = list(gateway)
+        assert len({proxy.url for proxy in created}) == 3
+        assert {(proxy.host, proxy.port) for proxy in created} == {(preset.host, preset.port)}
         assert preset.note
-        assert not any(mark in proxy.url for proxy in minted for mark in "{}[]")
+        assert not any(mark in proxy.url for proxy in created for mark in "{}[]")
 
     def test_grammars(self) -> None:
         (proxy,) = Gateway.preset("Oxylabs", user="me", password="pw", size=1, ttl=600, countries=["de"])

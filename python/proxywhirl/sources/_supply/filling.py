@@ -129,9 +129,9 @@ class RefreshRound:
             if source.path is not None:
                 self.stamps[source.key] = await asyncio.to_thread(file_stamp, source.path)
             try:
-                taken = await fetcher._take(reader, source)
+                result = await fetcher._take(reader, source)
                 before = len(report.added), len(report.removed)
-                await self._merge(fetcher, taken, report, dead, validating, most)
+                await self._merge(fetcher, result, report, dead, validating, most)
             except ProxyFetchError as error:
                 report.errors[source.name] = scrub_text(error.message)
                 _log.warning("list kept as it was: %s", error, extra={"source": source.name, "error": str(error)})
@@ -139,7 +139,7 @@ class RefreshRound:
                 return
             added, removed = len(report.added) - before[0], len(report.removed) - before[1]
             _log.info("list read: %s", source.name, extra={"source": source.name, "added": added, "removed": removed})
-            facts = {"found": len(taken.entries), "added": added, "removed": removed, "unchanged": taken.unchanged}
+            facts = {"found": len(result.entries), "added": added, "removed": removed, "unchanged": result.unchanged}
             self._tell(source, began, facts=facts)
 
         async with fetcher._reader() as reader:
@@ -148,22 +148,22 @@ class RefreshRound:
     async def _merge(
         self,
         fetcher: ProxyFetcher,
-        taken: SourceResult,
+        result: SourceResult,
         report: Report,
         dead: set[str],
         validating: asyncio.Lock,
         most: int | None,
     ) -> None:
         """Bring one list into the pool."""
-        source, key = taken.source, taken.source.key
-        urls = urls_of(taken.entries)
+        source, key = result.source, result.source.key
+        urls = urls_of(result.entries)
         await asyncio.to_thread(self.roster.adopt, key, source.name)
         unknown = await asyncio.to_thread(self.roster.note, key, urls, source.tags())
-        proxies = await asyncio.to_thread(build_some, taken.entries, unknown, source, allow_local=fetcher.allow_local)
+        proxies = await asyncio.to_thread(build_some, result.entries, unknown, source, allow_local=fetcher.allow_local)
         proxies = [proxy for proxy in proxies if proxy.url not in dead]
-        if isinstance(taken.entries, list) and not taken.unchanged:
+        if isinstance(result.entries, list) and not result.unchanged:
             # Only what a parser of the user's made can have a time to live.
-            self.roster.renew(await asyncio.to_thread(build, taken.entries, source))
+            self.roster.renew(await asyncio.to_thread(build, result.entries, source))
         if fetcher.validate_before_add and not source.config.trusted:
             for start in range(0, len(proxies), _PORTION):
                 if most is not None and len(report.added) >= most:

@@ -1,4 +1,4 @@
-"""What a chooser asks before it chooses: is there anything to start, to renew, to mint?"""
+"""What a chooser asks before it chooses: what to start, to renew, to create."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class Sources:
         pool: The pool.
     """
 
-    __slots__ = ("_fruitless", "_minters", "_not_before", "_pool", "supply")
+    __slots__ = ("_fruitless", "_gateway_pools", "_not_before", "_pool", "supply")
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._minters: tuple[Any, ...] = ()
+        self._gateway_pools: tuple[Any, ...] = ()
         self._not_before = 0.0
         self._fruitless: Any = None
         self.supply: Supply | None = None
 
     def add_gateway(self, gateway: Any, tag: str | None = None) -> int:
         """Keep a gateway's proxies in the pool from now on; how many were added."""
-        minter, added = gateway._into(self._pool, tag)
-        self._minters = (*self._minters, minter)
+        gateway_pool, added = gateway._into(self._pool, tag)
+        self._gateway_pools = (*self._gateway_pools, gateway_pool)
         return int(added)
 
     def before(self) -> int:
@@ -49,38 +49,38 @@ class Sources:
         """
         if self.supply is not None:
             self.supply.begin()
-        minted = 0
-        for minter in self._minters:
-            minter.maintain()
-            minted += minter.minted
-        return minted
+        replaced = 0
+        for gateway_pool in self._gateway_pools:
+            gateway_pool.maintain()
+            replaced += gateway_pool.created
+        return replaced
 
-    def in_need(self, error: ProxyPoolEmptyError, minted: int, failed: Collection[Any] = ()) -> bool:
+    def in_need(self, error: ProxyPoolEmptyError, replaced: int, failed: Collection[Any] = ()) -> bool:
         """No proxy can be chosen: whether that has just changed.
 
         Args:
             error: Why no proxy can be chosen.
-            minted: What :meth:`before` returned before that choice.
+            replaced: What :meth:`before` returned before that choice.
             failed: Ids of the proxies that have failed for this request. Those of a gateway are replaced: a new session
                 is a proxy that the request has not tried yet.
         """
-        if not self._minters:
+        if not self._gateway_pools:
             return False
         reasons = {name: error.reasons[name] for name in _CURABLE if name in error.reasons}
         # An error of a strategy's own says nothing; an empty pool has no proxy to give a reason for.
         if not reasons and error.reasons:
             return False
-        failed = [proxy_id for proxy_id in failed if any(minter.owns(proxy_id) for minter in self._minters)]
+        failed = [proxy_id for proxy_id in failed if any(each.owns(proxy_id) for each in self._gateway_pools)]
         began = time.monotonic()
         # Many requests may be in need at once, and looking takes its time. A pause only where the last look found
         # nothing to replace and the pool still is as it was then.
         situation = (reasons, len(self._pool))
         if not failed and began < self._not_before and situation == self._fruitless:
             return False
-        for minter in self._minters:
-            minter.maintain(now=True, failed=failed)
+        for gateway_pool in self._gateway_pools:
+            gateway_pool.maintain(now=True, failed=failed)
         # Another thread in need may have been faster.
-        if sum(minter.minted for minter in self._minters) != minted:
+        if sum(gateway_pool.created for gateway_pool in self._gateway_pools) != replaced:
             return True
         ended = time.monotonic()
         self._fruitless = situation

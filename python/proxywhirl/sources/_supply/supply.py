@@ -40,9 +40,9 @@ class Supply:
     """Fills a pool from lists and keeps it fresh: at the first request, when a list is due, when a file changes.
 
     The work is done by a thread of its own with an event loop of its own, so that it is the same for both kinds of
-    rotators and never holds up a loop of the user's. The thread is started by the first request, ends when nothing is left to
-    do, and with :meth:`close`; it knows the pool, not the rotator, which can be collected while it works. In the child
-    of a fork a new one is started.
+    rotators and never holds up a loop of the user's. The first request starts the thread. It ends when nothing is left
+    to do, and with :meth:`close`. It knows the pool, not the rotator, which can be collected while it works. In the
+    child of a fork a new one is started.
 
     Args:
         pool: The pool.
