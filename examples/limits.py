@@ -35,7 +35,7 @@ with ProxyFleet([ProxySpec(auth=("user", "topsecret")) for _ in range(2)]) as fl
         except ProxyConnectionError as error:
             print("refused:", error.message.split(":")[0])
 
-    # ... or stands in line.
+    # ... or waits in line.
     config = {"queue_enabled": True, "queue_size": 10}
     with ProxyRotator(proxies, None, config, None, RateLimiter(shared_limit), credential_rotator=login) as rotator:
         with ThreadPoolExecutor(6) as threads:

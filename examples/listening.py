@@ -1,4 +1,4 @@
-"""What a rotator tells: events as they happen, and counts at the end."""
+"""What a rotator reports: events as they happen, and counts at the end."""
 
 from proxywhirl import ProxyEvent, ProxyRotator
 from proxywhirl.testing import ProxyFleet, ProxySpec

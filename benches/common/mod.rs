@@ -73,7 +73,7 @@ pub fn pool_of(count: usize) -> (Arc<Pool>, Vec<Arc<Proxy>>) {
 
 /// One way of choosing, ours or another.
 pub trait Chooser: Sync {
-    /// Chooses a proxy and counts a start on it; something that stands for it.
+    /// Chooses a proxy and counts a start on it; its slot or index.
     fn choose(&self) -> usize;
 }
 

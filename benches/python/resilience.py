@@ -247,7 +247,7 @@ def banned_everywhere(quick: bool) -> list[Row]:
     return [
         Row(
             "banned everywhere",
-            "no benched pair is asked before its time",
+            "no benched pair is used before its time",
             f"{early} too early, {sum(hits.values())} asked, {refused} refused",
             early == 0 and refused > 0,
         ),

@@ -41,7 +41,7 @@ def bans(site: Site, plan: Plan, stage: Stage) -> Verdict:
     stage.say(f"{_STRICT} bans {_listed(banned)} after two pages each; {_USUAL} bans none.")
     strict, usual = Stats(), Stats()
     try:
-        # Not in turns: two sites that are asked in turns would meet the same half of the proxies each.
+        # Not in turns: two sites used in turns would meet the same half of the proxies each.
         with site.rotator(RandomStrategy(seed=plan.seed), set(carriers)) as rotator:
             for page in range(_PAGES):
                 strict.add(fetch(site, rotator, page, host=_STRICT))
@@ -63,7 +63,7 @@ def bans(site: Site, plan: Plan, stage: Stage) -> Verdict:
 
 
 def throttling(site: Site, plan: Plan, stage: Stage) -> Verdict:
-    """A site that answers 429 is asked again when it said, through others meanwhile."""
+    """A site that answers 429 is used again when it said, and through other proxies meanwhile."""
     del plan
     carriers = _honest(site)[:3]
     for name, allowed in zip(carriers, _ALLOWED):

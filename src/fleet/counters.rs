@@ -1,4 +1,4 @@
-//! What was counted: plain atomics, read at any time. Relaxed everywhere: each number stands for itself.
+//! What was counted: plain atomics, read at any time. Relaxed everywhere: each number is independent of the others.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

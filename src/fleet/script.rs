@@ -90,7 +90,7 @@ impl Script {
         }
         let draw = state.drawn;
         state.drawn += 1;
-        // The exchange that opened the tunnel is already counted: the drift stands where it stood.
+        // The exchange that opened the tunnel is already counted: the drift is unchanged.
         let position = state.exchanges.saturating_sub(1);
         delay(state.behaviour.latency, self.draws, position, draw)
     }

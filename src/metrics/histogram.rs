@@ -1,4 +1,7 @@
 //! How long requests took, as a distribution: log-linear buckets, each at most a sixty-fourth of what is in it.
+//!
+//! Buckets after HdrHistogram, <https://github.com/HdrHistogram/HdrHistogram>: powers of two, each cut into equal
+//! steps.
 
 use crate::sync::{AtomicF64, AtomicU64, OnceLock, Ordering};
 

@@ -26,7 +26,7 @@ pub struct Session {
     expires: AtomicI64,
     last_used: AtomicI64,
     requests: AtomicU64,
-    // Seconds by which each use moves the end; zero where the end stands.
+    // Seconds by which each use moves the end; zero where the end is fixed.
     slide: AtomicI64,
 }
 

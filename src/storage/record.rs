@@ -9,7 +9,7 @@ use speedate::{DateTime, DateTimeConfig, TimestampUnit};
 
 use crate::clock::Micros;
 
-/// What stands in front of an encrypted text.
+/// The prefix of an encrypted text.
 pub const SEALED: &str = "encrypted:";
 
 /// Saved moments that are kept as the time left are rounded to this: two saves are to agree.

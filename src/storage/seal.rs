@@ -1,6 +1,6 @@
 //! Which texts are secret, and what an encrypted one is bound to.
 //!
-//! An encrypted text stands in a file that others may write to. Bound to its proxy and its field, it is worth nothing
+//! An encrypted text is in a file that others may write to. Bound to its proxy and its field, it is worth nothing
 //! in the record of another proxy: an attacker without the key cannot have a password sent elsewhere.
 
 use ahash::{AHashMap, AHashSet};
@@ -108,25 +108,25 @@ struct Seal {
     sealed: Box<str>,
 }
 
-/// What stands for the secrets of proxies in a file; kept between saves, so that what has not changed is not encrypted
-/// again.
+/// The encrypted texts of the secrets of proxies in a file; kept between saves, so that what has not changed is not
+/// encrypted again.
 #[derive(Debug, Default)]
 pub struct Seals(AHashMap<(Id, Secret), Seal>);
 
 impl Seals {
-    /// What stands for a secret; `None` if it, or what it is bound to, has changed.
+    /// The encrypted text of a secret; `None` if it, or what it is bound to, has changed.
     pub(super) fn get(&self, id: Id, secret: Secret, url: &str, protocol: Protocol, text: &str) -> Option<&str> {
         let seal = self.0.get(&(id, secret))?;
         (&*seal.text == text && &*seal.url == url && seal.protocol == protocol).then_some(&*seal.sealed)
     }
 
-    /// Sets what stands for a secret.
+    /// Sets the encrypted text of a secret.
     pub fn put(&mut self, secret: Unsealed, sealed: String) {
         let Unsealed { id, secret, url, protocol, text } = secret;
         self.0.insert((id, secret), Seal { url, protocol, text, sealed: sealed.into() });
     }
 
-    /// The secrets of proxies that nothing stands for yet. Those of proxies long gone are dropped.
+    /// The secrets of proxies without an encrypted text yet. Those of proxies long gone are dropped.
     pub fn missing<'a>(&mut self, proxies: impl Iterator<Item = &'a Proxy>) -> Vec<Unsealed> {
         let mut seen: AHashSet<Id> = AHashSet::new();
         let mut found = Vec::new();

@@ -18,7 +18,7 @@ use crate::sync::Mutex;
 pub enum Secrets<'a> {
     /// They are written as they are.
     Clear,
-    /// Each is replaced by what stands here for it.
+    /// Each is replaced by its text here.
     Sealed(&'a Seals),
     /// They are left out.
     Omitted,

@@ -78,7 +78,7 @@ pub trait Strategy: Send + Sync {
     /// How the strategy restricts the candidates of a composite; by default not at all.
     ///
     /// # Errors
-    /// [`Refusal`] of a strategy that is asked what it cannot do.
+    /// [`Refusal`] of a strategy that cannot do what is asked.
     fn narrow(&self, _query: &Query<'_>) -> Result<Narrowing, Refusal> {
         Ok(Narrowing::All)
     }

@@ -200,7 +200,7 @@ fn renamed(name: &str, options: &Options) -> Option<Column> {
     forward.or_else(|| options.renames.iter().filter(|(_, to)| is(to)).find_map(|(from, _)| Column::named(from)))
 }
 
-/// What stands between the values of a table, if its first lines are of one.
+/// The delimiter of the values of a table, if its first lines are of one.
 pub(super) fn delimiter(head: &str, options: &Options) -> Option<u8> {
     let mut lines = head.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let first = lines.next()?;

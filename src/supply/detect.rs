@@ -70,7 +70,7 @@ pub(super) fn narrow(data: &[u8], order: Wide) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The layout of what begins like this, and what stands between values if it is a table.
+/// The layout of what begins like this, and the delimiter of values if it is a table.
 pub(super) fn format(head: &[u8], options: &Options) -> (Format, u8) {
     let text = start(head);
     let delimiter = options.delimiter;

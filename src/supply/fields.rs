@@ -47,7 +47,7 @@ impl Fields {
         true
     }
 
-    /// Adds a part of an object that stands under a name: what is said of the place of something else is passed over.
+    /// Adds a named part of an object: what is said of the place of something else is passed over.
     pub fn set_nested(&mut self, outer: &str, name: &str, value: &str) {
         let Some(column) = Column::named(name) else { return };
         if super::logins::is_login(outer) && matches!(column, Column::User | Column::Password)
@@ -125,7 +125,7 @@ impl Fields {
         (self.user, self.password) = (Some(user.into()), Some(password.into()));
     }
 
-    /// Takes over a login of what stands around, unless the entry has one.
+    /// Takes over a login of the enclosing text, unless the entry has one.
     pub(super) fn inherit(&mut self, login: &Credentials) {
         if !self.has_login() {
             self.log_in(&login.username, &login.password);
@@ -278,7 +278,7 @@ impl Fields {
         self.end(line, &usual).map(|entry| entry.records)
     }
 
-    /// As [`Self::finish`]; `usual` is what stands around the entry.
+    /// As [`Self::finish`]; `usual` is what the text around the entry says.
     pub(super) fn end(mut self, line: u32, usual: &Labels) -> Result<Entry, Reason> {
         let (address, spoken) = self.address()?;
         let mut details = self.details;

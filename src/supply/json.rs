@@ -1,5 +1,5 @@
 //! Lists in JSON, of any shape: whatever object names a place is an entry, whatever text is an address is one, and the
-//! names of what stands around them may tell the protocol. `serde_json` reads; values are visited where they lie, so that
+//! names around them may say the protocol. `serde_json` reads; values are visited where they lie, so that
 //! nothing but the entries takes memory.
 
 use std::borrow::Cow;
@@ -538,7 +538,7 @@ impl<'d, 'p> Walk<'d, 'p> {
     }
 }
 
-/// What stands around a value.
+/// What encloses a value.
 #[derive(Clone)]
 struct Hint {
     labels: Labels,
@@ -548,7 +548,7 @@ struct Hint {
 }
 
 impl Hint {
-    /// What stands around a value of that name in a list of proxies.
+    /// What encloses a value of that name in a list of proxies.
     fn under(&self, name: &str) -> Self {
         let labels = Label::parse(name).map_or_else(|| self.labels.clone(), Labels::of);
         Self { labels, login: self.login.clone(), list: true }

@@ -116,7 +116,7 @@ impl Label {
     }
 }
 
-/// What a text is about how a proxy is spoken to: a label, a heading, or what stands around an entry.
+/// What a text is about how a proxy is spoken to: a label, a heading, or the text around an entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Labels {
     pub(super) protocols: SmallVec<[Protocol; 2]>,

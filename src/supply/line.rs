@@ -1,4 +1,4 @@
-//! One entry as text: an address, or several, and what stands beside them in words or columns.
+//! One entry as text: an address, or several, and the words or columns beside them.
 //!
 //! Nothing beside an address is passed over: it is a protocol, a login, one of the usual notes, or the reason why the
 //! entry is refused. Only behind a sign that begins a remark (`#`, `-`, `(`) may words say nothing.
@@ -25,7 +25,7 @@ pub(super) enum Strictness {
     Page,
 }
 
-/// Reads a line; `usual` is what stands around it.
+/// Reads a line; `usual` is what the text around it says.
 pub(super) fn read(line: &str, number: u32, usual: &Labels) -> Found {
     let line = undecorated(line);
     if let Some(inner) = line.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
@@ -110,7 +110,7 @@ pub(super) fn is_clear(address: &Address) -> bool {
     address.host.contains(['.', ':'])
 }
 
-/// An address on the line, and what stands behind it.
+/// An address on the line, and what follows it.
 struct Group<'t> {
     fields: Fields,
     /// Words that are none of the usual notes, and where they stand behind the address.

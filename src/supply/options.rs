@@ -86,7 +86,7 @@ pub struct Options {
     pub instead_of_http: Option<Protocol>,
     /// Refuse this machine and its network: what strangers' lists must not name.
     pub public_only: bool,
-    /// In JSON, the name under which the list stands.
+    /// In JSON, the name of the list.
     pub key: Option<Box<str>>,
     /// In HTML, which tables: a CSS selector of tags, classes, identifiers and descendants.
     pub selector: Option<Box<str>>,
@@ -94,7 +94,7 @@ pub struct Options {
     pub columns: Vec<Box<str>>,
     /// Names of columns, and the usual names that are meant by them.
     pub renames: Vec<(Box<str>, Box<str>)>,
-    /// What stands between values; recognised when not given.
+    /// The delimiter of values; recognised when not given.
     pub delimiter: Option<u8>,
     /// Keep what repeats an earlier proxy.
     pub keep_duplicates: bool,

@@ -31,7 +31,7 @@ pub enum Reason {
     Login,
     /// It has parts whose meaning is not known; one of them may be a login.
     Extra,
-    /// What stands around it is damaged; the text says how.
+    /// The text around it is damaged; the text says how.
     Broken(Box<str>),
 }
 

@@ -210,7 +210,7 @@ pub fn furnish(proxies: &[Arc<Proxy>]) {
 pub fn balanced(proxies: &[Arc<Proxy>]) {
     for proxy in proxies {
         let (started, completed, active) = proxy.usage();
-        assert_eq!(started, completed + u64::from(active), "the books of {}", number(proxy));
+        assert_eq!(started, completed + u64::from(active), "the counters of {}", number(proxy));
     }
 }
 

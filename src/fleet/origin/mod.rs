@@ -1,4 +1,4 @@
-//! The origin: one site under many names, over HTTP and HTTPS, that tells callers what it saw of them.
+//! The origin: one site under many names, over HTTP and HTTPS, that returns to callers what it saw of them.
 
 mod json;
 mod page;

@@ -1,4 +1,4 @@
-"""What a rotator tells of itself: events, metrics, profile, health."""
+"""What a rotator reports of itself: events, metrics, profile, health."""
 
 from __future__ import annotations
 
