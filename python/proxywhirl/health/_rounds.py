@@ -73,7 +73,7 @@ def call(function: Callable[..., None], *arguments: Any) -> None:
 
 
 class Control:
-    """How a running monitor is told to stop, from whichever thread, without knowing it."""
+    """Stops a running monitor from any thread, without a reference to it."""
 
     def __init__(self) -> None:
         self._lock = new_lock()
@@ -93,7 +93,7 @@ class Control:
         return event
 
     def leave(self) -> None:
-        """From now on there is nobody to be told."""
+        """From now on there is no loop to stop."""
         with self._lock:
             self._loop = self._event = None
 
@@ -160,7 +160,7 @@ async def sweep(me: weakref.ref[HealthMonitor], control: Control) -> dict[UUID, 
 
 
 class _Round:
-    """One round. Failures are held back until somebody has passed: until then they may be nobody's fault."""
+    """One round. Failures are held back until a proxy has passed: until then the network may be at fault."""
 
     def __init__(self, monitor: HealthMonitor, control: Control) -> None:
         self._me = weakref.ref(monitor)

@@ -38,8 +38,8 @@ class HealthMonitor:
     and ends with :meth:`stop`, :meth:`close`, or when it is collected. Its methods may be called from any thread.
 
     A check that succeeds brings back a proxy that was unhealthy, dead or resting; one that fails counts as a failure of
-    the proxy. In a round of four checks or more in which not one succeeds, nobody is blamed: then it is the network, or
-    the page that is asked for.
+    the proxy. In a round of four checks or more in which not one succeeds, no proxy is blamed: then the network or the
+    page is at fault.
 
     Args:
         pool: The proxies.
@@ -136,7 +136,7 @@ class HealthMonitor:
             self.is_running = True
             self._started_at = time.monotonic()
             control = self._control = Control()
-            # Whoever drops a monitor has stopped it.
+            # Dropping the last reference to a monitor stops it.
             self._finalizer = weakref.finalize(self, control.stop)
         return control
 
@@ -238,7 +238,7 @@ class HealthMonitor:
         now = datetime.now(timezone.utc)
         with self._lock:
             self._failures = {key: count for key, count in self._failures.items() if key in here}
-            # Only those who have failed too often are ever passed over.
+            # Only proxies that have failed too often are ever passed over.
             often = {key for key, count in self._failures.items() if count > self.failure_threshold}
         return [
             proxy

@@ -92,8 +92,8 @@ class ProxyValidator:
         per_host: Most checks of one host at a time.
         max_total_bytes: Bytes that one call may read in all; checks beyond fail.
         verify: Certificates: ``True`` for the system's authorities, ``False`` for none, or PEM text of authorities.
-        own_addresses: Public addresses of this machine, by which transparent proxies are told; asked of the judge when
-            not given.
+        own_addresses: Public addresses of this machine, by which transparent proxies are recognised; by
+            default the judge is asked.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -156,7 +156,7 @@ class ProxyValidator:
         self._turn = itertools.count()
 
     def check(self, proxies: Any, **options: Any) -> Checks:
-        """Begin to check, for those who want results as they come.
+        """Begin to check; results come one by one.
 
         Args:
             proxies: What :class:`Checks` takes.
@@ -266,10 +266,10 @@ class ProxyValidator:
         return [_enriched(proxies[index], good[index]) for index in sorted(good)]
 
     async def check_anonymity(self, proxy_url: str | None = None) -> str:
-        """How much a proxy tells about who asks.
+        """How much a proxy reveals about the client.
 
         Args:
-            proxy_url: The proxy's URL; without one nobody is between, and nothing is hidden.
+            proxy_url: The proxy's URL; without one nothing is in between, and nothing is hidden.
 
         Returns:
             ``transparent``, ``anonymous``, ``elite``, or ``unknown`` for a proxy or a judge that does not answer.

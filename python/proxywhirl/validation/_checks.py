@@ -22,7 +22,7 @@ _BATCH = 256
 class Checks:
     """Checks under way: results in the order in which they become ready, to a ``for`` loop or an ``async for`` loop.
 
-    The loops block nobody else: the work is done on native threads. Leaving the ``with`` block, or breaking off an
+    The loops block no other code: the work is done on native threads. Leaving the ``with`` block, or breaking off an
     ``async for`` loop that is closed, ends what is under way and closes its sockets. On Ctrl-C what is done stays in
     :attr:`results`. One loop at a time.
 
@@ -91,7 +91,7 @@ class Checks:
                 ready.set_result(None)
 
         def wake() -> None:
-            # On a native thread. A loop that was closed meanwhile has nobody left to wake.
+            # On a native thread. A loop that was closed meanwhile is not woken.
             if not loop.is_closed():
                 loop.call_soon_threadsafe(tell)
 
