@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _core
-from proxywhirl._base.utc import utc_now
-from proxywhirl._redact import scrub_text, shown
+from proxywhirl._redact import shown
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._build import build
-from proxywhirl.fetchers._load import Limits, Loader, Validators
+from proxywhirl.fetchers._load import Limits, Loader
 from proxywhirl.fetchers._progress import Bars
 from proxywhirl.fetchers._reading import Reader, SourceResult, gathered
+from proxywhirl.fetchers._register import HOURLY, Register
 from proxywhirl.fetchers._source import Source
 from proxywhirl.models._sources import SourceStats
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl._native.enums import ValidationLevel
-    from proxywhirl.fetchers._listing import Entries
     from proxywhirl.fetchers._progress import Progress
     from proxywhirl.fetchers._source import SourceLike
     from proxywhirl.models import BootstrapConfig
@@ -35,23 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["ProxyFetcher"]
 
 _log = logging.getLogger("proxywhirl.fetch")
-_HOURLY = 3600.0
-# A source that failed is tried again sooner than one that was read.
-_AFTER_FAILURE = 60.0
-_FOREVER = float("inf")
 # Checks under way at the same time, unless the user brings a validator.
 _CHECKS = 200
-
-
-class _Known:
-    """A source as it was read the last time."""
-
-    __slots__ = ("entries", "read_at", "validators")
-
-    def __init__(self, entries: Entries, validators: Validators, read_at: float) -> None:
-        self.entries = entries
-        self.validators = validators
-        self.read_at = read_at
 
 
 class ProxyFetcher:
@@ -123,7 +107,8 @@ class ProxyFetcher:
         self.validator = validator
         """What checks proxies; ``None`` until one is needed."""
         self._own_validator = False
-        self._level: ValidationLevel | None = None
+        self.level: ValidationLevel | None = None
+        """How thoroughly proxies are checked, if there is no validator."""
         self.refresh_interval = refresh_interval
         """Seconds until a list is read again, when it does not say itself."""
         self.validate_before_add = validate_before_add
@@ -137,10 +122,8 @@ class ProxyFetcher:
         self._renderer = renderer
         self._http = http
         self._verify = verify
-        self._sources: dict[str, Source] = {}
-        self._known: dict[str, _Known] = {}
-        self._failed: dict[str, float] = {}
-        self._stats: dict[str, SourceStats] = {}
+        self.register = Register()
+        """The sources, with what was read of each."""
         self._kept: tuple[asyncio.AbstractEventLoop, Reader] | None = None
         self._keeping = False
         for source in sources or ():
@@ -151,7 +134,7 @@ class ProxyFetcher:
     @property
     def sources(self) -> list[Any]:
         """The sources, as ``ProxySourceConfig`` objects, in the order they were added."""
-        return [source.config for source in self._sources.values()]
+        return [source.config for source in self.register.sources.values()]
 
     def add_source(self, source: SourceLike) -> None:
         """Add a source; one of the same URL is replaced.
@@ -163,10 +146,7 @@ class ProxyFetcher:
             pydantic.ValidationError: It is not acceptable.
             TypeError: It is none of these.
         """
-        made = Source.of(source)
-        self._sources[made.key] = made
-        self._known.pop(made.key, None)
-        self._failed.pop(made.key, None)
+        self.register.add(Source.of(source))
 
     def remove_source(self, url: str) -> None:
         """Remove a source, and what is known of it.
@@ -178,12 +158,11 @@ class ProxyFetcher:
             key = Source.of(url).key
         except ValueError:
             return
-        for store in (self._sources, self._known, self._failed, self._stats):
-            store.pop(key, None)
+        self.register.remove(key)
 
     def get_source_stats(self) -> list[SourceStats]:
         """What has come from each source so far, in the order of the sources."""
-        return [self._stats_of(source).model_copy() for source in self._sources.values()]
+        return [self.register.stats_of(source).model_copy() for source in self.register.sources.values()]
 
     # Fetching.
 
@@ -212,12 +191,12 @@ class ProxyFetcher:
                 proxies += made
                 if result.source.config.trusted:
                     trusted.update(proxy.id for proxy in made)
-            proxies = await asyncio.to_thread(_unique, proxies)
+            proxies = await asyncio.to_thread(_core.deduplicate, proxies)
             if not self.validate_before_add:
                 return proxies
             doubtful = [proxy for proxy in proxies if proxy.id not in trusted]
             report = bars.watch("checking", "work", validate_progress_callback)
-            works = {proxy.id for proxy in await self._checked(doubtful, report)}
+            works = {proxy.id for proxy in await self.check(doubtful, report)}
         return [proxy for proxy in proxies if proxy.id in trusted or proxy.id in works]
 
     async def fetch_all(
@@ -256,9 +235,9 @@ class ProxyFetcher:
         Raises:
             ProxyFetchError: It cannot be loaded, or nothing in it can be read.
         """
-        async with self._reader() as reader:
-            result = await self._take(reader, Source.of(source))
-        return _with_source(result)
+        async with self.reader() as reader:
+            result = await self.register.read(reader, Source.of(source))
+        return [{**entry, "source_url": result.source.name} for entry in result.entries]
 
     async def start_periodic_refresh(
         self,
@@ -274,7 +253,7 @@ class ProxyFetcher:
         Raises:
             asyncio.CancelledError: When it is cancelled.
         """
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             while True:
                 results = await self._round(reader, None, interval)
                 if callback is not None:
@@ -282,7 +261,7 @@ class ProxyFetcher:
                     answer = callback(entries)
                     if inspect.isawaitable(answer):
                         await answer
-                await asyncio.sleep(min(max(0.05, self._next_due(interval)), _HOURLY))
+                await asyncio.sleep(min(max(0.05, self.register.next_due(interval, self.refresh_interval)), HOURLY))
 
     async def close(self) -> None:
         """Close connections and browser; the fetcher can be used again."""
@@ -304,13 +283,12 @@ class ProxyFetcher:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<ProxyFetcher of {len(self._sources)} sources>"
+        return f"<ProxyFetcher of {len(self.register.sources)} sources>"
 
     # For the rotators too.
 
-    def _like(self, sources: Iterable[SourceLike], config: BootstrapConfig) -> ProxyFetcher:
+    def like(self, sources: Iterable[SourceLike], config: BootstrapConfig) -> ProxyFetcher:
         """A fetcher of other sources that reads as this one does, and checks as the configuration says."""
-        limits = self._limits
         validator = self.validator
         if validator is None or self._own_validator:
             # Of what public lists name, much accepts connections and carries nothing: only a page tells.
@@ -321,18 +299,19 @@ class ProxyFetcher:
             validate_before_add=config.validate_proxies,
             auto_install_browser=self._auto_install_browser,
             allow_local=self.allow_local,
-            timeout=limits.timeout,
-            max_bytes=limits.max_bytes,
+            timeout=self._limits.timeout,
+            max_bytes=self._limits.max_bytes,
             max_concurrent=self._most,
-            max_attempts=limits.attempts,
-            backoff=limits.backoff,
+            max_attempts=self._limits.attempts,
+            backoff=self._limits.backoff,
             renderer=self._renderer,
             http=self._http,
             verify=self._verify,
         )
 
     @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[Reader]:
+    async def reader(self) -> AsyncIterator[Reader]:
+        """What reads lists, with its connections; kept while the fetcher refreshes periodically."""
         loop = asyncio.get_running_loop()
         if self._kept is not None and self._kept[0] is loop:
             yield self._kept[1]
@@ -353,43 +332,26 @@ class ProxyFetcher:
         finally:
             await reader.close()
 
-    def _due_at(self, source: Source, interval: float | None = None) -> float:
-        """When a source is to be read again, by the monotonic clock; 0 if it has never been read."""
-        chosen = (source.interval, interval, self.refresh_interval)
-        seconds = next((float(one) for one in chosen if one is not None), _HOURLY)
-        known = self._known.get(source.key)
-        due = 0.0 if known is None else known.read_at + seconds
-        failed_at = self._failed.get(source.key)
-        return due if failed_at is None else max(due, failed_at + min(seconds, _AFTER_FAILURE))
-
-    def _next_due(self, interval: float | None) -> float:
-        """Seconds until the first source is due; below zero if one is."""
-        return min((self._due_at(one, interval) for one in self._enabled()), default=_FOREVER) - time.monotonic()
-
-    def _enabled(self) -> list[Source]:
-        enabled = [source for source in self._sources.values() if source.config.enabled]
-        return sorted(enabled, key=lambda source: -source.config.priority)
-
     async def _take_all(self, progress: Progress) -> list[SourceResult]:
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             return await self._round(reader, progress, 0.0, whatever_the_interval=True)
 
     async def _round(
         self, reader: Reader, progress: Progress, interval: float | None, *, whatever_the_interval: bool = False
     ) -> list[SourceResult]:
         """Read every source that is due; of the others, what is known."""
-        sources = self._enabled()
+        register = self.register
+        sources = register.enabled()
         now = time.monotonic()
         done = found = 0
 
         async def one(source: Source) -> SourceResult:
             nonlocal done, found
-            known = self._known.get(source.key)
-            if not whatever_the_interval and self._due_at(source, interval) > now:
-                result = SourceResult(source, known.entries if known is not None else [], unchanged=True)
+            if not whatever_the_interval and register.due_at(source, interval, self.refresh_interval) > now:
+                result = register.unread(source)
             else:
                 try:
-                    result = await self._take(reader, source)
+                    result = await register.read(reader, source)
                 except ProxyFetchError as error:
                     _log.warning("source skipped: %s", error, extra={"source": source.name, "error": str(error)})
                     result = SourceResult(source, [], error=error)
@@ -401,96 +363,38 @@ class ProxyFetcher:
 
         return list(await gathered([one(source) for source in sources]))
 
-    async def _take(self, reader: Reader, source: Source) -> SourceResult:
-        """Read one source, and count what came."""
-        began = time.perf_counter()
-        stats = self._stats_of(source)
-        known = self._known.get(source.key)
-        try:
-            found = await reader.read(source, known.validators if known is not None else None)
-        except ProxyFetchError as error:
-            stats.fetch_failure_count += 1
-            stats.last_error = scrub_text(str(error))
-            if source.key in self._sources:
-                self._failed[source.key] = time.monotonic()
-            raise
-        finally:
-            elapsed_ms = (time.perf_counter() - began) * 1000.0
-            stats.last_fetch_at = utc_now()
-            stats.last_fetch_duration_ms = elapsed_ms
-        stats.last_error = None
-        self._failed.pop(source.key, None)
-        if found is None:
-            assert known is not None  # only what is known can be unchanged
-            known.read_at = time.monotonic()
-            return SourceResult(source, known.entries, unchanged=True, elapsed_ms=elapsed_ms)
-        listing, validators = found
-        entries, dropped = listing.entries, listing.local_count
-        if dropped:
-            _log.warning(
-                "%d local addresses dropped from %s",
-                dropped,
-                source.name,
-                extra={"source": source.name, "dropped": dropped},
-            )
-        for number, reason in listing.rejected[:5]:
-            _log.debug("line %d of %s can't be read: %s", number, source.name, scrub_text(reason))
-        stats.total_fetched += len(entries) + listing.rejected_count
-        stats.valid_count += len(entries)
-        stats.invalid_count += listing.rejected_count
-        stats.local_count += dropped
-        if source.key in self._sources:
-            self._known[source.key] = _Known(entries, validators, time.monotonic())
-        return SourceResult(source, entries, elapsed_ms=elapsed_ms)
-
     async def _entries(
         self, results: list[SourceResult], validate: bool, deduplicate: bool, progress: Progress
     ) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = []
         trusted: set[str] = set()
         for result in results:
-            tagged = _with_source(result)
+            tagged = [{**entry, "source_url": result.source.name} for entry in result.entries]
             entries += tagged
             if result.source.config.trusted:
                 trusted.update(entry["url"] for entry in tagged)
         if deduplicate:
-            entries = await asyncio.to_thread(_unique, entries)
+            entries = await asyncio.to_thread(_core.deduplicate, entries)
         if not validate:
             return entries
         good: dict[str, dict[str, Any]] = {}
         doubtful = [entry for entry in entries if entry["url"] not in trusted]
-        for entry in await self._checked(doubtful, progress):
+        for entry in await self.check(doubtful, progress):
             good[entry["url"]] = entry
         return [good.get(entry["url"], entry) for entry in entries if entry["url"] in trusted or entry["url"] in good]
 
-    async def _checked(self, proxies: list[Any], progress: Progress) -> list[Any]:
+    async def check(self, proxies: list[Any], progress: Progress) -> list[Any]:
+        """Those proxies, or dictionaries, that work."""
         if not proxies:
             return []
         if self.validator is None:
-            self.validator, self._own_validator = _validator(self._level), True
+            self.validator, self._own_validator = _validator(self.level), True
         if progress is None:
             return list(await self.validator.validate_batch(proxies))
         return list(await self.validator.validate_batch(proxies, progress_callback=progress))
-
-    def _stats_of(self, source: Source) -> SourceStats:
-        found = self._stats.get(source.key)
-        if found is None:
-            found = SourceStats(source_url=source.name)
-            if source.key in self._sources:
-                self._stats[source.key] = found
-        return found
 
 
 def _validator(level: ValidationLevel | None, *, timeout: float = 5.0, concurrency: int = _CHECKS) -> Any:
     from proxywhirl.validation import ProxyValidator
 
     return ProxyValidator(timeout=timeout, level=level, concurrency=concurrency)
-
-
-def _with_source(result: SourceResult) -> list[dict[str, Any]]:
-    return [{**entry, "source_url": result.source.name} for entry in result.entries]
-
-
-def _unique(items: list[Any]) -> list[Any]:
-    """Each proxy once: the one with the best record, with the tags of all, in the place of the first."""
-    return _core.deduplicate(items)

@@ -186,5 +186,5 @@ def _fetcher_of(sources: SourcesLike, allow_local: bool) -> ProxyFetcher:
         raise TypeError("auto_fetch_sources must be a list of sources or a ProxyFetcher, not one source")
     fetcher = ProxyFetcher(sources, allow_local=allow_local)
     # Nothing but the proxies themselves is contacted unasked; what works in earnest shows with the first requests.
-    fetcher._level = ValidationLevel.BASIC
+    fetcher.level = ValidationLevel.BASIC
     return fetcher

@@ -84,7 +84,7 @@ def test_a_fault_outside_of_reading_reaches_the_waiting(tmp_path: Path, monkeypa
     fetcher = ProxyFetcher([path], validate_before_add=False)
     with ProxyRotator(auto_fetch_sources=fetcher) as rotator:
         assert len(rotator.refresh_proxies()) == 1
-        monkeypatch.setattr(fetcher, "_enabled", lambda: 1 / 0)
+        monkeypatch.setattr(fetcher.register, "enabled", lambda: 1 / 0)
         began = time.monotonic()
         with pytest.raises((ZeroDivisionError, RuntimeError)):
             rotator.refresh_proxies()

@@ -129,7 +129,7 @@ class RefreshRound:
             if source.path is not None:
                 self.stamps[source.key] = await asyncio.to_thread(file_stamp, source.path)
             try:
-                result = await fetcher._take(reader, source)
+                result = await fetcher.register.read(reader, source)
                 before = len(report.added), len(report.removed)
                 await self._merge(fetcher, result, report, dead, validating, most)
             except ProxyFetchError as error:
@@ -142,7 +142,7 @@ class RefreshRound:
             facts = {"found": len(result.entries), "added": added, "removed": removed, "unchanged": result.unchanged}
             self._tell(source, began, facts=facts)
 
-        async with fetcher._reader() as reader:
+        async with fetcher.reader() as reader:
             await gathered([one(source) for source in sources])
 
     async def _merge(
@@ -169,7 +169,7 @@ class RefreshRound:
                 if most is not None and len(report.added) >= most:
                     break
                 async with validating:
-                    good = await fetcher._checked(proxies[start : start + _PORTION], None)
+                    good = await fetcher.check(proxies[start : start + _PORTION], None)
                 self._join(key, good, report, most)
         else:
             self._join(key, proxies, report, most)
@@ -196,10 +196,10 @@ class RefreshRound:
             given = list(ALL_SOURCES)
         drawn = random.sample(given, min(config.sample_size, len(given)))
         _log.info("filling an empty pool from %d lists", len(drawn))
-        fetcher = self._fetcher._like(drawn, config)
+        fetcher = self._fetcher.like(drawn, config)
         with Bars(config.show_progress) as bars:
             progress = bars.watch("filling the pool", "proxies", None)
-            await self._read(fetcher, fetcher._enabled(), report, dead, config.max_proxies, progress)
+            await self._read(fetcher, fetcher.register.enabled(), report, dead, config.max_proxies, progress)
 
     def expire(self, report: Report | None = None) -> None:
         expired = self.roster.expired()

@@ -242,7 +242,7 @@ class Supply:
                 self._thread = None
                 return False
         try:
-            due = self.fetcher._enabled() if asked is not None else self._due()
+            due = self.fetcher.register.enabled() if asked is not None else self._due()
         except BaseException as error:
             if asked is not None:
                 _fail(asked, _as_exception(error))
@@ -285,9 +285,9 @@ class Supply:
 
     def _pause(self) -> float | None:
         """Seconds until there may be something to do; ``None`` if there never will be."""
-        moments = [self._due_at(source) for source in self.fetcher._enabled()]
+        moments = [self._due_at(source) for source in self.fetcher.register.enabled()]
         soonest = min(moments, default=_FOREVER)
-        if any(source.is_file for source in self.fetcher._enabled()):
+        if any(source.is_file for source in self.fetcher.register.enabled()):
             soonest = min(soonest, time.monotonic() + self._file_look)
         expiry = self.roster.next_expiry()
         if expiry is not None:
@@ -298,12 +298,12 @@ class Supply:
         fetcher = self.fetcher
         if source.interval is None and self._interval is None and fetcher.refresh_interval is None:
             return _FOREVER
-        return fetcher._due_at(source, self._interval)
+        return fetcher.register.due_at(source, self._interval, fetcher.refresh_interval)
 
     def _due(self) -> list[Source]:
         now = time.monotonic()
         due = []
-        for source in self.fetcher._enabled():
+        for source in self.fetcher.register.enabled():
             if self._due_at(source) <= now or (source.is_file and self._has_changed(source)):
                 due.append(source)
         return due
