@@ -14,7 +14,7 @@ pub enum Scheme {
     /// HTTP: forwarded requests and CONNECT on one port.
     #[default]
     Http,
-    /// The same inside TLS.
+    /// HTTP inside TLS.
     Https,
     /// SOCKS 4 and 4a on one port.
     Socks4,
@@ -57,18 +57,18 @@ impl fmt::Debug for Login {
 pub struct ProxySpec {
     /// What `/whoami` calls it; empty: `proxy-` and its index.
     pub name: String,
-    /// What it speaks.
+    /// Protocol of the proxy.
     pub scheme: Scheme,
     /// The login it demands, if any.
     pub login: Option<Login>,
-    /// Where it listens, on loopback; `None`: on any free port.
+    /// Address of the listener, on loopback; `None`: on any free port.
     pub address: Option<SocketAddr>,
     /// How it behaves.
     pub behaviour: Behaviour,
 }
 
 impl ProxySpec {
-    /// What it is called in a fleet where it has this index.
+    /// The name of the proxy at this index of a fleet.
     pub(crate) fn name_at(&self, index: usize) -> Cow<'_, str> {
         if self.name.is_empty() { format!("proxy-{index}").into() } else { self.name.as_str().into() }
     }
@@ -103,7 +103,7 @@ impl ProxySpec {
 /// A whole fleet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetSpec {
-    /// Its proxies, in order.
+    /// The proxies of the fleet, in order.
     pub proxies: Vec<ProxySpec>,
     /// What all randomness follows from.
     pub seed: u64,

@@ -21,7 +21,7 @@ use crate::sync::Arc;
 pub struct Image {
     /// Name of the pool, if it says.
     pub name: Option<String>,
-    /// Its `config`, as JSON.
+    /// The pool's `config`, as JSON.
     pub settings: Option<String>,
     /// The proxies, in order.
     pub entries: Vec<Entry>,

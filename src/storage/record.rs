@@ -27,7 +27,7 @@ impl Stamp {
 pub struct Extra {
     /// Anything the user keeps with it.
     pub metadata: Option<Box<RawValue>>,
-    /// Where it is, in more words than country and region.
+    /// The place, in more words than country and region.
     pub geo_location: Option<Box<RawValue>>,
 }
 

@@ -93,7 +93,7 @@ pub struct Unsealed {
 }
 
 impl Unsealed {
-    /// What it must be bound to.
+    /// The field and proxy that the text must be bound to.
     #[must_use]
     pub fn binding(&self) -> String {
         binding(self.secret.field(), &self.id.to_string(), &self.url, self.protocol.as_str())

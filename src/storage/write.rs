@@ -16,11 +16,11 @@ use crate::sync::Mutex;
 /// What becomes of user names, passwords and secret parts of addresses.
 #[derive(Clone, Copy)]
 pub enum Secrets<'a> {
-    /// They are written as they are.
+    /// Secrets are written as they are.
     Clear,
     /// Each is replaced by its text here.
     Sealed(&'a Seals),
-    /// They are left out.
+    /// Secrets are left out.
     Omitted,
 }
 

@@ -18,7 +18,7 @@ pub struct Config {
     pub session_timeout_seconds: Option<i64>,
     /// Countries to prefer.
     pub preferred_countries: Option<Vec<String>>,
-    /// The same.
+    /// Another name of `preferred_countries`.
     pub geo_preferences: Option<Vec<String>>,
     /// Regions to prefer.
     pub preferred_regions: Option<Vec<String>>,

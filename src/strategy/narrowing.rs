@@ -12,7 +12,7 @@ use crate::sync::Arc;
 /// What is left of the candidates after a filter.
 #[derive(Debug, Clone)]
 pub enum Narrowing {
-    /// All of them.
+    /// All candidates.
     All,
     /// The proxies that match this.
     By(Arc<Filter>),
@@ -32,7 +32,7 @@ pub fn slots_left(strategy: &dyn Strategy, query: &Query<'_>) -> Result<Vec<u32>
     })
 }
 
-/// Those of `all` whose key is among `left`, in their own order. Linear: one look-up for each.
+/// The members of `all` whose key is among `left`, in the order of `all`. Linear: one look-up for each.
 pub fn kept<T, K: Hash + Eq>(
     all: impl IntoIterator<Item = T>,
     key: impl Fn(&T) -> K,

@@ -12,22 +12,22 @@ pub enum Refusal {
     EmptyPool,
     /// No member is eligible.
     NoHealthy {
-        /// How many it holds.
+        /// Number of members.
         size: usize,
     },
     /// The caller excludes every eligible member.
     AllExcluded {
-        /// How many are excluded.
+        /// Number of excluded proxies.
         excluded: usize,
     },
     /// The connections of all eligible proxies are in use.
     AllBusy {
-        /// How many proxies are at that limit.
+        /// Number of proxies at that limit.
         busy: usize,
     },
     /// The site holds back every eligible member.
     NotHere {
-        /// Its key.
+        /// Key of the site.
         site: Box<str>,
     },
     /// No member meets the demands.
@@ -37,14 +37,14 @@ pub enum Refusal {
     },
     /// The strategy lacks what it chooses by.
     MissingMetadata {
-        /// Its class name.
+        /// Class name of the strategy.
         strategy: String,
         /// The fields it lacks.
         fields: Vec<String>,
     },
     /// The strategy's choices were not admitted, however often it chose.
     NotAdmitted {
-        /// How often that was.
+        /// Number of choices.
         tries: usize,
     },
     /// A session strategy was asked without a session.

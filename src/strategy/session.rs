@@ -9,9 +9,9 @@ use crate::strategy::round_robin::RoundRobin;
 use crate::strategy::{Common, Refusal, Shared, Strategy};
 use crate::sync::{Arc, ArcSwap, AtomicBool, AtomicI64, Ordering};
 
-/// How long a session lasts, in seconds, where nothing else is said.
+/// How long a session lasts, in seconds, by default.
 pub const DEFAULT_TTL: i64 = 3600;
-/// The same after `configure` without a word on it.
+/// The same after `configure` without a time.
 const CONFIGURED_TTL: i64 = 300;
 
 /// A session stays with its proxy until that is unhealthy, gone or excluded, or the session's time is over.

@@ -11,7 +11,7 @@ use crate::proxy::address::Protocol;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Label {
     Speaks(Protocol),
-    /// It tunnels to HTTPS sites.
+    /// The proxy tunnels to HTTPS sites.
     Tunnels,
     /// Some other protocol, which this library does not speak.
     Foreign,

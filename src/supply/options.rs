@@ -24,7 +24,7 @@ impl Format {
     /// Every layout.
     pub const ALL: [Self; 6] = [Self::Text, Self::Csv, Self::Tsv, Self::Json, Self::JsonLines, Self::Html];
 
-    /// Its name.
+    /// Name of the format.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ impl Default for Limits {
 /// What is known about a list beforehand.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Its layout; recognised when not given.
+    /// Layout of the list; recognised when not given.
     pub format: Option<Format>,
     /// How proxies are spoken to that do not say so themselves; HTTP when not given.
     pub protocol: Option<Protocol>,

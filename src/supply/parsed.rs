@@ -14,22 +14,22 @@ use crate::proxy::address::{AddressError, Locality, Protocol, locality};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// It is no proxy's address.
+    /// The entry is no proxy's address.
     Address(AddressError),
-    /// It names this machine or its network, and the list may not.
+    /// The entry names this machine or its network, which the list may not.
     Local,
-    /// It is longer than a line may be.
+    /// The entry is longer than a line may be.
     TooLong {
         /// How long that is, in bytes.
         limit: usize,
     },
     /// There is no address in it.
     NoAddress,
-    /// It is of a protocol that is not spoken here.
+    /// The entry is of a protocol that is not supported.
     Protocol,
-    /// It has a login that is not understood; without it the proxy is another.
+    /// The entry has a login that is not understood; without it the proxy is another.
     Login,
-    /// It has parts whose meaning is not known; one of them may be a login.
+    /// The entry has parts whose meaning is not known; one of them may be a login.
     Extra,
     /// The text around it is damaged; the text says how.
     Broken(Box<str>),
@@ -74,7 +74,7 @@ pub struct Parsed {
     pub records: Vec<ListEntry>,
     /// The first of those that were not taken.
     pub rejected: Vec<Rejected>,
-    /// How many were not taken.
+    /// Number of entries not taken.
     pub rejected_count: usize,
     /// Entries that named a proxy named before.
     pub duplicates: usize,

@@ -27,16 +27,16 @@ pub struct ListEntry {
 /// How much a proxy reveals to the site about the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Anonymity {
-    /// It passes on the client's address.
+    /// The proxy passes on the client's address.
     Transparent,
-    /// It hides the address and says that it is a proxy.
+    /// The proxy hides the address and says that it is a proxy.
     Anonymous,
-    /// It does not show.
+    /// The proxy does not show.
     Elite,
 }
 
 impl Anonymity {
-    /// Its name.
+    /// Name of the level.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -135,7 +135,7 @@ impl ListEntry {
         self.port.map_or(self.protocol.default_port(), NonZeroU16::get)
     }
 
-    /// Its address.
+    /// Address of the proxy.
     #[must_use]
     pub fn address(&self) -> Address {
         Address {
@@ -192,7 +192,7 @@ impl ListEntry {
         authority
     }
 
-    /// Its URL, credentials percent-encoded.
+    /// URL of the proxy, credentials percent-encoded.
     #[must_use]
     pub fn url(&self) -> String {
         let login = self

@@ -29,7 +29,7 @@ pub(super) enum Handshake {
     Wants(Target),
     /// The request is refused, and the reply is sent.
     Refused,
-    /// It broke the protocol.
+    /// The client broke the protocol.
     Broken,
 }
 
