@@ -166,7 +166,7 @@ def outcome_of_error(error: BaseException) -> Optional[Verdict]:
 
 
 def _outcome_of(finding: Finding) -> tuple[Optional[Verdict], Optional[float]]:  # noqa: UP045
-    """What follows from a finding, and for how many seconds the proxy asks to be left alone."""
+    """The outcome that follows from a finding, and the seconds of the proxy's ``Retry-After``."""
     if finding.fault is Fault.CONNECT and finding.status is not None:
         return outcome_of_connect(finding.status, getattr(finding.source, "headers", None), finding.reason)
     return _OUTCOMES.get(finding.fault), None

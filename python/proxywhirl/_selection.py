@@ -1,4 +1,4 @@
-"""What one request asks of the choice of its proxy, and the place where the choice is made."""
+"""What one request demands of its proxy, and the place where the choice is made."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def selection_of(
     tags: Iterable[str] | None,
     protocol: str | Iterable[str] | None,
 ) -> Selection | None:
-    """What a lease asks of the choice, by the arguments of :class:`Selection`; ``None`` where it asks nothing."""
+    """The demands of a lease, by the arguments of :class:`Selection`; ``None`` without any."""
     if session_id is None and country is None and region is None and tags is None and protocol is None:
         return None
     return Selection(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)

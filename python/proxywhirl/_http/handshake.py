@@ -135,7 +135,7 @@ def _status_line(head: bytes, authorization: bytes | None) -> tuple[int, str]:
 
 
 def _meaning(status: int, reason: str, head: bytes, page: bytes) -> tuple[Verdict, float | None]:
-    """What it means that CONNECT was refused, and for how many seconds the proxy asks to be left alone."""
+    """The outcome of a refused CONNECT, and the seconds of the proxy's ``Retry-After``."""
     headers = list(_headers(head))
     told = [value for name, value in headers if any(word in name.lower() for word in ("error", "reason", "message"))]
     said = "\n".join([reason, *told, page[:_PAGE_LOOKED_AT].decode("utf-8", "replace")])

@@ -1,4 +1,4 @@
-"""Reading settings from files; the suffix tells the format."""
+"""Reading settings from files; the suffix gives the format."""
 
 from __future__ import annotations
 

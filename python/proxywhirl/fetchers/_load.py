@@ -52,7 +52,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Validators:
-    """What tells whether a list has changed: of HTTP, or of a file."""
+    """The validators of a list: of HTTP (``ETag``, ``Last-Modified``), or of a file."""
 
     etag: str | None = None
     last_modified: str | None = None

@@ -146,7 +146,7 @@ class RetryMetrics:
             self._settle_if_free()
 
     def story(self) -> Story:
-        """What tells the attempts of a request that begins now."""
+        """The recorder of the attempts of a request that begins now."""
         pending = self._pending
         if len(pending) >= _BATCH:
             self._settle_if_free()

@@ -1,4 +1,4 @@
-"""What a rotator tells of itself: events, metrics, the profile, its health."""
+"""What a rotator reports of itself: events, metrics, the profile, its health."""
 
 from __future__ import annotations
 

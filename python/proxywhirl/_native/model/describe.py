@@ -1,4 +1,4 @@
-"""What pydantic asks a class: its fields, its schema, how to validate and to serialise it."""
+"""What pydantic needs of a class: its fields, its schema, how to validate and to serialise it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from proxywhirl.cli.commands.pool import add_pool
 from proxywhirl.cli.options import add_format
 
 HELP = "check a stored pool, once or continuously"
-DESCRIPTION = "Checks all proxies of a stored pool, stores what was found, and tells how the pool is."
+DESCRIPTION = "Checks all proxies of a stored pool, stores what was found, and shows how the pool is."
 EPILOG = """\
 examples:
   proxywhirl health

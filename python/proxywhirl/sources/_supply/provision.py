@@ -1,4 +1,4 @@
-"""What a chooser asks before it chooses: what to start, to renew, to create."""
+"""Sources of proxies before a choice: what to start, to renew, to create."""
 
 from __future__ import annotations
 
