@@ -15,7 +15,17 @@ loop that is running, or, where none is (the synchronous rotator), on one backgr
 
 from __future__ import annotations
 
-from proxywhirl.events._event import EVENTS, ProxyEvent, ProxyView, checked_name
-from proxywhirl.events._hub import EventHub
+from proxywhirl._base.exports import on_first_use
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from proxywhirl.events._event import EVENTS, ProxyEvent, ProxyView, checked_name
+    from proxywhirl.events._hub import EventHub
 
 __all__ = ["EVENTS", "EventHub", "ProxyEvent", "ProxyView", "checked_name"]
+
+_HOMES = {
+    "proxywhirl.events._event": "EVENTS ProxyEvent ProxyView checked_name",
+    "proxywhirl.events._hub": "EventHub",
+}
+__getattr__, __dir__ = on_first_use(__name__, _HOMES)
