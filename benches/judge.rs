@@ -34,7 +34,7 @@ fn unjudged(pool: &Arc<Pool>, strategy: &Shared, context: &Context) {
 
 fn lease(pool: &Arc<Pool>, strategy: &Shared, context: &Context, url: Option<&str>) -> Lease {
     let site = url.and_then(|url| pool.site_of(url));
-    let asking = LeaseRequest { context, site: site.as_ref(), clock: &CLOCK, foreign: None };
+    let asking = LeaseRequest { context, site: site.as_ref(), connects: false, clock: &CLOCK, foreign: None };
     Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal).expect("a proxy is eligible")
 }
 

@@ -62,7 +62,7 @@ fn leases(criterion: &mut Criterion) {
         let strategy: Shared = Arc::new(RoundRobin::default());
         let context = Context::default();
         let lease = || {
-            let asking = LeaseRequest { context: &context, site: None, clock: &CLOCK, foreign: None };
+            let asking = LeaseRequest { context: &context, site: None, connects: false, clock: &CLOCK, foreign: None };
             Lease::take(&pool, strategy.clone(), &asking, |refusal, _| refusal).expect("a proxy is eligible")
         };
         for threads in [1, 2] {

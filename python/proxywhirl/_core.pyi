@@ -350,6 +350,12 @@ class AddReport:
     def errors(self) -> list[tuple[int, str, str]]: ...
 
 @final
+class ConnectionsLimit:
+    """A limit on the connections in use through each proxy of a pool, in force as long as it lives."""
+
+    def __new__(cls, pool: ProxyPool, most: int) -> Self: ...
+
+@final
 class RejectedLine:
     """A line of a list that named no proxy; its excerpt shows no credentials."""
 
@@ -645,7 +651,7 @@ class ProxyPool(_Model):
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
-        busy: Iterable[UUID | str] | None = None,
+        connects: bool = False,
         attempt: int = 1,
         timeout: float | Callable[[], float | None] | None = None,
         observer: Callable[[Lease, Outcome | None, float, Any, int | None], object] | None = None,
@@ -661,7 +667,6 @@ class ProxyPool(_Model):
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
-        busy: Iterable[UUID | str] | None = None,
         strategy: Strategy | Adapter | None = None,
     ) -> Explanation: ...
     def _explain(
@@ -674,7 +679,6 @@ class ProxyPool(_Model):
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
-        busy: Iterable[UUID | str] | None = None,
         strategy: Strategy | Adapter | None = None,
     ) -> list[tuple[Proxy, list[str], datetime | None]]: ...
     def _keep_window(self, seconds: int) -> None: ...

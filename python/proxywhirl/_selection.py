@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import time
@@ -15,7 +14,7 @@ from proxywhirl._admission import Admission, Wish, admission_of
 from proxywhirl._ban import BanPolicy
 from proxywhirl._base.fork import new_lock
 from proxywhirl._redact import shown
-from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
+from proxywhirl.exceptions import ProxyPoolEmptyError
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -341,7 +340,7 @@ class Chooser:
         judge: Any = None,
         story: Story | None = None,
         again: bool = True,
-        busy: Collection[Any] = (),
+        connects: bool = False,
         timeout: Callable[[], float | None] | None = None,
     ) -> _core.Lease:
         """Choose a proxy.
@@ -355,7 +354,7 @@ class Chooser:
             judge: What ``lease.report`` judges by; the default rules where it is ``None``.
             story: What tells the attempts of the request, from :attr:`stories`; made anew by default.
             again: Whether to choose once more if a gateway can provide somebody when there is nobody.
-            busy: Ids of proxies whose connections are all in use.
+            connects: Whether the request holds a connection of a transport of this pool.
             timeout: Gives the milliseconds that the request may take, if a strategy wants to know.
 
         Returns:
@@ -369,11 +368,11 @@ class Chooser:
         told = None if stories is None else (stories() if story is None else story).observer(attempt)
         gate = self.gate
         if gate is None:
-            return self._choose(url, selection, exclude, method, attempt, judge, told, again, busy, timeout)
+            return self._choose(url, selection, exclude, method, attempt, judge, told, again, connects, timeout)
 
         def choose(out_of_tokens: list[Any]) -> _core.Lease:
-            occupied = [*busy, *out_of_tokens] if out_of_tokens else busy
-            return self._choose(url, selection, exclude, method, attempt, judge, told, again, occupied, timeout)
+            excluded = [*exclude, *out_of_tokens] if out_of_tokens else exclude
+            return self._choose(url, selection, excluded, method, attempt, judge, told, again, connects, timeout)
 
         lease = gate.lease(choose, sticky=selection is not None and _is_sticky(selection))
         watch = self.watch
@@ -392,7 +391,7 @@ class Chooser:
         judge: Any,
         told: Any,
         again: bool = True,
-        busy: Collection[Any] = (),
+        connects: bool = False,
         timeout: Callable[[], float | None] | None = None,
     ) -> _core.Lease:
         """As :meth:`lease`; ``again``: choose once more if a gateway can provide somebody when there is nobody."""
@@ -408,7 +407,7 @@ class Chooser:
                         active.strategy,
                         url,
                         exclude=exclude,
-                        busy=busy,
+                        connects=connects,
                         attempt=attempt,
                         timeout=timeout,
                         observer=told,
@@ -416,7 +415,7 @@ class Chooser:
                 else:
                     options: dict[str, Any] = {
                         "observer": told,
-                        "busy": busy,
+                        "connects": connects,
                         "attempt": attempt,
                         "timeout": timeout,
                     }
@@ -428,7 +427,7 @@ class Chooser:
                 def take(observer: Any) -> _core.Lease:
                     options: dict[str, Any] = {
                         "observer": observer if told is None else _both(told, observer),
-                        "busy": busy,
+                        "connects": connects,
                         "attempt": attempt,
                         "timeout": timeout,
                     }
@@ -442,9 +441,7 @@ class Chooser:
             # What a first attempt excludes has not failed: the caller only wants another.
             failed = exclude if attempt > 1 else ()
             if provision is not None and again and provision.in_need(error, minted, failed):
-                return self._choose(
-                    url, selection, exclude, method, attempt, judge, told, again=False, busy=busy, timeout=timeout
-                )
+                return self._choose(url, selection, exclude, method, attempt, judge, told, False, connects, timeout)
             self._tell_empty(error, selection, exclude)
             if len(self.pool):
                 raise
@@ -458,7 +455,6 @@ class Chooser:
         url: str | None = None,
         selection: Selection | None = None,
         exclude: Collection[Any] = (),
-        busy: Collection[Any] = (),
     ) -> Explanation:
         """Say of every proxy whether :meth:`lease` could choose it now, and if not, why and until when.
 
@@ -466,7 +462,6 @@ class Chooser:
             url: The target.
             selection: What the request asks for.
             exclude: Ids of proxies that must not be chosen.
-            busy: Ids of proxies whose connections are all in use.
         """
         from proxywhirl._native.explain import Explanation
 
@@ -479,7 +474,6 @@ class Chooser:
             protocol=wishes.protocol,
             exclude=exclude,
             context=wishes.context,
-            busy=busy,
             strategy=self._active.strategy,
         )
         bound = self._bound_to(wishes)
@@ -554,7 +548,7 @@ class Taking:
         url: The target.
         selection: What the request asks for.
         method: The method, for those who watch.
-        rooms: Gives what knows which proxies are busy, and which are being tried for the first time.
+        connects: Whether the request holds a connection of a transport of this pool.
         judge: What ``lease.report`` judges by.
         timeouts: Seconds for each phase of the request, as httpx names them.
         budget: Seconds for all attempts together; ``None`` without a bound.
@@ -564,9 +558,9 @@ class Taking:
         "_began",
         "_budget",
         "_chooser",
+        "_connects",
         "_judge",
         "_method",
-        "_rooms",
         "_selection",
         "_story",
         "_timeouts",
@@ -580,7 +574,7 @@ class Taking:
         selection: Selection | None,
         *,
         method: str | None = None,
-        rooms: Callable[[], Any] | None = None,
+        connects: bool = False,
         judge: Any = None,
         timeouts: Mapping[str, float | None] | None = None,
         budget: float | None = None,
@@ -589,7 +583,7 @@ class Taking:
         self._url = url
         self._selection = selection
         self._method = method
-        self._rooms = rooms
+        self._connects = connects
         self._judge = judge
         self._timeouts = timeouts
         self._budget = budget
@@ -664,19 +658,6 @@ class Taking:
         return lease
 
     def _ask(self, exclude: list[Any], attempt: int) -> _core.Lease:
-        rooms = None if self._rooms is None else self._rooms()
-        if rooms is None:
-            return self._lease(exclude, attempt)
-        busy = rooms.busy_now()
-        trying = rooms.trying_now()
-        if trying and (self._selection is None or not _is_bound(self._selection)):
-            with contextlib.suppress(ProxyPoolEmptyError, ProxyConnectionError):
-                return self._lease(exclude, attempt, again=False, busy=[*busy, *trying])
-        return self._lease(exclude, attempt, busy=busy)
-
-    def _lease(
-        self, exclude: list[Any], attempt: int, *, again: bool = True, busy: Collection[Any] = ()
-    ) -> _core.Lease:
         return self._chooser.lease(
             self._url,
             self._selection,
@@ -685,8 +666,7 @@ class Taking:
             attempt=attempt,
             judge=self._judge,
             story=self._story,
-            again=again,
-            busy=busy,
+            connects=self._connects,
             timeout=self._milliseconds,
         )
 
@@ -759,11 +739,6 @@ def _both(first: Any, second: Any) -> Any:
         second(*facts)
 
     return observe
-
-
-def _is_bound(selection: Selection) -> bool:
-    """Whether the request may be bound to one proxy, which then must not be passed over."""
-    return selection.session_id is not None or selection.context is not None or selection.proxy_id is not None
 
 
 def _is_sticky(selection: Selection) -> bool:

@@ -125,13 +125,13 @@ class _Rotating:
         self._carrier = self._carrier_class(
             Tls(verify, proxy_verify, trust_env=trust_env),
             Limits(
-                max_connections,
                 max_keepalive_connections,
                 keepalive_expiry,
                 most_routes() if max_proxies is None else max_proxies,
             ),
-            self._chooser.admission.look,
         )
+        # In force as long as this transport lives.
+        self._connections_limit = _connections_limit(self._chooser.pool, max_connections)
 
     @property
     def pool(self) -> _core.ProxyPool:
@@ -168,7 +168,7 @@ class _Rotating:
             url,
             selection,
             method=request.method,
-            rooms=self._carrier.rooms_here(),
+            connects=True,
             timeouts=timeouts,
             budget=policy.timeout,
         )
@@ -297,8 +297,9 @@ class RotatingTransport(_Rotating, _SyncBase):
         verify: Certificates of targets: ``True``, ``False``, a CA file or folder, or an ``ssl.SSLContext``.
         proxy_verify: Certificates of HTTPS proxies; as ``verify`` by default.
         trust_env: Whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured.
-        max_connections: Most requests of this transport under way per proxy, each with a connection of its own. A proxy
-            with as many is passed over; when all are, the request waits as long as its ``pool`` timeout says.
+        max_connections: Most requests of transports under way per proxy of the pool, each with a connection of its own.
+            A proxy with as many is passed over; when all are, the request waits as long as its ``pool`` timeout says.
+            Of several transports over one pool the lowest number holds, as long as its transport is there.
         max_keepalive_connections: Most idle connections per proxy.
         keepalive_expiry: Seconds an idle connection is kept.
         max_proxies: Most proxies with open connections; the least recently used goes first. By default a quarter of
@@ -444,6 +445,12 @@ def _chooser_of(source: Any, strategy: Any) -> Chooser:
     for gateway in gateways:
         chooser.provided().add_gateway(gateway)
     return chooser
+
+
+def _connections_limit(pool: _core.ProxyPool, most: int | None) -> _core.ConnectionsLimit | None:
+    from proxywhirl import _core
+
+    return None if most is None else _core.ConnectionsLimit(pool, most)
 
 
 def resolve_for_rotation(strategy: Any, **arguments: Any) -> Any:

@@ -120,9 +120,6 @@ pub struct Context {
     pub thresholds: Thresholds,
     /// Proxies not to be chosen.
     pub excluded: Excluded,
-    /// Proxies without a free connection for this request: at capacity, which ends when a request under way ends.
-    /// Boxed, since most requests have none and every selection carries the context.
-    pub busy: Option<Box<Excluded>>,
     /// What every candidate must meet, whatever the strategy.
     pub required: Option<Filter>,
     /// Whether this selection serves a request of a rotator: what is an error when a strategy is used by hand is then
@@ -141,22 +138,8 @@ impl Context {
             target_region: None,
             thresholds: Thresholds { max_response_time_ms: None, min_success_rate: None },
             excluded: Excluded::Nobody,
-            busy: None,
             required: None,
             in_rotation,
         }
-    }
-
-    /// Whether the connections of that proxy are all in use.
-    #[inline]
-    #[must_use]
-    pub fn is_busy(&self, proxy: &Proxy) -> bool {
-        self.busy.as_ref().is_some_and(|busy| busy.contains(proxy))
-    }
-
-    /// Number of proxies whose connections are all in use.
-    #[must_use]
-    pub fn busy_len(&self) -> usize {
-        self.busy.as_ref().map_or(0, |busy| busy.len())
     }
 }

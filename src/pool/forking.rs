@@ -45,6 +45,7 @@ impl Pool {
     pub fn forget_requests(&self, clock: &dyn Clock) {
         let table = self.table();
         for proxy in Self::members(&table).into_iter().filter_map(|slot| table.slot(slot)?.share()) {
+            self.guard().forget_connections(&proxy);
             proxy.forget_in_flight(clock);
             self.guard().forget_probe(&proxy, clock);
         }

@@ -16,6 +16,7 @@ use crate::pool::order::TieBreak;
 use crate::pool::sampler::Weighting;
 use crate::pool::table::{FacetOf, Slot, Table};
 use crate::pool::view::{IndexSpec, View};
+use crate::proxy::health::reason;
 use crate::proxy::{Id, Proxy};
 use crate::random::Random;
 use crate::resilience::site::Site;
@@ -67,6 +68,8 @@ pub struct Query<'a> {
     context: &'a Context,
     thresholds: Thresholds,
     sited: Option<&'a SiteMask<'a>>,
+    connects: bool,
+    spares_untried: bool,
     clock: &'a dyn Clock,
     foreign: Option<&'a dyn std::any::Any>,
     notes: Option<&'a Notes>,
@@ -83,6 +86,8 @@ impl<'a> Query<'a> {
             context,
             thresholds: context.thresholds,
             sited: None,
+            connects: false,
+            spares_untried: false,
             clock,
             foreign: None,
             notes: None,
@@ -109,6 +114,8 @@ impl<'a> Query<'a> {
             context,
             thresholds: context.thresholds,
             sited,
+            connects: false,
+            spares_untried: false,
             clock,
             foreign: foreign.map(|(foreign, _)| foreign),
             notes: foreign.map(|(_, notes)| notes),
@@ -120,6 +127,34 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn at(self, sited: Option<&'a SiteMask<'a>>) -> Self {
         Self { sited, ..self }
+    }
+
+    /// The same for a request that takes one of the counted connections; `spares_untried`: it passes over proxies that have
+    /// never succeeded and have a request in flight.
+    #[inline]
+    #[must_use]
+    pub fn connecting(self, spares_untried: bool) -> Self {
+        Self { connects: true, spares_untried, ..self }
+    }
+
+    /// Whether the request takes one of the counted connections.
+    #[must_use]
+    pub fn connects(&self) -> bool {
+        self.connects
+    }
+
+    /// The reasons that do not count against a proxy for this request.
+    #[inline]
+    pub(crate) fn ignored(&self) -> u32 {
+        if self.connects { 0 } else { reason::NO_CONNECTION }
+    }
+
+    /// The slots of proxies that nothing but their connections in use keeps out of the index.
+    #[cold]
+    #[must_use]
+    pub fn without_connection(&self) -> Vec<u32> {
+        let is_full = |slot: &u32| self.table.proxy(*slot).is_some_and(|it| it.reasons() == reason::NO_CONNECTION);
+        self.table.all.members.iter().map(|slot| slot as u32).filter(is_full).collect()
     }
 
     /// The site asked for, if it holds anybody back.
@@ -284,11 +319,11 @@ impl<'a> Query<'a> {
         !self.is_set_aside(slot, proxy) && self.accepts_otherwise(proxy)
     }
 
-    /// Whether this request cannot have a proxy that others can: it excludes it, finds its connections in use, or asks for
+    /// Whether this request cannot have a proxy that others can: it excludes it, leaves its first request alone, or asks for
     /// a site that holds it back.
     #[inline]
     fn is_set_aside(&self, slot: u32, proxy: &Proxy) -> bool {
-        self.context.excluded.contains(proxy) || self.context.is_busy(proxy) || self.is_held(slot)
+        self.context.excluded.contains(proxy) || self.is_held(slot) || (self.spares_untried && proxy.is_being_tried())
     }
 
     #[inline]
@@ -298,7 +333,7 @@ impl<'a> Query<'a> {
 
     #[inline]
     fn accepts_otherwise(&self, proxy: &Proxy) -> bool {
-        if proxy.reasons() != 0 {
+        if proxy.reasons() & !self.ignored() != 0 {
             return false;
         }
         if proxy.is_expired(self.clock) {
@@ -308,14 +343,30 @@ impl<'a> Query<'a> {
         !self.thresholds.any() || self.thresholds.admit(proxy)
     }
 
+    /// Whether the pool itself shows proxies that this request cannot have, for reasons that its public state does not tell.
+    #[must_use]
+    pub fn hides_proxies(&self) -> bool {
+        let all = &self.table.all;
+        self.spares_untried
+            || (all.dense.len() < self.pool.len()
+                && all.members.iter().any(|slot| {
+                    let full = reason::AT_CAPACITY | (reason::NO_CONNECTION & !self.ignored());
+                    self.table.proxy(slot as u32).is_some_and(|proxy| proxy.state().has(full))
+                }))
+    }
+
     /// Whether a proxy is among those asked about and may be chosen now.
     #[must_use]
     pub fn admits(&self, slot: u32) -> bool {
+        let Some(proxy) = self.table.proxy(slot) else { return false };
         let inside = match self.among {
-            Scope::View(view) => view.open().contains(slot as usize),
+            Scope::View(view) => {
+                view.open().contains(slot as usize)
+                    || (view.members.contains(slot as usize) && proxy.reasons() & self.ignored() != 0)
+            }
             Scope::List(list) => list.contains(&slot),
         };
-        inside && self.table.proxy(slot).is_some_and(|proxy| self.accepts(slot, proxy))
+        inside && self.accepts(slot, proxy)
     }
 
     /// Everyone who may be chosen now, in order.
@@ -342,7 +393,8 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn has_no_eligible(&self) -> bool {
         let live = |slot: u32| {
-            self.table.proxy(slot).is_some_and(|proxy| proxy.reasons() == 0 && !proxy.is_expired(self.clock))
+            let free = |proxy: &Proxy| proxy.reasons() & !self.ignored() == 0 && !proxy.is_expired(self.clock);
+            self.table.proxy(slot).is_some_and(free)
         };
         match self.among {
             Scope::View(view) => !view.eligible.iter().any(|slot| live(slot as u32)),

@@ -215,6 +215,13 @@ impl Proxy {
         (total, successes, failures)
     }
 
+    /// Whether its first requests are in flight and none has succeeded yet.
+    #[inline]
+    #[must_use]
+    pub(crate) fn is_being_tried(&self) -> bool {
+        self.successes.load(Ordering::Relaxed) == 0 && self.usage().2 > 0
+    }
+
     /// Number of results.
     #[inline]
     #[must_use]

@@ -26,7 +26,7 @@ impl Proxy {
 
     /// One request less is in flight: whoever limits that has to hear of it.
     #[inline]
-    pub(super) fn ended_one(&self) {
+    pub(crate) fn ended_one(&self) {
         if self.is_watched(watch::CAPACITY) && self.newest_state().has(reason::AT_CAPACITY) {
             guard::recheck_capacity(self);
         }

@@ -128,6 +128,8 @@ pub mod reason {
     pub const PROBE_OUT: u32 = 1 << 6;
     /// Its token bucket is empty.
     pub const NO_TOKENS: u32 = 1 << 7;
+    /// As many connections through it are in use as there may be. A request that brings its own connection may have it.
+    pub const NO_CONNECTION: u32 = 1 << 8;
 }
 
 /// What else is known of a proxy in the same word: these do not keep it from being chosen.

@@ -85,8 +85,8 @@ impl Foreign {
         }
         let asked = query.foreign().and_then(|asked| asked.downcast_ref::<PyArguments>());
         let context = context_of(py, query, asked)?;
-        // The context cannot name the proxies that the site holds back, or whose connections are in use.
-        let chosen = if query.is_narrowed() || query.site().is_some() || query.context().busy_len() > 0 {
+        // The context cannot name the proxies that the site holds back, or that are at capacity.
+        let chosen = if query.is_narrowed() || query.site().is_some() || query.hides_proxies() {
             let part = PyPool::of_slots(py, query.table(), &query.candidates())?;
             self.adapter.bind(py).call_method1("offer", (part, context))?
         } else {

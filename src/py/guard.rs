@@ -304,7 +304,8 @@ pub(crate) fn explain<'py>(
     };
     let clock = Reading::now();
     let sited = site.as_ref().and_then(|site| core.sited(&table, site, &clock));
-    let query = Query::new(core, &table, &wanted, &clock).at(sited.as_ref());
+    // What a request of a transport would meet.
+    let query = Query::new(core, &table, &wanted, &clock).at(sited.as_ref()).connecting(false);
     let passed_over = strategy.map(|strategy| passed_over(&*strategy, &query)).unwrap_or_default();
     let mut rows = Vec::with_capacity(core.len());
     query.explain(|slot, reasons| {

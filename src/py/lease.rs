@@ -36,7 +36,7 @@ pub(crate) struct LeaseOptions<'a, 'py> {
     pub(crate) demands: Demands<'a, 'py>,
     pub(crate) exclude: Option<&'a Bound<'py, PyAny>>,
     pub(crate) context: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) busy: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) connects: bool,
     pub(crate) attempt: u64,
     pub(crate) timeout: Option<&'a Bound<'py, PyAny>>,
 }
@@ -60,9 +60,7 @@ impl LeaseOptions<'_, '_> {
         let Demands { country, region, tags, protocol } = self.demands;
         let texts = [self.session_id, country, region];
         let objects = [self.context, tags, protocol];
-        texts.iter().all(Option::is_none)
-            && objects.iter().all(Option::is_none)
-            && [self.exclude, self.busy].into_iter().flatten().all(names_none)
+        texts.iter().all(Option::is_none) && objects.iter().all(Option::is_none) && self.exclude.is_none_or(names_none)
     }
 
     /// The same as the core wants it, for a strategy that looks at regions by itself, or for one that does not.
@@ -78,9 +76,6 @@ impl LeaseOptions<'_, '_> {
         narrow(&mut wanted, honours_region, &self.demands)?;
         if let Some(exclude) = self.exclude {
             exclude_more(&mut wanted.excluded, exclude)?;
-        }
-        if let Some(busy) = self.busy {
-            exclude_more(wanted.busy.get_or_insert_default(), busy)?;
         }
         Ok(wanted)
     }
@@ -185,8 +180,8 @@ impl PyLease {
         let objects = PyArguments { pool: pool.as_ptr(), context };
         let notes = Notes::default();
         let clock = Reading::now();
-        let asking =
-            LeaseRequest { context: wanted, site: site.as_ref(), clock: &clock, foreign: Some((&objects, &notes)) };
+        let (site, connects) = (site.as_ref(), asked.connects);
+        let asking = LeaseRequest { context: wanted, site, connects, clock: &clock, foreign: Some((&objects, &notes)) };
         let core = strategy.get().core();
         let strategy = strategy.clone().unbind();
         let made = |member: &Member, taken: Taken| {

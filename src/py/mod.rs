@@ -4,6 +4,7 @@ mod border;
 mod breaker;
 mod bucket;
 mod check;
+mod connections;
 mod context;
 mod convert;
 mod errors;
@@ -44,6 +45,8 @@ mod _core {
     use super::bucket::PyTokenBucket;
     #[pymodule_export]
     use super::check::{CheckResult, CheckRun};
+    #[pymodule_export]
+    use super::connections::ConnectionsLimit;
     #[pymodule_export]
     use super::context::PyContext;
     #[cfg(feature = "fleet")]

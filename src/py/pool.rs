@@ -708,7 +708,7 @@ impl PyPool {
     ///     exclude: Identifiers of proxies not to be chosen.
     ///     context: What the other arguments are laid over. A strategy written in Python is given a copy that is complete:
     ///         target, number of the attempt, everything excluded so far, tags as `tags`, and the time there is.
-    ///     busy: Identifiers of proxies whose connections are all in use: at capacity, for this request.
+    ///     connects: Whether the work holds a connection of the pool's transports, so that it counts against their limit.
     ///     attempt: Which attempt of the request this is, from 1.
     ///     timeout: Milliseconds that the request may take: a number, or what returns one, asked only when a strategy
     ///         written in Python chooses.
@@ -724,7 +724,7 @@ impl PyPool {
     /// Raises:
     ///     ProxyPoolEmptyError: Nobody may be chosen, or nobody is admitted now.
     ///     StrategyMetadataError: The strategy lacks what it chooses by.
-    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, busy=None, attempt=1, timeout=None, observer=None, judge=None))]
+    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, connects=false, attempt=1, timeout=None, observer=None, judge=None))]
     #[allow(clippy::too_many_arguments)]
     fn lease(
         slf: &Bound<'_, Self>,
@@ -737,7 +737,7 @@ impl PyPool {
         protocol: Option<&Bound<'_, PyAny>>,
         exclude: Option<&Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
-        busy: Option<&Bound<'_, PyAny>>,
+        connects: bool,
         attempt: u64,
         timeout: Option<&Bound<'_, PyAny>>,
         observer: Option<Py<PyAny>>,
@@ -749,7 +749,7 @@ impl PyPool {
             demands: Demands { country, region, tags, protocol },
             exclude,
             context,
-            busy,
+            connects,
             attempt,
             timeout,
         };
@@ -766,12 +766,11 @@ impl PyPool {
     ///     protocol: Only proxies that speak this protocol, or one of these, would do.
     ///     exclude: Identifiers of proxies that would not.
     ///     context: What the other arguments are laid over.
-    ///     busy: Identifiers of proxies whose connections are all in use: at capacity.
     ///     strategy: Who would choose: what a built-in one passes over counts as filtered.
     ///
     /// Returns:
     ///     An `Explanation`: one verdict per proxy, in order.
-    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, busy=None, strategy=None))]
+    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, strategy=None))]
     #[allow(clippy::too_many_arguments)]
     fn explain<'py>(
         slf: &Bound<'py, Self>,
@@ -782,14 +781,13 @@ impl PyPool {
         protocol: Option<&Bound<'py, PyAny>>,
         exclude: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
-        busy: Option<&Bound<'py, PyAny>>,
         strategy: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let rows = Self::_explain(slf, url, country, region, tags, protocol, exclude, context, busy, strategy)?;
+        let rows = Self::_explain(slf, url, country, region, tags, protocol, exclude, context, strategy)?;
         EXPLANATION.get(slf.py())?.call1((rows,))
     }
 
-    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, busy=None, strategy=None))]
+    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, strategy=None))]
     #[allow(clippy::too_many_arguments)]
     fn _explain<'py>(
         slf: &Bound<'py, Self>,
@@ -800,11 +798,10 @@ impl PyPool {
         protocol: Option<&Bound<'py, PyAny>>,
         exclude: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
-        busy: Option<&Bound<'py, PyAny>>,
         strategy: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let demands = Demands { country, region, tags, protocol };
-        let wanted = LeaseOptions { url, demands, exclude, context, busy, ..LeaseOptions::default() };
+        let wanted = LeaseOptions { url, demands, exclude, context, ..LeaseOptions::default() };
         guard::explain(slf, &wanted, strategy)
     }
 

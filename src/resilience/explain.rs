@@ -123,11 +123,11 @@ impl Reason {
     }
 }
 
-/// All that speaks against a proxy by itself; empty if it is eligible.
+/// All that speaks against a proxy by itself but the reasons `ignored`; empty if it is eligible.
 #[must_use]
-pub fn reasons_against(proxy: &Proxy, clock: &dyn Clock) -> SmallVec<[Reason; 2]> {
+pub fn reasons_against(proxy: &Proxy, ignored: u32, clock: &dyn Clock) -> SmallVec<[Reason; 2]> {
     let mut found = SmallVec::new();
-    let state = proxy.state();
+    let state = proxy.state().with(ignored, false);
     let expired = proxy.is_expired(clock);
     if state.reasons() == 0 && !expired {
         return found;
@@ -150,7 +150,7 @@ pub fn reasons_against(proxy: &Proxy, clock: &dyn Clock) -> SmallVec<[Reason; 2]
         let why = if state.has(mark::BREAKER_TRIAL) { Why::BreakerOpen } else { Why::Resting };
         found.push(Reason { why, until: until(|record| record.probe_until()), may_free: true });
     }
-    if state.has(reason::AT_CAPACITY) {
+    if state.has(reason::AT_CAPACITY | reason::NO_CONNECTION) {
         found.push(Reason { why: Why::AtCapacity, until: None, may_free: true });
     }
     if state.has(reason::NO_TOKENS) {
@@ -161,15 +161,12 @@ pub fn reasons_against(proxy: &Proxy, clock: &dyn Clock) -> SmallVec<[Reason; 2]
 
 /// All that speaks against a proxy for one request.
 fn reasons_for(query: &Query<'_>, proxy: &Proxy) -> SmallVec<[Reason; 2]> {
-    let mut found = reasons_against(proxy, query.clock());
+    let mut found = reasons_against(proxy, query.ignored(), query.clock());
     let context = query.context();
     let matches = context.required.as_ref().is_none_or(|filter| filter.matches(proxy))
         && (!context.thresholds.any() || context.thresholds.admit(proxy));
     if !matches {
         found.push(Reason::new(Why::Filtered, None));
-    }
-    if context.is_busy(proxy) && !found.iter().any(|reason| reason.why == Why::AtCapacity) {
-        found.push(Reason { why: Why::AtCapacity, until: None, may_free: true });
     }
     if context.excluded.contains(proxy) {
         found.push(Reason::new(Why::Excluded, None));

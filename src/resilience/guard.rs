@@ -11,21 +11,27 @@ use crate::random::Random;
 use crate::resilience::blame::{Blame, Conviction};
 use crate::resilience::breaker::Breaker;
 use crate::resilience::bucket::{SharedRate, Token};
+use crate::resilience::connections::ConnectionLimits;
 use crate::resilience::notice::{Notice, Notices};
 use crate::resilience::panic::Panic;
 use crate::resilience::record::Liveness;
 use crate::resilience::rest;
 use crate::resilience::settings::{Settings, nanoseconds};
 use crate::resilience::timers::{Due, NEVER, Timers};
-use crate::sync::{Arc, ArcSwap, ArcSwapOption, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{Arc, ArcSwap, ArcSwapOption, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Limits in force, so that a pool without any reads one byte.
 mod limit {
     pub(super) const IN_FLIGHT: u8 = 1;
     pub(super) const SLOW_START: u8 = 1 << 1;
     pub(super) const RATE: u8 = 1 << 2;
+    /// Of concern only to requests that hold a connection.
+    pub(super) const CONNECTIONS: u8 = 1 << 3;
     pub(super) const CAPACITY: u8 = IN_FLIGHT | SLOW_START;
 }
+
+/// How long a failure makes careful with proxies that have never succeeded, in nanoseconds.
+const TROUBLE: u64 = 60_000_000_000;
 
 /// Called when somebody who waits may try again.
 pub type Waker = Box<dyn Fn() + Send + Sync>;
@@ -39,6 +45,7 @@ pub struct Admitted {
     /// The number of the one request a proxy on trial may have.
     probe: Option<NonZeroU64>,
     token: bool,
+    connection: bool,
 }
 
 impl Admitted {
@@ -46,6 +53,11 @@ impl Admitted {
     #[must_use]
     pub fn is_probe(&self) -> bool {
         self.probe.is_some()
+    }
+
+    /// The same for a child of a fork, which has forgotten the connections in use.
+    pub(crate) fn without_connection(self) -> Self {
+        Self { connection: false, ..self }
     }
 }
 
@@ -60,6 +72,9 @@ pub struct OutlierDetector {
     // Of the settings, what every lease asks for; zero for no cap.
     max_in_flight: AtomicU32,
     rate: SharedRate,
+    connection_limits: ConnectionLimits,
+    // Until when proxies that have never succeeded are spared, on the steady clock.
+    trouble_until: AtomicU64,
     waiters: AtomicUsize,
     pub(crate) timers: Timers,
     pub(crate) panic: Panic,
@@ -82,6 +97,8 @@ impl OutlierDetector {
             limits: AtomicU8::new(0),
             max_in_flight: AtomicU32::new(0),
             rate: SharedRate::default(),
+            connection_limits: ConnectionLimits::default(),
+            trouble_until: AtomicU64::new(0),
             waiters: AtomicUsize::new(0),
             timers: Timers::new(),
             panic: Panic::new(),
@@ -139,26 +156,38 @@ impl OutlierDetector {
         (next != NEVER).then(|| next.saturating_sub(clock.steady_coarse()))
     }
 
-    /// Admits a request whose start has been counted on `proxy`. On refusal the start has not been taken back.
+    /// Admits a request whose start has been counted on `proxy`; `connects`: it holds a connection until its end. On refusal
+    /// the start has not been taken back.
     ///
     /// # Errors
     /// [`Denied`] if another request has taken the last that there was of something; the proxy is not eligible then.
     #[inline]
-    pub fn admit(&self, proxy: &Arc<Proxy>, clock: &dyn Clock) -> Result<Admitted, Denied> {
+    pub fn admit(&self, proxy: &Arc<Proxy>, connects: bool, clock: &dyn Clock) -> Result<Admitted, Denied> {
         // Relaxed: limits are set before the requests they are for.
-        if self.limits.load(Ordering::Relaxed) == 0 && !proxy.state().has(mark::TRIAL) {
+        let limits = self.limits.load(Ordering::Relaxed);
+        let limits = if connects { limits } else { limits & !limit::CONNECTIONS };
+        if limits == 0 && !proxy.state().has(mark::TRIAL) {
             return Ok(Admitted::default());
         }
-        self.admit_by_limits(proxy, clock)
+        if limits & limit::CONNECTIONS == 0 {
+            return self.admit_by_limits(limits, proxy, clock);
+        }
+        self.connect(proxy)?;
+        match self.admit_by_limits(limits, proxy, clock) {
+            Ok(admitted) => Ok(Admitted { connection: true, ..admitted }),
+            Err(denied) => {
+                self.disconnect(proxy);
+                Err(denied)
+            }
+        }
     }
 
-    fn admit_by_limits(&self, proxy: &Arc<Proxy>, clock: &dyn Clock) -> Result<Admitted, Denied> {
-        let limits = self.limits.load(Ordering::Relaxed);
+    fn admit_by_limits(&self, limits: u8, proxy: &Arc<Proxy>, clock: &dyn Clock) -> Result<Admitted, Denied> {
         if limits & limit::CAPACITY != 0 {
             self.fit(proxy)?;
         }
         let probe = if proxy.state().has(mark::TRIAL) { self.claim_probe(proxy, clock)? } else { None };
-        let mut admitted = Admitted { probe, token: false };
+        let mut admitted = Admitted { probe, ..Admitted::default() };
         if limits & limit::RATE != 0 {
             let rate = &self.rate.get();
             let now = clock.steady_coarse();
@@ -202,17 +231,79 @@ impl OutlierDetector {
         }
         let active = proxy.usage().2;
         if active >= capacity {
-            proxy.set_reason(reason::AT_CAPACITY, true);
-            // Written even where it was there already: who takes it away after this sees the start that was counted before.
-            while !proxy.newest_state().has(reason::AT_CAPACITY) && proxy.usage().2 >= capacity {
-                proxy.set_reason(reason::AT_CAPACITY, true);
-            }
-            // One may have ended before it could see the reason.
-            if proxy.usage().2 < capacity {
-                recheck_capacity(proxy);
-            }
+            mark_full(proxy, &CAPACITY, self);
         }
         if active > capacity { Err(Denied) } else { Ok(()) }
+    }
+
+    /// Takes a connection, if there is one left. The request that takes the last one makes the proxy ineligible.
+    fn connect(&self, proxy: &Proxy) -> Result<(), Denied> {
+        let record = self.record_of(proxy);
+        let in_use = record.connect();
+        let most = self.connection_limits.most();
+        if in_use < most {
+            return Ok(());
+        }
+        record.note_limit_reached();
+        mark_full(proxy, &CONNECTIONS, self);
+        if in_use > most {
+            self.disconnect(proxy);
+            return Err(Denied);
+        }
+        Ok(())
+    }
+
+    /// Gives a connection back.
+    fn disconnect(&self, proxy: &Proxy) {
+        let had_reached_limit = proxy.liveness().is_some_and(Liveness::disconnect);
+        if had_reached_limit && proxy.newest_state().has(reason::NO_CONNECTION) {
+            recheck(proxy, &CONNECTIONS);
+        }
+    }
+
+    fn is_at_capacity(&self, proxy: &Proxy) -> bool {
+        self.capacity(proxy).is_some_and(|capacity| proxy.usage().2 >= capacity)
+    }
+
+    fn has_no_connection(&self, proxy: &Proxy) -> bool {
+        self.limits_connections()
+            && proxy.liveness().is_some_and(|record| record.connections() >= self.connection_limits.most())
+    }
+
+    /// Whether connections in use are counted.
+    #[inline]
+    pub(crate) fn limits_connections(&self) -> bool {
+        self.limits.load(Ordering::Relaxed) & limit::CONNECTIONS != 0
+    }
+
+    /// Limits the connections in use through each of `members`, besides the limits that there are: the lowest holds.
+    pub(crate) fn add_connection_limit(&self, most: u32) {
+        self.connection_limits.add(most);
+        self.limits.fetch_or(limit::CONNECTIONS, Ordering::Relaxed);
+    }
+
+    /// Takes such a limit back.
+    pub(crate) fn remove_connection_limit(&self, most: u32, members: &[Arc<Proxy>]) {
+        // The bit stays: the requests under way hold what they took, and to count on is cheap.
+        self.connection_limits.remove(most);
+        for proxy in members {
+            if proxy.state().has(reason::NO_CONNECTION) {
+                recheck(proxy, &CONNECTIONS);
+            }
+        }
+        self.freed();
+    }
+
+    /// A proxy has failed: for a while, a proxy that has never succeeded gets one request at a time where there are others.
+    pub(crate) fn note_trouble(&self, now: u64) {
+        // Relaxed: the moment orders nothing but itself.
+        self.trouble_until.store(now.saturating_add(TROUBLE), Ordering::Relaxed);
+    }
+
+    /// Whether a proxy has failed lately.
+    #[inline]
+    pub(crate) fn is_in_trouble(&self, now: u64) -> bool {
+        self.trouble_until.load(Ordering::Relaxed) > now
     }
 
     /// Takes the one request that a proxy on trial may have.
@@ -260,6 +351,9 @@ impl OutlierDetector {
         if admitted.probe.is_some() {
             self.end_probe(proxy, admitted, clock);
         }
+        if admitted.connection {
+            self.disconnect(proxy);
+        }
         self.freed();
     }
 
@@ -267,6 +361,7 @@ impl OutlierDetector {
     /// want of credentials.
     #[cold]
     pub fn on_failure(&self, pool: &Pool, proxy: &Arc<Proxy>, admitted: &Admitted, login: bool, clock: &dyn Clock) {
+        self.note_trouble(clock.steady_coarse());
         let settings = self.settings.load_full();
         if self.panic.holds(pool, proxy, &settings, clock) {
             let (before, _) = proxy.change(State::panic_exempt);
@@ -314,6 +409,9 @@ impl OutlierDetector {
         if admitted.probe.is_some() {
             self.end_probe(proxy, admitted, clock);
         }
+        if admitted.connection {
+            self.disconnect(proxy);
+        }
         self.freed();
     }
 
@@ -327,6 +425,9 @@ impl OutlierDetector {
             proxy.change(|state| state.with(reason::NO_TOKENS, false));
         }
         self.end_probe(proxy, admitted, clock);
+        if admitted.connection {
+            self.disconnect(proxy);
+        }
     }
 
     /// The next may be tried, if this one has not been given up already.
@@ -337,6 +438,16 @@ impl OutlierDetector {
                 breaker.give_up_probe(clock);
             }
             proxy.change(|state| state.with(reason::PROBE_OUT, false));
+        }
+    }
+
+    /// The connections in use are those of another process.
+    pub(crate) fn forget_connections(&self, proxy: &Proxy) {
+        if let Some(record) = proxy.liveness() {
+            record.forget_connections();
+            if proxy.state().has(reason::NO_CONNECTION) {
+                recheck(proxy, &CONNECTIONS);
+            }
         }
     }
 
@@ -419,7 +530,8 @@ impl OutlierDetector {
             self.rate.set(rate);
         }
         self.settings.store(Arc::new(settings));
-        self.limits.store(limits, Ordering::Relaxed);
+        let with_connections = |before: u8| Some(limits | (before & limit::CONNECTIONS));
+        let _ = self.limits.fetch_update(Ordering::Relaxed, Ordering::Relaxed, with_connections);
         for proxy in members {
             if let Some(record) = proxy.liveness() {
                 match &*record.breaker() {
@@ -597,22 +709,51 @@ fn refill(proxy: &Arc<Proxy>, now: u64) {
     proxy.change(|state| state.with(reason::NO_TOKENS, false));
 }
 
-/// Looks again whether a proxy carries as much as it may, by the strictest of the pools that hold it.
+/// Something that a proxy may have only so much of: the reason it leaves when there is no more, and whether there is none.
+struct Bound {
+    reason: u32,
+    is_full: fn(&OutlierDetector, &Proxy) -> bool,
+}
+
+const CAPACITY: Bound = Bound { reason: reason::AT_CAPACITY, is_full: OutlierDetector::is_at_capacity };
+const CONNECTIONS: Bound = Bound { reason: reason::NO_CONNECTION, is_full: OutlierDetector::has_no_connection };
+
+/// Marks a proxy that carries as much as it may, as long as it does.
+#[cold]
+fn mark_full(proxy: &Proxy, bound: &Bound, guard: &OutlierDetector) {
+    let is_full = || (bound.is_full)(guard, proxy);
+    proxy.set_reason(bound.reason, true);
+    // Written even where it was there already: the thread that takes it away after this sees the start that was counted before.
+    while !proxy.newest_state().has(bound.reason) && is_full() {
+        proxy.set_reason(bound.reason, true);
+    }
+    // A request may have ended before it could see the reason.
+    if !is_full() {
+        recheck(proxy, bound);
+    }
+}
+
+/// Looks again whether a proxy carries as much as it may in flight.
 #[cold]
 pub(crate) fn recheck_capacity(proxy: &Proxy) {
-    let homes = proxy.observers();
+    recheck(proxy, &CAPACITY);
+}
+
+/// Looks again whether a proxy carries as much as it may, by the strictest of the pools that hold it.
+#[cold]
+fn recheck(proxy: &Proxy, bound: &Bound) {
+    let observers = proxy.observers();
+    let is_full = || observers.iter().any(|pool| (bound.is_full)(pool.guard(), proxy));
     loop {
-        let capacity = homes.iter().filter_map(|home| home.guard().capacity(proxy)).min();
-        let full = |proxy: &Proxy| capacity.is_some_and(|capacity| proxy.usage().2 >= capacity);
-        if full(proxy) {
+        if is_full() {
             return;
         }
-        proxy.set_reason(reason::AT_CAPACITY, false);
+        proxy.set_reason(bound.reason, false);
         // One may have begun that saw the reason still there and left it at that.
-        if !full(proxy) {
+        if !is_full() {
             return;
         }
-        proxy.set_reason(reason::AT_CAPACITY, true);
+        proxy.set_reason(bound.reason, true);
     }
 }
 
@@ -640,7 +781,7 @@ mod model {
     fn ask(pool: &Pool, proxy: &Arc<Proxy>) -> Option<Admitted> {
         let clock = ManualClock::at(0);
         proxy.start(&clock);
-        match pool.guard().admit(proxy, &clock) {
+        match pool.guard().admit(proxy, false, &clock) {
             Ok(admitted) => Some(admitted),
             Err(Denied) => {
                 proxy.cancel_start(&clock);
@@ -682,6 +823,29 @@ mod model {
             let admitted = mine || theirs;
             assert_eq!(proxy.usage().2, u32::from(admitted));
             assert_eq!(proxy.state().has(reason::AT_CAPACITY), admitted);
+        });
+    }
+
+    // Fails when `disconnect` does not see in its own word that the limit was reached, or `mark_full` does not look again.
+    #[test]
+    fn the_last_connection_leaves_a_proxy_that_may_be_chosen() {
+        model(|| {
+            let (pool, proxy) = pool_of_one(Settings::default());
+            pool.guard().add_connection_limit(2);
+            let clock = ManualClock::at(0);
+            let connect = |pool: &Pool, proxy: &Arc<Proxy>| {
+                proxy.start(&ManualClock::at(0));
+                pool.guard().admit(proxy, true, &ManualClock::at(0)).unwrap()
+            };
+            let first = connect(&pool, &proxy);
+            let other = thread::spawn({
+                let (pool, proxy) = (pool.clone(), proxy.clone());
+                move || drop(connect(&pool, &proxy))
+            });
+            proxy.complete(Verdict::Elsewhere, None, &clock);
+            pool.guard().on_inconclusive(&proxy, &first, &clock);
+            other.join().unwrap();
+            assert!(!proxy.state().has(reason::NO_CONNECTION), "one of two is in use");
         });
     }
 

@@ -11,6 +11,7 @@
 pub(crate) mod blame;
 pub mod breaker;
 pub mod bucket;
+mod connections;
 pub mod explain;
 pub mod guard;
 pub mod host;

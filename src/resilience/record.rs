@@ -14,6 +14,9 @@ use crate::sync::{Arc, ArcSwapOption, AtomicU8, AtomicU32, AtomicU64, Ordering};
 /// Successes after which a proxy has proved itself: one alone, two at a time, four at a time.
 const PROVEN: u32 = 7;
 
+/// In the word of the connections in use: a limit was reached once, so that every end of one looks for the reason it left.
+const LIMIT_REACHED: u32 = 1 << 31;
+
 /// See the module. The moments are nanoseconds on the steady clock.
 ///
 /// What every success touches is here, so that a proxy that does well needs no breaker.
@@ -30,6 +33,8 @@ pub(crate) struct Liveness {
     blamed_at: AtomicU64,
     // Successes since it began, or began anew.
     earned: AtomicU32,
+    // Connections in use, and LIMIT_REACHED.
+    connections: AtomicU32,
     // Rests in a row.
     level: AtomicU8,
 }
@@ -46,6 +51,7 @@ impl Liveness {
             tokens: Level::default(),
             blamed_at: AtomicU64::new(0),
             earned: AtomicU32::new(if proven { PROVEN } else { 0 }),
+            connections: AtomicU32::new(0),
             level: AtomicU8::new(0),
         }
     }
@@ -115,6 +121,35 @@ impl Liveness {
 
     pub(crate) fn set_tokens_at(&self, at: u64) {
         self.tokens_at.store(at, Ordering::Release);
+    }
+
+    /// Counts one more connection in use; how many that makes.
+    pub(crate) fn connect(&self) -> u32 {
+        (self.connections.fetch_add(1, Ordering::AcqRel) & !LIMIT_REACHED) + 1
+    }
+
+    /// Counts one connection less, if there is one; whether the limit was ever reached.
+    ///
+    /// Count and flag share a word, so that of a request that ends and one that reaches the limit at least one sees the other.
+    pub(crate) fn disconnect(&self) -> bool {
+        let fewer = |word: u32| (word & !LIMIT_REACHED > 0).then(|| word - 1);
+        let before = self.connections.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer);
+        before.is_ok_and(|word| word & LIMIT_REACHED != 0)
+    }
+
+    /// From now on every end of a connection looks whether it makes room.
+    pub(crate) fn note_limit_reached(&self) {
+        self.connections.fetch_or(LIMIT_REACHED, Ordering::AcqRel);
+    }
+
+    /// Connections in use.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Acquire) & !LIMIT_REACHED
+    }
+
+    /// No connection is in use: the requests are those of another process.
+    pub(crate) fn forget_connections(&self) {
+        self.connections.fetch_and(LIMIT_REACHED, Ordering::AcqRel);
     }
 
     /// Rests in a row so far.

@@ -90,6 +90,8 @@ pub struct LeaseRequest<'a> {
     pub context: &'a Context,
     /// Where the request goes.
     pub site: Option<&'a Arc<Site>>,
+    /// Whether the request holds a connection of the pool's own transports until its end.
+    pub connects: bool,
     /// The time.
     pub clock: &'a dyn Clock,
     /// What strategies of the embedding program want to find, and a place for notes.
@@ -176,23 +178,34 @@ impl Lease {
         let clock = asking.clock;
         let guard = pool.guard();
         let mut tries = 0;
+        // A session keeps its proxy, proven or not.
+        let mut spares_untried =
+            asking.connects && asking.context.session_id.is_none() && guard.is_in_trouble(clock.steady_coarse());
         loop {
             // Loaded anew each time: who was passed over meanwhile is so in the newest table.
             let table = pool.table();
             let sited = asking.site.and_then(|site| pool.sited(&table, site, clock));
-            let query = asking.query(pool, &table, sited.as_ref());
+            let mut query = asking.query(pool, &table, sited.as_ref());
+            if asking.connects {
+                query = query.connecting(spares_untried);
+            }
             if tries == TRIES {
                 return Err(refused(Refusal::NotAdmitted { tries }, &query));
             }
             tries += 1;
             let choice = match choose(&**strategy, &query) {
                 Ok(choice) => choice,
+                // Better one that another request is trying than none.
+                Err(refusal) if spares_untried && refusal.is_shortage() => {
+                    spares_untried = false;
+                    continue;
+                }
                 Err(refusal) => return Err(refused(refusal, &query)),
             };
             let Some(member) = query.slot(choice).and_then(|slot| slot.member()) else { continue };
             let proxy = member.proxy();
             // Whoever was faster has left a reason on the proxy, or a mark at the site: the next choice is another.
-            let Ok(admitted) = guard.admit(proxy, clock) else {
+            let Ok(admitted) = guard.admit(proxy, asking.connects, clock) else {
                 proxy.cancel_start(clock);
                 continue;
             };
@@ -280,14 +293,16 @@ impl<P: References> Lease<P> {
     /// [`AlreadyClosed`] for a second verdict; nothing is recorded then.
     pub fn finish(&self, outcome: Outcome, ending: &Ending, clock: &dyn Clock) -> Result<f64, AlreadyClosed> {
         self.close()?;
+        let mut admitted = self.taken.admitted;
         if self.is_inherited() {
             // The child forgot the start with all others; it counts after all, with its end.
             self.proxy().start(clock);
+            admitted = admitted.without_connection();
         }
         let elapsed = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
         let effects = outcome.effects();
         let guard = self.pool().guard();
-        let (proxy, admitted) = (self.proxy(), &self.taken.admitted);
+        let (proxy, admitted) = (self.proxy(), &admitted);
         if matches!(effects.liveness, LivenessEffect::Bad | LivenessEffect::NeedsLogin) {
             guard.on_failure(self.pool(), proxy, admitted, effects.liveness == LivenessEffect::NeedsLogin, clock);
         }
@@ -367,6 +382,7 @@ impl<P: References> Lease<P> {
             return Ok(Suspicion { elapsed_ms, outcome: Some(Outcome::ProxyDown) });
         }
         self.close()?;
+        self.pool().guard().note_trouble(clock.steady_coarse());
         let elapsed_ms = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
         if let Some(verdict) = Outcome::TargetFault.effects().counters.verdict(elapsed_ms) {
             self.strategy().record(self.proxy(), verdict, clock);
@@ -518,7 +534,13 @@ mod model {
             let pool = Pool::new(1, AttachmentOps::default(), 0);
             proxy.set_id(Id(0, 1));
             pool.add(proxy.clone(), None, true).unwrap();
-            let asking = LeaseRequest { context: &Context::default(), site: None, clock: &clock, foreign: None };
+            let asking = LeaseRequest {
+                context: &Context::default(),
+                site: None,
+                connects: false,
+                clock: &clock,
+                foreign: None,
+            };
             let taken = Lease::take(&pool, Arc::new(RoundRobin::default()), &asking, |refusal, _| refusal);
             let lease = Arc::new(taken.unwrap());
             let other = thread::spawn({

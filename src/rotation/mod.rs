@@ -1,4 +1,5 @@
 //! The lease: strategy and pool tied into one decision and one outcome.
 
+pub mod connections;
 pub mod lease;
 mod site_outcome;

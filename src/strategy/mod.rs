@@ -133,10 +133,35 @@ pub type Shared = Arc<dyn Strategy>;
 /// [`Refusal`] of the strategy.
 pub fn choose(strategy: &dyn Strategy, query: &Query<'_>) -> Result<Choice, Refusal> {
     query.pool().guard().catch_up(query.clock());
-    match &query.context().required {
+    let chosen = match &query.context().required {
         None => query.on_masked_view(|query| strategy.select(query)),
         Some(filter) => query.narrowed(filter, |query| strategy.select(query)),
+    };
+    match chosen {
+        Err(refusal) if !query.connects() && refusal.is_shortage() && query.pool().guard().limits_connections() => {
+            choose_beyond_connections(strategy, query).unwrap_or(Err(refusal))
+        }
+        chosen => chosen,
     }
+}
+
+/// The same among the proxies that only their connections in use keep out, for a request that brings its own; `None` where
+/// there is no such proxy.
+#[cold]
+fn choose_beyond_connections(strategy: &dyn Strategy, query: &Query<'_>) -> Option<Result<Choice, Refusal>> {
+    let slots = query.without_connection();
+    if slots.is_empty() {
+        return None;
+    }
+    let ask = |query: &Query<'_>| match &query.context().required {
+        None => strategy.select(query),
+        Some(filter) => query.narrowed(filter, |query| strategy.select(query)),
+    };
+    query
+        .among(&slots, ask)
+        .map(Some)
+        .or_else(|refusal| if refusal.is_shortage() { Ok(None) } else { Err(refusal) })
+        .transpose()
 }
 
 /// The documented names and what they stand for.

@@ -20,11 +20,6 @@ pub enum Refusal {
         /// Number of excluded proxies.
         excluded: usize,
     },
-    /// The connections of all eligible proxies are in use.
-    AllBusy {
-        /// Number of proxies at that limit.
-        busy: usize,
-    },
     /// The site holds back every eligible member.
     NotHere {
         /// Key of the site.
@@ -75,7 +70,6 @@ impl Refusal {
             return Self::AllExcluded { excluded: context.excluded.len() };
         }
         match query.site() {
-            _ if context.busy_len() > 0 => Self::AllBusy { busy: context.busy_len() },
             Some(site) => Self::NotHere { site: site.key().into() },
             None => Self::AllExcluded { excluded: 0 },
         }
@@ -95,7 +89,6 @@ impl Refusal {
             Self::EmptyPool
                 | Self::NoHealthy { .. }
                 | Self::AllExcluded { .. }
-                | Self::AllBusy { .. }
                 | Self::NotHere { .. }
                 | Self::NoMatch { .. }
                 | Self::NotAdmitted { .. }
@@ -114,9 +107,6 @@ impl fmt::Display for Refusal {
                 f,
                 "No healthy proxies available after filtering out failed proxies ({excluded} excluded by the request)"
             ),
-            Self::AllBusy { busy } => {
-                write!(f, "No healthy proxies available: {busy} have all the connections in use that they may have")
-            }
             Self::NotHere { site } => write!(f, "No healthy proxies available for {site}"),
             Self::NoMatch { wanted } => write!(f, "No healthy proxies available that match {wanted}"),
             Self::MissingMetadata { strategy, fields } => {

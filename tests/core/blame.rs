@@ -77,7 +77,8 @@ impl Crawl {
     fn take(&self, site: &Arc<Site>, not: &[Arc<Proxy>]) -> Option<Lease> {
         self.pool.guard().catch_up(&self.clock);
         let context = excluding(not);
-        let asking = LeaseRequest { context: &context, site: Some(site), clock: &self.clock, foreign: None };
+        let asking =
+            LeaseRequest { context: &context, site: Some(site), connects: false, clock: &self.clock, foreign: None };
         Lease::take(&self.pool, self.turns.clone(), &asking, |refusal, _| refusal).ok()
     }
 

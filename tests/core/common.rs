@@ -112,7 +112,8 @@ pub fn lease_at(strategy: &Shared, pool: &Arc<Pool>, clock: &dyn Clock) -> Resul
 /// One lease for a URL.
 pub fn lease_for(strategy: &Shared, pool: &Arc<Pool>, url: Option<&str>, clock: &dyn Clock) -> Result<Lease, Refusal> {
     let site = url.and_then(|url| pool.site_of(url));
-    let asking = LeaseRequest { context: &Context::default(), site: site.as_ref(), clock, foreign: None };
+    let asking =
+        LeaseRequest { context: &Context::default(), site: site.as_ref(), connects: false, clock, foreign: None };
     Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal)
 }
 

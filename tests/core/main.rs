@@ -5,6 +5,7 @@
 
 mod blame;
 mod common;
+mod connections;
 mod distribution;
 mod eligibility;
 mod fairness;

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Collection, Hashable
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import AsyncGenerator, Hashable
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._http.allowance import Allowance
@@ -22,17 +22,12 @@ from proxywhirl._http.said import check_redirect, scrub_reason
 from proxywhirl._http.tls import Tls
 from proxywhirl._judge import meaning_of, retry_after
 from proxywhirl._loop import Answer, Failure
-from proxywhirl._native.enums import AMBIGUOUS, Outcome
+from proxywhirl._native.enums import Outcome
 
 if TYPE_CHECKING:
     from proxywhirl.rotator._profile import Profile
 
 __all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "Terms"]
-
-
-# Statuses that a forward proxy may answer by itself.
-_OF_THE_PROXY = (407, 502, 503, 504)
-_ABOUT_THE_PROXY = (Outcome.PROXY_DOWN, Outcome.PROXY_AUTH, AMBIGUOUS)
 
 
 class Carrier:
@@ -41,24 +36,12 @@ class Carrier:
     Args:
         tls: The contexts.
         limits: The bounds of the connections.
-        on_free: Called when a proxy has room for a request again.
     """
 
-    def __init__(self, tls: Tls, limits: Limits, on_free: Callable[[], None] | None = None) -> None:
-        self.routes = Routes(tls, limits, on_free)
+    def __init__(self, tls: Tls, limits: Limits) -> None:
+        self.routes = Routes(tls, limits)
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
-
-    def rooms_here(self) -> Callable[[], Routes | None]:
-        """Gives what knows which proxies are busy, or being tried; callable from any thread."""
-        return self._rooms
-
-    def _rooms(self) -> Routes:
-        return self.routes
-
-    def busy_here(self) -> Collection[Any]:
-        """Ids of the proxies that have as many requests under way as they may."""
-        return self.routes.busy_now()
 
     def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """Send a request through a leased proxy.
@@ -97,7 +80,6 @@ class Carrier:
             elapsed = (time.perf_counter() - started) * 1000.0
             if self.profile is not None:
                 _note_dialling(self.profile)
-            routes.note(route, carried=tunnel or response.status not in _OF_THE_PROXY)
             payload = Payload(response, terms, allowance, routes, route, line, tunnel=tunnel)
             _check_answer(payload, request, terms)
             if terms.read:
@@ -111,8 +93,6 @@ class Carrier:
             failure = _failure(error, request, terms, route, tunnel, started)
             if failure is None:
                 raise
-            if failure.outcome in _ABOUT_THE_PROXY:
-                routes.note(route, carried=False)
             return failure
         return _answer(payload, elapsed)
 
@@ -135,38 +115,15 @@ class AsyncCarrier:
     Args:
         tls: The contexts.
         limits: The bounds of the connections, per loop.
-        on_free: Called when a proxy has room for a request again.
     """
 
-    def __init__(self, tls: Tls, limits: Limits, on_free: Callable[[], None] | None = None) -> None:
+    def __init__(self, tls: Tls, limits: Limits) -> None:
         self._tls = tls
         self._limits = limits
-        self._on_free = on_free
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
         self._lock = new_lock()
         self._scopes: dict[asyncio.AbstractEventLoop | None, _Scope] = {}
-
-    def rooms_here(self) -> Callable[[], AsyncRoutes | None]:
-        """Gives what knows which proxies are busy in this loop, or being tried; callable from any thread."""
-        loop = _running_loop()
-
-        def rooms() -> AsyncRoutes | None:
-            scope = self._scopes.get(loop)
-            return None if scope is None else scope.routes
-
-        return rooms
-
-    def busy_here(self) -> Collection[Any]:
-        """Ids of the proxies that have as many requests under way as they may.
-
-        In the running event loop; outside of any, in every loop.
-        """
-        loop = _running_loop()
-        scopes = self._snapshot()
-        here = [scope for of, scope in scopes if of is loop] if loop is not None else [scope for _, scope in scopes]
-        busy = [set(scope.routes.busy_now()) for scope in here if not scope.ended]
-        return set.intersection(*busy) if busy else ()
 
     async def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
@@ -196,7 +153,6 @@ class AsyncCarrier:
             elapsed = (time.perf_counter() - started) * 1000.0
             if self.profile is not None:
                 _note_dialling(self.profile)
-            routes.note(route, carried=tunnel or response.status not in _OF_THE_PROXY)
             payload = AsyncPayload(response, terms, allowance, routes, route, line, tunnel=tunnel)
             _check_answer(payload, request, terms)
             if terms.read:
@@ -206,8 +162,6 @@ class AsyncCarrier:
             failure = _failure(error, request, terms, route, tunnel, started)
             if failure is None:
                 raise
-            if failure.outcome in _ABOUT_THE_PROXY:
-                routes.note(route, carried=False)
             return failure
         return _answer(payload, elapsed)
 
@@ -255,7 +209,7 @@ class AsyncCarrier:
         scope = self._scopes.get(loop)
         if scope is None or scope.ended:
             self.forget_closed()
-            made = _Scope(AsyncRoutes(self._tls, self._limits, self._on_free))
+            made = _Scope(AsyncRoutes(self._tls, self._limits))
             await made.open()
             with self._lock:
                 scope = self._scopes.get(loop)

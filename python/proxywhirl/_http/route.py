@@ -38,14 +38,11 @@ class Limits(NamedTuple):
     """Bounds of the connections.
 
     Attributes:
-        connections: Most requests under way per proxy, each with a connection of its own. A proxy that has as many is
-            passed over; whoever finds all like that stands in line with the others, not behind one that may hang.
         keepalive: Most idle connections kept per proxy.
         keepalive_seconds: How long an idle connection is kept, in seconds.
         routes: Most proxies with connections at the same time.
     """
 
-    connections: int | None = 100
     keepalive: int | None = 20
     keepalive_seconds: float | None = 300.0
     routes: int = 100
@@ -121,7 +118,6 @@ class Route:
         "address",
         "key",
         "last_used",
-        "proven",
         "retired",
         "told",
         "url",
@@ -139,8 +135,6 @@ class Route:
         self.told: bytes | None = None
         """The last ``Proxy-Authorization`` of a user's own, for a proxy without a login."""
         self.retired = False
-        self.proven = False
-        """Whether an answer ever came through."""
         self.last_used = 0.0
         self._tls = tls
         self._limits = limits
@@ -223,7 +217,7 @@ class Route:
             backend = Direct(own) if address is None else Dialer(address, self._tls, own, authorization=authorization)
         return kind(
             ssl_context=context,
-            # Bounded by who is admitted, see Limits: nobody waits inside.
+            # Bounded by the leases, see `ConnectionsLimit`: no request waits inside.
             max_connections=None,
             max_keepalive_connections=limits.keepalive if self._stale < _STALE_ENOUGH else 0,
             keepalive_expiry=limits.keepalive_seconds,

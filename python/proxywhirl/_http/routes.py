@@ -10,8 +10,8 @@ import os
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Collection, Hashable
-from typing import Any, Callable
+from collections.abc import Hashable
+from typing import Any
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._http.inward import named_by_others
@@ -23,9 +23,6 @@ from proxywhirl._redact import Secrets
 __all__ = ["AsyncRoutes", "Limits", "Line", "Route", "Routes", "most_routes"]
 
 
-_FEW = 32
-# How long a failure makes careful.
-_TROUBLE_SECONDS = 60.0
 _caches: weakref.WeakSet[_Cache] = weakref.WeakSet()
 
 
@@ -56,17 +53,13 @@ class _Cache:
 
     is_async = False
 
-    def __init__(self, tls: Tls, limits: Limits, on_free: Callable[[], None] | None = None) -> None:
+    def __init__(self, tls: Tls, limits: Limits) -> None:
         if limits.routes < 1:
             raise ValueError(f"the number of proxies with connections must be at least 1, not {limits.routes}")
         self._tls = tls
         self._limits = limits
         self._routes: OrderedDict[Any, Route] = OrderedDict()
         self._lock = new_lock()
-        self._on_free = on_free
-        self._busy: set[Any] = set()
-        self._trying: set[Any] = set()
-        self._trouble_until = 0.0
         # The least recently used first.
         self._owned: OrderedDict[Line, Route] = OrderedDict()
         _caches.add(self)
@@ -81,33 +74,7 @@ class _Cache:
         """Drop everything without closing it."""
         self._lock = new_lock()
         self._routes.clear()
-        self._busy.clear()
-        self._trying.clear()
         self._owned.clear()
-
-    def trying_now(self) -> Collection[Any]:
-        """Ids of the proxies that nothing is known of yet, and that are being tried at this moment.
-
-        Whoever has a choice takes another: where some are dead, not everybody of a crowd should meet the same one. As
-        long as no proxy fails the answer is none, so that turns are taken exactly; and with many at a time, for to look
-        for another among them would cost more than it saves.
-        """
-        trying = self._trying
-        return tuple(trying) if 0 < len(trying) <= _FEW and time.monotonic() < self._trouble_until else ()
-
-    def note(self, route: Route, *, carried: bool) -> None:
-        """Note whether a proxy carried a request."""
-        if carried:
-            if not route.proven:
-                with self._lock:
-                    route.proven = True
-                    self._trying.discard(route.key)
-        elif route.address is not None:
-            self._trouble_until = time.monotonic() + _TROUBLE_SECONDS
-
-    def busy_now(self) -> Collection[Any]:
-        """Ids of the proxies that have as many requests under way as they may."""
-        return tuple(self._busy) if self._busy else ()
 
     def check_out(
         self, key: Any, url: str, *, secure: bool, owner: Owner | None = None, lease: Any = None
@@ -146,11 +113,6 @@ class _Cache:
             route.last_used = now
             if owner is not None or self._owned:
                 self._bound_owned(route, line, now, leaving)
-            most = self._limits.connections
-            if most is not None and route.users >= most and route.address is not None:
-                self._busy.add(key)
-            if not route.proven and route.address is not None:
-                self._trying.add(key)
             idle = self._limits.keepalive_seconds
             if idle is not None:
                 # The first is the least recently used. One look per request keeps up with any rate.
@@ -176,15 +138,7 @@ class _Cache:
             if interrupted and not line.dropped and line.leaks():
                 self._owned.pop(line, None)
                 route.drop(line)
-            if not route.users:
-                self._trying.discard(route.key)
-            freed = route.key in self._busy and not route.retired
-            if freed:
-                self._busy.discard(route.key)
-            leaving = route.take_pools() if route.retired and not route.users else route.take_finished()
-        if freed and self._on_free is not None:
-            self._on_free()
-        return leaving
+            return route.take_pools() if route.retired and not route.users else route.take_finished()
 
     def exchange(self, route: Route, line: Line) -> tuple[Line, list[Any]]:
         """Give back a line on which a closed connection was found, for a new one.
@@ -254,8 +208,6 @@ class _Cache:
                 route.retired = True
                 leaving += route.take_pools()
             self._routes.clear()
-            self._busy.clear()
-            self._trying.clear()
             self._owned.clear()
         return leaving
 
@@ -264,8 +216,6 @@ class _Cache:
         if self._owned:
             for line in route.owned():
                 self._owned.pop(line, None)
-        self._busy.discard(route.key)
-        self._trying.discard(route.key)
         if not route.users:
             leaving += route.take_pools()
 
@@ -276,8 +226,8 @@ class Routes(_Cache):
     They are closed when the last one who could use them is gone: a rotator, or a body that is still being read.
     """
 
-    def __init__(self, tls: Tls, limits: Limits, on_free: Callable[[], None] | None = None) -> None:
-        super().__init__(tls, limits, on_free)
+    def __init__(self, tls: Tls, limits: Limits) -> None:
+        super().__init__(tls, limits)
         weakref.finalize(self, _close_all, self._routes)
 
     def remove(self, key: Any) -> None:

@@ -447,8 +447,7 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
         """Say of every proxy whether a request could have it now, and if not, why and until when.
 
         What a request of this rotator with the same arguments would meet: limits and bans, tokens of the rate limiter,
-        connections in use (on an asynchronous rotator those of the running event loop, elsewhere those that are in use
-        in every loop), and what the strategy passes over, unless it is written in Python.
+        connections in use, and what the strategy passes over, unless it is written in Python.
 
         Args:
             url: The target; without it, what holds at single sites is left out.
@@ -466,7 +465,7 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
         selection = Selection(
             session_id=session_id, country=country, region=region, tags=tags, protocol=protocol, context=context
         )
-        return self._chooser.explain(url, selection, list(exclude), self._transport._carrier.busy_here())
+        return self._chooser.explain(url, selection, list(exclude))
 
     def _taking(self, url: str | None, selection: Selection | None) -> Taking:
         """How a lease for another client is taken."""

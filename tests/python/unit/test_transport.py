@@ -459,6 +459,8 @@ def test_the_pool_being_full_is_nobodys_fault() -> None:
                 with pytest.raises(ProxyPoolEmptyError, match="at capacity") as caught:
                     client.get("http://site.test/")
                 assert caught.value.reasons["at_capacity"] == 1
+                told = transport.pool.explain("http://site.test/")
+                assert told.summary() == "0 of 1 eligible; 1 at capacity"
                 (only,) = transport.pool
                 assert (only.requests_active, only.total_failures) == (1, 0)
                 release.set()
@@ -496,24 +498,3 @@ def test_importing_a_transport_does_not_import_the_other_flavour() -> None:
 
     code = "import sys, proxywhirl.transport; sys.exit('httpx2' in sys.modules or 'trio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_who_is_busy_and_who_is_being_tried() -> None:
-    freed: list[bool] = []
-    routes = Routes(Tls(), Limits(connections=2), lambda: freed.append(True))
-    first = routes.check_out("a", "http://10.0.0.1:80", secure=False)
-    assert routes.busy_now() == routes.trying_now() == ()
-    second = routes.check_out("a", "http://10.0.0.1:80", secure=True)
-    assert routes.busy_now() == ("a",)
-    other = routes.check_out("b", "http://10.0.0.2:80", secure=False)
-    routes.note(other[0], carried=False)
-    assert set(routes.trying_now()) == {"a", "b"}, "with somebody failing, care is taken"
-    routes.note(first[0], carried=True)
-    assert routes.trying_now() == ("b",)
-    assert freed == []
-    routes.check_in(*second[:2])
-    assert (routes.busy_now(), freed) == ((), [True])
-    routes.check_in(*other[:2])
-    assert routes.trying_now() == ()
-    routes.check_in(*first[:2])
-    routes.close()
