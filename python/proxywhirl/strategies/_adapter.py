@@ -318,18 +318,20 @@ class Adapter:
             raise self._metadata_error(missing)
         offered = pool if self._call_select.takes_context else allowed(pool, context)
         choice = self._call_select(offered, context)
-        if isinstance(choice, _core.Proxy) and pool.get_proxy_by_id(choice.id) is None:
-            # Perhaps it has just been removed by another thread: a strategy that looks again does not return it twice.
+        stored = _usable(pool, choice, context)
+        if stored is None and isinstance(choice, _core.Proxy):
+            # Another thread may have removed the proxy meanwhile, or taken it out of service: a strategy that looks
+            # again does not return it twice.
             choice = self._call_select(offered, context)
+            stored = _usable(pool, choice, context)
+        if stored is not None:
+            return stored
         if not isinstance(choice, _core.Proxy):
             raise self._unusable(f"{type(choice).__name__} instead of a Proxy")
-        stored = pool.get_proxy_by_id(choice.id)
-        if stored is None:
+        if pool.get_proxy_by_id(choice.id) is None:
             raise self._unusable("a proxy that is not in the pool")
-        if not may_serve(stored, context):
-            excluded = stored.id in {proxy.id for proxy in pool.get_healthy_proxies()}
-            raise self._unusable(f"a proxy that {'the request excludes' if excluded else 'is not eligible'}")
-        return stored
+        excluded = choice.id in {proxy.id for proxy in pool.get_healthy_proxies()}
+        raise self._unusable(f"a proxy that {'the request excludes' if excluded else 'is not eligible'}")
 
     def _unusable(self, what: str) -> UnusableChoice:
         return UnusableChoice(f"strategy {self.name} returned {what}", strategy=self.name)
@@ -447,3 +449,9 @@ class Adapter:
 
 def _name(strategy: _core.Strategy | Adapter) -> str:
     return strategy.name if isinstance(strategy, Adapter) else describe(strategy)
+
+
+def _usable(pool: ProxyPool, choice: Any, context: SelectionContext | None) -> Proxy | None:
+    """The pool's own object of a choice that may serve this request."""
+    stored = pool.get_proxy_by_id(choice.id) if isinstance(choice, _core.Proxy) else None
+    return stored if stored is not None and may_serve(stored, context) else None
