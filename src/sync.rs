@@ -174,6 +174,37 @@ pub(crate) fn model(run: impl Fn() + Send + Sync + 'static) {
     builder.check(run);
 }
 
+/// Wakes one thread that sleeps. A ring before the sleep ends it at once.
+#[cfg(not(loom))]
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    rung: parking_lot::Mutex<bool>,
+    changed: parking_lot::Condvar,
+}
+
+#[cfg(not(loom))]
+impl Alarm {
+    /// Ends the sleep. May be called from any thread.
+    pub(crate) fn ring(&self) {
+        *self.rung.lock() = true;
+        self.changed.notify_one();
+    }
+
+    /// Sleeps until the next ring, or for that long.
+    pub(crate) fn wait(&self, most: Option<std::time::Duration>) {
+        let mut rung = self.rung.lock();
+        if !*rung {
+            match most {
+                Some(most) => {
+                    self.changed.wait_for(&mut rung, most);
+                }
+                None => self.changed.wait(&mut rung),
+            }
+        }
+        *rung = false;
+    }
+}
+
 /// A 64-bit float in an atomic word; NaN stands for "no value".
 #[derive(Debug)]
 pub(crate) struct AtomicF64(AtomicU64);

@@ -1,4 +1,4 @@
-"""The last word on a lease: limits that the core does not know, and credentials for proxies that came late."""
+"""The last word on a lease: limits that the core does not know."""
 
 from __future__ import annotations
 
@@ -23,20 +23,18 @@ _ASK_AGAIN = 0.05
 
 
 class Gate:
-    """Lets a lease pass when the limiter grants it, and logs its proxy in.
+    """Lets a lease pass when the limiter grants it.
 
     Args:
         limiter: What :func:`limiter_of` returned.
-        log_in: Called with every proxy that is about to be used.
         waits: Whether a refused request waits for its turn; otherwise it fails.
     """
 
-    __slots__ = ("_admit", "_log_in", "_waits", "_would_refuse")
+    __slots__ = ("_admit", "_waits", "_would_refuse")
 
-    def __init__(self, limiter: Any, log_in: Callable[[_core.Proxy], Any] | None, *, waits: bool) -> None:
+    def __init__(self, limiter: Any, *, waits: bool) -> None:
         self._admit = _admission_by(limiter)
         self._would_refuse = _foresight_of(limiter)
-        self._log_in = log_in
         self._waits = waits or bool(getattr(limiter, "delays", False))
 
     def lease(self, choose: Callable[[list[Any]], _core.Lease], *, sticky: bool = False) -> _core.Lease:
@@ -67,8 +65,6 @@ class Gate:
             try:
                 refusal = self._admit(lease)
                 if refusal is None:
-                    if self._log_in is not None:
-                        self._log_in(lease.proxy)
                     return lease
             except BaseException:
                 lease.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import urlsplit
 
 from proxywhirl import _log_events
-from proxywhirl._admission import Admission, Wish, admission_of
+from proxywhirl._admission import wait_async
 from proxywhirl._ban import BanPolicy
 from proxywhirl._base.fork import new_lock
 from proxywhirl._redact import shown
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from proxywhirl._native.explain import Explanation
     from proxywhirl._watch import Watch
     from proxywhirl.retry import RetryPolicy
-    from proxywhirl.retry._story import Story
     from proxywhirl.rotator._queue import RequestQueue
     from proxywhirl.sources._supply.provision import Sources
     from proxywhirl.strategies._adapter import Adapter
@@ -209,7 +209,7 @@ class Selection:
 
     def key(self) -> Hashable:
         """Equal for selections that ask the same of the choice."""
-        tags = None if self.tags is None else frozenset(self.tags)
+        tags = None if self.tags is None else tuple(sorted(self.tags))
         context = None if self.context is None else id(self.context)
         return (self.session_id, self.country, self.region, tags, self.protocol, context, self.proxy_id)
 
@@ -275,12 +275,12 @@ class Chooser:
         """How often the strategy was swapped."""
         self.watch: Watch | None = None
         """Who wants to know of every lease; ``None`` while nobody does."""
-        self.admission: Admission = admission_of(pool)
+        self.admission: _core.WaitingLine = pool._waiting_line()
         """The line in front of the pool."""
         self.queue: RequestQueue | None = None
         """Bounds the line for the requests of this chooser; ``None`` where it is not bounded."""
-        self.stories: Callable[[], Story] | None = None
-        """Makes what tells the attempts of a request; ``None`` where nobody counts them."""
+        self.attempts: _core.AttemptBook | None = None
+        """Where attempts are counted; ``None`` where they are not."""
         self.gate: Gate | None = None
         """Has the last word on a lease; ``None`` where nothing but the core does."""
         self._lock = new_lock()
@@ -338,8 +338,9 @@ class Chooser:
         method: str | None = None,
         attempt: int = 1,
         judge: Any = None,
-        story: Story | None = None,
+        log: _core.AttemptLog | None = None,
         again: bool = True,
+        passed: bool = False,
         connects: bool = False,
         timeout: Callable[[], float | None] | None = None,
     ) -> _core.Lease:
@@ -352,8 +353,9 @@ class Chooser:
             method: The method of the request, for those who watch.
             attempt: Which attempt of the request this is, from 1, for those who watch.
             judge: What ``lease.report`` judges by; the default rules where it is ``None``.
-            story: What tells the attempts of the request, from :attr:`stories`; made anew by default.
+            log: Where the attempts of the request are written down; made anew by default.
             again: Whether to choose once more if a gateway can provide somebody when there is nobody.
+            passed: Whether the gate has its say after this.
             connects: Whether the request holds a connection of a transport of this pool.
             timeout: Gives the milliseconds that the request may take, if a strategy wants to know.
 
@@ -364,37 +366,12 @@ class Chooser:
             ProxyPoolEmptyError: Nobody is eligible.
             ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
         """
-        stories = self.stories
-        told = None if stories is None else (stories() if story is None else story).observer(attempt)
-        gate = self.gate
-        if gate is None:
-            return self._choose(url, selection, exclude, method, attempt, judge, told, again, connects, timeout)
-
-        def choose(out_of_tokens: list[Any]) -> _core.Lease:
-            excluded = [*exclude, *out_of_tokens] if out_of_tokens else exclude
-            return self._choose(url, selection, excluded, method, attempt, judge, told, again, connects, timeout)
-
-        lease = gate.lease(choose, sticky=selection is not None and _is_sticky(selection))
-        watch = self.watch
-        if watch is not None:
-            # Only now: the gate may have passed over others.
-            watch.chosen(lease, _log_events.name_of(self._active.strategy), url, method, attempt)
-        return lease
-
-    def _choose(
-        self,
-        url: str | None,
-        selection: Selection | None,
-        exclude: list[Any],
-        method: str | None,
-        attempt: int,
-        judge: Any,
-        told: Any,
-        again: bool = True,
-        connects: bool = False,
-        timeout: Callable[[], float | None] | None = None,
-    ) -> _core.Lease:
-        """As :meth:`lease`; ``again``: choose once more if a gateway can provide somebody when there is nobody."""
+        if log is None and self.attempts is not None:
+            log = self.attempts.begin()
+        if self.gate is not None and not passed:
+            return self._through_gate(
+                self.gate, url, selection, exclude, method, attempt, judge, log, connects, timeout
+            )
         active = self._active
         watch = self.watch
         provision = self._sources_behind
@@ -410,11 +387,11 @@ class Chooser:
                         connects=connects,
                         attempt=attempt,
                         timeout=timeout,
-                        observer=told,
+                        log=log,
                     )
                 else:
                     options: dict[str, Any] = {
-                        "observer": told,
+                        "log": log,
                         "connects": connects,
                         "attempt": attempt,
                         "timeout": timeout,
@@ -426,7 +403,8 @@ class Chooser:
 
                 def take(observer: Any) -> _core.Lease:
                     options: dict[str, Any] = {
-                        "observer": observer if told is None else _both(told, observer),
+                        "log": log,
+                        "observer": observer,
                         "connects": connects,
                         "attempt": attempt,
                         "timeout": timeout,
@@ -441,13 +419,61 @@ class Chooser:
             # What a first attempt excludes has not failed: the caller only wants another.
             failed = exclude if attempt > 1 else ()
             if provision is not None and again and provision.in_need(error, minted, failed):
-                return self._choose(url, selection, exclude, method, attempt, judge, told, False, connects, timeout)
+                return self.lease(
+                    url,
+                    selection,
+                    exclude,
+                    method=method,
+                    attempt=attempt,
+                    judge=judge,
+                    log=log,
+                    again=False,
+                    passed=passed,
+                    connects=connects,
+                    timeout=timeout,
+                )
             self._tell_empty(error, selection, exclude)
             if len(self.pool):
                 raise
             raise ProxyPoolEmptyError(self.when_empty) from error
         if _log.isEnabledFor(logging.DEBUG):
             _log_events.proxy_selected(lease.proxy, _log_events.name_of(active.strategy), excluded=len(exclude))
+        return lease
+
+    def _through_gate(
+        self,
+        gate: Gate,
+        url: str | None,
+        selection: Selection | None,
+        exclude: list[Any],
+        method: str | None,
+        attempt: int,
+        judge: Any,
+        log: _core.AttemptLog | None,
+        connects: bool,
+        timeout: Callable[[], float | None] | None,
+    ) -> _core.Lease:
+        """As :meth:`lease`, with the gate's last word."""
+
+        def choose(out_of_tokens: list[Any]) -> _core.Lease:
+            return self.lease(
+                url,
+                selection,
+                [*exclude, *out_of_tokens] if out_of_tokens else exclude,
+                method=method,
+                attempt=attempt,
+                judge=judge,
+                log=log,
+                passed=True,
+                connects=connects,
+                timeout=timeout,
+            )
+
+        lease = gate.lease(choose, sticky=selection is not None and _is_sticky(selection))
+        watch = self.watch
+        if watch is not None:
+            # Only now: the gate may have passed over others.
+            watch.chosen(lease, _log_events.name_of(self._active.strategy), url, method, attempt)
         return lease
 
     def explain(
@@ -560,9 +586,9 @@ class Taking:
         "_chooser",
         "_connects",
         "_judge",
+        "_log",
         "_method",
         "_selection",
-        "_story",
         "_timeouts",
         "_url",
     )
@@ -588,8 +614,8 @@ class Taking:
         self._timeouts = timeouts
         self._budget = budget
         self._began = 0.0 if budget is None else time.monotonic()
-        stories = chooser.stories
-        self._story = None if stories is None else stories()
+        attempts = chooser.attempts
+        self._log = None if attempts is None else attempts.begin()
 
     def __call__(self, exclude: list[Any], attempt: int, seconds: float | None) -> _core.Lease | None:
         """Take a lease now.
@@ -600,7 +626,7 @@ class Taking:
             seconds: How long the request may wait; ``None`` for any time.
 
         Returns:
-            The lease; ``None`` if it is worth standing in line with :meth:`wish`.
+            The lease; ``None`` if it is worth standing in line with :meth:`wait`.
 
         Raises:
             ProxyPoolEmptyError: Nobody is admissible, and waiting is useless.
@@ -612,21 +638,21 @@ class Taking:
         try:
             return self._ask(exclude, attempt)
         except ProxyPoolEmptyError as error:
-            if seconds == 0 or admission.useless(error, _deadline(seconds)):
+            if seconds == 0 or admission.is_useless(error, seconds):
                 raise
             return None
 
-    def wish(self, exclude: Iterable[Any], attempt: int, seconds: float | None) -> Wish:
-        """The place in line of an attempt; arguments as above."""
+    def _place(self, exclude: Iterable[Any], attempt: int) -> tuple[str, Callable[[], _core.Lease]]:
+        """The key in line of an attempt, equal for those that want the same, and what takes its lease."""
         excluded = list(exclude)
         selection = self._selection
         key = (
             None if self._url is None else urlsplit(self._url).hostname,
             None if selection is None or selection.is_plain() else selection.key(),
-            frozenset(excluded),
+            sorted(map(str, excluded)),
             id(self._chooser),
         )
-        return Wish(key, lambda: self._ask(excluded, attempt), seconds)
+        return repr(key), lambda: self._ask(excluded, attempt)
 
     def wait(self, exclude: Iterable[Any], attempt: int, seconds: float | None) -> _core.Lease:
         """Stand in line for a lease, blocking; arguments as above.
@@ -635,26 +661,20 @@ class Taking:
             ProxyPoolEmptyError: Time is up, or waiting has become useless.
             RequestQueueFullError: There is no place left.
         """
-        wish = self.wish(exclude, attempt, seconds)
+        key, take = self._place(exclude, attempt)
         queue = self._chooser.queue
         lease: _core.Lease
-        if queue is None:
-            lease = self._chooser.admission.wait(wish)
-            return lease
-        with queue.place(wish.ask):
-            lease = self._chooser.admission.wait(wish)
+        with contextlib.nullcontext() if queue is None else queue.place(take):
+            lease = self._chooser.admission.wait(key, take, seconds)
         return lease
 
     async def wait_async(self, exclude: Iterable[Any], attempt: int, seconds: float | None) -> _core.Lease:
         """As :meth:`wait`, without blocking the event loop."""
-        wish = self.wish(exclude, attempt, seconds)
+        key, take = self._place(exclude, attempt)
         queue = self._chooser.queue
         lease: _core.Lease
-        if queue is None:
-            lease = await self._chooser.admission.wait_async(wish)
-            return lease
-        with queue.place(wish.ask):
-            lease = await self._chooser.admission.wait_async(wish)
+        with contextlib.nullcontext() if queue is None else queue.place(take):
+            lease = await wait_async(self._chooser.admission, key, take, seconds)
         return lease
 
     def _ask(self, exclude: list[Any], attempt: int) -> _core.Lease:
@@ -665,7 +685,7 @@ class Taking:
             method=self._method,
             attempt=attempt,
             judge=self._judge,
-            story=self._story,
+            log=self._log,
             connects=self._connects,
             timeout=self._milliseconds,
         )
@@ -678,10 +698,6 @@ class Taking:
         if self._budget is not None:
             limits.append(max(self._began + self._budget - time.monotonic(), 0.0))
         return min(limits) * 1000.0 if limits else None
-
-
-def _deadline(seconds: float | None) -> float:
-    return math.inf if seconds is None else time.monotonic() + seconds
 
 
 class _Active:
@@ -729,16 +745,6 @@ class _Active:
             if proxy is not None and session.session_id not in sessions:
                 left = session.expires_at - session.last_used_at
                 sessions.create_session(session.session_id, proxy, max(1, int(left.total_seconds())))
-
-
-def _both(first: Any, second: Any) -> Any:
-    """An observer for two."""
-
-    def observe(*facts: Any) -> None:
-        first(*facts)
-        second(*facts)
-
-    return observe
 
 
 def _is_sticky(selection: Selection) -> bool:

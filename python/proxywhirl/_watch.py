@@ -26,7 +26,6 @@ _SUCCESS = Outcome.SUCCESS
 _TARGET_FAULT = Outcome.TARGET_FAULT
 _CLIENT_FAULT = Outcome.CLIENT_FAULT
 _LIVENESS_IS_BAD = (Outcome.PROXY_DOWN, Outcome.PROXY_AUTH)
-_OF_THE_PROXY = (Outcome.SUCCESS, *_LIVENESS_IS_BAD)
 
 NoticeTap = Callable[[str, Any, "dict[str, Any]"], None]
 
@@ -84,7 +83,7 @@ class Watch:
         with self._lock:
             chooser = self._chooser()
             if chooser is not None:
-                wanted = self.metrics is not None or self.profile is not None or bool(self.events)
+                wanted = self.profile is not None or bool(self.events)
                 chooser.watch = self if wanted else None
 
     def tap_notices(self, tap: NoticeTap) -> None:
@@ -158,14 +157,8 @@ class Watch:
     ) -> None:
         """Tell how a lease ended."""
         # Like a lease given back, a fault of the request itself says nothing about proxy or site.
-        if outcome is not _CLIENT_FAULT:
-            if self.metrics is not None:
-                self.metrics.record(lease.id, lease.site, outcome, elapsed_ms)
-                # Whoever counts also keeps what the proxy itself did; a ban is not its doing.
-                if outcome in _OF_THE_PROXY:
-                    lease.proxy._note_request(outcome is _SUCCESS, elapsed_ms or 0.0)
-            if self.profile is not None and elapsed_ms is not None:
-                self.profile.add("request", elapsed_ms)
+        if outcome is not _CLIENT_FAULT and self.profile is not None and elapsed_ms is not None:
+            self.profile.add("request", elapsed_ms)
         events = self.events
         if outcome in _LIVENESS_IS_BAD and events.wants("proxy_removed"):
             self._tell_if_given_up(lease.proxy)

@@ -101,6 +101,7 @@ impl Pool {
         let address = proxy.address();
         let key = Key::of(&address);
         let hash = key.hash();
+        let newcomer = proxy.clone();
         loop {
             let mut writer = self.writer.lock();
             let table = self.table.load();
@@ -125,6 +126,7 @@ impl Pool {
             drop(writer);
             self.reserve(1);
         }
+        self.log_in_newcomer(&newcomer);
         self.guard.freed();
         Ok(Added::New)
     }
@@ -151,6 +153,7 @@ impl Pool {
         self.promise(fresh.len())?;
         self.reserve(fresh.len());
         let mut added = 0;
+        let mut newcomers = self.logs_in().then(Vec::new);
         let mut rest = fresh.into_iter().peekable();
         while rest.peek().is_some() {
             let mut writer = self.writer.lock();
@@ -165,6 +168,9 @@ impl Pool {
                 if self.is_taken(&table, hash, &proxy) {
                     continue;
                 }
+                if let Some(newcomers) = &mut newcomers {
+                    newcomers.push(proxy.clone());
+                }
                 self.put(&mut writer, &table, Member::new(proxy, None, table.ops), hash);
                 self.count.fetch_add(1, Ordering::Relaxed);
                 added += 1;
@@ -177,6 +183,9 @@ impl Pool {
             }
         }
         self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
+        for proxy in newcomers.into_iter().flatten() {
+            self.log_in_newcomer(&proxy);
+        }
         self.guard.freed();
         Ok((added, offered - added))
     }

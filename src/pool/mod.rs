@@ -9,6 +9,7 @@ pub mod filter;
 pub(crate) mod forking;
 mod growth;
 mod index;
+mod login;
 mod member;
 mod membership;
 pub mod order;
@@ -22,13 +23,13 @@ use std::fmt;
 use ahash::AHashMap;
 
 use crate::clock::{Clock, Micros};
-use crate::proxy::address::Address;
+use crate::proxy::address::{Address, Credentials};
 use crate::proxy::health::reason;
 use crate::proxy::{Id, Key, PoolObserver, Proxy};
 use crate::resilience::site::Site;
 use crate::resilience::standing::SiteBans;
 use crate::resilience::{OutlierDetector, Settings, SettingsError};
-use crate::sync::{Arc, ArcSwap, AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Mutex, Ordering, Weak};
+use crate::sync::{Arc, ArcSwap, ArcSwapOption, AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Mutex, Ordering, Weak};
 use filter::Filter;
 pub use member::{Attachment, AttachmentOps, Member, Word};
 use membership::Writer;
@@ -57,6 +58,7 @@ pub struct Pool {
     // Length of the counting window of its members in seconds, 0 while no strategy has named one.
     window: AtomicU32,
     updated: AtomicI64,
+    login: ArcSwapOption<Credentials>,
     pub(crate) standing: SiteBans,
     guard: OutlierDetector,
 }
@@ -81,6 +83,7 @@ impl Pool {
             dead_threshold: AtomicU32::new(5),
             window: AtomicU32::new(0),
             updated: AtomicI64::new(now),
+            login: ArcSwapOption::empty(),
             standing: SiteBans::default(),
             guard: OutlierDetector::new(),
         });

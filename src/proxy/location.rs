@@ -135,6 +135,17 @@ impl Proxy {
             pool.rekey(self, id);
         }
     }
+
+    /// Logs in with these credentials, in one step; whether it had others.
+    pub fn log_in(&self, login: &Credentials) -> bool {
+        let is_new = self
+            .credentials()
+            .is_none_or(|before| before.username != login.username || before.password != login.password);
+        if is_new {
+            self.set_credentials(Some(login.clone()));
+        }
+        is_new
+    }
 }
 
 /// What makes two proxies the same: protocol, host, port as dialled, and what is logged in with.

@@ -99,6 +99,7 @@ pub(super) fn after_fork_in_parent() {
 pub(super) fn after_fork_in_child() {
     fork::open_in_child();
     super::journal::after_fork();
+    super::queue::after_fork();
     crate::pool::forking::after_fork();
 }
 

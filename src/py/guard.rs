@@ -27,7 +27,6 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 /// Callbacks of a pool. Here, and not in the core, because the garbage collector has to find them.
 #[derive(Default)]
 pub(crate) struct Hooks {
-    waker: Mutex<Option<Py<PyAny>>>,
     notice: Mutex<Option<Py<PyAny>>>,
     site_rule: Mutex<Option<Py<PyAny>>>,
     has_site_rule: AtomicBool,
@@ -46,7 +45,7 @@ impl Hooks {
     }
 
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        for hook in [&self.waker, &self.notice, &self.site_rule] {
+        for hook in [&self.notice, &self.site_rule] {
             if let Some(hook) = hook.lock().as_ref() {
                 visit.call(hook)?;
             }
@@ -55,7 +54,7 @@ impl Hooks {
     }
 
     pub(crate) fn clear(&self) {
-        for hook in [&self.waker, &self.notice, &self.site_rule] {
+        for hook in [&self.notice, &self.site_rule] {
             // Dropped after the lock: that may run Python.
             let gone = hook.lock().take();
             drop(gone);
@@ -70,23 +69,6 @@ impl Hooks {
             error.write_unraisable(py, None);
         }
     }
-}
-
-pub(crate) fn set_waker(pool: &PyPool, waker: Option<Py<PyAny>>) {
-    let on = waker.is_some();
-    let before = std::mem::replace(&mut *pool.hooks.waker.lock(), waker);
-    drop(before);
-    let hooks = Arc::downgrade(&pool.hooks);
-    pool.core.guard().set_waker(on.then(|| {
-        Box::new(move || {
-            let Some(hooks) = hooks.upgrade() else { return };
-            border::attach(|py| {
-                if let Some(waker) = Hooks::get(py, &hooks.waker) {
-                    Hooks::contain(py, "waking those who wait for a proxy failed", waker.call0(py).map(drop));
-                }
-            });
-        }) as _
-    }));
 }
 
 pub(crate) fn set_notice(pool: &PyPool, notice: Option<Py<PyAny>>) {

@@ -5,8 +5,10 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::clock::{Reading, SystemClock};
+use crate::clock::{Clock, Reading, SystemClock, exact_wall};
 use crate::judge::outcome::Outcome;
+use crate::metrics::attempts::Label;
+use crate::metrics::request_log::AttemptEnd;
 use crate::pool::context::{Context, Excluded};
 use crate::pool::filter::{Filter, Protocols};
 use crate::pool::query::{Notes, Query};
@@ -14,6 +16,7 @@ use crate::pool::{Member, Pool};
 use crate::proxy::address::Protocol;
 use crate::proxy::client::{CLIENTS, Client, Unfit};
 use crate::proxy::{Id, Proxy};
+use crate::py::attempts::{AttemptLog, LoggedAttempt};
 use crate::py::border;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors;
@@ -39,6 +42,7 @@ pub(crate) struct LeaseOptions<'a, 'py> {
     pub(crate) connects: bool,
     pub(crate) attempt: u64,
     pub(crate) timeout: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) log: Option<&'a Bound<'py, AttemptLog>>,
 }
 
 /// What the proxy must be.
@@ -90,6 +94,7 @@ impl LeaseOptions<'_, '_> {
 pub(crate) struct PyLease {
     core: Lease<Objects>,
     url: Option<Py<PyAny>>,
+    logged: Option<LoggedAttempt>,
     observer: Option<Py<PyAny>>,
     judge: Option<Py<PyAny>>,
 }
@@ -200,7 +205,8 @@ impl PyLease {
             if log::is_on(py) {
                 log::tell(py, "selected", core.strategy().name(), core.proxy(), None)?;
             }
-            Py::new(py, Self { core, url: url.map(|url| url.clone().unbind()), observer, judge })
+            let logged = asked.log.map(|log| LoggedAttempt::begin(log, asked.attempt));
+            Py::new(py, Self { core, url: url.map(|url| url.clone().unbind()), logged, observer, judge })
         };
         let refused = |refusal: Refusal, query: &Query<'_>| errors::refusal_of(py, refusal, query);
         Lease::take_as(&this.core, core, &asking, made, refused)
@@ -276,6 +282,12 @@ impl PyLease {
         let py = slf.py();
         let this = slf.get();
         this.core.pool().guard().deliver();
+        if let (Some(logged), Some(outcome)) = (&this.logged, told.outcome)
+            && outcome != Outcome::ClientFault
+            && let Err(error) = Self::write_down(slf, logged, outcome, told)
+        {
+            log::tell_fault(py, "an attempt could not be written down", &error)?;
+        }
         let Some(observer) = &this.observer else { return Ok(()) };
         let call = || -> PyResult<()> {
             let outcome = told.outcome.map(|outcome| convert::outcome(py, outcome)).transpose()?;
@@ -288,6 +300,47 @@ impl PyLease {
             Err(error) => log::tell_fault(py, "an observer of a lease failed", &error),
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Counts how the lease ended in the metrics of retries, and in those of proxies and sites.
+    fn write_down(
+        slf: &Bound<'_, Self>,
+        logged: &LoggedAttempt,
+        outcome: Outcome,
+        end: &LeaseEnd<'_, '_>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let success = outcome == Outcome::Success;
+        let error = match end.error {
+            None => None,
+            Some(error) if error.is_instance_of::<PyString>() => Some((error.str()?, error.str()?)),
+            Some(error) => {
+                let name = error.get_type().name()?;
+                let text = PyString::new(py, &format!("{}: {}", name.to_str()?, error.str()?.to_str()?));
+                Some((name, text))
+            }
+        };
+        let error = error.as_ref().map(|(name, text)| Ok::<_, PyErr>((name.to_str()?, text.to_str()?))).transpose()?;
+        let proxy = this.core.proxy().id();
+        logged.log.note(&AttemptEnd {
+            number: logged.number,
+            delay: logged.delay,
+            proxy,
+            at: exact_wall(),
+            success,
+            status: end.status,
+            elapsed_ms: end.elapsed_ms,
+            error,
+        });
+        let Some((metrics, key)) = logged.metrics(proxy) else { return Ok(()) };
+        let site = this.core.site().map(|site| Label::Text(site.key().into()));
+        metrics.record(&key, site.as_ref(), outcome, end.elapsed_ms, SystemClock.steady() as f64 / 1e9);
+        // The history of the proxy itself; a ban is not its doing.
+        if matches!(outcome, Outcome::Success | Outcome::ProxyDown | Outcome::ProxyAuth) {
+            this.core.references().proxy.call_method1(py, "_note_request", (success, end.elapsed_ms))?;
+        }
+        Ok(())
     }
 
     /// What the rules say of an answer or an exception.
@@ -333,6 +386,7 @@ impl PyLease {
         let twin = Self {
             core: self.core.remains(self.core.references().clone_ref(py)),
             url: self.url.as_ref().map(|url| url.clone_ref(py)),
+            logged: None,
             observer: Some(observer.clone_ref(py)),
             judge: None,
         };

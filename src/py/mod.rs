@@ -1,5 +1,6 @@
 //! The Python face of the crate: conversion and documentation, no decisions.
 
+mod attempts;
 mod border;
 mod breaker;
 mod bucket;
@@ -22,6 +23,7 @@ mod log;
 mod metadata;
 mod pool;
 mod proxy;
+mod queue;
 mod session;
 mod site;
 mod storage;
@@ -37,6 +39,8 @@ mod _core {
     #[pymodule_export]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    #[pymodule_export]
+    use super::attempts::{AttemptBook, AttemptLog, AttemptMetrics};
     #[pymodule_export]
     use super::border::{_locks_held, _panic, _refuse_subinterpreters};
     #[pymodule_export]
@@ -66,6 +70,8 @@ mod _core {
     use super::pool::{AddReport, PyPool};
     #[pymodule_export]
     use super::proxy::{PyProxy, parse_proxy_url};
+    #[pymodule_export]
+    use super::queue::{Place, WaitingLine};
     #[pymodule_export]
     use super::session::{PySession, PySessionManager};
     #[pymodule_export]

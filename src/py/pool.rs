@@ -12,9 +12,10 @@ use crate::pool::context::Context;
 use crate::pool::filter::Filter;
 use crate::pool::query::Query;
 use crate::pool::{Added, Attachment, AttachmentOps, Member, Pool, Table, Word};
-use crate::proxy::address::{Address, Locality, locality};
+use crate::proxy::address::{Address, Credentials, Locality, locality};
 use crate::proxy::health::{Health, Source};
 use crate::proxy::{Id, Proxy};
+use crate::py::attempts::AttemptLog;
 use crate::py::border;
 use crate::py::breaker::PyBreaker;
 use crate::py::convert::{self, Lazy};
@@ -22,6 +23,7 @@ use crate::py::errors::{self, Fault};
 use crate::py::guard::{self, Hooks};
 use crate::py::lease::{Demands, LeaseOptions, PyLease};
 use crate::py::proxy::PyProxy;
+use crate::py::queue::{self, WaitingLine};
 use crate::py::supply::{self, PyParsed};
 use crate::resilience::site::Site;
 use crate::strategy::Strategy;
@@ -60,6 +62,7 @@ pub(crate) struct PyPool {
     round_robin: RoundRobin,
     block: Mutex<Option<Py<PyAny>>>,
     pub(super) hooks: Arc<Hooks>,
+    line: Arc<queue::Line>,
 }
 
 /// What became of a bulk addition.
@@ -83,14 +86,17 @@ impl AddReport {
 
 impl PyPool {
     fn with(limit: usize, name: &str, now: Micros) -> Self {
+        let core = Pool::new(limit, OPS, now);
+        let line = queue::line_of(&core);
         Self {
-            core: Pool::new(limit, OPS, now),
+            core,
             id: Mutex::new(Id::random()),
             name: Mutex::new(name.to_owned()),
             created: AtomicI64::new(now),
             round_robin: RoundRobin::default(),
             block: Mutex::new(None),
             hooks: Arc::default(),
+            line,
         }
     }
 
@@ -712,6 +718,7 @@ impl PyPool {
     ///     attempt: Which attempt of the request this is, from 1.
     ///     timeout: Milliseconds that the request may take: a number, or what returns one, asked only when a strategy
     ///         written in Python chooses.
+    ///     log: Where the attempt is written down when the lease is settled.
     ///     observer: Called once the lease is settled, with the lease, the `Outcome` (`None` if it was released), the
     ///         milliseconds, the error and the status. What it raises is logged.
     ///     judge: What `Lease.report` asks: called with the target, the status or what stands for it, headers, body and
@@ -724,7 +731,7 @@ impl PyPool {
     /// Raises:
     ///     ProxyPoolEmptyError: Nobody may be chosen, or nobody is admitted now.
     ///     StrategyMetadataError: The strategy lacks what it chooses by.
-    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, connects=false, attempt=1, timeout=None, observer=None, judge=None))]
+    #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, connects=false, attempt=1, timeout=None, log=None, observer=None, judge=None))]
     #[allow(clippy::too_many_arguments)]
     fn lease(
         slf: &Bound<'_, Self>,
@@ -740,6 +747,7 @@ impl PyPool {
         connects: bool,
         attempt: u64,
         timeout: Option<&Bound<'_, PyAny>>,
+        log: Option<&Bound<'_, AttemptLog>>,
         observer: Option<Py<PyAny>>,
         judge: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyLease>> {
@@ -752,6 +760,7 @@ impl PyPool {
             connects,
             attempt,
             timeout,
+            log,
         };
         PyLease::take(slf, strategy, &wanted, observer, judge)
     }
@@ -826,14 +835,14 @@ impl PyPool {
         guard::set_breaker(self, proxy_id, breaker.get())
     }
 
-    /// Sets who is called, with nothing, when something may have become free while somebody waits.
-    fn _set_waker(&self, waker: Option<Py<PyAny>>) {
-        guard::set_waker(self, waker);
+    /// Logs in with these through every proxy, and through those that join from now on.
+    fn _log_in(&self, username: &str, password: &str) {
+        self.core.log_in(Credentials { username: username.into(), password: password.into() });
     }
 
-    /// So many more wait; negative: fewer.
-    fn _add_waiters(&self, more: isize) {
-        self.core.guard().add_waiters(more);
+    /// The requests that wait for a proxy of this pool: one line for all who use it.
+    fn _waiting_line(&self) -> WaitingLine {
+        WaitingLine::around(&self.line)
     }
 
     /// Sets who is called with name, proxy and facts of what happens to proxies.

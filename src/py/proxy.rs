@@ -583,15 +583,7 @@ impl PyProxy {
     ///     Whether they were others before.
     #[pyo3(name = "_log_in")]
     fn log_in(&self, username: &str, password: &str) -> bool {
-        let login = Credentials { username: username.into(), password: password.into() };
-        let fresh = self
-            .core
-            .credentials()
-            .is_none_or(|before| before.username != login.username || before.password != login.password);
-        if fresh {
-            self.core.set_credentials(Some(login));
-        }
-        fresh
+        self.core.log_in(&Credentials { username: username.into(), password: password.into() })
     }
 
     /// Anything the user wants to keep with it: a dict that may be changed in place.

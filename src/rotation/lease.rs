@@ -248,6 +248,12 @@ impl<P: References> Lease<P> {
         self.references.proxy()
     }
 
+    /// The site that it was taken for.
+    #[must_use]
+    pub fn site(&self) -> Option<&Arc<Site>> {
+        self.taken.at_site.as_ref().map(Admission::site)
+    }
+
     /// Who chose it.
     #[inline]
     #[must_use]

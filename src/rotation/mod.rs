@@ -2,4 +2,5 @@
 
 pub mod connections;
 pub mod lease;
+pub mod queue;
 mod site_outcome;

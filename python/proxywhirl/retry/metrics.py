@@ -1,7 +1,6 @@
 """What became of attempts: the latest one by one, older ones by the hour.
 
-The rotators note every attempt here, so noting is one append to a deque. Summing up waits until a summary is read, or
-until a batch has come together; it then visits each attempt once. There is no timer and no thread.
+The core counts: a lease writes its attempt down when it is settled. This is what reads the counts.
 """
 
 from __future__ import annotations
@@ -12,81 +11,21 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, Callable, Optional, Union
 
-from proxywhirl._base.fork import new_lock
+from proxywhirl import _core
 from proxywhirl._native.enums import CircuitBreakerState, RetryOutcome
 from proxywhirl._redact import scrub_text
 from proxywhirl.retry._records import CircuitBreakerEvent, HourlyAggregate, RetryAttempt
-from proxywhirl.retry._story import Story
 
 __all__ = ["CircuitBreakerEvent", "HourlyAggregate", "RetryAttempt", "RetryMetrics", "RetryOutcome"]
 
 _HOUR = 3600
-_BATCH = 1024
 _MOST_EVENTS = 1000
 # Proxies counted one by one in an hour; a list of a million public proxies must not fill the memory.
 _MOST_PROXIES = 10_000
 
-_SUCCESS = RetryOutcome.SUCCESS
-
-
 Note = tuple[Union[str, int], int, str, float, RetryOutcome, Optional[int], float, float, Optional[str]]
-"""An attempt as the rotators write it down: request, number, proxy id, seconds since the epoch, outcome, status, pause
-before and time taken in seconds, error. A plain tuple, for one with names costs three times as much to make."""
-
-_Entry = Union[RetryAttempt, Note]
-
-
-class _Hour:
-    """Sums of one hour."""
-
-    __slots__ = ("by_proxy", "failures", "latency", "requests", "retries", "successes")
-
-    def __init__(self) -> None:
-        self.requests = 0
-        self.retries = 0
-        self.latency = 0.0
-        self.successes: dict[int, int] = {}
-        self.failures: dict[str, int] = {}
-        self.by_proxy: dict[str, list[float]] = {}
-
-    @property
-    def attempts(self) -> int:
-        return self.requests + self.retries
-
-    def begin(self, proxy_id: str) -> list[float]:
-        """Attempts, successes and seconds of a proxy that is new here; of none, once there are too many."""
-        counts: list[float] = [0, 0, 0.0]
-        if len(self.by_proxy) < _MOST_PROXIES:
-            self.by_proxy[proxy_id] = counts
-        return counts
-
-    def add_first_successes(self, count: int, latency: float) -> None:
-        if count:
-            self.requests += count
-            self.latency += latency
-            self.successes[0] = self.successes.get(0, 0) + count
-
-    def add(self, number: int, outcome: RetryOutcome, status: int | None, latency: float) -> None:
-        if number:
-            self.retries += 1
-        else:
-            self.requests += 1
-        self.latency += latency
-        if outcome is _SUCCESS:
-            self.successes[number] = self.successes.get(number, 0) + 1
-        else:
-            reason = outcome.value if status is None else f"status_{status}"
-            self.failures[reason] = self.failures.get(reason, 0) + 1
-
-    def shown(self, start: int) -> HourlyAggregate:
-        return HourlyAggregate(
-            hour=datetime.fromtimestamp(start, timezone.utc),
-            total_requests=self.requests,
-            total_retries=self.retries,
-            success_by_attempt=dict(sorted(self.successes.items())),
-            failure_by_reason=dict(sorted(self.failures.items())),
-            avg_latency=self.latency / self.attempts if self.attempts else 0.0,
-        )
+"""An attempt as it is written down: request, number, proxy id, seconds since the epoch, outcome, status, pause before
+it and time taken in seconds, error."""
 
 
 class RetryMetrics:
@@ -116,18 +55,13 @@ class RetryMetrics:
         self.retention_hours = retention_hours
         """How many hours are kept."""
         self._clock = clock
-        self._lock = new_lock()
-        # Written by all threads without a lock: appending to a deque is one step. Its bound only matters when the
-        # settling thread has died on the way, in a fork for instance.
-        self._pending: deque[_Entry] = deque(maxlen=64 * _BATCH)
-        self._recent: deque[_Entry] = deque(maxlen=max_current_attempts)
-        self._hours: dict[int, _Hour] = {}
+        self._max_current_attempts = max_current_attempts
+        self.book = _core.AttemptBook(retention_hours, max_current_attempts, _MOST_PROXIES)
+        """Where attempts are counted."""
         self._events: deque[CircuitBreakerEvent] = deque(maxlen=_MOST_EVENTS)
 
     def __repr__(self) -> str:
-        return (
-            f"<RetryMetrics attempts={len(self._recent) + len(self._pending)} retention_hours={self.retention_hours}>"
-        )
+        return f"<RetryMetrics attempts={len(self.book)} retention_hours={self.retention_hours}>"
 
     # Writing.
 
@@ -137,28 +71,26 @@ class RetryMetrics:
         Args:
             attempt: The attempt.
         """
-        self.note(attempt)
+        moment = attempt.timestamp
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        self.note(
+            (
+                attempt.request_id,
+                attempt.attempt_number,
+                attempt.proxy_id,
+                moment.timestamp(),
+                attempt.outcome,
+                attempt.status_code,
+                attempt.delay_before,
+                attempt.latency,
+                attempt.error_message,
+            )
+        )
 
-    def note(self, entry: _Entry) -> None:
-        """Write down an attempt, as cheaply as possible; see :data:`Note`."""
-        self._pending.append(entry)
-        if len(self._pending) >= _BATCH:
-            self._settle_if_free()
-
-    def story(self) -> Story:
-        """The recorder of the attempts of a request that begins now."""
-        pending = self._pending
-        if len(pending) >= _BATCH:
-            self._settle_if_free()
-        return Story(pending.append)
-
-    def _settle_if_free(self) -> None:
-        # Another thread settles already: nothing waits here.
-        if self._lock.acquire(blocking=False):
-            try:
-                self._settle()
-            finally:
-                self._lock.release()
+    def note(self, entry: Note) -> None:
+        """Write down an attempt, see :data:`Note`."""
+        self.book.record(entry)
 
     def record_circuit_breaker_event(self, event: CircuitBreakerEvent) -> None:
         """Write down that a breaker changed its state.
@@ -188,34 +120,28 @@ class RetryMetrics:
         self.record_circuit_breaker_event(event)
 
     def aggregate_hourly(self) -> None:
-        """Sum up what has not been summed up, and forget what is older than ``retention_hours``.
+        """Forget what is older than ``retention_hours``.
 
         Calling it is never needed: reading does the same.
         """
-        with self._lock:
-            self._settle()
+        self._forget_old()
 
     # Reading.
 
     @property
     def current_attempts(self) -> deque[RetryAttempt]:
         """The latest attempts, oldest first: a copy."""
-        with self._lock:
-            self._settle()
-            made = deque(map(_shown, self._recent), maxlen=self._recent.maxlen)
-            self._recent.clear()
-            self._recent.extend(made)
-        return made
+        return deque(map(_shown, self.book.recent()), maxlen=self._max_current_attempts)
 
     @property
     def max_current_attempts(self) -> int:
         """How many of the latest attempts are kept one by one."""
-        return self._recent.maxlen or 0
+        return self._max_current_attempts
 
     @property
     def hourly_aggregates(self) -> dict[datetime, HourlyAggregate]:
         """The sums by the beginning of the hour, oldest first: a copy."""
-        shown = (hour.shown(start) for start, hour in self._kept(self.retention_hours))
+        shown = map(_shown_hour, self._kept(self.retention_hours))
         return {aggregate.hour: aggregate for aggregate in shown}
 
     @property
@@ -232,9 +158,9 @@ class RetryMetrics:
         """
         retries = 0
         successes: dict[int, int] = {}
-        for _, hour in self._kept(self.retention_hours):
-            retries += hour.retries
-            for number, count in hour.successes.items():
+        for _, _, more, _, by_number, _ in self._kept(self.retention_hours):
+            retries += more
+            for number, count in by_number.items():
                 successes[number] = successes.get(number, 0) + count
         return {
             "total_retries": retries,
@@ -256,13 +182,13 @@ class RetryMetrics:
         return [
             {
                 "timestamp": datetime.fromtimestamp(start, timezone.utc),
-                "total_requests": hour.requests,
-                "total_retries": hour.retries,
+                "total_requests": requests,
+                "total_retries": retries,
                 # A request whose first attempt fell into the hour before may succeed in this one.
-                "success_rate": min(1.0, sum(hour.successes.values()) / hour.requests) if hour.requests else 0.0,
-                "avg_latency": hour.latency / hour.attempts if hour.attempts else 0.0,
+                "success_rate": min(1.0, sum(successes.values()) / requests) if requests else 0.0,
+                "avg_latency": seconds / (requests + retries) if requests + retries else 0.0,
             }
-            for start, hour in self._kept(hours)
+            for start, requests, retries, seconds, successes, _ in self._kept(hours)
         ]
 
     def get_by_proxy(self, hours: int = 24) -> dict[str, dict[str, Any]]:
@@ -275,20 +201,15 @@ class RetryMetrics:
             By proxy id: ``proxy_id``, ``total_attempts``, ``success_count``, ``failure_count``, ``avg_latency`` (s per
             attempt), ``circuit_breaker_opens``.
         """
-        sums: dict[str, list[float]] = {}
-        kept = self._kept(hours)
-        for _, hour in kept:
-            for proxy_id, counts in hour.by_proxy.items():
-                total = sums.setdefault(proxy_id, [0, 0, 0.0])
-                for index, count in enumerate(counts):
-                    total[index] += count
-        opens: dict[str, int] = {}
+        self._forget_old()
         since = self._since(hours)
+        sums = self.book.by_proxy(since)
+        opens: dict[str, int] = {}
         for event in self._events.copy():
             if event.to_state is CircuitBreakerState.OPEN and event.timestamp.timestamp() >= since:
                 opens[event.proxy_id] = opens.get(event.proxy_id, 0) + 1
         return {
-            proxy_id: _proxy_row(proxy_id, sums.get(proxy_id, [0, 0, 0.0]), opens.get(proxy_id, 0))
+            proxy_id: _proxy_row(proxy_id, sums.get(proxy_id, (0, 0, 0.0)), opens.get(proxy_id, 0))
             for proxy_id in {**sums, **opens}
         }
 
@@ -302,83 +223,32 @@ class RetryMetrics:
         Returns:
             Seconds by proxy id; proxies without a success among the attempts that are kept are missing.
         """
-        wanted: dict[str, list[float]] = {proxy_id: [] for proxy_id in proxy_ids}
-        with self._lock:
-            self._settle()
-            for entry in reversed(self._recent):
-                _, _, proxy_id, _, outcome, _, _, latency, _ = entry if isinstance(entry, tuple) else _noted(entry)
-                if outcome is _SUCCESS:
-                    found = wanted.get(proxy_id)
-                    if found is not None and len(found) < last:
-                        found.append(latency)
-        return {proxy_id: sum(found) / len(found) for proxy_id, found in wanted.items() if found}
-
-    # All below is called with the lock held, but for `_kept` and `_since`.
+        return self.book.mean_latencies(list(proxy_ids), last)
 
     def _since(self, hours: int) -> float:
         """Beginning of the first hour that counts, in seconds since the epoch."""
         return (self._clock() // _HOUR - min(hours, self.retention_hours)) * _HOUR
 
-    def _kept(self, hours: int) -> list[tuple[int, _Hour]]:
-        since = self._since(hours)
-        with self._lock:
-            self._settle()
-            return sorted((start, _copied(hour)) for start, hour in self._hours.items() if start >= since)
+    def _kept(self, hours: int) -> list[_Hour]:
+        self._forget_old()
+        return self.book.hours(self._since(hours))
 
-    def _settle(self) -> None:
-        # Written out flat: this is most of what the metrics cost a request.
-        pop = self._pending.popleft
-        remember = self._recent.append
-        hour = _Hour()
-        counted = hour.by_proxy
-        begin = end = 0.0
-        # Of nearly all requests the first attempt succeeds; those are only counted on the way.
-        well = 0
-        latencies = 0.0
-        while True:
-            try:
-                entry = pop()
-            except IndexError:
-                break
-            note = entry if isinstance(entry, tuple) else _noted(entry)
-            _, number, proxy_id, at, outcome, status, _, latency, _ = note
-            if not begin <= at < end:
-                hour.add_first_successes(well, latencies)
-                well, latencies = 0, 0.0
-                begin = at // _HOUR * _HOUR
-                end = begin + _HOUR
-                hour = self._hours.setdefault(int(begin), _Hour())
-                counted = hour.by_proxy
-            counts = counted.get(proxy_id)
-            if counts is None:
-                counts = hour.begin(proxy_id)
-            counts[0] += 1
-            counts[2] += latency
-            if outcome is _SUCCESS and not number:
-                counts[1] += 1
-                well += 1
-                latencies += latency
-            else:
-                counts[1] += outcome is _SUCCESS
-                hour.add(number, outcome, status, latency)
-            remember(entry)
-        hour.add_first_successes(well, latencies)
-        first, last = self._since(self.retention_hours), self._clock() + _HOUR
+    def _forget_old(self) -> None:
         # What lies ahead was written before the clock was set back; kept, it would never leave.
-        for start in [start for start in self._hours if not first <= start <= last]:
-            del self._hours[start]
+        self.book.keep_between(self._since(self.retention_hours), self._clock() + _HOUR)
 
 
-def _shown(entry: _Entry) -> RetryAttempt:
-    if isinstance(entry, RetryAttempt):
-        return entry
+_Hour = tuple[int, int, int, float, "dict[int, int]", "dict[str, int]"]
+
+
+def _shown(entry: tuple[str, int, str, float, str, int | None, float, float, str | None]) -> RetryAttempt:
     request, number, proxy_id, at, outcome, status, delay, latency, error = entry
     return RetryAttempt(
-        request_id=str(request),
+        request_id=request,
         attempt_number=number,
         proxy_id=proxy_id,
         timestamp=datetime.fromtimestamp(at, timezone.utc),
-        outcome=outcome,
+        outcome=RetryOutcome(outcome),
         status_code=status,
         delay_before=delay,
         latency=latency,
@@ -386,39 +256,26 @@ def _shown(entry: _Entry) -> RetryAttempt:
     )
 
 
-def _noted(attempt: RetryAttempt) -> Note:
-    moment = attempt.timestamp
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return (
-        attempt.request_id,
-        attempt.attempt_number,
-        attempt.proxy_id,
-        moment.timestamp(),
-        attempt.outcome,
-        attempt.status_code,
-        attempt.delay_before,
-        attempt.latency,
-        attempt.error_message,
+def _shown_hour(hour: _Hour) -> HourlyAggregate:
+    start, requests, retries, seconds, successes, failures = hour
+    attempts = requests + retries
+    return HourlyAggregate(
+        hour=datetime.fromtimestamp(start, timezone.utc),
+        total_requests=requests,
+        total_retries=retries,
+        success_by_attempt=successes,
+        failure_by_reason=failures,
+        avg_latency=seconds / attempts if attempts else 0.0,
     )
 
 
-def _copied(hour: _Hour) -> _Hour:
-    made = _Hour()
-    made.requests, made.retries = hour.requests, hour.retries
-    made.latency = hour.latency
-    made.successes, made.failures = hour.successes.copy(), hour.failures.copy()
-    made.by_proxy = {proxy_id: counts.copy() for proxy_id, counts in hour.by_proxy.items()}
-    return made
-
-
-def _proxy_row(proxy_id: str, counts: list[float], opens: int) -> dict[str, Any]:
+def _proxy_row(proxy_id: str, counts: tuple[int, int, float], opens: int) -> dict[str, Any]:
     attempts, successes, seconds = counts
     return {
         "proxy_id": proxy_id,
-        "total_attempts": int(attempts),
-        "success_count": int(successes),
-        "failure_count": int(attempts - successes),
+        "total_attempts": attempts,
+        "success_count": successes,
+        "failure_count": attempts - successes,
         "avg_latency": seconds / attempts if attempts else 0.0,
         "circuit_breaker_opens": opens,
     }

@@ -59,7 +59,9 @@ class Limits:
         """What became of every attempt."""
         self.breakers = Breakers(chooser.pool, lambda key: _core.CircuitBreaker(key, **settings))
         """The breaker of every proxy by ``str(proxy.id)``: a live view."""
-        chooser.stories = self.retry_metrics.story
+        chooser.attempts = self.retry_metrics.book
+        metrics = watch.metrics
+        self.retry_metrics.book.count_into(None if metrics is None else metrics.attempts)
         watch.tap_notices(self.retry_metrics.take_notice)
         chooser.queue = self.queue
         self.use(rate_limiter)
@@ -69,9 +71,7 @@ class Limits:
         from proxywhirl._gate import Gate, limiter_of
 
         limiter = limiter_of(given)
-        log_in = None if self._credentials is None else self._credentials.log_in
-        waits = self.queue is not None
-        self._chooser.gate = None if limiter is None and log_in is None else Gate(limiter, log_in, waits=waits)
+        self._chooser.gate = None if limiter is None else Gate(limiter, waits=self.queue is not None)
         self.limiter = given
         """The limiter as it was handed over."""
 
@@ -131,6 +131,6 @@ class Limits:
         if credentials is None or pair is self._logged_in_with:
             return
         # The newest pair: a request that went on with an older one must not bring that back.
-        self._logged_in_with = credentials.pair
-        for proxy in self._chooser.pool.get_all_proxies():
-            credentials.log_in(proxy)
+        pair = self._logged_in_with = credentials.pair
+        if pair is not None:
+            self._chooser.pool._log_in(*pair)

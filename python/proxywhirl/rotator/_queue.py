@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl._admission import Admission, Ask
 from proxywhirl._base.fork import new_lock
 from proxywhirl.exceptions import ProxyConnectionError, RequestQueueFullError
 
+if TYPE_CHECKING:
+    from proxywhirl import _core
+
 __all__ = ["RequestQueue"]
+
+Ask = Callable[[], Any]
 
 
 class RequestQueue:
     """Places for requests that wait; thread-safe.
 
-    It bounds the line and counts it. Who is first, and who waits how, is a matter of :mod:`proxywhirl._admission`.
+    It bounds the line and counts it. Who is first, and who waits how, is a matter of ``_core.WaitingLine``.
 
     Args:
         max_size: Number of places.
@@ -53,11 +57,11 @@ class RequestQueue:
             with self._lock:
                 self._places.discard(ask)
 
-    def clear(self, admission: Admission) -> int:
+    def clear(self, line: _core.WaitingLine) -> int:
         """Send away everybody who waits.
 
         Args:
-            admission: The line they stand in.
+            line: The line they stand in.
 
         Returns:
             How many there were.
@@ -70,7 +74,7 @@ class RequestQueue:
                 return None
             return ProxyConnectionError("The request was waiting for its turn when the queue was cleared")
 
-        return admission.dismiss(error_for)
+        return line.dismiss(error_for)
 
     def stats(self) -> dict[str, Any]:
         """As :meth:`ProxyRotatorBase.get_queue_stats` shows it."""

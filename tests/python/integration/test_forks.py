@@ -222,9 +222,18 @@ def test_a_fork_inside_a_callback_of_the_core_does_not_wait_for_itself() -> None
         run("""
         pool = ProxyPool(max_pool_size=10**6)
         codes = []
-        pool._add_waiters(1)
-        pool._set_waker(lambda: codes.append(in_child(lambda: pool.add_proxy("http://10.1.1.1:80"))) if not codes else None)
-        # Adding a list works detached from the interpreter, and wakes waiting requests at its end.
+        from proxywhirl import ProxyPoolEmptyError
+        asked = []
+
+        def ask():
+            asked.append(1)
+            # Not at the first, which is asked for with the interpreter held.
+            if len(asked) == 2:
+                codes.append(in_child(lambda: pool.add_proxy("http://10.1.1.1:80")))
+            raise ProxyPoolEmptyError(may_free=True)
+
+        place = pool._waiting_line().join("x", ask, None, lambda: None)
+        # Adding a list works detached from the interpreter, and serves the waiting requests at its end.
         pool.load("\\n".join(urls(0, 1_000)), allow_local=True)
         assert codes == [0], codes
         print("done")

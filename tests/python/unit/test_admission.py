@@ -8,13 +8,48 @@ import os
 import random
 import threading
 import time
+import weakref
 from collections import Counter
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 import pytest
 
-from proxywhirl import ProxyPoolEmptyError
-from proxywhirl._admission import Admission, Wish, admission_of
+from proxywhirl import ProxyPool, ProxyPoolEmptyError, _core
+from proxywhirl._admission import wait_async
+
+
+class Wish(NamedTuple):
+    key: str
+    ask: Callable[[], Any]
+    seconds: float | None
+
+
+class Admission:
+    """The core's line in front of a pool that is not the core's."""
+
+    def __init__(self, pool: FakePool) -> None:
+        self.line = pool.line
+
+    @property
+    def waiting(self) -> int:
+        return self.line.waiting
+
+    def now(self, ask: Callable[[], Any], seconds: float | None) -> Any:
+        """As :class:`Taking` does."""
+        if self.line.waiting:
+            return None
+        try:
+            return ask()
+        except ProxyPoolEmptyError as error:
+            if seconds == 0 or self.line.is_useless(error, seconds):
+                raise
+            return None
+
+    def wait(self, wish: Wish) -> Any:
+        return self.line.wait(*wish)
+
+    async def wait_async(self, wish: Wish) -> Any:
+        return await wait_async(self.line, *wish)
 
 
 class FakeLease:
@@ -40,20 +75,12 @@ class FakePool:
         self.asked = 0
         self.closed: dict[str, float] = {}
         self.lock = threading.Lock()
-        self.waker: Callable[[], None] | None = None
-        self.waiters = 0
+        self.line = _core.WaitingLine()
         self.granted: list[Any] = []
 
-    def _set_waker(self, waker: Callable[[], None]) -> None:
-        self.waker = waker
-
-    def _add_waiters(self, change: int) -> None:
-        with self.lock:
-            self.waiters += change
-
     def tell(self) -> None:
-        if self.waker is not None and self.waiters > 0:
-            self.waker()
+        if self.line.waiting > 0:
+            self.line.look()
 
     def lease(self, site: str = "", name: Any = None) -> FakeLease:
         with self.lock:
@@ -87,7 +114,7 @@ def test_at_once_when_nobody_waits() -> None:
     with pytest.raises(ProxyPoolEmptyError):
         admission.now(pool.lease, 0)
     lease.release()
-    assert (admission.waiting, pool.waiters) == (0, 0)
+    assert admission.waiting == 0
 
 
 def test_useless_waiting_is_not_begun() -> None:
@@ -103,7 +130,7 @@ def test_useless_waiting_is_not_begun() -> None:
     with pytest.raises(ProxyPoolEmptyError):
         admission.wait(pool.wish(30.0, "a"))
     assert time.monotonic() - began < 20
-    assert (admission.waiting, pool.waiters) == (0, 0)
+    assert admission.waiting == 0
 
 
 def test_until_the_deadline() -> None:
@@ -114,7 +141,7 @@ def test_until_the_deadline() -> None:
     with pytest.raises(ProxyPoolEmptyError):
         admission.wait(pool.wish(0.1))
     assert 0.09 < time.monotonic() - began < 20
-    assert (admission.waiting, pool.waiters) == (0, 0)
+    assert admission.waiting == 0
 
 
 def test_until_a_known_moment() -> None:
@@ -146,7 +173,7 @@ def test_first_come_first_served() -> None:
     for thread in threads:
         thread.join(5)
     assert order == list(range(20))
-    assert (admission.waiting, pool.waiters, pool.active, pool.most) == (0, 0, 0, 1)
+    assert (admission.waiting, pool.active, pool.most) == (0, 0, 1)
 
 
 def test_a_newcomer_does_not_overtake() -> None:
@@ -180,7 +207,7 @@ def test_who_can_be_served_is_not_held_up() -> None:
         admission.wait(pool.wish(20, "a"))
     assert admission.waiting == 1
     pool.closed["a"] = 0.0
-    admission.look()
+    admission.line.look()
     stuck.join(60)
     assert pool.active == 1
 
@@ -223,7 +250,7 @@ def test_what_the_choice_raises_reaches_the_one_who_waits() -> None:
     held.release()
     thread.join(5)
     assert isinstance(caught[0], ZeroDivisionError)
-    assert (admission.waiting, pool.waiters) == (0, 0)
+    assert admission.waiting == 0
 
 
 def test_many_threads_never_exceed_the_places() -> None:
@@ -247,8 +274,8 @@ def test_many_threads_never_exceed_the_places() -> None:
         thread.join(30)
     assert sum(served.values()) == 1000
     assert pool.most == 8
-    assert (admission.waiting, pool.waiters, pool.active) == (0, 0, 0)
-    assert not admission._groups
+    assert (admission.waiting, pool.active) == (0, 0)
+    assert not admission.line._groups
 
 
 async def test_tasks_in_order() -> None:
@@ -269,7 +296,7 @@ async def test_tasks_in_order() -> None:
     held.release()
     await asyncio.gather(*tasks)
     assert order == list(range(200))
-    assert (admission.waiting, pool.waiters, pool.active, pool.most) == (0, 0, 0, 1)
+    assert (admission.waiting, pool.active, pool.most) == (0, 0, 1)
 
 
 async def test_deadlines_of_tasks_do_not_block_the_loop() -> None:
@@ -305,7 +332,7 @@ async def test_a_cancelled_task_passes_its_place_on() -> None:
     with pytest.raises(asyncio.CancelledError):
         await first
     lease.release()
-    assert (admission.waiting, pool.waiters, pool.active) == (0, 0, 0)
+    assert (admission.waiting, pool.active) == (0, 0)
 
 
 async def test_the_one_who_kept_the_time_is_cancelled() -> None:
@@ -338,7 +365,7 @@ async def test_cancelled_at_random() -> None:
         for task in draw.sample(tasks, 30):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert (admission.waiting, pool.waiters, pool.active) == (0, 0, 0)
+        assert (admission.waiting, pool.active) == (0, 0)
     assert pool.most == 3
 
 
@@ -365,7 +392,7 @@ def test_threads_and_loops_share_one_line() -> None:
     for thread in threads:
         thread.join(30)
     assert len(pool.granted) == 350
-    assert (admission.waiting, pool.waiters, pool.active, pool.most) == (0, 0, 0, 2)
+    assert (admission.waiting, pool.active, pool.most) == (0, 0, 2)
 
 
 def test_a_loop_that_ended_with_its_waiters() -> None:
@@ -384,18 +411,25 @@ def test_a_loop_that_ended_with_its_waiters() -> None:
 
 
 def test_one_line_for_one_pool_and_gone_with_it() -> None:
-    pool = FakePool()
-    admission = admission_of(pool)
-    assert admission_of(pool) is admission
-    assert admission_of(FakePool()) is not admission
-    held = pool.lease()
-    with pytest.raises(ProxyPoolEmptyError):
-        admission.wait(pool.wish(0.01))
-    del held
-    import weakref
+    def refuse() -> Any:
+        raise ProxyPoolEmptyError(may_free=True)
 
-    gone = weakref.ref(pool)
-    del pool, admission
+    def in_vain(line: _core.WaitingLine) -> None:
+        with pytest.raises(ProxyPoolEmptyError):
+            line.wait("x", refuse, 0.2)
+
+    def use() -> weakref.ref[ProxyPool]:
+        pool = ProxyPool(proxies=["http://a.test:1"])
+        line = pool._waiting_line()
+        waiting = threading.Thread(target=in_vain, args=(line,))
+        waiting.start()
+        until(lambda: line.waiting == 1)
+        assert pool._waiting_line().waiting == 1
+        assert ProxyPool()._waiting_line().waiting == 0
+        waiting.join(60)
+        return weakref.ref(pool)
+
+    gone = use()
     gc.collect()
     assert gone() is None
 
@@ -404,21 +438,19 @@ def test_one_line_for_one_pool_and_gone_with_it() -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_begins_with_an_empty_line() -> None:
     pool = FakePool()
-    admission = admission_of(pool)
+    admission = Admission(pool)
     held = pool.lease()
     waiting = threading.Thread(target=lambda: admission.wait(pool.wish()))
     waiting.start()
     until(lambda: admission.waiting == 1)
-    admission._serving.acquire()
     child = os.fork()
     if child == 0:
         try:
             pool.active = 0
             admission.wait(pool.wish(1)).release()
-            os._exit(0 if (admission.waiting, pool.waiters) == (0, 0) else 1)
+            os._exit(0 if admission.waiting == 0 else 1)
         finally:
             os._exit(2)
-    admission._serving.release()
     assert os.waitpid(child, 0)[1] == 0
     held.release()
     waiting.join(5)
@@ -437,4 +469,25 @@ def test_a_lease_that_ends_while_others_are_served() -> None:
 
     lease = admission.wait(Wish("x", ask, 5))
     lease.release()
-    assert (admission.waiting, pool.waiters) == (0, 0)
+    assert admission.waiting == 0
+
+
+def test_ctrl_c_ends_the_wait_of_the_main_thread() -> None:
+    import signal
+
+    pool = FakePool()
+    admission = Admission(pool)
+    held = pool.lease()
+
+    def interrupt() -> None:
+        until(lambda: admission.waiting == 1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt):
+        admission.wait(pool.wish(60))
+    interrupting.join(60)
+    assert admission.waiting == 0
+    held.release()
+    assert pool.active == 0

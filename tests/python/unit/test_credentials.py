@@ -194,3 +194,15 @@ def test_a_proxy_takes_both_in_one_step() -> None:
     assert proxy._log_in("new", "one")
     assert not proxy._log_in("new", "one")
     assert (proxy.username, proxy.password) == (SecretStr("new"), SecretStr("one"))
+
+
+def test_a_pool_logs_in_the_proxies_that_join() -> None:
+    pool = proxywhirl.ProxyPool(proxies=["http://first.test:1", "http://own:pair@second.test:1"])
+    pool._log_in("new", "one")
+    pool.add_proxy(proxywhirl.Proxy(url="http://late.test:1"))
+    pool.add_many(["http://later.test:1", "http://latest.test:1"])
+    assert len(pool) == 5
+    for proxy in pool:
+        assert (proxy.username, proxy.password) == (SecretStr("new"), SecretStr("one"))
+    pool._log_in("newer", "two")
+    assert {proxy.username for proxy in pool} == {SecretStr("newer")}

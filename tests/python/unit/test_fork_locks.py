@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxywhirl import CredentialRotator, RateLimiter, RetryMetrics
+from proxywhirl import CredentialRotator, RateLimiter
 from proxywhirl.rotator._queue import RequestQueue
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform h
 @pytest.mark.parametrize(
     ("made", "name", "use"),
     [
-        (RetryMetrics(), "_lock", lambda made: made.get_summary()),
         (RateLimiter(10), "_lock", lambda made: made.acquire("p")),
         (CredentialRotator(lambda: {"username": "u", "password": "p"}), "_busy", lambda made: made.current()),
         (RequestQueue(1), "_lock", lambda made: made.place(None).__enter__()),

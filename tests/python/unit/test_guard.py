@@ -396,24 +396,30 @@ def test_notices() -> None:
 
 def test_waiters_are_woken() -> None:
     pool = pool_of(1, max_in_flight=1)
-    rung: list[int] = []
-    pool._set_waker(lambda: rung.append(1))
+    line = pool._waiting_line()
+    asked: list[int] = []
+
+    def ask() -> Any:
+        asked.append(1)
+        raise ProxyPoolEmptyError(may_free=True)
+
     pool.lease(STRATEGY).success()
-    assert not rung
-    pool._add_waiters(2)
+    assert not asked
+    places = [line.join(key, ask, None, lambda: None) for key in "ab"]
+    asked.clear()
     pool.lease(STRATEGY).success()
-    assert rung
-    pool._add_waiters(-2)
-    rung.clear()
+    assert len(asked) >= 2, "one of each kind"
+    for place in places:
+        place.leave()
+    asked.clear()
     pool.lease(STRATEGY).success()
-    assert not rung
+    assert not asked
 
 
 def test_callbacks_do_not_keep_a_pool_alive() -> None:
     class Owner:
         def __init__(self) -> None:
             self.pool = pool_of(1, site_key=self.ring)
-            self.pool._set_waker(self.ring)
             self.pool._set_notice(self.ring)
             self.lease = self.pool.lease(STRATEGY, observer=self.ring)
 

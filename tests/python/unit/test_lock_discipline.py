@@ -133,8 +133,12 @@ def test_in_every_use_of_a_pool(watch: list[int | None]) -> None:
     pool = ProxyPool(max_pool_size=100_000, auto_remove_dead=True, dead_proxy_threshold=1)
     events: list[str] = []
     pool._set_notice(lambda name, proxy, facts: events.append(name))
-    pool._set_waker(lambda: events.append("woken"))
-    pool._add_waiters(1)
+
+    def ask() -> Any:
+        events.append("asked")
+        raise ProxyPoolEmptyError(may_free=True)
+
+    place = pool._waiting_line().join("x", ask, None, lambda: events.append("woken"))
     pool._guard_configure(max_in_flight=2, slow_start=True)
     for url in urls(0, 40):
         pool.add_proxy(Watched(url=url, country_code="DE"))
@@ -149,8 +153,9 @@ def test_in_every_use_of_a_pool(watch: list[int | None]) -> None:
         pool.clear_expired()
     pool.proxies = list(pool)[:3]
     pool.proxies.clear()
-    del pool, proxy
+    place.leave()
+    del pool, proxy, place
     gc.collect()
     assert len(watch) > 1_000
-    assert events
+    assert "asked" in events
     assert set(watch) == {0}

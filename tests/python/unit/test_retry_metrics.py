@@ -146,27 +146,28 @@ def test_errors_are_kept_without_credentials() -> None:
     assert "secret" not in str(kept)
 
 
-def test_a_story_tells_its_attempts() -> None:
+def test_a_log_tells_the_attempts_of_a_request() -> None:
     found = RetryMetrics()
     pool = ProxyPool(proxies=["http://host.test:1"])
-    lease = pool.lease(RoundRobinStrategy())
-    key = str(lease.id)
-    assert key == lease.proxy._key()
-    story = found.story()
-    story.observer(1)(lease, Outcome.PROXY_DOWN, 20.0, httpx.ReadTimeout("slow"), None)
-    story.observer(2)(lease, Outcome.BANNED, None, None, 403)
-    story.observer(3)(lease, None)
-    story.observer(4)(lease, Outcome.CLIENT_FAULT, 1.0, "mine")
-    story.observer(5)(lease, Outcome.SUCCESS, 30.0, None, 200)
-    found.story()(lease, Outcome.SUCCESS)
-    first, second, third, other = found.current_attempts
-    assert [kept.attempt_number for kept in (first, second, third, other)] == [0, 1, 4, 0]
-    assert [kept.outcome.value for kept in (first, second, third)] == ["timeout", "failure", "success"]
-    assert (first.latency, first.error_message, second.status_code) == (0.02, "ReadTimeout: slow", 403)
-    assert {first.request_id, second.request_id} == {third.request_id} != {other.request_id}
+    strategy = RoundRobinStrategy()
+    log = found.book.begin()
+
+    def lease(attempt: int) -> Any:
+        return pool.lease(strategy, "http://site.test/", log=log, attempt=attempt)
+
+    lease(1).finish(Outcome.PROXY_DOWN, 20.0, httpx.ReadTimeout("slow"))
+    lease(2).finish(Outcome.RATE_LIMITED, None, None, status=429, hold=0.0)
+    lease(3).release()
+    lease(4).finish(Outcome.CLIENT_FAULT, 1.0, "mine")
+    pool.lease(strategy, log=found.book.begin()).success(30.0)
+    first, second, other = found.current_attempts
+    assert [kept.attempt_number for kept in (first, second, other)] == [0, 1, 0]
+    assert [kept.outcome.value for kept in (first, second, other)] == ["timeout", "failure", "success"]
+    assert (first.latency, first.error_message, second.status_code) == (0.02, "ReadTimeout: slow", 429)
+    assert {first.request_id} == {second.request_id} != {other.request_id}
+    assert {first.proxy_id, second.proxy_id, other.proxy_id} == {str(pool.proxies[0].id)}
     assert first.delay_before == 0.0
     assert second.delay_before >= 0.0
-    lease.release()
 
 
 def test_breaker_events_are_bounded() -> None:
@@ -179,7 +180,7 @@ def test_breaker_events_are_bounded() -> None:
 
 def test_threads_lose_nothing() -> None:
     found = RetryMetrics(max_current_attempts=100)
-    rounds = 3 * module._BATCH
+    rounds = 3000
 
     def work() -> None:
         for number in range(rounds):
