@@ -88,7 +88,7 @@ fn sites(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("site");
     group.bench_function("of a URL seen lately", |bencher| bencher.iter(|| pool.site_of(black_box(URL))));
     group.bench_function("of a new URL", |bencher| {
-        bencher.iter(|| proxywhirl::resilience::host::site_key(black_box(URL)));
+        bencher.iter(|| proxywhirl::net::site_key::site_key(black_box(URL)));
     });
     group.finish();
 }

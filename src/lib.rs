@@ -12,6 +12,7 @@ pub mod fleet;
 mod fork;
 pub mod judge;
 pub mod metrics;
+pub mod net;
 pub mod pool;
 pub mod proxy;
 #[cfg(feature = "python")]

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use proxywhirl::clock::{Clock, SystemClock, exact_wall};
+use proxywhirl::net::address::Address;
 use proxywhirl::pool::context::{Context, Excluded};
 use proxywhirl::pool::query::Query;
 use proxywhirl::pool::{AttachmentOps, Pool};
-use proxywhirl::proxy::address::Address;
 use proxywhirl::proxy::health::Source;
 use proxywhirl::proxy::{Counter, Proxy};
 use proxywhirl::session::SessionManager;

@@ -6,7 +6,7 @@ use ahash::AHashMap;
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
-use crate::proxy::address::{Address, Protocol};
+use crate::net::address::{Address, Protocol};
 use crate::proxy::cold::Cold;
 use crate::proxy::health::Source;
 use crate::proxy::{Id, Key, Proxy};

@@ -1,8 +1,8 @@
 //! The login that a pool gives its proxies: those that are in it, and those that join.
 
+use crate::net::address::Credentials;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
-use crate::proxy::address::Credentials;
 use crate::sync::Arc;
 
 impl Pool {

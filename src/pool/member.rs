@@ -119,7 +119,7 @@ impl Drop for Member {
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
-    use crate::proxy::address::Address;
+    use crate::net::address::Address;
     use crate::proxy::health::Source;
     use crate::sync::model;
     use loom::thread;

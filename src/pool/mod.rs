@@ -23,7 +23,7 @@ use std::fmt;
 use ahash::AHashMap;
 
 use crate::clock::{Clock, Micros};
-use crate::proxy::address::{Address, Credentials};
+use crate::net::address::{Address, Credentials};
 use crate::proxy::health::reason;
 use crate::proxy::{Id, Key, PoolObserver, Proxy};
 use crate::resilience::site::Site;

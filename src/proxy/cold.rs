@@ -1,7 +1,7 @@
 //! What few proxies have and no selection reads: allocated on first use.
 
-use super::address::Credentials;
 use crate::clock::Micros;
+use crate::net::address::Credentials;
 
 /// Defaults of the fields below.
 pub const DEFAULT_ALPHA: f64 = 0.2;

@@ -1,7 +1,8 @@
 //! Where a proxy is, and what makes two of them the same.
 
+use crate::net::address::{Address, Credentials, Protocol, escape};
+use crate::net::client::{Client, Unfit};
 use crate::proxy::Proxy;
-use crate::proxy::address::{Address, Credentials, Protocol, escape};
 use crate::proxy::health::mark;
 
 impl Proxy {
@@ -89,6 +90,15 @@ impl Proxy {
                 format!("{scheme}://{}:{}@{}", escape(&login.username), escape(&login.password), inner.authority)
             }
         }
+    }
+
+    /// The URL to hand to a client of another package, with the scheme by which it knows the protocol.
+    ///
+    /// # Errors
+    /// [`Unfit`]: the client cannot use this proxy.
+    pub fn url_for(&self, client: &Client) -> Result<String, Unfit> {
+        let scheme = client.scheme_for(self.protocol(), self.credentials().is_some())?;
+        Ok(self.url_with(scheme))
     }
 
     /// The URL with credentials masked.

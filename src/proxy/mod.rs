@@ -1,15 +1,10 @@
 //! One proxy: where it is, what it has carried, how it fared.
 
-pub mod address;
-pub mod client;
 pub mod cold;
-mod columns;
 mod fields;
 mod finish;
 pub mod health;
-pub(crate) mod host;
 mod id;
-pub mod locality;
 mod location;
 mod observers;
 mod once;
@@ -23,9 +18,9 @@ use std::fmt;
 use compact_str::CompactString;
 
 use crate::clock::Micros;
+use crate::net::address::{Address, Protocol};
 use crate::resilience::Liveness;
 use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU64, Mutex};
-use address::{Address, Protocol};
 use cold::Cold;
 pub use fields::{Counter, Moment};
 use health::Source;

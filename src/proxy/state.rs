@@ -161,7 +161,7 @@ impl Proxy {
 mod model {
     use super::*;
     use crate::clock::ManualClock;
-    use crate::proxy::address::Address;
+    use crate::net::address::Address;
     use crate::proxy::health::Source;
     use crate::proxy::{Counter, Verdict};
     use crate::sync::{Arc, model};

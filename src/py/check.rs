@@ -6,8 +6,8 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 
+use crate::net::address::Address;
 use crate::pool::Pool;
-use crate::proxy::address::Address;
 use crate::py::border;
 use crate::py::convert;
 use crate::py::pool::PyPool;
@@ -87,7 +87,7 @@ impl CheckRun {
         let address = self.run.item(report.index).and_then(|item| item.address.as_ref());
         let url = address.map_or_else(String::new, |address| {
             let login = address.credentials.as_ref().map_or_else(String::new, |login| {
-                use crate::proxy::address::escape;
+                use crate::net::address::escape;
                 format!("{}:{}@", escape(&login.username), escape(&login.password))
             });
             format!("{}://{login}{}", report.protocol.as_str(), address.authority())

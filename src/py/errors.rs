@@ -4,9 +4,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
+use crate::net::address::AddressError;
 use crate::pool::AddError;
 use crate::pool::query::Query;
-use crate::proxy::address::AddressError;
 use crate::resilience::SettingsError;
 use crate::rotation::lease::AlreadyClosed;
 use crate::strategy::Refusal;

@@ -9,12 +9,12 @@ use crate::clock::{Clock, Reading, SystemClock, exact_wall};
 use crate::judge::outcome::Outcome;
 use crate::metrics::attempts::Label;
 use crate::metrics::request_log::AttemptEnd;
+use crate::net::address::Protocol;
+use crate::net::client::{CLIENTS, Client, Unfit};
 use crate::pool::context::{Context, Excluded};
 use crate::pool::filter::{Filter, Protocols};
 use crate::pool::query::{Notes, Query};
 use crate::pool::{Member, Pool};
-use crate::proxy::address::Protocol;
-use crate::proxy::client::{CLIENTS, Client, Unfit};
 use crate::proxy::{Id, Proxy};
 use crate::py::attempts::{AttemptLog, LoggedAttempt};
 use crate::py::border;
@@ -572,7 +572,7 @@ impl PyLease {
                 names.join(", ")
             ))
         })?;
-        known.url_of(self.core.proxy()).map_err(|unfit| unfit_error(known, unfit))
+        self.core.proxy().url_for(known).map_err(|unfit| unfit_error(known, unfit))
     }
 
     /// What `requests` takes as `proxies`. SOCKS proxies resolve names themselves.

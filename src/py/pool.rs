@@ -8,11 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyString, PyType};
 
 use crate::clock::{ExactClock, Micros, SystemClock, exact_wall};
+use crate::net::address::{Address, Credentials, Locality, locality};
 use crate::pool::context::Context;
 use crate::pool::filter::Filter;
 use crate::pool::query::Query;
 use crate::pool::{Added, Attachment, AttachmentOps, Member, Pool, Table, Word};
-use crate::proxy::address::{Address, Credentials, Locality, locality};
 use crate::proxy::health::{Health, Source};
 use crate::proxy::{Id, Proxy};
 use crate::py::attempts::AttemptLog;

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDateTime, PyDict, PyInt, PyList, PyString, PyType};
 
 use crate::clock::{ExactClock, exact_wall};
-use crate::proxy::address::{Address, Credentials, Locality, Protocol, locality};
+use crate::net::address::{Address, Credentials, Locality, Protocol, locality};
 use crate::proxy::health::{Source, reason};
 use crate::proxy::{Counter, Moment, Proxy, Verdict};
 use crate::py::convert::{self, Lazy};
@@ -1281,7 +1281,7 @@ pub(crate) fn parse_proxy_url<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let address = Address::parse(url.to_str()?).map_err(errors::address)?;
     if require_port && address.port.is_none() {
-        return Err(errors::address(crate::proxy::address::AddressError::NoPort));
+        return Err(errors::address(crate::net::address::AddressError::NoPort));
     }
     let dict = PyDict::new(py);
     dict.set_item("protocol", address.protocol.as_str())?;

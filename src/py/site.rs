@@ -3,8 +3,6 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::resilience::host;
-
 /// The site a URL belongs to: the registrable domain of its host by the public suffix list, in lower case and ASCII.
 ///
 /// Args:
@@ -18,6 +16,6 @@ use crate::resilience::host;
 #[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn site_key(url: &str) -> PyResult<String> {
-    let key = host::site_key(url).ok_or_else(|| PyValueError::new_err("the URL has no host"))?;
+    let key = crate::net::site_key::site_key(url).ok_or_else(|| PyValueError::new_err("the URL has no host"))?;
     Ok(key.into_string())
 }

@@ -8,8 +8,8 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PySlice, PyString};
 
 use crate::clock::exact_wall;
+use crate::net::address::{Locality, Protocol, locality};
 use crate::proxy::Proxy;
-use crate::proxy::address::{Locality, Protocol, locality};
 use crate::proxy::health::Source;
 use crate::py::border;
 use crate::py::convert;
@@ -458,7 +458,7 @@ pub(crate) fn fields_of(entry: &Bound<'_, PyDict>) -> PyResult<Fields> {
 #[pyfunction]
 pub(crate) fn address_locality(host: &str) -> &'static str {
     // What a client would dial: digits of other scripts are digits.
-    let read = crate::proxy::address::parse_host(host);
+    let read = crate::net::address::parse_host(host);
     match locality(read.as_deref().unwrap_or(host)) {
         Locality::Public => "public",
         Locality::Localhost => "localhost",
@@ -473,7 +473,7 @@ pub(crate) fn address_locality(host: &str) -> &'static str {
 #[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn ascii_host(host: &str) -> PyResult<String> {
-    let read = crate::proxy::address::parse_host(host);
+    let read = crate::net::address::parse_host(host);
     read.map(String::from).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 

@@ -362,7 +362,7 @@ impl Book {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::proxy::address::Address;
+    use crate::net::address::Address;
     use crate::proxy::health::Source;
     use crate::resilience::site::Sites;
 

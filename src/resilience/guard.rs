@@ -761,8 +761,8 @@ fn recheck(proxy: &Proxy, bound: &Bound) {
 mod model {
     use super::*;
     use crate::clock::ManualClock;
+    use crate::net::address::Address;
     use crate::pool::AttachmentOps;
-    use crate::proxy::address::Address;
     use crate::proxy::health::Source;
     use crate::proxy::{Id, Verdict};
     use crate::sync::model;

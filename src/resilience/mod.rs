@@ -14,7 +14,6 @@ pub mod bucket;
 mod connections;
 pub mod explain;
 pub mod guard;
-pub mod host;
 pub mod notice;
 mod panic;
 mod record;

@@ -6,8 +6,8 @@
 use compact_str::CompactString;
 use hashbrown::HashTable;
 
+use crate::net::site_key::{host_of, site_key_of_host};
 use crate::resilience::blame::EVIDENCE;
-use crate::resilience::host::{host_of, site_key_of_host};
 use crate::resilience::standing::Marks;
 use crate::sync::{Arc, ArcSwapOption, AtomicBool, AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering, global};
 

@@ -523,9 +523,9 @@ impl<P: References> Drop for Lease<P> {
 mod model {
     use super::*;
     use crate::clock::ManualClock;
+    use crate::net::address::Address;
     use crate::pool::AttachmentOps;
     use crate::proxy::Id;
-    use crate::proxy::address::Address;
     use crate::proxy::health::Source;
     use crate::strategy::round_robin::RoundRobin;
     use crate::sync::model;

@@ -10,7 +10,7 @@ use super::gzip::{is_gzipped, unpack};
 use super::record::{Extra, SEALED, SavedProxy};
 use super::seal::Secret;
 use crate::clock::{Clock, Micros, SystemClock};
-use crate::proxy::address::{Address, Credentials, Locality, Protocol, locality};
+use crate::net::address::{Address, Credentials, Locality, Protocol, locality};
 use crate::proxy::health::{Health, Source};
 use crate::proxy::{Counter, Id, Moment, Proxy};
 use crate::resilience::standing::{Kind, SavedHold};

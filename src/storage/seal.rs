@@ -6,7 +6,7 @@
 use ahash::{AHashMap, AHashSet};
 
 use super::record::SavedProxy;
-use crate::proxy::address::{Address, Protocol};
+use crate::net::address::{Address, Protocol};
 use crate::proxy::{Id, Proxy};
 
 /// A secret text of a proxy.

@@ -7,7 +7,7 @@ use super::label::{self, Labels};
 use super::note;
 use super::parsed::Reason;
 use super::record::{Anonymity, Details, ListEntry, telling_scheme};
-use crate::proxy::address::{Address, AddressError, Credentials, Protocol, parse_host, parse_port};
+use crate::net::address::{Address, AddressError, Credentials, Protocol, parse_host, parse_port};
 
 /// An entry whose parts are being collected.
 #[derive(Debug, Clone, Default)]

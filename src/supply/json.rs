@@ -14,7 +14,7 @@ use super::logins::{self, Logins};
 use super::options::Options;
 use super::parsed::{Parsed, Reason};
 use super::visit::{scalar, visit_list, visit_map};
-use crate::proxy::address::{Address, Credentials, is_literal, parse_port};
+use crate::net::address::{Address, Credentials, is_literal, parse_port};
 
 /// Lists within lists deeper than this are not looked into.
 const DEEPEST: usize = 16;
@@ -462,7 +462,7 @@ impl<'d, 'p> Walk<'d, 'p> {
     fn named_text(&mut self, name: &str, value: &'d str, hint: &Hint) -> bool {
         let Some(text) = scalar(value) else { return false };
         let label = Label::parse(name);
-        let literal = crate::proxy::address::parse_host(name).is_ok_and(|host| is_literal(&host));
+        let literal = crate::net::address::parse_host(name).is_ok_and(|host| is_literal(&host));
         let mut fields = Fields::default();
         if literal && parse_port(&text).is_ok() {
             fields.put(Column::Place, name);

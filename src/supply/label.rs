@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use crate::proxy::address::Protocol;
+use crate::net::address::Protocol;
 
 /// What one word says about the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

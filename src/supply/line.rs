@@ -11,7 +11,7 @@ use super::note;
 use super::parsed::Reason;
 use super::record::Details;
 use super::words::{Word, bare, clean, is_blank, is_comment, is_remark, push_column, split, undecorated};
-use crate::proxy::address::{Address, AddressError, Credentials, Protocol, is_literal, parse_host, parse_port};
+use crate::net::address::{Address, AddressError, Credentials, Protocol, is_literal, parse_host, parse_port};
 
 /// What the entries of a line came to: as a rule one.
 pub(super) type Found = SmallVec<[Result<Entry, Reason>; 1]>;

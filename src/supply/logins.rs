@@ -6,7 +6,7 @@ use ahash::AHashMap;
 use super::column::Column;
 use super::fields::Fields;
 use super::visit::{scalar, visit_list, visit_map};
-use crate::proxy::address::Credentials;
+use crate::net::address::Credentials;
 
 /// Logins by name that are kept of one object.
 const MOST: usize = 100_000;

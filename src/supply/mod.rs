@@ -25,7 +25,6 @@ mod options;
 mod parsed;
 mod read;
 mod record;
-mod redact;
 mod text;
 mod visit;
 mod words;
@@ -36,4 +35,9 @@ pub use options::{Format, Limits, Options};
 pub use parsed::{Parsed, Reason, Rejected};
 pub use read::{ReadError, parse, parse_reader};
 pub use record::{Anonymity, Details, ListEntry};
-pub use redact::excerpt;
+
+/// What an unreadable entry of a list consists of, fit to be shown: see [`crate::net::excerpt::excerpt`].
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    crate::net::excerpt::excerpt(text, |word| label::Label::parse(word).is_some())
+}

@@ -1,7 +1,7 @@
 //! Options of a list reader.
 
 use super::label::{Label, Labels};
-use crate::proxy::address::Protocol;
+use crate::net::address::Protocol;
 
 /// How a list is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

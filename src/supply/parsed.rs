@@ -3,12 +3,12 @@
 use std::fmt;
 
 use super::dedup::Seen;
+use super::excerpt;
 use super::fields::Entry;
 use super::line::Found;
 use super::options::{Format, Limits, Options};
 use super::record::ListEntry;
-use super::redact::excerpt;
-use crate::proxy::address::{AddressError, Locality, Protocol, locality};
+use crate::net::address::{AddressError, Locality, Protocol, locality};
 
 /// Why an entry was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]

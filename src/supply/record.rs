@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 use compact_str::{CompactString, format_compact};
 
 use crate::clock::Micros;
+use crate::net::address::{Address, Credentials, Protocol, escape};
 use crate::proxy::Proxy;
-use crate::proxy::address::{Address, Credentials, Protocol, escape};
 use crate::proxy::health::Source;
 
 /// A proxy named by a list: small, since lists are long. What most lists do not say is behind a pointer.

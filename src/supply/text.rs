@@ -10,7 +10,7 @@ use super::options::Options;
 use super::parsed::{Parsed, Reason};
 use super::record::ListEntry;
 use super::words::is_blank;
-use crate::proxy::address::Protocol;
+use crate::net::address::Protocol;
 
 /// Reads lines one after the other.
 #[derive(Debug)]

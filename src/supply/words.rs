@@ -2,7 +2,7 @@
 
 use super::label::Label;
 use super::line::{is_clear, is_pair, whole};
-use crate::proxy::address::{Address, is_literal, parse_host};
+use crate::net::address::{Address, is_literal, parse_host};
 
 const SEPARATORS: [char; 4] = [',', '|', ';', '\t'];
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proxywhirl::fleet::{Behaviour, Fault, Fleet, FleetSpec, Login, ProxySpec, Scheme};
-use proxywhirl::proxy::address::{Address, Protocol};
+use proxywhirl::net::address::{Address, Protocol};
 use proxywhirl::supply::Anonymity;
 use proxywhirl::supply::check::{Failure, Item, Level, Plan, Report, Rule, Run, Stage, Target, Verification, handle};
 

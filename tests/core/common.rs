@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use proxywhirl::clock::{Clock, ManualClock, SystemClock};
+use proxywhirl::net::address::Address;
 use proxywhirl::pool::context::{Context, Excluded};
 use proxywhirl::pool::order::TieBreak;
 use proxywhirl::pool::query::Query;
 use proxywhirl::pool::{Added, AttachmentOps, Pool};
-use proxywhirl::proxy::address::Address;
 use proxywhirl::proxy::health::Source;
 use proxywhirl::proxy::{Id, Proxy, Verdict};
 use proxywhirl::rotation::lease::{Lease, LeaseRequest};

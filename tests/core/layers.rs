@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("strategy", &["ground", "net", "proxy", "pool", "session"]),
     ("rotation", &["ground", "net", "proxy", "pool", "resilience", "judge", "session", "strategy"]),
     ("storage", &["ground", "net", "proxy", "pool", "resilience"]),
-    ("supply", &["ground", "net", "proxy"]),
+    ("supply", &["ground", "net", "proxy", "judge"]),
     ("fleet", &["ground", "net"]),
     ("py", &["*"]),
 ];
@@ -59,7 +59,6 @@ const LONGER: &[&str] = &[
     "pool/mod.rs",
     "pool/query.rs",
     "pool/view.rs",
-    "proxy/address.rs",
     "py/context.rs",
     "py/lease.rs",
     "py/pool.rs",

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
+use proxywhirl::net::address::Address;
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::filter::Filter;
 use proxywhirl::pool::{AddError, Added, Attachment, AttachmentOps, Pool, Word};
-use proxywhirl::proxy::address::Address;
 use proxywhirl::proxy::health::{Health, Source};
 use proxywhirl::proxy::{Id, Proxy, Verdict};
 use proxywhirl::strategy::round_robin::RoundRobin;

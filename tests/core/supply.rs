@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use proxywhirl::proxy::address::Protocol;
+use proxywhirl::net::address::Protocol;
 use proxywhirl::supply::{Anonymity, Format, Limits, Options, Parsed, Reason, parse, parse_reader};
 
 fn read(text: &str) -> Parsed {

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use proxywhirl::proxy::address::Address;
+use proxywhirl::net::address::Address;
 use proxywhirl::supply::{Format, Options, Reason, excerpt, parse, parse_reader};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -225,7 +225,7 @@ proptest! {
         scheme in prop_oneof![Just("http"), Just("https"), Just("socks4"), Just("socks5")],
     ) {
         let raw = password.replace('%', "x");
-        let quoted = proxywhirl::proxy::address::escape(&raw);
+        let quoted = proxywhirl::net::address::escape(&raw);
         for text in [
             format!("{scheme}://{user}:{quoted}@{host}:{port}"),
             format!("{scheme}://{host}:{port}:{user}:{raw}"),

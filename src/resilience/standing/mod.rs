@@ -555,9 +555,9 @@ impl SiteBans {
 mod model {
     use super::*;
     use crate::clock::ManualClock;
+    use crate::net::address::Address;
     use crate::pool::AttachmentOps;
     use crate::proxy::Id;
-    use crate::proxy::address::Address;
     use crate::proxy::health::Source;
     use crate::sync::model;
     use loom::thread;

@@ -11,8 +11,8 @@ use super::http::{Answer, Meter};
 use super::report::Failure;
 use super::run::Shared;
 use super::stages::{connect, since};
-use super::target::Target;
-use crate::proxy::address::{Address, Protocol};
+use crate::net::address::{Address, Protocol};
+use crate::net::target::Target;
 
 /// The order in which ways are tried: what the address says first, then from the most common on.
 ///

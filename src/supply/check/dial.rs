@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use super::http::{Answer, Meter, ask_for_tunnel, broken, exchange};
 use super::report::Failure;
 use super::run::Shared;
-use super::target::Target;
-use crate::proxy::address::{Address, Credentials, Protocol};
+use crate::net::address::{Address, Credentials, Protocol};
+use crate::net::target::Target;
 
 /// How a page is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,13 +14,11 @@ mod report;
 mod run;
 mod runtime;
 mod stages;
-mod target;
-mod tls;
 
+pub use crate::net::target::Target;
+pub use crate::net::tls::Verification;
 pub use judge::judge;
 pub use plan::{Level, Plan, PlanError, Rule};
 pub use report::{Failure, Report, Stage};
 pub use run::{Item, Run};
 pub use runtime::{Forked, handle};
-pub use target::Target;
-pub use tls::Verification;

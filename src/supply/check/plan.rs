@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::target::Target;
-use super::tls::Verification;
+use crate::net::target::Target;
+use crate::net::tls::{BadCertificates, Verification};
 use crate::supply::Anonymity;
 
 /// How much of a proxy is checked.
@@ -81,6 +81,12 @@ pub enum PlanError {
     Zero(&'static str),
     /// The certificates given cannot be read.
     Certificates,
+}
+
+impl From<BadCertificates> for PlanError {
+    fn from(_: BadCertificates) -> Self {
+        Self::Certificates
+    }
 }
 
 impl fmt::Display for PlanError {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::proxy::address::Protocol;
+use crate::net::address::Protocol;
 use crate::supply::Anonymity;
 
 /// How far a check came.

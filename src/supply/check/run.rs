@@ -21,10 +21,10 @@ use super::plan::{Level, Plan, PlanError};
 use super::report::{Failure, Report};
 use super::runtime::Forked;
 use super::stages::{check, connect};
-use super::tls;
 use crate::clock::{Clock, ExactClock};
 use crate::fork;
-use crate::proxy::address::{Address, Protocol};
+use crate::net::address::{Address, Protocol};
+use crate::net::tls;
 use crate::proxy::{Proxy, Verdict};
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering};
 
@@ -201,7 +201,7 @@ impl Run {
     /// [`PlanError`]
     pub fn start(runtime: &Handle, plan: Plan, items: Vec<Item>) -> Result<Self, PlanError> {
         plan.check()?;
-        let https = |target: &super::Target| target.tls;
+        let https = |target: &crate::net::target::Target| target.tls;
         // A redirection may lead to TLS where nobody expected it; loading certificates takes milliseconds, so it is
         // spared where it cannot happen.
         let may_need_tls = plan.level > Level::Basic

@@ -13,9 +13,9 @@ use super::judge::judge;
 use super::plan::Level;
 use super::report::{Failure, Report, Stage};
 use super::run::Shared;
-use super::target::Target;
 use crate::clock::{Clock, SystemClock};
-use crate::proxy::address::{Address, is_public};
+use crate::net::address::{Address, is_public};
+use crate::net::target::Target;
 
 /// Milliseconds since a moment of the steady clock.
 pub(super) fn since(begun: u64) -> f64 {

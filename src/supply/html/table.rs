@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use html5gum::StartTag;
 
 use super::attribute;
-use crate::proxy::address::{parse_host, parse_port};
+use crate::net::address::{parse_host, parse_port};
 use crate::supply::column::Column;
 use crate::supply::delimited::names;
 use crate::supply::fields::Fields;

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::proxy::address::{parse_host, parse_port};
+use crate::net::address::{parse_host, parse_port};
 
 /// An `http` or `https` URL, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,92 +4,11 @@ use compact_str::{CompactString, format_compact};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::credentials::unescape;
+pub use super::credentials::{Credentials, escape};
 pub(crate) use super::host::parse_host;
 pub use super::locality::{Locality, is_public, locality};
-
-/// How a proxy is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Protocol {
-    /// Plain HTTP: absolute-form requests and `CONNECT`.
-    Http,
-    /// HTTP inside TLS to the proxy.
-    Https,
-    /// SOCKS version 4 (with 4a for names).
-    Socks4,
-    /// SOCKS version 5.
-    Socks5,
-}
-
-impl Protocol {
-    /// Every protocol, in the order of its number.
-    pub const ALL: [Self; 4] = [Self::Http, Self::Https, Self::Socks4, Self::Socks5];
-
-    /// The scheme as written in URLs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Socks4 => "socks4",
-            Self::Socks5 => "socks5",
-        }
-    }
-
-    /// The port meant when a URL names none.
-    #[must_use]
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
-            Self::Socks4 | Self::Socks5 => 1080,
-        }
-    }
-
-    /// The scheme that a URL of this protocol is written with: `socks5h` and `socks4a` say that the proxy resolves names.
-    #[must_use]
-    pub fn scheme_of(self, url: &str) -> &'static str {
-        let written = url.split_once("://").map_or("", |(scheme, _)| scheme);
-        match self {
-            Self::Socks5 if written.eq_ignore_ascii_case("socks5h") => "socks5h",
-            Self::Socks4 if written.eq_ignore_ascii_case("socks4a") => "socks4a",
-            _ => self.as_str(),
-        }
-    }
-
-    /// The protocol of that scheme, in any case; `socks5h` and `socks4a` only say where names are resolved, and `socks`
-    /// alone is version 5.
-    #[must_use]
-    pub fn parse(scheme: &str) -> Option<Self> {
-        let is = |name: &str| scheme.eq_ignore_ascii_case(name);
-        if is("http") {
-            Some(Self::Http)
-        } else if is("https") {
-            Some(Self::Https)
-        } else if is("socks4") || is("socks4a") {
-            Some(Self::Socks4)
-        } else if is("socks5") || is("socks5h") || is("socks") {
-            Some(Self::Socks5)
-        } else {
-            None
-        }
-    }
-}
-
-/// User name and password, percent-decoded.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Credentials {
-    /// The user name.
-    pub username: Box<str>,
-    /// The password.
-    pub password: Box<str>,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(***)")
-    }
-}
+pub use super::protocol::Protocol;
 
 /// A proxy's address, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -294,41 +213,6 @@ impl Address {
     }
 }
 
-/// Percent-encodes every byte that is not unreserved in a URL (RFC 3986, 2.3).
-#[must_use]
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for &byte in text.as_bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(byte as char);
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
-fn unescape(text: &str) -> Result<Box<str>, AddressError> {
-    if text.bytes().any(|b| b <= b' ' || b == 0x7f) {
-        return Err(AddressError::BadEscape);
-    }
-    if !text.contains('%') {
-        return Ok(text.into());
-    }
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let digit = |b: Option<u8>| b.and_then(|b| (b as char).to_digit(16)).ok_or(AddressError::BadEscape);
-        let value = digit(bytes.next())? * 16 + digit(bytes.next())?;
-        out.push(u8::try_from(value).map_err(|_| AddressError::BadEscape)?);
-    }
-    String::from_utf8(out).map(Into::into).map_err(|_| AddressError::BadEscape)
-}
-
 /// Whether a host is an IP literal.
 pub(crate) fn is_literal(host: &str) -> bool {
     host.parse::<Ipv4Addr>().is_ok() || host.contains(':')
@@ -454,11 +338,5 @@ mod tests {
         assert_eq!(&*behind.credentials.unwrap().password, "1234");
         let six = Address::parse_line("socks5://[2001:db8::1]:81:u:p").unwrap();
         assert_eq!((&*six.host, six.protocol), ("2001:db8::1", Protocol::Socks5));
-    }
-
-    #[test]
-    fn escapes_credentials_reversibly() {
-        let odd = "p@ss:w/ö%";
-        assert_eq!(&*unescape(&escape(odd)).unwrap(), odd);
     }
 }

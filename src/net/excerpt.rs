@@ -1,16 +1,16 @@
 //! Showing a line that could not be read, without what may be a secret in it.
 
-use super::label::Label;
-use crate::proxy::address::{is_literal, parse_host, parse_port};
+use super::address::{is_literal, parse_host, parse_port};
 
 /// Bytes of a text that are looked at, and parts that are shown.
 const MOST_BYTES: usize = 512;
 const MOST_PARTS: usize = 12;
 
-/// What an unreadable entry consists of, fit to be shown: the kind of each of its parts, and the signs between. Only names
-/// of protocols are shown themselves; anything else may be a user name, a password or a token.
+/// What an unreadable entry consists of, fit to be shown: the kind of each of its parts, and the signs between. Only what
+/// `is_known` accepts is shown itself, for a list the names of protocols; anything else may be a user name, a password or a
+/// token.
 #[must_use]
-pub fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str, is_known: impl Fn(&str) -> bool) -> String {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if matches!(text, "" | "{…}" | "[…]") {
         return text.to_owned();
@@ -19,7 +19,7 @@ pub fn excerpt(text: &str) -> String {
     let mut shown = String::with_capacity(64);
     let mut rest = head;
     if let Some((scheme, behind)) = head.split_once("://") {
-        shown.push_str(if Label::parse(scheme).is_some() { scheme } else { "<scheme>" });
+        shown.push_str(if is_known(scheme) { scheme } else { "<scheme>" });
         shown.push_str("://");
         rest = behind;
     }
@@ -30,7 +30,7 @@ pub fn excerpt(text: &str) -> String {
             return shown;
         }
         let (part, behind) = next_part(rest);
-        shown.push_str(kind(part));
+        shown.push_str(if is_known(part) { part } else { kind(part) });
         parts += 1;
         rest = behind;
         // Signs in a row are shown once.
@@ -62,9 +62,6 @@ fn kind(part: &str) -> &str {
     if part.is_empty() {
         return "";
     }
-    if Label::parse(part).is_some() {
-        return part;
-    }
     if let Some(inside) = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return if parse_host(inside).is_ok_and(|host| is_literal(&host)) { "<ipv6>" } else { "<text>" };
     }
@@ -81,7 +78,10 @@ fn kind(part: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::excerpt;
+    /// The vocabulary of these tests.
+    fn excerpt(text: &str) -> String {
+        super::excerpt(text, |part| matches!(part, "http" | "vmess" | "elite"))
+    }
 
     #[test]
     fn shows_the_kind_of_each_part() {

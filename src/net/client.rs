@@ -3,8 +3,7 @@
 //! A SOCKS proxy resolves names in every case, so that a site that only the proxy knows is found and no name leaves this
 //! machine. Clients disagree on how to ask for that: for some it is `socks5h`, others know only `socks5` and mean the same.
 
-use crate::proxy::Proxy;
-use crate::proxy::address::Protocol;
+use super::address::Protocol;
 
 /// How a client is told of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,26 +73,20 @@ impl Client {
         Protocol::ALL.into_iter().filter(|protocol| self.schemes[*protocol as usize].is_some())
     }
 
-    /// The URL of a proxy for this client, with credentials.
+    /// The scheme by which it knows a proxy of that protocol.
     ///
     /// # Errors
     /// [`Unfit`]: it cannot use this proxy.
-    pub fn url_of(&self, proxy: &Proxy) -> Result<String, Unfit> {
-        let protocol = proxy.protocol();
+    pub fn scheme_for(&self, protocol: Protocol, has_login: bool) -> Result<&'static str, Unfit> {
         let scheme = self.schemes[protocol as usize].ok_or(Unfit::Protocol(protocol))?;
-        if !self.login && proxy.credentials().is_some() {
-            return Err(Unfit::Login);
-        }
-        Ok(proxy.url_with(scheme))
+        if has_login && !self.login { Err(Unfit::Login) } else { Ok(scheme) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{CLIENTS, Client, Unfit};
-    use crate::proxy::Proxy;
-    use crate::proxy::address::{Address, Protocol};
-    use crate::proxy::health::Source;
+    use crate::net::address::Protocol;
 
     #[test]
     fn names_are_sorted_and_found_in_any_spelling() {
@@ -106,15 +99,13 @@ mod tests {
 
     #[test]
     fn schemes_and_refusals() {
-        let proxy = |url: &str| Proxy::new(&Address::parse(url).unwrap(), Source::User, 0);
-        let socks = proxy("socks5://u:p%40@10.0.0.1:1080");
-        let url = |name: &str, proxy: &Proxy| Client::named(name).unwrap().url_of(proxy);
-        assert_eq!(url("requests", &socks).unwrap(), "socks5h://u:p%40@10.0.0.1:1080");
-        assert_eq!(url("httpx", &socks).unwrap(), "socks5://u:p%40@10.0.0.1:1080");
-        assert_eq!(url("aiohttp", &socks), Err(Unfit::Protocol(Protocol::Socks5)));
-        assert_eq!(url("selenium", &socks), Err(Unfit::Login));
-        assert_eq!(url("selenium", &proxy("socks5h://10.0.0.1:1080")).unwrap(), "socks5://10.0.0.1:1080");
-        assert_eq!(url("curl", &proxy("socks4://10.0.0.1:1080")).unwrap(), "socks4a://10.0.0.1:1080");
+        let scheme = |name: &str, protocol, has_login| Client::named(name).unwrap().scheme_for(protocol, has_login);
+        assert_eq!(scheme("requests", Protocol::Socks5, true), Ok("socks5h"));
+        assert_eq!(scheme("httpx", Protocol::Socks5, true), Ok("socks5"));
+        assert_eq!(scheme("aiohttp", Protocol::Socks5, true), Err(Unfit::Protocol(Protocol::Socks5)));
+        assert_eq!(scheme("selenium", Protocol::Socks5, true), Err(Unfit::Login));
+        assert_eq!(scheme("selenium", Protocol::Socks5, false), Ok("socks5"));
+        assert_eq!(scheme("curl", Protocol::Socks4, false), Ok("socks4a"));
         let spoken: Vec<Protocol> = Client::named("urllib").unwrap().protocols().collect();
         assert_eq!(spoken, [Protocol::Http]);
     }

@@ -7,7 +7,6 @@ use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVe
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::plan::PlanError;
 use crate::sync::Arc;
 
 /// Which certificates are accepted.
@@ -22,12 +21,16 @@ pub enum Verification {
     Nothing,
 }
 
+/// The certificates given cannot be read, or none of them is one of an authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadCertificates;
+
 /// Makes what TLS connections are made with.
-pub(super) fn connector(verification: &Verification) -> Result<TlsConnector, PlanError> {
+pub(crate) fn connector(verification: &Verification) -> Result<TlsConnector, BadCertificates> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|_| PlanError::Certificates)?;
+        .map_err(|_| BadCertificates)?;
     let mut roots = RootCertStore::empty();
     let mut config = match verification {
         Verification::Nothing => {
@@ -39,9 +42,9 @@ pub(super) fn connector(verification: &Verification) -> Result<TlsConnector, Pla
         }
         Verification::Authorities(pem) => {
             let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-            let (added, _) = roots.add_parsable_certificates(found.map_err(|_| PlanError::Certificates)?);
+            let (added, _) = roots.add_parsable_certificates(found.map_err(|_| BadCertificates)?);
             if added == 0 {
-                return Err(PlanError::Certificates);
+                return Err(BadCertificates);
             }
             builder.with_root_certificates(roots).with_no_client_auth()
         }
