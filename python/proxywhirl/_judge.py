@@ -32,7 +32,6 @@ __all__ = [
     "meaning_of",
     "outcome_of_connect",
     "outcome_of_error",
-    "outcome_of_socks",
     "reporter",
     "retry_after",
 ]
@@ -104,13 +103,6 @@ _CARRIERS = frozenset({"httpcore", "httpcore2", "httpx", "httpx2"})
 # This machine is out of something; no proxy is to blame, and another one would not help.
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
-# A plan that is used up, in the words of a status line, of a header about the error or of a page.
-_USED_UP = re.compile(
-    r"\b(?:quota|balance|insufficient (?:funds|credits?)|payment required|out of (?:traffic|credit|bandwidth|data)"
-    r"|(?:traffic|bandwidth|data)(?: limit)? (?:is |was |has been )?"
-    r"(?:exceeded|exhausted|used up|reached|depleted|over))\b",
-    re.IGNORECASE,
-)
 _FRACTION = re.compile(r"\d{1,12}\.\d{1,12}\Z")
 
 
@@ -183,21 +175,8 @@ def outcome_of_connect(status: int, headers: Any = None, said: str = "") -> tupl
     Returns:
         The verdict, and for how many seconds the proxy asks to be left alone.
     """
-    if status in (402, 407):
-        return _AUTH, None
-    if status == 429:
-        return _LIMITED, retry_after(headers)
-    return (_AUTH if _USED_UP.search(said) else AMBIGUOUS), None
-
-
-def outcome_of_socks(reply: int, version: int) -> Verdict:
-    """What it means that a SOCKS proxy refused to connect.
-
-    Args:
-        reply: Its reply.
-        version: 4 or 5.
-    """
-    return _OUTCOMES[_clients.of_socks(reply, version)]
+    verdict = _core.judge_connect(status, said.encode("utf-8", "replace").decode())
+    return verdict, retry_after(headers) if verdict is _LIMITED else None
 
 
 def _row_of(error: BaseException) -> tuple[str, _Row] | None:

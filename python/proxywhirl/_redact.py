@@ -6,13 +6,12 @@ When in doubt they hide too much. All of them run in time linear in the length o
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
-from urllib.parse import quote
+from functools import partial
+from typing import Any, Callable
+
+from proxywhirl._core import LoginSecrets
 
 __all__ = [
     "MASK",
@@ -217,7 +216,7 @@ def _scrub_item(value: Any) -> Any:
 class Secrets:
     """A login, and how it looks when a proxy repeats it: in clear, quoted for URLs, HTML or Python, in base64.
 
-    Making one is cheap, and so is looking for it; what hides it is made when it was found. Thread-safe.
+    What hides it is made when it is first looked for. Thread-safe.
 
     Args:
         username: The user name. It is taken for a secret where it is the whole login, as an API key is, or where it is
@@ -225,24 +224,11 @@ class Secrets:
         password: The password.
     """
 
-    __slots__ = ("_pattern", "_rare", "_unmistakable", "_words")
+    __slots__ = ("_login", "_make")
 
     def __init__(self, username: str, password: str) -> None:
-        rare: set[str] = set()
-        words: set[str] = set()
-        if password:
-            pair = f"{username}:{password}"
-            rare |= {*_spellings(pair), *_in_base64(pair)}
-        alone = password or username
-        unmistakable = rare | ({*_spellings(alone), *_in_base64(alone)} if len(alone) >= _UNMISTAKABLE else set())
-        self._unmistakable = sorted(text.lower() for text in unmistakable)
-        for secret in (password, username if not password or not username.isalpha() else ""):
-            (rare if len(secret) >= _RARE else words).update(_spellings(secret))
-            rare |= _in_base64(secret)
-        # The longest first: a short spelling may be part of a long one.
-        self._rare = sorted({text.lower() for text in rare if len(text) >= _RARE}, key=len, reverse=True)
-        self._words = sorted({text.lower() for text in words if len(text) > 1}, key=len, reverse=True)
-        self._pattern: re.Pattern[str] | None = None
+        self._login: LoginSecrets | None = None
+        self._make: Callable[[], LoginSecrets] = partial(LoginSecrets, _sendable(username), _sendable(password))
 
     @classmethod
     def of_authorization(cls, value: bytes) -> Secrets:
@@ -251,30 +237,27 @@ class Secrets:
         Args:
             value: The value, of whatever scheme.
         """
-        kind, _, token = value.decode("latin-1").strip().partition(" ")
-        if kind.lower() == "basic":
-            try:
-                username, _, password = base64.b64decode(token.strip(), validate=True).decode().partition(":")
-            except ValueError:
-                return cls("", token.strip())
-            return cls(username, password)
-        return cls("", token.strip() or kind)
+        made = cls("", "")
+        made._make = partial(LoginSecrets.of_authorization, value)
+        return made
+
+    @property
+    def _native(self) -> LoginSecrets:
+        if self._login is None:
+            self._login = self._make()
+        return self._login
 
     def gives_away(self, text: str) -> bool:
         """Whether the login is in a text that a site may have written: only what is not met by chance counts."""
-        lowered = text.lower()
-        return any(secret in lowered for secret in self._unmistakable)
+        return self._native.gives_away(_sendable(text))
 
     def occur_in(self, text: str) -> bool:
         """Whether the login, or a part of it that is secret, is in a text."""
-        lowered = text.lower()
-        if any(secret in lowered for secret in self._rare):
-            return True
-        return any(word in lowered for word in self._words) and self._finder().search(text) is not None
+        return self._native.occur_in(_sendable(text))
 
     def scrub(self, text: str) -> str:
         """Hide the login in what a proxy has said, or what quotes it."""
-        return self._finder().sub(MASK, text) if self.occur_in(text) else text
+        return self._native.scrub(_sendable(text)) if self.occur_in(text) else text
 
     def scrub_error(self, error: BaseException) -> BaseException:
         """An exception that does not repeat the login, nor does what it was caused by.
@@ -308,64 +291,16 @@ class Secrets:
         # A class may make another text of what it was given.
         return Exception(f"{type(error).__name__}: {text}") if self._is_in(made) else made
 
-    def _finder(self) -> re.Pattern[str]:
-        if self._pattern is None:
-            parts = [re.escape(secret) for secret in self._rare]
-            parts += [rf"(?<!\w){re.escape(word)}(?!\w)" for word in self._words]
-            # Without any secret, what never matches.
-            self._pattern = re.compile("|".join(parts) or r"(?!)", re.IGNORECASE)
-        return self._pattern
-
     def __repr__(self) -> str:
         return "<secrets>"
 
 
-# A secret of so many characters is hidden wherever it stands; a shorter one only as a word of its own.
-_RARE = 4
-# Of so many it is not met by chance, not even in what a site writes.
-_UNMISTAKABLE = 8
 _MAX_CHAIN = 16
 
 
-def _spellings(secret: str) -> set[str]:
-    """How a secret may be written, by whom it may be quoted."""
-    if not secret:
-        return set()
-    raw = secret.encode("utf-8", "surrogatepass")
-    quoted = quote(secret, safe="", errors="surrogatepass")
-    return {
-        secret,
-        quoted,
-        quote(secret, errors="surrogatepass"),
-        quote(secret, safe="!$&'()*+,;=:@", errors="surrogatepass"),
-        quote(quoted, safe=""),
-        quoted.replace("%20", "+"),
-        html.escape(secret),
-        raw.decode("latin-1"),
-        repr(secret)[1:-1],
-        repr(raw)[2:-1],
-        json.dumps(secret)[1:-1],
-        raw.hex(),
-    }
-
-
-def _in_base64(secret: str) -> set[str]:
-    """How a secret looks within base64, whatever stands before it and after it."""
-    raw = secret.encode("utf-8", "surrogatepass")
-    whole = base64.b64encode(raw).decode()
-    found = {whole, whole.rstrip("="), whole.translate(_URL_SAFE)} if len(whole) > _RARE else set()
-    for offset in range(3):
-        packed = base64.b64encode(b"\0" * offset + raw).rstrip(b"=").decode()
-        # Characters that depend on the neighbours of the secret are left out: the first, and an incomplete last one.
-        start = -(-offset * 8 // 6)
-        end = (offset + len(raw)) * 8 // 6
-        core = packed[start:end]
-        if len(core) >= _RARE:
-            found |= {core, core.translate(_URL_SAFE)}
-    return found
-
-
-_URL_SAFE = str.maketrans("+/", "-_")
+def _sendable(text: str) -> str:
+    """A text without lone surrogates, which the core cannot take."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _chain_of(error: BaseException) -> Iterator[BaseException]:

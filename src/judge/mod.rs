@@ -1,8 +1,9 @@
 //! What came back of an attempt: its class, and what follows from it.
 //!
 //! [`outcome`] is the one table of effects. [`status`] reads the class off an answer, [`retry_after`] how long a site asks
-//! for a pause.
+//! for a pause, [`handshake`] what a refused tunnel says of the proxy.
 
+pub mod handshake;
 pub mod outcome;
 pub mod retry_after;
 pub mod status;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::address::AddressError;
 
 /// User name and password, percent-decoded.
@@ -16,6 +19,14 @@ pub struct Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Credentials(***)")
+    }
+}
+
+impl Credentials {
+    /// The value of `Proxy-Authorization` (RFC 7617, in UTF-8).
+    #[must_use]
+    pub fn basic(&self) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{}:{}", self.username, self.password)))
     }
 }
 

@@ -15,6 +15,7 @@ mod exit;
 mod fleet;
 mod foreign;
 mod guard;
+mod handshake;
 mod histogram;
 mod journal;
 mod judge;
@@ -24,6 +25,7 @@ mod metadata;
 mod pool;
 mod proxy;
 mod queue;
+mod redact;
 mod session;
 mod site;
 mod storage;
@@ -57,6 +59,8 @@ mod _core {
     #[pymodule_export]
     use super::fleet::{PyFleet, check_fleet_proxy};
     #[pymodule_export]
+    use super::handshake::{HandshakeRefusal, PyHandshake, basic_authorization, judge_connect, judge_socks};
+    #[pymodule_export]
     use super::histogram::PyHistogram;
     #[pymodule_export]
     use super::journal::Journal;
@@ -72,6 +76,8 @@ mod _core {
     use super::proxy::{PyProxy, parse_proxy_url};
     #[pymodule_export]
     use super::queue::{Place, WaitingLine};
+    #[pymodule_export]
+    use super::redact::PyLoginSecrets;
     #[pymodule_export]
     use super::session::{PySession, PySessionManager};
     #[pymodule_export]

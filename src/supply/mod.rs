@@ -36,8 +36,8 @@ pub use parsed::{Parsed, Reason, Rejected};
 pub use read::{ReadError, parse, parse_reader};
 pub use record::{Anonymity, Details, ListEntry};
 
-/// What an unreadable entry of a list consists of, fit to be shown: see [`crate::net::excerpt::excerpt`].
+/// What an unreadable entry of a list consists of, fit to be shown: see [`crate::net::redact::excerpt::excerpt`].
 #[must_use]
 pub fn excerpt(text: &str) -> String {
-    crate::net::excerpt::excerpt(text, |word| label::Label::parse(word).is_some())
+    crate::net::redact::excerpt::excerpt(text, |word| label::Label::parse(word).is_some())
 }

@@ -7,8 +7,7 @@ site answered. What follows for the proxy is :mod:`proxywhirl._judge`'s.
 from __future__ import annotations
 
 from proxywhirl._clients._answer import Answer, answer_of, carried
-from proxywhirl._clients._codes import of_socks
 from proxywhirl._clients._fault import AMBIGUOUS, Fault, Finding
 from proxywhirl._clients._read import is_error, read
 
-__all__ = ["AMBIGUOUS", "Answer", "Fault", "Finding", "answer_of", "carried", "is_error", "of_socks", "read"]
+__all__ = ["AMBIGUOUS", "Answer", "Fault", "Finding", "answer_of", "carried", "is_error", "read"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 
+from proxywhirl import _core
 from proxywhirl._clients._fault import Fault
+from proxywhirl._native.enums import AMBIGUOUS, Doubt, Outcome
 
 __all__ = ["of_browser", "of_curl", "of_errno", "of_socks"]
 
@@ -31,15 +33,18 @@ def of_errno(number: int | None) -> Fault | None:
     return Fault.CUT if number in _STREAM else None
 
 
-# RFC 1928, section 6. What is not here is the proxy's own trouble.
-_SOCKS5 = {2: Fault.RULESET, **dict.fromkeys((1, 3, 4, 5, 6), Fault.UNREACHED)}
-# 92 and 93: identd did not confirm the user.
-_SOCKS4 = {91: Fault.UNREACHED, 92: Fault.LOGIN, 93: Fault.LOGIN}
+# What follows from a reply of SOCKS is the core's rule; here it has the name of a fault.
+_SOCKS: dict[Outcome | Doubt, Fault] = {
+    Outcome.PROXY_DOWN: Fault.PROXY,
+    Outcome.PROXY_AUTH: Fault.LOGIN,
+    Outcome.BANNED: Fault.RULESET,
+    AMBIGUOUS: Fault.UNREACHED,
+}
 
 
 def of_socks(reply: int, version: int) -> Fault:
     """What a SOCKS proxy means by a reply other than "granted"."""
-    return (_SOCKS4 if version == 4 else _SOCKS5).get(reply, Fault.PROXY)
+    return _SOCKS[_core.judge_socks(min(reply, 255), version)]
 
 
 # https://curl.se/libcurl/c/libcurl-errors.html. What is not here is ambiguous.

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
-from proxywhirl._http.handshake import Handshake, basic_auth, connect, socks4, socks5
+from proxywhirl._core import ProxyHandshake, basic_authorization
 from proxywhirl._redact import Secrets
 
 __all__ = ["ProxyAddress"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
-_HANDSHAKES = {
-    "http": connect,
-    "https": connect,
-    "socks4": socks4,
-    "socks4a": socks4,
-    "socks5": socks5,
-    "socks5h": socks5,
-}
 
 
 class ProxyAddress:
@@ -30,15 +22,13 @@ class ProxyAddress:
         ValueError: The scheme is none that can be spoken.
     """
 
-    __slots__ = ("_auth", "_handshake", "_secrets", "authorization", "host", "is_http", "is_tls", "port", "scheme")
+    __slots__ = ("_auth", "_secrets", "authorization", "host", "is_http", "is_tls", "port", "scheme")
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.scheme = parts.scheme
-        handshake = _HANDSHAKES.get(self.scheme)
-        if handshake is None or not parts.hostname:
+        if self.scheme not in _DEFAULT_PORTS or not parts.hostname:
             raise ValueError(f"no proxy can be spoken to with {self.scheme or 'no'} scheme and host {parts.hostname!r}")
-        self._handshake = handshake
         self.host: str = parts.hostname
         self.port: int = parts.port or _DEFAULT_PORTS[self.scheme]
         self.is_http = self.scheme in ("http", "https")
@@ -46,7 +36,7 @@ class ProxyAddress:
         self._auth: tuple[str, str] | None = None
         if parts.username is not None or parts.password is not None:
             self._auth = (unquote(parts.username or ""), unquote(parts.password or ""))
-        self.authorization: bytes | None = None if self._auth is None else basic_auth(*self._auth)
+        self.authorization: bytes | None = None if self._auth is None else basic_authorization(*self._auth)
         """Value of ``Proxy-Authorization``."""
         self._secrets: Secrets | None = None
 
@@ -57,7 +47,7 @@ class ProxyAddress:
             self._secrets = Secrets(*self._auth)
         return self._secrets
 
-    def handshake(self, host: str, port: int, authorization: bytes | None = None) -> Handshake:
+    def handshake(self, host: str, port: int, authorization: bytes | None = None) -> ProxyHandshake:
         """Begin the talk that opens the way to a target.
 
         Args:
@@ -65,9 +55,7 @@ class ProxyAddress:
             port: Its port.
             authorization: The user's own ``Proxy-Authorization``, for an HTTP proxy without a login.
         """
-        if self.is_http and self._auth is None and authorization is not None:
-            return connect(host, port, authorization=authorization)
-        return self._handshake(host, port, self._auth)
+        return ProxyHandshake(self.scheme, host, port, self._auth, authorization)
 
     def __repr__(self) -> str:
         # The credentials stay out: this shows up in tracebacks that print locals.

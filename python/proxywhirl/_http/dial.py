@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.flavour import core
-from proxywhirl._http.handshake import Refused
+from proxywhirl._http.handshake import Refused, opened
 from proxywhirl._http.stream import (
     AsyncStream,
     Clock,
@@ -159,14 +159,14 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
                 stream = stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
             phase = "talking to the proxy"
             talk = address.handshake(host, port, self._authorization)
-            message: bytes | None = next(talk)
+            message = opened(talk.start())
             while message is not None:
                 if message:
                     stream.write(message, timeout=clock.left())
                 received = stream.read(_READ_SIZE, timeout=clock.left())
                 if not received:
                     raise Refused("the proxy closed the connection during the handshake")
-                message = _next_message(talk, received)
+                message = opened(talk.feed(received))
             _note_duration(started)
             return Stream(stream)
         except (*_ERRORS, Refused) as error:
@@ -226,14 +226,14 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
                 stream = await stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
             phase = "talking to the proxy"
             talk = address.handshake(host, port, self._authorization)
-            message: bytes | None = next(talk)
+            message = opened(talk.start())
             while message is not None:
                 if message:
                     await stream.write(message, timeout=clock.left())
                 received = await stream.read(_READ_SIZE, timeout=clock.left())
                 if not received:
                     raise Refused("the proxy closed the connection during the handshake")
-                message = _next_message(talk, received)
+                message = opened(talk.feed(received))
             done = True
             _note_duration(started)
             return AsyncStream(stream)
@@ -242,12 +242,3 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
         finally:
             if not done and stream is not None:
                 await close_for_good(stream)
-
-
-def _next_message(talk: Any, received: bytes) -> bytes | None:
-    # A StopIteration must not cross a coroutine.
-    try:
-        message: bytes = talk.send(received)
-    except StopIteration:
-        return None
-    return message

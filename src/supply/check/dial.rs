@@ -1,15 +1,18 @@
 //! From a connection to a proxy to a page through it, in each of the four protocols.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::http::{Answer, Meter, ask_for_tunnel, broken, exchange};
+use super::http::{Answer, Meter, broken, exchange};
 use super::report::Failure;
 use super::run::Shared;
+use crate::judge::handshake::of_refusal;
+use crate::judge::outcome::Outcome;
 use crate::net::address::{Address, Credentials, Protocol};
+use crate::net::destination::Destination;
+use crate::net::handshake::{Handshake, Progress, Refusal};
+use crate::net::http1;
 use crate::net::target::Target;
 
 /// How a page is asked for.
@@ -55,25 +58,13 @@ async fn through<S: AsyncRead + AsyncWrite + Unpin + Send>(
     meter: &mut Meter<'_>,
 ) -> Result<Answer, Failure> {
     let login = address.credentials.as_ref();
-    match way.protocol {
-        Protocol::Socks4 => socks4(&mut stream, login, target, meter).await?,
-        Protocol::Socks5 => socks5(&mut stream, login, target, meter).await?,
-        Protocol::Http | Protocol::Https if target.tls || way.tunnel => {
-            let place = target.with_port();
-            let request = format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{}\r\n", authorization(login));
-            match ask_for_tunnel(&mut stream, request.as_bytes(), meter).await? {
-                200..=299 => {}
-                407 => return Err(Failure::Auth),
-                status => return Err(Failure::Denied(status)),
-            }
-        }
-        Protocol::Http | Protocol::Https => {
-            let path = format!("http://{}{}", target.authority(), target.path);
-            let request = request(shared, target, &path, &authorization(login));
-            let answer = exchange(&mut stream, request.as_bytes(), shared.plan.max_body, meter).await?;
-            return if answer.status == 407 { Err(Failure::Auth) } else { Ok(answer) };
-        }
+    if matches!(way.protocol, Protocol::Http | Protocol::Https) && !target.tls && !way.tunnel {
+        let path = format!("http://{}{}", target.authority(), target.path);
+        let request = request(shared, target, &path, login)?;
+        let answer = exchange(&mut stream, &request, shared.plan.max_body, meter).await?;
+        return if answer.status == 407 { Err(Failure::Auth) } else { Ok(answer) };
     }
+    open_tunnel(&mut stream, way.protocol, login, target, meter).await?;
     ask(shared, stream, target, meter).await
 }
 
@@ -83,12 +74,12 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin + Send>(
     target: &Target,
     meter: &mut Meter<'_>,
 ) -> Result<Answer, Failure> {
-    let request = request(shared, target, &target.path, "");
+    let request = request(shared, target, &target.path, None)?;
     if target.tls {
         let mut stream = in_tls(shared, stream, &target.host).await?;
-        return exchange(&mut stream, request.as_bytes(), shared.plan.max_body, meter).await;
+        return exchange(&mut stream, &request, shared.plan.max_body, meter).await;
     }
-    exchange(&mut stream, request.as_bytes(), shared.plan.max_body, meter).await
+    exchange(&mut stream, &request, shared.plan.max_body, meter).await
 }
 
 async fn in_tls<S: AsyncRead + AsyncWrite + Unpin + Send>(
@@ -104,25 +95,16 @@ async fn in_tls<S: AsyncRead + AsyncWrite + Unpin + Send>(
     })
 }
 
-fn request(shared: &Shared, target: &Target, path: &str, further: &str) -> String {
-    let (host, agent) = (target.authority(), &shared.plan.user_agent);
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n{further}Connection: close\r\n\r\n"
-    )
-}
-
-fn authorization(login: Option<&Credentials>) -> String {
-    login.map_or_else(String::new, |login| {
-        let both = STANDARD.encode(format!("{}:{}", login.username, login.password));
-        format!("Proxy-Authorization: Basic {both}\r\n")
-    })
-}
-
-async fn read<S: AsyncRead + Unpin, const N: usize>(stream: &mut S, meter: &mut Meter<'_>) -> Result<[u8; N], Failure> {
-    let mut bytes = [0; N];
-    stream.read_exact(&mut bytes).await.map_err(|error| broken(&error))?;
-    meter.count(N)?;
-    Ok(bytes)
+fn request(shared: &Shared, target: &Target, path: &str, login: Option<&Credentials>) -> Result<Vec<u8>, Failure> {
+    let (host, login) = (target.authority(), login.map(Credentials::basic));
+    let mut headers: Vec<(&str, &str)> =
+        vec![("Host", &host), ("User-Agent", &shared.plan.user_agent), ("Accept", "*/*")];
+    headers.extend(login.as_deref().map(|login| ("Proxy-Authorization", login)));
+    headers.push(("Connection", "close"));
+    let mut request = Vec::with_capacity(256);
+    let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    http1::write_request(&mut request, "GET", path, headers).map_err(|_| Failure::Internal)?;
+    Ok(request)
 }
 
 async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> Result<(), Failure> {
@@ -130,90 +112,52 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> Result<()
     stream.flush().await.map_err(|error| broken(&error))
 }
 
-/// SOCKS 4, and 4a where the target is a name.
-async fn socks4<S: AsyncRead + AsyncWrite + Unpin>(
+/// Has the proxy connect to the target.
+async fn open_tunnel<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
+    protocol: Protocol,
     login: Option<&Credentials>,
     target: &Target,
     meter: &mut Meter<'_>,
 ) -> Result<(), Failure> {
-    let mut request = vec![4, 1];
-    request.extend(target.port.to_be_bytes());
-    let ip = target.host.parse::<std::net::Ipv4Addr>().ok();
-    // An address of this form says that a name follows.
-    request.extend(ip.map_or([0, 0, 0, 1], |ip| ip.octets()));
-    request.extend(login.map_or("", |login| &*login.username).bytes().filter(|b| *b != 0));
-    request.push(0);
-    if ip.is_none() {
-        request.extend(target.host.bytes());
-        request.push(0);
-    }
-    write(stream, &request).await?;
-    let answer: [u8; 8] = read(stream, meter).await?;
-    match answer {
-        [0, 90, ..] => Ok(()),
-        [0, 92 | 93, ..] => Err(Failure::Auth),
-        [0, code @ 91..=95, ..] => Err(Failure::Denied(u16::from(code))),
-        _ => Err(Failure::Protocol),
+    let is_http = matches!(protocol, Protocol::Http | Protocol::Https);
+    let to = Destination::new(&target.host, target.port).map_err(|_| Failure::Protocol)?;
+    let mut handshake = Handshake::new(protocol, to, login.cloned());
+    let first = handshake.start().map_err(|what| failure_of(&Refusal::Inexpressible(what)))?;
+    write(stream, &first).await?;
+    let mut buffer = [0; READ];
+    let mut has_begun = false;
+    loop {
+        let got = stream.read(&mut buffer).await.map_err(|error| broken(&error))?;
+        if got == 0 {
+            return Err(if is_http && has_begun { Failure::BadAnswer } else { Failure::Closed });
+        }
+        has_begun = true;
+        meter.count(got)?;
+        match handshake.feed(&buffer[..got]).client_speaks_first() {
+            Progress::NeedMore(_) => {}
+            Progress::Write(message) => write(stream, &message).await?,
+            Progress::Done { .. } => return Ok(()),
+            Progress::Refused(refusal) => return Err(failure_of(&refusal)),
+            Progress::Malformed(_) => return Err(if is_http { Failure::BadAnswer } else { Failure::Protocol }),
+        }
     }
 }
 
-/// SOCKS 5 (RFC 1928) with passwords (RFC 1929).
-async fn socks5<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut S,
-    login: Option<&Credentials>,
-    target: &Target,
-    meter: &mut Meter<'_>,
-) -> Result<(), Failure> {
-    write(stream, if login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] }).await?;
-    match (read::<_, 2>(stream, meter).await?, login) {
-        ([5, 0], _) => {}
-        ([5, 2], Some(login)) => {
-            let mut message = vec![1];
-            for part in [&login.username, &login.password] {
-                message.push(u8::try_from(part.len()).map_err(|_| Failure::Auth)?);
-                message.extend(part.bytes());
-            }
-            write(stream, &message).await?;
-            let [_, status] = read(stream, meter).await?;
-            if status != 0 {
-                return Err(Failure::Auth);
-            }
-        }
-        ([5, _], _) => return Err(Failure::Auth),
-        _ => return Err(Failure::Protocol),
+/// Bytes of one read of a handshake.
+const READ: usize = 512;
+
+fn failure_of(refusal: &Refusal) -> Failure {
+    // A pause that the proxy asks for ends no check, so the time does not matter.
+    let (judgement, _) = of_refusal(refusal, || 0.0);
+    if judgement.outcome() == Some(Outcome::ProxyAuth) {
+        return Failure::Auth;
     }
-    let mut request = vec![5, 1, 0];
-    match target.host.parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(ip)) => {
-            request.push(1);
-            request.extend(ip.octets());
-        }
-        Ok(std::net::IpAddr::V6(ip)) => {
-            request.push(4);
-            request.extend(ip.octets());
-        }
-        Err(_) => {
-            request.extend([3, u8::try_from(target.host.len()).map_err(|_| Failure::Protocol)?]);
-            request.extend(target.host.bytes());
-        }
+    match refusal {
+        Refusal::Connect(reply) => Failure::Denied(reply.status),
+        Refusal::Socks4(reply) => Failure::Denied(u16::from(reply.code())),
+        Refusal::Socks5(reply) => Failure::Denied(u16::from(reply.code())),
+        Refusal::Method { .. } | Refusal::Login => Failure::Auth,
+        Refusal::Inexpressible(_) => Failure::Protocol,
     }
-    request.extend(target.port.to_be_bytes());
-    write(stream, &request).await?;
-    let [version, code, _, kind] = read(stream, meter).await?;
-    if version != 5 {
-        return Err(Failure::Protocol);
-    }
-    if code != 0 {
-        return Err(if code == 2 { Failure::Auth } else { Failure::Denied(u16::from(code)) });
-    }
-    let rest = match kind {
-        1 => 4,
-        4 => 16,
-        3 => usize::from(read::<_, 1>(stream, meter).await?[0]),
-        _ => return Err(Failure::Protocol),
-    };
-    let mut bound = vec![0; rest + 2];
-    stream.read_exact(&mut bound).await.map_err(|error| broken(&error))?;
-    meter.count(bound.len())
 }

@@ -3,13 +3,11 @@
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::report::Failure;
+use crate::net::http1::{Framing, HeadReader, Limits, ResponseHead};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Bytes of a head; real ones have a tenth of it.
 const HEAD: usize = 32 << 10;
-const HEADERS: usize = 128;
-/// Answers of 1xx before the real one.
-const INTERIM: usize = 8;
 
 /// What came back.
 #[derive(Debug, Default)]
@@ -55,38 +53,6 @@ pub(super) fn broken(error: &std::io::Error) -> Failure {
     }
 }
 
-/// What of an answer's head is needed.
-struct Head {
-    length: usize,
-    status: u16,
-    content_length: Option<u64>,
-    chunked: bool,
-    location: Option<String>,
-}
-
-fn parse_head(buffer: &[u8]) -> Result<Option<Head>, Failure> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    let length = match response.parse(buffer) {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Err(_) => return Err(Failure::BadAnswer),
-    };
-    let mut head =
-        Head { length, status: response.code.unwrap_or(0), content_length: None, chunked: false, location: None };
-    for header in response.headers.iter() {
-        if header.name.eq_ignore_ascii_case("content-length") {
-            let text = std::str::from_utf8(header.value).ok().map(str::trim);
-            head.content_length = Some(text.and_then(|text| text.parse().ok()).ok_or(Failure::BadAnswer)?);
-        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-            head.chunked = header.value.to_ascii_lowercase().ends_with(b"chunked");
-        } else if header.name.eq_ignore_ascii_case("location") {
-            head.location = Some(String::from_utf8_lossy(header.value).into_owned());
-        }
-    }
-    Ok(Some(head))
-}
-
 async fn read_some<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut Vec<u8>,
@@ -97,36 +63,18 @@ async fn read_some<S: AsyncRead + Unpin>(
     Ok(got)
 }
 
-/// Reads until the head of a final answer is there; the buffer keeps what follows it.
+/// Reads until the head of a final answer is there; the reader keeps what follows it.
 async fn read_head<S: AsyncRead + Unpin>(
     stream: &mut S,
-    buffer: &mut Vec<u8>,
+    reader: &mut HeadReader,
     meter: &mut Meter<'_>,
-) -> Result<Head, Failure> {
-    let mut interim = 0;
-    let mut parsed_at = 0;
+) -> Result<ResponseHead, Failure> {
     loop {
-        // Parsed again only when half as much has come again: a head that drips in bytes costs linear time.
-        if !buffer.is_empty() && (buffer.len() >= parsed_at + parsed_at / 2 || buffer.ends_with(b"\n")) {
-            if let Some(head) = parse_head(buffer)? {
-                if !(100..200).contains(&head.status) || head.status == 101 {
-                    return Ok(head);
-                }
-                buffer.drain(..head.length);
-                interim += 1;
-                parsed_at = 0;
-                if interim > INTERIM {
-                    return Err(Failure::BadAnswer);
-                }
-                continue;
-            }
-            parsed_at = buffer.len();
+        if let Some(head) = reader.head().map_err(|_| Failure::BadAnswer)? {
+            return Ok(head);
         }
-        if buffer.len() > HEAD {
-            return Err(Failure::BadAnswer);
-        }
-        if read_some(stream, buffer, meter).await? == 0 {
-            return Err(if buffer.is_empty() { Failure::Closed } else { Failure::BadAnswer });
+        if read_some(stream, reader.buffer(), meter).await? == 0 {
+            return Err(if reader.buffer().is_empty() { Failure::Closed } else { Failure::BadAnswer });
         }
     }
 }
@@ -140,25 +88,28 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Answer, Failure> {
     stream.write_all(request).await.map_err(|error| broken(&error))?;
     stream.flush().await.map_err(|error| broken(&error))?;
-    let mut buffer = Vec::with_capacity(2048);
-    let head = read_head(stream, &mut buffer, meter).await?;
-    buffer.drain(..head.length);
-    let mut answer = Answer { status: head.status, location: head.location, body: Vec::new() };
-    if matches!(head.status, 204 | 304) {
+    let mut reader = HeadReader::new(Limits { bytes: HEAD, ..Limits::default() });
+    let head = read_head(stream, &mut reader, meter).await?;
+    let mut buffer = std::mem::take(reader.buffer());
+    let location = head.values("location").next().map(|to| String::from_utf8_lossy(to).into_owned());
+    let mut answer = Answer { status: head.status, location, body: Vec::new() };
+    let framing = head.framing(false).map_err(|_| Failure::BadAnswer)?;
+    if framing == Framing::Empty {
         return Ok(answer);
     }
-    answer.body = if head.chunked {
+    answer.body = if framing == Framing::Chunked {
         read_chunks(stream, buffer, most, meter).await?
     } else {
-        let want = head.content_length.map_or(most, |length| usize::try_from(length).unwrap_or(usize::MAX).min(most));
+        let length = if let Framing::Length(length) = framing { Some(length) } else { None };
+        let want = length.map_or(most, |length| usize::try_from(length).unwrap_or(usize::MAX).min(most));
         while buffer.len() < want {
             let got = match read_some(stream, &mut buffer, meter).await {
                 // Who closes without a farewell in TLS has still sent all there was, if nobody said how much that is.
-                Err(Failure::Closed) if head.content_length.is_none() => 0,
+                Err(Failure::Closed) if length.is_none() => 0,
                 got => got?,
             };
             if got == 0 {
-                if head.content_length.is_some() {
+                if length.is_some() {
                     return Err(Failure::Closed);
                 }
                 break;
@@ -227,17 +178,4 @@ async fn read_chunks<S: AsyncRead + Unpin>(
             Err(_) => return Err(Failure::BadAnswer),
         }
     }
-}
-
-/// Sends a request without a body of its own or of the answer; its status. Nothing of what follows the head is read.
-pub(super) async fn ask_for_tunnel<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut S,
-    request: &[u8],
-    meter: &mut Meter<'_>,
-) -> Result<u16, Failure> {
-    stream.write_all(request).await.map_err(|error| broken(&error))?;
-    stream.flush().await.map_err(|error| broken(&error))?;
-    let mut buffer = Vec::with_capacity(512);
-    // Behind a tunnel's head the other side says nothing before it is asked.
-    read_head(stream, &mut buffer, meter).await.map(|head| head.status)
 }

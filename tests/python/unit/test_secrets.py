@@ -15,7 +15,7 @@ import pytest
 
 from proxywhirl._http.dial import ProxyUnreachable
 from proxywhirl._http.flavour import flavour
-from proxywhirl._http.handshake import Refused, connect
+from proxywhirl._http.handshake import ProxyHandshake, Refused, opened
 from proxywhirl._http.said import check_redirect
 from proxywhirl._redact import Secrets
 
@@ -157,10 +157,10 @@ def test_secrets_of_a_ready_header(value: bytes, text: str) -> None:
 
 
 def test_a_reason_is_hidden_before_it_is_cut() -> None:
-    talk = connect("shop.test", 443, ("hostile77", "s3cr3tPw99"))
-    next(talk)
+    talk = ProxyHandshake("http", "shop.test", 443, ("hostile77", "s3cr3tPw99"))
+    opened(talk.start())
     with pytest.raises(Refused) as raised:
-        talk.send(b"HTTP/1.1 502 " + b"x" * 95 + b" s3c\x00r3tPw99\r\n\r\n")
+        opened(talk.feed(b"HTTP/1.1 502 " + b"x" * 95 + b" s3c\x00r3tPw99\r\n\r\n"))
     assert "s3c" not in str(raised.value)
 
 

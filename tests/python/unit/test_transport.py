@@ -9,8 +9,9 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpcore
@@ -20,7 +21,7 @@ import pytest
 from proxywhirl import Outcome, ProxyConnectionError, ProxyPool, ProxyPoolEmptyError, RetryPolicy
 from proxywhirl._http.address import ProxyAddress
 from proxywhirl._http.dial import ProxyUnreachable
-from proxywhirl._http.handshake import Refused, connect, socks4, socks5
+from proxywhirl._http.handshake import ProxyHandshake, Refused, opened
 from proxywhirl._http.routes import Limits, Routes, most_routes
 from proxywhirl._http.tls import Tls
 from proxywhirl._judge import meaning_of
@@ -30,18 +31,22 @@ from proxywhirl.transport import AsyncRotatingTransport, RotatingTransport
 QUICK = RetryPolicy(base_delay=0.01)
 
 
-def talk(handshake: Generator[bytes, bytes, None], *replies: bytes, pieces: int = 0) -> list[bytes]:
+def talk(handshake: ProxyHandshake, *replies: bytes, pieces: int = 0) -> list[bytes]:
     """Play replies into a handshake; what it sent."""
     chunks = list(replies)
     if pieces:
         chunks = [reply[i : i + pieces] for reply in replies for i in range(0, len(reply), pieces)]
-    said = [next(handshake)]
-    try:
-        for chunk in chunks:
-            said.append(handshake.send(chunk))
-    except StopIteration:
-        return [words for words in said if words]
+    said = [opened(handshake.start())]
+    for chunk in chunks:
+        said.append(opened(handshake.feed(chunk)))
+        if said[-1] is None:
+            return [words for words in said if words]
     raise AssertionError("the handshake wants more")
+
+
+connect = partial(ProxyHandshake, "http")
+socks4 = partial(ProxyHandshake, "socks4")
+socks5 = partial(ProxyHandshake, "socks5")
 
 
 @pytest.mark.parametrize("pieces", [0, 1, 3])

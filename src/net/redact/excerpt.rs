@@ -1,6 +1,6 @@
 //! Showing a line that could not be read, without what may be a secret in it.
 
-use super::address::{is_literal, parse_host, parse_port};
+use crate::net::address::{is_literal, parse_host, parse_port};
 
 /// Bytes of a text that are looked at, and parts that are shown.
 const MOST_BYTES: usize = 512;

@@ -1,0 +1,13 @@
+//! What may be shown of a text: the one home of the rules for secrets.
+//!
+//! [`excerpt`](excerpt::excerpt) shows what an unreadable entry consists of, [`LoginSecrets`] hides a login that is
+//! known, in whatever form a proxy repeats it.
+
+pub mod excerpt;
+mod login;
+mod spelling;
+
+pub use login::LoginSecrets;
+
+/// What stands for a secret.
+pub const MASK: &str = "***";
