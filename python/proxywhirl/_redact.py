@@ -1,16 +1,12 @@
-"""Taking credentials out of URLs and texts before anybody reads them.
-
-The functions work on text, not on parsed URLs: what must be hidden is often exactly the URL that does not parse.
-When in doubt they hide too much. All of them run in time linear in the length of their input.
-"""
+"""What may be shown: the core's rules (``src/net/redact``) for texts, applied to what Python has besides texts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Callable
 
+from proxywhirl import _core
 from proxywhirl._core import LoginSecrets
 
 __all__ = [
@@ -34,56 +30,6 @@ MASKED_USERINFO = "***:***@"
 SECRET_MASK = "**********"  # what pydantic prints for a SecretStr
 """The text that stands for a secret in dumps."""
 
-_HOST = r"(?:\[[0-9A-Fa-f:.%\w]+\]|[^\s:/?#@\[\]]+)"
-_HOST_PORT = re.compile(_HOST + r"(?::\d*)?\Z")
-_HOST_WITH_PORT = re.compile(_HOST + r":\d+(?!\w)")
-_AUTHORITY_END = re.compile(r"[/?#]")
-_URL_IN_TEXT = re.compile(r"://(\S+)")
-# Something like ``user:pass@host:8080`` without a scheme; the lookbehind keeps it from restarting inside a word.
-_BARE_CREDENTIALS = re.compile(r"(?<![^\s'\"(<\[,=])[^\s:/@'\"(<\[,=]{1,256}:[^\s/@]{1,256}@(?=" + _HOST + r":\d)")
-_QUERY_PAIR = re.compile(r"([?&;]([^\s=&;?#]{1,128})=)([^\s&;#'\"]+)")
-# The whole of a URL without credentials, as far as it is safe to show: no port that is no number, no path.
-_PLAIN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,31}://" + _HOST + r"(?::\d{1,5})?/?")
-_NAME = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_ .\-]{0,47})?")
-_MAX_URLS_IN_A_RUN = 50  # URLs joined without a blank; more than that is not worth telling apart
-_SECRET_WORDS = ("password", "passwd", "pwd", "token", "key", "secret", "auth", "authorization")
-_SECRET_KEYS = ("password", "passwd", "secret", "token", "api_key", "apikey", "credential", "username", "authorization")
-
-
-def _is_secret_parameter(name: str) -> bool:
-    lowered = name.casefold()
-    return lowered.endswith(_SECRET_WORDS) or any(part in _SECRET_WORDS for part in re.split(r"[_.\-]", lowered))
-
-
-def _userinfo_end(rest: str) -> int:
-    """Length of the user information (with its ``@``) at the start of what follows ``scheme://``; 0 if none."""
-    last = rest.rfind("@")
-    if last < 0:
-        return 0
-    cut = _AUTHORITY_END.search(rest)
-    authority = rest if cut is None else rest[: cut.start()]
-    inside = authority.rfind("@")
-    if _HOST_WITH_PORT.match(rest, last + 1):
-        return last + 1  # also covers an unquoted "/" in a password
-    if _HOST_PORT.match(authority[inside + 1 :]):
-        return inside + 1  # rfind's -1 makes this 0: an "@" in the path is nobody's secret
-    return last + 1
-
-
-def _replace_userinfo(url: str, replacement: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        end = url.rfind("@") + 1
-        return replacement + url[end:] if end else url
-    end = _userinfo_end(rest)
-    return f"{scheme}{separator}{replacement}{rest[end:]}" if end else url
-
-
-def _mask_query(text: str) -> str:
-    if "=" not in text:
-        return text
-    return _QUERY_PAIR.sub(lambda pair: pair[1] + MASK if _is_secret_parameter(pair[2]) else pair[0], text)
-
 
 def redact_url(url: str) -> str:
     """Drop the user information of a URL and hide the values of secret query parameters.
@@ -95,12 +41,12 @@ def redact_url(url: str) -> str:
         The URL without ``user:password@``, and with ``***`` for the value of each parameter whose name speaks of
         a password, token, key, secret or authorisation.
     """
-    return _mask_query(_replace_userinfo(str(url), ""))
+    return _core.redact_url(_sendable(str(url)))
 
 
 def mask_proxy_url(url: str) -> str:
     """Replace the user information of a URL by ``***:***@``; a URL without any comes back unchanged."""
-    return _replace_userinfo(str(url), MASKED_USERINFO)
+    return _core.mask_url(_sendable(str(url)))
 
 
 def mask_secret_str(value: object) -> str:
@@ -118,8 +64,7 @@ def shown_url(url: object) -> str:
     Returns:
         ``scheme://host:port``, or ``***`` if the text has any other form, because then any part of it may be secret.
     """
-    masked = mask_proxy_url(str(url))
-    return masked if _PLAIN_URL.fullmatch(masked.replace(MASKED_USERINFO, "", 1)) else MASK
+    return _core.shown_url(_sendable(str(url)))
 
 
 def shown(value: object) -> str:
@@ -131,7 +76,7 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, (bool, int, float)):
         return repr(value)
     if isinstance(value, str):
-        return repr(str(value)) if _NAME.fullmatch(value) else repr(MASK)
+        return repr(str(value)) if _core.is_plain_name(_sendable(value)) else repr(MASK)
     return f"a {type(value).__name__}"
 
 
@@ -139,20 +84,6 @@ def shown_path(path: object) -> str:
     """The path of a file as an error may quote it; ``***`` if it looks like an address with a login."""
     text = str(path)
     return repr(MASK if "@" in text or text.count(":") > 1 else text)
-
-
-def _mask_found_url(found: re.Match[str]) -> str:
-    masked = []
-    rest = found[1]
-    for _ in range(_MAX_URLS_IN_A_RUN):
-        # Quotes and brackets around a URL are part of the run of non-blanks; look again without them.
-        end = _userinfo_end(rest) or _userinfo_end(rest.rstrip("'\"`)>]},.;:!"))
-        head = MASKED_USERINFO if end else ""
-        body, separator, rest = rest[end:].partition("://")
-        masked.append("://" + head + body)
-        if not separator:
-            return "".join(masked)
-    return "".join(masked) + "://" + MASK
 
 
 def scrub_text(text: str) -> str:
@@ -164,10 +95,8 @@ def scrub_text(text: str) -> str:
     Returns:
         The text with ``***:***@`` for user information and ``***`` for secret query values.
     """
-    if "@" in text:
-        text = _URL_IN_TEXT.sub(_mask_found_url, text)
-        text = _BARE_CREDENTIALS.sub(MASKED_USERINFO, text)
-    return _mask_query(text) if "://" in text else text
+    # A text without either has nothing to hide.
+    return _core.scrub_text(_sendable(text)) if "@" in text or "://" in text else text
 
 
 def scrub_value(value: Any) -> Any:
@@ -183,10 +112,7 @@ def scrub_value(value: Any) -> Any:
 
 def is_secret_key(key: object) -> bool:
     """Whether a mapping key speaks of a password, secret, token, API key, credential or user name."""
-    if not isinstance(key, str):
-        return False
-    lowered = key.casefold().replace("-", "_")
-    return any(word in lowered for word in _SECRET_KEYS)
+    return isinstance(key, str) and _core.is_secret_key(_sendable(key))
 
 
 def scrub_credentials_from_dict(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 use crate::net::address::{Address, Credentials, Protocol, escape};
 use crate::net::client::{Client, Unfit};
+use crate::net::redact::MASKED_LOGIN;
 use crate::proxy::Proxy;
 use crate::proxy::health::mark;
 
@@ -106,7 +107,7 @@ impl Proxy {
     pub fn masked_url(&self) -> String {
         let inner = self.inner.lock();
         let login = inner.cold.as_ref().is_some_and(|cold| cold.credentials.is_some());
-        let mask = if login { "***:***@" } else { "" };
+        let mask = if login { MASKED_LOGIN } else { "" };
         format!("{}://{mask}{}", inner.protocol.as_str(), inner.authority)
     }
 

@@ -77,7 +77,7 @@ mod _core {
     #[pymodule_export]
     use super::queue::{Place, WaitingLine};
     #[pymodule_export]
-    use super::redact::PyLoginSecrets;
+    use super::redact::{PyLoginSecrets, is_plain_name, is_secret_key, mask_url, redact_url, scrub_text, shown_url};
     #[pymodule_export]
     use super::session::{PySession, PySessionManager};
     #[pymodule_export]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxywhirl._redact import MASKED_USERINFO
+
 if TYPE_CHECKING:
     from proxywhirl import Proxy
 
@@ -19,6 +21,6 @@ def masked(proxy: Proxy) -> str:
     Returns:
         Its URL, with ``***:***@`` if it wants a login.
     """
-    login = "" if proxy.username is None else "***:***@"
+    login = "" if proxy.username is None else MASKED_USERINFO
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
     return f"{proxy.protocol}://{login}{host}:{proxy.port}"
