@@ -4,6 +4,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use memchr::memchr;
+
 /// A request head that must not be written: it would be read as something else than it is meant as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadRequest {
@@ -206,6 +208,8 @@ pub struct HeadReader {
     limits: Limits,
     buffer: Vec<u8>,
     parsed_at: usize,
+    /// Bytes of the buffer that were looked through for the end of a line.
+    scanned: usize,
     interim: usize,
 }
 
@@ -213,7 +217,7 @@ impl HeadReader {
     /// Within those limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, buffer: Vec::new(), parsed_at: 0, interim: 0 }
+        Self { limits, buffer: Vec::new(), parsed_at: 0, scanned: 0, interim: 0 }
     }
 
     /// What was read and is in no head yet: to be read into, and after the head the beginning of the body.
@@ -241,9 +245,12 @@ impl HeadReader {
                 // Empty lines before an answer, of which there may be some (RFC 9112, 2.2), count as its head.
                 self.limits.bytes = self.limits.bytes.checked_sub(empty).ok_or(BadResponse::LongHead)?;
                 self.buffer.drain(..empty);
+                self.scanned = 0;
             }
             // Parsed again when a line has ended or half as much has come again: a head in single bytes costs linear time.
-            let is_worth_it = self.buffer.ends_with(b"\n") || self.buffer.len() >= self.parsed_at + self.parsed_at / 2;
+            let has_line = memchr(b'\n', self.buffer.get(self.scanned..).unwrap_or(&[])).is_some();
+            let is_worth_it = has_line || self.buffer.len() >= self.parsed_at + self.parsed_at / 2;
+            self.scanned = self.buffer.len();
             if self.buffer.is_empty() || !is_worth_it {
                 return if self.buffer.len() > self.limits.bytes { Err(BadResponse::LongHead) } else { Ok(None) };
             }
@@ -251,7 +258,7 @@ impl HeadReader {
                 self.parsed_at = self.buffer.len();
                 return if self.buffer.len() > self.limits.bytes { Err(BadResponse::LongHead) } else { Ok(None) };
             };
-            self.parsed_at = 0;
+            (self.parsed_at, self.scanned) = (0, 0);
             if head.bytes.len() > self.limits.bytes {
                 return Err(BadResponse::LongHead);
             }

@@ -98,7 +98,7 @@ fn json(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            ' '..='\u{7f}' => out.push(letter),
+            ' '..='~' => out.push(letter),
             c => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     // A string takes everything.
