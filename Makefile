@@ -115,7 +115,7 @@ smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
 	$(BIN)/python tests/smoke/run.py $(PYTHONS)
 
 .PHONY: check
-check: check-format check-clippy check-doc check-python check-types ## Formatting, lints, types, stubs, documentation
+check: check-format check-clippy check-doc check-python check-types check-tree ## Formatting, lints, types, stubs, documentation, layers
 
 .PHONY: check-format
 check-format:
@@ -141,6 +141,10 @@ check-types: $(DONE)/module-dev $(DONE)/check
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(PYO3_PYTHON)
 	$(BIN)/python -m mypy.stubtest proxywhirl._core --allowlist tests/typing/stubtest-allowlist.txt
+
+.PHONY: check-tree
+check-tree: $(DONE)/module-dev $(DONE)/check
+	$(BIN)/python -m pytest -q tests/python/docs/test_tree.py tests/python/docs/test_layers.py
 
 .PHONY: stubs
 stubs: $(DONE)/module-dev $(DONE)/check ## Compare the stubs with the module that is built
