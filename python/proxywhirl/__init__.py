@@ -13,7 +13,6 @@ from proxywhirl._native.on_first_use import prepare as _prepare
 # Type checkers know the name; importing it from typing would be a third of the time this module takes.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from proxywhirl._ban import BanPolicy
     from proxywhirl._core import (
         Lease,
         Proxy,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         RetryOutcome,
         ValidationLevel,
     )
+    from proxywhirl.bans import BanPolicy
     from proxywhirl.browser import BrowserRenderer
     from proxywhirl.circuit_breaker import AsyncCircuitBreaker, CircuitBreaker
     from proxywhirl.config import (
@@ -179,7 +179,7 @@ _prepare(
         "adapt": "proxywhirl.strategies._adapter",
         "fill_pool": "proxywhirl.storage._open",
         "install_breaker_files": "proxywhirl.circuit_breaker.sync",
-        "judge_report": "proxywhirl._judge",
+        "judge_report": "proxywhirl._httpx.judge",
         "load_pool": "proxywhirl.storage._open",
         "plain": "proxywhirl.config._strategy",
         "resolve": "proxywhirl.strategies._registry",
@@ -318,7 +318,7 @@ __all__ = [
 
 # Where each name lives. The imports above say the same to type checkers; a test compares the three.
 _HOMES = {
-    "proxywhirl._ban": "BanPolicy",
+    "proxywhirl.bans": "BanPolicy",
     "proxywhirl._core": "Lease Proxy ProxyPool SelectionContext Session SessionManager",
     "proxywhirl._native.enums": (
         "BackoffStrategy CircuitBreakerState HealthStatus Outcome ProxyFormat ProxySource RenderMode RetryOutcome "

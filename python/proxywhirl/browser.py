@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from proxywhirl._base.files import make_folder
-from proxywhirl._redact import redact_url, scrub_text, shown
+from proxywhirl._native.redact import redact_url, scrub_text, shown
 from proxywhirl.exceptions import ProxyFetchError
 
 if TYPE_CHECKING:

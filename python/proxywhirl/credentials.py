@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any, Callable, NamedTuple, Union
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._redact import MASK, scrub_text, shown
+from proxywhirl._native.redact import MASK, scrub_text, shown
 
 __all__ = ["CredentialRotator"]
 

@@ -34,7 +34,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, ClassVar
 
-from proxywhirl._redact import MASK, redact_url, scrub_text
+from proxywhirl._native.redact import MASK, redact_url, scrub_text
 
 __all__ = [
     "CacheCorruptionError",

@@ -19,7 +19,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
     from proxywhirl.events import ProxyEvent

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Callable, Optional, Union
 
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 
 __all__ = ["ResilienceConfig", "guard_settings", "rate_of"]
 

@@ -21,19 +21,19 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from proxywhirl._ban import BanPolicies
-from proxywhirl._cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
-from proxywhirl._http.body import bound_decoder, preset_decoder
-from proxywhirl._http.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
-from proxywhirl._http.direct import DirectLease
-from proxywhirl._http.flavour import Flavour, default_name, flavour, flavour_of
-from proxywhirl._http.look import look_at
-from proxywhirl._http.routes import Limits, most_routes
-from proxywhirl._http.tls import Tls, Verify
-from proxywhirl._judge import RuleJudge, StatusJudge, Verdict, meaning_of, reporter
-from proxywhirl._loop import Admit, Answer, Delivery, Discard, Job, Load, Renew, Send, Wait, hold_of, rotate
+from proxywhirl._httpx.body import bound_decoder, preset_decoder
+from proxywhirl._httpx.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
+from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
+from proxywhirl._httpx.direct import DirectLease
+from proxywhirl._httpx.flavour import Flavour, default_name, flavour, flavour_of
+from proxywhirl._httpx.judge import RuleJudge, StatusJudge, Verdict, meaning_of, reporter
+from proxywhirl._httpx.look import look_at
+from proxywhirl._httpx.loop import Admit, Answer, Delivery, Discard, Job, Load, Renew, Send, Wait, hold_of, rotate
+from proxywhirl._httpx.routes import Limits, most_routes
+from proxywhirl._httpx.selection import Chooser, Selection, Taking, checked_bound
+from proxywhirl._httpx.tls import Tls, Verify
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
-from proxywhirl._selection import Chooser, Selection, Taking, checked_bound
+from proxywhirl.bans import BanPolicies
 from proxywhirl.exceptions import ProxyPoolEmptyError
 from proxywhirl.resilience import guard_settings
 

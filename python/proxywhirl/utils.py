@@ -7,8 +7,8 @@ from typing import Literal
 from proxywhirl._base.cli_lock import CLILock, CLILockHeldError
 from proxywhirl._base.crypto import decrypt_credentials, encrypt_credentials, generate_encryption_key
 from proxywhirl._base.files import atomic_write, atomic_write_json
-from proxywhirl._redact import mask_proxy_url, mask_secret_str, scrub_credentials_from_dict, shown
-from proxywhirl._urls import is_valid_proxy_url, parse_proxy_url, validate_target_url_safe
+from proxywhirl._native.redact import mask_proxy_url, mask_secret_str, scrub_credentials_from_dict, shown
+from proxywhirl._native.urls import is_valid_proxy_url, parse_proxy_url, validate_target_url_safe
 from proxywhirl.models._tools import calculate_timeout, create_proxy_from_url, proxy_to_dict, validate_proxy_model
 
 __all__ = [

@@ -455,7 +455,7 @@ impl PyProxy {
         };
         let entry = PyDict::new(py);
         entry.set_item("timestamp", convert::datetime(py, exact_wall())?)?;
-        let scrubbed = py.import("proxywhirl._redact")?.call_method1("scrub_text", (error,))?;
+        let scrubbed = py.import("proxywhirl._native.redact")?.call_method1("scrub_text", (error,))?;
         entry.set_item("error", scrubbed)?;
         errors.append(entry)?;
         while errors.len() > 10 {

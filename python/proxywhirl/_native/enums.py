@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self

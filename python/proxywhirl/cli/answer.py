@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from proxywhirl._redact import mask_proxy_url, scrub_text
+from proxywhirl._native.redact import mask_proxy_url, scrub_text
 from proxywhirl.cli.errors import CommandError
 from proxywhirl.cli.terminal import counted, is_terminal, printable, rich_console
 

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from proxywhirl._redact import mask_proxy_url, scrub_text
+from proxywhirl._native.redact import mask_proxy_url, scrub_text
 from proxywhirl.cli.errors import CommandError, UsageError
 from proxywhirl.cli.output import Rows
 from proxywhirl.cli.settings import configured, reason_of, settings_of

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli.checking import check, tell
 from proxywhirl.cli.errors import UsageError
 from proxywhirl.cli.output import Rows

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import urlsplit
 
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli.answer import Answer, write_answer, write_error, write_summary
 from proxywhirl.cli.errors import CommandError, UsageError
 from proxywhirl.cli.masking import masked
@@ -167,7 +167,7 @@ def _send(
 ) -> tuple[Optional[Any], Optional[Exception]]:
     """The response, or why there is none."""
     from proxywhirl import ProxyWhirlError
-    from proxywhirl._http.flavour import default_name, flavour
+    from proxywhirl._httpx.flavour import default_name, flavour
 
     module = flavour(default_name()).module
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxywhirl._redact import MASKED_USERINFO
+from proxywhirl._native.redact import MASKED_USERINFO
 
 if TYPE_CHECKING:
     from proxywhirl import Proxy

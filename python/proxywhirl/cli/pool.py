@@ -7,7 +7,7 @@ import getpass
 import sys
 from typing import TYPE_CHECKING
 
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli.checking import check, rows_of_checks, show_into, tell
 from proxywhirl.cli.errors import CommandError, UsageError
 from proxywhirl.cli.output import Rows

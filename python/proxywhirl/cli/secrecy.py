@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 from urllib.parse import unquote
 
-from proxywhirl._redact import MASK, scrub_text
+from proxywhirl._native.redact import MASK, scrub_text
 
 __all__ = ["Secrecy"]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli.errors import CommandError, UsageError
 from proxywhirl.cli.masking import masked
 from proxywhirl.cli.proxy_writer import save_pool

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from proxywhirl import _core
 from proxywhirl._base import crypto as _crypto
 from proxywhirl._base.files import atomic_write, file_lock, local_path, make_folder
-from proxywhirl._redact import shown_path
+from proxywhirl._native.redact import shown_path
 from proxywhirl.config._cli_models import CLIConfig, DataStorageConfig, ProxyConfig
 from proxywhirl.config._files import ENV_PREFIX, load_config_file
 

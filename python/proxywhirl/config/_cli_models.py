@@ -41,7 +41,7 @@ class ProxyConfig(QuietModel):
         return self
 
     def __repr__(self) -> str:
-        from proxywhirl._redact import mask_proxy_url
+        from proxywhirl._native.redact import mask_proxy_url
 
         return f"ProxyConfig(url={mask_proxy_url(self.url)!r})"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from proxywhirl._base.files import local_path
-from proxywhirl._redact import shown_path
+from proxywhirl._native.redact import shown_path
 
 __all__ = ["ENV_PREFIX", "load_config_file"]
 

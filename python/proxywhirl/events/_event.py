@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from proxywhirl._redact import redact_url, scrub_text, scrub_value, shown
+from proxywhirl._native.redact import redact_url, scrub_text, scrub_value, shown
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy

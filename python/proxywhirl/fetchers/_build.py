@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
 from proxywhirl._native.enums import ProxySource
-from proxywhirl._redact import scrub_value
+from proxywhirl._native.redact import scrub_value
 
 if TYPE_CHECKING:
     from proxywhirl.fetchers._listing import Entries

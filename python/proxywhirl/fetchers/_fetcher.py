@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _core
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._build import build
 from proxywhirl.fetchers._load import Limits, Loader

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from proxywhirl import _core
 from proxywhirl._native.enums import ProxyFormat
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._build import drop_local
 

@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._http.flavour import default_name, flavour
-from proxywhirl._redact import scrub_text
+from proxywhirl._httpx.flavour import default_name, flavour
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._inward import InwardError, is_public, public_client
 

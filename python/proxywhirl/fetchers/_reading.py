@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from proxywhirl._native.enums import RenderMode
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers import _listing
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from proxywhirl._base.utc import utc_now
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._reading import Reader, SourceResult
 from proxywhirl.models._sources import SourceStats

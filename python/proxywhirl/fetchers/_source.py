@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from proxywhirl._redact import redact_url
+from proxywhirl._native.redact import redact_url
 from proxywhirl.models._sources import ProxySourceConfig
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
-from proxywhirl._redact import mask_proxy_url, shown
+from proxywhirl._native.redact import mask_proxy_url, shown
 from proxywhirl.gateways._sessions import Sessions
 from proxywhirl.gateways._template import Template
 

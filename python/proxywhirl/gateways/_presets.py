@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 
 __all__ = ["Preset", "find", "presets"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._redact import redact_url
+from proxywhirl._native.redact import redact_url
 from proxywhirl.health.checks import Checker, CheckFailed, HttpCheck, Probe, TcpCheck, probe_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
 from urllib.parse import quote
 
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -72,10 +72,10 @@ class HttpCheck:
     """
 
     def __init__(self, url: str, timeout: float = 10.0, tls: Any = None) -> None:
-        from proxywhirl._http.carrier import AsyncCarrier
-        from proxywhirl._http.flavour import default_name, flavour
-        from proxywhirl._http.routes import Limits
-        from proxywhirl._http.tls import Tls
+        from proxywhirl._httpx.carrier import AsyncCarrier
+        from proxywhirl._httpx.flavour import default_name, flavour
+        from proxywhirl._httpx.routes import Limits
+        from proxywhirl._httpx.tls import Tls
 
         self.url = url
         self.timeout = timeout
@@ -98,7 +98,7 @@ class HttpCheck:
         Raises:
             CheckFailed: It cannot be had through this proxy.
         """
-        from proxywhirl._http.carrier import Terms
+        from proxywhirl._httpx.carrier import Terms
 
         terms = Terms(self._flavour, read=True, repeatable=True)
         sending = self._carrier.send(_Stand(proxy.id, _url_of(proxy)), self._request(), terms)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._native.enums import HealthStatus
-from proxywhirl._redact import redact_url, shown
+from proxywhirl._native.redact import redact_url, shown
 from proxywhirl.health._rounds import Control, ask, call, probes, run, run_in_thread, sweep, tell
 from proxywhirl.health.checks import Checker
 

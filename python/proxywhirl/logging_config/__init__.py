@@ -16,7 +16,7 @@ from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 from proxywhirl.logging_config._formats import FORMATTERS, ScrubbingFormatter
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import logging
 from datetime import datetime, timezone
 from typing import Any
 
-from proxywhirl._redact import scrub_credentials_from_dict, scrub_text
+from proxywhirl._native.redact import scrub_credentials_from_dict, scrub_text
 
 __all__ = ["FORMATTERS", "LoguruHandler", "ScrubbingFormatter"]
 

@@ -23,8 +23,8 @@ from proxywhirl._native.enums import (
 from proxywhirl.models._protocols import HealthChecker, ProxyStorage, StorageBackend
 
 if TYPE_CHECKING:
-    from proxywhirl._ban import BanPolicy
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext, Session
+    from proxywhirl.bans import BanPolicy
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
     from proxywhirl.events import ProxyEvent
     from proxywhirl.health.monitor import HealthMonitor
@@ -74,7 +74,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "proxywhirl._ban": "BanPolicy",
+    "proxywhirl.bans": "BanPolicy",
     "proxywhirl._core": "Proxy ProxyPool SelectionContext Session",
     "proxywhirl.config": "ProxyConfiguration StrategyConfig",
     "proxywhirl.events": "ProxyEvent",

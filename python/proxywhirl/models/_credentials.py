@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, SecretStr
 
 from proxywhirl._native.model.quiet import QuietModel
-from proxywhirl._redact import SECRET_MASK
+from proxywhirl._native.redact import SECRET_MASK
 
 if TYPE_CHECKING:
     import httpx

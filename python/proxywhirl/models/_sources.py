@@ -13,7 +13,7 @@ from pydantic_core.core_schema import FieldSerializationInfo
 
 from proxywhirl._native.enums import ProxyFormat, RenderMode
 from proxywhirl._native.model.quiet import QuietModel
-from proxywhirl._redact import SECRET_MASK
+from proxywhirl._native.redact import SECRET_MASK
 
 __all__ = ["ProxySourceConfig", "SourceStats"]
 

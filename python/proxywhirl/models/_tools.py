@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._native.enums import ProxySource
-from proxywhirl._redact import mask_proxy_url, scrub_text
-from proxywhirl._urls import split_proxy_url
+from proxywhirl._native.redact import mask_proxy_url, scrub_text
+from proxywhirl._native.urls import split_proxy_url
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy

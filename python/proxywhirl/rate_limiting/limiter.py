@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 from proxywhirl.rate_limiting.models import RateLimit, RateLimitEvent
 
 if TYPE_CHECKING:

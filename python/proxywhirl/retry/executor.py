@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Awaitable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from proxywhirl._judge import outcome_of_error
+from proxywhirl._httpx.judge import outcome_of_error
 from proxywhirl._native.enums import AMBIGUOUS, Outcome, RetryOutcome
 from proxywhirl.exceptions import (
     NonRetryableError,

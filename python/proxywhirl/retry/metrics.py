@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional, Union
 
 from proxywhirl import _core
 from proxywhirl._native.enums import CircuitBreakerState, RetryOutcome
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.retry._records import CircuitBreakerEvent, HourlyAggregate, RetryAttempt
 
 __all__ = ["CircuitBreakerEvent", "HourlyAggregate", "RetryAttempt", "RetryMetrics", "RetryOutcome"]

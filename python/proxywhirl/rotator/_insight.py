@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl import _log_events
 from proxywhirl._base.event_loop import loop_is_running
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
+from proxywhirl.events import log as _log_events
 from proxywhirl.rotator._profile import Profile
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from proxywhirl import _core
+    from proxywhirl._httpx.selection import Chooser
     from proxywhirl._native.explain import Explanation
-    from proxywhirl._selection import Chooser
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.health.checks import Checker
     from proxywhirl.health.monitor import HealthMonitor
@@ -64,11 +64,11 @@ class Insight:
     def __init__(
         self, chooser: Chooser, config: ProxyConfiguration, *, metrics: bool, profiling: bool, in_loop: bool
     ) -> None:
-        from proxywhirl._watch import Watch
+        from proxywhirl.rotator._watch import Watch
 
         counters = None
         if metrics:
-            from proxywhirl._metrics import Metrics
+            from proxywhirl.rotator._metrics import Metrics
 
             counters = Metrics()
         self._chooser = chooser

@@ -8,10 +8,10 @@ import weakref
 from typing import TYPE_CHECKING, Any, Union
 
 from proxywhirl import _core
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
-    from proxywhirl._selection import Chooser
+    from proxywhirl._httpx.selection import Chooser
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.models import ProxyStorage
     from proxywhirl.storage._autosave import Autosave, Place

@@ -9,11 +9,11 @@ from proxywhirl.rotator._breakers import Breakers, breaker_settings
 from proxywhirl.rotator._queue import RequestQueue
 
 if TYPE_CHECKING:
-    from proxywhirl._selection import Chooser
-    from proxywhirl._watch import Watch
+    from proxywhirl._httpx.selection import Chooser
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.credentials import CredentialRotator
     from proxywhirl.retry import RetryExecutor, RetryMetrics, RetryPolicy
+    from proxywhirl.rotator._watch import Watch
 
 __all__ = ["Limits"]
 
@@ -68,7 +68,7 @@ class Limits:
 
     def use(self, given: Any) -> None:
         """Use a limiter for requests that begin from now on."""
-        from proxywhirl._gate import Gate, limiter_of
+        from proxywhirl.rotator._gate import Gate, limiter_of
 
         limiter = limiter_of(given)
         self._chooser.gate = None if limiter is None else Gate(limiter, waits=self.queue is not None)
@@ -77,7 +77,7 @@ class Limits:
 
     def guard_settings(self) -> dict[str, Any]:
         """What the pool's guard has to know of breakers and rates."""
-        from proxywhirl._gate import limiter_of
+        from proxywhirl.rotator._gate import limiter_of
 
         return {**self._breaker_settings, "proxy_rate": getattr(limiter_of(self.limiter), "rate", None)}
 

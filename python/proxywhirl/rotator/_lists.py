@@ -7,11 +7,11 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
     from proxywhirl import _core
-    from proxywhirl._selection import Chooser
+    from proxywhirl._httpx.selection import Chooser
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.fetchers import ProxyFetcher
     from proxywhirl.fetchers._source import SourceLike

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
 from proxywhirl import _core
-from proxywhirl._redact import shown_url
+from proxywhirl._native.redact import shown_url
 from proxywhirl.exceptions import ProxyValidationError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import httpx
 
     from proxywhirl import _core
-    from proxywhirl._identity import Identity
+    from proxywhirl.rotator._identity import Identity
     from proxywhirl.rotator.base import ProxyRotatorBase
 
 __all__ = ["SessionBase"]

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._identity import Identities, Identity, checked_on_move
-from proxywhirl._selection import Chooser, Selection
+from proxywhirl._httpx.selection import Chooser, Selection
 from proxywhirl.exceptions import SessionNotFoundError
+from proxywhirl.rotator._identity import Identities, Identity, checked_on_move
 
 if TYPE_CHECKING:
-    from proxywhirl._http.flavour import Flavour
+    from proxywhirl._httpx.flavour import Flavour
 
 __all__ = ["Sessions"]
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from proxywhirl._cookies import client_class
-from proxywhirl._selection import Selection, selection_of
+from proxywhirl._httpx.cookies import client_class
+from proxywhirl._httpx.selection import Selection, selection_of
 from proxywhirl.rotator._session import SessionBase
 from proxywhirl.rotator._verbs import AsyncVerbs
 from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source

@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
-from proxywhirl._cookies import OneJar, PerProxy
-from proxywhirl._http.flavour import default_name, flavour
-from proxywhirl._redact import shown
-from proxywhirl._selection import Chooser, Selection, Taking
+from proxywhirl._httpx.cookies import OneJar, PerProxy
+from proxywhirl._httpx.flavour import default_name, flavour
+from proxywhirl._httpx.selection import Chooser, Selection, Taking
+from proxywhirl._native.redact import shown
 from proxywhirl.rotator._limited import LimitedFace
 from proxywhirl.rotator._observed import ObservedFace
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from proxywhirl._http.tls import Verify
+    from proxywhirl._httpx.tls import Verify
     from proxywhirl._native.explain import Explanation
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.credentials import CredentialRotator

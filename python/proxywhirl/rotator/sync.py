@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.event_loop import loop_is_running
-from proxywhirl._cookies import client_class
-from proxywhirl._selection import selection_of
+from proxywhirl._httpx.cookies import client_class
+from proxywhirl._httpx.selection import selection_of
 from proxywhirl.rotator._session import SessionBase
 from proxywhirl.rotator._verbs import Verbs
 from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source

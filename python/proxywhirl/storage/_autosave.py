@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from proxywhirl import _core
-    from proxywhirl._selection import Chooser
+    from proxywhirl._httpx.selection import Chooser
     from proxywhirl.models import ProxyStorage
     from proxywhirl.rotator._profile import Profile
     from proxywhirl.storage._vault import Vault

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._redact import scrub_credentials_from_dict
+from proxywhirl._native.redact import scrub_credentials_from_dict
 from proxywhirl.storage._vault import PREFIX, Vault
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.exceptions import ProxyPoolEmptyError, StrategyMetadataError
 from proxywhirl.strategies._given import allowed, has, instantiated, is_explicit, is_overridden, missing, setting
 from proxywhirl.strategies._metadata import PoolMetadata

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from proxywhirl import _core
 from proxywhirl._base.fork import new_rlock
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 from proxywhirl.strategies import _adapter
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._redact import redact_url
+from proxywhirl._native.redact import redact_url
 
 if TYPE_CHECKING:
     from proxywhirl.testing._load_test import LoadTest

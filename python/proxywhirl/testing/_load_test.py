@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Callable
 
-from proxywhirl._redact import shown
+from proxywhirl._native.redact import shown
 from proxywhirl.testing._course import REFRESH, Course, LoadTestResult, progress_bar
 
 __all__ = ["LoadTest", "LoadTestResult"]

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional
 
 from proxywhirl._native.enums import ValidationLevel
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.validation._checks import Checks
 
 if TYPE_CHECKING:

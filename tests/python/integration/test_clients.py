@@ -17,7 +17,7 @@ from typing import Any, Callable, NamedTuple
 import pytest
 
 from proxywhirl import Lease, Outcome, ProxyRotator
-from proxywhirl._clients import AMBIGUOUS, Fault, read
+from proxywhirl._httpx.clients import AMBIGUOUS, Fault, read
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 # Clients leave sockets to the garbage collector when they raise; `swept` collects them where this holds.

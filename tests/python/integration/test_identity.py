@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from proxywhirl import AsyncProxyRotator, Proxy, ProxyAuthenticationError, ProxyRotator, RetryPolicy
-from proxywhirl._cookies import PerProxy
-from proxywhirl._http.flavour import flavour
-from proxywhirl._identity import Identities
+from proxywhirl._httpx.cookies import PerProxy
+from proxywhirl._httpx.flavour import flavour
+from proxywhirl.rotator._identity import Identities
 from proxywhirl.testing import ProxyFleet, ProxySpec
 from proxywhirl.transport import RotatingTransport
 
@@ -351,7 +351,7 @@ def test_connections_of_many_sessions_are_bounded() -> None:
 
 
 def test_identities_are_bounded_and_freed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxywhirl._identity.MOST_JARS", 3)
+    monkeypatch.setattr("proxywhirl.rotator._identity.MOST_JARS", 3)
     rotator = ProxyRotator(proxies=[Proxy(url="http://proxy.test:1")])
     identities = Identities(rotator._chooser, flavour("httpx"))
     first = weakref.ref(identities.of("0"))

@@ -15,7 +15,7 @@ from typing import Any, Callable, NamedTuple
 import pytest
 
 from proxywhirl import ProxyPool, ProxyPoolEmptyError, _core
-from proxywhirl._admission import wait_async
+from proxywhirl._httpx.admission import wait_async
 
 
 class Wish(NamedTuple):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from proxywhirl import AsyncProxyRotator, ProxyPoolEmptyError, ProxyRotator, ResilienceConfig
-from proxywhirl._selection import Selection
+from proxywhirl._httpx.selection import Selection
 
 SITES = ("http://a.test/", "http://b.test/", None)
 

@@ -10,10 +10,10 @@ from typing import Any, Callable
 import httpcore
 import pytest
 
-from proxywhirl._http import allowance as module
-from proxywhirl._http import resolve as resolving
-from proxywhirl._http.allowance import LONGEST_BODY, MOST_HEAD, SLOWEST, Allowance
-from proxywhirl._http.stream import Clock, Stream, connect, connect_async
+from proxywhirl._httpx import allowance as module
+from proxywhirl._httpx import resolve as resolving
+from proxywhirl._httpx.allowance import LONGEST_BODY, MOST_HEAD, SLOWEST, Allowance
+from proxywhirl._httpx.stream import Clock, Stream, connect, connect_async
 
 SECONDS = {"connect": 5.0, "read": 10.0, "write": 4.0}
 

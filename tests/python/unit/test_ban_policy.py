@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from proxywhirl import BanPolicy
-from proxywhirl._ban import BanPolicies, Seen
+from proxywhirl.bans import BanPolicies, Seen
 from proxywhirl.models import BanPolicy as FromModels
 
 
@@ -187,7 +187,7 @@ def test_it_is_a_value() -> None:
 
 
 def test_a_large_input_is_bounded() -> None:
-    from proxywhirl._judge import judge_report
+    from proxywhirl._httpx.judge import judge_report
 
     policies = BanPolicies(BanPolicy(body=["needle"]))
     assert judge_report(None, 200, None, b"x" * 65_530 + b"needle", policies=policies)[0] == "banned"

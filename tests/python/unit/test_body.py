@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from proxywhirl import AsyncProxyRotator, ProxyRotator
-from proxywhirl._http.allowance import Allowance
-from proxywhirl._http.body import Gatherer, bound_decoder, preset_decoder
-from proxywhirl._http.coding import Unpacker, coding_of
-from proxywhirl._http.flavour import flavour
+from proxywhirl._httpx.allowance import Allowance
+from proxywhirl._httpx.body import Gatherer, bound_decoder, preset_decoder
+from proxywhirl._httpx.coding import Unpacker, coding_of
+from proxywhirl._httpx.flavour import flavour
 
 # httpx2 needs a newer Python than the oldest supported.
 PACKAGES = [importlib.import_module(name) for name in ("httpx", "httpx2") if importlib.util.find_spec(name)]

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from proxywhirl import BanPolicy, Outcome, ProxyRotator
-from proxywhirl._clients import answer_of
-from proxywhirl._judge import judge_report
+from proxywhirl._httpx.clients import answer_of
+from proxywhirl._httpx.judge import judge_report
 
 PAGE = "http://shop.test/"
 

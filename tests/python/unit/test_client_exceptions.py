@@ -22,8 +22,8 @@ import httpx
 import pytest
 
 from proxywhirl import Outcome, ProxyRotator
-from proxywhirl._clients import AMBIGUOUS, Fault, read
-from proxywhirl._judge import judge_report, outcome_of_error
+from proxywhirl._httpx.clients import AMBIGUOUS, Fault, read
+from proxywhirl._httpx.judge import judge_report, outcome_of_error
 
 
 def made(path: str, *args: Any, bases: tuple[type, ...] = (Exception,), **attributes: Any) -> Any:

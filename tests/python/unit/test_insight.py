@@ -474,7 +474,7 @@ class TestAtLength:
 
 class TestBoundedMetrics:
     def test_groups(self) -> None:
-        from proxywhirl._metrics import OTHER, Metrics
+        from proxywhirl.rotator._metrics import OTHER, Metrics
 
         metrics = Metrics(most_groups=10)
         for number in range(500):
@@ -487,7 +487,7 @@ class TestBoundedMetrics:
         assert metrics.totals()["total_requests"] == 500
 
     def test_the_rate_follows_a_window(self) -> None:
-        from proxywhirl._metrics import Metrics
+        from proxywhirl.rotator._metrics import Metrics
 
         now = 1000.0
         metrics = Metrics(clock=lambda: now)
@@ -631,7 +631,7 @@ class TestLogging:
         assert "s3cret" not in repr([vars(record) for record in caplog.records])
 
     def test_slow_answers(self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("proxywhirl._log_events.SLOW_MS", 20.0)
+        monkeypatch.setattr("proxywhirl.events.log.SLOW_MS", 20.0)
         with ProxyFleet(1) as fleet, ProxyRotator(fleet.urls) as rotator:
             with caplog.at_level(logging.WARNING, "proxywhirl"):
                 rotator.get(page(fleet, "/delay/50"))
@@ -647,8 +647,8 @@ class TestLogging:
         def never(*args: Any) -> None:
             raise AssertionError("a log was put into words")
 
-        monkeypatch.setattr("proxywhirl._log_events._of_attempt", never)
-        monkeypatch.setattr("proxywhirl._log_events.redact_url", never)
+        monkeypatch.setattr("proxywhirl.events.log._of_attempt", never)
+        monkeypatch.setattr("proxywhirl.events.log.redact_url", never)
         with ProxyRotator(fleet.urls) as rotator:
             assert rotator.get(page(fleet)).status_code == 200
 

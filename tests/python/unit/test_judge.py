@@ -14,10 +14,9 @@ import httpx
 import pytest
 
 from proxywhirl import BanPolicy, Outcome
-from proxywhirl._ban import BanPolicies, Seen
 from proxywhirl._core import judge_status
-from proxywhirl._http.flavour import flavour
-from proxywhirl._judge import (
+from proxywhirl._httpx.flavour import flavour
+from proxywhirl._httpx.judge import (
     LONGEST_HOLD,
     RuleJudge,
     StatusJudge,
@@ -26,8 +25,9 @@ from proxywhirl._judge import (
     reporter,
     retry_after,
 )
-from proxywhirl._loop import Answer, Failure
+from proxywhirl._httpx.loop import Answer, Failure
 from proxywhirl._native.enums import AMBIGUOUS
+from proxywhirl.bans import BanPolicies, Seen
 
 NOW = 1_700_000_000.0
 
@@ -218,7 +218,7 @@ def test_no_client_is_imported() -> None:
     import sys
 
     code = (
-        "import sys, proxywhirl._judge;"
+        "import sys, proxywhirl._httpx.judge;"
         "sys.exit([name for name in ('httpx', 'requests', 'aiohttp', 'pydantic') if name in sys.modules] or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -226,7 +226,7 @@ def test_no_client_is_imported() -> None:
 
 
 def test_both_flavours_have_the_names_of_the_table() -> None:
-    from proxywhirl._judge import _WEB
+    from proxywhirl._httpx.judge import _WEB
 
     kind = flavour("httpx")
     for name in set(_WEB) - {"InvalidURL"}:

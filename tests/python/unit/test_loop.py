@@ -14,10 +14,10 @@ from proxywhirl import (
     ProxyPoolEmptyError,
     RetryPolicy,
 )
-from proxywhirl._ban import BanPolicy
-from proxywhirl._judge import StatusJudge
-from proxywhirl._loop import Admit, Answer, Delivery, Discard, Failure, Job, Load, Renew, Send, Wait, rotate
+from proxywhirl._httpx.judge import StatusJudge
+from proxywhirl._httpx.loop import Admit, Answer, Delivery, Discard, Failure, Job, Load, Renew, Send, Wait, rotate
 from proxywhirl._native.enums import AMBIGUOUS
+from proxywhirl.bans import BanPolicy
 
 DOWN, AUTH, TARGET = Outcome.PROXY_DOWN, Outcome.PROXY_AUTH, Outcome.TARGET_FAULT
 

@@ -18,7 +18,7 @@ import pytest
 
 import proxywhirl
 from proxywhirl import ProxyRotator, config, fetchers, gateways, models, rate_limiting, retry, sources, storage, utils
-from proxywhirl._redact import shown, shown_url
+from proxywhirl._native.redact import shown, shown_url
 from proxywhirl.cli import main
 from proxywhirl.config import CLIConfig, ProxyConfiguration, load_config, load_config_file
 

@@ -13,11 +13,11 @@ import httpcore
 import httpx
 import pytest
 
-from proxywhirl._http.dial import ProxyUnreachable
-from proxywhirl._http.flavour import flavour
-from proxywhirl._http.handshake import ProxyHandshake, Refused, opened
-from proxywhirl._http.said import check_redirect
-from proxywhirl._redact import Secrets
+from proxywhirl._httpx.dial import ProxyUnreachable
+from proxywhirl._httpx.flavour import flavour
+from proxywhirl._httpx.handshake import ProxyHandshake, Refused, opened
+from proxywhirl._httpx.said import check_redirect
+from proxywhirl._native.redact import Secrets
 
 LOGINS = [
     ("hostile77", "s3cr3t+Pw/99"),

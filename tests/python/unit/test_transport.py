@@ -19,13 +19,13 @@ import httpx
 import pytest
 
 from proxywhirl import Outcome, ProxyConnectionError, ProxyPool, ProxyPoolEmptyError, RetryPolicy
-from proxywhirl._http.address import ProxyAddress
-from proxywhirl._http.dial import ProxyUnreachable
-from proxywhirl._http.handshake import ProxyHandshake, Refused, opened
-from proxywhirl._http.routes import Limits, Routes, most_routes
-from proxywhirl._http.tls import Tls
-from proxywhirl._judge import meaning_of
-from proxywhirl._selection import Selection
+from proxywhirl._httpx.address import ProxyAddress
+from proxywhirl._httpx.dial import ProxyUnreachable
+from proxywhirl._httpx.handshake import ProxyHandshake, Refused, opened
+from proxywhirl._httpx.judge import meaning_of
+from proxywhirl._httpx.routes import Limits, Routes, most_routes
+from proxywhirl._httpx.selection import Selection
+from proxywhirl._httpx.tls import Tls
 from proxywhirl.transport import AsyncRotatingTransport, RotatingTransport
 
 QUICK = RetryPolicy(base_delay=0.01)
@@ -242,7 +242,7 @@ def test_a_bound_below_one_is_refused() -> None:
 
 
 def test_plain_traffic_needs_no_tls_context(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxywhirl._http.tls._make", lambda *_: pytest.fail("a context was made"))
+    monkeypatch.setattr("proxywhirl._httpx.tls._make", lambda *_: pytest.fail("a context was made"))
     routes = Routes(Tls(), Limits())
     for scheme in ("http", "socks4", "socks5"):
         routes.check_out(scheme, f"{scheme}://a.test:1", secure=False)

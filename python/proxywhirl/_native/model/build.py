@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl._native.model.dump import any_serializer, secret_text
 from proxywhirl._native.model.errors import error_from_details, masked_input, validation_error, without_secrets
 from proxywhirl._native.model.twin import Twin, twin_of
-from proxywhirl._redact import MASKED_USERINFO, SECRET_MASK
+from proxywhirl._native.redact import MASKED_USERINFO, SECRET_MASK
 
 if TYPE_CHECKING:
     from pydantic_core import InitErrorDetails

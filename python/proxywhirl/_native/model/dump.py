@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._native.fields import FieldSpec
 from proxywhirl._native.model.twin import has_twin, twin_of
-from proxywhirl._redact import SECRET_MASK, mask_proxy_url, scrub_text
+from proxywhirl._native.redact import SECRET_MASK, mask_proxy_url, scrub_text
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaSerializer

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from proxywhirl._redact import SECRET_MASK, is_secret_key, scrub_text, shown, shown_url
+from proxywhirl._native.redact import SECRET_MASK, is_secret_key, scrub_text, shown, shown_url
 
 if TYPE_CHECKING:
     from pydantic_core import InitErrorDetails, ValidationError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from proxywhirl._native.model.errors import without_secrets
-from proxywhirl._redact import scrub_value
+from proxywhirl._native.redact import scrub_value
 
 if TYPE_CHECKING:
     from typing_extensions import Self

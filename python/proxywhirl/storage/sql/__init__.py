@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl import _core
 from proxywhirl._base.crypto import KEY_VARIABLE
 from proxywhirl._base.fork import new_lock
-from proxywhirl._redact import redact_url
+from proxywhirl._native.redact import redact_url
 from proxywhirl.storage._extras import extras_of
 from proxywhirl.storage._pool_file import Saved
 from proxywhirl.storage._reading import load_into

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 import sqlalchemy as sa
 
 from proxywhirl import _core
-from proxywhirl._redact import scrub_text
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.storage.sql._tables import identities, record_of, rows_of, statuses, validations
 
 __all__ = ["clean", "clear", "delete", "find", "put", "stats", "validate"]

@@ -1,0 +1,62 @@
+"""Where a proxy is and how it wants to be spoken to, read once from a lease's URL."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from proxywhirl._core import ProxyHandshake, basic_authorization
+from proxywhirl._native.redact import Secrets
+
+__all__ = ["ProxyAddress"]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
+
+
+class ProxyAddress:
+    """A proxy as the connections need it.
+
+    Args:
+        url: ``scheme://user:password@host:port``, user name and password percent-encoded.
+
+    Raises:
+        ValueError: The scheme is none that can be spoken.
+    """
+
+    __slots__ = ("_auth", "_secrets", "authorization", "host", "is_http", "is_tls", "port", "scheme")
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.scheme = parts.scheme
+        if self.scheme not in _DEFAULT_PORTS or not parts.hostname:
+            raise ValueError(f"no proxy can be spoken to with {self.scheme or 'no'} scheme and host {parts.hostname!r}")
+        self.host: str = parts.hostname
+        self.port: int = parts.port or _DEFAULT_PORTS[self.scheme]
+        self.is_http = self.scheme in ("http", "https")
+        self.is_tls = self.scheme == "https"
+        self._auth: tuple[str, str] | None = None
+        if parts.username is not None or parts.password is not None:
+            self._auth = (unquote(parts.username or ""), unquote(parts.password or ""))
+        self.authorization: bytes | None = None if self._auth is None else basic_authorization(*self._auth)
+        """Value of ``Proxy-Authorization``."""
+        self._secrets: Secrets | None = None
+
+    @property
+    def secrets(self) -> Secrets | None:
+        """What must not be repeated of what the proxy says; ``None`` without a login."""
+        if self._secrets is None and self._auth is not None:
+            self._secrets = Secrets(*self._auth)
+        return self._secrets
+
+    def handshake(self, host: str, port: int, authorization: bytes | None = None) -> ProxyHandshake:
+        """Begin the talk that opens the way to a target.
+
+        Args:
+            host: The target.
+            port: Its port.
+            authorization: The user's own ``Proxy-Authorization``, for an HTTP proxy without a login.
+        """
+        return ProxyHandshake(self.scheme, host, port, self._auth, authorization)
+
+    def __repr__(self) -> str:
+        # The credentials stay out: this shows up in tracebacks that print locals.
+        return f"ProxyAddress({self.scheme}://{self.host}:{self.port})"

@@ -1,0 +1,171 @@
+"""Who gets the cookies that sites set: a session, a proxy, all requests, or the redirects of one request.
+
+Which proxy carries a request is known only when it is sent, so cookies are put on here, attempt by attempt, and not by
+the client. The client of a rotator has no jar at all; that of a user's own, over a transport, has the user's.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from proxywhirl._base.fork import new_lock
+from proxywhirl._httpx.flavour import Flavour
+
+__all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "client_class", "keep", "sets_cookies"]
+
+MOST_JARS = 10_000
+"""Proxies, or sessions, whose cookies are kept; those not used for longest go first."""
+
+_COOKIE = "cookie"
+
+
+class CookieStore:
+    """Tells which jar belongs to an attempt."""
+
+    def jar(self, proxy_id: Any, kind: Flavour) -> Any:
+        """The jar for requests through a proxy, an ``httpx.Cookies``; made on first use.
+
+        Args:
+            proxy_id: The proxy.
+            kind: The package that makes it.
+        """
+        raise NotImplementedError
+
+
+class OneJar(CookieStore):
+    """The same jar, whatever the proxy. Thread-safe.
+
+    Args:
+        cookies: The first cookies, an ``httpx.Cookies``.
+    """
+
+    def __init__(self, cookies: Any = None) -> None:
+        self.cookies = cookies
+
+    def jar(self, proxy_id: Any, kind: Flavour) -> Any:
+        cookies = self.cookies
+        if cookies is None:
+            # Two threads that come here at once must use the same: setdefault is one step.
+            cookies = self.__dict__.setdefault("_made", kind.module.Cookies())
+            self.cookies = cookies
+        return cookies
+
+
+class PerProxy(CookieStore):
+    """A jar for each proxy. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._jars: OrderedDict[Any, Any] = OrderedDict()
+        self._lock = new_lock()
+
+    def jar(self, proxy_id: Any, kind: Flavour) -> Any:
+        with self._lock:
+            found = self._jars.get(proxy_id)
+            if found is None:
+                found = self._jars[proxy_id] = kind.module.Cookies()
+                if len(self._jars) > MOST_JARS:
+                    self._jars.popitem(last=False)
+            else:
+                self._jars.move_to_end(proxy_id)
+            return found
+
+    def drop(self, proxy_id: Any) -> None:
+        """Forget the cookies of a proxy."""
+        with self._lock:
+            self._jars.pop(proxy_id, None)
+
+
+class Wearing:
+    """Puts the cookies of each attempt on one request.
+
+    Args:
+        store: Where they come from.
+        request: The request. Its own ``Cookie`` header, if it has one, stands for itself.
+        kind: The package that it belongs to.
+        merges: Whether its own header is to be completed by those of the store, as httpx does with ``cookies=``.
+    """
+
+    __slots__ = ("_kind", "_merges", "_own", "_request", "_store")
+
+    def __init__(self, store: CookieStore, request: Any, kind: Flavour, *, merges: bool) -> None:
+        self._store = store
+        self._request = request
+        self._kind = kind
+        self._merges = merges
+        self._own: str | None = request.headers.get(_COOKIE)
+
+    def put_on(self, proxy_id: Any) -> None:
+        """Set the ``Cookie`` header for an attempt through a proxy."""
+        own = self._own
+        if own is not None and not self._merges:
+            return
+        jar = self._store.jar(proxy_id, self._kind)
+        headers = self._request.headers
+        if _COOKIE in headers:
+            # Of the attempt before, through another proxy.
+            del headers[_COOKIE]
+        if len(jar.jar):
+            jar.set_cookie_header(self._request)
+        if own is not None:
+            headers[_COOKIE] = _merged(own, headers.get(_COOKIE))
+
+    def take_off(self) -> None:
+        """Leave the request as it was, for a client that sends it again."""
+        headers = self._request.headers
+        if self._own is not None:
+            headers[_COOKIE] = self._own
+        elif _COOKIE in headers:
+            del headers[_COOKIE]
+
+
+def _merged(own: str, kept: str | None) -> str:
+    """Two ``Cookie`` headers in one; the request's own values go before those that were kept."""
+    if not kept:
+        return own
+    names = {pair.partition("=")[0].strip() for pair in own.split(";")}
+    rest = [pair.strip() for pair in kept.split(";") if pair.partition("=")[0].strip() not in names]
+    return "; ".join([*rest, own])
+
+
+def keep(store: CookieStore, response: Any, proxy_id: Any, kind: Flavour) -> None:
+    """Take the cookies that an answer sets into the jar they belong to.
+
+    Args:
+        store: Where they go.
+        response: The response, with its request.
+        proxy_id: The proxy that it came through.
+        kind: The package that it belongs to.
+    """
+    store.jar(proxy_id, kind).extract_cookies(response)
+
+
+def sets_cookies(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether an answer sets cookies."""
+    return any(len(name) == 10 and name.lower() == b"set-cookie" for name, _ in headers)
+
+
+_clients: dict[tuple[str, str], type] = {}
+
+
+def client_class(kind: Flavour, name: str) -> Any:
+    """A client class of a package that keeps no cookies itself.
+
+    Args:
+        kind: The package.
+        name: ``"Client"`` or ``"AsyncClient"``.
+    """
+    found = _clients.get((kind.name, name))
+    if found is None:
+        none = type("_NoCookies", (kind.module.Cookies,), {"extract_cookies": _ignore, "__bool__": _never})()
+        base = getattr(kind.module, name)
+        found = _clients[kind.name, name] = type(name, (base,), {"cookies": property(lambda client: none)})
+    return found
+
+
+def _ignore(cookies: Any, response: Any) -> None:
+    """The transport keeps them."""
+
+
+def _never(cookies: Any) -> bool:
+    return False

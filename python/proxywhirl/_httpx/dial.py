@@ -1,0 +1,244 @@
+"""Network backends that reach a target through a proxy.
+
+To httpcore the proxy is part of the network: it asks for a connection to the target and gets one that has been through
+the proxy. That makes CONNECT, SOCKS4 and SOCKS5 one case, lets a connection that breaks on the way leave the pool, and
+keeps the time limit for connecting over the whole of it: TCP, TLS to the proxy and the handshake together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Any, NoReturn
+
+from proxywhirl._httpx.address import ProxyAddress
+from proxywhirl._httpx.flavour import core
+from proxywhirl._httpx.handshake import Refused, opened
+from proxywhirl._httpx.judge import Verdict
+from proxywhirl._httpx.stream import (
+    AsyncStream,
+    Clock,
+    Stream,
+    close_for_good,
+    connect,
+    connect_async,
+    seconds_to_connect,
+)
+from proxywhirl._httpx.tls import Tls
+from proxywhirl._native.enums import Outcome
+
+__all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "ProxyUnreachable", "dialled", "dialled_ms"]
+
+dialled: ContextVar[bool] = ContextVar("dialled", default=False)
+"""Set when a connection is opened. A request that clears it before it is sent can tell a new connection from one that
+had been waiting: opening happens in the thread, or the task, of the request."""
+
+dialled_ms: ContextVar[float | None] = ContextVar("dialled_ms", default=None)
+"""How long that took, in milliseconds, handshake with the proxy included; set when it succeeded."""
+
+_core: Any = core()
+_READ_SIZE = 4096
+_TIMEOUTS = (_core.ConnectTimeout, _core.ReadTimeout, _core.WriteTimeout)
+_ERRORS = (*_TIMEOUTS, _core.ConnectError, _core.ReadError, _core.WriteError)
+
+
+class ProxyUnreachable(Exception):
+    """The way through the proxy could not be opened; nothing of the request was sent.
+
+    Args:
+        message: What happened.
+        kind: Name of the httpx exception that tells it best.
+        outcome: What it says of the proxy.
+        retry_after: Seconds for which the proxy asks to be left alone.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str,
+        outcome: Verdict = Outcome.PROXY_DOWN,
+        retry_after: float | None = None,
+    ) -> None:
+        self.kind = kind
+        self.outcome = outcome
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+def _fail(error: Exception, phase: str) -> NoReturn:
+    if isinstance(error, Refused):
+        raise ProxyUnreachable(
+            str(error), kind="ProxyError", outcome=error.outcome, retry_after=error.retry_after
+        ) from error
+    if isinstance(error, _TIMEOUTS):
+        raise ProxyUnreachable(f"timeout while {phase}", kind="ConnectTimeout") from error
+    raise ProxyUnreachable(f"{str(error) or type(error).__name__} while {phase}", kind="ConnectError") from error
+
+
+def _note_duration(started: float) -> None:
+    dialled_ms.set((time.perf_counter() - started) * 1000.0)
+
+
+class Direct(_core.NetworkBackend):  # type: ignore[misc]
+    """Opens connections to the proxy itself, blocking: for plain requests that the proxy forwards.
+
+    Args:
+        backend: What opens them.
+    """
+
+    def __init__(self, backend: Any = None) -> None:
+        self._backend = _core.SyncBackend() if backend is None else backend
+
+    def connect_tcp(self, host: str, port: int, timeout: Any = None, **options: Any) -> Any:
+        dialled.set(True)
+        started = time.perf_counter()
+        stream = connect(self._backend, host, port, Clock(seconds_to_connect(timeout)), **options)
+        _note_duration(started)
+        return Stream(stream)
+
+
+class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
+    """The same without blocking."""
+
+    def __init__(self, backend: Any = None) -> None:
+        self._backend = _core.AnyIOBackend() if backend is None else backend
+
+    async def connect_tcp(self, host: str, port: int, timeout: Any = None, **options: Any) -> Any:
+        dialled.set(True)
+        started = time.perf_counter()
+        stream = await connect_async(self._backend, host, port, Clock(seconds_to_connect(timeout)), **options)
+        _note_duration(started)
+        return AsyncStream(stream)
+
+
+class Dialer(_core.NetworkBackend):  # type: ignore[misc]
+    """Opens connections to targets through one proxy, blocking.
+
+    Args:
+        address: The proxy.
+        tls: The contexts.
+        backend: What opens the connection to the proxy itself.
+        authorization: What an HTTP proxy without a login of its own is told as ``Proxy-Authorization``.
+    """
+
+    def __init__(
+        self, address: ProxyAddress, tls: Tls, backend: Any = None, *, authorization: bytes | None = None
+    ) -> None:
+        self._authorization = authorization
+        self._address = address
+        self._tls = tls
+        self._backend = _core.SyncBackend() if backend is None else backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: Any = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> Any:
+        dialled.set(True)
+        started = time.perf_counter()
+        address = self._address
+        stream: Any = None
+        phase = "connecting to the proxy"
+        try:
+            clock = Clock(seconds_to_connect(timeout))
+            stream = connect(
+                self._backend,
+                address.host,
+                address.port,
+                clock,
+                local_address=local_address,
+                socket_options=socket_options,
+            )
+            if address.is_tls:
+                phase = "starting TLS with the proxy"
+                stream = stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
+            phase = "talking to the proxy"
+            talk = address.handshake(host, port, self._authorization)
+            message = opened(talk.start())
+            while message is not None:
+                if message:
+                    stream.write(message, timeout=clock.left())
+                received = stream.read(_READ_SIZE, timeout=clock.left())
+                if not received:
+                    raise Refused("the proxy closed the connection during the handshake")
+                message = opened(talk.feed(received))
+            _note_duration(started)
+            return Stream(stream)
+        except (*_ERRORS, Refused) as error:
+            if stream is not None:
+                stream.close()
+            _fail(error, phase)
+        except BaseException:
+            if stream is not None:
+                stream.close()
+            raise
+
+
+class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
+    """The same without blocking, on asyncio or trio.
+
+    Args:
+        address: The proxy.
+        tls: The contexts.
+        backend: What opens the connection to the proxy itself.
+        authorization: What an HTTP proxy without a login of its own is told as ``Proxy-Authorization``.
+    """
+
+    def __init__(
+        self, address: ProxyAddress, tls: Tls, backend: Any = None, *, authorization: bytes | None = None
+    ) -> None:
+        self._authorization = authorization
+        self._address = address
+        self._tls = tls
+        self._backend = _core.AnyIOBackend() if backend is None else backend
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: Any = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> Any:
+        dialled.set(True)
+        started = time.perf_counter()
+        address = self._address
+        stream: Any = None
+        phase = "connecting to the proxy"
+        done = False
+        try:
+            clock = Clock(seconds_to_connect(timeout))
+            stream = await connect_async(
+                self._backend,
+                address.host,
+                address.port,
+                clock,
+                local_address=local_address,
+                socket_options=socket_options,
+            )
+            if address.is_tls:
+                phase = "starting TLS with the proxy"
+                stream = await stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
+            phase = "talking to the proxy"
+            talk = address.handshake(host, port, self._authorization)
+            message = opened(talk.start())
+            while message is not None:
+                if message:
+                    await stream.write(message, timeout=clock.left())
+                received = await stream.read(_READ_SIZE, timeout=clock.left())
+                if not received:
+                    raise Refused("the proxy closed the connection during the handshake")
+                message = opened(talk.feed(received))
+            done = True
+            _note_duration(started)
+            return AsyncStream(stream)
+        except (*_ERRORS, Refused) as error:
+            _fail(error, phase)
+        finally:
+            if not done and stream is not None:
+                await close_for_good(stream)

@@ -1,0 +1,232 @@
+"""What goes into a carrier with a request, and what comes out with an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from proxywhirl._httpx.allowance import Allowance
+from proxywhirl._httpx.body import MOST_BODY, Gatherer, counted, counted_async
+from proxywhirl._httpx.flavour import Flavour
+from proxywhirl._httpx.route import Line, Route
+from proxywhirl._httpx.routes import AsyncRoutes, Routes
+from proxywhirl._native.redact import Secrets
+
+__all__ = ["AsyncPayload", "Payload", "Terms", "close_shielded", "secrets_of"]
+
+
+class Terms:
+    """How an attempt is to be made.
+
+    Args:
+        flavour: Whose exceptions to report.
+        read: Whether to read the body before answering.
+        repeatable: Whether the request may reach the target twice.
+        timeout: Seconds for each phase instead of the request's own; ``None`` leaves those.
+        time_left: Seconds left for everything.
+        max_body: Most bytes of the body, on the wire and unpacked; ``None`` for the default, which bounds what is read
+            whole.
+        identity: Of the session that has its connections to itself; ``None`` for none.
+        authorization: The user's own ``Proxy-Authorization``, for an HTTP proxy without a login.
+    """
+
+    __slots__ = (
+        "authorization",
+        "flavour",
+        "identity",
+        "max_body",
+        "read",
+        "repeatable",
+        "time_left",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        flavour: Flavour,
+        *,
+        read: bool,
+        repeatable: bool,
+        timeout: float | None = None,
+        time_left: float | None = None,
+        max_body: float | None = None,
+        identity: Hashable | None = None,
+        authorization: bytes | None = None,
+    ) -> None:
+        self.flavour = flavour
+        self.identity = identity
+        self.authorization = authorization
+        self.read = read
+        self.max_body = max_body
+        self.repeatable = repeatable
+        self.timeout = timeout
+        self.time_left = time_left
+
+
+class _Payload:
+    """What an answer holds: the head, and the body or the way to it."""
+
+    _route: Route
+
+    __slots__ = (
+        "_allowance",
+        "_authorization",
+        "_flavour",
+        "body",
+        "closed",
+        "content",
+        "extensions",
+        "headers",
+        "max_body",
+        "status",
+        "stream",
+        "tunnel",
+    )
+
+    def __init__(self, response: Any, terms: Terms, allowance: Allowance, *, tunnel: bool) -> None:
+        self.status: int = response.status
+        self.headers: list[tuple[bytes, bytes]] = response.headers
+        self.extensions: dict[str, Any] = response.extensions
+        self.stream: Any = response.stream
+        self.tunnel = tunnel
+        self.body: bytes | None = None
+        """The body as it came over the wire; ``None`` until it is read."""
+        self.content: bytes | None = None
+        """The body without its content coding."""
+        self.closed = False
+        self.max_body = terms.max_body
+        self._flavour = terms.flavour
+        self._authorization = terms.authorization
+        self._allowance = allowance
+        allowance.begin_body(whole=False)
+
+    @property
+    def secrets(self) -> Secrets | None:
+        """What must not be repeated of what the proxy says; ``None`` if it was told nothing."""
+        return secrets_of(self._route, self._authorization)
+
+    def _gather(self) -> Gatherer:
+        self._allowance.begin_body(whole=True)
+        return Gatherer(self.headers, MOST_BODY if self.max_body is None else self.max_body, self._allowance)
+
+    def _complete(self, gatherer: Gatherer) -> None:
+        self.body = body = gatherer.body()
+        self.content = gatherer.content(body, self._flavour)
+
+
+class Payload(_Payload):
+    """As above; closing it gives the connection back."""
+
+    __slots__ = ("_line", "_route", "_routes")
+
+    def __init__(
+        self,
+        response: Any,
+        terms: Terms,
+        allowance: Allowance,
+        routes: Routes,
+        route: Route,
+        line: Line,
+        *,
+        tunnel: bool,
+    ) -> None:
+        super().__init__(response, terms, allowance, tunnel=tunnel)
+        self._routes = routes
+        self._route = route
+        self._line = line
+
+    def parts(self) -> Any:
+        """The parts of a body that the caller reads, within its bound if it has one."""
+        return self.stream if self.max_body is None else counted(self.stream, self.max_body)
+
+    def read(self) -> None:
+        """Read the body, within its bounds."""
+        gatherer = self._gather()
+        for part in self.stream:
+            gatherer.add(part)
+        self.close()
+        self._complete(gatherer)
+
+    def close(self, *, interrupted: bool = False) -> None:
+        """Give back the connection; a body that was not read to its end costs the connection.
+
+        Args:
+            interrupted: Whether reading was interrupted from outside.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        clean = False
+        try:
+            self.stream.close()
+            clean = not interrupted
+        finally:
+            for pool in self._routes.check_in(self._route, self._line, interrupted=not clean):
+                pool.close()
+
+
+class AsyncPayload(_Payload):
+    """The same without blocking."""
+
+    __slots__ = ("_line", "_route", "_routes")
+
+    def __init__(
+        self,
+        response: Any,
+        terms: Terms,
+        allowance: Allowance,
+        routes: AsyncRoutes,
+        route: Route,
+        line: Line,
+        *,
+        tunnel: bool,
+    ) -> None:
+        super().__init__(response, terms, allowance, tunnel=tunnel)
+        self._routes = routes
+        self._route = route
+        self._line = line
+
+    def parts(self) -> Any:
+        """The parts of a body that the caller reads, within its bound if it has one."""
+        return self.stream if self.max_body is None else counted_async(self.stream, self.max_body)
+
+    async def read(self) -> None:
+        """Read the body, within its bounds."""
+        gatherer = self._gather()
+        async for part in self.stream:
+            gatherer.add(part)
+        await self.close()
+        self._complete(gatherer)
+
+    async def close(self, *, interrupted: bool = False) -> None:
+        """Give back the connection; a body that was not read to its end costs the connection.
+
+        Args:
+            interrupted: Whether reading was interrupted from outside.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        clean = False
+        try:
+            await self.stream.aclose()
+            clean = not interrupted
+        finally:
+            for pool in self._routes.check_in(self._route, self._line, interrupted=not clean):
+                await close_shielded(pool)
+
+
+async def close_shielded(closable: Any) -> None:
+    """Close a connection pool even when the task is being cancelled."""
+    import anyio
+
+    with anyio.CancelScope(shield=True):
+        await closable.aclose()
+
+
+def secrets_of(route: Route, authorization: bytes | None) -> Secrets | None:
+    """What a proxy was told and must not be repeated of what it says; ``None`` if it was told nothing."""
+    own = None if route.address is None else route.address.secrets
+    if own is None and authorization is not None:
+        return Secrets.of_authorization(authorization)
+    return own

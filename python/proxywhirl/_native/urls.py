@@ -1,0 +1,157 @@
+"""Questions about URLs: is it a proxy's, what are its parts, is it safe to ask for."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Union
+from urllib.parse import urlsplit
+
+from proxywhirl._native.redact import mask_proxy_url, redact_url, scrub_text
+
+__all__ = ["is_valid_proxy_url", "parse_proxy_url", "validate_target_url_safe"]
+
+_Address = Union[IPv4Address, IPv6Address]
+_PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".corp")
+_NAT64_PREFIX = bytes.fromhex("0064ff9b0000000000000000")
+
+
+def is_valid_proxy_url(url: str) -> bool:
+    """Whether a text is the URL of a proxy.
+
+    Args:
+        url: The text. Allowed are http, https, socks4 and socks5, ``user:password@``, a host name or address (IPv6
+            in brackets), a port from 1 to 65535, which must be there, and a slash at the end.
+
+    Returns:
+        The answer; never raises.
+    """
+    if not isinstance(url, str):
+        return False
+    try:
+        parse_proxy_url(url)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_proxy_url(url: str) -> dict[str, Any]:
+    """Take the URL of a proxy apart.
+
+    Args:
+        url: The URL, in the form that :func:`is_valid_proxy_url` allows.
+
+    Returns:
+        ``protocol``, ``host``, ``port`` (an ``int``), ``username`` and ``password`` (``None`` when absent).
+
+    Raises:
+        ValueError: It is not the URL of a proxy, or has no port.
+    """
+    return split_proxy_url(url, require_port=True)
+
+
+def split_proxy_url(url: str, *, require_port: bool) -> dict[str, Any]:
+    """As :func:`parse_proxy_url`; without ``require_port`` a missing port is the usual one of the scheme."""
+    from proxywhirl import _core  # the one grammar of proxy URLs is the core's
+
+    if not isinstance(url, str):
+        raise ValueError(f"Invalid proxy URL format: not a string but {type(url).__name__}")  # noqa: TRY004
+    try:
+        return dict(_core.parse_proxy_url(url, require_port=require_port))
+    except ValueError as error:
+        reason = scrub_text(str(error).replace(url, mask_proxy_url(url)) if url else str(error))
+        raise ValueError(f"Invalid proxy URL format: {reason}") from None
+
+
+def validate_target_url_safe(url: str, allow_private: bool = False) -> None:
+    """Refuse URLs that point into the caller's own network.
+
+    Names are resolved, and every address they lead to is looked at. A name can lead elsewhere a moment later, so for
+    hostile input this does not replace a network that forbids such connections.
+
+    Args:
+        url: Where a request is meant to go.
+        allow_private: Accept addresses of local networks and of this machine; the scheme is still checked.
+
+    Raises:
+        ValueError: The URL is not http or https, has no host, cannot be resolved, or leads to this machine or to an
+            address that is not public.
+    """
+    shown = redact_url(url)
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"Invalid URL: {shown!r}") from None
+    if not parts.scheme:
+        raise ValueError(f"URL must have a scheme: {shown!r}")
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(f"only http and https URLs are allowed, not {shown!r}")
+    if not host:
+        raise ValueError(f"URL must have a host: {shown!r}")
+    if allow_private:
+        return
+    from proxywhirl import _core
+
+    try:
+        # What a client dials: digits of other scripts are digits.
+        name = _core.ascii_host(host).rstrip(".")
+    except ValueError:
+        name = host.rstrip(".").casefold()
+    if name == "localhost" or name.endswith(".localhost"):
+        raise ValueError(f"Localhost addresses not allowed: {shown!r}")
+    if name.endswith(_PRIVATE_SUFFIXES):
+        raise ValueError(f"Private/internal IP addresses not allowed: {shown!r}")
+    for address in _addresses_of(name, port, shown):
+        _refuse_local(address, shown)
+        if _core.address_locality(str(address)) != "public":
+            raise ValueError(f"Private/internal IP addresses not allowed: {shown!r} leads to {address}")
+
+
+def _addresses_of(name: str, port: int | None, shown: str) -> list[_Address]:
+    literal = _literal(name)
+    if literal is not None:
+        return [literal]
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise ValueError(f"the host of {shown!r} cannot be resolved") from None
+    return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+
+
+def _literal(name: str) -> _Address | None:
+    """Read an address in any notation: the old ones (``0x7f.1``, ``2130706433``) reach the same machine."""
+    try:
+        return ip_address(name.partition("%")[0])
+    except ValueError:
+        pass_on = name.replace(".", "").replace("x", "")
+    if not pass_on or not all(digit in "0123456789abcdef" for digit in pass_on):
+        return None
+    try:
+        return IPv4Address(socket.inet_aton(name))
+    except OSError:
+        return None
+
+
+def _refuse_local(address: _Address, shown: str) -> None:
+    for reached in (address, *_embedded(address)):
+        if reached.is_loopback or reached.is_unspecified:
+            raise ValueError(f"Localhost addresses not allowed: {shown!r} leads to {reached}")
+        # is_global is false for private, link-local, reserved, documentation and carrier-grade NAT addresses.
+        if not reached.is_global or reached.is_multicast or reached.is_reserved:
+            if isinstance(reached, IPv6Address) and _embedded(reached):
+                continue  # a wrapper: what it wraps decides
+            raise ValueError(f"Private/internal IP addresses not allowed: {shown!r} leads to {reached}")
+
+
+def _embedded(address: _Address) -> list[_Address]:
+    """IPv4 addresses that an IPv6 address stands for."""
+    if isinstance(address, IPv4Address):
+        return []
+    candidates = [address.ipv4_mapped, address.sixtofour]
+    if address.teredo is not None:
+        candidates.extend(address.teredo)
+    if address.packed.startswith(_NAT64_PREFIX):
+        candidates.append(IPv4Address(address.packed[12:]))
+    return [candidate for candidate in candidates if candidate is not None]
