@@ -53,6 +53,8 @@ async def wait_async(line: _core.WaitingLine, key: str, take: Callable[[], Any],
 
 def _caller() -> Callable[[Callable[[], object]], None]:
     """What runs a function in the event loop of this task, called from any thread."""
+    import asyncio
+
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
