@@ -80,7 +80,7 @@ def test_locks_outlive_a_fork() -> None:
 
 
 def test_arrows_run_one_way() -> None:
-    below = {"clock", "fork", "random", "sync"}
+    below = {"clock", "fork", "net", "random", "sync"}
     allowed = {
         # A proxy carries the record that its judges keep of it, and its home leads to them; see docs/decisions.md.
         "proxy": below | {"resilience"},
