@@ -119,8 +119,8 @@ class Allowance:
         now = time.monotonic()
         if (deadline is None or now < deadline) and (until is None or now < until or self._phase is _STREAM):
             return error
-        told: Exception = _core.ReadTimeout(self._why())
-        return told
+        expired: Exception = _core.ReadTimeout(self._why())
+        return expired
 
     def received(self, count: int) -> None:
         """Count what a read has brought.

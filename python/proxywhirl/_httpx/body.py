@@ -26,7 +26,7 @@ class Gatherer:
     Args:
         headers: The headers of the answer.
         most: Most bytes, on the wire and unpacked.
-        allowance: Is told of the progress.
+        allowance: Is notified of the progress.
     """
 
     __slots__ = ("_allowance", "_headers", "_most", "_parts", "_size")

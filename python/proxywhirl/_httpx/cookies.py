@@ -1,4 +1,4 @@
-"""Who gets the cookies that sites set: a session, a proxy, all requests, or the redirects of one request.
+"""Owners of the cookies that sites set: a session, a proxy, all requests, or the redirects of one request.
 
 Which proxy carries a request is known only when it is sent, so cookies are put on here, attempt by attempt, and not by
 the client. The client of a rotator has no jar at all; that of a user's own, over a transport, has the user's.

@@ -120,7 +120,7 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
         address: The proxy.
         tls: The contexts.
         backend: What opens the connection to the proxy itself.
-        authorization: What an HTTP proxy without a login of its own is told as ``Proxy-Authorization``.
+        authorization: The ``Proxy-Authorization`` for an HTTP proxy without a login of its own.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
         address: The proxy.
         tls: The contexts.
         backend: What opens the connection to the proxy itself.
-        authorization: What an HTTP proxy without a login of its own is told as ``Proxy-Authorization``.
+        authorization: The ``Proxy-Authorization`` for an HTTP proxy without a login of its own.
     """
 
     def __init__(

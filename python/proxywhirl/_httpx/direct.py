@@ -8,7 +8,7 @@ __all__ = ["DirectLease"]
 
 
 class DirectLease:
-    """Looks like a lease to the loop and the carrier; there is nobody to be held to account."""
+    """Looks like a lease to the loop and the carrier; there is no proxy to be held to account."""
 
     __slots__ = ()
 

@@ -510,7 +510,7 @@ def _judge_answer(
     return Judged(outcome, hold if outcome is _LIMITED else None, status)
 
 
-# Names of the classes that have been told of, and no more of them than this.
+# Names of the classes that have been reported, and no more of them than this.
 _told: dict[str, None] = {}
 _MOST_TOLD = 1000
 

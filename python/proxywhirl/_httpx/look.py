@@ -31,7 +31,7 @@ def look_at(payload: Any, request: Any, kind: Flavour) -> Seen:
 
     def response() -> Any:
         body: bytes | None = payload.body
-        # A stream that nobody has read stays that way: asking such a response for its content is an error.
+        # An unread stream stays unread: asking such a response for its content is an error.
         stream = kind.SyncByteStream() if body is None else kind.ByteStream(body)
         made = kind.Response(payload.status, headers=headers, stream=stream, request=request)
         if body is not None:

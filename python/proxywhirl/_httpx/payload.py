@@ -102,7 +102,7 @@ class _Payload:
 
     @property
     def secrets(self) -> Secrets | None:
-        """What must not be repeated of what the proxy says; ``None`` if it was told nothing."""
+        """What must not be repeated of what the proxy says; ``None`` if it was sent nothing."""
         return secrets_of(self._route, self._authorization)
 
     def _gather(self) -> Gatherer:
@@ -225,7 +225,7 @@ async def close_shielded(closable: Any) -> None:
 
 
 def secrets_of(route: Route, authorization: bytes | None) -> Secrets | None:
-    """What a proxy was told and must not be repeated of what it says; ``None`` if it was told nothing."""
+    """What a proxy was sent and must not be repeated of what it says; ``None`` if it was sent nothing."""
     own = None if route.address is None else route.address.secrets
     if own is None and authorization is not None:
         return Secrets.of_authorization(authorization)

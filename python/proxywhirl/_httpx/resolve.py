@@ -129,7 +129,7 @@ def _start(host: str, port: int) -> concurrent.futures.Future[list[str]]:
     places = _free
     key = (host, port)
     answer: concurrent.futures.Future[list[str]] = concurrent.futures.Future()
-    # One who waits for it may be cancelled; the others still wait.
+    # One waiting task may be cancelled; the others still wait.
     answer.set_running_or_notify_cancel()
     with _lock:
         _pending[key] = answer

@@ -18,7 +18,7 @@ _STALE_ENOUGH = 2
 
 
 def most_routes() -> int:
-    """How many proxies may have open connections, unless told otherwise.
+    """How many proxies may have open connections, by default.
 
     A request to a proxy that has just lost its connections pays for a new one, so the bound should lie above the number
     of proxies in use; but each holds file descriptors and some 10 kB.
@@ -71,7 +71,7 @@ class Line:
     Args:
         pool: The connection pool.
         secure: Whether it is for targets with TLS.
-        owner: Whose it is; ``None`` for everybody's.
+        owner: The owner; ``None`` for a shared one.
     """
 
     __slots__ = ("dropped", "last_used", "owner", "pool", "secure", "users")
@@ -166,7 +166,7 @@ class Route:
         return found
 
     def owned(self) -> list[Line]:
-        """The connection pools that belong to somebody."""
+        """The connection pools with an owner."""
         return [line for line in self._lines.values() if line.owner is not None]
 
     def drop(self, line: Line) -> None:

@@ -1,7 +1,7 @@
 """One route per proxy: its connections, kept for reuse, bounded in number.
 
 A cache of routes drops the least recently used when it is full, and closes it as soon as no request is under way on it:
-never under one. Routes that nobody has used for longer than connections are kept alive go too.
+never under one. Routes unused for longer than connections are kept alive go too.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ class _Cache:
 class Routes(_Cache):
     """Routes of synchronous requests; may be shared by threads.
 
-    They are closed when the last one who could use them is gone: a rotator, or a body that is still being read.
+    They are closed when the last possible user is gone: a rotator, or a body that is still being read.
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:

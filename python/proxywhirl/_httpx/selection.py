@@ -274,7 +274,7 @@ class Chooser:
         self.version = 0
         """How often the strategy was swapped."""
         self.watch: Watch | None = None
-        """Who wants to know of every lease; ``None`` while nobody does."""
+        """Watches every lease; ``None`` without a listener, metrics or a profile."""
         self.admission: _core.WaitingLine = pool._waiting_line()
         """The line in front of the pool."""
         self.queue: RequestQueue | None = None
@@ -350,11 +350,11 @@ class Chooser:
             url: The target.
             selection: What the request asks for.
             exclude: Ids of proxies that must not be chosen.
-            method: The method of the request, for those who watch.
-            attempt: Which attempt of the request this is, from 1, for those who watch.
+            method: The method of the request, for the watch.
+            attempt: Which attempt of the request this is, from 1, for the watch.
             judge: What ``lease.report`` judges by; the default rules where it is ``None``.
             log: Where the attempts of the request are written down; made anew by default.
-            again: Whether to choose once more if a gateway can provide somebody when there is nobody.
+            again: Whether to choose once more if a gateway can provide a proxy when there is none.
             passed: Whether the gate has its say after this.
             connects: Whether the request holds a connection of a transport of this pool.
             timeout: Gives the milliseconds that the request may take, if a strategy wants to know.
@@ -363,7 +363,7 @@ class Chooser:
             An open lease.
 
         Raises:
-            ProxyPoolEmptyError: Nobody is eligible.
+            ProxyPoolEmptyError: No proxy is eligible.
             ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
         """
         if log is None and self.attempts is not None:
@@ -526,7 +526,7 @@ class Chooser:
         return uuid.UUID(session.proxy_id)
 
     def _tell_empty(self, error: ProxyPoolEmptyError, selection: Selection | None, exclude: list[Any]) -> None:
-        # Who asks for less than everybody, or may come back later, has not found the pool empty.
+        # A request that asks for a part of the pool, or may come back later, has not found the pool empty.
         may_come = getattr(error, "retry_after", None) is not None or getattr(error, "may_free", False)
         if not may_come and not exclude and (selection is None or selection.is_plain()):
             _log_events.pool_empty(len(self.pool), self._empty_reported)
@@ -573,7 +573,7 @@ class Taking:
         chooser: Chooses.
         url: The target.
         selection: What the request asks for.
-        method: The method, for those who watch.
+        method: The method, for the watch.
         connects: Whether the request holds a connection of a transport of this pool.
         judge: What ``lease.report`` judges by.
         timeouts: Seconds for each phase of the request, as httpx names them.
@@ -629,10 +629,10 @@ class Taking:
             The lease; ``None`` if it is worth standing in line with :meth:`wait`.
 
         Raises:
-            ProxyPoolEmptyError: Nobody is admissible, and waiting is useless.
+            ProxyPoolEmptyError: No proxy is admissible, and waiting is useless.
         """
         admission = self._chooser.admission
-        # Who stands in line already comes first.
+        # Requests that wait in line already come first.
         if admission.waiting:
             return None
         try:

@@ -1,7 +1,7 @@
 """What the rotation logs, in one place: levels, event keys and fields.
 
-DEBUG tells every choice; INFO successful requests, health checks and changes of the pool; WARNING failed requests, and
-proxies that are slow or taken out of service; CRITICAL that nobody is left. Every record has ``event`` among its
+DEBUG logs every choice; INFO successful requests, health checks and changes of the pool; WARNING failed requests, and
+proxies that are slow or taken out of service; CRITICAL that no proxy is left. Every record has ``event`` among its
 fields. Nothing is put together unless its level is on.
 """
 
@@ -39,7 +39,7 @@ pool_log = logging.getLogger("proxywhirl.pool")
 """Changes of the pool and of the state of its proxies."""
 
 SLOW_MS = 5000.0
-"""A successful request that took longer, in milliseconds, is told as slow."""
+"""A successful request that took longer, in milliseconds, is logged as slow."""
 # Seconds between two reports that the pool is empty: every request finds out anew.
 _EMPTY_AGAIN = 10.0
 
@@ -144,7 +144,7 @@ def seldom() -> _Seldom:
 
 
 def pool_empty(proxies: int, gate: _Seldom) -> None:
-    """Nobody can be chosen, and waiting will not help."""
+    """No proxy can be chosen, and waiting will not help."""
     if pool_log.isEnabledFor(logging.CRITICAL) and gate.now():
         text = "every proxy is out of service" if proxies else "the pool has no proxies"
         pool_log.critical(text, extra={"event": "pool_empty", "proxies": proxies})
@@ -174,7 +174,7 @@ _NOTICES = {
 
 
 def event_of_notice(name: str) -> str | None:
-    """The event that a notice of the core becomes; ``None`` for one that is not told."""
+    """The event that a notice of the core becomes; ``None`` for one that is not published."""
     known = _NOTICES.get(name)
     return None if known is None else known[0]
 

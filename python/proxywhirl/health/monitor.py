@@ -28,7 +28,7 @@ _log = logging.getLogger("proxywhirl.health")
 _MOST_DOUBLINGS = 4
 """A proxy that keeps failing is asked less and less often, at least every 16th round."""
 
-Told = Callable[["Proxy", bool, "str | None", float], None]
+CheckListener = Callable[["Proxy", bool, "str | None", float], None]
 
 
 class HealthMonitor:
@@ -73,7 +73,7 @@ class HealthMonitor:
         concurrency: int = 50,
         cache_ttl: float = 300.0,
         remove: bool = True,
-        told: Told | None = None,
+        told: CheckListener | None = None,
         removed: Callable[[Proxy], None] | None = None,
         tls: Any = None,
     ) -> None:

@@ -167,7 +167,7 @@ class RateLimiter:
         key = str(proxy_id)
         with self._lock:
             refusal = self._take(key, self._bucket_of(key, make=True))
-        return self._told(key, refusal) is None
+        return self._noted(key, refusal) is None
 
     def wait_time(self, proxy_id: str | UUID) -> float:
         """How long until a request through this proxy may go, without other requests.
@@ -194,7 +194,7 @@ class RateLimiter:
         """
         with self._lock:
             refusal = self._take(proxy_id, self._own.get(proxy_id))
-        return self._told(proxy_id, refusal)
+        return self._noted(proxy_id, refusal)
 
     def would_refuse(self, proxy_id: str) -> float | None:
         """What :meth:`admit` would say, taking nothing.
@@ -257,7 +257,7 @@ class RateLimiter:
             both.try_acquire()
         return None
 
-    def _told(self, key: str, refusal: Refusal | None) -> Refusal | None:
+    def _noted(self, key: str, refusal: Refusal | None) -> Refusal | None:
         if refusal is not None:
             details = {"scope": refusal.scope, "retry_after": refusal.retry_after}
             self._events.append(RateLimitEvent(proxy_id=key, event_type="exceeded", details=details))

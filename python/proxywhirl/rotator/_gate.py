@@ -50,7 +50,7 @@ class Gate:
             The lease.
 
         Raises:
-            ProxyPoolEmptyError: Nobody is eligible, or worth waiting for.
+            ProxyPoolEmptyError: No proxy is eligible, or worth waiting for.
             ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
         """
         excluded: list[Any] = []
@@ -86,17 +86,17 @@ class Gate:
         if refuses is None:
             return rows
         now = datetime.now(timezone.utc)
-        told = []
+        found = []
         for proxy, reasons, until in rows:
             wait = refuses(proxy._key())
             if wait is None or "no_tokens" in reasons:
-                told.append((proxy, reasons, until))
+                found.append((proxy, reasons, until))
                 continue
             free = now + timedelta(seconds=wait)
             # Known only where every other reason has an end, too.
             last = max(until or free, free) if until is not None or not reasons else None
-            told.append((proxy, [*reasons, "no_tokens"], last))
-        return told
+            found.append((proxy, [*reasons, "no_tokens"], last))
+        return found
 
     def _error(self, refused: list[Refusal]) -> ProxyConnectionError | ProxyPoolEmptyError:
         soonest = min(refusal.retry_after for refusal in refused)

@@ -92,7 +92,7 @@ class Identity(CookieStore):
             self.cookies.jar.set_cookie(cookie)
 
     def __repr__(self) -> str:
-        # Neither the id nor the cookies: each of them lets in who has it.
+        # Neither the id nor the cookies: each of them lets its holder in.
         return "<identity of a session>"
 
 

@@ -51,7 +51,7 @@ _FRACTIONS = frozenset(name for name in _METRICS if name.endswith(("_ms", "_rate
 
 
 class Insight:
-    """What happens in one rotator, told to listeners, counters and the log. It does not hold the rotator.
+    """What happens in one rotator, for listeners, counters and the log. It does not hold the rotator.
 
     Args:
         chooser: Whose choices are watched.
@@ -75,7 +75,7 @@ class Insight:
         self._config = config
         self._in_loop = in_loop
         self.watch = Watch(counters, Profile() if profiling else None, use_running_loop=in_loop)
-        """What attempts are told to."""
+        """The receiver of attempts."""
         self.watch.attach(chooser)
         self.monitor: HealthMonitor | None = None
         """The health checks in the background, if there are any."""
@@ -119,7 +119,7 @@ class Insight:
         """Tell that proxies were removed.
 
         Args:
-            proxies: The proxies; may be left out if nobody wants to know.
+            proxies: The proxies; may be left out without a listener.
             count: How many; as many as were named by default.
         """
         proxies = list(proxies)

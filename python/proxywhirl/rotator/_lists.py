@@ -33,7 +33,7 @@ class Lists:
     Args:
         chooser: Whose pool is filled.
         config: How long a request waits for the first proxies.
-        insight: Told what joins and leaves.
+        insight: Called with what joins and leaves.
         sources: The lists.
         interval: Seconds until lists are read again.
         remove_dead: Whether a refresh removes dead proxies of lists.

@@ -30,7 +30,7 @@ class Members:
     Args:
         pool: The pool.
         lists: Learns which proxies the user named, and takes gateways.
-        insight: Told how many proxies were added.
+        insight: Called with how many proxies were added.
         keeping: Decrypts files, and finds the countries of proxies.
     """
 
@@ -90,7 +90,7 @@ class Members:
 
 
 def _is_gateway(item: Any) -> bool:
-    # Without importing them for those who have none.
+    # Without importing them where there is none.
     return hasattr(item, "_into")
 
 

@@ -218,6 +218,6 @@ class ObservedFace:
 
 
 def _tls_of(carrier: Any) -> Any:
-    # The contexts that requests use: a check must trust whom they trust.
+    # The contexts that requests use: a check must trust the same authorities.
     own = getattr(carrier, "_tls", None)
     return carrier.routes._tls if own is None else own

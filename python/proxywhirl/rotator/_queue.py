@@ -20,7 +20,7 @@ Ask = Callable[[], Any]
 class RequestQueue:
     """Places for requests that wait; thread-safe.
 
-    It bounds the line and counts it. Who is first, and who waits how, is a matter of ``_core.WaitingLine``.
+    It bounds the line and counts it. The order, and how requests wait, is a matter of ``_core.WaitingLine``.
 
     Args:
         max_size: Number of places.
@@ -58,7 +58,7 @@ class RequestQueue:
                 self._places.discard(ask)
 
     def clear(self, line: _core.WaitingLine) -> int:
-        """Send away everybody who waits.
+        """Dismiss all waiting requests.
 
         Args:
             line: The line they stand in.

@@ -52,7 +52,7 @@ class SessionBase:
     def export(self) -> dict[str, Any]:
         """The session as a dictionary that can be saved as JSON, for ``session(restore=...)``.
 
-        Its cookies let in whoever has them: keep it like a password.
+        Its cookies carry the login: keep it like a password.
         """
         return self._identity.dump()
 

@@ -1,7 +1,7 @@
-"""Those who want to know of every lease of a rotator: events, metrics, the profile.
+"""The watchers of every lease of a rotator: events, metrics, the profile.
 
-A rotator has a :class:`Watch` from the beginning, but its chooser sees it only while somebody wants to know; otherwise
-leases are taken and settled without a trace of it.
+A rotator has a :class:`Watch` from the beginning, but its chooser sees it only while it has something to serve;
+otherwise leases are taken and settled without a trace of it.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Watch:
         self.install()
 
     def install(self) -> None:
-        """Be seen by the chooser if, and only if, somebody wants to know."""
-        # With the lock held from the look to the deed: of two who come and go at once, the later look counts.
+        """Be seen by the chooser if, and only if, there is a listener, metrics or a profile."""
+        # The lock is held from the check to the change: of two threads at once, the later check counts.
         with self._lock:
             chooser = self._chooser()
             if chooser is not None:
@@ -225,7 +225,7 @@ class Attempt:
     """One lease, as its observer knows it; called once when it has been settled.
 
     Args:
-        watch: Whom to tell.
+        watch: The receiver.
         strategy: Name of the strategy.
         url: The target.
         method: The method, where it is known.

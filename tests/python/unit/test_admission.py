@@ -106,7 +106,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def test_at_once_when_nobody_waits() -> None:
+def test_at_once_when_no_request_waits() -> None:
     pool = FakePool()
     admission = Admission(pool)
     lease = admission.now(pool.lease, 5.0)
@@ -183,7 +183,7 @@ def test_a_newcomer_does_not_overtake() -> None:
     waiting = threading.Thread(target=lambda: admission.wait(pool.wish(name="first")))
     waiting.start()
     until(lambda: admission.waiting == 1)
-    # The place becomes free without anybody being told: what comes now must still let the first one go first.
+    # The place becomes free without a signal: what comes now must still let the first request go first.
     held.open = False
     pool.active = 0
     assert admission.now(pool.lease, 0) is None
@@ -193,7 +193,7 @@ def test_a_newcomer_does_not_overtake() -> None:
     assert pool.granted[-1] == "first"
 
 
-def test_who_can_be_served_is_not_held_up() -> None:
+def test_a_request_that_can_be_served_is_not_held_up() -> None:
     pool = FakePool(2)
     admission = Admission(pool)
     pool.closed["a"] = time.monotonic() + 60.0
@@ -203,7 +203,7 @@ def test_who_can_be_served_is_not_held_up() -> None:
     admission.wait(pool.wish(30, "b")).release()
     assert admission.waiting == 1, "the first still waits"
     with pytest.raises(ProxyPoolEmptyError):
-        # Too early for one who has less time than the first: useless, so told at once.
+        # Too late for a request with less time than the first: useless, so the error comes at once.
         admission.wait(pool.wish(20, "a"))
     assert admission.waiting == 1
     pool.closed["a"] = 0.0
@@ -212,7 +212,7 @@ def test_who_can_be_served_is_not_held_up() -> None:
     assert pool.active == 1
 
 
-def test_something_new_helps_even_those_who_wait_for_a_moment() -> None:
+def test_a_change_helps_even_requests_that_wait_for_a_moment() -> None:
     pool = FakePool()
     admission = Admission(pool)
     pool.closed["a"] = time.monotonic() + 100
@@ -226,7 +226,7 @@ def test_something_new_helps_even_those_who_wait_for_a_moment() -> None:
     assert not stuck.is_alive()
 
 
-def test_what_the_choice_raises_reaches_the_one_who_waits() -> None:
+def test_what_the_choice_raises_reaches_the_waiting_request() -> None:
     pool = FakePool()
     admission = Admission(pool)
     held = pool.lease()
@@ -335,7 +335,7 @@ async def test_a_cancelled_task_passes_its_place_on() -> None:
     assert (admission.waiting, pool.active) == (0, 0)
 
 
-async def test_the_one_who_kept_the_time_is_cancelled() -> None:
+async def test_the_request_that_kept_the_time_is_cancelled() -> None:
     pool = FakePool()
     admission = Admission(pool)
     pool.closed["a"] = time.monotonic() + 0.1

@@ -447,7 +447,7 @@ def test_a_generator_is_not_sent_twice() -> None:
     assert caught.value.response.status_code == 503
 
 
-def test_the_pool_being_full_is_nobodys_fault() -> None:
+def test_a_full_pool_blames_no_proxy() -> None:
     release = threading.Event()
 
     def slow(connection: socket.socket) -> None:
@@ -464,8 +464,8 @@ def test_the_pool_being_full_is_nobodys_fault() -> None:
                 with pytest.raises(ProxyPoolEmptyError, match="at capacity") as caught:
                     client.get("http://site.test/")
                 assert caught.value.reasons["at_capacity"] == 1
-                told = transport.pool.explain("http://site.test/")
-                assert told.summary() == "0 of 1 eligible; 1 at capacity"
+                verdicts = transport.pool.explain("http://site.test/")
+                assert verdicts.summary() == "0 of 1 eligible; 1 at capacity"
                 (only,) = transport.pool
                 assert (only.requests_active, only.total_failures) == (1, 0)
                 release.set()
