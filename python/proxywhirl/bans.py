@@ -86,7 +86,7 @@ class BanPolicy:
         statuses: Statuses, each 100 to 599, that mean it; of these a 429 is a rate limit rather than a ban. An answer
             429 or 503 with ``Retry-After`` is a rate limit under every policy.
         body: Looked for in the first 64 KiB of the body that have been read (a streamed body is not read for it). A
-            string is looked for as it stands and, where it is one, as a regular expression, both without regard to
+            string is looked for as it is and, where it is one, as a regular expression, both without regard to
             case; a compiled expression keeps its flags.
         headers: Regular expressions by name of the header.
         redirect: Regular expressions for the ``Location`` of a redirect.
@@ -148,7 +148,7 @@ class BanPolicy:
 
     @classmethod
     def of(cls, value: Any) -> BanPolicy:
-        """The policy that a keyword stands for.
+        """The policy that a keyword means.
 
         Args:
             value: A policy; ``None`` for the default one; a mapping of arguments; or what ``custom`` takes, which is
@@ -302,7 +302,7 @@ class BanPolicies:
     Args:
         general: The policy of sites without one of their own; see :meth:`BanPolicy.of`.
         by_site: Policies by domain. The longest that the target's host equals or ends with applies, wholly in the place
-            of the general one. ``*.`` and a leading dot are ignored; a URL stands for its host.
+            of the general one. ``*.`` and a leading dot are ignored; a URL means its host.
 
     Raises:
         TypeError: ``by_site`` is no mapping, or a policy is none.

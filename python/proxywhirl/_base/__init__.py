@@ -1,1 +1,1 @@
-"""What stands below all other packages: it knows nothing of proxies."""
+"""The lowest package: helpers that know nothing of proxies."""

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 PREFIX = "encrypted:"
-"""What stands in front of an encrypted text in a file."""
+"""The prefix of an encrypted text in a file."""
 
 _BOUND = PREFIX + "v2:"
 _PURPOSE = b"proxywhirl: a text bound to its place, v2"
@@ -140,7 +140,7 @@ def open_sealed(text: str, binding: str, key: str | bytes) -> str:
 
     Args:
         text: The encrypted text.
-        binding: The place that it stands in.
+        binding: The field and proxy that it belongs to.
         key: A Fernet key.
 
     Returns:

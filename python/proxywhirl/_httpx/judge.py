@@ -1,6 +1,6 @@
 """How an answer or a failure is judged: one table for the rotators, the transports and ``lease.report``.
 
-What a status means by itself is the core's rule (``_core.judge_status``). Here stands what the core cannot see: what
+What a status means by itself is the core's rule (``_core.judge_status``). Here is what the core cannot see: what
 the exceptions of our own transfers say, what follows from what :mod:`proxywhirl._httpx.clients` reads off those of
 other clients, and what the ban rules say.
 """
@@ -152,7 +152,7 @@ def outcome_of_error(error: BaseException) -> Optional[Verdict]:
         error: The exception.
 
     Returns:
-        The outcome it stands for; ``None`` if it is not about the network, cancellation included, or stands for an
+        The outcome it means; ``None`` if it is not about the network, cancellation included, or carries an
         answer.
     """
     return _outcome_of(_clients.read(error))[0]
@@ -434,7 +434,7 @@ def judge_report(
         headers: Its headers: a mapping, or pairs; by default the answer's own.
         body: Its body as far as read, bytes or text; by default the answer's own, if it has been read. Rules look at
             the first 64 KiB.
-        error: The exception that came instead. One that stands for an answer, as those of ``raise_for_status()``, is
+        error: The exception that came instead. One that carries an answer, as those of ``raise_for_status()``, is
             judged like that answer.
         policies: The ban rules; 403 and 429 by default.
         auth_statuses: Statuses by which a proxy refuses credentials.
@@ -464,7 +464,7 @@ def judge_report(
 
 
 def _judge_error(policy: BanPolicy, error: BaseException) -> Judged | Answer:
-    """The verdict on an exception, or the answer that it stands for."""
+    """The verdict on an exception, or the answer that it carries."""
     finding = _clients.read(error)
     if not isinstance(error, Exception) and finding.fault is Fault.ELSEWHERE:
         # Cancellation and interrupts are no business of the rules.

@@ -626,7 +626,7 @@ class Taking:
             seconds: How long the request may wait; ``None`` for any time.
 
         Returns:
-            The lease; ``None`` if it is worth standing in line with :meth:`wait`.
+            The lease; ``None`` if it is worth waiting in line with :meth:`wait`.
 
         Raises:
             ProxyPoolEmptyError: No proxy is admissible, and waiting is useless.

@@ -50,7 +50,7 @@ class Clock:
 
 
 def seconds_to_connect(timeout: Any) -> float | None:
-    """The seconds that a timeout of httpcore stands for."""
+    """The seconds of a timeout of httpcore."""
     seconds: float | None = timeout.connecting() if type(timeout) is Allowance else timeout
     return seconds
 

@@ -72,7 +72,7 @@ class Explanation:
 
     Args:
         rows: Proxy, reasons against it, and until when.
-        waiting: How many requests stand in line for a proxy of the pool.
+        waiting: How many requests wait in line for a proxy of the pool.
 
     Attributes:
         waiting: As given. The same request would wait behind them, even where a proxy is eligible.

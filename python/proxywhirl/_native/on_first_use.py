@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLASSES", "METHODS", "prepare"]
 
-# Written down here because the tables they stand in are what should not be imported; a test compares.
+# Written down here because their tables are what should not be imported; a test compares.
 CLASSES = ("Proxy", "ProxyPool", "SelectionContext", "Session")
 METHODS = (
     "__get_pydantic_core_schema__",

@@ -28,7 +28,7 @@ __all__ = [
 MASK = "***"
 MASKED_USERINFO = "***:***@"
 SECRET_MASK = "**********"  # what pydantic prints for a SecretStr
-"""The text that stands for a secret in dumps."""
+"""The text that replaces a secret in dumps."""
 
 
 def redact_url(url: str) -> str:

@@ -1,6 +1,6 @@
 """What native classes need of packages above them.
 
-The core and this package stand below all others and name none of them. :mod:`proxywhirl` says where each of these
+The core and this package are below all others and name none of them. :mod:`proxywhirl` says where each of these
 things lives; it is imported when it is first needed.
 """
 

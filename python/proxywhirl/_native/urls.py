@@ -146,7 +146,7 @@ def _refuse_local(address: _Address, shown: str) -> None:
 
 
 def _embedded(address: _Address) -> list[_Address]:
-    """IPv4 addresses that an IPv6 address stands for."""
+    """IPv4 addresses embedded in an IPv6 address."""
     if isinstance(address, IPv4Address):
         return []
     candidates = [address.ipv4_mapped, address.sixtofour]

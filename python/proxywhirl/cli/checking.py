@@ -78,7 +78,7 @@ class Tally:
 
 
 def check(proxies: Sequence[Proxy], arguments: argparse.Namespace, show: Optional[Show] = None) -> Tally:
-    """Check proxies; results enter their books. On a terminal a bar shows how far it is.
+    """Check proxies; results are recorded on them. On a terminal a bar shows how far it is.
 
     The first Ctrl-C ends the checks in good order; the second raises ``KeyboardInterrupt``.
 
@@ -219,7 +219,7 @@ def _authorities(name: Optional[str]) -> Any:
 @contextmanager
 def _ended_by_interrupt(checks: Checks, tally: Tally) -> Iterator[None]:
     """Let the first Ctrl-C end the checks, so that no result that was ready gets lost."""
-    # An exception could come between a result and its entry in the books.
+    # An exception could come between a result and its record.
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield
         return

@@ -105,7 +105,7 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _template(config: CLIConfig) -> str:
-    """A file in which all defaults stand as comments."""
+    """A file with all defaults as comments."""
     try:
         import tomli_w
     except ImportError as error:

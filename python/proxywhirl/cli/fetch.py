@@ -77,7 +77,7 @@ def _read(arguments: argparse.Namespace) -> tuple[list[Proxy], int]:
 
 
 async def _fetch(addresses: list[Any], arguments: argparse.Namespace) -> tuple[list[Proxy], int]:
-    """The proxies of what stands on the web, and how many sources have failed."""
+    """The proxies of the sources on the web, and how many sources have failed."""
     from proxywhirl.fetchers import ProxyFetcher
 
     fetcher = ProxyFetcher(

@@ -1,4 +1,4 @@
-"""Options that most commands share. They may stand before the command, and after it where they are of use to it."""
+"""Options that most commands share. They may come before the command, and after it where they are of use to it."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Rows:
             return
         cells = [_cell(row.get(name)) for name in self._columns]
         if self._format == "csv":
-            # Standard output is looked up each time: a bar on the terminal may stand in for it.
+            # Standard output is looked up each time: a bar on the terminal may replace it.
             writer = csv.writer(sys.stdout, lineterminator="\n")
             if not self._begun:
                 writer.writerow(self._columns)

@@ -16,7 +16,7 @@ _STRATEGIES = ("round-robin", "random", "weighted", "least-used")
 
 
 class ProxyConfig(QuietModel):
-    """A proxy as it stands in a file of settings.
+    """A proxy in a file of settings.
 
     Attributes:
         url: ``scheme://[user:password@]host[:port]``.

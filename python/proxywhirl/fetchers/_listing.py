@@ -131,7 +131,7 @@ def _of_items(items: list[Entry], protocol: str | None, public_only: bool) -> Li
 
 
 def _spoken(entry: Entry, protocol: str | None) -> Entry:
-    """An entry in the protocol of its source, which stands in for HTTP."""
+    """An entry in the protocol of its source, in place of HTTP."""
     if protocol is None or entry["protocol"] != "http":
         return entry
     return {**entry, "protocol": protocol, "url": protocol + entry["url"].removeprefix("http")}

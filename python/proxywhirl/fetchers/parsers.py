@@ -2,7 +2,7 @@
 
 What reads is :func:`parse_proxies` of the native core, which recognises every layout by itself; the
 classes here are the documented, stricter ways to it. Each has ``parse(text)``; whatever has that, or is a callable, may
-stand in its place in a ``ProxySourceConfig``. They hold no state, so any thread may use them.
+take its place in a ``ProxySourceConfig``. They hold no state, so any thread may use them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class PlainTextParser:
             data: The list.
 
         Returns:
-            A dictionary with ``url`` for each proxy, and with what stands behind it on its line, such as
+            A dictionary with ``url`` for each proxy, and with what follows it on its line, such as
             ``country_code``.
 
         Raises:
@@ -98,7 +98,7 @@ class JSONParser:
     """A JSON list of proxies, by itself or in an object.
 
     Args:
-        key: The name under which the list stands.
+        key: The name of the list.
         required_fields: What every entry must have.
     """
 
@@ -160,7 +160,7 @@ class CSVParser:
         has_header: Whether the first row holds the names of the columns.
         columns: The names, for a table without them.
         skip_invalid: Whether rows with another number of values are left out; else they are an error.
-        delimiter: What stands between values: one character.
+        delimiter: The separator of values: one character.
     """
 
     def __init__(

@@ -26,13 +26,13 @@ _USUAL_SIZE = 100
 class Gateway:
     """One address of a provider, behind which every user name is another exit.
 
-    Wherever proxies are accepted, a gateway stands for as many of them as its ``size`` says, each with a session id of
+    Wherever proxies are accepted, a gateway counts as many of them as its ``size`` says, each with a session id of
     its own. One that is benched by a site, at rest, or at the end of its ``ttl`` is replaced by one with a new session
     id; no id is used twice. Requests under way on the old one finish. What a whole gateway in trouble may cost is
     bounded: in a minute as many are replaced as it has.
 
     Placeholders are ``{session}``; ``{country}`` and ``{COUNTRY}``, the code in lower and in upper case; ``{seconds}``
-    and ``{minutes}``, the ``ttl``; and any others, whose values are given by name. They may stand in user name,
+    and ``{minutes}``, the ``ttl``; and any others, whose values are given by name. They may be in user name,
     password, host and port. With several values for one placeholder, all combinations take turns, and a replacement has
     the values of the one it replaces.
 

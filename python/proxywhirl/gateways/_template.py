@@ -12,7 +12,7 @@ __all__ = ["Template"]
 
 
 class Template:
-    """A proxy URL with placeholders such as ``{session}``; ``{{`` and ``}}`` stand for braces.
+    """A proxy URL with placeholders such as ``{session}``; ``{{`` and ``}}`` are literal braces.
 
     What is filled in is percent-encoded; the rest is taken as it is.
 

@@ -50,7 +50,7 @@ def status_of(holder: Any) -> int | None:
     """The status that an object has as ``status_code``, ``status`` or ``code``.
 
     Args:
-        holder: A response, or an exception that stands for one.
+        holder: A response, or an exception that carries one.
 
     Returns:
         A number from 100 to 599; ``None`` if there is none.
@@ -66,7 +66,7 @@ def status_of(holder: Any) -> int | None:
 
 
 def carried(finding: Finding) -> Answer | None:
-    """The answer that an exception stands for.
+    """The answer that an exception carries.
 
     Args:
         finding: What was read off the exception.

@@ -97,7 +97,7 @@ _HTTPX = {
 
 _AIOHTTP = {
     "ClientError": wraps(Fault.ELSEWHERE),
-    # A status line that cannot be read is raised as a response with the status 400; what it is stands inside.
+    # A status line that cannot be read is raised as a response with the status 400; the reason is inside.
     "ClientResponseError": wraps(Fault.ANSWER),
     "ClientHttpProxyError": wraps(Fault.CONNECT),
     "HttpProcessingError": _CUT,

@@ -32,7 +32,7 @@ def read(error: BaseException) -> Finding:
         error: The exception. Its text is looked at only for the fixed phrases of a client that has nothing else.
 
     Returns:
-        The finding; ``UNKNOWN`` if neither its class nor a base of that is known, and it stands for no answer.
+        The finding; ``UNKNOWN`` if neither its class nor a base of that is known, and it carries no answer.
     """
     return _read(error, _DEEPEST)
 

@@ -1,4 +1,4 @@
-"""The pydantic model that stands behind a native class."""
+"""The pydantic model behind a native class."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _annotation_names() -> dict[str, Any]:
 
 
 def set_twin(cls: type, twin: Twin) -> None:
-    """Note on the class which model stands behind it; subclasses inherit it."""
+    """Note on the class which model is behind it; subclasses inherit it."""
     setattr(cls, _ATTRIBUTE, twin)
 
 
