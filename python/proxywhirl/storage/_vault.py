@@ -97,7 +97,7 @@ class Vault:
 
         Args:
             text: The text.
-            binding: The field and proxy that it belongs to. A text that was encrypted before texts were bound opens anywhere.
+            binding: The field and proxy that it belongs to. A text encrypted before texts were bound opens anywhere.
 
         Raises:
             cryptography.fernet.InvalidToken: It was encrypted with another key, or for another place, or is damaged.
