@@ -174,6 +174,16 @@ pub(crate) fn model(run: impl Fn() + Send + Sync + 'static) {
     builder.check(run);
 }
 
+/// A full fence after a read-modify-write: what this thread has changed is seen by every thread that has passed its own fence
+/// before it reads, or this thread sees what that one has changed. On x86 each such step is a full fence already.
+#[inline]
+pub(crate) fn fence_after_change() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+    #[cfg(not(any(loom, target_arch = "x86_64", target_arch = "x86")))]
+    std::sync::atomic::fence(Ordering::SeqCst);
+}
+
 /// Wakes one thread that sleeps. A ring before the sleep ends it at once.
 #[cfg(not(loom))]
 #[derive(Debug, Default)]

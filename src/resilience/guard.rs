@@ -18,7 +18,9 @@ use crate::resilience::record::Liveness;
 use crate::resilience::rest;
 use crate::resilience::settings::{Settings, nanoseconds};
 use crate::resilience::timers::{Due, NEVER, Timers};
-use crate::sync::{Arc, ArcSwap, ArcSwapOption, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{
+    Arc, ArcSwap, ArcSwapOption, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence_after_change,
+};
 
 /// Limits in force, so that a pool without any reads one byte.
 mod limit {
@@ -573,7 +575,8 @@ impl OutlierDetector {
     /// Something may have become free. To be called with no lock held.
     #[inline]
     pub fn freed(&self) {
-        // Relaxed: who begins to wait looks once more afterwards.
+        // A request that begins to wait looks once more after it is counted, behind a fence like this one.
+        fence_after_change();
         if self.waiters.load(Ordering::Relaxed) > 0 {
             self.wake();
         }

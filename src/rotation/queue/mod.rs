@@ -19,7 +19,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::hash::Hash;
 
-use crate::sync::{Arc, AtomicU8, AtomicUsize, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU8, AtomicUsize, Mutex, Ordering, fence_after_change};
 
 use line::{Group, Line, Stop, drop_gone};
 pub use waiter::{Ask, Hope, Refused, Waiter};
@@ -78,6 +78,7 @@ impl<K: Clone + Eq + Hash + Ord, A: Ask> Queue<K, A> {
         let slot = Mutex::new(Slot { outcome: None, gone: false, asked: false, due: NEVER });
         // Counted first: a lease that is settled from here on has the line looked after.
         self.count(1);
+        fence_after_change();
         let waiter = {
             let mut line = self.line.lock();
             line.tickets += 1;

@@ -1,7 +1,7 @@
 //! The line under every schedule that loom finds.
 
 use super::*;
-use crate::sync::model;
+use crate::sync::{fence_after_change, model};
 use loom::sync::Notify;
 use loom::thread;
 
@@ -34,7 +34,7 @@ fn place(taken: &Arc<AtomicUsize>) -> Place {
     Place { taken: taken.clone(), alarm: Arc::new(Notify::new()) }
 }
 
-// Fails when `join` counts after it looks, or `look` returns without a note.
+// Fails without the fences, when `join` counts after it looks, or `look` returns without a note.
 #[test]
 fn a_waiter_is_served_when_the_place_becomes_free() {
     model(|| {
@@ -52,6 +52,7 @@ fn a_waiter_is_served_when_the_place_becomes_free() {
         });
         taken.store(0, Ordering::Release);
         // As the end of a lease does.
+        fence_after_change();
         if queue.waiting() > 0 {
             queue.look();
         }
