@@ -38,9 +38,9 @@ fn a_proxy_without_a_free_connection_is_ineligible_until_a_request_ends() {
     assert!(connected(&strategy, &pool, &clock).is_err_and(|refusal| refusal.is_shortage()));
     drop(lease_at(&strategy, &pool, &clock).expect("a client with a connection of its own may have it"));
     let ends: [fn(&Lease, &ManualClock); 4] = [
-        |lease, clock| drop(lease.finish(Outcome::Success, &Ending::after(1.0), clock)),
-        |lease, clock| drop(lease.finish(Outcome::ProxyDown, &Ending::after(1.0), clock)),
-        |lease, clock| drop(lease.release(clock)),
+        |lease, clock| assert!(lease.finish(Outcome::Success, &Ending::after(1.0), clock).is_ok()),
+        |lease, clock| assert!(lease.finish(Outcome::ProxyDown, &Ending::after(1.0), clock).is_ok()),
+        |lease, clock| assert!(lease.release(clock).is_ok()),
         |_, _| {},
     ];
     for (number, end) in ends.into_iter().enumerate() {
