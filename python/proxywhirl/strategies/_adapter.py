@@ -17,22 +17,20 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl import _core
 from proxywhirl._native.redact import scrub_text
 from proxywhirl.exceptions import ProxyPoolEmptyError, StrategyMetadataError
-from proxywhirl.strategies._given import allowed, has, instantiated, is_explicit, is_overridden, missing, setting
-from proxywhirl.strategies._metadata import PoolMetadata
+from proxywhirl.strategies._given import allowed, instantiated, is_explicit, is_overridden, missing, setting, usable
+from proxywhirl.strategies._requirements import Requirements
 from proxywhirl.strategies._shapes import (
     RecordCall,
     SelectCall,
-    candidates_of,
     describe,
     filter_call,
-    may_serve,
     method,
 )
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext
 
-__all__ = ["Adapter", "adapt", "check", "describe"]
+__all__ = ["Adapter", "adapt", "describe"]
 
 _log = logging.getLogger("proxywhirl.strategies")
 
@@ -59,27 +57,6 @@ def adapt(obj: Any, *, warm_up: bool = False) -> _core.Strategy | Adapter:
     if isinstance(obj, _core.Strategy) and not is_overridden(obj):
         return obj
     return Adapter(obj, warm_up=warm_up)
-
-
-def check(what: Any) -> None:
-    """See whether something can be registered as a strategy, without making an instance.
-
-    Args:
-        what: A class, an instance or a callable.
-
-    Raises:
-        TypeError: It is none, or one of the two methods that belong together is missing.
-    """
-    if isinstance(what, Adapter) or method(what, "select_proxy") is not None:
-        return
-    present = {name: method(what, name) is not None for name in ("select", "record_result")}
-    if all(present.values()):
-        return
-    # Every class is callable, so for a class it is the calling of its instances that counts.
-    as_callable = method(what, "__call__") is not None if inspect.isclass(what) else callable(what)
-    if as_callable and not any(present.values()):
-        return
-    raise missing(what, [name for name, there in present.items() if not there])
 
 
 class UnusableChoice(StrategyMetadataError):
@@ -116,9 +93,8 @@ class Adapter:
         "_call_select",
         "_enable_fallback",
         "_faults",
-        "_requires",
+        "_requirements",
         "_rescue",
-        "_validate_requirements",
         "_window",
         "config",
         "failures",
@@ -159,11 +135,7 @@ class Adapter:
         record = method(user, "record_result")
         self._call_record = None if record is None else RecordCall(record, user)
         self._call_filter = filter_call(user)
-        # Only the shape that is given the metadata declares what it needs of it: in the built-in classes, which users
-        # derive from, the same names mean something that select() itself looks after.
-        plan = self._call_select.wants_metadata
-        self._requires = plan and hasattr(user, "requires_metadata")
-        self._validate_requirements = method(user, "validate_requirements") if plan else None
+        self._requirements = Requirements(user, self.name, declared=self._call_select.wants_metadata)
 
     def __repr__(self) -> str:
         return f"<adapter of {self.name}>"
@@ -295,7 +267,7 @@ class Adapter:
         Returns:
             What the strategy itself says; ``True`` for one that says nothing.
         """
-        if self._missing_fields(pool, None) or self._refuses(pool):
+        if not self._requirements.are_met(pool):
             return False
         own = method(self.user, "validate_metadata")
         return True if own is None else bool(own(pool))
@@ -313,17 +285,15 @@ class Adapter:
         Raises:
             UnusableChoice: It is no proxy, or one that may not serve this request.
         """
-        missing = self._missing_fields(pool, context)
-        if missing or self._refuses(pool):
-            raise self._metadata_error(missing)
+        self._requirements.check(pool, context)
         offered = pool if self._call_select.takes_context else allowed(pool, context)
         choice = self._call_select(offered, context)
-        stored = _usable(pool, choice, context)
+        stored = usable(pool, choice, context)
         if stored is None and isinstance(choice, _core.Proxy):
             # Another thread may have removed the proxy meanwhile, or taken it out of service: a strategy that looks
             # again does not return it twice.
             choice = self._call_select(offered, context)
-            stored = _usable(pool, choice, context)
+            stored = usable(pool, choice, context)
         if stored is not None:
             return stored
         if not isinstance(choice, _core.Proxy):
@@ -338,9 +308,7 @@ class Adapter:
 
     def _in_country_of_choice(self, candidates: list[Proxy], context: SelectionContext | None) -> list[Proxy]:
         pool = _core.ProxyPool(name="candidates", proxies=candidates)
-        missing = self._missing_fields(pool, context)
-        if missing or self._refuses(pool):
-            raise self._metadata_error(missing)
+        self._requirements.check(pool, context)
         choice = self._call_select(pool, context)
         if choice is None:
             return []
@@ -349,32 +317,6 @@ class Adapter:
             return list(candidates)
         wanted = country.casefold()
         return [proxy for proxy in candidates if (proxy.country_code or "").casefold() == wanted]
-
-    # What the strategy says it needs.
-
-    def _missing_fields(self, pool: ProxyPool, context: SelectionContext | None) -> list[str]:
-        """The required fields that no candidate has."""
-        if not self._requires:
-            return []
-        required = self.user.requires_metadata
-        if callable(required):
-            required = required()
-        if isinstance(required, str):
-            required = (required,)
-        if not isinstance(required, (set, frozenset, list, tuple)) or not required:
-            return []
-        candidates = candidates_of(pool, context)
-        return sorted(field for field in required if not any(has(proxy, field) for proxy in candidates))
-
-    def _refuses(self, pool: ProxyPool) -> bool:
-        validate = self._validate_requirements
-        return validate is not None and validate(pool, PoolMetadata(pool)) is False
-
-    def _metadata_error(self, missing: list[str]) -> StrategyMetadataError:
-        what = f"no proxy has {', '.join(missing)}" if missing else "its requirements are not met by this pool"
-        return StrategyMetadataError(
-            f"strategy {self.name} cannot choose: {what}", missing_fields=missing, strategy=self.name
-        )
 
     def _report(self, what: str, **extra: str) -> None:
         """Log the exception being handled."""
@@ -449,9 +391,3 @@ class Adapter:
 
 def _name(strategy: _core.Strategy | Adapter) -> str:
     return strategy.name if isinstance(strategy, Adapter) else describe(strategy)
-
-
-def _usable(pool: ProxyPool, choice: Any, context: SelectionContext | None) -> Proxy | None:
-    """The pool's own object of a choice that may serve this request."""
-    stored = pool.get_proxy_by_id(choice.id) if isinstance(choice, _core.Proxy) else None
-    return stored if stored is not None and may_serve(stored, context) else None

@@ -7,17 +7,12 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl.strategies._shapes import (
-    candidates_of,
-    describe,
-    excludes,
-    method,
-)
+from proxywhirl.strategies._shapes import candidates_of, describe, excludes, may_serve, method
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext
 
-__all__ = ["allowed", "has", "instantiated", "is_explicit", "is_overridden", "missing", "setting"]
+__all__ = ["allowed", "check", "has", "instantiated", "is_explicit", "is_overridden", "missing", "setting", "usable"]
 
 # What a built-in strategy calls on itself without asking Python: a subclass that overrides one of these is Python.
 _OVERRIDABLE = ("select", "record_result", "filter", "configure", "validate_metadata")
@@ -87,3 +82,30 @@ def is_explicit(config: Any, name: str) -> bool:
     if given is not None:
         return name in given
     return getattr(config, name, None) is not None
+
+
+def check(what: Any) -> None:
+    """See whether something can be registered as a strategy, without making an instance.
+
+    Args:
+        what: A class, an instance or a callable.
+
+    Raises:
+        TypeError: It is none, or one of the two methods that belong together is missing.
+    """
+    if method(what, "select_proxy") is not None:
+        return
+    present = {name: method(what, name) is not None for name in ("select", "record_result")}
+    if all(present.values()):
+        return
+    # Every class is callable, so for a class it is the calling of its instances that counts.
+    as_callable = method(what, "__call__") is not None if inspect.isclass(what) else callable(what)
+    if as_callable and not any(present.values()):
+        return
+    raise missing(what, [name for name, there in present.items() if not there])
+
+
+def usable(pool: ProxyPool, choice: Any, context: SelectionContext | None) -> Proxy | None:
+    """The pool's own object of a choice that may serve this request."""
+    stored = pool.get_proxy_by_id(choice.id) if isinstance(choice, _core.Proxy) else None
+    return stored if stored is not None and may_serve(stored, context) else None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Union
 from proxywhirl import _core
 from proxywhirl._base.fork import new_rlock
 from proxywhirl._native.redact import shown
-from proxywhirl.strategies import _adapter
+from proxywhirl.strategies import _adapter, _given
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -111,8 +111,8 @@ class StrategyRegistry:
         key = _normalise(name)
         if not key:
             raise ValueError("the name of a strategy must not be empty")
-        if validate:
-            _adapter.check(strategy_class)
+        if validate and not isinstance(strategy_class, _adapter.Adapter):
+            _given.check(strategy_class)
         with self._lock:
             taken = key in self._entries or key in _BUILTIN_CLASSES
             self._entries[key] = (name, strategy_class)

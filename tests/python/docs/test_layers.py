@@ -44,7 +44,6 @@ LONGER = {
     "bans.py": 461,
     "exceptions.py": 429,
     "rotator/base.py": 662,
-    "strategies/_adapter.py": 457,
     "transport.py": 712,
 }
 
