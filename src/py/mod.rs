@@ -89,8 +89,19 @@ mod _core {
     };
     #[pymodule_export]
     use super::strategy::{
-        PyComposite, PyCostAware, PyGeoTargeted, PyLeastUsed, PyPerformance, PyRandom, PyRoundRobin, PySessionStrategy,
-        PyStrategy, PyWeighted, builtin_strategy, builtin_strategy_names,
+        PyStrategy,
+        composite::PyComposite,
+        cost_aware::PyCostAware,
+        geo_targeted::PyGeoTargeted,
+        least_used::PyLeastUsed,
+        names::{
+            builtin_strategy, builtin_strategy_classes, builtin_strategy_names, settings_strategy_names, strategy_key,
+        },
+        performance::PyPerformance,
+        random::PyRandom,
+        round_robin::PyRoundRobin,
+        session::PySessionStrategy,
+        weighted::PyWeighted,
     };
     #[pymodule_export]
     use super::supply::{

@@ -8,6 +8,7 @@ pub mod config;
 pub mod cost_aware;
 pub mod geo_targeted;
 pub mod least_used;
+pub mod names;
 mod narrowing;
 pub mod performance;
 pub mod random;
@@ -162,45 +163,4 @@ fn choose_beyond_connections(strategy: &dyn Strategy, query: &Query<'_>) -> Opti
         .map(Some)
         .or_else(|refusal| if refusal.is_shortage() { Ok(None) } else { Err(refusal) })
         .transpose()
-}
-
-/// The documented names and what they stand for.
-pub const NAMES: [(&str, Kind); 13] = [
-    ("round-robin", Kind::RoundRobin),
-    ("random", Kind::Random),
-    ("weighted", Kind::Weighted),
-    ("weighted-random", Kind::Weighted),
-    ("least-used", Kind::LeastUsed),
-    ("performance-based", Kind::Performance),
-    ("performance", Kind::Performance),
-    ("session", Kind::Session),
-    ("session-persistence", Kind::Session),
-    ("geo-targeted", Kind::GeoTargeted),
-    ("geo", Kind::GeoTargeted),
-    ("cost-aware", Kind::CostAware),
-    ("composite", Kind::Composite),
-];
-
-/// The built-in strategies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Kind {
-    RoundRobin,
-    Random,
-    Weighted,
-    LeastUsed,
-    Performance,
-    Session,
-    GeoTargeted,
-    CostAware,
-    Composite,
-}
-
-impl Kind {
-    /// The strategy of that name; case does not matter, and `_` is as good as `-`.
-    #[must_use]
-    pub fn of_name(name: &str) -> Option<Self> {
-        let name = name.trim().to_ascii_lowercase().replace('_', "-");
-        NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
-    }
 }

@@ -64,7 +64,6 @@ const LONGER: &[&str] = &[
     "py/pool.rs",
     "py/proxy.rs",
     "py/storage.rs",
-    "py/strategy.rs",
     "py/supply.rs",
     "resilience/blame.rs",
     "resilience/breaker.rs",

@@ -12,10 +12,11 @@ use proxywhirl::strategy::config::Config;
 use proxywhirl::strategy::cost_aware::CostAware;
 use proxywhirl::strategy::geo_targeted::GeoTargeted;
 use proxywhirl::strategy::least_used::LeastUsed;
+use proxywhirl::strategy::names::{self, BUILTIN, Builtin};
 use proxywhirl::strategy::performance::Performance;
 use proxywhirl::strategy::random::Random;
 use proxywhirl::strategy::round_robin::RoundRobin;
-use proxywhirl::strategy::{Kind, NAMES, Refusal, Shared, Strategy};
+use proxywhirl::strategy::{Refusal, Shared, Strategy};
 
 use crate::common::*;
 
@@ -352,9 +353,19 @@ fn a_composite_configures_its_parts() {
 
 #[test]
 fn names_are_found_in_any_case_and_spelling() {
-    for (name, kind) in NAMES {
-        assert_eq!(Kind::of_name(name), Some(kind));
-        assert_eq!(Kind::of_name(&name.replace('-', "_").to_uppercase()), Some(kind));
+    for builtin in BUILTIN {
+        for name in builtin.names() {
+            assert_eq!(Builtin::of_name(name), Some(builtin));
+            assert_eq!(Builtin::of_name(&format!(" {} ", name.replace('-', "_").to_uppercase())), Some(builtin));
+        }
     }
-    assert_eq!(Kind::of_name("round robin"), None);
+    assert_eq!(Builtin::of_name("round robin"), None);
+}
+
+#[test]
+fn a_name_stands_for_one_strategy_and_is_written_as_it_is_compared() {
+    let all: Vec<&str> = names::all().collect();
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    assert!(all.iter().all(|name| names::key(name) == *name));
+    assert_eq!(Builtin::default().class, RoundRobin::default().name());
 }

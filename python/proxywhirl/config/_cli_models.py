@@ -12,7 +12,7 @@ from proxywhirl._native.model.quiet import QuietModel
 
 __all__ = ["CLIConfig", "DataStorageConfig", "ProxyConfig"]
 
-_STRATEGIES = ("round-robin", "random", "weighted", "least-used")
+_STRATEGIES = tuple(_core.settings_strategy_names())
 
 
 class ProxyConfig(QuietModel):
@@ -157,7 +157,7 @@ class CLIConfig(QuietModel):
     @field_validator("rotation_strategy")
     @classmethod
     def _is_a_strategy(cls, value: str) -> str:
-        name = value.strip().lower().replace("_", "-")
+        name = _core.strategy_key(value)
         if name not in _STRATEGIES:
             raise ValueError(f"rotation_strategy must be one of {', '.join(_STRATEGIES)}")
         return name

@@ -35,27 +35,10 @@ StrategyLike = Union[str, Mapping[str, Any], type, Callable[..., Any], object]
 
 _log = logging.getLogger("proxywhirl.strategies")
 
-# The class behind each built-in name. The native module makes instances by name, and some of them, composites, not
-# without arguments, so the classes cannot be had from there. A test compares the two.
-_BUILTIN_CLASSES: dict[str, type[_core.Strategy]] = {
-    "round-robin": _core.RoundRobinStrategy,
-    "random": _core.RandomStrategy,
-    "weighted": _core.WeightedStrategy,
-    "weighted-random": _core.WeightedStrategy,
-    "least-used": _core.LeastUsedStrategy,
-    "performance-based": _core.PerformanceBasedStrategy,
-    "performance": _core.PerformanceBasedStrategy,
-    "session": _core.SessionPersistenceStrategy,
-    "session-persistence": _core.SessionPersistenceStrategy,
-    "geo-targeted": _core.GeoTargetedStrategy,
-    "geo": _core.GeoTargetedStrategy,
-    "cost-aware": _core.CostAwareStrategy,
-    "composite": _core.CompositeStrategy,
-}
+# The class behind each built-in name, canonical names before further ones of the same class.
+_BUILTIN_CLASSES = _core.builtin_strategy_classes()
 
-
-def _normalise(name: str) -> str:
-    return name.strip().lower().replace("_", "-")
+_normalise = _core.strategy_key
 
 
 class StrategyRegistry:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from proxywhirl import Proxy, ProxyPool, RoundRobinStrategy, StrategyRegistry, WeightedStrategy, _core
+import proxywhirl
+from proxywhirl import Proxy, ProxyPool, RoundRobinStrategy, StrategyRegistry, WeightedStrategy, _core, strategies
+from proxywhirl.config import CLIConfig
 from proxywhirl.strategies import _registry
 from proxywhirl.strategies._adapter import Adapter
 from proxywhirl.strategies._registry import resolve
@@ -141,11 +143,37 @@ def test_a_name_is_needed(name: str) -> None:
 # Names of built-in strategies.
 
 
-def test_the_table_of_classes_agrees_with_the_native_module() -> None:
-    assert sorted(_registry._BUILTIN_CLASSES) == sorted(_core.builtin_strategy_names())
-    for name, cls in _registry._BUILTIN_CLASSES.items():
-        if name != "composite":
-            assert type(_core.builtin_strategy(name)) is cls
+def test_the_registry_has_every_name_of_the_native_list() -> None:
+    for name in _core.builtin_strategy_names():
+        cls = StrategyRegistry().get_strategy(name)
+        if cls is _core.CompositeStrategy:
+            continue  # not made without parts
+        made = resolve(name)
+        assert type(made) is type(_core.builtin_strategy(name)) is cls
+        assert repr(made) == f"{cls.__name__}()"
+
+
+def test_a_class_of_the_package_has_a_name_and_is_exported() -> None:
+    named = set(_core.builtin_strategy_classes().values())
+    own = {cls for cls in vars(_core).values() if isinstance(cls, type) and issubclass(cls, _core.Strategy)}
+    assert named == own - {_core.Strategy}
+    assert named <= {getattr(strategies, name) for name in strategies.__all__}
+    assert {cls.__name__ for cls in named} <= set(strategies.__all__) & set(proxywhirl.__all__)
+
+
+def test_an_error_lists_every_name() -> None:
+    for name in _core.builtin_strategy_names():
+        with pytest.raises(ValueError, match=rf"[ ,]{name}\b"):
+            resolve("no-such")
+
+
+def test_the_settings_of_the_command_line_take_what_the_list_says() -> None:
+    for name in _core.builtin_strategy_names():
+        if name in _core.settings_strategy_names():
+            assert CLIConfig(rotation_strategy=name).rotation_strategy == name
+        else:
+            with pytest.raises(ValueError, match="rotation_strategy must be one of round-robin, "):
+                CLIConfig(rotation_strategy=name)
 
 
 @pytest.mark.parametrize("name", ["round-robin", "ROUND_ROBIN", "Round-Robin", " round_robin "])
