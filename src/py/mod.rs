@@ -105,8 +105,11 @@ mod _core {
     };
     #[pymodule_export]
     use super::supply::{
-        ParsedIterator, PyParsed, RejectedLine, address_locality, ascii_host, deduplicate, parse_proxies,
-        parse_proxy_file, read_proxy_entry,
+        address_locality, ascii_host,
+        deduplicate::deduplicate,
+        entry::read_proxy_entry,
+        parse_proxies, parse_proxy_file,
+        parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
 
     use pyo3::prelude::*;

@@ -6,6 +6,7 @@
 mod gzip;
 mod read;
 mod record;
+mod restore;
 mod seal;
 mod write;
 

@@ -64,15 +64,12 @@ const LONGER: &[&str] = &[
     "py/pool.rs",
     "py/proxy.rs",
     "py/storage.rs",
-    "py/supply.rs",
     "resilience/blame.rs",
     "resilience/breaker.rs",
     "resilience/guard.rs",
     "resilience/standing/ledger.rs",
     "resilience/standing/mod.rs",
     "rotation/lease.rs",
-    "storage/read.rs",
-    "supply/json.rs",
 ];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
