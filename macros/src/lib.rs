@@ -1,13 +1,15 @@
 //! Code that every function at the border to Python needs, written once.
 
 use proc_macro::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::{ImplItem, ImplItemFn, Item, ItemFn, ReturnType, Signature, Type, parse_macro_input, parse_quote};
 
 /// Has a panic in a function, or in any function of an `impl` block, come to Python as an exception of this library.
 ///
 /// Goes above `#[pymethods]` and `#[pyfunction]`. A function that returns no `PyResult` returns one from then on. The two slots of
 /// the garbage collector stay as they are: they can raise nothing.
+///
+/// A getter marked `#[assigned]` has a setter beside it, which hands the value to the class's `assign(name, value)`.
 #[proc_macro_attribute]
 pub fn border(_: TokenStream, item: TokenStream) -> TokenStream {
     match parse_macro_input!(item as Item) {
@@ -17,6 +19,8 @@ pub fn border(_: TokenStream, item: TokenStream) -> TokenStream {
             quote!(#function).into()
         }
         Item::Impl(mut block) => {
+            let setters: Vec<ImplItem> = block.items.iter_mut().filter_map(setter).collect();
+            block.items.extend(setters);
             for item in &mut block.items {
                 if let ImplItem::Fn(ImplItemFn { sig, block, .. }) = item
                     && !matches!(&*sig.ident.to_string(), "__traverse__" | "__clear__")
@@ -30,6 +34,21 @@ pub fn border(_: TokenStream, item: TokenStream) -> TokenStream {
             syn::Error::new_spanned(other, "only functions and impl blocks are at the border").to_compile_error().into()
         }
     }
+}
+
+/// The setter of a getter marked `#[assigned]`; the mark is taken off.
+fn setter(item: &mut ImplItem) -> Option<ImplItem> {
+    let ImplItem::Fn(ImplItemFn { attrs, sig, .. }) = item else { return None };
+    let at = attrs.iter().position(|attribute| attribute.path().is_ident("assigned"))?;
+    attrs.remove(at);
+    let field = &sig.ident;
+    let (setter, name) = (format_ident!("set_{field}"), field.to_string());
+    Some(parse_quote! {
+        #[setter(#field)]
+        fn #setter(&self, value: &::pyo3::Bound<'_, ::pyo3::PyAny>) -> ::pyo3::PyResult<()> {
+            self.assign(#name, value)
+        }
+    })
 }
 
 fn guard(signature: &mut Signature, body: &mut syn::Block) {

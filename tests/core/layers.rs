@@ -62,7 +62,7 @@ const LONGER: &[&str] = &[
     "py/context.rs",
     "py/lease.rs",
     "py/pool.rs",
-    "py/proxy.rs",
+    "py/proxy/mod.rs",
     "py/storage.rs",
     "resilience/blame.rs",
     "resilience/breaker.rs",
