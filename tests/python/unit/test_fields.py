@@ -55,7 +55,11 @@ def sample(field: FieldSpec) -> Any:
 
 
 def with_field(field: FieldSpec) -> Proxy:
-    given: dict[str, Any] = {"url": "socks5://proxy.test:1080", **TOGETHER.get(field.name, {}), field.name: sample(field)}
+    given: dict[str, Any] = {
+        "url": "socks5://proxy.test:1080",
+        **TOGETHER.get(field.name, {}),
+        field.name: sample(field),
+    }
     return Proxy(**given)
 
 
@@ -104,7 +108,8 @@ def test_the_attribute_can_be_assigned(field: FieldSpec) -> None:
 def test_a_value_of_another_type_is_refused_by_the_name_of_the_field(field: FieldSpec) -> None:
     given: dict[str, Any] = {"url": "http://proxy.test:80", **TOGETHER.get(field.name, {}), field.name: object()}
     if field.name == "source_url":
-        pytest.skip("any object that prints as a URL is taken")
+        assert Proxy(**given).source_url is not None, "any object that prints as text is taken: pydantic's URLs do"
+        return
     with pytest.raises(pydantic.ValidationError) as caught:
         Proxy(**given)
     named = {str(error["loc"][0]) for error in caught.value.errors()}
