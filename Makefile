@@ -90,7 +90,7 @@ test: test-rust test-python ## Run all tests, Rust's and Python's
 
 .PHONY: test-rust
 test-rust: ## Run the core's tests
-	$(CARGO) test --locked --features fleet
+	$(CARGO) test --locked --features fleet,check
 
 .PHONY: test-python
 test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
@@ -115,7 +115,7 @@ smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
 	$(BIN)/python tests/smoke/run.py $(PYTHONS)
 
 .PHONY: check
-check: check-format check-clippy check-doc check-python check-types check-tree ## Formatting, lints, types, stubs, documentation, layers
+check: check-format check-clippy check-doc check-python check-stubs check-types check-tree ## Formatting, lints, types, stubs, documentation, layers
 
 .PHONY: check-format
 check-format:
@@ -146,9 +146,21 @@ check-types: $(DONE)/module-dev $(DONE)/check
 check-tree: $(DONE)/module-dev $(DONE)/check
 	$(BIN)/python -m pytest -q tests/python/docs/test_tree.py tests/python/docs/test_layers.py
 
+# A build of its own, with what PyO3 knows of the signatures in it.
+STUB := python/proxywhirl/_core.pyi
+target/stubs/_core.pyi: $(SOURCES) scripts/stub.py $(wildcard scripts/refined/*.pyi) | $(DONE)/check
+	$(MATURIN) generate-stubs --locked --features $(FEATURES),pyo3/experimental-inspect --out target/stubs
+	$(BIN)/python scripts/stub.py target/stubs/proxywhirl/_core.pyi scripts/refined > $@
+	$(BIN)/ruff check --quiet --fix --select I $@
+	$(BIN)/ruff format --quiet $@
+
 .PHONY: stubs
-stubs: $(DONE)/module-dev $(DONE)/check ## Compare the stubs with the module that is built
-	$(BIN)/python -m mypy.stubtest proxywhirl._core --allowlist tests/typing/stubtest-allowlist.txt
+stubs: target/stubs/_core.pyi ## Generate the stub of the native module from its signatures
+	cp $< $(STUB)
+
+.PHONY: check-stubs
+check-stubs: target/stubs/_core.pyi
+	diff -u $(STUB) $< || { echo 'The stub is not what the sources say: make stubs'; exit 1; }
 
 .PHONY: format
 format: $(DONE)/check ## Format everything

@@ -115,17 +115,17 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    fn init(py: Python<'_>) -> PyResult<()> {
         super::border::_refuse_subinterpreters()?;
         super::border::keep_panics_quiet();
         #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
         super::exit::hang_threads_at_exit();
-        let os = module.py().import("os")?;
+        let os = py.import("os")?;
         if os.hasattr("register_at_fork")? {
-            let hooks = pyo3::types::PyDict::new(module.py());
-            hooks.set_item("before", pyo3::wrap_pyfunction!(super::border::before_fork, module)?)?;
-            hooks.set_item("after_in_parent", pyo3::wrap_pyfunction!(super::border::after_fork_in_parent, module)?)?;
-            hooks.set_item("after_in_child", pyo3::wrap_pyfunction!(super::border::after_fork_in_child, module)?)?;
+            let hooks = pyo3::types::PyDict::new(py);
+            hooks.set_item("before", pyo3::wrap_pyfunction!(super::border::before_fork, py)?)?;
+            hooks.set_item("after_in_parent", pyo3::wrap_pyfunction!(super::border::after_fork_in_parent, py)?)?;
+            hooks.set_item("after_in_child", pyo3::wrap_pyfunction!(super::border::after_fork_in_child, py)?)?;
             os.call_method("register_at_fork", (), Some(&hooks))?;
         }
         Ok(())
