@@ -1789,7 +1789,6 @@ class ProxyPool(_Model):
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
-        busy: Iterable[UUID | str] | None = None,
         strategy: Strategy | Adapter | None = None,
     ) -> list[tuple[Proxy, list[str], datetime | None]]: ...
     @staticmethod
@@ -1919,7 +1918,6 @@ class ProxyPool(_Model):
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
-        busy: Iterable[UUID | str] | None = None,
         strategy: Strategy | Adapter | None = None,
     ) -> Explanation:
         """Who may be chosen now, and why the others may not.
@@ -2000,7 +1998,7 @@ class ProxyPool(_Model):
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
-        busy: Iterable[UUID | str] | None = None,
+        connects: bool = False,
         attempt: int = 1,
         timeout: float | Callable[[], float | None] | None = None,
         log: AttemptLog | None = None,

@@ -126,7 +126,7 @@ class ProxyPool(_Model):
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
-        busy: Iterable[UUID | str] | None = None,
+        connects: bool = False,
         attempt: int = 1,
         timeout: float | Callable[[], float | None] | None = None,
         log: AttemptLog | None = None,
@@ -143,7 +143,6 @@ class ProxyPool(_Model):
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
-        busy: Iterable[UUID | str] | None = None,
         strategy: Strategy | Adapter | None = None,
     ) -> Explanation: ...
     def _explain(
@@ -156,7 +155,6 @@ class ProxyPool(_Model):
         protocol: str | Iterable[str] | None = None,
         exclude: Iterable[UUID | str] | None = None,
         context: SelectionContext | None = None,
-        busy: Iterable[UUID | str] | None = None,
         strategy: Strategy | Adapter | None = None,
     ) -> list[tuple[Proxy, list[str], datetime | None]]: ...
     def _guard_configure(

@@ -54,6 +54,18 @@ class Flavour:
         made: Exception = getattr(self.module, name)(message)
         return made
 
+    def raise_for_host(self, error: UnicodeError) -> None:
+        """Raise this package's error for a URL whose host is no name; the package lets that of ``idna`` pass.
+
+        Args:
+            error: What a request came to. Nothing is raised if ``idna`` has not raised it.
+
+        Raises:
+            InvalidURL: The host is no domain name.
+        """
+        if type(error).__module__.partition(".")[0] == "idna":
+            raise self.error("InvalidURL", f"Invalid IDNA hostname: {error}") from error
+
 
 def flavour(name: str) -> Flavour:
     """The flavour of this name, imported on first use.

@@ -90,7 +90,11 @@ class AsyncProxyRotator(AsyncVerbs, ProxyRotatorBase):
         """
         deadline = self._deadline(kwargs)
         await self._prepare_sources(deadline)
-        return await self._client.request(method, url, **self._arguments(kwargs, deadline))
+        try:
+            return await self._client.request(method, url, **self._arguments(kwargs, deadline))
+        except UnicodeError as error:
+            self._flavour.raise_for_host(error)
+            raise
 
     @asynccontextmanager
     async def stream(self, method: str, url: Any, **kwargs: Any) -> AsyncIterator[httpx.Response]:
@@ -98,8 +102,12 @@ class AsyncProxyRotator(AsyncVerbs, ProxyRotatorBase):
         deadline = self._deadline(kwargs)
         await self._prepare_sources(deadline)
         arguments = self._arguments(kwargs, deadline, read_body=False)
-        async with self._client.stream(method, url, **arguments) as response:
-            yield response
+        try:
+            async with self._client.stream(method, url, **arguments) as response:
+                yield response
+        except UnicodeError as error:
+            self._flavour.raise_for_host(error)
+            raise
 
     def session(
         self,

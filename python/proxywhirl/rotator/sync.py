@@ -108,7 +108,11 @@ class ProxyRotator(Verbs, ProxyRotatorBase):
         """
         deadline = self._deadline(kwargs)
         self._prepare_sources(deadline)
-        return self._client.request(method, url, **self._arguments(kwargs, deadline))
+        try:
+            return self._client.request(method, url, **self._arguments(kwargs, deadline))
+        except UnicodeError as error:
+            self._flavour.raise_for_host(error)
+            raise
 
     @contextmanager
     def stream(self, method: str, url: Any, **kwargs: Any) -> Iterator[httpx.Response]:
@@ -125,8 +129,12 @@ class ProxyRotator(Verbs, ProxyRotatorBase):
         deadline = self._deadline(kwargs)
         self._prepare_sources(deadline)
         arguments = self._arguments(kwargs, deadline, read_body=False)
-        with self._client.stream(method, url, **arguments) as response:
-            yield response
+        try:
+            with self._client.stream(method, url, **arguments) as response:
+                yield response
+        except UnicodeError as error:
+            self._flavour.raise_for_host(error)
+            raise
 
     def session(
         self,

@@ -495,12 +495,27 @@ def test_faults_of_the_request_are_httpxs() -> None:
             rotator.get("/no-host")
         with pytest.raises(httpx.InvalidURL):
             rotator.get("http://shop.test:port/")
+        # No Punycode: httpx lets the error of idna pass.
+        with pytest.raises(httpx.InvalidURL):
+            rotator.get("http://xn--a/")
+        with pytest.raises(httpx.InvalidURL), rotator.stream("GET", "http://xn--a/"):
+            pass
         with pytest.raises(httpx.TooManyRedirects):
             rotator.get(fleet.site_url("shop.test", "/redirect/50"))
         with pytest.raises(ZeroDivisionError):
             rotator.post(fleet.site_url("shop.test", "/echo"), content=(b"x" * (1 // 0) for _ in "a"))
         assert rotator.pool.proxies[0].total_failures == 0
         assert_at_rest(rotator.pool)
+
+
+async def test_a_host_that_is_no_name_is_httpxs_error_in_async_code_too() -> None:
+    with ProxyFleet(1) as fleet:
+        async with AsyncProxyRotator(proxies=fleet.urls) as rotator:
+            with pytest.raises(httpx.InvalidURL):
+                await rotator.get("http://xn--a/")
+            with pytest.raises(httpx.InvalidURL):
+                async with rotator.stream("GET", "http://xn--a/"):
+                    pass
 
 
 def test_an_untrusted_certificate() -> None:
