@@ -40,7 +40,6 @@ MOST_LINES = 400
 LONGER = {
     "_httpx/judge.py": 549,
     "_httpx/loop.py": 725,
-    "_httpx/selection.py": 778,
     "bans.py": 461,
     "exceptions.py": 429,
     "rotator/base.py": 662,
