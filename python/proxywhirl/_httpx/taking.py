@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import urlsplit
 
-from proxywhirl._httpx.admission import wait_async
 from proxywhirl.exceptions import ProxyPoolEmptyError
 
 if TYPE_CHECKING:
@@ -123,6 +122,9 @@ class Taking:
 
     async def wait_async(self, exclude: Iterable[Any], attempt: int, seconds: float | None) -> _core.Lease:
         """As :meth:`wait`, without blocking the event loop."""
+        # Only a task that has to wait needs it.
+        from proxywhirl._httpx.admission import wait_async
+
         key, take = self._place(exclude, attempt)
         queue = self._chooser.queue
         lease: _core.Lease
