@@ -34,7 +34,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, ClassVar
 
-from proxywhirl._native.redact import MASK, redact_url, scrub_text
+from proxywhirl._native.redact import redact_url, scrub_text, scrub_value
 
 __all__ = [
     "CacheCorruptionError",
@@ -86,16 +86,8 @@ class ProxyErrorCode(str, Enum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
-def _scrub_metadata(value: Any, key: object = None) -> Any:
-    if value is not None and isinstance(key, str) and any(word in key.casefold() for word in _PASSWORD_KEYS):
-        return MASK
-    if type(value) is str:
-        return scrub_text(value)
-    if isinstance(value, Mapping):
-        return {name: _scrub_metadata(item, name) for name, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_scrub_metadata(item) for item in value)
-    return value
+def _is_password(key: object) -> bool:
+    return isinstance(key, str) and any(word in key.casefold() for word in _PASSWORD_KEYS)
 
 
 def _restore(cls: type[ProxyWhirlError], args: tuple[Any, ...]) -> ProxyWhirlError:
@@ -151,7 +143,7 @@ class ProxyWhirlError(Exception):
         self.error_code = self._code_for(self.message) if error_code is None else error_code
         self.retry_recommended = self.default_retry_recommended if retry_recommended is None else retry_recommended
         self.attempt_count = attempt_count
-        self.metadata = {key: _scrub_metadata(value, key) for key, value in metadata.items()}
+        self.metadata = scrub_value(metadata, _is_password)
         super().__init__(self.message)
 
     @classmethod

@@ -99,14 +99,22 @@ def scrub_text(text: str) -> str:
     return _core.scrub_text(_sendable(text)) if "@" in text or "://" in text else text
 
 
-def scrub_value(value: Any) -> Any:
-    """Apply :func:`scrub_text` to every string inside nested lists, tuples, sets and mappings."""
+def scrub_value(value: Any, hides: Callable[[object], bool] | None = None) -> Any:
+    """Apply :func:`scrub_text` to every string inside nested lists, tuples, sets and mappings.
+
+    Args:
+        value: Anything.
+        hides: Whether what a mapping has under a key is a secret as a whole; ``None`` stays ``None``.
+    """
     if type(value) is str:
         return scrub_text(value)
     if isinstance(value, Mapping):
-        return {key: scrub_value(item) for key, item in value.items()}
+        return {
+            key: MASK if hides is not None and item is not None and hides(key) else scrub_value(item, hides)
+            for key, item in value.items()
+        }
     if type(value) in (list, tuple, set, frozenset):
-        return type(value)(scrub_value(item) for item in value)
+        return type(value)(scrub_value(item, hides) for item in value)
     return value
 
 
@@ -125,18 +133,8 @@ def scrub_credentials_from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
         A new dictionary in which the value under every key that speaks of a secret is ``***`` (``None`` stays
         ``None``) and every URL inside a string has its user information masked. The input is not changed.
     """
-    return {
-        key: (MASK if value is not None else None) if is_secret_key(key) else _scrub_item(value)
-        for key, value in data.items()
-    }
-
-
-def _scrub_item(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return scrub_credentials_from_dict(value)
-    if type(value) in (list, tuple, set, frozenset):
-        return type(value)(_scrub_item(item) for item in value)
-    return scrub_text(value) if type(value) is str else value
+    scrubbed: dict[str, Any] = scrub_value(data, is_secret_key)
+    return scrubbed
 
 
 class Secrets:

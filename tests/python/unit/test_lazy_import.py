@@ -200,7 +200,7 @@ def test_what_the_core_needs_of_packages_above_it_is_there() -> None:
 
     named = {
         name
-        for path in (Path(__file__).parents[3] / "src" / "py").glob("*.rs")
+        for path in (Path(__file__).parents[3] / "src" / "py").rglob("*.rs")
         for name in re.findall(r'Lazy::upper\("(\w+)"\)', path.read_text(encoding="utf-8"))
     }
     assert named
