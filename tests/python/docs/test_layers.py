@@ -41,7 +41,7 @@ LONGER = {
     "_httpx/judge.py": 549,
     "_httpx/loop.py": 725,
     "bans.py": 461,
-    "exceptions.py": 429,
+    "exceptions.py": 421,
     "rotator/base.py": 662,
     "transport.py": 712,
 }
