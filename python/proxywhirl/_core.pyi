@@ -70,6 +70,7 @@ __all__ = [
     "ascii_host",
     "basic_authorization",
     "builtin_strategy",
+    "builtin_strategy_classes",
     "builtin_strategy_names",
     "check_fleet_proxy",
     "deduplicate",
@@ -91,8 +92,10 @@ __all__ = [
     "redact_url",
     "scrub_text",
     "seal_binding",
+    "settings_strategy_names",
     "shown_url",
     "site_key",
+    "strategy_key",
 ]
 _IncEx: TypeAlias = set[str] | set[int] | Mapping[str, Any] | Mapping[int, Any] | None
 _Moment: TypeAlias = datetime | str | float
@@ -171,11 +174,6 @@ class _Model:
 
 _Source: TypeAlias = ProxyPool | Sequence[Proxy]
 _StrategyLike: TypeAlias = str | Mapping[str, Any] | type | Callable[..., Any] | object
-
-def builtin_strategy_classes() -> dict[str, type[Strategy]]: ...
-def settings_strategy_names() -> list[str]: ...
-def strategy_key(name: str) -> str: ...
-
 __version__: Final[str]
 
 @final
@@ -2534,7 +2532,7 @@ class Strategy:
         """Gives the proxies of a pool, present and future, the counting window that was configured, if one was."""
 
     def _rotator_defaults(self, /) -> None:
-        """LeaseEnd once by a rotator that takes the strategy into service."""
+        """Called once by a rotator that takes the strategy into service."""
 
     @property
     def config(self, /) -> Any:
@@ -2753,6 +2751,9 @@ def builtin_strategy(name: str, **kwargs: Any) -> Strategy:
     Raises:
         ValueError: "Unknown strategy ...", with the names there are.
     """
+
+def builtin_strategy_classes() -> dict[str, type[Strategy]]:
+    """The classes of the built-in strategies by name, further names included; a class's canonical name is its first."""
 
 def builtin_strategy_names() -> list[str]:
     """Names of the built-in strategies."""
@@ -3003,6 +3004,9 @@ def seal_binding(field: str, id: str, url: str, protocol: str | None = None) -> 
         protocol: The protocol, where the record has one beside the address.
     """
 
+def settings_strategy_names() -> list[str]:
+    """Names of the built-in strategies that the settings of the command line take."""
+
 def shown_url(url: str) -> str:
     """A URL as an error may quote it: with a mask for credentials, and only if what is left is an address."""
 
@@ -3018,3 +3022,6 @@ def site_key(url: str) -> str:
     Raises:
         ValueError: There is no host in `url`.
     """
+
+def strategy_key(name: str) -> str:
+    """A strategy's name as names are compared: case does not matter, and `_` is as good as `-`."""
