@@ -5,7 +5,7 @@
 
 use super::address::Protocol;
 
-/// How a client is told of a proxy.
+/// How a client spells a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
     /// Its name, as of its package.
@@ -32,7 +32,7 @@ const fn client(name: &'static str, schemes: [Option<&'static str>; 4], login: b
 const HTTP: Option<&str> = Some("http");
 const HTTPS: Option<&str> = Some("https");
 const LETTERED: [Option<&str>; 4] = [HTTP, HTTPS, Some("socks4a"), Some("socks5h")];
-// python-socks resolves at the proxy unless told otherwise, but for SOCKS4.
+// python-socks resolves at the proxy by default, except for SOCKS4.
 const PYTHON_SOCKS: [Option<&str>; 4] = [HTTP, None, Some("socks4"), Some("socks5")];
 const WEB: [Option<&str>; 4] = [HTTP, HTTPS, None, Some("socks5")];
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use compact_str::CompactString;
 
-/// What a byte means to who looks for the end of the host.
+/// The meaning of a byte in the search for the end of the host.
 const PLAIN: u8 = 0;
 const END: u8 = 1;
 const AT: u8 = 2;
@@ -16,7 +16,7 @@ const CLOSE: u8 = 5;
 // One look per byte: hosts are read for every lease.
 const CLASSES: [u8; 256] = {
     let mut classes = [PLAIN; 256];
-    // The backslash as browsers take it: who asks for `http://a\@b` reaches a.
+    // The backslash as browsers take it: `http://a\@b` leads to a.
     let mut ends = [b'/', b'?', b'#', b'\\'].as_slice();
     while let [end, rest @ ..] = ends {
         classes[*end as usize] = END;

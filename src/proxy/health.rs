@@ -110,7 +110,7 @@ impl Source {
     }
 }
 
-/// Reasons against a proxy, one bit each. Whoever owns a reason sets and clears its own bit; zero means eligible.
+/// Reasons against a proxy, one bit each. The owner of a reason sets and clears its bit; zero means eligible.
 pub mod reason {
     /// Its health forbids it.
     pub const UNHEALTHY: u32 = 1;

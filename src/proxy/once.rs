@@ -39,7 +39,7 @@ impl<T> Drop for OncePointer<T> {
     fn drop(&mut self) {
         let pointer = self.0.load(Ordering::Acquire);
         if !pointer.is_null() {
-            // SAFETY: made by `Box::into_raw`, and nobody else has the cell any more.
+            // SAFETY: made by `Box::into_raw`, and no other reference to the cell is left.
             unsafe { drop(Box::from_raw(pointer)) };
         }
     }
@@ -59,7 +59,7 @@ mod model {
             let once = Arc::new(OncePointer::empty());
             let read = |once: &OncePointer<UnsafeCell<u32>>, mine: u32| {
                 let value = once.get_or_init(|| UnsafeCell::new(mine));
-                // SAFETY: nobody writes to it after it was made.
+                // SAFETY: it is not written after it was made.
                 value.with(|value| unsafe { *value })
             };
             let other = thread::spawn({

@@ -90,18 +90,18 @@ impl State {
 
 impl Proxy {
     pub(crate) fn state(&self) -> State {
-        // Acquire pairs with the release in `change`: who sees a reason gone sees why.
+        // Acquire pairs with the release in `change`: a thread that sees a reason gone sees why.
         State(self.state.load(Ordering::Acquire))
     }
 
-    /// The state, and nobody's change to it that came before is missed: for who has written elsewhere what those that
-    /// change it read.
+    /// The state, with every earlier change to it: for a thread that has written elsewhere what the threads that change
+    /// the state read.
     pub(crate) fn newest_state(&self) -> State {
         // Writing makes this one step in the order of all changes of the word; a plain load could be of before them.
         State(self.state.fetch_or(0, Ordering::AcqRel))
     }
 
-    /// Changes the state in one step without telling anybody: before and after.
+    /// Changes the state in one step, without a call of the observers: before and after.
     pub(crate) fn exchange(&self, change: impl Fn(State) -> State) -> (State, State) {
         let mut before = self.state();
         loop {
@@ -116,7 +116,7 @@ impl Proxy {
         }
     }
 
-    /// Changes the state in one step, and tells the pools that hold the proxy when its eligibility has changed.
+    /// Changes the state in one step, and reindexes the proxy in its pools when its eligibility has changed.
     pub(crate) fn change(&self, change: impl Fn(State) -> State) -> (State, State) {
         let (before, after) = self.exchange(change);
         if (before.reasons() == 0) != (after.reasons() == 0) {
@@ -132,7 +132,7 @@ impl Proxy {
         self.state().reasons()
     }
 
-    /// Sets or clears one reason, and tells the pools that hold the proxy.
+    /// Sets or clears one reason, and reindexes the proxy in its pools.
     pub fn set_reason(&self, bit: u32, on: bool) {
         self.change(|state| state.with(bit, on));
     }

@@ -3,7 +3,7 @@
 /// Number of buckets: weights below `2**-63` share the last one.
 pub(crate) const BUCKETS: usize = 64;
 
-/// The documented floor of a weight by success rate, so that nobody is never tried again.
+/// The documented floor of a weight by success rate, so that every proxy is tried again some day.
 pub(crate) fn with_floor(rate: f64) -> f64 {
     rate.max(0.1)
 }

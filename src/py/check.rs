@@ -119,7 +119,7 @@ impl CheckRun {
     ///
     /// Args:
     ///     proxies: A `ParsedProxies`, a `ProxyPool`, or an iterable of `Proxy` objects, URLs and dictionaries.
-    ///     record: Enter results into the books of `Proxy` objects: counters, health, latency.
+    ///     record: Enter results into `Proxy` objects: counters, health, latency.
     ///     **options: `level` ("basic", "standard", "full"), `targets` (URLs, in turn), `judge` (a URL), `statuses`
     ///         (accepted ones; 200 to 299 by default), `contains` (bytes in the page), `timeout` (seconds for all about one
     ///         proxy), `concurrency`, `per_host`, `max_total_bytes`, `max_body`, `max_redirects`, `detect`, `anonymity`
@@ -178,7 +178,7 @@ impl CheckRun {
     /// Has `callback` called once, on some thread, when something is ready or all is over; at once if it is so already.
     fn on_ready(&self, py: Python<'_>, callback: Py<PyAny>) {
         let wake = move || {
-            // While the interpreter ends there is nobody to wake.
+            // While the interpreter ends there is no loop to wake.
             border::attach(|py| {
                 if let Err(error) = callback.call0(py) {
                     error.write_unraisable(py, Some(callback.bind(py)));

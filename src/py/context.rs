@@ -255,7 +255,7 @@ impl Draft {
         Ok(true)
     }
 
-    /// The two documented lists of proxies not to be chosen become one set. A text that is no UUID excludes nobody.
+    /// The two documented lists of proxies not to be chosen become one set. A text that is no UUID excludes no proxy.
     fn exclude(&mut self) {
         let rest = self.rest();
         let ids: Vec<Id> =

@@ -1,4 +1,4 @@
-//! The site of a URL, for who wants to know what a ban is held against.
+//! The site of a URL: what a ban is held against.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -1,4 +1,4 @@
-//! Construction from keywords: every fault is collected and told at once.
+//! Construction from keywords: all faults are collected and reported together.
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;

@@ -254,7 +254,8 @@ impl PyProxy {
         self.core.window_buckets(&ExactClock).iter().map(|bucket| bucket.1).sum()
     }
 
-    /// What `record_request` has been told: dicts with `timestamp`, `success` and `duration_ms`, at most 100, the newest last.
+    /// What `record_request` has recorded: dicts with `timestamp`, `success` and `duration_ms`, at most 100, the newest
+    /// last.
     #[getter]
     fn history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let history =

@@ -19,7 +19,7 @@ use crate::sync::{Arc, Mutex};
 ///     filters: Strategies, names, or dicts with `name` and arguments. Each restricts what the next one sees.
 ///     selector: Chooses in the end; by default each in turn.
 ///     strategies: One list instead: all but the last filter, the last selects.
-///     fallback: Serves when nobody is left; without it that is an error.
+///     fallback: Serves when no proxy is left; without it that is an error.
 ///
 /// Raises:
 ///     ValueError: Nothing is given, or there is no such strategy.
@@ -99,7 +99,7 @@ impl PyComposite {
         self.rebuild(py, fresh, selector)
     }
 
-    /// Who chooses in the end.
+    /// The strategy that chooses in the end.
     #[getter]
     fn selector<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         let (_, selector) = self.parts(py);

@@ -16,10 +16,10 @@ use crate::sync::{Arc, Mutex};
 ///
 /// Args:
 ///     preferred_countries: Where to look when the request does not say, in any case.
-///     fallback_strategy: Serves when nobody matches; by default the secondary strategy, over everybody.
+///     fallback_strategy: Serves when no proxy matches; by default the secondary strategy, over all proxies.
 ///     secondary_strategy: Chooses among the matches.
 ///     preferred_regions: The same by region; countries come first.
-///     fallback_enabled: Whether anybody serves when nobody matches; if not, that is an error.
+///     fallback_enabled: Whether other proxies serve when none matches; if not, that is an error.
 ///
 /// Raises:
 ///     ValueError: There is no such strategy.
@@ -85,7 +85,7 @@ impl PyGeoTargeted {
         Ok(())
     }
 
-    /// Who chooses among the matches.
+    /// The strategy that chooses among the matches.
     #[getter]
     fn secondary_strategy<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         let secondary = self.secondary.lock().clone_ref(py).into_bound(py);
@@ -98,7 +98,7 @@ impl PyGeoTargeted {
         self.secondary_strategy(py)
     }
 
-    /// Whether anybody serves when nobody matches.
+    /// Whether other proxies serve when none matches.
     #[getter]
     fn _fallback_enabled(&self) -> bool {
         self.core.fallback_enabled()

@@ -93,14 +93,14 @@ impl PyStrategy {
     /// Chooses a proxy and counts one start on it.
     ///
     /// Args:
-    ///     pool: Whom to choose from.
+    ///     pool: The pool to choose from.
     ///     context: What is wanted: a `SelectionContext`, or any object with its attributes.
     ///
     /// Returns:
     ///     A proxy that is eligible at this moment.
     ///
     /// Raises:
-    ///     ProxyPoolEmptyError: Nobody may be chosen.
+    ///     ProxyPoolEmptyError: No proxy may be chosen.
     ///     StrategyMetadataError: The strategy lacks what it chooses by.
     ///     ValueError: A session strategy was asked without a session.
     #[pyo3(signature = (pool, context=None))]

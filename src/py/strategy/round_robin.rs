@@ -6,7 +6,7 @@ use crate::py::strategy::PyStrategy;
 use crate::strategy::round_robin::RoundRobin;
 use crate::sync::Arc;
 
-/// Each in turn, in the pool's order. Remembers a place in the pool: who is skipped loses a turn, not the place.
+/// Each in turn, in the pool's order. Remembers a place in the pool: a skipped proxy loses a turn, not the place.
 #[pyclass(name = "RoundRobinStrategy", module = "proxywhirl.strategies", extends = PyStrategy, frozen, subclass)]
 pub(crate) struct PyRoundRobin;
 

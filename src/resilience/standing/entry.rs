@@ -267,7 +267,7 @@ impl SiteState {
         };
     }
 
-    /// Takes up what was on the books of another process.
+    /// Takes up what was in the ledger of another process.
     pub(super) fn resume(&mut self, kind: Kind, until: u64, level: u32, now: u64) {
         if until > self.until {
             (self.kind, self.until) = (kind, until);

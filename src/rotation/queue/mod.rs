@@ -37,7 +37,7 @@ const GRACE: u64 = 1_000_000_000;
 /// Waiters that have left are removed from the middle of a longer group when they are more than half of it.
 const LONG: usize = 32;
 
-/// In the word of who serves: a thread does, and another has left a note.
+/// In the serving word: a thread serves, and another has left a note.
 const SERVING: u8 = 1;
 const NOTE: u8 = 2;
 
@@ -53,7 +53,7 @@ pub struct Queue<K, A: Ask> {
 type Wakes<K, A> = Vec<Arc<Waiter<K, A>>>;
 
 impl<K: Clone + Eq + Hash + Ord, A: Ask> Queue<K, A> {
-    /// An empty line. `clock` reads nanoseconds; `on_change` is told how many more wait, with no lock held.
+    /// An empty line. `clock` reads nanoseconds; `on_change` is called with how many more wait, without a lock.
     pub fn new(clock: fn() -> u64, on_change: Box<dyn Fn(isize) + Send + Sync>) -> Self {
         let (serving, waiting) = (AtomicU8::new(0), AtomicUsize::new(0));
         Self { line: Mutex::new(Line::new()), serving, waiting, clock, on_change }
@@ -244,7 +244,7 @@ impl<K: Clone + Eq + Hash + Ord, A: Ask> Queue<K, A> {
                 continue;
             };
             if first.slot.lock().due == NEVER {
-                // The waiter that kept the time has left: the next is told in this very pass.
+                // The waiter that kept the time has left: this pass sets the time for the next.
                 group.not_before = 0;
             }
             let left = group.line.iter().filter(|waiter| waiter.slot.lock().gone).count();
@@ -278,7 +278,7 @@ impl<K: Clone + Eq + Hash + Ord, A: Ask> Queue<K, A> {
         line.groups.entry(key).or_insert_with(Group::new).line.push_back(waiter);
     }
 
-    /// The first of each group that may be asked for now, by ticket; the others are told when that will be.
+    /// The first of each group that may be asked for now, by ticket; the others get the time when that will be.
     fn heads(&self, wakes: &mut Wakes<K, A>) -> BinaryHeap<Reverse<(u64, K)>> {
         let now = (self.clock)();
         let mut gone = Wakes::new();

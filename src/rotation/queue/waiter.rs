@@ -34,7 +34,7 @@ pub struct Refused<E> {
 pub trait Ask {
     /// What is handed over.
     type Lease;
-    /// What is told otherwise.
+    /// The error without one.
     type Error;
 
     /// Takes a lease now.

@@ -17,7 +17,7 @@ use crate::net::target::Target;
 /// The order in which ways are tried: what the address says first, then from the most common on.
 ///
 /// An address that says TLS and has a login is tried in no other way: all of them would send the login in clear, now or,
-/// with the protocol found, later. A proxy without TLS, or an attacker between who breaks it, does not get it.
+/// with the protocol found, later. A proxy without TLS, or an attacker in between that breaks it, does not get it.
 fn ways(address: &Address) -> impl Iterator<Item = Way> {
     let said = address.protocol;
     let must_stay = said == Protocol::Https && address.credentials.is_some();
@@ -67,7 +67,7 @@ pub(super) async fn fetch_somehow(
             }
             // It speaks HTTP; that it forwards is not sure.
             Ok(Ok(answer)) => second_best = second_best.or(Some((*way, answer))),
-            // It speaks this, and wants to know who asks: no other protocol will do.
+            // It speaks this, and wants a login: no other protocol will do.
             Ok(Err(Failure::Auth)) => return Err(Failure::Auth),
             Ok(Err(error @ (Failure::Budget | Failure::Refused))) => return Err(error),
             Ok(Err(error)) => {

@@ -38,7 +38,7 @@ impl Names {
             return with_port(&found);
         }
         let Ok(_turn) = self.turn.acquire().await else { return SmallVec::new() };
-        // Whoever was before in the queue may have asked for the same.
+        // An earlier task in the queue may have resolved the same name.
         if let Some(found) = self.known(host) {
             return with_port(&found);
         }

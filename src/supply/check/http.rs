@@ -104,7 +104,7 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         let want = length.map_or(most, |length| usize::try_from(length).unwrap_or(usize::MAX).min(most));
         while buffer.len() < want {
             let got = match read_some(stream, &mut buffer, meter).await {
-                // Who closes without a farewell in TLS has still sent all there was, if nobody said how much that is.
+                // A peer that closes without close_notify has still sent everything, if no length was announced.
                 Err(Failure::Closed) if length.is_none() => 0,
                 got => got?,
             };

@@ -1,4 +1,4 @@
-//! What a page that shows a request's headers tells about the proxy that carried it.
+//! What a page that shows a request's headers reveals about the proxy that carried it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -43,7 +43,7 @@ pub fn judge(body: &[u8], own: &[IpAddr]) -> (Option<Anonymity>, Option<IpAddr>)
             found = found.or(Some(Anonymity::Anonymous));
         }
     }
-    // Our own address in any header of the request, but not where the page says who came.
+    // Our own address in any header of the request, but not where the page names the client.
     let tells = |(name, value): &(String, String)| {
         !EXITS.contains(&name.as_str())
             && value.split([',', ' ', ';', '=', '"']).filter_map(address).any(|ip| own.contains(&ip))

@@ -61,7 +61,8 @@ pub struct Plan {
     pub detect: bool,
     /// Least anonymity that passes.
     pub anonymity: Option<Anonymity>,
-    /// Our own public addresses, by which a judge's page tells a transparent proxy. Asked of the judge when empty.
+    /// Our own public addresses, by which a judge's page identifies a transparent proxy. When empty, the judge is
+    /// asked.
     pub own: Vec<IpAddr>,
     /// What the request says we are.
     pub user_agent: Box<str>,

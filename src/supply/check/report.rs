@@ -17,7 +17,7 @@ pub enum Stage {
     Tcp,
     /// It spoke the protocol, and a page came through it.
     Http,
-    /// A judge told how anonymous it is.
+    /// A judge page showed how anonymous it is.
     Anonymity,
 }
 
@@ -45,7 +45,7 @@ pub enum Failure {
     Dns,
     /// The host's name leads into the user's own network, and the list that named it may not.
     Local,
-    /// Nobody listens.
+    /// The port is closed.
     Refused,
     /// It cannot be reached.
     Unreachable,
@@ -65,7 +65,7 @@ pub enum Failure {
     BadAnswer,
     /// The page came with a status that was not asked for.
     Status(u16),
-    /// The page is not the one that was asked for.
+    /// The page is not the expected one.
     Body,
     /// Redirected too often, or to nowhere.
     Redirect,

@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Item {
     /// Where it is; `None` for what could not be read, which is reported so.
     pub address: Option<Address>,
-    /// Whose books the result goes into, if any.
+    /// The proxy that the result is recorded on, if any.
     pub proxy: Option<Arc<Proxy>>,
     /// Whether it must not lead into the user's own network: it was named by a list of others.
     pub public_only: bool,
@@ -139,7 +139,7 @@ impl Shared {
         check(self, index, address, public_only).await
     }
 
-    /// Asks the judge who we are when nobody is between.
+    /// Asks the judge for our own address, without a proxy in between.
     async fn find_own_address(&self) {
         let Some(page) =
             self.plan.judge.as_ref().filter(|_| self.plan.level == Level::Full && self.plan.own.is_empty())
@@ -158,7 +158,7 @@ impl Shared {
     }
 }
 
-/// What a future comes to; `None` if it panics: the others, and those who wait for them, go on.
+/// What a future comes to; `None` if it panics: the others, and tasks that wait for them, go on.
 async fn survive<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
@@ -168,14 +168,14 @@ async fn survive<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// Enters a result into a proxy's books.
+/// Enters a result into a proxy's counters.
 fn book(proxy: &Proxy, report: &Report) {
     let now = ExactClock.wall();
     match report.failure {
         None => {
             proxy.record(Verdict::Success(report.response_ms.or(report.connect_ms).unwrap_or(0.0)), None, &ExactClock)
         }
-        // Nobody's fault but ours.
+        // Our own fault.
         Some(Failure::Budget | Failure::Cancelled | Failure::Internal) => return,
         Some(_) => proxy.record(Verdict::Failure(report.total_ms), None, &ExactClock),
     }
@@ -202,7 +202,7 @@ impl Run {
     pub fn start(runtime: &Handle, plan: Plan, items: Vec<Item>) -> Result<Self, PlanError> {
         plan.check()?;
         let https = |target: &crate::net::target::Target| target.tls;
-        // A redirection may lead to TLS where nobody expected it; loading certificates takes milliseconds, so it is
+        // A redirection may lead to TLS unexpectedly; loading certificates takes milliseconds, so it is
         // spared where it cannot happen.
         let may_need_tls = plan.level > Level::Basic
             && (plan.targets.iter().any(https)
@@ -245,7 +245,7 @@ impl Run {
                 }
             })
             .await;
-            // Every task, and with it every socket, is gone before anybody is told.
+            // Every task, and with it every socket, is gone before the waiters are notified.
             tasks.shutdown().await;
             all.put(None);
         });
@@ -295,7 +295,7 @@ impl Run {
         if self.is_ready() {
             return Ok(());
         }
-        // Over after the limit, ready or not: who waits looks again.
+        // Over after the limit, ready or not: the caller checks again.
         let _ = self.runtime.block_on(async { tokio::time::timeout(limit, self.shared.ready.notified()).await });
         Ok(())
     }
