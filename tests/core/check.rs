@@ -282,6 +282,11 @@ fn cancelling_leaves_no_connection_and_keeps_what_is_done() {
             run.wait(Duration::from_secs(1)).unwrap();
             done.extend(run.take(100).unwrap());
         }
+        // On a busy machine the last of those that hang may still be on their way.
+        let begun = Instant::now();
+        while open_to(&ports) < 30 && begun.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(10));
+        }
         assert!(open_to(&ports) >= 30);
         if drop_it {
             drop(run);
