@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit
-
-from proxywhirl._core import ProxyHandshake, basic_authorization
+from proxywhirl._core import ProxyHandshake, basic_authorization, parse_proxy_url
 from proxywhirl._native.redact import Secrets
 
 __all__ = ["ProxyAddress"]
-
-_DEFAULT_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 
 
 class ProxyAddress:
@@ -19,23 +15,21 @@ class ProxyAddress:
         url: ``scheme://user:password@host:port``, user name and password percent-encoded.
 
     Raises:
-        ValueError: The scheme is none that can be spoken.
+        ValueError: It is no URL of a proxy.
     """
 
     __slots__ = ("_auth", "_secrets", "authorization", "host", "is_http", "is_tls", "port", "scheme")
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self.scheme = parts.scheme
-        if self.scheme not in _DEFAULT_PORTS or not parts.hostname:
-            raise ValueError(f"no proxy can be spoken to with {self.scheme or 'no'} scheme and host {parts.hostname!r}")
-        self.host: str = parts.hostname
-        self.port: int = parts.port or _DEFAULT_PORTS[self.scheme]
+        read = parse_proxy_url(url)
+        self.scheme: str = read["protocol"]
+        self.host: str = read["host"]
+        self.port: int = read["port"]
         self.is_http = self.scheme in ("http", "https")
         self.is_tls = self.scheme == "https"
         self._auth: tuple[str, str] | None = None
-        if parts.username is not None or parts.password is not None:
-            self._auth = (unquote(parts.username or ""), unquote(parts.password or ""))
+        if read["username"] is not None:
+            self._auth = (read["username"], read["password"])
         self.authorization: bytes | None = None if self._auth is None else basic_authorization(*self._auth)
         """Value of ``Proxy-Authorization``."""
         self._secrets: Secrets | None = None

@@ -167,7 +167,7 @@ def test_addresses() -> None:
     assert "p:w" not in repr(address)
     assert ProxyAddress("socks5://host.test").port == 1080
     assert ProxyAddress("http://host.test").port == 80
-    with pytest.raises(ValueError, match="gopher"):
+    with pytest.raises(ValueError, match="the scheme must be"):
         ProxyAddress("gopher://host.test")
 
 
