@@ -62,8 +62,8 @@ fn leases(criterion: &mut Criterion) {
         let strategy: Shared = Arc::new(RoundRobin::default());
         let context = Context::default();
         let lease = || {
-            let asking = LeaseRequest { context: &context, site: None, connects: false, clock: &CLOCK, foreign: None };
-            Lease::take(&pool, strategy.clone(), &asking, |refusal, _| refusal).expect("a proxy is eligible")
+            let request = LeaseRequest { context: &context, site: None, connects: false, clock: &CLOCK, foreign: None };
+            Lease::take(&pool, strategy.clone(), &request, |refusal, _| refusal).expect("a proxy is eligible")
         };
         for threads in [1, 2] {
             let mut group = criterion.benchmark_group(format!("lease, {threads} thread(s)"));

@@ -22,7 +22,7 @@ pub fn of_refusal(refusal: &Refusal, now: impl FnOnce() -> f64) -> (Judgement, O
 }
 
 fn of_connect(reply: &connect::Reply, now: impl FnOnce() -> f64) -> (Judgement, Option<f64>) {
-    let judgement = of_connect_status(reply.status, &[&reply.reason, &reply.told]);
+    let judgement = of_connect_status(reply.status, &[&reply.reason, &reply.details]);
     let asks_for_a_pause = judgement.outcome() == Some(Outcome::RateLimited);
     let value = reply.retry_after.as_deref().filter(|_| asks_for_a_pause);
     (judgement, value.and_then(|value| retry_after::seconds(value, reply.date.as_deref(), now)))
@@ -30,11 +30,11 @@ fn of_connect(reply: &connect::Reply, now: impl FnOnce() -> f64) -> (Judgement, 
 
 /// A status other than 2xx to `CONNECT`, and the words beside it: reason, headers about the error, page.
 #[must_use]
-pub fn of_connect_status(status: u16, told: &[&str]) -> Judgement {
+pub fn of_connect_status(status: u16, details: &[&str]) -> Judgement {
     match status {
         402 | 407 => Outcome::ProxyAuth.into(),
         429 => Outcome::RateLimited.into(),
-        _ if told.iter().any(|text| says_used_up(text)) => Outcome::ProxyAuth.into(),
+        _ if details.iter().any(|text| says_used_up(text)) => Outcome::ProxyAuth.into(),
         _ => Judgement::Ambiguous,
     }
 }
@@ -124,13 +124,13 @@ mod tests {
     use super::*;
     use Outcome::{Banned, ProxyAuth, ProxyDown, RateLimited};
 
-    fn connect(status: u16, told: &str) -> (Option<Outcome>, Option<f64>) {
+    fn connect(status: u16, details: &str) -> (Option<Outcome>, Option<f64>) {
         let reply = connect::Reply {
             status,
             reason: "No".into(),
             retry_after: Some("7".into()),
             date: None,
-            told: told.into(),
+            details: details.into(),
         };
         let (judgement, hold) = of_refusal(&Refusal::Connect(reply), || 0.0);
         (judgement.outcome(), hold)
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_refused_tunnel_by_status_and_words() {
-        for (status, told, expected) in [
+        for (status, details, expected) in [
             (407, "", (Some(ProxyAuth), None)),
             (402, "", (Some(ProxyAuth), None)),
             (429, "", (Some(RateLimited), Some(7.0))),
@@ -153,7 +153,7 @@ mod tests {
             (503, "", (None, None)),
             (301, "", (None, None)),
         ] {
-            assert_eq!(connect(status, told), expected, "{status} {told}");
+            assert_eq!(connect(status, details), expected, "{status} {details}");
         }
     }
 

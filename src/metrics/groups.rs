@@ -161,7 +161,7 @@ impl Rate {
     }
 }
 
-struct Books {
+struct Totals {
     total: Tally,
     proxies: Groups,
     sites: Groups,
@@ -169,7 +169,7 @@ struct Books {
     rate: Rate,
 }
 
-/// How the counts are told apart.
+/// How the counts are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     /// By proxy.
@@ -182,7 +182,7 @@ pub enum By {
 
 /// The counts of one rotator. Thread-safe: a lock is held for as long as it takes to count.
 pub struct Metrics {
-    books: Mutex<Books>,
+    totals: Mutex<Totals>,
 }
 
 impl fmt::Debug for Metrics {
@@ -195,39 +195,39 @@ impl Metrics {
     /// Counts so many proxies, and so many sites, apart.
     #[must_use]
     pub fn new(most_groups: usize) -> Self {
-        let books = Books {
+        let totals = Totals {
             total: Tally::default(),
             proxies: Groups::new(most_groups),
             sites: Groups::new(most_groups),
             outcomes: Default::default(),
             rate: Rate { counts: [0; WINDOW], seconds: [i64::MIN; WINDOW], first: None },
         };
-        Self { books: Mutex::new(books) }
+        Self { totals: Mutex::new(totals) }
     }
 
     /// Counts one attempt that ended at `now`, in seconds on a steady clock.
     pub fn record(&self, proxy: &Label, site: Option<&Label>, outcome: Outcome, elapsed_ms: f64, now: f64) {
-        let mut books = self.books.lock();
-        books.total.record(outcome, elapsed_ms);
-        books.proxies.record(proxy, outcome, elapsed_ms);
+        let mut totals = self.totals.lock();
+        totals.total.record(outcome, elapsed_ms);
+        totals.proxies.record(proxy, outcome, elapsed_ms);
         if let Some(site) = site {
-            books.sites.record(site, outcome, elapsed_ms);
+            totals.sites.record(site, outcome, elapsed_ms);
         }
-        books.outcomes[outcome as usize].get_or_insert_default().record(outcome, elapsed_ms);
-        books.rate.add(now);
+        totals.outcomes[outcome as usize].get_or_insert_default().record(outcome, elapsed_ms);
+        totals.rate.add(now);
     }
 
     /// Counts attempts as what they turned out to be; neither outcome is a success.
     pub fn move_between(&self, proxy: &Label, site: &Label, before: Outcome, after: Outcome, count: u64) {
-        let mut books = self.books.lock();
-        books.total.move_between(before, after, count);
-        books.proxies.move_between(proxy, before, after, count);
-        books.sites.move_between(site, before, after, count);
-        let Some(tally) = &mut books.outcomes[before as usize] else { return };
+        let mut totals = self.totals.lock();
+        totals.total.move_between(before, after, count);
+        totals.proxies.move_between(proxy, before, after, count);
+        totals.sites.move_between(site, before, after, count);
+        let Some(tally) = &mut totals.outcomes[before as usize] else { return };
         let moved = count.min(tally.requests);
         tally.requests -= moved;
         tally.outcomes[before as usize] -= moved;
-        let tally = books.outcomes[after as usize].get_or_insert_default();
+        let tally = totals.outcomes[after as usize].get_or_insert_default();
         tally.requests += moved;
         tally.outcomes[after as usize] += moved;
     }
@@ -235,20 +235,20 @@ impl Metrics {
     /// Everything together, and requests per second at `now`.
     #[must_use]
     pub fn totals(&self, now: f64) -> (Report, f64) {
-        let books = self.books.lock();
-        (books.total.report(), books.rate.per_second(now))
+        let totals = self.totals.lock();
+        (totals.total.report(), totals.rate.per_second(now))
     }
 
-    /// The counts apart, and those of what is not told apart any more.
+    /// The counts by group, and those of groups that are no longer kept apart.
     #[must_use]
     pub fn groups(&self, by: By) -> (Vec<(Label, Report)>, Option<Report>) {
-        let books = self.books.lock();
+        let totals = self.totals.lock();
         match by {
-            By::Proxy => books.proxies.report(),
-            By::Site => books.sites.report(),
+            By::Proxy => totals.proxies.report(),
+            By::Site => totals.sites.report(),
             By::Outcome => {
                 let named = |outcome: Outcome| {
-                    let tally = books.outcomes[outcome as usize].as_ref()?;
+                    let tally = totals.outcomes[outcome as usize].as_ref()?;
                     Some((Label::Text(outcome.as_str().into()), tally.report()))
                 };
                 (Outcome::ALL.into_iter().filter_map(named).collect(), None)

@@ -45,7 +45,7 @@ pub enum AddressError {
     TrailingText,
     /// A malformed percent escape in the credentials.
     BadEscape,
-    /// The host and the login can be told apart in two ways, and another host may be dialled in one of them.
+    /// The host and the login can be split in two ways, and one of them would dial another host.
     Ambiguous,
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for AddressError {
             Self::TrailingText => "Invalid proxy URL: nothing may follow the host and the port",
             Self::BadEscape => "Invalid proxy URL: malformed percent escape in the credentials",
             Self::Ambiguous => {
-                "Invalid proxy URL: the host and the login cannot be told apart; percent-encode '@' and ':' in the login"
+                "Invalid proxy URL: the host and the login are ambiguous; percent-encode '@' and ':' in the login"
             }
         })
     }

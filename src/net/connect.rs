@@ -30,8 +30,8 @@ pub struct Reply {
     pub retry_after: Option<Box<str>>,
     /// `Date`, as it was sent.
     pub date: Option<Box<str>>,
-    /// What else the proxy tells of the reason: headers about the error, and the first bytes of the page.
-    pub told: Box<str>,
+    /// What else the proxy says of the reason: headers about the error, and the first bytes of the page.
+    pub details: Box<str>,
 }
 
 impl Reply {
@@ -160,14 +160,14 @@ impl Connect {
 
     fn reply(&self, status: u16, reason: String, end: usize) -> Reply {
         let (head, page) = self.buffer.split_at(end);
-        let mut reply = Reply { status, reason: reason.into(), retry_after: None, date: None, told: "".into() };
-        let mut told = Vec::new();
+        let mut reply = Reply { status, reason: reason.into(), retry_after: None, date: None, details: "".into() };
+        let mut details = Vec::new();
         for line in head.split(|byte| *byte == b'\n').skip(1) {
             let Some(colon) = memchr(b':', line) else { continue };
             let name = String::from_utf8_lossy(&line[..colon]).trim().to_ascii_lowercase();
             let value = String::from_utf8_lossy(&line[colon + 1..]).trim().to_owned();
             if ["error", "reason", "message"].iter().any(|word| name.contains(word)) {
-                told.push(value.clone());
+                details.push(value.clone());
             }
             match name.as_str() {
                 "retry-after" => reply.retry_after = reply.retry_after.or(Some(value.into())),
@@ -175,8 +175,8 @@ impl Connect {
                 _ => {}
             }
         }
-        told.push(String::from_utf8_lossy(&page[..page.len().min(LONGEST_PAGE)]).into_owned());
-        reply.told = told.join("\n").into();
+        details.push(String::from_utf8_lossy(&page[..page.len().min(LONGEST_PAGE)]).into_owned());
+        reply.details = details.join("\n").into();
         reply
     }
 }

@@ -44,9 +44,9 @@ impl Thresholds {
 /// Proxies not to be chosen, by identifier.
 #[derive(Debug, Clone, Default)]
 pub enum Excluded {
-    /// None.
+    /// No proxy.
     #[default]
-    Nobody,
+    Empty,
     /// So few that comparing is cheaper than hashing.
     Few(SmallVec<[Id; 4]>),
     /// More.
@@ -61,16 +61,16 @@ impl Excluded {
     pub fn new(ids: impl IntoIterator<Item = Id>) -> Self {
         let list: SmallVec<[Id; 4]> = ids.into_iter().collect();
         match list.len() {
-            0 => Self::Nobody,
+            0 => Self::Empty,
             1..=FEW => Self::Few(list),
             _ => Self::Many(Box::new(list.into_iter().collect())),
         }
     }
 
-    /// Whether nobody is excluded.
+    /// Whether no proxy is excluded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        matches!(self, Self::Nobody)
+        matches!(self, Self::Empty)
     }
 
     /// Whether that proxy is.
@@ -78,7 +78,7 @@ impl Excluded {
     #[must_use]
     pub fn contains(&self, proxy: &Proxy) -> bool {
         match self {
-            Self::Nobody => false,
+            Self::Empty => false,
             Self::Few(list) => list.contains(&proxy.id()),
             Self::Many(set) => set.contains(&proxy.id()),
         }
@@ -87,7 +87,7 @@ impl Excluded {
     /// The identifiers.
     pub fn ids(&self) -> impl Iterator<Item = Id> + '_ {
         let (list, set) = match self {
-            Self::Nobody => (None, None),
+            Self::Empty => (None, None),
             Self::Few(list) => (Some(list.iter()), None),
             Self::Many(set) => (None, Some(set.iter())),
         };
@@ -98,7 +98,7 @@ impl Excluded {
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Self::Nobody => 0,
+            Self::Empty => 0,
             Self::Few(list) => list.len(),
             Self::Many(set) => set.len(),
         }
@@ -137,7 +137,7 @@ impl Context {
             preferred_country: None,
             target_region: None,
             thresholds: Thresholds { max_response_time_ms: None, min_success_rate: None },
-            excluded: Excluded::Nobody,
+            excluded: Excluded::Empty,
             required: None,
             in_rotation,
         }

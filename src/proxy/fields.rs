@@ -24,10 +24,10 @@ impl Proxy {
     /// Gives it another identifier and re-files it in the pools that hold it.
     pub fn set_id(&self, id: Id) {
         let old = self.id();
-        let homes = self.observers();
+        let observers = self.observers();
         self.id[0].store(id.0, Ordering::Relaxed);
         self.id[1].store(id.1, Ordering::Relaxed);
-        for pool in homes {
+        for pool in observers {
             pool.rekey(self, old);
         }
     }
@@ -85,7 +85,7 @@ impl Proxy {
             self.flags.store(flags, Ordering::Relaxed);
             (result, cold.expires_at)
         };
-        // Only ever cleared here: that a time has come is noticed by whoever looks next.
+        // Only ever cleared here: the next selection notices that a time has come.
         if self.reasons() & reason::EXPIRED != 0 && expiry.is_none_or(|at| at >= exact_wall()) {
             self.set_reason(reason::EXPIRED, false);
         }
@@ -146,7 +146,7 @@ impl Proxy {
     /// The second moving average of the documented API.
     #[must_use]
     pub fn average(&self) -> Option<f64> {
-        // One arithmetic serves both until somebody assigns one of them.
+        // One arithmetic serves both until one of them is assigned.
         if self.flags.load(Ordering::Relaxed) & flag::AVERAGE == 0 {
             self.ema.get()
         } else {

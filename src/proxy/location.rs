@@ -38,7 +38,7 @@ impl Proxy {
 
     /// Moves it to another address; `raw` is the text to show as its URL.
     pub fn set_address(&self, address: &Address, raw: Option<Box<str>>) {
-        let homes = self.observers();
+        let observers = self.observers();
         {
             let mut inner = self.inner.lock();
             inner.protocol = address.protocol;
@@ -52,7 +52,7 @@ impl Proxy {
             }
         }
         let id = self.id();
-        for pool in homes {
+        for pool in observers {
             pool.rekey(self, id);
         }
     }
@@ -137,12 +137,12 @@ impl Proxy {
 
     /// Sets what to log in with.
     pub fn set_credentials(&self, credentials: Option<Credentials>) {
-        let homes = self.observers();
+        let observers = self.observers();
         self.set_cold(|cold| cold.credentials = credentials);
-        // Who was left alone for want of credentials may try these.
+        // A proxy at rest for want of credentials may try these.
         self.change(|state| if state.has(mark::LOGIN) { state.on_trial() } else { state });
         let id = self.id();
-        for pool in homes {
+        for pool in observers {
             pool.rekey(self, id);
         }
     }

@@ -55,7 +55,7 @@ impl HandshakeRefusal {
 ///     host: The target: a name, which the proxy resolves, or an address.
 ///     port: Its port.
 ///     login: User name and password.
-///     authorization: A ready value of `Proxy-Authorization` in place of a login; SOCKS proxies are not told.
+///     authorization: A ready value of `Proxy-Authorization` in place of a login; not sent to SOCKS proxies.
 ///
 /// Raises:
 ///     ValueError: No such protocol.
@@ -165,15 +165,15 @@ pub(crate) fn basic_authorization<'py>(py: Python<'py>, username: &str, password
 ///
 /// Args:
 ///     status: The status.
-///     told: What it said besides, in the status line or in a page.
+///     details: What it said besides, in the status line or in a page.
 ///
 /// Returns:
 ///     The `Outcome`; `AMBIGUOUS` if it may be the site's fault as well.
 #[proxywhirl_macros::border]
 #[pyfunction]
-#[pyo3(signature = (status, told=""))]
-pub(crate) fn judge_connect(py: Python<'_>, status: u16, told: &str) -> PyResult<Py<PyAny>> {
-    verdict(py, of_connect_status(status, &[told]))
+#[pyo3(signature = (status, details=""))]
+pub(crate) fn judge_connect(py: Python<'_>, status: u16, details: &str) -> PyResult<Py<PyAny>> {
+    verdict(py, of_connect_status(status, &[details]))
 }
 
 /// What it says of a SOCKS proxy that it refused to connect.

@@ -63,10 +63,10 @@ fn refusals_keep_what_they_tell() {
         );
         assert_eq!((reply.status, &*reply.reason), (429, "Slow [31m d\u{fffd}wn"));
         assert_eq!((reply.retry_after.as_deref(), reply.date.as_deref()), (Some("7"), Some("now")));
-        assert!(reply.told.starts_with("why"));
+        assert!(reply.details.starts_with("why"));
     }
-    assert!(refused(b"HTTP/1.1 403 No\r\n\r\n<html>quota", 0).told.contains("quota"));
-    assert!(refused(&[b"HTTP/1.1 403 No\r\n\r\n".as_slice(), &[b'x'; 50_000]].concat(), 0).told.len() < 5_000);
+    assert!(refused(b"HTTP/1.1 403 No\r\n\r\n<html>quota", 0).details.contains("quota"));
+    assert!(refused(&[b"HTTP/1.1 403 No\r\n\r\n".as_slice(), &[b'x'; 50_000]].concat(), 0).details.len() < 5_000);
     assert_eq!(refused(b"HTTP/1.1 301\r\n\r\n", 0).status, 301);
     let long = refused(&[b"HTTP/1.1 502 ".as_slice(), &[b'x'; 500], b"\r\n\r\n"].concat(), 0);
     assert!(long.message(str::to_owned).len() < 200);
