@@ -339,7 +339,7 @@ def _allowance(request: Any, terms: Terms) -> Allowance:
 
 def _answer(payload: Any, elapsed: float) -> Answer:
     status = payload.status
-    # Only these two statuses mean something else with the header; nobody else pays for the search.
+    # Only these two statuses mean something else with the header; no other pays for the search.
     hold = retry_after(payload.headers) if status in (429, 503) else None
     return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=hold)
 

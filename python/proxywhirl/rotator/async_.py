@@ -153,7 +153,7 @@ class AsyncProxyRotator(AsyncVerbs, ProxyRotatorBase):
         return LeaseRequest(self, url, selection, list(exclude), timeout)
 
     async def get_proxy(self, **wishes: Any) -> _core.Proxy:
-        """As :meth:`get_proxy_sync`; waits for the first proxies of the lists if there is nobody else to choose."""
+        """As :meth:`get_proxy_sync`; waits for the first proxies of the lists if there is no other proxy to choose."""
         await self._prepare_sources()
         return self.get_proxy_sync(**wishes)
 

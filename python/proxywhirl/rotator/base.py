@@ -62,13 +62,13 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
             One made with ``requests_per_second`` delays requests; any other refuses them with ``ProxyConnectionError``
             ("Rate limit exceeded"), or lets them wait in line with ``config.queue_enabled``.
         bootstrap: How to fill an empty pool from public lists at the first request: ``True``, or a ``BootstrapConfig``.
-            Off unless asked for: nobody's traffic goes through strangers' proxies unasked.
+            Off unless asked for: no traffic goes through strangers' proxies unasked.
         circuit_breaker: A ``CircuitBreaker`` or ``CircuitBreakerConfig``: the pattern for the breaker of every proxy.
         credential_rotator: Where user name and password of all proxies come from.
         user_proxies: More proxies, tagged ``source:user``.
         auto_fetch_sources: Lists of proxies: URLs, paths of files, mappings, ``ProxySourceConfig`` objects; or a
             ``ProxyFetcher`` that has them and says how they are read and checked. The first request starts reading them
-            in the background and waits only if there is nobody else to choose. Their proxies are tagged
+            in the background and waits only if there is no other proxy to choose. Their proxies are tagged
             ``source:fetched`` (of files ``source:file``) and ``site:`` with the host. New ones join if
             their port can be reached. Files are read again when they change.
         refresh_interval: Seconds until lists are read again; what stays on its list keeps what was learned about it.
@@ -105,7 +105,7 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
         max_body: Most bytes of a body, on the wire and unpacked. By default 64 MiB for a body that is read whole, and
             no bound for :meth:`stream`; ``math.inf`` for no bound. A larger one is an answer that cannot be read: the
             request goes on through another proxy, and fails with ``ProxyConnectionError`` when there is no other.
-        cookies: Who keeps the cookies that sites set on requests without a session: by default nobody, beyond the
+        cookies: Where the cookies that sites set on requests without a session are kept: by default not beyond the
             redirects of the request; ``"proxy"`` keeps a jar for each proxy, ``"shared"`` one for all of them. A
             session always has its own.
 
@@ -420,13 +420,13 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
             The proxy.
 
         Raises:
-            ProxyPoolEmptyError: Nobody is eligible.
+            ProxyPoolEmptyError: No proxy is eligible.
         """
         self._keeping.begin()
         url = wishes.pop("url", None)
         lease = self._chooser.lease(url, Selection(**wishes), [])
         proxy = lease.proxy
-        # From here on nobody will close a lease, so the start is passed on to the proxy itself: first the new one, so
+        # From here on no lease is closed, so the start is passed on to the proxy itself: first the new one, so
         # that at no moment the proxy looks free.
         proxy.start_request()
         lease.release()
@@ -552,7 +552,7 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
 
         Raises:
             ValueError: The id has another form.
-            ProxyPoolEmptyError: Nobody is eligible.
+            ProxyPoolEmptyError: No proxy is eligible.
         """
         return self._sessions.create(session_id, proxy, timeout_seconds)
 

@@ -192,14 +192,14 @@ class ProxyRotator(Verbs, ProxyRotatorBase):
             protocol: Protocol that it must speak, or several of which one will do, for clients that do not speak all:
                 ``("http", "https")`` for one without SOCKS.
             exclude: Ids of proxies not to take.
-            timeout: Seconds to wait in line for a proxy to become free; ``None`` fails at once. Nobody waits when it is
-                known to be of no use.
+            timeout: Seconds to wait in line for a proxy to become free; ``None`` fails at once. It does not
+                wait when that is known to be of no use.
 
         Returns:
             The lease, a context manager.
 
         Raises:
-            ProxyPoolEmptyError: Nobody is eligible.
+            ProxyPoolEmptyError: No proxy is eligible.
         """
         selection = selection_of(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
         taking, excluded, seconds = self._taking(url, selection), list(exclude), _patience(timeout)
@@ -210,7 +210,7 @@ class ProxyRotator(Verbs, ProxyRotatorBase):
         return lease
 
     def get_proxy(self, **wishes: Any) -> _core.Proxy:
-        """As :meth:`get_proxy_sync`; waits for the first proxies of the lists if there is nobody else to choose."""
+        """As :meth:`get_proxy_sync`; waits for the first proxies of the lists if there is no other proxy to choose."""
         self._prepare_sources()
         return self.get_proxy_sync(**wishes)
 
