@@ -1,4 +1,5 @@
-//! A set of slots that finds the next member in constant time: bits, with a summary bit per word on every level above.
+//! A set of slots that finds the next member in constant time: bits, with a summary bit per word on every level above,
+//! as in the `hibitset` crate, <https://docs.rs/hibitset>.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -33,8 +34,8 @@ impl Bits {
     pub(crate) fn insert(&self, slot: usize) {
         let mut index = slot;
         for level in &self.levels {
-            // Release: who finds the bit finds what was published for the slot before. From the bottom up, so that a
-            // summary never promises what is not there yet.
+            // Release: a reader that finds the bit finds what was published for the slot before. From the bottom up, so
+            // that a summary never promises what is not there yet.
             let before = level[index / WORD].fetch_or(1 << (index % WORD), Ordering::AcqRel);
             if before != 0 {
                 break;
@@ -143,7 +144,7 @@ mod model {
     use crate::sync::{Arc, AtomicU64, Ordering, model};
     use loom::thread;
 
-    // Fails when `remove` clears the summary of a word that still holds somebody.
+    // Fails when `remove` clears the summary of a word that still has a bit set.
     #[test]
     fn who_stays_is_always_found() {
         model(|| {

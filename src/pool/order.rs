@@ -15,12 +15,12 @@ use crate::sync::{AtomicI64, Mutex, Ordering};
 
 const ABSENT: u64 = u64::MAX;
 
-/// Who goes first among equals.
+/// The order among equals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TieBreak {
     /// The smallest identifier.
     LowestId,
-    /// Anybody.
+    /// A random one.
     Random,
 }
 
@@ -93,7 +93,7 @@ impl Order {
         Self { tie, queues: Mutex::new(queues), next_window_end: AtomicI64::new(i64::MAX) }
     }
 
-    /// Slots whose counting window should be over by now, each told once. To be asked before [`Order::take`].
+    /// Slots whose counting window should be over by now, each returned once. To be called before [`Order::take`].
     pub(crate) fn windows_over(&self, clock: &dyn Clock) -> Vec<u32> {
         // Relaxed: a stale value delays a reset by one selection.
         if self.next_window_end.load(Ordering::Relaxed) == i64::MAX {

@@ -3,9 +3,10 @@
 //! Members are kept in buckets by the power of two above their weight. A draw picks a bucket in proportion to the most it
 //! can hold, a member of it uniformly, and keeps it with the probability that its own weight bears to that most: at least
 //! one half, so two rounds are expected at worst (rejection sampling over powers of two, as in Matias, Vitter and Ni,
-//! "Dynamic generation of discrete random variates", 2003). A result moves a member only when its weight passes a power of
-//! two. Draws take no lock; a counter of moves tells a draw that the buckets changed under it, and it starts again, since
-//! otherwise a member on its way would be drawn too often or too rarely.
+//! "Dynamic generation of discrete random variates", 2003, <https://doi.org/10.1007/s00224-003-1078-6>). A result moves
+//! a member only when its weight passes a power of two. Draws take no lock; when a counter of moves shows that the
+//! buckets changed during a draw, the draw starts again, since otherwise a member on its way would be drawn too often
+//! or too rarely.
 
 use crate::pool::filter::WeightTable;
 use crate::proxy::Proxy;
@@ -99,7 +100,7 @@ impl Weighting {
 pub(crate) struct Sampler {
     pub(crate) weigh: Weighting,
     // One array per bucket in use, as long as the view has slots; the system commits no page of it that is not written.
-    // Zero is nobody, else the slot plus one.
+    // Zero is empty, else the slot plus one.
     buckets: [OnceLock<Box<[AtomicU32]>>; BUCKETS],
     sizes: [AtomicU32; BUCKETS],
     occupied: AtomicU64,

@@ -70,8 +70,8 @@ impl Slot {
         self.member()?.attached()
     }
 
-    /// Puts a member into an empty slot. Only one thread fills the slots of a table: the one that builds it, or that holds
-    /// the pool's writer lock.
+    /// Puts a member into an empty slot. Only one thread fills the slots of a table: its builder, or the
+    /// holder of the pool's writer lock.
     pub(crate) fn fill(&self, member: Arc<Member>) {
         debug_assert!(self.proxy.load(Ordering::Relaxed).is_null(), "slots are written once");
         let proxy = Arc::as_ptr(member.proxy()).cast_mut();

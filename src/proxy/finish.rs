@@ -24,7 +24,7 @@ impl Proxy {
         self.ended_one();
     }
 
-    /// One request less is in flight: whoever limits that has to hear of it.
+    /// One request less is in flight: the limit on it may have room again.
     #[inline]
     pub(crate) fn ended_one(&self) {
         if self.is_watched(watch::CAPACITY) && self.newest_state().has(reason::AT_CAPACITY) {
@@ -108,7 +108,7 @@ impl Proxy {
             let in_a_row = state.failures().saturating_add(more);
             state.with_failures(in_a_row).with_health(Health::after_failures(in_a_row))
         });
-        // Whoever judges by the outcome of a lease has set it to rest, or has panic_exempt it, beforehand.
+        // Judging the outcome of a lease has set the proxy to rest, or made it exempt, beforehand.
         let judged = state.has(reason::RESTING | mark::PARDONED);
         if !judged && !state.health().is_usable() {
             for pool in self.observers() {

@@ -35,7 +35,7 @@ use window::SlidingCount;
 /// "No such time" in an atomic word.
 const NEVER: i64 = i64::MIN;
 
-/// Kinds of derived state that somebody keeps about a proxy and that must hear of changes.
+/// Kinds of derived state that observers keep about a proxy and update on its changes.
 pub(crate) mod watch {
     /// Weights by latency average.
     pub(crate) const LATENCY: u8 = 1;

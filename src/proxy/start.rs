@@ -22,7 +22,7 @@ impl Proxy {
         let (length, width) = self.window_shape();
         let begun = self.window_start.load(Ordering::Relaxed);
         let anew = (begun == NEVER || now - begun >= i64::from(length) * 1_000_000) && self.begin_window(begun, clock);
-        // Release: who sees an end that this start led to (by acquiring `finished`) sees the start.
+        // Release: a thread that sees an end of this start (by acquiring `finished`) sees the start.
         let before = self.started.fetch_add(1, Ordering::AcqRel);
         self.updated.store(stamp.bits(), Ordering::Relaxed);
         self.minute.count(before, now, width, &self.sliding);

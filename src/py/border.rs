@@ -44,7 +44,7 @@ fn internal_error(panic: &(dyn Any + Send)) -> PyErr {
 }
 
 /// What may be said of a panic. A text that was put together may repeat what came in, a line of a list with a password for
-/// instance: only one that stands in the source is told, and the place.
+/// instance: only a message that is constant in the source is shown, and the place.
 fn describe(panic: &(dyn Any + Send)) -> String {
     let mut text = "an internal error of proxywhirl; please report it".to_owned();
     if let Some((file, line)) = PANICKED_AT.take() {

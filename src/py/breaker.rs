@@ -13,7 +13,7 @@ use crate::resilience::{Breaker, BreakerSettings};
 use crate::sync::Arc;
 
 /// Shuts a proxy out after enough failures, tries it again by one request at a time, takes it back after success.
-/// Thread-safe. One that guards a proxy of a pool acts on the pool at once, whoever calls it.
+/// Thread-safe. One that guards a proxy of a pool acts on the pool at once, from any caller.
 ///
 /// Args:
 ///     proxy_id: Identifier of the proxy; a breaker without one is a template, or stands alone.
@@ -57,7 +57,7 @@ impl PyBreaker {
         &self.core
     }
 
-    /// Tells those who listen to the pools concerned.
+    /// Notifies the listeners of the pools concerned.
     fn deliver(&self) {
         if let Some(proxy) = self.core.owner() {
             for home in proxy.observers() {

@@ -199,7 +199,7 @@ impl Strategy for Foreign {
         let (success, ms) = match verdict {
             Verdict::Success(ms) => (true, ms),
             Verdict::Failure(ms) => (false, ms),
-            // Neither: nothing a strategy of the documented shapes could be told.
+            // Neither: the documented shapes of strategies have no word for it.
             Verdict::Refused | Verdict::Elsewhere => return proxy.complete(verdict, None, clock),
         };
         let told = border::attach(|py| {

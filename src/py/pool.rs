@@ -670,7 +670,7 @@ impl PyPool {
     /// The next proxy in turn; its start is counted.
     ///
     /// Raises:
-    ///     ProxyPoolEmptyError: Nobody may be chosen.
+    ///     ProxyPoolEmptyError: No proxy may be chosen.
     fn select_next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let table = self.core.table();
         let context = Context::default();
@@ -704,7 +704,7 @@ impl PyPool {
     /// Takes a proxy for one piece of work.
     ///
     /// Args:
-    ///     strategy: Who chooses.
+    ///     strategy: The strategy that chooses.
     ///     url: Where the work goes.
     ///     session_id: The same proxy for the same one, under a session strategy.
     ///     country: Only proxies there.
@@ -729,7 +729,7 @@ impl PyPool {
     ///     A `Lease`; one start is counted.
     ///
     /// Raises:
-    ///     ProxyPoolEmptyError: Nobody may be chosen, or nobody is admitted now.
+    ///     ProxyPoolEmptyError: No proxy may be chosen, or none is admitted now.
     ///     StrategyMetadataError: The strategy lacks what it chooses by.
     #[pyo3(signature = (strategy, url=None, *, session_id=None, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, connects=false, attempt=1, timeout=None, log=None, observer=None, judge=None))]
     #[allow(clippy::too_many_arguments)]
@@ -765,7 +765,7 @@ impl PyPool {
         PyLease::take(slf, strategy, &wanted, observer, judge)
     }
 
-    /// Who may be chosen now, and why the others may not.
+    /// Which proxies may be chosen now, and why the others may not.
     ///
     /// Args:
     ///     url: The target, for what holds at its site.
@@ -775,7 +775,7 @@ impl PyPool {
     ///     protocol: Only proxies that speak this protocol, or one of these, would do.
     ///     exclude: Identifiers of proxies that would not.
     ///     context: What the other arguments are laid over.
-    ///     strategy: Who would choose: what a built-in one passes over counts as filtered.
+    ///     strategy: The strategy that would choose: what a built-in one passes over counts as filtered.
     ///
     /// Returns:
     ///     An `Explanation`: one verdict per proxy, in order.
@@ -840,12 +840,12 @@ impl PyPool {
         self.core.log_in(Credentials { username: username.into(), password: password.into() });
     }
 
-    /// The requests that wait for a proxy of this pool: one line for all who use it.
+    /// The requests that wait for a proxy of this pool: one line for all its users.
     fn _waiting_line(&self) -> WaitingLine {
         WaitingLine::around(&self.line)
     }
 
-    /// Sets who is called with name, proxy and facts of what happens to proxies.
+    /// Sets the callback for notices: called with name, proxy and facts.
     fn _set_notice(&self, notice: Option<Py<PyAny>>) {
         guard::set_notice(self, notice);
     }

@@ -118,7 +118,7 @@ impl SealedTexts {
 ///
 /// Args:
 ///     field: The name of the field.
-///     id: The proxy's id as the record has it, or whatever tells records apart that have none.
+///     id: The proxy's id as the record has it, or whatever distinguishes records without one.
 ///     url: The address as the record has it.
 ///     protocol: The protocol, where the record has one beside the address.
 #[proxywhirl_macros::border]
@@ -553,7 +553,7 @@ impl PoolImage {
                     None => continue,
                 },
             };
-            // Whoever copies a line by hand copies its identifier, too.
+            // A line copied by hand has the same identifier.
             if !ids.insert(proxy.id()) || core.find(proxy.id()).is_some() {
                 proxy.set_id(Id::random());
                 ids.insert(proxy.id());

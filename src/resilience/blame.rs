@@ -100,7 +100,7 @@ struct Row {
     number: u64,
 }
 
-/// What an entry of the order is about; the number tells it from an earlier one of the same site or proxy.
+/// What an entry of the order is about; the number distinguishes it from an earlier one of the same site or proxy.
 #[derive(Clone, Copy)]
 enum Key {
     Site(u64, u64),
@@ -160,7 +160,7 @@ impl Blame {
         book.extend_row(doubt, now)
     }
 
-    /// Several proxies have failed at a site in one request: nobody there is to blame but the site.
+    /// Several proxies have failed at a site in one request: the site is to blame.
     pub(crate) fn site_is_at_fault(&self, site: &Arc<Site>, now: u64) {
         let mut book = self.book.lock();
         book.purge(now);
@@ -168,7 +168,7 @@ impl Blame {
     }
 
     /// The site has answered through a proxy: what other proxies failed at there within the last minute is their fault. Also
-    /// tells whether the site was known to fail for all, which it does no longer.
+    /// returns whether the site was known to fail for all, which it does no longer.
     #[cold]
     pub(crate) fn answered(&self, proxy: &Arc<Proxy>, site: &Arc<Site>, now: u64) -> (Convictions, bool) {
         let mut book = self.book.lock();

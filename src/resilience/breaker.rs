@@ -1,4 +1,7 @@
-//! The circuit breaker: shut out after enough failures, tried again by one request at a time, taken back after success.
+//! The circuit breaker: opens after enough failures, is half-open for one request at a time, and closes after success.
+//!
+//! After Michael Nygard, "Release It!", in Martin Fowler's summary,
+//! <https://martinfowler.com/bliki/CircuitBreaker.html>.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,9 +20,9 @@ use crate::sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
-    /// Everybody passes.
+    /// Every request passes.
     Closed,
-    /// Nobody passes.
+    /// No request passes.
     Open,
     /// One request at a time.
     HalfOpen,
@@ -67,7 +70,7 @@ struct Inner {
 
 /// See the module. Thread-safe. A success while closed costs no lock.
 ///
-/// The lock is held over a change of the owner's state word and nothing else: not while pools are told.
+/// The lock is held over a change of the owner's state word and nothing else: not while pools are reindexed.
 pub struct Breaker {
     phase: AtomicU8,
     failure_threshold: AtomicU32,
@@ -153,10 +156,10 @@ impl Breaker {
         self.owner.get().and_then(Weak::upgrade)
     }
 
-    /// Its state. A breaker that has been open long enough is still OPEN until somebody asks to pass.
+    /// Its state. A breaker that has been open long enough is still OPEN until a request asks to pass.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        // Acquire: who sees a state sees what led to it.
+        // Acquire: a thread that sees a state sees what led to it.
         Phase::ALL[self.phase.load(Ordering::Acquire) as usize % Phase::ALL.len()]
     }
 
@@ -199,7 +202,7 @@ impl Breaker {
         }
     }
 
-    /// Lets a request pass, or not. The one that passes while the breaker is not closed has to be reported.
+    /// Lets a request pass, or not. A request that passes while the breaker is not closed has to be reported.
     pub fn attempt(&self, clock: &dyn Clock) -> bool {
         if self.phase() == Phase::Closed {
             return true;
@@ -352,7 +355,7 @@ impl Breaker {
         self.phase.store(phase as u8, Ordering::Release);
     }
 
-    /// Applies a change, to the owner's state word as well, and tells whom it concerns once the lock is gone.
+    /// Applies a change, to the owner's state word as well, and notifies observers once the lock is released.
     #[cold]
     fn step<R>(&self, clock: &dyn Clock, change: impl FnOnce(&Self, &mut Inner) -> R) -> R {
         let owner = self.owner();

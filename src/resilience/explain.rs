@@ -1,4 +1,4 @@
-//! Why nobody may be chosen, and when that changes: counted without a list, or proxy by proxy for whoever asks.
+//! Why no proxy may be chosen, and when that changes: counted without a list, or proxy by proxy on demand.
 
 use std::fmt;
 
@@ -210,7 +210,7 @@ impl Query<'_> {
 pub struct Tally {
     counts: [usize; Why::ALL.len()],
     next: [Option<u64>; Why::ALL.len()],
-    // Of those whom the request could have had: with an open breaker, and out for other reasons alone.
+    // Of the proxies that the request could have had: with an open breaker, and out for other reasons alone.
     shut: usize,
     otherwise: usize,
     free_at: Option<u64>,
@@ -259,7 +259,7 @@ impl Tally {
         self.counts[why as usize]
     }
 
-    /// Every group that has anybody in it.
+    /// Every group that is not empty.
     pub fn groups(&self) -> impl Iterator<Item = (Why, usize)> + '_ {
         Why::ALL.into_iter().map(|why| (why, self.of(why))).filter(|(_, count)| *count > 0)
     }
@@ -276,7 +276,7 @@ impl Tally {
         self.may_free
     }
 
-    /// Whether breakers alone keep everybody out whom the request could have had.
+    /// Whether breakers alone exclude every proxy that the request could have had.
     #[must_use]
     pub fn all_breakers_open(&self) -> bool {
         self.shut > 0 && self.otherwise == 0

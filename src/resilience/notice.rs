@@ -1,4 +1,4 @@
-//! What the pool wants to tell whoever listens: kept until the embedding program comes for it.
+//! Notices of the pool to its listeners: kept until the embedding program collects them.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ pub enum Notice {
         /// From what to what.
         transition: Transition,
     },
-    /// So much of the pool fails that failures are held against nobody any more.
+    /// So much of the pool fails that failures are held against no proxy any more.
     Panic {
         /// At that site; anywhere without one.
         site: Option<Box<str>>,

@@ -1,4 +1,7 @@
 //! The panic guard: while nothing succeeds, failures are the target's or the network's, not those of half the pool.
+//!
+//! After Envoy's panic threshold,
+//! <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/panic_threshold>.
 
 use crate::clock::Clock;
 use crate::pool::{Pool, Table};
@@ -61,7 +64,8 @@ impl Panic {
         }
         let allowed = settings.panic_share * size as f64;
         let table = pool.table();
-        // Whoever is not eligible may be at its limits; counted are those benched, but only where there can be enough.
+        // An ineligible proxy may be at its limits. The count is of benched ones, and taken only where they can be
+        // enough.
         let out = size.saturating_sub(table.all.dense.len());
         if (out + 1) as f64 <= allowed {
             return false;
@@ -85,7 +89,7 @@ impl Panic {
         count
     }
 
-    /// Whether it is to be told of: once each time.
+    /// Whether it is to be reported: once each time.
     pub(crate) fn is_news(&self) -> bool {
         !self.told.swap(true, Ordering::Relaxed)
     }

@@ -203,7 +203,7 @@ impl Proxy {
 
     /// The same, made on first demand; `window` in nanoseconds.
     pub(crate) fn judged_over(&self, window: u64) -> &Liveness {
-        // Who succeeded before anybody judged it has proved itself.
+        // A proxy that succeeded before it was judged is proven.
         self.judged.get_or_init(|| Liveness::new(self.totals().1 > 0, window))
     }
 

@@ -29,7 +29,7 @@ impl Tally {
             // Relaxed: the counters publish nothing but themselves. One that lands in a part just begun is a success of now.
             entry.fetch_add(1, Ordering::Relaxed);
         } else {
-            // Whoever loses this exchange has seen another begin the part, and one success less decides nothing.
+            // A thread that loses this exchange has seen another begin the part; one success less decides nothing.
             let _ = entry.compare_exchange(seen, u64::from(part) << 32 | 1, Ordering::Relaxed, Ordering::Relaxed);
         }
     }

@@ -1,4 +1,4 @@
-//! What is due when. Nobody waits here: whoever passes by later runs it.
+//! What is due when. No thread waits here: the next selection runs what is due.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -66,7 +66,7 @@ const FEW: usize = 64;
 /// What was due, in order.
 pub(crate) type Expired = SmallVec<[(Due, Arc<Proxy>); 4]>;
 
-/// See the module. The lock is held for single operations on the heap, and is nobody's outer lock.
+/// See the module. The lock is held for single operations on the heap, and no other lock is taken under it.
 pub(crate) struct Timers {
     next: AtomicU64,
     heap: Mutex<Heap>,
@@ -80,12 +80,12 @@ impl Timers {
     /// When something is due next, or [`NEVER`]. One read.
     #[inline]
     pub(crate) fn next(&self) -> u64 {
-        // Relaxed: the entries are read under the lock; who reads an old moment comes by again.
+        // Relaxed: the entries are read under the lock; a later selection reads the new moment.
         self.next.load(Ordering::Relaxed)
     }
 
     /// Notes something for the moment `at`. An entry whose proxy no longer waits for it does no harm and is thrown out when
-    /// there are many: `wanted` tells.
+    /// there are many, as `wanted` says.
     pub(crate) fn add(&self, at: u64, what: Due, proxy: &Arc<Proxy>, wanted: impl Fn(u64, Due, &Proxy) -> bool) {
         let mut thrown_out: Vec<Reverse<Entry>> = Vec::new();
         {

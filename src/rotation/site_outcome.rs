@@ -3,7 +3,7 @@
 use crate::judge::outcome::{CounterEffect, Effects, SiteEffect};
 use crate::resilience::standing::SiteOutcome;
 
-/// What the pair of proxy and site is told; `hold` in seconds.
+/// The outcome for the pair of proxy and site; `hold` in seconds.
 pub(super) fn finding(effects: &Effects, hold: Option<f64>) -> SiteOutcome {
     match effects.site {
         SiteEffect::Welcome => SiteOutcome::Welcome,
