@@ -1,6 +1,9 @@
-//! The lease: strategy and pool tied into one decision and one outcome.
+//! Strategy and pool tied into one decision and one outcome (the lease), and into the attempts of a request (the rotation).
 
 pub mod connections;
 pub mod lease;
+pub mod policy;
 pub mod queue;
+pub mod retry;
 mod site_outcome;
+pub mod step;

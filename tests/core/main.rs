@@ -20,6 +20,7 @@ mod net_http1;
 mod net_socks4;
 mod net_socks5;
 mod regressions;
+mod retry;
 mod rules;
 mod sessions;
 mod standing;
