@@ -183,6 +183,7 @@ _prepare(
         "load_pool": "proxywhirl.storage._open",
         "plain": "proxywhirl.config._strategy",
         "resolve": "proxywhirl.strategies._registry",
+        "tell_attempt": "proxywhirl.events.log",
     },
 )
 

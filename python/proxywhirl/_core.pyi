@@ -63,6 +63,8 @@ __all__ = [
     "UnsealedText",
     "WaitingLine",
     "WeightedStrategy",
+    "_RetryPolicy",
+    "_Rotation",
     "_locks_held",
     "_panic",
     "_refuse_subinterpreters",
@@ -363,7 +365,7 @@ class CheckRun:
 
         Args:
             proxies: A `ParsedProxies`, a `ProxyPool`, or an iterable of `Proxy` objects, URLs and dictionaries.
-            record: Enter results into the books of `Proxy` objects: counters, health, latency.
+            record: Enter results into `Proxy` objects: counters, health, latency.
             **options: `level` ("basic", "standard", "full"), `targets` (URLs, in turn), `judge` (a URL), `statuses`
                 (accepted ones; 200 to 299 by default), `contains` (bytes in the page), `timeout` (seconds for all about one
                 proxy), `concurrency`, `per_host`, `max_total_bytes`, `max_body`, `max_redirects`, `detect`, `anonymity`
@@ -538,7 +540,7 @@ class CompositeStrategy(Strategy):
         filters: Strategies, names, or dicts with `name` and arguments. Each restricts what the next one sees.
         selector: Chooses in the end; by default each in turn.
         strategies: One list instead: all but the last filter, the last selects.
-        fallback: Serves when nobody is left; without it that is an error.
+        fallback: Serves when no proxy is left; without it that is an error.
 
     Raises:
         ValueError: Nothing is given, or there is no such strategy.
@@ -576,7 +578,7 @@ class CompositeStrategy(Strategy):
 
     @property
     def selector(self, /) -> Any:
-        """Who chooses in the end."""
+        """The strategy that chooses in the end."""
 
     @selector.setter
     def selector(self, /, selector: Any) -> None: ...
@@ -677,10 +679,10 @@ class GeoTargetedStrategy(Strategy):
 
     Args:
         preferred_countries: Where to look when the request does not say, in any case.
-        fallback_strategy: Serves when nobody matches; by default the secondary strategy, over everybody.
+        fallback_strategy: Serves when no proxy matches; by default the secondary strategy, over all proxies.
         secondary_strategy: Chooses among the matches.
         preferred_regions: The same by region; countries come first.
-        fallback_enabled: Whether anybody serves when nobody matches; if not, that is an error.
+        fallback_enabled: Whether other proxies serve when none matches; if not, that is an error.
 
     Raises:
         ValueError: There is no such strategy.
@@ -696,7 +698,7 @@ class GeoTargetedStrategy(Strategy):
     ) -> Self: ...
     @property
     def _fallback_enabled(self, /) -> bool:
-        """Whether anybody serves when nobody matches."""
+        """Whether other proxies serve when none matches."""
 
     @_fallback_enabled.setter
     def _fallback_enabled(self, /, on: bool) -> None: ...
@@ -709,7 +711,7 @@ class GeoTargetedStrategy(Strategy):
 
     @property
     def secondary_strategy(self, /) -> Any:
-        """Who chooses among the matches."""
+        """The strategy that chooses among the matches."""
 
 @final
 class HandshakeRefusal:
@@ -855,31 +857,6 @@ class Lease:
         /,
     ) -> None: ...
     def __repr__(self, /) -> str: ...
-    @staticmethod
-    def _conclude(
-        suspects: Sequence[tuple[Lease, float | None, Any, int | None]], answered_by: Lease | None = None
-    ) -> list[Outcome]:
-        """Decides the failures of one request as far as there is evidence, and tells their observers.
-
-        Args:
-            suspects: The attempts ended with `_suspect`, each with its milliseconds, error and status.
-            answered_by: The lease that the site's answer came through; `None` if there was none.
-
-        Returns:
-            The outcome of each.
-        """
-
-    def _suspect(self, /, elapsed_ms: SupportsFloat | SupportsIndex | None = None) -> None:
-        """Ends the attempt of a request that goes on: it has failed, and the site may be at fault. `_conclude` tells the
-        observer.
-
-        Args:
-            elapsed_ms: Time to the failure in milliseconds; by default since the lease was taken.
-
-        Raises:
-            RuntimeError: The lease is closed.
-        """
-
     def banned(self, /, cooldown: SupportsFloat | SupportsIndex | None = None) -> None:
         """The site refuses this proxy: counted as neither success nor failure of the proxy.
 
@@ -1392,7 +1369,9 @@ class Proxy(_Model):
     def health_status(self, value: HealthStatus | str) -> None: ...
     @property
     def history(self, /) -> list[Any]:
-        """What `record_request` has been told: dicts with `timestamp`, `success` and `duration_ms`, at most 100, the newest last."""
+        """What `record_request` has recorded: dicts with `timestamp`, `success` and `duration_ms`, at most 100, the newest
+        last.
+        """
 
     @property
     def host(self, /) -> str:
@@ -2196,7 +2175,7 @@ class RejectedLine:
         """Why."""
 
 class RoundRobinStrategy(Strategy):
-    """Each in turn, in the pool's order. Remembers a place in the pool: who is skipped loses a turn, not the place."""
+    """Each in turn, in the pool's order. Remembers a place in the pool: a skipped proxy loses a turn, not the place."""
 
     def __new__(cls, /) -> Self: ...
 
@@ -2575,14 +2554,14 @@ class Strategy:
         """Chooses a proxy and counts one start on it.
 
         Args:
-            pool: Whom to choose from.
+            pool: The pool to choose from.
             context: What is wanted: a `SelectionContext`, or any object with its attributes.
 
         Returns:
             A proxy that is eligible at this moment.
 
         Raises:
-            ProxyPoolEmptyError: Nobody may be chosen.
+            ProxyPoolEmptyError: No proxy may be chosen.
             StrategyMetadataError: The strategy lacks what it chooses by.
             ValueError: A session strategy was asked without a session.
         """
@@ -2704,6 +2683,195 @@ class WeightedStrategy(Strategy):
     """
 
     def __new__(cls, weights: Mapping[str, float] | None = None, *, seed: int | None = None) -> Self: ...
+
+@final
+class _RetryPolicy:
+    """A retry policy as the core has it. Does not change; shared by requests and threads.
+
+    Args:
+        max_attempts: Attempts in all.
+        is_open_ended: Whether that number is the default, so that proxies that refuse are passed by beyond it.
+        retry_status_codes: Statuses that are tried again.
+        backoff_strategy: "exponential", "linear" or "fixed".
+        base_delay: First pause in seconds.
+        multiplier: Growth of the exponential pause.
+        max_backoff_delay: Longest pause in seconds.
+        jitter: Whether pauses are drawn at random.
+        timeout: Seconds for all attempts together; `None` is without a bound.
+        retry_non_idempotent: Whether POST and PATCH are repeated too.
+
+    Raises:
+        ValueError: There is no such strategy.
+    """
+
+    def __new__(
+        cls,
+        /,
+        max_attempts: SupportsIndex,
+        is_open_ended: bool,
+        retry_status_codes: SupportsGetItem[int, SupportsIndex],
+        backoff_strategy: str,
+        base_delay: SupportsFloat | SupportsIndex,
+        multiplier: SupportsFloat | SupportsIndex,
+        max_backoff_delay: SupportsFloat | SupportsIndex,
+        jitter: bool,
+        timeout: SupportsFloat | SupportsIndex | None,
+        retry_non_idempotent: bool,
+    ) -> Self: ...
+    def delay(self, attempt: int, previous_delay: float | None, draw: Callable[[float, float], float]) -> float:
+        """The pause after a failed attempt.
+
+        Args:
+            attempt: Which attempt failed, counted from 0.
+            previous_delay: The pause before that attempt in seconds.
+            draw: Called with two bounds where there is jitter; returns a number between them.
+
+        Returns:
+            Seconds.
+        """
+
+@final
+class _Rotation:
+    """The rotation of one request: says what to do next. Each method returns the name of the next step: "admit", "send", "wait",
+    "discard", "renew", "deliver" or "fail". Belongs to one request; not for several threads at once.
+
+    Args:
+        policy: How often and when to try again.
+        take: Called with the ids of proxies not to take, the number of the attempt, and how many seconds the request may
+            wait. Returns a lease, or `None` where waiting may help; raises `ProxyPoolEmptyError` where it does not.
+        method: The method, upper case.
+        url: The target, for what is logged.
+        replayable: Whether the body can be sent a second time.
+        streaming: Whether the caller reads the body; its lease is then still open at "deliver".
+        raise_on_ban: Whether a final ban or rate limit is an error.
+        patience: Seconds that all attempts together may wait for proxies; `None` is without a bound.
+        direct: Makes the lease of a request without a proxy; `None` forbids it.
+        time_left: Seconds until everything must be over; by default the policy's timeout.
+        delay: Returns the pause after a failure, called with its number from 0 and the pause before, in place of the policy's
+            rule.
+    """
+
+    def __new__(
+        cls,
+        /,
+        policy: _RetryPolicy,
+        take: Any,
+        *,
+        method: str,
+        url: Any,
+        replayable: bool = True,
+        streaming: bool = False,
+        raise_on_ban: bool = False,
+        patience: SupportsFloat | SupportsIndex | None = ...,
+        direct: Any | None = None,
+        time_left: SupportsFloat | SupportsIndex | None = None,
+        delay: Any | None = None,
+    ) -> Self: ...
+    @property
+    def admission(self) -> tuple[list[UUID], int, float | None]:
+        """At "admit": the ids of proxies not to take, the number of the attempt, and the seconds to wait at most."""
+
+    def admitted(self, /, lease: Any) -> str:
+        """After "admit".
+
+        Args:
+            lease: The lease, or the exception that came instead.
+        """
+
+    def answered(
+        self,
+        /,
+        outcome: Any,
+        status: SupportsIndex | None,
+        elapsed_ms: SupportsFloat | SupportsIndex | None = None,
+        tunnel: bool = False,
+        retry_after: SupportsFloat | SupportsIndex | None = None,
+    ) -> str:
+        """After "send": an answer came.
+
+        Args:
+            outcome: Its class.
+            status: The status; `None` where no more is known than that the proxy carried an answer.
+            elapsed_ms: Milliseconds from sending to the end of the head; by default the age of the lease.
+            tunnel: Whether it came through a tunnel.
+            retry_after: Seconds for which it asks to be left alone.
+        """
+
+    @property
+    def attempts(self, /) -> int:
+        """Attempts so far, the one under way included."""
+
+    def close(self, /) -> None:
+        """Ends it where it stands: an open lease is released. Does nothing at the end."""
+
+    def done(self, /) -> str:
+        """After "wait", "discard" and "renew"."""
+
+    @property
+    def error(self, /) -> Any | None:
+        """At "fail" for want of a proxy: the exception that came instead of a lease."""
+
+    def failed(
+        self,
+        /,
+        outcome: Any,
+        error: Any,
+        sent: bool,
+        elapsed_ms: SupportsFloat | SupportsIndex | None = None,
+        timed_out: bool = False,
+        retry_after: SupportsFloat | SupportsIndex | None = None,
+    ) -> str:
+        """After "send": no usable answer came.
+
+        Args:
+            outcome: The class of the failure.
+            error: What happened; the cause of what is raised.
+            sent: Whether part of the request can have reached the site.
+            elapsed_ms: Milliseconds from sending to the failure; by default the age of the lease.
+            timed_out: Whether a timeout ended it.
+            retry_after: Seconds for which the proxy asks to be left alone.
+        """
+
+    @property
+    def failure(self, /) -> str | None:
+        """At "fail", why: "attempts", "ban", "login", "deadline", "no_proxy" or "request"."""
+
+    @property
+    def has_answer(self, /) -> bool:
+        """At "fail": whether the error carries the last answer."""
+
+    @property
+    def is_open(self, /) -> bool:
+        """At "deliver": whether the lease is open, so that the driver ends it with the body."""
+
+    @property
+    def is_over(self, /) -> bool:
+        """Whether nothing follows."""
+
+    @property
+    def last(self) -> tuple[Any, int | None, Any] | None:
+        """At "fail": what is known of the last attempt: outcome, status and error; `None` where there was none."""
+
+    @property
+    def lease(self) -> Any:
+        """The lease of the attempt under way, or of the last one; `None` before the first."""
+
+    @property
+    def may_repeat(self, /) -> bool:
+        """Whether the request may reach the site twice."""
+
+    @property
+    def outcome(self) -> Any:
+        """At "deliver": the outcome of the answer; `AMBIGUOUS` where the body decides."""
+
+    @property
+    def seconds(self, /) -> float | None:
+        """At "send" the seconds until the deadline, at "wait" those to pass, at "admit" those to wait at most; `None` is without
+        a bound.
+        """
+
+    def start(self, /) -> str:
+        """The first step."""
 
 def _locks_held() -> int | None:
     """Number of locks of the core that the calling thread holds, in a debug build; `None` in a release build, which does not

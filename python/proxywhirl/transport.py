@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from proxywhirl._httpx.body import bound_decoder, preset_decoder
@@ -26,9 +26,10 @@ from proxywhirl._httpx.carrier import AsyncCarrier, AsyncPayload, Carrier, Paylo
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
 from proxywhirl._httpx.flavour import Flavour, default_name, flavour, flavour_of
-from proxywhirl._httpx.judge import RuleJudge, StatusJudge, Verdict, meaning_of, reporter
+from proxywhirl._httpx.judge import RuleJudge, StatusJudge, meaning_of, reporter
+from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body
 from proxywhirl._httpx.look import look_at
-from proxywhirl._httpx.loop import Admit, Answer, Delivery, Discard, Job, Load, Renew, Send, Wait, hold_of, rotate
+from proxywhirl._httpx.rotation import Answer, error_of
 from proxywhirl._httpx.routes import Limits, most_routes
 from proxywhirl._httpx.selection import Chooser, Selection, Taking, checked_bound
 from proxywhirl._httpx.tls import Tls, Verify
@@ -139,6 +140,9 @@ class _Rotating:
         return self._chooser.pool
 
     def _begin(self, request: Any) -> _Begun:
+        # Pydantic comes along, which a program that sends no request does without.
+        from proxywhirl.retry.policy import rotation_of
+
         kind = flavour_of(request)
         authorization = _take_authorization(request.headers)
         scheme = request.url.scheme
@@ -172,28 +176,25 @@ class _Rotating:
             timeouts=timeouts,
             budget=policy.timeout,
         )
-        job = Job(
-            request.method,
-            url,
+        patience = timeouts.get("pool") if timeouts else None
+        rotation = rotation_of(
             policy,
             taking,
+            request.method,
+            url,
             replayable=_is_replayable(request.stream, kind),
             streaming=not read,
-            judge=self._judge_for(request, kind, selection),
             raise_on_ban=raise_on_ban,
-            patience=timeouts.get("pool") if timeouts else None,
+            patience=patience,
             direct=_going_direct if self._allow_direct else None,
-            deadline=deadline,
-            is_only=self._is_only,
+            time_left=None if deadline is None else deadline - time.monotonic(),
         )
         store = self._cookies if selection is None or selection.cookies is None else selection.cookies
         wearing = None
         if store is not None:
             wearing = Wearing(store, request, kind, merges=selection is not None and selection.completes_cookies())
-        return _Begun(kind, selection, job, taking, authorization, store, wearing)
-
-    def _is_only(self, lease: Any) -> bool:
-        return lease.proxy is not None and len(self._chooser.pool) == 1
+        judge = self._judge_for(request, kind, selection)
+        return _Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
 
     def _judge_for(self, request: Any, kind: Flavour, selection: Selection | None) -> StatusJudge:
         policy = None if selection is None else selection.ban_policy
@@ -207,30 +208,30 @@ class _Rotating:
             return self._judge
         return StatusJudge(policy, self._auth_statuses)
 
-    def _terms(self, step: Send, begun: _Begun) -> Terms:
-        selection, job = begun.selection, begun.job
-        read = not job.streaming
+    def _terms(self, lease: Any, begun: _Begun) -> Terms:
+        selection, rotation = begun.selection, begun.rotation
         if begun.wearing is not None:
-            begun.wearing.put_on(step.lease.id)
+            begun.wearing.put_on(lease.id)
         timeout = None
-        proxy = step.lease.proxy
+        proxy = lease.proxy
         if self._timeout_for is not None and proxy is not None and (selection is None or not selection.fixed_timeout):
             timeout = self._timeout_for(proxy)
         most = None if selection is None else selection.max_body
         return Terms(
             begun.kind,
-            read=read,
-            repeatable=job.may_repeat,
+            read=begun.read,
+            repeatable=rotation.may_repeat,
             timeout=timeout,
-            time_left=step.time_left,
+            time_left=rotation.seconds,
             max_body=self._max_body if most is None else most,
             identity=None if selection is None else selection.owner(),
             authorization=begun.authorization,
         )
 
-    def _deliver(self, delivery: Delivery, request: Any, begun: _Begun, leased: Any) -> Any:
-        """Make the response of what the loop delivered."""
-        answer, lease, outcome, attempts, is_open = delivery
+    def _deliver(self, answer: Any, request: Any, begun: _Begun, leased: Any) -> Any:
+        """Make the response of the answer that the rotation delivers."""
+        rotation = begun.rotation
+        lease, outcome, attempts, is_open = rotation.lease, rotation.outcome, rotation.attempts, rotation.is_open
         kind, selection, store = begun.kind, begun.selection, begun.store
         payload = answer.payload
         proxy_id = lease.id
@@ -245,7 +246,7 @@ class _Rotating:
             is_hop = True
             if selection is None:
                 selection = Selection()
-            selection.note_hop(request, answer.status, proxy_id, begun.job.deadline)
+            selection.note_hop(request, answer.status, proxy_id, begun.deadline)
             # A dictionary of its own: the user's may serve other requests too. The next hop inherits it.
             request.extensions = {**request.extensions, "proxywhirl": selection}
             if begun.wearing is not None and answer.status in _LEFT_OPEN:
@@ -272,7 +273,12 @@ class _Begun(NamedTuple):
 
     kind: Flavour
     selection: Selection | None
-    job: Job
+    rotation: _core._Rotation
+    judge: StatusJudge
+    policy: Any
+    read: bool
+    """Whether the body is read before the response is handed on."""
+    deadline: float | None
     taking: Taking
     authorization: bytes | None
     """The user's own ``Proxy-Authorization``."""
@@ -332,36 +338,49 @@ class RotatingTransport(_Rotating, _SyncBase):
     def handle_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
         begun = self._begin(request)
-        loop = rotate(begun.job)
-        reply: Any = None
+        rotation = begun.rotation
         current: Answer | None = None
         try:
+            step = rotation.start()
             while True:
-                try:
-                    step = loop.send(reply)
-                except StopIteration as end:
-                    current = None
-                    return self._deliver(end.value, request, begun, _leased_body)
-                reply = None
-                if type(step) is Send:
-                    reply = self._carrier.send(step.lease, request, self._terms(step, begun))
-                    current = reply if type(reply) is Answer else None
-                elif type(step) is Wait:
-                    time.sleep(step.seconds)
-                elif type(step) is Admit:
+                if step == "send":
+                    lease = rotation.lease
+                    reply = self._carrier.send(lease, request, self._terms(lease, begun))
+                    if type(reply) is Answer:
+                        current = reply
+                        outcome = begun.judge.answer(reply)
+                        step = rotation.answered(
+                            outcome, reply.status, reply.elapsed_ms, reply.tunnel, reply.retry_after
+                        )
+                    else:
+                        step = _told(begun, reply)
+                elif step == "deliver":
+                    answer, current = current, None
+                    return self._deliver(answer, request, begun, leased_body)
+                elif step == "admit":
                     try:
-                        reply = begun.taking.wait(*step)
-                    except ProxyPoolEmptyError as error:
-                        reply = error
-                elif type(step) is Load:
-                    reply = _loaded(step, request, begun.kind)
-                elif type(step) is Discard:
-                    step.answer.payload.close()
-                elif type(step) is Renew:
-                    self._carrier.routes.remove(step.lease.id)
+                        lease = begun.taking.wait(*rotation.admission)
+                    except ProxyPoolEmptyError as empty:
+                        step = rotation.admitted(empty)
+                    else:
+                        step = rotation.admitted(lease)
+                elif step == "fail":
+                    held = current if rotation.has_answer else None
+                    response = None if held is None else _loaded(held, request, begun)
+                    error = error_of(rotation, request.method, request.url, begun.policy, response)
+                    raise error from error.__cause__
+                else:
+                    if step == "wait":
+                        time.sleep(rotation.seconds or 0.0)
+                    elif step == "renew":
+                        self._carrier.routes.remove(rotation.lease.id)
+                    elif current is not None:
+                        discarded, current = current, None
+                        discarded.payload.close()
+                    step = rotation.done()
         finally:
-            # Closing the loop gives back what is open after an interruption; otherwise it does nothing.
-            loop.close()
+            # Gives back what is open after an interruption; otherwise it does nothing.
+            rotation.close()
             if current is not None:
                 current.payload.close()
 
@@ -383,37 +402,51 @@ class AsyncRotatingTransport(_Rotating, _AsyncBase):
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
         begun = self._begin(request)
-        loop = rotate(begun.job)
-        reply: Any = None
+        rotation = begun.rotation
         current: Answer | None = None
         try:
+            step = rotation.start()
             while True:
-                try:
-                    step = loop.send(reply)
-                except StopIteration as end:
-                    current = None
-                    return self._deliver(end.value, request, begun, _async_leased_body)
-                reply = None
-                if type(step) is Send:
-                    reply = await self._carrier.send(step.lease, request, self._terms(step, begun))
-                    current = reply if type(reply) is Answer else None
-                elif type(step) is Wait:
-                    await _sleep(step.seconds)
-                elif type(step) is Admit:
+                if step == "send":
+                    lease = rotation.lease
+                    reply = await self._carrier.send(lease, request, self._terms(lease, begun))
+                    if type(reply) is Answer:
+                        current = reply
+                        outcome = begun.judge.answer(reply)
+                        step = rotation.answered(
+                            outcome, reply.status, reply.elapsed_ms, reply.tunnel, reply.retry_after
+                        )
+                    else:
+                        step = _told(begun, reply)
+                elif step == "deliver":
+                    answer, current = current, None
+                    return self._deliver(answer, request, begun, async_leased_body)
+                elif step == "admit":
                     try:
-                        reply = await begun.taking.wait_async(*step)
-                    except ProxyPoolEmptyError as error:
-                        reply = error
-                elif type(step) is Load:
-                    reply = await _aloaded(step, request, begun.kind)
-                elif type(step) is Discard:
-                    await step.answer.payload.close()
-                elif type(step) is Renew:
-                    await self._carrier.remove(step.lease.id)
+                        lease = await begun.taking.wait_async(*rotation.admission)
+                    except ProxyPoolEmptyError as empty:
+                        step = rotation.admitted(empty)
+                    else:
+                        step = rotation.admitted(lease)
+                elif step == "fail":
+                    held = current if rotation.has_answer else None
+                    response = None if held is None else await _aloaded(held, request, begun)
+                    error = error_of(rotation, request.method, request.url, begun.policy, response)
+                    raise error from error.__cause__
+                else:
+                    if step == "wait":
+                        await _sleep(rotation.seconds or 0.0)
+                    elif step == "renew":
+                        await self._carrier.remove(rotation.lease.id)
+                    elif current is not None:
+                        discarded, current = current, None
+                        await discarded.payload.close()
+                    step = rotation.done()
         finally:
-            loop.close()
+            # Gives back what is open after an interruption; otherwise it does nothing.
+            rotation.close()
             if current is not None:
-                await _close_shielded(current.payload)
+                await close_shielded(current.payload)
 
     async def aclose(self) -> None:
         """Close all connections. The transport can be used again; it then opens new ones."""
@@ -541,8 +574,16 @@ def _last_response(kind: Flavour) -> Any:
 _last_responses: dict[str, type] = {}
 
 
-def _loaded(step: Load, request: Any, kind: Flavour) -> Any:
-    payload: Payload = step.answer.payload
+def _told(begun: _Begun, failure: Any) -> str:
+    """Tell the rotation of a failure; the next step."""
+    outcome = begun.judge.failure(failure)
+    return begun.rotation.failed(
+        outcome, failure.error, failure.sent, failure.elapsed_ms, failure.timed_out, failure.retry_after
+    )
+
+
+def _loaded(answer: Answer, request: Any, begun: _Begun) -> Any:
+    payload: Payload = answer.payload
     if payload.body is None:
         try:
             payload.read()
@@ -553,11 +594,11 @@ def _loaded(step: Load, request: Any, kind: Flavour) -> Any:
             payload.body = payload.content = b""
         finally:
             payload.close()
-    return _attached(step, request, kind)
+    return _attached(answer, request, begun)
 
 
-async def _aloaded(step: Load, request: Any, kind: Flavour) -> Any:
-    payload: AsyncPayload = step.answer.payload
+async def _aloaded(answer: Answer, request: Any, begun: _Begun) -> Any:
+    payload: AsyncPayload = answer.payload
     if payload.body is None:
         try:
             await payload.read()
@@ -566,15 +607,16 @@ async def _aloaded(step: Load, request: Any, kind: Flavour) -> Any:
                 raise
             payload.body = payload.content = b""
         finally:
-            await _close_shielded(payload)
-    return _attached(step, request, kind)
+            await close_shielded(payload)
+    return _attached(answer, request, begun)
 
 
-def _attached(step: Load, request: Any, kind: Flavour) -> Any:
+def _attached(answer: Answer, request: Any, begun: _Begun) -> Any:
     """The response that an error carries: complete, with its request."""
-    payload = step.answer.payload
-    told = Outcome.TARGET_FAULT if step.outcome is AMBIGUOUS else step.outcome
-    facts = _facts(told, step.attempts, step.lease.id, step.answer.elapsed_ms)
+    payload, rotation, kind = answer.payload, begun.rotation, begun.kind
+    outcome = AMBIGUOUS if rotation.last is None else rotation.last[0]
+    told = Outcome.TARGET_FAULT if outcome is AMBIGUOUS else outcome
+    facts = _facts(told, rotation.attempts, rotation.lease.id, answer.elapsed_ms)
     extensions = {**payload.extensions, "proxywhirl": facts}
     response = _response(kind.Response, payload, kind.ByteStream(payload.body), kind, extensions, request=request)
     response.read()
@@ -585,128 +627,3 @@ async def _sleep(seconds: float) -> None:
     import anyio
 
     await anyio.sleep(seconds)
-
-
-async def _close_shielded(payload: AsyncPayload, *, interrupted: bool = False) -> None:
-    if not payload.closed:
-        import anyio
-
-        with anyio.CancelScope(shield=True):
-            await payload.close(interrupted=interrupted)
-
-
-class _LeasedBody:
-    """A body still to come, with the lease it comes through.
-
-    Read to its end or closed early, the lease (if it is still open) ends as its answer was judged; cut short, as the
-    failure says; interrupted, it is given back.
-    """
-
-    def __init__(
-        self, payload: Any, lease: Any, outcome: Verdict, answer: Answer, facts: dict[str, Any], kind: Flavour
-    ) -> None:
-        self._payload = payload
-        self._lease = lease
-        self._outcome = outcome
-        self._answer = answer
-        self._facts = facts
-        self._kind = kind
-
-    def _settle(self, outcome: Verdict, error: BaseException | None = None) -> None:
-        lease, self._lease = self._lease, None
-        if lease is None:
-            return
-        if error is not None:
-            lease.finish(outcome, None, error)
-        else:
-            answer = self._answer
-            lease.finish(outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
-
-    def _settle_interrupted(self) -> None:
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            lease.release()
-
-    def _broken(self, error: Exception) -> Exception:
-        """Settle a body that broke off; the exception to raise."""
-        meaning = meaning_of(error, tunnel=self._payload.tunnel)
-        if meaning is None:
-            self._settle_interrupted()
-            return error
-        secrets = self._payload.secrets
-        if secrets is not None:
-            told = secrets.scrub_error(error)
-            error = told if isinstance(told, Exception) else error
-        self._facts["outcome"] = Outcome.TARGET_FAULT if meaning.outcome is AMBIGUOUS else meaning.outcome
-        self._settle(meaning.outcome, error)
-        shown = self._kind.error(meaning.name, str(error) or type(error).__name__)
-        shown.__cause__ = error
-        return shown
-
-
-class _SyncLeasedBody(_LeasedBody):
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            yield from self._payload.parts()
-        except GeneratorExit:
-            # The reader stopped early; close() follows.
-            raise
-        except Exception as error:  # noqa: BLE001 - raised again, as what it means
-            self._payload.close()
-            shown = self._broken(error)
-            raise shown from shown.__cause__
-        except BaseException:
-            self._settle_interrupted()
-            self._payload.close(interrupted=True)
-            raise
-        self._settle(self._outcome)
-
-    def close(self) -> None:
-        try:
-            self._payload.close()
-        finally:
-            self._settle(self._outcome)
-
-
-class _AsyncLeasedBody(_LeasedBody):
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for part in self._payload.parts():
-                yield part
-        except GeneratorExit:
-            raise
-        except Exception as error:  # noqa: BLE001 - raised again, as what it means
-            await _close_shielded(self._payload)
-            shown = self._broken(error)
-            raise shown from shown.__cause__
-        except BaseException:
-            self._settle_interrupted()
-            await _close_shielded(self._payload, interrupted=True)
-            raise
-        self._settle(self._outcome)
-
-    async def aclose(self) -> None:
-        try:
-            await _close_shielded(self._payload)
-        finally:
-            self._settle(self._outcome)
-
-
-_bodies: dict[tuple[str, type], type] = {}
-
-
-def _body_class(kind: Flavour, own: type, base: Any) -> Any:
-    # A client insists on streams derived from its own package's class.
-    key = (kind.name, own)
-    found = _bodies.get(key)
-    if found is None:
-        found = _bodies[key] = type(own.__name__, (own, base), {})
-    return found
-
-
-def _leased_body(kind: Flavour) -> Any:
-    return _body_class(kind, _SyncLeasedBody, kind.SyncByteStream)
-
-
-def _async_leased_body(kind: Flavour) -> Any:
-    return _body_class(kind, _AsyncLeasedBody, kind.AsyncByteStream)

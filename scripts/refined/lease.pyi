@@ -1,6 +1,5 @@
 """Leases and outcomes."""
 
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 from uuid import UUID
@@ -40,10 +39,6 @@ class Lease:
         hold: float | None = None,
         status: int | None = None,
     ) -> None: ...
-    @staticmethod
-    def _conclude(
-        suspects: Sequence[tuple[Lease, float | None, Any, int | None]], answered_by: Lease | None = None
-    ) -> list[Outcome]: ...
     def __exit__(
         self,
         exc_type: type[BaseException] | None = None,

@@ -6,7 +6,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDateTime, PyFloat, PyInt, PyString, PyTzInfo};
 
 use crate::clock::Micros;
-use crate::judge::outcome::Outcome;
+use crate::judge::outcome::{Judgement, Outcome};
 use crate::proxy::Id;
 use crate::proxy::health::{Health, Source};
 use crate::resilience::breaker::Phase;
@@ -44,6 +44,7 @@ impl Lazy {
 }
 
 static UUID: Lazy = Lazy::new("uuid", "UUID");
+static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._native.enums", "AMBIGUOUS");
 static SECRET: Lazy = Lazy::new("pydantic", "SecretStr");
 
 /// A `uuid.UUID`.
@@ -262,6 +263,19 @@ pub(crate) fn outcome_of(value: &Bound<'_, PyAny>) -> PyResult<Option<Outcome>> 
         }
         known => Ok(known),
     }
+}
+
+/// An `Outcome`, or `AMBIGUOUS`.
+pub(crate) fn judgement(py: Python<'_>, judgement: Judgement) -> PyResult<Bound<'_, PyAny>> {
+    match judgement {
+        Judgement::Known(known) => outcome(py, known),
+        Judgement::Ambiguous => Ok(AMBIGUOUS.get(py)?.clone()),
+    }
+}
+
+/// An outcome as Python writes it, or `AMBIGUOUS`.
+pub(crate) fn judgement_of(value: &Bound<'_, PyAny>) -> PyResult<Judgement> {
+    Ok(outcome_of(value)?.map_or(Judgement::Ambiguous, Judgement::Known))
 }
 
 /// Texts from any iterable but a single text.

@@ -11,6 +11,7 @@ use crate::resilience::SettingsError;
 use crate::rotation::lease::AlreadyClosed;
 use crate::strategy::Refusal;
 
+pyo3::import_exception!(proxywhirl.exceptions, ProxyConnectionError);
 pyo3::import_exception!(proxywhirl.exceptions, ProxyPoolEmptyError);
 pyo3::import_exception!(proxywhirl.exceptions, StrategyMetadataError);
 

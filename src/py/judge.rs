@@ -3,9 +3,7 @@
 use pyo3::prelude::*;
 
 use crate::judge::status::{Answer, StatusRules};
-use crate::py::convert::{self, Lazy};
-
-static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._native.enums", "AMBIGUOUS");
+use crate::py::convert;
 
 /// What an answer says by its status.
 ///
@@ -28,8 +26,5 @@ pub(crate) fn judge_status(
     ban: bool,
 ) -> PyResult<Bound<'_, PyAny>> {
     let rules = StatusRules::new(ban.then_some(status), [407]);
-    match rules.judge(Answer { status, tunnelled, retry_after, opinion: None }).outcome() {
-        Some(outcome) => convert::outcome(py, outcome),
-        None => Ok(AMBIGUOUS.get(py)?.clone()),
-    }
+    convert::judgement(py, rules.judge(Answer { status, tunnelled, retry_after, opinion: None }))
 }

@@ -100,7 +100,7 @@ pub(crate) struct PyLease {
 }
 
 /// The objects that stand for what a lease is about.
-struct Objects {
+pub(crate) struct Objects {
     pool: Py<PyPool>,
     proxy: Py<PyProxy>,
     strategy: Py<PyStrategy>,
@@ -222,7 +222,7 @@ impl PyLease {
     }
 
     /// Ends the lease; `None` for what evidence has to decide. The outcome.
-    fn end(
+    pub(crate) fn end(
         slf: &Bound<'_, Self>,
         outcome: impl Into<Option<Outcome>>,
         elapsed_ms: Option<f64>,
@@ -271,7 +271,8 @@ impl PyLease {
         Self::settled(slf, &LeaseEnd { outcome: Some(outcome), elapsed_ms, error, status })
     }
 
-    fn give_back(slf: &Bound<'_, Self>) -> PyResult<()> {
+    /// Gives the proxy back as if it had never been chosen.
+    pub(crate) fn give_back(slf: &Bound<'_, Self>) -> PyResult<()> {
         slf.get().core.release(&SystemClock).map_err(errors::closed)?;
         let elapsed_ms = if slf.get().observer.is_some() { slf.get().core.elapsed_ms(&SystemClock) } else { 0.0 };
         Self::settled(slf, &LeaseEnd { outcome: None, elapsed_ms, error: None, status: None })
@@ -368,8 +369,34 @@ impl PyLease {
         Ok(Judged { verdict: outcome.as_ref().map(convert::outcome_of).transpose()?, hold, status })
     }
 
+    /// The lease of the core.
+    pub(crate) fn core(&self) -> &Lease<Objects> {
+        &self.core
+    }
+
+    /// Ends the attempt of a request that goes on: it has failed, and the site may be at fault. [`Self::conclude`] tells the
+    /// observer.
+    pub(crate) fn suspect(&self, elapsed_ms: Option<f64>) -> PyResult<()> {
+        let ending = Ending { elapsed_ms, ..Ending::default() };
+        self.core.suspect(&ending, &SystemClock).map_err(errors::closed)?;
+        self.core.pool().guard().deliver();
+        Ok(())
+    }
+
+    /// Decides the failures of one request as far as there is evidence, and tells their observers. `answered_by`: the lease
+    /// that the site's answer came through.
+    pub(crate) fn conclude(suspects: &[Suspect<'_, '_>], answered_by: Option<&Self>) -> PyResult<Vec<Outcome>> {
+        let leases: Vec<&Lease<Objects>> = suspects.iter().map(|suspect| &suspect.0.get().core).collect();
+        let outcomes = conclude(&leases, answered_by.map(|lease| &lease.core), &SystemClock);
+        for (&(lease, elapsed_ms, error, status), outcome) in suspects.iter().zip(&outcomes) {
+            let elapsed_ms = elapsed_ms.unwrap_or_else(|| lease.get().core.elapsed_ms(&SystemClock));
+            Self::tell(lease, *outcome, elapsed_ms, error, status)?;
+        }
+        Ok(outcomes)
+    }
+
     /// A block that was left without a word: the proxy carried bytes; what the site said is not known.
-    fn carried(slf: &Bound<'_, Self>) -> PyResult<()> {
+    pub(crate) fn carried(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
         let ending = Ending { carried: true, ..Ending::default() };
         let elapsed_ms = this.core.finish(Outcome::Success, &ending, &Reading::now()).map_err(errors::closed)?;
@@ -459,8 +486,8 @@ fn unfit_error(client: &Client, unfit: Unfit) -> PyErr {
     })
 }
 
-/// An attempt ended with `_suspect`: its lease, milliseconds, error and status.
-type Suspect<'py> = (Bound<'py, PyLease>, Option<f64>, Option<Bound<'py, PyAny>>, Option<u16>);
+/// An attempt ended as a suspect: its lease, milliseconds, error and status.
+pub(crate) type Suspect<'a, 'py> = (&'a Bound<'py, PyLease>, Option<f64>, Option<&'a Bound<'py, PyAny>>, Option<u16>);
 
 /// A length of time in seconds, as it came over the border.
 fn seconds(value: f64) -> PyResult<f64> {
@@ -694,47 +721,6 @@ impl PyLease {
         status: Option<u16>,
     ) -> PyResult<()> {
         Self::end(slf, convert::outcome_of(outcome)?, elapsed_ms, hold, error, status).map(drop)
-    }
-
-    /// Ends the attempt of a request that goes on: it has failed, and the site may be at fault. `_conclude` tells the
-    /// observer.
-    ///
-    /// Args:
-    ///     elapsed_ms: Time to the failure in milliseconds; by default since the lease was taken.
-    ///
-    /// Raises:
-    ///     RuntimeError: The lease is closed.
-    #[pyo3(name = "_suspect", signature = (elapsed_ms=None))]
-    fn suspect(slf: &Bound<'_, Self>, elapsed_ms: Option<f64>) -> PyResult<()> {
-        let elapsed_ms = elapsed_ms.map(convert::duration).transpose()?;
-        let ending = Ending { elapsed_ms, ..Ending::default() };
-        slf.get().core.suspect(&ending, &SystemClock).map_err(errors::closed)?;
-        slf.get().core.pool().guard().deliver();
-        Ok(())
-    }
-
-    /// Decides the failures of one request as far as there is evidence, and tells their observers.
-    ///
-    /// Args:
-    ///     suspects: The attempts ended with `_suspect`, each with its milliseconds, error and status.
-    ///     answered_by: The lease that the site's answer came through; `None` if there was none.
-    ///
-    /// Returns:
-    ///     The outcome of each.
-    #[staticmethod]
-    #[pyo3(name = "_conclude", signature = (suspects, answered_by=None))]
-    fn conclude<'py>(
-        py: Python<'py>,
-        suspects: Vec<Suspect<'py>>,
-        answered_by: Option<&Bound<'py, Self>>,
-    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let leases: Vec<&Lease<Objects>> = suspects.iter().map(|suspect| &suspect.0.get().core).collect();
-        let outcomes = conclude(&leases, answered_by.map(|lease| &lease.get().core), &SystemClock);
-        for ((lease, elapsed_ms, error, status), outcome) in suspects.iter().zip(&outcomes) {
-            let elapsed_ms = elapsed_ms.unwrap_or_else(|| lease.get().core.elapsed_ms(&SystemClock));
-            Self::tell(lease, *outcome, elapsed_ms, error.as_ref(), *status)?;
-        }
-        outcomes.into_iter().map(|outcome| convert::outcome(py, outcome)).collect()
     }
 
     /// It worked; `elapsed_ms` is by default the time since the lease was taken.

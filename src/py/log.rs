@@ -19,13 +19,17 @@ struct Listener {
 
 static LISTENER: PyOnceLock<Listener> = PyOnceLock::new();
 
-fn listener(py: Python<'_>) -> PyResult<&Listener> {
-    LISTENER.get_or_try_init(py, || {
-        let logger = py.import("logging")?.call_method1("getLogger", ("proxywhirl.strategies",))?;
+impl Listener {
+    fn of(py: Python<'_>, name: &str) -> PyResult<Self> {
+        let logger = py.import("logging")?.call_method1("getLogger", (name,))?;
         let memory =
             logger.getattr("_cache").ok().and_then(|cache| cache.cast_into::<PyDict>().ok()).map(Bound::unbind);
-        Ok(Listener { logger: logger.unbind(), memory, enabled: false.into() })
-    })
+        Ok(Self { logger: logger.unbind(), memory, enabled: false.into() })
+    }
+}
+
+fn listener(py: Python<'_>) -> PyResult<&Listener> {
+    LISTENER.get_or_try_init(py, || Listener::of(py, "proxywhirl.strategies"))
 }
 
 /// Whether anybody listens to selections. Relaxed atomics: a change of level may be seen one selection late by a thread.
@@ -40,6 +44,30 @@ pub(crate) fn is_on(py: Python<'_>) -> bool {
     let on = asked.unwrap_or(false);
     listener.enabled.store(on, Relaxed);
     on
+}
+
+/// A level of a logger.
+pub(crate) struct Level {
+    logger: &'static str,
+    level: u8,
+    cell: PyOnceLock<Listener>,
+}
+
+impl Level {
+    pub(crate) const fn new(logger: &'static str, level: u8) -> Self {
+        Self { logger, level, cell: PyOnceLock::new() }
+    }
+
+    /// Whether records of this level are handled: read from the logger's memory where it has the answer.
+    pub(crate) fn is_on(&self, py: Python<'_>) -> PyResult<bool> {
+        let listener = self.cell.get_or_try_init(py, || Listener::of(py, self.logger))?;
+        if let Some(memory) = &listener.memory
+            && let Some(known) = memory.bind(py).get_item(self.level)?
+        {
+            return known.is_truthy();
+        }
+        listener.logger.call_method1(py, "isEnabledFor", (self.level,))?.is_truthy(py)
+    }
 }
 
 /// Tells of what users want to know even when they do not follow every selection.

@@ -22,10 +22,12 @@ mod judge;
 mod lease;
 mod log;
 mod metadata;
+mod policy;
 mod pool;
 mod proxy;
 mod queue;
 mod redact;
+mod rotation;
 mod session;
 mod site;
 mod storage;
@@ -71,6 +73,8 @@ mod _core {
     #[pymodule_export]
     use super::metadata::ProxyMetadataView;
     #[pymodule_export]
+    use super::policy::PyRetryPolicy;
+    #[pymodule_export]
     use super::pool::{AddReport, PyPool};
     #[pymodule_export]
     use super::proxy::{PyProxy, parse_proxy_url};
@@ -78,6 +82,8 @@ mod _core {
     use super::queue::{Place, WaitingLine};
     #[pymodule_export]
     use super::redact::{PyLoginSecrets, is_plain_name, is_secret_key, mask_url, redact_url, scrub_text, shown_url};
+    #[pymodule_export]
+    use super::rotation::PyRotation;
     #[pymodule_export]
     use super::session::{PySession, PySessionManager};
     #[pymodule_export]

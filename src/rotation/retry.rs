@@ -140,6 +140,11 @@ impl<H: Host> Rotation<H> {
         self.lease.as_ref().or_else(ended)
     }
 
+    /// The attempts that have ended, in order.
+    pub fn attempts_made(&self) -> impl Iterator<Item = &Attempt<H>> {
+        self.failed.iter().chain(&self.delivered)
+    }
+
     /// The last attempt that failed.
     pub fn last_failure(&self) -> Option<&Attempt<H>> {
         self.failed.last()
@@ -268,7 +273,7 @@ impl<H: Host> Rotation<H> {
         }
         self.has_answer = true;
         if !outcome.spends_connections() {
-            if answer.status < 400 || !self.policy.retries(answer.status) {
+            if !answer.status.is_some_and(|status| status >= 400 && self.policy.retries(status)) {
                 return self.deliver(answer);
             }
             self.count.fault(outcome, answer.is_tunnelled);
@@ -283,7 +288,7 @@ impl<H: Host> Rotation<H> {
             return self.deliver(answer);
         }
         let hold = answer.retry_after.filter(|_| outcome == Judgement::Known(Outcome::RateLimited));
-        self.end_attempt(outcome, answer.elapsed_ms, hold, Some(answer.status), None)?;
+        self.end_attempt(outcome, answer.elapsed_ms, hold, answer.status, None)?;
         let then = if tries_again { Then::Seek } else { Then::GiveUp };
         if outcome.spends_connections() { Ok(self.renew(then)) } else { self.then(then) }
     }
@@ -313,7 +318,8 @@ impl<H: Host> Rotation<H> {
         Step::Renew
     }
 
-    fn may_repeat(&self) -> bool {
+    /// Whether the request may reach the site twice.
+    pub fn may_repeat(&self) -> bool {
         self.job.is_replayable && (self.job.is_idempotent || self.policy.retry_non_idempotent)
     }
 

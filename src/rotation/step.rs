@@ -201,8 +201,8 @@ pub enum Event<L, F> {
 pub struct Answer {
     /// What is known of the attempt by itself.
     pub outcome: Judgement,
-    /// The status.
-    pub status: u16,
+    /// The status; `None` where no more is known than that the proxy carried an answer.
+    pub status: Option<u16>,
     /// Milliseconds from sending to the end of the head.
     pub elapsed_ms: Option<f64>,
     /// Whether it came through a tunnel, so that the proxy cannot have made it up.

@@ -148,7 +148,7 @@ enum Reply {
 fn answer(status: u16, is_tunnelled: bool, retry_after: Option<f64>) -> Reply {
     let head = Head { status, tunnelled: is_tunnelled, retry_after: retry_after.is_some(), opinion: None };
     let outcome = StatusRules::default().judge(head);
-    Reply::Answer(Answer { outcome, status, elapsed_ms: Some(10.0), is_tunnelled, retry_after })
+    Reply::Answer(Answer { outcome, status: Some(status), elapsed_ms: Some(10.0), is_tunnelled, retry_after })
 }
 
 fn forward(status: u16) -> Reply {
@@ -360,6 +360,15 @@ fn a_streamed_answer_keeps_its_lease_open() {
     assert_eq!(run.rotation.lease(), Some(&0));
     run.rotation.close().unwrap();
     assert_eq!(run.verdicts(), [('a', "open")], "the lease is the driver's");
+}
+
+#[test]
+fn a_proxy_that_carried_an_answer_unseen_has_succeeded() {
+    let unseen =
+        Answer { outcome: Success.into(), status: None, elapsed_ms: None, is_tunnelled: false, retry_after: None };
+    let mut run = Run::new("ab", &[Reply::Answer(unseen)]);
+    assert_eq!(run.finish(), delivered(Success, 1));
+    assert_eq!(run.rotation.host().leases[0].status, None);
 }
 
 #[test]

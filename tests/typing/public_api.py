@@ -51,6 +51,7 @@ from proxywhirl import (
     WeightedStrategy,
     parse_proxy_url,
 )
+from proxywhirl.rotator import Attempt
 from proxywhirl.testing import Flap, LogNormal, ProxyFleet, ProxySpec
 
 
@@ -170,6 +171,10 @@ def rotators() -> None:
         with rotator.session("user-1", timeout_seconds=60) as session:
             assert_type(session.proxy, Optional[Proxy])
             assert_type(session.get("https://site.example"), httpx.Response)
+        for attempt in rotator.attempts("https://site.example", retry_policy=RetryPolicy(max_attempts=5)):
+            with attempt:
+                assert_type(attempt.proxy, Proxy)
+                assert_type(attempt.report(403), Outcome)
         with rotator.lease("https://site.example", exclude=[UUID(int=0)]) as lease:
             assert_type(lease, Lease)
             assert_type(lease.report(status=200, elapsed_ms=3.0), Outcome)
@@ -189,6 +194,9 @@ async def asynchronous() -> None:
         assert_type(rotator, AsyncProxyRotator)
         assert_type(await rotator.get("https://site.example", session_id="s"), httpx.Response)
         await rotator.add_proxy("http://b.example:1")
+        async for attempt in rotator.attempts("https://site.example", method="HEAD", raise_on_ban=True):
+            async with attempt:
+                assert_type(attempt, Attempt)
         async with rotator.lease("https://site.example") as lease:
             assert_type(lease, Lease)
         lease = await rotator.lease()

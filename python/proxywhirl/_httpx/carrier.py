@@ -16,8 +16,8 @@ from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
 from proxywhirl._httpx.flavour import core
 from proxywhirl._httpx.judge import meaning_of, retry_after
-from proxywhirl._httpx.loop import Answer, Failure
 from proxywhirl._httpx.payload import AsyncPayload, Payload, Terms, close_shielded, secrets_of
+from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._httpx.route import Limits, Line, Owner, Route
 from proxywhirl._httpx.routes import AsyncRoutes, Routes
 from proxywhirl._httpx.said import check_redirect, scrub_reason

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.cookies import CookieStore
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["ANYTHING", "Selection", "checked_bound", "selection_of"]
+__all__ = ["ANYTHING", "Selection", "checked_bound", "selection_of", "wished"]
 
 
 class Selection:
@@ -232,3 +232,22 @@ def selection_of(
     if session_id is None and country is None and region is None and tags is None and protocol is None:
         return None
     return Selection(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
+
+
+def wished(**wishes: Any) -> Selection:
+    """The selection that keywords stand for.
+
+    Args:
+        **wishes: Arguments of :class:`Selection`; the context may be a mapping of its fields.
+
+    Raises:
+        TypeError: The context is neither that nor a ``SelectionContext``.
+    """
+    from proxywhirl import _core
+
+    context = wishes.get("context")
+    if isinstance(context, Mapping):
+        wishes["context"] = _core.SelectionContext(**context)
+    elif context is not None and not isinstance(context, _core.SelectionContext):
+        raise TypeError(f"context must be a SelectionContext, not {type(context).__name__}")
+    return Selection(**wishes)

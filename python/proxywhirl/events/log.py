@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
+from proxywhirl._native.enums import Outcome
 from proxywhirl._native.redact import redact_url, scrub_text
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = [
     "request_failed",
     "request_succeeded",
     "strategy_changed",
+    "tell_attempt",
     "tell_notice",
 ]
 
@@ -102,6 +104,23 @@ def request_failed(
             "error": _text_of(error, status),
         }
         log.warning("request failed through the proxy", extra=fields)
+
+
+def tell_attempt(
+    lease: Any,
+    request: tuple[str, str],
+    outcome: Any,
+    elapsed_ms: float | None,
+    attempt: int,
+    error: BaseException | None,
+    status: int | None,
+) -> None:
+    """The end of an attempt, as the rotation reports it; ``request`` is its method and its URL."""
+    method, url = request
+    if outcome is Outcome.SUCCESS:
+        request_succeeded(lease, method, url, status or 0, elapsed_ms or 0.0, attempt)
+    else:
+        request_failed(lease, method, url, outcome, elapsed_ms, attempt, error=error, status=status)
 
 
 def _of_attempt(lease: Any, method: str, url: str, elapsed_ms: float | None, attempt: int) -> dict[str, Any]:

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import operator
 import random
-from typing import Optional
+from typing import Any, Optional
 
 from pydantic import Field, field_validator
 
+from proxywhirl import _core
 from proxywhirl._native.enums import BackoffStrategy
 from proxywhirl._native.model.quiet import QuietModel
 
-__all__ = ["BackoffStrategy", "RetryPolicy"]
+__all__ = ["BackoffStrategy", "RetryPolicy", "native_policy", "rotation_of"]
 
 
 class RetryPolicy(QuietModel):
@@ -30,6 +32,9 @@ class RetryPolicy(QuietModel):
         timeout: Seconds for all attempts together; ``None`` means no limit.
         retry_non_idempotent: Whether POST and PATCH are repeated too.
     """
+
+    # Not a field: equality, copies and pickles know nothing of it.
+    __slots__ = ("_compiled",)
 
     max_attempts: int = Field(default=3, ge=1, le=10)
     backoff_strategy: BackoffStrategy = BackoffStrategy.EXPONENTIAL
@@ -71,20 +76,65 @@ class RetryPolicy(QuietModel):
         """
         if attempt < 0:
             raise ValueError(f"attempt is counted from 0, not {attempt}")
-        capped = min(self._growing_delay(attempt), self.max_backoff_delay)
-        if not self.jitter:
-            return capped
         draw = random.uniform if rng is None else rng.uniform
-        if previous_delay is None:
-            return draw(0.0, capped)
-        return min(self.max_backoff_delay, draw(self.base_delay, max(self.base_delay, previous_delay * 3.0)))
+        return native_policy(self).delay(attempt, previous_delay, draw)
 
-    def _growing_delay(self, attempt: int) -> float:
-        if self.backoff_strategy is BackoffStrategy.FIXED:
-            return self.base_delay
-        if self.backoff_strategy is BackoffStrategy.LINEAR:
-            return self.base_delay * (attempt + 1)
-        try:
-            return float(self.base_delay * self.multiplier**attempt)
-        except OverflowError:
-            return self.max_backoff_delay
+
+_OWN_DELAY = RetryPolicy.calculate_delay
+_FACTS = (
+    "max_attempts",
+    "retry_status_codes",
+    "backoff_strategy",
+    "base_delay",
+    "multiplier",
+    "max_backoff_delay",
+    "jitter",
+    "timeout",
+    "retry_non_idempotent",
+)
+_facts_of = operator.attrgetter(*_FACTS)
+_DEFAULT = RetryPolicy()
+
+
+def native_policy(policy: Any) -> _core._RetryPolicy:
+    """A policy as the core has it: made once, and anew after a change.
+
+    Args:
+        policy: A :class:`RetryPolicy`, or an object with some of its attributes; the others have their defaults.
+    """
+    if not isinstance(policy, RetryPolicy):
+        return _made(tuple([getattr(policy, name, getattr(_DEFAULT, name)) for name in _FACTS]), is_open_ended=False)
+    facts = _facts_of(policy)
+    is_open_ended = "max_attempts" not in policy.__pydantic_fields_set__
+    kept: Any = getattr(policy, "_compiled", None)
+    if kept is not None and kept[0] == facts and kept[1] is is_open_ended:
+        native: _core._RetryPolicy = kept[2]
+        return native
+    native = _made(facts, is_open_ended=is_open_ended)
+    # A list can change in its place, so that a copy is compared.
+    kept = ((facts[0], list(facts[1]), *facts[2:]), is_open_ended, native)
+    object.__setattr__(policy, "_compiled", kept)
+    return native
+
+
+def _made(facts: tuple[Any, ...], *, is_open_ended: bool) -> _core._RetryPolicy:
+    most, statuses, strategy, *delays = facts
+    return _core._RetryPolicy(most, is_open_ended, list(statuses), BackoffStrategy(strategy).value, *delays)
+
+
+def own_delay(policy: Any) -> Any:
+    """The ``calculate_delay`` of a policy that has one of its own; ``None`` where the core's rule applies."""
+    return None if getattr(type(policy), "calculate_delay", None) is _OWN_DELAY else policy.calculate_delay
+
+
+def rotation_of(policy: Any, take: Any, method: str, url: str, **job: Any) -> _core._Rotation:
+    """The rotation of a request.
+
+    Args:
+        policy: A :class:`RetryPolicy`, or an object with its attributes.
+        take: Takes a lease, see ``_core._Rotation``.
+        method: The method, upper case.
+        url: The target.
+        **job: Further arguments of ``_core._Rotation``.
+    """
+    return _core._Rotation(native_policy(policy), take, method=method, url=url, delay=own_delay(policy), **job)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._httpx.cookies import client_class
 from proxywhirl._httpx.selection import Selection, selection_of
+from proxywhirl.rotator._attempted import AsyncAttemptsFace
 from proxywhirl.rotator._session import SessionBase
 from proxywhirl.rotator._verbs import AsyncVerbs
 from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncProxyRotator", "AsyncProxyWhirl", "AsyncRotatorSession", "LeaseRequest"]
 
 
-class AsyncProxyRotator(AsyncVerbs, ProxyRotatorBase):
+class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
     """An asynchronous HTTP client whose every request goes through a proxy chosen for it.
 
     It can be used with ``async with``, and without; it may outlive an event loop and be used in the next: connections

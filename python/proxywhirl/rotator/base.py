@@ -13,6 +13,7 @@ from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.cookies import OneJar, PerProxy
 from proxywhirl._httpx.flavour import default_name, flavour
 from proxywhirl._httpx.selection import Chooser, Selection, Taking
+from proxywhirl._httpx.wishes import wished
 from proxywhirl._native.redact import shown
 from proxywhirl.rotator._limited import LimitedFace
 from proxywhirl.rotator._observed import ObservedFace
@@ -602,12 +603,7 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
             return kwargs
         if isinstance(given, Mapping):
             wishes = {**given, **wishes}
-        context = wishes.get("context")
-        if isinstance(context, Mapping):
-            wishes["context"] = _core.SelectionContext(**context)
-        elif context is not None and not isinstance(context, _core.SelectionContext):
-            raise TypeError(f"context must be a SelectionContext, not {type(context).__name__}")
-        selection = Selection(**{"read_body": read_body, "fixed_timeout": fixed, **wishes, "deadline": deadline})
+        selection = wished(**{"read_body": read_body, "fixed_timeout": fixed, **wishes, "deadline": deadline})
         selection.merges_cookies = kwargs.get("cookies") is not None
         session_id = selection.session()
         if session_id is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._httpx.cookies import client_class
 from proxywhirl._httpx.selection import selection_of
+from proxywhirl.rotator._attempted import AttemptsFace
 from proxywhirl.rotator._session import SessionBase
 from proxywhirl.rotator._verbs import Verbs
 from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["ProxyRotator", "ProxyWhirl", "RotatorSession"]
 
 
-class ProxyRotator(Verbs, ProxyRotatorBase):
+class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
     """An HTTP client whose every request goes through a proxy chosen for it.
 
     It may be shared by threads. It can be used with ``with``, and without; connections are closed at the end of the

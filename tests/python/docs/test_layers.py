@@ -39,11 +39,10 @@ MOST_LINES = 400
 # Files that are longer, and how long they may be at most. The list shrinks: a file that has become shorter leaves it.
 LONGER = {
     "_httpx/judge.py": 549,
-    "_httpx/loop.py": 725,
     "bans.py": 461,
     "exceptions.py": 421,
-    "rotator/base.py": 662,
-    "transport.py": 712,
+    "rotator/base.py": 658,
+    "transport.py": 630,
 }
 
 MOST_ENTRIES = 38

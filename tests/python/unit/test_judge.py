@@ -25,7 +25,7 @@ from proxywhirl._httpx.judge import (
     reporter,
     retry_after,
 )
-from proxywhirl._httpx.loop import Answer, Failure
+from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._native.enums import AMBIGUOUS
 from proxywhirl.bans import BanPolicies, Seen
 

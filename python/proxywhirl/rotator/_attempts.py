@@ -1,0 +1,306 @@
+"""``rotator.attempts()``: the rotation of one request for any client, one attempt at a time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from proxywhirl._httpx.clients import Fault, is_error, read
+from proxywhirl._httpx.judge import Judged, judge_report, reporter
+from proxywhirl._httpx.rotation import error_of
+from proxywhirl._httpx.selection import Taking
+from proxywhirl._native.enums import AMBIGUOUS, Outcome
+from proxywhirl.bans import BanPolicies
+from proxywhirl.exceptions import ProxyPoolEmptyError
+from proxywhirl.rotator._attempt import Attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from proxywhirl import _core
+    from proxywhirl._httpx.selection import Selection
+
+__all__ = ["AsyncAttempts", "Attempts"]
+
+# Failures after which nothing of the request can have reached the site.
+_UNSENT = frozenset({Fault.PROXY, Fault.LOGIN, Fault.RULESET, Fault.UNREACHED, Fault.CONNECT})
+
+
+class _Loop:
+    """What both loops share: everything but the waiting.
+
+    Args:
+        rotator: The rotator.
+        url: The target.
+        method: The method.
+        selection: What is asked of the choice.
+        retry_policy: Instead of the rotator's.
+        ban_policy: Ban rules instead of the rotator's, for whichever site.
+        raise_on_ban: Whether a final ban or rate limit is raised; ``None`` leaves it to the rotator.
+    """
+
+    def __init__(
+        self,
+        rotator: Any,
+        url: str,
+        method: str,
+        selection: Selection,
+        *,
+        retry_policy: Any,
+        ban_policy: Any,
+        raise_on_ban: bool | None,
+    ) -> None:
+        transport = rotator._transport
+        self._prepare = rotator._prepare_sources
+        self._method = method.upper()
+        self._url = url
+        self._policy = transport._policy if retry_policy is None else retry_policy
+        judge: Callable[..., Judged] | None = transport.report_judge
+        if ban_policy is not None:
+            judge = reporter(BanPolicies(ban_policy), transport._auth_statuses)
+        self._judge = judge_report if judge is None else judge
+        self._raise_on_ban = transport._raise_on_ban if raise_on_ban is None else raise_on_ban
+        self._patience = rotator.config.pool_timeout
+        self._taking = Taking(rotator._chooser, url, selection, method=self._method)
+        self._rotation: _core._Rotation | None = None
+        self._step = ""
+        # Number of the attempt without an outcome; 0 for none. Not the attempt: the two would keep each other alive.
+        self._open = 0
+        self._answer: Any = None
+        # The last exception of a client that a block was left with. Where no further attempt can be had it is raised
+        # after all: it stands for the answer that a rotator would return.
+        self._left_with: BaseException | None = None
+
+    def _start(self, deadline: float | None) -> None:
+        from proxywhirl.retry.policy import rotation_of
+
+        self._rotation = rotation = rotation_of(
+            self._policy,
+            _later,
+            self._method,
+            self._url,
+            raise_on_ban=self._raise_on_ban,
+            patience=self._patience,
+            time_left=None if deadline is None else deadline - time.monotonic(),
+        )
+        self._step = rotation.start()
+
+    def _deadline(self) -> float | None:
+        timeout = self._policy.timeout
+        return None if timeout is None else time.monotonic() + timeout
+
+    def _check_told(self) -> None:
+        number = self._open
+        if number:
+            self.close()
+            raise RuntimeError(
+                f"attempt {number} has no outcome: put what uses it into `with attempt:`, or call attempt.report()"
+            )
+
+    def _take_now(self, rotation: _core._Rotation) -> bool:
+        """Take a lease without waiting; whether the step is done."""
+        try:
+            lease = self._taking(*rotation.admission)
+        except ProxyPoolEmptyError as error:
+            self._step = rotation.admitted(error)
+            return True
+        except BaseException:
+            rotation.close()
+            raise
+        if lease is None:
+            return False
+        self._step = rotation.admitted(lease)
+        return True
+
+    def _attempt(self, rotation: _core._Rotation) -> Attempt:
+        self._answer = self._left_with = None
+        self._open = rotation.attempts
+        return Attempt(self, rotation.lease, rotation.attempts, rotation.seconds)
+
+    def _error(self, rotation: _core._Rotation) -> BaseException:
+        response = self._answer if rotation.has_answer else None
+        return error_of(rotation, self._method, self._url, self._policy, response)
+
+    def _end(self) -> None:
+        error, self._left_with = self._left_with, None
+        if error is not None:
+            raise error
+
+    def is_open(self, attempt: Attempt) -> bool:
+        return self._open == attempt.number
+
+    def report(
+        self, attempt: Attempt, answer: Any, headers: Any, body: Any, error: BaseException | None, elapsed_ms: Any
+    ) -> Outcome:
+        if self._open != attempt.number or self._rotation is None:
+            raise RuntimeError("this attempt has ended: its outcome has been told already")
+        judged = self._judge(self._url, answer, headers, body, error)
+        cause = error if error is not None else answer if is_error(answer) else None
+        outcome = Outcome.CLIENT_FAULT if judged.outcome is None else judged.outcome
+        return self._tell(judged._replace(outcome=outcome), answer, cause, elapsed_ms)
+
+    def leave(self, attempt: Attempt, error: BaseException | None) -> bool:
+        """Leave the block of an attempt; whether the exception is dealt with."""
+        rotation = self._rotation
+        if rotation is None:
+            return False
+        if self._open != attempt.number:
+            # What raise_for_status() raises after a report, for instance.
+            if error is None or not self._goes_on(rotation):
+                return False
+            return self._is_of_a_client(error)
+        if error is None:
+            self._open = 0
+            self._step = rotation.answered(Outcome.SUCCESS, None)
+            return False
+        judged = self._judge(self._url, None, None, None, error)
+        if judged.outcome is None:
+            self.close()
+            return False
+        self._tell(judged, None, error, None)
+        return self._goes_on(rotation) and self._is_of_a_client(error)
+
+    def _goes_on(self, rotation: _core._Rotation) -> bool:
+        """Whether another attempt follows, or an error of the loop's own."""
+        return self._step not in ("", "deliver") and rotation.failure != "request"
+
+    def _is_of_a_client(self, error: BaseException) -> bool:
+        if self._judge(self._url, None, None, None, error).outcome is None:
+            return False
+        self._left_with = error
+        return True
+
+    def release(self, attempt: Attempt) -> None:
+        if self._open == attempt.number:
+            self.close()
+
+    def close(self) -> None:
+        """End the loop where it stands. The proxy of an attempt that has no outcome is released."""
+        self._open = 0
+        self._step = "deliver"
+        if self._rotation is not None:
+            self._rotation.close()
+
+    def _tell(self, judged: Judged, answer: Any, error: BaseException | None, elapsed_ms: float | None) -> Outcome:
+        rotation = self._rotation
+        assert rotation is not None
+        self._open = 0
+        if judged.status is not None:
+            carried = getattr(error, "response", None) if error is not None else answer
+            self._answer = None if isinstance(carried, int) else carried
+            tunnel = urlsplit(self._url).scheme.lower() == "https"
+            self._step = rotation.answered(judged.outcome, judged.status, elapsed_ms, tunnel, judged.hold)
+        else:
+            assert error is not None, "a judgement is of an answer or of an exception"
+            cause = error
+            self._step = rotation.failed(
+                judged.outcome,
+                cause,
+                read(cause).fault not in _UNSENT,
+                elapsed_ms,
+                any("timeout" in cls.__name__.casefold() for cls in type(cause).__mro__),
+                judged.hold,
+            )
+        # No connections are held here, and no answer is to be freed.
+        while self._step in ("renew", "discard"):
+            self._step = rotation.done()
+        return Outcome.TARGET_FAULT if judged.outcome is AMBIGUOUS else judged.outcome  # type: ignore[return-value]
+
+
+def _later(exclude: Any, attempt: int, seconds: float | None) -> None:
+    """Take no lease yet: the loop takes it when it is asked for the next attempt, if it ever is."""
+
+
+class Attempts(_Loop):
+    """The attempts of one request; made by :meth:`ProxyRotator.attempts`."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Attempt:
+        self._check_told()
+        if self._rotation is None:
+            deadline = self._deadline()
+            self._prepare(deadline)
+            self._start(deadline)
+        rotation = self._rotation
+        assert rotation is not None
+        while True:
+            step = self._step
+            if step == "send":
+                return self._attempt(rotation)
+            if step == "deliver":
+                self._end()
+                raise StopIteration
+            if step == "fail":
+                error = self._error(rotation)
+                self.close()
+                raise error from error.__cause__
+            if step == "admit":
+                if not self._take_now(rotation):
+                    self._wait_in_line(rotation)
+            else:
+                if step == "wait":
+                    time.sleep(rotation.seconds or 0.0)
+                self._step = rotation.done()
+
+    def _wait_in_line(self, rotation: _core._Rotation) -> None:
+        try:
+            lease = self._taking.wait(*rotation.admission)
+        except ProxyPoolEmptyError as error:
+            self._step = rotation.admitted(error)
+        except BaseException:
+            self.close()
+            raise
+        else:
+            self._step = rotation.admitted(lease)
+
+
+class AsyncAttempts(_Loop):
+    """The attempts of one request; made by :meth:`AsyncProxyRotator.attempts`."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Attempt:
+        self._check_told()
+        if self._rotation is None:
+            deadline = self._deadline()
+            await self._prepare(deadline)
+            self._start(deadline)
+        rotation = self._rotation
+        assert rotation is not None
+        while True:
+            step = self._step
+            if step == "send":
+                return self._attempt(rotation)
+            if step == "deliver":
+                self._end()
+                raise StopAsyncIteration
+            if step == "fail":
+                error = self._error(rotation)
+                self.close()
+                raise error from error.__cause__
+            if step == "admit":
+                if not self._take_now(rotation):
+                    await self._wait_in_line(rotation)
+            else:
+                if step == "wait":
+                    import anyio
+
+                    await anyio.sleep(rotation.seconds or 0.0)
+                self._step = rotation.done()
+
+    async def _wait_in_line(self, rotation: _core._Rotation) -> None:
+        try:
+            lease = await self._taking.wait_async(*rotation.admission)
+        except ProxyPoolEmptyError as error:
+            self._step = rotation.admitted(error)
+        except BaseException:
+            self.close()
+            raise
+        else:
+            self._step = rotation.admitted(lease)

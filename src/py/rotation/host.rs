@@ -1,0 +1,145 @@
+//! What a rotation needs of Python: leases that are objects, and the log.
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::clock::{Clock, SystemClock};
+use crate::judge::outcome::Outcome;
+use crate::proxy::Id;
+use crate::py::convert;
+use crate::py::lease::PyLease;
+use crate::py::log::Level;
+use crate::rotation::policy::Policy;
+use crate::rotation::step::{Attempt, Host};
+
+static INFO: Level = Level::new("proxywhirl.rotation", 20);
+static WARNING: Level = Level::new("proxywhirl.rotation", 30);
+static TELL: convert::Lazy = convert::Lazy::upper("tell_attempt");
+
+/// A lease of the pool, or the way without a proxy.
+pub(super) enum Taken {
+    Pool(Py<PyLease>),
+    Direct(Py<PyAny>),
+}
+
+impl Taken {
+    pub(super) fn of(lease: &Bound<'_, PyAny>) -> Self {
+        match lease.cast::<PyLease>() {
+            Ok(lease) => Self::Pool(lease.clone().unbind()),
+            Err(_) => Self::Direct(lease.clone().unbind()),
+        }
+    }
+
+    pub(super) fn object(&self, py: Python<'_>) -> Py<PyAny> {
+        match self {
+            Self::Pool(lease) => lease.clone_ref(py).into_any(),
+            Self::Direct(lease) => lease.clone_ref(py),
+        }
+    }
+
+    pub(super) fn pooled(&self) -> Option<&Py<PyLease>> {
+        match self {
+            Self::Pool(lease) => Some(lease),
+            Self::Direct(_) => None,
+        }
+    }
+}
+
+/// What a rotation needs of Python.
+pub(super) struct PyHost {
+    pub(super) direct: Option<Py<PyAny>>,
+    pub(super) delay: Option<Py<PyAny>>,
+    pub(super) method: Py<PyString>,
+    pub(super) url: Py<PyAny>,
+}
+
+impl Host for PyHost {
+    type Lease = Taken;
+    type Fault = Py<PyAny>;
+    type Error = PyErr;
+
+    fn clock(&self) -> &dyn Clock {
+        &SystemClock
+    }
+
+    fn id(&self, lease: &Taken) -> Option<Id> {
+        lease.pooled().map(|lease| lease.get().core().proxy().id())
+    }
+
+    fn has_exits(&self, lease: &Taken, is_held: bool) -> bool {
+        let Some(lease) = lease.pooled() else { return false };
+        let core = lease.get().core();
+        // The only proxy may be a gateway without saying so.
+        core.proxy().is_rotating() || (!is_held && core.pool().len() == 1)
+    }
+
+    fn finish(&mut self, outcome: Outcome, attempt: &Attempt<Self>) -> PyResult<()> {
+        let Some(lease) = attempt.lease.pooled() else { return Ok(()) };
+        Python::attach(|py| {
+            let error = attempt.fault.as_ref().map(|error| error.bind(py));
+            if outcome == Outcome::Success && error.is_none() && attempt.status.is_none() {
+                return PyLease::carried(lease.bind(py));
+            }
+            PyLease::end(lease.bind(py), outcome, attempt.elapsed_ms, attempt.hold, error, attempt.status).map(drop)
+        })
+    }
+
+    fn suspect(&mut self, attempt: &Attempt<Self>) -> PyResult<()> {
+        let Some(lease) = attempt.lease.pooled() else { return Ok(()) };
+        lease.get().suspect(attempt.elapsed_ms)
+    }
+
+    fn conclude(&mut self, suspects: &[&Attempt<Self>], answered_by: Option<&Taken>) -> PyResult<Vec<Outcome>> {
+        Python::attach(|py| {
+            let pooled = suspects.iter().filter_map(|suspect| Some((suspect.lease.pooled()?.bind(py), *suspect)));
+            let ends: Vec<_> = pooled
+                .map(|(lease, suspect)| {
+                    let error = suspect.fault.as_ref().map(|error| error.bind(py));
+                    (lease, suspect.elapsed_ms, error, suspect.status)
+                })
+                .collect();
+            PyLease::conclude(&ends, answered_by.and_then(Taken::pooled).map(Py::get))
+        })
+    }
+
+    fn release(&mut self, lease: &Taken) -> PyResult<()> {
+        let Some(lease) = lease.pooled() else { return Ok(()) };
+        Python::attach(|py| {
+            let lease = lease.bind(py);
+            // The user may have ended it.
+            if lease.get().core().is_closed() { Ok(()) } else { PyLease::give_back(lease) }
+        })
+    }
+
+    fn direct(&mut self) -> PyResult<Option<Taken>> {
+        let Some(direct) = &self.direct else { return Ok(None) };
+        Python::attach(|py| Ok(Some(Taken::of(direct.bind(py).call0()?.as_any()))))
+    }
+
+    fn report(&mut self, attempt: &Attempt<Self>, number: u32) -> PyResult<()> {
+        Python::attach(|py| {
+            let tell = TELL.get(py)?;
+            let is_told = if attempt.outcome == Outcome::Success.into() {
+                // The bound is read where it is kept: it can be set.
+                let slow_ms = || tell.getattr("__globals__")?.get_item("SLOW_MS")?.extract::<f64>();
+                INFO.is_on(py)? || attempt.elapsed_ms.unwrap_or(0.0) > slow_ms()?
+            } else {
+                WARNING.is_on(py)?
+            };
+            if is_told {
+                let outcome = convert::judgement(py, attempt.outcome)?;
+                let error = attempt.fault.as_ref().map(|error| error.bind(py));
+                let (lease, request) = (attempt.lease.object(py), (&self.method, &self.url));
+                tell.call1((lease, request, outcome, attempt.elapsed_ms, number, error, attempt.status))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn delay(&mut self, policy: &Policy, pauses: u32, previous: Option<f64>) -> PyResult<f64> {
+        match &self.delay {
+            Some(delay) => Python::attach(|py| delay.bind(py).call1((pauses, previous))?.extract()),
+            None => Ok(policy.backoff.draw(pauses, previous, &policy.random)),
+        }
+    }
+}
