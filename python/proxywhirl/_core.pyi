@@ -405,7 +405,7 @@ class CheckRun:
 @disjoint_base
 class CircuitBreaker:
     """Shuts a proxy out after enough failures, tries it again by one request at a time, takes it back after success.
-    Thread-safe. One that guards a proxy of a pool acts on the pool at once, whoever calls it.
+    Thread-safe. One that guards a proxy of a pool acts on the pool at once, from any caller.
 
     Args:
         proxy_id: Identifier of the proxy; a breaker without one is a template, or stands alone.
@@ -1617,7 +1617,7 @@ class ProxyHandshake:
         host: The target: a name, which the proxy resolves, or an address.
         port: Its port.
         login: User name and password.
-        authorization: A ready value of `Proxy-Authorization` in place of a login; SOCKS proxies are not told.
+        authorization: A ready value of `Proxy-Authorization` in place of a login; not sent to SOCKS proxies.
 
     Raises:
         ValueError: No such protocol.
@@ -1816,7 +1816,7 @@ class ProxyPool(_Model):
 
     def _set_item(self, index: int, proxy: Proxy) -> None: ...
     def _set_notice(self, notice: Callable[[str, Proxy | None, dict[str, Any]], object] | None) -> None:
-        """Sets who is called with name, proxy and facts of what happens to proxies."""
+        """Sets the callback for notices: called with name, proxy and facts."""
 
     def _standings(self) -> list[tuple[Proxy, str, str, datetime | None, int]]:
         """Every pair of proxy and site that is out of favour: the proxy, the site's key, "banned" or "rate_limited", until when
@@ -1824,7 +1824,7 @@ class ProxyPool(_Model):
         """
 
     def _waiting_line(self, /) -> WaitingLine:
-        """The requests that wait for a proxy of this pool: one line for all who use it."""
+        """The requests that wait for a proxy of this pool: one line for all its users."""
 
     def add_many(
         self,
@@ -1897,7 +1897,7 @@ class ProxyPool(_Model):
         context: SelectionContext | None = None,
         strategy: Strategy | Adapter | None = None,
     ) -> Explanation:
-        """Who may be chosen now, and why the others may not.
+        """Which proxies may be chosen now, and why the others may not.
 
         Args:
             url: The target, for what holds at its site.
@@ -1907,7 +1907,7 @@ class ProxyPool(_Model):
             protocol: Only proxies that speak this protocol, or one of these, would do.
             exclude: Identifiers of proxies that would not.
             context: What the other arguments are laid over.
-            strategy: Who would choose: what a built-in one passes over counts as filtered.
+            strategy: The strategy that would choose: what a built-in one passes over counts as filtered.
 
         Returns:
             An `Explanation`: one verdict per proxy, in order.
@@ -1985,7 +1985,7 @@ class ProxyPool(_Model):
         """Takes a proxy for one piece of work.
 
         Args:
-            strategy: Who chooses.
+            strategy: The strategy that chooses.
             url: Where the work goes.
             session_id: The same proxy for the same one, under a session strategy.
             country: Only proxies there.
@@ -2010,7 +2010,7 @@ class ProxyPool(_Model):
             A `Lease`; one start is counted.
 
         Raises:
-            ProxyPoolEmptyError: Nobody may be chosen, or nobody is admitted now.
+            ProxyPoolEmptyError: No proxy may be chosen, or none is admitted now.
             StrategyMetadataError: The strategy lacks what it chooses by.
         """
 
@@ -2119,7 +2119,7 @@ class ProxyPool(_Model):
         """The next proxy in turn; its start is counted.
 
         Raises:
-            ProxyPoolEmptyError: Nobody may be chosen.
+            ProxyPoolEmptyError: No proxy may be chosen.
         """
 
     @property
@@ -2993,7 +2993,7 @@ def judge_connect(status: int, told: str = "") -> Outcome | Doubt:
 
     Args:
         status: The status.
-        told: What it said besides, in the status line or in a page.
+        details: What it said besides, in the status line or in a page.
 
     Returns:
         The `Outcome`; `AMBIGUOUS` if it may be the site's fault as well.
@@ -3167,7 +3167,7 @@ def seal_binding(field: str, id: str, url: str, protocol: str | None = None) -> 
 
     Args:
         field: The name of the field.
-        id: The proxy's id as the record has it, or whatever tells records apart that have none.
+        id: The proxy's id as the record has it, or whatever distinguishes records without one.
         url: The address as the record has it.
         protocol: The protocol, where the record has one beside the address.
     """
