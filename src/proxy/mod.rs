@@ -114,7 +114,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// What a request's end does to a proxy's books.
+/// What a request's end does to a proxy's counters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict {
     /// It carried the request; milliseconds to the answer.

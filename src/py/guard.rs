@@ -179,7 +179,7 @@ fn settings(given: Option<&Bound<'_, PyDict>>) -> PyResult<Settings> {
             "proxy_rate" => settings.proxy_rate = rate(&value, &name)?.map(|(rate, _)| rate),
             "site_rate" => {
                 settings.site_rate = rate(&value, &name)?.map(|(_, (requests, seconds, burst))| {
-                    // One request in the time that one takes: the books count whole requests.
+                    // One request in the time that one takes: the bucket counts whole requests.
                     SiteRate::new(1, seconds / requests, Some(burst.unwrap_or(requests).max(1.0) as u64))
                 });
             }

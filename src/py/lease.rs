@@ -1,4 +1,4 @@
-//! `Lease`: one proxy, taken for one piece of work, until its outcome is told.
+//! `Lease`: one proxy, taken for one piece of work, until its outcome is reported.
 
 use pyo3::exceptions::{PyBaseException, PyException, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -85,7 +85,7 @@ impl LeaseOptions<'_, '_> {
     }
 }
 
-/// One proxy, taken for one piece of work, until its outcome is told. Thread-safe: the first verdict counts.
+/// One proxy, taken for one piece of work, until its outcome is reported. Thread-safe: the first verdict counts.
 ///
 /// As a context manager: leaving the block cleanly says that the proxy carried the request, in the measured time. An
 /// exception of a client that is known is judged, one that stands for an answer by that answer; any other exception,
@@ -130,7 +130,7 @@ impl Objects {
     }
 }
 
-/// What ended a lease, for whoever observes it.
+/// What ended a lease, for its observer.
 struct LeaseEnd<'a, 'py> {
     outcome: Option<Outcome>,
     elapsed_ms: f64,
@@ -251,7 +251,7 @@ impl PyLease {
         Ok(outcome)
     }
 
-    /// Keeps and tells how the lease ended.
+    /// Keeps how the lease ended, and calls the observer.
     fn tell(
         slf: &Bound<'_, Self>,
         outcome: Outcome,
@@ -278,7 +278,7 @@ impl PyLease {
         Self::settled(slf, &LeaseEnd { outcome: None, elapsed_ms, error: None, status: None })
     }
 
-    /// Tells whoever wants to know.
+    /// Calls the observer.
     fn settled(slf: &Bound<'_, Self>, told: &LeaseEnd<'_, '_>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
@@ -359,7 +359,7 @@ impl PyLease {
             None => JUDGE.get(py)?,
         };
         let judged = judge.call1((this.url_text(py)?, answer, headers, body, error))?;
-        // A judge of the caller's may leave out the status: then it has judged the one that it was given.
+        // A judge of the caller's may leave out the status: then it has judged the given one.
         let (outcome, hold, status): (Option<Bound<'_, PyAny>>, Option<f64>, Option<u16>) = if judged.len()? == 2 {
             let (outcome, hold) = judged.extract()?;
             (outcome, hold, answer.and_then(|answer| answer.extract().ok()))
@@ -383,8 +383,8 @@ impl PyLease {
         Ok(())
     }
 
-    /// Decides the failures of one request as far as there is evidence, and tells their observers. `answered_by`: the lease
-    /// that the site's answer came through.
+    /// Decides the failures of one request as far as there is evidence, and calls their observers. `answered_by`: the
+    /// lease that the site's answer came through.
     pub(crate) fn conclude(suspects: &[Suspect<'_, '_>], answered_by: Option<&Self>) -> PyResult<Vec<Outcome>> {
         let leases: Vec<&Lease<Objects>> = suspects.iter().map(|suspect| &suspect.0.get().core).collect();
         let outcomes = conclude(&leases, answered_by.map(|lease| &lease.core), &SystemClock);
@@ -454,7 +454,7 @@ impl Drop for PyLease {
         if self.core.is_closed() {
             return;
         }
-        // Not while the interpreter shuts down: then nobody waits for the proxy or the news any more.
+        // Not while the interpreter shuts down: then no thread waits for the proxy or the news any more.
         border::attach(|py| {
             // The last reference may go while an exception is on its way, which the calls below would lose.
             let pending = PyErr::take(py);
@@ -577,13 +577,13 @@ impl PyLease {
         convert::uuid(py, self.core.proxy().id())
     }
 
-    /// URL for a client, with credentials; the scheme is the one that the proxy was given with.
+    /// URL for a client, with credentials; with the scheme that the proxy was given with.
     #[getter]
     fn url(&self) -> String {
         self.core.proxy().client_url()
     }
 
-    /// URL for a certain client, with credentials: SOCKS proxies resolve names themselves, and each client is told so in
+    /// URL for a certain client, with credentials: SOCKS proxies resolve names themselves, which each client spells in
     /// its own way (`socks5h` for most).
     ///
     /// Args:
@@ -641,7 +641,7 @@ impl PyLease {
         Ok(self.pool().site_of(py, url.to_str()?)?.map(|site| site.key().to_owned()))
     }
 
-    /// Whether the outcome has been told.
+    /// Whether the outcome has been reported.
     #[getter]
     fn closed(&self) -> bool {
         self.core.is_closed()
@@ -679,7 +679,7 @@ impl PyLease {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        // Byte counts are for bills, which nobody writes yet.
+        // Byte counts are for traffic bills, which are not kept yet.
         let _ = (bytes_sent, bytes_received);
         if this.core.is_closed() {
             return Err(errors::closed(AlreadyClosed));

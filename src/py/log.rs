@@ -1,4 +1,4 @@
-//! Logging of selections through the standard library, at no cost that can be measured while nobody listens.
+//! Logging of selections through the standard library, at no measurable cost without a listener.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -32,7 +32,8 @@ fn listener(py: Python<'_>) -> PyResult<&Listener> {
     LISTENER.get_or_try_init(py, || Listener::of(py, "proxywhirl.strategies"))
 }
 
-/// Whether anybody listens to selections. Relaxed atomics: a change of level may be seen one selection late by a thread.
+/// Whether the log has a listener for selections. Relaxed atomics: a change of level may be seen one selection late by
+/// a thread.
 #[inline]
 pub(crate) fn is_on(py: Python<'_>) -> bool {
     use std::sync::atomic::Ordering::Relaxed;
@@ -70,7 +71,7 @@ impl Level {
     }
 }
 
-/// Tells of what users want to know even when they do not follow every selection.
+/// Logs what users want to know even when they do not follow every selection.
 #[cold]
 pub(crate) fn tell_notes(py: Python<'_>, notes: &Notes, strategy: &str) -> PyResult<()> {
     let logger = listener(py)?.logger.bind(py);
@@ -87,7 +88,7 @@ pub(crate) fn tell_notes(py: Python<'_>, notes: &Notes, strategy: &str) -> PyRes
     Ok(())
 }
 
-/// Tells of a selection or a result.
+/// Logs a selection or a result.
 #[cold]
 pub(crate) fn tell(py: Python<'_>, event: &str, strategy: &str, proxy: &Proxy, success: Option<bool>) -> PyResult<()> {
     let extra = PyDict::new(py);
@@ -109,7 +110,7 @@ pub(crate) fn tell(py: Python<'_>, event: &str, strategy: &str, proxy: &Proxy, s
     Ok(())
 }
 
-/// Tells of a callback of the user's that raised; its exception goes no further.
+/// Logs a callback of the user's that raised; its exception goes no further.
 #[cold]
 pub(crate) fn tell_fault(py: Python<'_>, what: &str, error: &PyErr) -> PyResult<()> {
     let kwargs = PyDict::new(py);

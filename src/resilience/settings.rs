@@ -159,7 +159,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// Those that the books on standing go by.
+    /// Those that the ledger of site bans follows.
     pub(crate) fn of_standing(&self) -> StandingSettings {
         StandingSettings {
             rest_cap: self.rest_cap,
