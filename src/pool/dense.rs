@@ -1,7 +1,6 @@
 //! A set of slots from which a random member is drawn in constant time: an array without gaps, kept so by moving the last
 //! member into the place of one that leaves. After Briggs and Torczon, "An efficient representation for sparse sets"
-//! (1993), <https://doi.org/10.1145/176454.176484>. After Briggs and Torczon, "An efficient representation for sparse
-//! sets" (1993), <https://doi.org/10.1145/176454.176484>.
+//! (1993), <https://doi.org/10.1145/176454.176484>.
 
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 

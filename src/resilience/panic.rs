@@ -2,9 +2,6 @@
 //!
 //! After Envoy's panic threshold,
 //! <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/panic_threshold>.
-//!
-//! After Envoy's panic threshold,
-//! <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/panic_threshold>.
 
 use crate::clock::Clock;
 use crate::pool::{Pool, Table};
