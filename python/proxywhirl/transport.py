@@ -119,6 +119,7 @@ class _Rotating:
         """What ``report()`` of a lease judges by; ``None`` means as everywhere."""
         # What most requests are judged by: one for all.
         self._judge = StatusJudge(self._bans.general, auth_statuses)
+        self._judges_alike = self._bans.is_plain
         self._policy = retry_policy if retry_policy is not None else _policy_of(source)
         self._read_bodies = read_bodies
         self._timeout_for = timeout_for
@@ -193,7 +194,9 @@ class _Rotating:
         wearing = None
         if store is not None:
             wearing = Wearing(store, request, kind, merges=selection is not None and selection.completes_cookies())
-        judge = self._judge_for(request, kind, selection)
+        judge = self._judge
+        if selection is not None or not self._judges_alike:
+            judge = self._judge_for(request, kind, selection)
         return _Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
 
     def _judge_for(self, request: Any, kind: Flavour, selection: Selection | None) -> StatusJudge:

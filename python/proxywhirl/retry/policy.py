@@ -122,11 +122,6 @@ def _made(facts: tuple[Any, ...], *, is_open_ended: bool) -> _core._RetryPolicy:
     return _core._RetryPolicy(most, is_open_ended, list(statuses), BackoffStrategy(strategy).value, *delays)
 
 
-def own_delay(policy: Any) -> Any:
-    """The ``calculate_delay`` of a policy that has one of its own; ``None`` where the core's rule applies."""
-    return None if getattr(type(policy), "calculate_delay", None) is _OWN_DELAY else policy.calculate_delay
-
-
 def rotation_of(policy: Any, take: Any, method: str, url: str, **job: Any) -> _core._Rotation:
     """The rotation of a request.
 
@@ -137,4 +132,7 @@ def rotation_of(policy: Any, take: Any, method: str, url: str, **job: Any) -> _c
         url: The target.
         **job: Further arguments of ``_core._Rotation``.
     """
-    return _core._Rotation(native_policy(policy), take, method=method, url=url, delay=own_delay(policy), **job)
+    native = native_policy(policy)
+    if getattr(type(policy), "calculate_delay", None) is not _OWN_DELAY:
+        job["delay"] = policy.calculate_delay
+    return _core._Rotation(native, take, method=method, url=url, **job)

@@ -42,7 +42,7 @@ LONGER = {
     "bans.py": 461,
     "exceptions.py": 421,
     "rotator/base.py": 658,
-    "transport.py": 630,
+    "transport.py": 632,
 }
 
 MOST_ENTRIES = 38
