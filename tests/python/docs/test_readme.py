@@ -41,3 +41,11 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_places_that_contributors_are_sent_to_are_there() -> None:
+    text = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    places = re.findall(r"`((?:src|python|tests|scripts|examples)/[\w./]+)`", text)
+    assert len(places) >= 15
+    missing = [place for place in places if "NAME" not in place and not (ROOT / place).exists()]
+    assert missing == []
