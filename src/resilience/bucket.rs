@@ -29,7 +29,7 @@ impl Rate {
         // A bucket that cannot hold one whole token would never let anybody through.
         let burst = burst.map_or(Ok(requests), |burst| positive("burst", burst))?.max(1.0);
         let interval = (seconds / requests * 1e9).clamp(1.0, 1e18);
-        Ok(Self { interval: interval as u64, depth: (interval * burst).clamp(1.0, 4e18) as u64 })
+        Ok(Self { interval: interval as u64, depth: (interval * burst).clamp(1.0, 1e19) as u64 })
     }
 }
 
