@@ -134,15 +134,9 @@ def merged(rust: Group, python: Group, where: str, found: Found) -> Group:
 def merged_class(rust: ast.ClassDef, python: ast.stmt, where: str, found: Found) -> ast.ClassDef:
     """A class: decorators from Rust, bases from Python where it names some."""
     assert isinstance(python, ast.ClassDef), where
-    body = merged(rust.body, python.body, where, found)
-    return ast.ClassDef(
-        name=rust.name,
-        bases=python.bases or rust.bases,
-        keywords=[],
-        body=body,
-        decorator_list=rust.decorator_list,
-        type_params=[],
-    )
+    rust.body = merged(rust.body, python.body, where, found)
+    rust.bases = python.bases or rust.bases
+    return rust
 
 
 def groups(body: Group) -> dict[str, Group]:
@@ -244,11 +238,27 @@ def same(rust: Group, python: Group) -> bool:
 def compare(rust: Group, python: Group, where: str, found: Found) -> None:
     """Notes where a refinement gives a type that Rust's does not admit."""
     theirs = dict(types_of(rust))
+    known = names_of(rust)
     for node in python:
+        unknown = (names_of([node]) or set()) - known if known is not None else set()
+        if unknown:
+            found.problems.append(f"{where}: Rust has no argument {', '.join(sorted(unknown))}")
         for name, type_ in types_of([node]):
             if name in theirs and not admits(theirs[name], type_, found.aliases):
                 said, refined = ast.unparse(theirs[name]), ast.unparse(type_)
                 found.problems.append(f"{where} ({name}): Rust says {said}, the refinement {refined}")
+
+
+def names_of(group: Group) -> set[str] | None:
+    """The names of a function's arguments; none where it takes any, or where names do not matter."""
+    node = group[0]
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or node.args.vararg or node.args.kwarg:
+        return None
+    if node.name.startswith("__") and node.name != "__new__":
+        return None
+    if any(isinstance(by, ast.Attribute) for by in node.decorator_list):
+        return None
+    return {argument.arg for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]}
 
 
 def types_of(group: Group) -> Iterator[tuple[str, ast.expr]]:

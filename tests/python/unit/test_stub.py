@@ -107,6 +107,10 @@ def test_a_refinement_replaces_a_signature_and_keeps_the_docstring(tmp_path: Pat
         ("class Thing:\n    def parts(self, most: int = 3) -> set[int]: ...\n", "_core.Thing.parts (return)"),
         ("from datetime import date\ndef make(when: date | None = None) -> Thing: ...\n", "_core.make (when)"),
         ("class Thing:\n    kind: int\n", "_core.Thing.kind (return): Rust says str"),
+        (
+            "class Thing:\n    def parts(self, least: int = 3) -> list[int]: ...\n",
+            "_core.Thing.parts: Rust has no argument least",
+        ),
     ],
 )
 def test_a_refinement_that_is_idle_or_wrong_fails(tmp_path: Path, refined: str, complaint: str) -> None:
