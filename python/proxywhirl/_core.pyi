@@ -63,6 +63,8 @@ __all__ = [
     "UnsealedText",
     "WaitingLine",
     "WeightedStrategy",
+    "_RetryPolicy",
+    "_Rotation",
     "_locks_held",
     "_panic",
     "_refuse_subinterpreters",
@@ -171,19 +173,6 @@ class _Model:
     ) -> Self: ...
     def json(self, **options: Any) -> str: ...
     def dict(self, **options: Any) -> _Dict: ...
-
-class _RetryPolicy:
-    def delay(self, attempt: int, previous_delay: float | None, draw: Callable[[float, float], float]) -> float: ...
-
-class _Rotation:
-    @property
-    def lease(self) -> Any: ...
-    @property
-    def admission(self) -> tuple[list[UUID], int, float | None]: ...
-    @property
-    def outcome(self) -> Any: ...
-    @property
-    def last(self) -> tuple[Any, int | None, Any] | None: ...
 
 _Source: TypeAlias = ProxyPool | Sequence[Proxy]
 _StrategyLike: TypeAlias = str | Mapping[str, Any] | type | Callable[..., Any] | object
@@ -844,7 +833,7 @@ class LatencyHistogram:
 
 @final
 class Lease:
-    """One proxy, taken for one piece of work, until its outcome is told. Thread-safe: the first verdict counts.
+    """One proxy, taken for one piece of work, until its outcome is reported. Thread-safe: the first verdict counts.
 
     As a context manager: leaving the block cleanly says that the proxy carried the request, in the measured time. An
     exception of a client that is known is judged, one that stands for an answer by that answer; any other exception,
@@ -868,34 +857,6 @@ class Lease:
         /,
     ) -> None: ...
     def __repr__(self, /) -> str: ...
-    @staticmethod
-    def _conclude(
-        suspects: SupportsGetItem[
-            int, tuple[Lease, SupportsFloat | SupportsIndex | None, Any | None, SupportsIndex | None]
-        ],
-        answered_by: Lease | None = None,
-    ) -> list[Any]:
-        """Decides the failures of one request as far as there is evidence, and tells their observers.
-
-        Args:
-            suspects: The attempts ended with `_suspect`, each with its milliseconds, error and status.
-            answered_by: The lease that the site's answer came through; `None` if there was none.
-
-        Returns:
-            The outcome of each.
-        """
-
-    def _suspect(self, /, elapsed_ms: SupportsFloat | SupportsIndex | None = None) -> None:
-        """Ends the attempt of a request that goes on: it has failed, and the site may be at fault. `_conclude` tells the
-        observer.
-
-        Args:
-            elapsed_ms: Time to the failure in milliseconds; by default since the lease was taken.
-
-        Raises:
-            RuntimeError: The lease is closed.
-        """
-
     def banned(self, /, cooldown: SupportsFloat | SupportsIndex | None = None) -> None:
         """The site refuses this proxy: counted as neither success nor failure of the proxy.
 
@@ -910,7 +871,7 @@ class Lease:
 
     @property
     def closed(self, /) -> bool:
-        """Whether the outcome has been told."""
+        """Whether the outcome has been reported."""
 
     def failure(self, error: BaseException | str | None = None) -> None:
         """The proxy failed."""
@@ -1003,10 +964,10 @@ class Lease:
 
     @property
     def url(self, /) -> str:
-        """URL for a client, with credentials; the scheme is the one that the proxy was given with."""
+        """URL for a client, with credentials; with the scheme that the proxy was given with."""
 
     def url_for(self, /, client: str) -> str:
-        """URL for a certain client, with credentials: SOCKS proxies resolve names themselves, and each client is told so in
+        """URL for a certain client, with credentials: SOCKS proxies resolve names themselves, which each client spells in
         its own way (`socks5h` for most).
 
         Args:
@@ -2722,6 +2683,195 @@ class WeightedStrategy(Strategy):
     """
 
     def __new__(cls, weights: Mapping[str, float] | None = None, *, seed: int | None = None) -> Self: ...
+
+@final
+class _RetryPolicy:
+    """A retry policy as the core has it. Does not change; shared by requests and threads.
+
+    Args:
+        max_attempts: Attempts in all.
+        is_open_ended: Whether that number is the default, so that proxies that refuse are passed by beyond it.
+        retry_status_codes: Statuses that are tried again.
+        backoff_strategy: "exponential", "linear" or "fixed".
+        base_delay: First pause in seconds.
+        multiplier: Growth of the exponential pause.
+        max_backoff_delay: Longest pause in seconds.
+        jitter: Whether pauses are drawn at random.
+        timeout: Seconds for all attempts together; `None` is without a bound.
+        retry_non_idempotent: Whether POST and PATCH are repeated too.
+
+    Raises:
+        ValueError: There is no such strategy.
+    """
+
+    def __new__(
+        cls,
+        /,
+        max_attempts: SupportsIndex,
+        is_open_ended: bool,
+        retry_status_codes: SupportsGetItem[int, SupportsIndex],
+        backoff_strategy: str,
+        base_delay: SupportsFloat | SupportsIndex,
+        multiplier: SupportsFloat | SupportsIndex,
+        max_backoff_delay: SupportsFloat | SupportsIndex,
+        jitter: bool,
+        timeout: SupportsFloat | SupportsIndex | None,
+        retry_non_idempotent: bool,
+    ) -> Self: ...
+    def delay(self, attempt: int, previous_delay: float | None, draw: Callable[[float, float], float]) -> float:
+        """The pause after a failed attempt.
+
+        Args:
+            attempt: Which attempt failed, counted from 0.
+            previous_delay: The pause before that attempt in seconds.
+            draw: Called with two bounds where there is jitter; returns a number between them.
+
+        Returns:
+            Seconds.
+        """
+
+@final
+class _Rotation:
+    """The rotation of one request: says what to do next. Each method returns the name of the next step: "admit", "send", "wait",
+    "discard", "renew", "deliver" or "fail". Belongs to one request; not for several threads at once.
+
+    Args:
+        policy: How often and when to try again.
+        take: Called with the ids of proxies not to take, the number of the attempt, and how many seconds the request may
+            wait. Returns a lease, or `None` where waiting may help; raises `ProxyPoolEmptyError` where it does not.
+        method: The method, upper case.
+        url: The target, for what is logged.
+        replayable: Whether the body can be sent a second time.
+        streaming: Whether the caller reads the body; its lease is then still open at "deliver".
+        raise_on_ban: Whether a final ban or rate limit is an error.
+        patience: Seconds that all attempts together may wait for proxies; `None` is without a bound.
+        direct: Makes the lease of a request without a proxy; `None` forbids it.
+        time_left: Seconds until everything must be over; by default the policy's timeout.
+        delay: Returns the pause after a failure, called with its number from 0 and the pause before, in place of the policy's
+            rule.
+    """
+
+    def __new__(
+        cls,
+        /,
+        policy: _RetryPolicy,
+        take: Any,
+        *,
+        method: str,
+        url: Any,
+        replayable: bool = True,
+        streaming: bool = False,
+        raise_on_ban: bool = False,
+        patience: SupportsFloat | SupportsIndex | None = ...,
+        direct: Any | None = None,
+        time_left: SupportsFloat | SupportsIndex | None = None,
+        delay: Any | None = None,
+    ) -> Self: ...
+    @property
+    def admission(self) -> tuple[list[UUID], int, float | None]:
+        """At "admit": the ids of proxies not to take, the number of the attempt, and the seconds to wait at most."""
+
+    def admitted(self, /, lease: Any) -> str:
+        """After "admit".
+
+        Args:
+            lease: The lease, or the exception that came instead.
+        """
+
+    def answered(
+        self,
+        /,
+        outcome: Any,
+        status: SupportsIndex | None,
+        elapsed_ms: SupportsFloat | SupportsIndex | None = None,
+        tunnel: bool = False,
+        retry_after: SupportsFloat | SupportsIndex | None = None,
+    ) -> str:
+        """After "send": an answer came.
+
+        Args:
+            outcome: Its class.
+            status: The status; `None` where no more is known than that the proxy carried an answer.
+            elapsed_ms: Milliseconds from sending to the end of the head; by default the age of the lease.
+            tunnel: Whether it came through a tunnel.
+            retry_after: Seconds for which it asks to be left alone.
+        """
+
+    @property
+    def attempts(self, /) -> int:
+        """Attempts so far, the one under way included."""
+
+    def close(self, /) -> None:
+        """Ends it where it stands: an open lease is released. Does nothing at the end."""
+
+    def done(self, /) -> str:
+        """After "wait", "discard" and "renew"."""
+
+    @property
+    def error(self, /) -> Any | None:
+        """At "fail" for want of a proxy: the exception that came instead of a lease."""
+
+    def failed(
+        self,
+        /,
+        outcome: Any,
+        error: Any,
+        sent: bool,
+        elapsed_ms: SupportsFloat | SupportsIndex | None = None,
+        timed_out: bool = False,
+        retry_after: SupportsFloat | SupportsIndex | None = None,
+    ) -> str:
+        """After "send": no usable answer came.
+
+        Args:
+            outcome: The class of the failure.
+            error: What happened; the cause of what is raised.
+            sent: Whether part of the request can have reached the site.
+            elapsed_ms: Milliseconds from sending to the failure; by default the age of the lease.
+            timed_out: Whether a timeout ended it.
+            retry_after: Seconds for which the proxy asks to be left alone.
+        """
+
+    @property
+    def failure(self, /) -> str | None:
+        """At "fail", why: "attempts", "ban", "login", "deadline", "no_proxy" or "request"."""
+
+    @property
+    def has_answer(self, /) -> bool:
+        """At "fail": whether the error carries the last answer."""
+
+    @property
+    def is_open(self, /) -> bool:
+        """At "deliver": whether the lease is open, so that the driver ends it with the body."""
+
+    @property
+    def is_over(self, /) -> bool:
+        """Whether nothing follows."""
+
+    @property
+    def last(self) -> tuple[Any, int | None, Any] | None:
+        """At "fail": what is known of the last attempt: outcome, status and error; `None` where there was none."""
+
+    @property
+    def lease(self) -> Any:
+        """The lease of the attempt under way, or of the last one; `None` before the first."""
+
+    @property
+    def may_repeat(self, /) -> bool:
+        """Whether the request may reach the site twice."""
+
+    @property
+    def outcome(self) -> Any:
+        """At "deliver": the outcome of the answer; `AMBIGUOUS` where the body decides."""
+
+    @property
+    def seconds(self, /) -> float | None:
+        """At "send" the seconds until the deadline, at "wait" those to pass, at "admit" those to wait at most; `None` is without
+        a bound.
+        """
+
+    def start(self, /) -> str:
+        """The first step."""
 
 def _locks_held() -> int | None:
     """Number of locks of the core that the calling thread holds, in a debug build; `None` in a release build, which does not
