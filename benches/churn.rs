@@ -7,8 +7,9 @@ use std::hint::black_box;
 
 use common::{Ours, cases, choose_once, pool_of, proxy};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use proxywhirl::pool::{AttachmentOps, Pool};
+use proxywhirl::pool::AttachmentOps;
 use proxywhirl::proxy::health::Health;
+use proxywhirl::rotation::Domain;
 
 const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
 
@@ -62,7 +63,7 @@ fn filling(criterion: &mut Criterion) {
             bencher.iter_batched(
                 || (0..size).map(proxy).collect::<Vec<_>>(),
                 |proxies| {
-                    let pool = Pool::new(usize::MAX, AttachmentOps::default(), 0);
+                    let pool = Domain::new(usize::MAX, AttachmentOps::default(), 0);
                     for proxy in proxies {
                         pool.add(proxy, None, true).expect("room");
                     }
@@ -75,7 +76,7 @@ fn filling(criterion: &mut Criterion) {
             bencher.iter_batched(
                 || (0..size).map(proxy).collect::<Vec<_>>(),
                 |proxies| {
-                    let pool = Pool::new(usize::MAX, AttachmentOps::default(), 0);
+                    let pool = Domain::new(usize::MAX, AttachmentOps::default(), 0);
                     pool.add_all(proxies).expect("room");
                     pool
                 },

@@ -11,17 +11,18 @@ use common::{CLOCK, on_threads, pool_of};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use proxywhirl::clock::Clock;
 use proxywhirl::judge::outcome::Outcome;
-use proxywhirl::pool::Pool;
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::query::Query;
 use proxywhirl::proxy::Verdict;
-use proxywhirl::resilience::{Rate, Settings};
+use proxywhirl::proxy::liveness::Rate;
+use proxywhirl::resilience::Settings;
+use proxywhirl::rotation::Domain;
 use proxywhirl::rotation::lease::{Ending, Lease, LeaseRequest};
 use proxywhirl::strategy::round_robin::RoundRobin;
 use proxywhirl::strategy::{Shared, choose};
 
 /// A lease without judging: choosing, a share of the proxy, two readings of the clock, the result.
-fn unjudged(pool: &Arc<Pool>, strategy: &Shared, context: &Context) {
+fn unjudged(pool: &Arc<Domain>, strategy: &Shared, context: &Context) {
     let table = pool.table();
     let query = Query::new(pool, &table, context, &CLOCK);
     let choice = choose(&**strategy, &query).expect("a proxy is eligible");
@@ -32,7 +33,7 @@ fn unjudged(pool: &Arc<Pool>, strategy: &Shared, context: &Context) {
     chosen_by.record(&proxy, Verdict::Success(elapsed), &CLOCK);
 }
 
-fn lease(pool: &Arc<Pool>, strategy: &Shared, context: &Context, url: Option<&str>) -> Lease {
+fn lease(pool: &Arc<Domain>, strategy: &Shared, context: &Context, url: Option<&str>) -> Lease {
     let site = url.and_then(|url| pool.site_of(url));
     let asking = LeaseRequest { context, site: site.as_ref(), connects: false, clock: &CLOCK, foreign: None };
     Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal).expect("a proxy is eligible")
@@ -80,7 +81,7 @@ fn judging(criterion: &mut Criterion) {
                 proxy_rate: Some(Rate::new(1e9, 1.0, None).expect("a rate")),
                 ..Settings::default()
             };
-            pool.configure_guard(limited, &CLOCK).expect("settings that make sense");
+            pool.configure(limited, &CLOCK).expect("settings that make sense");
             bench("breaker, cap, rate", &|| end(&lease(&pool, &strategy, &context, None), Outcome::Success, None));
             group.finish();
         }

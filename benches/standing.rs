@@ -11,11 +11,11 @@ use std::sync::Arc;
 use common::{CLOCK, pool_of};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use proxywhirl::clock::Clock;
-use proxywhirl::pool::Pool;
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::query::Query;
 use proxywhirl::resilience::site::Site;
 use proxywhirl::resilience::standing::SiteOutcome;
+use proxywhirl::rotation::Domain;
 use proxywhirl::strategy::least_used::LeastUsed;
 use proxywhirl::strategy::performance::Performance;
 use proxywhirl::strategy::random::Random;
@@ -25,12 +25,12 @@ use proxywhirl::strategy::{Shared, choose};
 const URL: &str = "https://www.example.com/a/page?with=arguments";
 
 /// One request that succeeds; without a site it is what it cost before there were any.
-fn request(pool: &Pool, strategy: &Shared, site: Option<&Arc<Site>>) {
+fn request(pool: &Domain, strategy: &Shared, site: Option<&Arc<Site>>) {
     let context = Context::default();
     loop {
         let table = pool.table();
-        let sited = site.and_then(|site| pool.sited(&table, site, &CLOCK));
-        let query = Query::new(pool, &table, &context, &CLOCK).at(sited.as_ref());
+        let sited = site.and_then(|site| pool.mask_of(&table, site, &CLOCK));
+        let query = Query::new(pool, &table, &context, &CLOCK).masked(sited.as_ref());
         let choice = choose(&**strategy, &query).expect("a proxy is eligible");
         let Some(site) = site else {
             black_box(choice);
@@ -47,7 +47,7 @@ fn request(pool: &Pool, strategy: &Shared, site: Option<&Arc<Site>>) {
 }
 
 /// Bans so many of every ten at a site for long.
-fn ban(pool: &Pool, site: &Arc<Site>, of_ten: usize) {
+fn ban(pool: &Domain, site: &Arc<Site>, of_ten: usize) {
     let table = pool.table();
     for slot in (0..pool.len()).filter(|slot| slot % 10 < of_ten) {
         let admission = pool.admit_at(&table, site, slot as u32, &CLOCK).expect("no proxy is held yet");

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use proxywhirl::clock::{Clock, SystemClock, exact_wall};
 use proxywhirl::net::address::Address;
+use proxywhirl::pool::AttachmentOps;
 use proxywhirl::pool::context::{Context, Excluded};
 use proxywhirl::pool::query::Query;
-use proxywhirl::pool::{AttachmentOps, Pool};
 use proxywhirl::proxy::health::Source;
 use proxywhirl::proxy::{Counter, Proxy};
+use proxywhirl::rotation::Domain;
 use proxywhirl::session::SessionManager;
 use proxywhirl::strategy::composite::Composite;
 use proxywhirl::strategy::geo_targeted::GeoTargeted;
@@ -61,8 +62,8 @@ pub fn used_proxy(number: usize) -> Arc<Proxy> {
     proxy
 }
 
-pub fn pool_of(count: usize) -> (Arc<Pool>, Vec<Arc<Proxy>>) {
-    let pool = Pool::new(usize::MAX, AttachmentOps::default(), exact_wall());
+pub fn pool_of(count: usize) -> (Arc<Domain>, Vec<Arc<Proxy>>) {
+    let pool = Domain::new(usize::MAX, AttachmentOps::default(), exact_wall());
     pool.reserve(count);
     let proxies: Vec<_> = (0..count).map(used_proxy).collect();
     for proxy in &proxies {
@@ -78,7 +79,7 @@ pub trait Chooser: Sync {
 }
 
 pub struct Ours {
-    pub pool: Arc<Pool>,
+    pub pool: Arc<Domain>,
     pub strategy: Shared,
     pub context: Context,
 }

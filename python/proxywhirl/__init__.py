@@ -177,6 +177,7 @@ _prepare(
         "GeoLocation": "proxywhirl.models._geo",
         "ProxyCredentials": "proxywhirl.models._credentials",
         "adapt": "proxywhirl.strategies._adapter",
+        "answer_of": "proxywhirl._httpx.clients",
         "fill_pool": "proxywhirl.storage._open",
         "install_breaker_files": "proxywhirl.circuit_breaker.sync",
         "judge_report": "proxywhirl._httpx.judge",

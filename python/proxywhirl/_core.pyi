@@ -35,6 +35,7 @@ __all__ = [
     "GeoTargetedStrategy",
     "HandshakeRefusal",
     "Journal",
+    "LONGEST_HOLD",
     "LatencyHistogram",
     "Lease",
     "LeastUsedStrategy",
@@ -50,6 +51,7 @@ __all__ = [
     "ProxyPool",
     "RandomStrategy",
     "RejectedLine",
+    "ReportJudge",
     "RoundRobinStrategy",
     "SaveExtras",
     "SaveMarks",
@@ -58,6 +60,7 @@ __all__ = [
     "Session",
     "SessionManager",
     "SessionPersistenceStrategy",
+    "StatusJudge",
     "Strategy",
     "TokenBucket",
     "UnsealedText",
@@ -82,7 +85,6 @@ __all__ = [
     "is_secret_key",
     "judge_connect",
     "judge_socks",
-    "judge_status",
     "mask_url",
     "parse_proxies",
     "parse_proxy_file",
@@ -92,6 +94,7 @@ __all__ = [
     "read_proxy_entry",
     "records_of",
     "redact_url",
+    "retry_after",
     "scrub_text",
     "seal_binding",
     "settings_strategy_names",
@@ -176,6 +179,7 @@ class _Model:
 
 _Source: TypeAlias = ProxyPool | Sequence[Proxy]
 _StrategyLike: TypeAlias = str | Mapping[str, Any] | type | Callable[..., Any] | object
+LONGEST_HOLD: Final[float]
 __version__: Final[str]
 
 @final
@@ -2174,6 +2178,37 @@ class RejectedLine:
     def reason(self, /) -> str:
         """Why."""
 
+@final
+class ReportJudge:
+    """Judges what a client of the user's got, for `Lease.report`. A number, or a response that keeps its status as a plain
+    attribute, is judged without a call into Python where the status decides. Does not change; thread-safe.
+
+    Args:
+        policies: The ban rules by site; the default ones everywhere where it is `None`.
+        auth_statuses: Statuses by which a proxy refuses credentials.
+    """
+
+    def __new__(cls, /, policies: Any | None = None, auth_statuses: Sequence[SupportsIndex] = ...) -> Self: ...
+    def __call__(
+        self, url: str | None, answer: Any, headers: Any = None, body: Any = None, error: BaseException | None = None
+    ) -> tuple[Outcome | Doubt | None, float | None, int | None]:
+        """Judges an answer or an error.
+
+        Args:
+            url: The target; `None` if it is not known.
+            answer: The status, the answer as any client gives it, or the exception that came instead.
+            headers: Its headers; by default the answer's own.
+            body: Its body as far as read; by default the answer's own, if it has been read.
+            error: The exception that came instead.
+
+        Returns:
+            The outcome, the seconds for which the site asks to be left alone, and the status that was judged.
+
+        Raises:
+            TypeError: Neither a status nor an error is given, or an object without a status.
+            ValueError: A status is no status.
+        """
+
 class RoundRobinStrategy(Strategy):
     """Each in turn, in the pool's order. Remembers a place in the pool: a skipped proxy loses a turn, not the place."""
 
@@ -2501,6 +2536,40 @@ class SessionPersistenceStrategy(Strategy):
     @property
     def session_manager(self, /) -> SessionManager:
         """The sessions."""
+
+@disjoint_base
+class StatusJudge:
+    """Judges answers by their head alone. Does not change; shared by requests and threads.
+
+    Args:
+        policy: The ban rules, of which only the `statuses` are looked at; the default ones where it is `None`.
+        auth_statuses: Statuses by which a proxy refuses credentials.
+    """
+
+    def __new__(cls, /, policy: Any | None = None, auth_statuses: Sequence[SupportsIndex] = ...) -> Self: ...
+    def answer(self, answer: Any, opinion: bool | None = None) -> Outcome | Doubt:
+        """The class of an answer.
+
+        Args:
+            answer: With `status`, `tunnel` (whether it came through a tunnel, so that the proxy cannot have made it up) and
+                `retry_after` (seconds for which it asks to be left alone, or `None`).
+            opinion: What rules say that look inside: `True` for a refusal, `False` for welcome; `None` leaves it to the
+                status.
+
+        Returns:
+            The `Outcome`; `AMBIGUOUS` if it may be the proxy's answer as well as the site's.
+        """
+
+    @staticmethod
+    def failure(failure: Any) -> Outcome | Doubt:
+        """The class of a failure.
+
+        Args:
+            failure: With `outcome`.
+
+        Returns:
+            That outcome: no rule looks at it.
+        """
 
 @disjoint_base
 class Strategy:
@@ -3010,19 +3079,6 @@ def judge_socks(reply: int, version: int) -> Outcome | Doubt:
         The `Outcome`; `AMBIGUOUS` if it may be the site's fault as well.
     """
 
-def judge_status(status: int, tunnelled: bool = False, retry_after: bool = False, ban: bool = False) -> Outcome | Doubt:
-    """What an answer says by its status.
-
-    Args:
-        status: The status.
-        tunnelled: Whether it came through a tunnel, so that the proxy cannot have made it up.
-        retry_after: Whether it says when to come back.
-        ban: Whether the ban rules name this status.
-
-    Returns:
-        The `Outcome`; `AMBIGUOUS` if it may be the proxy's answer as well as the site's.
-    """
-
 def mask_url(url: str) -> str:
     """Replaces the user information of a URL by a mask; a URL without any comes back unchanged."""
 
@@ -3158,6 +3214,17 @@ def records_of(
 
 def redact_url(url: str) -> str:
     """Drops the user information of a URL and hides the values of secret query parameters."""
+
+def retry_after(headers: Any, now: SupportsFloat | SupportsIndex | None = None) -> float | None:
+    """How long an answer asks to be left alone.
+
+    Args:
+        headers: A mapping, or pairs of name and value, as text or bytes.
+        now: Wall-clock seconds, for an answer without a `Date` of its own; by default the present.
+
+    Returns:
+        Seconds, from 0 to `LONGEST_HOLD`; `None` if it does not say, or not in a form that can be read.
+    """
 
 def scrub_text(message: str) -> str:
     """Hides the credentials of every URL that occurs in a text."""

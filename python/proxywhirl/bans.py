@@ -202,7 +202,7 @@ class BanPolicy:
             if location is not None and any(rule.search(location) for rule in self._redirect_rules):
                 return True
         if self._texts:
-            text = self._ask("body", _text_of, seen)
+            text = self._ask("body", lambda: seen.text)
             if isinstance(text, str) and any(rule(text) for rule in self._texts):
                 return True
         return None
@@ -286,7 +286,7 @@ class _Custom:
             ask = is_ban
             self.response: Callable[[Seen], Any] = lambda seen: ask(seen.request, seen.response)
         elif self.exception is not None:
-            self.response = _no_opinion
+            self.response = lambda seen: None
         elif callable(rule):
             self.response = lambda seen: rule(seen.response)
         else:
@@ -322,6 +322,11 @@ class BanPolicies:
         """Whether the default rules apply everywhere."""
         return self.general is DEFAULT and not self._by_host
 
+    @property
+    def is_by_status(self) -> bool:
+        """Whether the status of an answer decides, by the same rules at every site."""
+        return not self._by_host and not self.general.looks_inside
+
     def for_host(self, host: str) -> BanPolicy:
         """The policy for a target.
 
@@ -349,14 +354,6 @@ class BanPolicies:
         if url is None or not self._by_host:
             return self.general
         return self.for_host(urlsplit(url).hostname or "")
-
-
-def _no_opinion(seen: Seen) -> None:
-    del seen
-
-
-def _text_of(seen: Seen) -> str | None:
-    return seen.text
 
 
 def _several(name: str, given: Any) -> list[Any]:

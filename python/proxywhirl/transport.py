@@ -21,12 +21,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
+from proxywhirl._core import ReportJudge, StatusJudge
 from proxywhirl._httpx.body import bound_decoder, preset_decoder
 from proxywhirl._httpx.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
 from proxywhirl._httpx.flavour import Flavour, default_name, flavour, flavour_of
-from proxywhirl._httpx.judge import RuleJudge, StatusJudge, meaning_of, reporter
+from proxywhirl._httpx.judge import RuleJudge, meaning_of
 from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body
 from proxywhirl._httpx.look import look_at
 from proxywhirl._httpx.rotation import Answer, error_of
@@ -115,9 +116,8 @@ class _Rotating:
         self._raise_on_ban = raise_on_ban
         self._allow_direct = allow_direct
         plain = self._bans.is_plain and auth_statuses == (407,)
-        self.report_judge = None if plain else reporter(self._bans, auth_statuses)
+        self.report_judge = None if plain else ReportJudge(self._bans, auth_statuses)
         """What ``report()`` of a lease judges by; ``None`` means as everywhere."""
-        # What most requests are judged by: one for all.
         self._judge = StatusJudge(self._bans.general, auth_statuses)
         self._judges_alike = self._bans.is_plain
         self._policy = retry_policy if retry_policy is not None else _policy_of(source)
@@ -194,12 +194,12 @@ class _Rotating:
         wearing = None
         if store is not None:
             wearing = Wearing(store, request, kind, merges=selection is not None and selection.completes_cookies())
-        judge = self._judge
+        judge: StatusJudge | RuleJudge = self._judge
         if selection is not None or not self._judges_alike:
             judge = self._judge_for(request, kind, selection)
         return _Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
 
-    def _judge_for(self, request: Any, kind: Flavour, selection: Selection | None) -> StatusJudge:
+    def _judge_for(self, request: Any, kind: Flavour, selection: Selection | None) -> StatusJudge | RuleJudge:
         policy = None if selection is None else selection.ban_policy
         if policy is None:
             policy = self._bans.for_host(request.url.host)
@@ -277,7 +277,7 @@ class _Begun(NamedTuple):
     kind: Flavour
     selection: Selection | None
     rotation: _core._Rotation
-    judge: StatusJudge
+    judge: StatusJudge | RuleJudge
     policy: Any
     read: bool
     """Whether the body is read before the response is handed on."""

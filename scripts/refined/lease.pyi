@@ -6,11 +6,7 @@ from uuid import UUID
 
 from typing_extensions import Self
 
-from proxywhirl._native.enums import Doubt, Outcome
-
-def judge_status(
-    status: int, tunnelled: bool = False, retry_after: bool = False, ban: bool = False
-) -> Outcome | Doubt: ...
+from proxywhirl._native.enums import Outcome
 
 class Lease:
     @property

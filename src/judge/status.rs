@@ -61,6 +61,12 @@ impl StatusRules {
         Self { bans: bans.into_iter().collect(), auth: auth.into_iter().collect() }
     }
 
+    /// The same, with other refusals of the credentials.
+    #[must_use]
+    pub fn with_auth(self, auth: impl IntoIterator<Item = u16>) -> Self {
+        Self { auth: auth.into_iter().collect(), ..self }
+    }
+
     /// The class of an answer. A 502, 503 or 504 through a tunnel comes from the site; through a forward proxy it may be
     /// either's. A 407 in a tunnel comes from the site too: the proxy has agreed long before.
     #[inline]

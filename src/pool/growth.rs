@@ -39,8 +39,8 @@ impl Draft {
     fn new(old: &Table, capacity: usize, with_history: bool) -> Self {
         let next = Table::new(capacity, old.all.successor(capacity), old.ops, with_history);
         let mut facets = Facets::default();
-        // Views for a site are not among them: marks are of one table.
-        for (facet, view) in old.facets.load().iter().filter(|(facet, _)| facet.site == 0) {
+        // Views under a mask are not among them: marks are of one table.
+        for (facet, view) in old.facets.load().iter().filter(|(facet, _)| facet.mask == 0) {
             facets.insert(facet.clone(), Arc::new(view.successor(capacity)));
         }
         evict_views(&mut facets, None);

@@ -15,7 +15,6 @@ use crate::pool::table::{Table, id_hash, mix};
 use crate::pool::{FIRST_CAPACITY, Pool};
 use crate::proxy::health::Health;
 use crate::proxy::{Id, Key, Proxy};
-use crate::resilience::guard;
 use crate::sync::{Arc, Ordering};
 
 /// Proxies of a list that go in under one hold of the writer lock.
@@ -127,7 +126,7 @@ impl Pool {
             self.reserve(1);
         }
         self.log_in_newcomer(&newcomer);
-        self.guard.freed();
+        self.tell_owner(|owner| owner.on_more());
         Ok(Added::New)
     }
 
@@ -186,7 +185,7 @@ impl Pool {
         for proxy in newcomers.into_iter().flatten() {
             self.log_in_newcomer(&proxy);
         }
-        self.guard.freed();
+        self.tell_owner(|owner| owner.on_more());
         Ok((added, offered - added))
     }
 
@@ -251,8 +250,8 @@ impl Pool {
             // Unannounced: it is filed below, and an announcement would come back for the lock.
             proxy.store_window_duration(window);
         }
-        proxy.join(&self.home());
-        guard::take_over(&self.guard.timers, &proxy);
+        proxy.join(&self.observer);
+        self.tell_owner(|owner| owner.on_join(&proxy));
         table.slots[number].fill(member);
         table.used.store(number + 1, Ordering::Release);
         let number = number as u32;
@@ -269,8 +268,8 @@ impl Pool {
             let number = table.find(id)?;
             let proxy = table.slot(number)?.share()?;
             writer.reindex(&table, number, None);
-            self.standing.forget(&table, number);
-            proxy.leave(&self.home());
+            self.tell_owner(|owner| owner.on_leave(&table, number));
+            proxy.leave(&self.observer);
             writer.dead += 1;
             self.count.fetch_sub(1, Ordering::Relaxed);
             self.updated.store(crate::clock::exact_wall(), Ordering::Relaxed);
@@ -290,11 +289,12 @@ impl Pool {
             let mut writer = self.writer.lock();
             let old = self.table.load_full();
             // What is on the books about those who stay is kept.
-            let stood = (!self.standing.is_empty()).then(|| old.positions());
+            let owner = self.owner.upgrade();
+            let stood = owner.as_ref().filter(|owner| owner.keeps_positions()).map(|_| old.positions());
             let mut moved = AHashMap::new();
             for number in old.all.members.iter() {
                 if let Some(proxy) = old.proxy(number as u32) {
-                    proxy.leave(&self.home());
+                    proxy.leave(&self.observer);
                 }
             }
             let capacity = members.len().next_power_of_two().max(FIRST_CAPACITY);
@@ -316,8 +316,8 @@ impl Pool {
                 self.put(&mut writer, &table, Member::new(proxy, attachment, table.ops), hash);
                 count += 1;
             }
-            if stood.is_some() {
-                self.standing.renumber(&moved);
+            if let Some(owner) = owner.filter(|_| stood.is_some()) {
+                owner.on_renumber(&moved);
             }
             // Published when it is whole: selections see the old members or the new ones, never none.
             self.table.store(table);
@@ -326,11 +326,11 @@ impl Pool {
             old
         };
         drop((old, refused));
-        self.guard.freed();
+        self.tell_owner(|owner| owner.on_more());
     }
 
     /// Files a proxy anew whose identifier was `old`, or whose address has changed.
-    pub(super) fn file_again(&self, proxy: &Proxy, old: Id) {
+    pub(crate) fn rekey(&self, proxy: &Proxy, old: Id) {
         loop {
             let mut writer = self.writer.lock();
             let table = self.table.load();

@@ -1,20 +1,16 @@
 //! Many proxies: the roster, who is eligible now, and look-ups by identifier, address and description.
 
-pub(crate) mod bits;
 pub mod context;
-pub(crate) mod dense;
 pub mod filter;
-#[cfg(not(loom))]
-#[cfg_attr(not(feature = "python"), allow(dead_code))]
-pub(crate) mod forking;
 mod growth;
-mod index;
+pub mod index;
 mod login;
+pub(crate) mod marks;
+pub mod mask;
 mod member;
 mod membership;
-pub mod order;
+mod observer;
 pub mod query;
-pub mod sampler;
 mod table;
 pub(crate) mod view;
 
@@ -26,14 +22,13 @@ use crate::clock::{Clock, Micros};
 use crate::net::address::{Address, Credentials};
 use crate::proxy::health::reason;
 use crate::proxy::{Id, Key, PoolObserver, Proxy};
-use crate::resilience::site::Site;
-use crate::resilience::standing::SiteBans;
-use crate::resilience::{OutlierDetector, Settings, SettingsError};
 use crate::sync::{Arc, ArcSwap, ArcSwapOption, AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Mutex, Ordering, Weak};
 use filter::Filter;
+use mask::{Mask, MaskChange};
 pub use member::{Attachment, AttachmentOps, Member, Word};
 use membership::Writer;
 pub use membership::{AddError, Added};
+pub use observer::MembershipObserver;
 use table::{Facet, FacetOf};
 pub use table::{Slot, Table};
 use view::{IndexSpec, View};
@@ -50,7 +45,8 @@ const FIRST_CAPACITY: usize = 16;
 pub struct Pool {
     pub(crate) table: ArcSwap<Table>,
     writer: Mutex<Writer>,
-    myself: Weak<Pool>,
+    observer: Weak<dyn PoolObserver>,
+    owner: Weak<dyn MembershipObserver>,
     count: AtomicUsize,
     limit: AtomicUsize,
     auto_remove_dead: AtomicBool,
@@ -59,8 +55,6 @@ pub struct Pool {
     window: AtomicU32,
     updated: AtomicI64,
     login: ArcSwapOption<Credentials>,
-    pub(crate) standing: SiteBans,
-    guard: OutlierDetector,
 }
 
 impl fmt::Debug for Pool {
@@ -70,13 +64,20 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// An empty pool that may hold `limit` proxies; `ops` say how to give back what the embedding program attaches.
+    /// An empty pool that may hold `limit` proxies; `ops` say how to give back what the embedding program attaches. `owner` is
+    /// told of its proxies' changes and of its membership.
     #[must_use]
-    pub fn new(limit: usize, ops: AttachmentOps, now: Micros) -> Arc<Self> {
-        let pool = Arc::new_cyclic(|myself| Self {
+    pub fn new<O: MembershipObserver + 'static>(
+        limit: usize,
+        ops: AttachmentOps,
+        now: Micros,
+        owner: &Weak<O>,
+    ) -> Self {
+        Self {
             table: ArcSwap::from_pointee(Table::new(FIRST_CAPACITY, View::new(None, FIRST_CAPACITY), ops, false)),
             writer: Mutex::new(Writer::default()),
-            myself: myself.clone(),
+            observer: owner.clone(),
+            owner: owner.clone(),
             count: AtomicUsize::new(0),
             limit: AtomicUsize::new(limit),
             auto_remove_dead: AtomicBool::new(false),
@@ -84,37 +85,14 @@ impl Pool {
             window: AtomicU32::new(0),
             updated: AtomicI64::new(now),
             login: ArcSwapOption::empty(),
-            standing: SiteBans::default(),
-            guard: OutlierDetector::new(),
-        });
-        // A static that loom cannot model, and that decides nothing.
-        #[cfg(not(loom))]
-        forking::register(&pool);
-        pool
+        }
     }
 
-    /// What it judges its proxies by.
-    #[inline]
-    #[must_use]
-    pub fn guard(&self) -> &OutlierDetector {
-        &self.guard
-    }
-
-    /// Judges its proxies by other settings from now on.
-    ///
-    /// # Errors
-    /// Settings that make no sense; nothing has changed then.
-    pub fn configure_guard(&self, settings: Settings, clock: &dyn Clock) -> Result<(), SettingsError> {
-        let settings = settings.checked()?;
-        self.set_standing(settings.of_standing(), clock);
-        let table = self.table();
-        let members: Vec<_> = Self::members(&table).into_iter().filter_map(|slot| table.slot(slot)?.share()).collect();
-        self.guard.configure(settings, &members);
-        Ok(())
-    }
-
-    fn home(&self) -> Weak<dyn PoolObserver> {
-        self.myself.clone()
+    fn tell_owner(&self, tell: impl FnOnce(&dyn MembershipObserver)) {
+        // A pool that is being dropped has no owner any more, and nothing to tell.
+        if let Some(owner) = self.owner.upgrade() {
+            tell(&*owner);
+        }
     }
 
     /// The present snapshot.
@@ -226,7 +204,6 @@ impl Pool {
     /// The slots that may be chosen now, in order.
     #[must_use]
     pub fn eligible(&self, table: &Table, clock: &dyn Clock) -> Vec<u32> {
-        self.guard.catch_up(clock);
         let live =
             |slot: &u32| table.proxy(*slot).is_some_and(|proxy| proxy.reasons() == 0 && !proxy.is_expired(clock));
         table.all.eligible.iter().map(|slot| slot as u32).filter(live).collect()
@@ -245,10 +222,10 @@ impl Pool {
         proxy.set_reason(reason::EXPIRED, true);
     }
 
-    /// The view of everyone who meets `filter`, without those a site holds back if one is named; made on first demand. `None`
-    /// if the site's marks are of a later table already.
-    pub(crate) fn facet(&self, table: &Table, filter: &Filter, site: Option<&Arc<Site>>) -> Option<Arc<View>> {
-        let wanted = FacetOf { filter, site: site.map_or(0, |site| site.uid) };
+    /// The view of the proxies that meet `filter`, without the slots that a mask holds back; made on first demand. `None` if
+    /// the marks are of a later table already.
+    pub(crate) fn facet(&self, table: &Table, filter: &Filter, mask: Option<&Arc<Mask>>) -> Option<Arc<View>> {
+        let wanted = FacetOf { filter, mask: mask.map_or(0, |mask| mask.uid()) };
         if let Some(view) = table.facets.load().get(&wanted) {
             view.mark_used(table.views_made.load(Ordering::Relaxed));
             return Some(view.clone());
@@ -259,21 +236,21 @@ impl Pool {
             return Some(view.clone());
         }
         // Before the marks are read: a change from now on is reported, one from before is seen here.
-        if site.is_some_and(|site| !self.standing.note_view(site, table)) {
+        if mask.is_some_and(|mask| !mask.note_view(table.generation)) {
             return None;
         }
         let kept = (!filter.is_empty()).then(|| filter.clone());
-        // Views that differ by the site alone go on with each other's rounds.
+        // Views that differ by the mask alone go on with each other's rounds.
         let sibling = facets.iter().find(|(facet, _)| facet.filter == *filter).map(|(_, view)| view.uid);
         let sibling = if filter.is_empty() { Some(table.all.uid) } else { sibling };
-        let site = site.map(|site| (site.clone(), table.generation));
-        let view = Arc::new(View::with_uid(sibling.unwrap_or_else(View::next_uid), kept, table.slots.len(), site));
+        let mask = mask.map(|mask| (mask.clone(), table.generation));
+        let view = Arc::new(View::with_uid(sibling.unwrap_or_else(View::next_uid), kept, table.slots.len(), mask));
         for number in table.all.members.iter() {
             view.reindex(number as u32, table.proxy(number as u32));
         }
         view.mark_used(table.views_made.fetch_add(1, Ordering::Relaxed) + 1);
         let mut next = table::Facets::clone(&facets);
-        next.insert(Facet { filter: filter.clone(), site: wanted.site }, view.clone());
+        next.insert(Facet { filter: filter.clone(), mask: wanted.mask }, view.clone());
         evict_views(&mut next, Some(&view));
         table.facets.store(Arc::new(next));
         Some(view)
@@ -288,7 +265,7 @@ impl Pool {
     /// Whether the view of a filter is kept.
     #[must_use]
     pub fn has_view(&self, filter: &Filter) -> bool {
-        self.table.load().facets.load().contains_key(&FacetOf { filter, site: 0 })
+        self.table.load().facets.load().contains_key(&FacetOf { filter, mask: 0 })
     }
 
     /// Makes a view keep what a strategy needs of it.
@@ -303,7 +280,7 @@ impl Pool {
     }
 
     /// Reconciles slots with views for the sites where their marks have changed.
-    pub(crate) fn place_sited(&self, changes: &[(Arc<Site>, u32)]) {
+    pub(crate) fn reindex_masked(&self, changes: &[MaskChange]) {
         if changes.is_empty() {
             return;
         }
@@ -312,8 +289,7 @@ impl Pool {
         // A slot of an older table may be another's in this one; to look at that one once more does no harm.
         let member = |slot: u32| if table.is_member(slot) { table.proxy(slot) } else { None };
         for (facet, view) in table.facets.load().iter() {
-            for (_, slot) in
-                changes.iter().filter(|(site, slot)| site.uid == facet.site && (*slot as usize) < table.len())
+            for (_, slot) in changes.iter().filter(|(mask, slot)| *mask == facet.mask && (*slot as usize) < table.len())
             {
                 view.reindex(*slot, member(*slot));
             }
@@ -335,47 +311,30 @@ fn evict_views(facets: &mut table::Facets, kept: Option<&View>) -> bool {
     facets.len() < before
 }
 
-impl PoolObserver for Pool {
-    fn reindex_in_pools(&self, proxy: &Proxy) {
+impl Pool {
+    /// Brings every view up to date with a proxy that has changed.
+    pub(crate) fn reindex(&self, proxy: &Proxy) {
         let mut writer = self.writer.lock();
         let table = self.table.load();
         // The proxy is read under the lock: of two threads that changed it, the later one here sees both changes.
         if let Some(number) = table.find(proxy.id()).filter(|number| table.holds(*number, proxy)) {
             writer.reindex(&table, number, Some(proxy));
         }
-        drop(writer);
-        if proxy.reasons() == 0 {
-            self.guard.freed();
-        }
     }
 
-    fn rekey(&self, proxy: &Proxy, old: Id) {
-        self.file_again(proxy, old);
-    }
-
-    fn note_dead(&self, proxy: &Proxy, in_a_row: u32) {
+    /// Removes a proxy that has died, if that is wanted after so many failures in a row.
+    pub(crate) fn remove_dead(&self, proxy: &Proxy, in_a_row: u32) {
         let (on, threshold) = self.removal_of_dead();
         if on && in_a_row >= threshold {
             self.remove(proxy.id());
         }
     }
 
-    fn note_fallen(&self, proxy: &Proxy, clock: &dyn Clock) {
+    /// A share of a proxy, if it is a member.
+    pub(crate) fn share_of(&self, proxy: &Proxy) -> Option<Arc<Proxy>> {
         let table = self.table.load();
-        let number = table.find(proxy.id()).filter(|number| table.holds(*number, proxy));
-        let held = number.and_then(|number| table.slot(number)?.share());
-        drop(table);
-        if let Some(proxy) = held {
-            self.guard.rest(&proxy, false, clock);
-        }
-    }
-
-    fn guard(&self) -> &OutlierDetector {
-        &self.guard
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
+        let number = table.find(proxy.id()).filter(|number| table.holds(*number, proxy))?;
+        table.slot(number)?.share()
     }
 }
 
@@ -392,7 +351,7 @@ impl Drop for Pool {
         let table = self.table.load();
         for number in table.all.members.iter() {
             if let Some(proxy) = table.proxy(number as u32) {
-                proxy.leave(&self.home());
+                proxy.leave(&self.observer);
             }
         }
     }
@@ -402,11 +361,12 @@ impl Drop for Pool {
 mod model {
     use super::*;
     use crate::proxy::health::{Health, Source};
+    use crate::rotation::Domain;
     use crate::sync::model;
     use loom::thread;
 
-    fn pool_of_one() -> (Arc<Pool>, Arc<Proxy>) {
-        let pool = Pool::new(1, AttachmentOps::default(), 0);
+    fn pool_of_one() -> (Arc<Domain>, Arc<Proxy>) {
+        let pool = Domain::new(1, AttachmentOps::default(), 0);
         let proxy = Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0));
         // Not at random: every run of a model must do the same.
         proxy.set_id(Id(0, 1));
@@ -460,7 +420,7 @@ mod model {
     #[test]
     fn a_change_while_a_proxy_is_added_is_not_lost() {
         model(|| {
-            let pool = Pool::new(1, AttachmentOps::default(), 0);
+            let pool = Domain::new(1, AttachmentOps::default(), 0);
             let proxy = Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0));
             proxy.set_id(Id(0, 1));
             let other = thread::spawn({

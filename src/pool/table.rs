@@ -81,23 +81,23 @@ impl Slot {
     }
 }
 
-/// What a view is found by: the filter, and the site whose outcasts are left out, or zero.
+/// What a view is found by: the filter, and the mask whose slots are left out, or zero.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Facet {
     pub(crate) filter: Filter,
-    pub(crate) site: u64,
+    pub(crate) mask: u64,
 }
 
 /// The same, borrowed.
 #[derive(Hash)]
 pub(crate) struct FacetOf<'a> {
     pub(crate) filter: &'a Filter,
-    pub(crate) site: u64,
+    pub(crate) mask: u64,
 }
 
 impl Equivalent<Facet> for FacetOf<'_> {
     fn equivalent(&self, facet: &Facet) -> bool {
-        facet.site == self.site && facet.filter == *self.filter
+        facet.mask == self.mask && facet.filter == *self.filter
     }
 }
 

@@ -2,29 +2,17 @@
 
 use smallvec::SmallVec;
 
-use crate::pool::bits::Bits;
-use crate::pool::dense::Dense;
 use crate::pool::filter::{Filter, WeightTable};
-use crate::pool::order::{Order, TieBreak};
-use crate::pool::sampler::{Sampler, Weighting};
+use crate::pool::index::bits::Bits;
+use crate::pool::index::dense::Dense;
+use crate::pool::index::groups::Groups;
+use crate::pool::index::order::{Order, TieBreak};
+use crate::pool::index::sampler::{Sampler, Weighting};
+use crate::pool::index::unexplored::Unexplored;
+use crate::pool::mask::Mask;
 use crate::proxy::{Proxy, watch};
-use crate::resilience::site::Site;
 use crate::sync::global;
 use crate::sync::{Arc, ArcSwap, AtomicU64, OnceLock, Ordering};
-
-/// Proxies with fewer results than a limit: those to be tried first.
-#[derive(Debug)]
-pub(crate) struct Unexplored {
-    pub(crate) limit: u64,
-    pub(crate) set: Dense,
-}
-
-/// One sampler per tag group.
-#[derive(Debug)]
-pub(crate) struct Groups {
-    pub(crate) table: Arc<WeightTable>,
-    pub(crate) samplers: Vec<Sampler>,
-}
 
 /// What nearly every strategy asks for, one of each: found by one read.
 #[derive(Debug, Default)]
@@ -70,13 +58,13 @@ pub(crate) struct View {
     /// The same for all generations of one view: what strategies remember a position under.
     pub(crate) uid: u64,
     pub(crate) filter: Option<Filter>,
-    /// The site whose outcasts are left out, and the generation of the table.
-    pub(crate) site: Option<(Arc<Site>, u64)>,
+    /// The mask whose slots are left out, and the generation of the table.
+    pub(crate) mask: Option<(Arc<Mask>, u64)>,
     /// Everyone who meets the filter.
     pub(crate) members: Bits,
     /// Those who are eligible, too.
     pub(crate) eligible: Bits,
-    // Those who are not held back at the site either; the same as the eligible where there is no site.
+    // Those that the mask does not hold back either; the same as the eligible without a mask.
     open: Option<Bits>,
     /// The same without gaps.
     pub(crate) dense: Dense,
@@ -99,14 +87,14 @@ impl View {
     }
 
     /// A view that shares its rounds with another of the same filter: both have that `uid`.
-    pub(crate) fn with_uid(uid: u64, filter: Option<Filter>, capacity: usize, site: Option<(Arc<Site>, u64)>) -> Self {
+    pub(crate) fn with_uid(uid: u64, filter: Option<Filter>, capacity: usize, mask: Option<(Arc<Mask>, u64)>) -> Self {
         Self {
             uid,
             filter,
             members: Bits::new(capacity),
             eligible: Bits::new(capacity),
-            open: site.is_some().then(|| Bits::new(capacity)),
-            site,
+            open: mask.is_some().then(|| Bits::new(capacity)),
+            mask,
             dense: Dense::new(capacity),
             usual: BuiltinIndexes::default(),
             extras: ArcSwap::from_pointee(OtherIndexes::default()),
@@ -151,12 +139,12 @@ impl View {
         self.capacity * (BASE + samplers * SAMPLER + orders * ORDER + unexplored * DENSE)
     }
 
-    /// Whether a proxy of the view may be chosen as far as its reasons and the site are concerned.
+    /// Whether a proxy of the view may be chosen as far as its reasons and the mask are concerned.
     fn is_open(&self, slot: u32, proxy: &Proxy) -> bool {
-        proxy.reasons() == 0 && self.site.as_ref().is_none_or(|(site, table)| !site.holds(*table, slot))
+        proxy.reasons() == 0 && self.mask.as_ref().is_none_or(|(mask, table)| !mask.holds(*table, slot))
     }
 
-    /// An empty view with the same name, filter and demands, for a table of another size. Not for one of a site, whose marks
+    /// An empty view with the same name, filter and demands, for a table of another size. Not for one under a mask, whose marks
     /// are of one table.
     pub(crate) fn successor(&self, capacity: usize) -> Self {
         let next = Self::with_uid(self.uid, self.filter.clone(), capacity, None);
@@ -172,18 +160,14 @@ impl View {
             let _ = next.usual.order.set(Order::new(order.tie, capacity));
         }
         if let Some(unexplored) = self.usual.unexplored.get() {
-            let _ = next.usual.unexplored.set(Unexplored { limit: unexplored.limit, set: Dense::new(capacity) });
+            let _ = next.usual.unexplored.set(Unexplored::new(unexplored.limit, capacity));
         }
         let old = self.extras.load();
         next.extras.store(Arc::new(OtherIndexes {
             samplers: old.samplers.iter().map(|s| Arc::new(Sampler::new(s.weigh.clone(), capacity))).collect(),
             groups: old.groups.iter().map(|g| Arc::new(Groups::new(g.table.clone(), capacity))).collect(),
             orders: old.orders.iter().map(|o| Arc::new(Order::new(o.tie, capacity))).collect(),
-            unexplored: old
-                .unexplored
-                .iter()
-                .map(|u| Arc::new(Unexplored { limit: u.limit, set: Dense::new(capacity) }))
-                .collect(),
+            unexplored: old.unexplored.iter().map(|u| Arc::new(Unexplored::new(u.limit, capacity))).collect(),
         }));
         next
     }
@@ -339,7 +323,7 @@ impl View {
                 }
             }
             IndexSpec::Unexplored(limit) => {
-                let unexplored = Unexplored { limit: *limit, set: Dense::new(self.capacity) };
+                let unexplored = Unexplored::new(*limit, self.capacity);
                 fill(&|slot, proxy| unexplored.reindex(slot, proxy), watch::TOTALS);
                 if let Err(unexplored) = self.usual.unexplored.set(unexplored) {
                     keep(&mut extras.unexplored, Arc::new(unexplored));
@@ -381,25 +365,4 @@ pub(crate) enum IndexSpec {
     Grouped(Arc<WeightTable>),
     Ordered(TieBreak),
     Unexplored(u64),
-}
-
-impl Unexplored {
-    fn reindex(&self, slot: u32, proxy: Option<&Proxy>) {
-        self.set.set(slot, proxy.is_some_and(|proxy| proxy.total() < self.limit));
-    }
-}
-
-impl Groups {
-    fn new(table: Arc<WeightTable>, capacity: usize) -> Self {
-        let inside = if table.names_single_proxies() { Weighting::Table(table.clone()) } else { Weighting::Even };
-        let samplers = table.groups.iter().map(|_| Sampler::new(inside.clone(), capacity)).collect();
-        Self { table, samplers }
-    }
-
-    fn reindex(&self, slot: u32, proxy: Option<&Proxy>) {
-        let own = proxy.and_then(|proxy| self.table.group_of(proxy));
-        for (number, sampler) in self.samplers.iter().enumerate() {
-            sampler.reindex(slot, if own == Some(number) { proxy } else { None });
-        }
-    }
 }

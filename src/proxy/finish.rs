@@ -2,9 +2,9 @@
 
 use crate::clock::{Clock, Stamp};
 use crate::proxy::health::{Health, mark, reason};
+use crate::proxy::liveness::capacity::{self, Bound};
 use crate::proxy::weight::{bucket_of, latency_weight, with_floor};
 use crate::proxy::{Proxy, State, Verdict, flag, rate, watch};
-use crate::resilience::guard;
 use crate::sync::Ordering;
 
 /// Signs of failures that a good result clears.
@@ -28,7 +28,7 @@ impl Proxy {
     #[inline]
     pub(crate) fn ended_one(&self) {
         if self.is_watched(watch::CAPACITY) && self.newest_state().has(reason::AT_CAPACITY) {
-            guard::recheck_capacity(self);
+            capacity::recheck(self, Bound::InFlight);
         }
     }
 

@@ -5,6 +5,7 @@ mod fields;
 mod finish;
 pub mod health;
 mod id;
+pub mod liveness;
 mod location;
 mod observers;
 mod once;
@@ -19,15 +20,15 @@ use compact_str::CompactString;
 
 use crate::clock::Micros;
 use crate::net::address::{Address, Protocol};
-use crate::resilience::Liveness;
 use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU64, Mutex};
 use cold::Cold;
 pub use fields::{Counter, Moment};
 use health::Source;
 pub use id::Id;
+use liveness::Liveness;
 pub(crate) use location::Key;
-use observers::Homes;
-pub use observers::PoolObserver;
+use observers::Observers;
+pub use observers::{LivenessEvent, PoolObserver};
 pub(crate) use once::OncePointer;
 pub(crate) use state::State;
 use window::SlidingCount;
@@ -63,7 +64,7 @@ mod flag {
 struct Inner {
     protocol: Protocol,
     authority: CompactString,
-    observers: Homes,
+    observers: Observers,
     cold: Option<Box<Cold>>,
 }
 
@@ -167,7 +168,7 @@ impl Proxy {
                 let id = Id::random();
                 [AtomicU64::new(id.0), AtomicU64::new(id.1)]
             },
-            inner: Mutex::new(Inner { protocol, authority, observers: Homes::None, cold: None }),
+            inner: Mutex::new(Inner { protocol, authority, observers: Observers::None, cold: None }),
         }
     }
 }

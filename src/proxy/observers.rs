@@ -1,15 +1,34 @@
-//! Who keeps derived state about a proxy, and how they hear of its changes.
+//! The pools that keep derived state about a proxy, and how they hear of its changes.
 
 use std::any::Any;
 
 use smallvec::SmallVec;
 
 use crate::clock::Clock;
+use crate::proxy::liveness::Transition;
+use crate::proxy::liveness::capacity::Bound;
+use crate::proxy::liveness::due::Due;
 use crate::proxy::{Id, Proxy};
-use crate::resilience::OutlierDetector;
 use crate::sync::{Arc, Ordering, Weak};
 
-/// A place that keeps derived state about proxies: a pool. It is called with no lock of the proxy's held.
+/// Something that has happened to the liveness of a proxy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LivenessEvent {
+    /// Its breaker has changed its state.
+    Breaker(Transition),
+    /// It rests for a while.
+    Rested {
+        /// For how long.
+        seconds: f64,
+        /// For the how-many-eth time in a row, from 0.
+        level: u32,
+    },
+    /// A success has ended its rest or trial.
+    Revived,
+}
+
+/// What keeps derived state about proxies: a pool. It is called with no lock of the proxy's held, and never where a request
+/// succeeds.
 pub trait PoolObserver: Send + Sync {
     /// Something about the proxy has changed: reconcile.
     fn reindex_in_pools(&self, proxy: &Proxy);
@@ -23,16 +42,25 @@ pub trait PoolObserver: Send + Sync {
     /// Its failures in a row, told by hand, make it unusable.
     fn note_fallen(&self, proxy: &Proxy, clock: &dyn Clock);
 
-    /// What it judges proxies by.
-    fn guard(&self) -> &OutlierDetector;
+    /// Something has happened to its liveness: tell listeners.
+    fn on_event(&self, proxy: &Proxy, event: &LivenessEvent);
 
-    /// Itself, for who knows what kind of home it is.
+    /// Something is due at that moment on the steady clock.
+    fn schedule(&self, proxy: &Arc<Proxy>, at: u64, what: Due);
+
+    /// Whether the proxy has as much of something as it may.
+    fn is_full(&self, proxy: &Proxy, bound: Bound) -> bool;
+
+    /// Changes by hand are made: hand on what there is to tell, and wake what waits for a proxy.
+    fn flush(&self);
+
+    /// Itself, for callers that know what kind of observer it is.
     fn as_any(&self) -> &dyn Any;
 }
 
 /// Which pools hold the proxy.
 #[derive(Default)]
-pub(super) enum Homes {
+pub(super) enum Observers {
     #[default]
     None,
     One(Weak<dyn PoolObserver>),
@@ -45,12 +73,12 @@ impl Proxy {
     pub(crate) fn join(&self, pool: &Weak<dyn PoolObserver>) {
         let mut inner = self.inner.lock();
         inner.observers = match std::mem::take(&mut inner.observers) {
-            Homes::None => Homes::One(pool.clone()),
-            Homes::One(first) => Homes::Many(Box::new(vec![first, pool.clone()])),
-            Homes::Many(mut all) => {
+            Observers::None => Observers::One(pool.clone()),
+            Observers::One(first) => Observers::Many(Box::new(vec![first, pool.clone()])),
+            Observers::Many(mut all) => {
                 all.retain(|home| home.strong_count() > 0);
                 all.push(pool.clone());
-                Homes::Many(all)
+                Observers::Many(all)
             }
         };
     }
@@ -58,10 +86,10 @@ impl Proxy {
     pub(crate) fn leave(&self, pool: &Weak<dyn PoolObserver>) {
         let mut inner = self.inner.lock();
         inner.observers = match std::mem::take(&mut inner.observers) {
-            Homes::One(home) if same(&home, pool) => Homes::None,
-            Homes::Many(mut all) => {
+            Observers::One(home) if same(&home, pool) => Observers::None,
+            Observers::Many(mut all) => {
                 all.retain(|home| !same(home, pool) && home.strong_count() > 0);
-                Homes::Many(all)
+                Observers::Many(all)
             }
             other => other,
         };
@@ -71,9 +99,9 @@ impl Proxy {
     #[must_use]
     pub fn observers(&self) -> SmallVec<[Arc<dyn PoolObserver>; 2]> {
         match &self.inner.lock().observers {
-            Homes::None => SmallVec::new(),
-            Homes::One(home) => home.upgrade().into_iter().collect(),
-            Homes::Many(all) => all.iter().filter_map(Weak::upgrade).collect(),
+            Observers::None => SmallVec::new(),
+            Observers::One(home) => home.upgrade().into_iter().collect(),
+            Observers::Many(all) => all.iter().filter_map(Weak::upgrade).collect(),
         }
     }
 
@@ -82,6 +110,13 @@ impl Proxy {
         // The pools are collected first: a pool's writer lock comes before the proxy's own in the order of locks.
         for pool in self.observers() {
             pool.reindex_in_pools(self);
+        }
+    }
+
+    /// Tells every pool that holds the proxy what has happened to its liveness.
+    pub(crate) fn tell(&self, event: &LivenessEvent) {
+        for observer in self.observers() {
+            observer.on_event(self, event);
         }
     }
 

@@ -45,6 +45,13 @@ impl Proxy {
         self.ended_one();
     }
 
+    /// Takes back as many starts as have no end: what has begun them is not in this process.
+    pub(crate) fn forget_in_flight(&self, clock: &dyn Clock) {
+        for _ in 0..self.usage().2 {
+            self.cancel_start(clock);
+        }
+    }
+
     pub(super) fn window_shape(&self) -> (u32, i64) {
         if self.flags.load(Ordering::Relaxed) & flag::WINDOW == 0 {
             return (DEFAULT_WINDOW, 60);

@@ -5,11 +5,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyType};
 
 use crate::clock::{Clock, Micros, SystemClock, exact_wall};
+use crate::proxy::liveness::{Breaker, BreakerSettings, Phase, nanoseconds};
 use crate::py::convert;
 use crate::py::errors;
-use crate::resilience::breaker::Phase;
-use crate::resilience::settings::nanoseconds;
-use crate::resilience::{Breaker, BreakerSettings};
 use crate::sync::Arc;
 
 /// Shuts a proxy out after enough failures, tries it again by one request at a time, takes it back after success.
@@ -60,9 +58,8 @@ impl PyBreaker {
     /// Notifies the listeners of the pools concerned.
     fn deliver(&self) {
         if let Some(proxy) = self.core.owner() {
-            for home in proxy.observers() {
-                home.guard().deliver();
-                home.guard().freed();
+            for observer in proxy.observers() {
+                observer.flush();
             }
         }
     }

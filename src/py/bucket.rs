@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
 use crate::clock::{Clock, SystemClock};
+use crate::proxy::liveness::{Rate, TokenBucket};
 use crate::py::errors;
-use crate::resilience::{Rate, TokenBucket};
 
 /// A token bucket, full at first. Thread-safe, without a lock.
 ///

@@ -9,7 +9,7 @@ use crate::clock::Micros;
 use crate::judge::outcome::{Judgement, Outcome};
 use crate::proxy::Id;
 use crate::proxy::health::{Health, Source};
-use crate::resilience::breaker::Phase;
+use crate::proxy::liveness::Phase;
 
 /// A class or function of Python, imported on first use.
 ///

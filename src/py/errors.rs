@@ -7,7 +7,9 @@ use pyo3::types::{PyDict, PyList, PyString};
 use crate::net::address::AddressError;
 use crate::pool::AddError;
 use crate::pool::query::Query;
-use crate::resilience::SettingsError;
+use crate::proxy::liveness::SettingsError;
+use crate::resilience::explain;
+use crate::resilience::standing::SiteBans;
 use crate::rotation::lease::AlreadyClosed;
 use crate::strategy::Refusal;
 
@@ -30,11 +32,11 @@ pub(crate) fn refusal(py: Python<'_>, refusal: Refusal) -> PyErr {
 }
 
 /// The same with who was out for which reason and when waiting may help, where nobody was available to this question.
-pub(crate) fn refusal_of(py: Python<'_>, refusal: Refusal, query: &Query<'_>) -> PyErr {
+pub(crate) fn refusal_of(py: Python<'_>, refusal: Refusal, query: &Query<'_>, sites: &SiteBans) -> PyErr {
     if !refusal.is_shortage() {
         return self::refusal(py, refusal);
     }
-    let tally = query.tally();
+    let tally = explain::tally(query, sites);
     let message = match tally.groups().next() {
         None => refusal.to_string(),
         Some(_) if tally.all_breakers_open() => {

@@ -86,7 +86,7 @@ impl Foreign {
         let asked = query.foreign().and_then(|asked| asked.downcast_ref::<PyArguments>());
         let context = context_of(py, query, asked)?;
         // The context cannot name the proxies that the site holds back, or that are at capacity.
-        let chosen = if query.is_narrowed() || query.site().is_some() || query.hides_proxies() {
+        let chosen = if query.is_narrowed() || query.mask().is_some() || query.hides_proxies() {
             let part = PyPool::of_slots(py, query.table(), &query.candidates())?;
             self.adapter.bind(py).call_method1("offer", (part, context))?
         } else {

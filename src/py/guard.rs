@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 use crate::clock::{Clock, Reading, SystemClock};
 use crate::pool::Pool;
 use crate::pool::query::Query;
+use crate::proxy::liveness::Rate;
 use crate::proxy::{Id, Proxy};
 use crate::py::border;
 use crate::py::breaker::{self, PyBreaker};
@@ -17,10 +18,10 @@ use crate::py::lease::{self, LeaseOptions};
 use crate::py::log;
 use crate::py::pool::PyPool;
 use crate::py::strategy;
-use crate::resilience::explain::Why;
+use crate::resilience::explain::{self, Why};
 use crate::resilience::site::Site;
 use crate::resilience::standing::SiteRate;
-use crate::resilience::{Notice, Rate, Settings};
+use crate::resilience::{Notice, Settings};
 use crate::strategy::{Strategy, slots_left};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 
@@ -208,8 +209,8 @@ pub(crate) fn configure(pool: &PyPool, given: Option<&Bound<'_, PyDict>>) -> PyR
     if key.is_some_and(str::is_empty) {
         return Err(PyValueError::new_err("site_key must not be empty"));
     }
-    pool.core.configure_guard(settings(given)?, &SystemClock).map_err(errors::settings)?;
-    pool.core.standing().sites().set_fixed(key);
+    pool.core.configure(settings(given)?, &SystemClock).map_err(errors::settings)?;
+    pool.core.sites().sites().set_fixed(key);
     let rule = rule.clone().filter(|_| key.is_none()).map(Bound::unbind);
     pool.hooks.has_site_rule.store(rule.is_some(), Ordering::Relaxed);
     let before = std::mem::replace(&mut *pool.hooks.site_rule.lock(), rule);
@@ -234,7 +235,7 @@ pub(crate) fn site_by_rule(pool: &PyPool, py: Python<'_>, url: &str) -> PyResult
 
 pub(crate) fn standings<'py>(pool: &PyPool, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
-    for row in pool.core.standings(&SystemClock) {
+    for row in pool.core.sites().rows(&pool.core, &SystemClock) {
         let until = convert::optional_datetime(py, row.until)?;
         let proxy = PyPool::object_of(py, &row.proxy)?;
         list.append((proxy, row.site.key(), row.kind.as_str(), until, row.level))?;
@@ -285,12 +286,12 @@ pub(crate) fn explain<'py>(
         None => None,
     };
     let clock = Reading::now();
-    let sited = site.as_ref().and_then(|site| core.sited(&table, site, &clock));
+    let mask = site.as_ref().and_then(|site| core.mask_of(&table, site, &clock));
     // What a request of a transport would meet.
-    let query = Query::new(core, &table, &wanted, &clock).at(sited.as_ref()).connecting(false);
+    let query = Query::new(core, &table, &wanted, &clock).masked(mask.as_ref()).connecting(false);
     let passed_over = strategy.map(|strategy| passed_over(&*strategy, &query)).unwrap_or_default();
     let mut rows = Vec::with_capacity(core.len());
-    query.explain(|slot, reasons| {
+    explain::explain(&query, core.sites(), |slot, reasons| {
         let mut names: Vec<&str> = reasons.iter().map(|reason| reason.why.as_str()).collect();
         // Out until the last of the reasons is gone, if all of them go by themselves.
         let until = reasons.iter().map(|reason| reason.until).collect::<Option<Vec<u64>>>();

@@ -11,20 +11,22 @@ use crate::metrics::attempts::Label;
 use crate::metrics::request_log::AttemptEnd;
 use crate::net::address::Protocol;
 use crate::net::client::{CLIENTS, Client, Unfit};
+use crate::pool::Member;
 use crate::pool::context::{Context, Excluded};
 use crate::pool::filter::{Filter, Protocols};
 use crate::pool::query::{Notes, Query};
-use crate::pool::{Member, Pool};
 use crate::proxy::{Id, Proxy};
 use crate::py::attempts::{AttemptLog, LoggedAttempt};
 use crate::py::border;
 use crate::py::convert::{self, Lazy};
 use crate::py::errors;
 use crate::py::foreign::{ContextArgument, PyArguments, pointer_to};
+use crate::py::judge;
 use crate::py::log;
 use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
 use crate::py::strategy::{self, PyStrategy};
+use crate::rotation::Domain;
 use crate::rotation::lease::{AlreadyClosed, Ending, Lease, LeaseRequest, References, Taken, conclude};
 use crate::strategy::{Refusal, Shared};
 use crate::sync::Arc;
@@ -108,7 +110,7 @@ pub(crate) struct Objects {
 
 impl References for Objects {
     #[inline]
-    fn pool(&self) -> &Arc<Pool> {
+    fn pool(&self) -> &Arc<Domain> {
         &self.pool.get().core
     }
 
@@ -208,7 +210,7 @@ impl PyLease {
             let logged = asked.log.map(|log| LoggedAttempt::begin(log, asked.attempt));
             Py::new(py, Self { core, url: url.map(|url| url.clone().unbind()), logged, observer, judge })
         };
-        let refused = |refusal: Refusal, query: &Query<'_>| errors::refusal_of(py, refusal, query);
+        let refused = |refusal: Refusal, query: &Query<'_>| errors::refusal_of(py, refusal, query, this.core.sites());
         Lease::take_as(&this.core, core, &asking, made, refused)
     }
 
@@ -354,8 +356,18 @@ impl PyLease {
     ) -> PyResult<Judged> {
         let py = slf.py();
         let this = slf.get();
-        let judge = match &this.judge {
-            Some(judge) => judge.bind(py),
+        let judge = this.judge.as_ref().map(|judge| judge.bind(py));
+        if let (Some(answer), None) = (answer, error)
+            && let Some(found) = judge::of_head(judge, this.url_text(py)?.as_ref(), answer, headers)?
+        {
+            return Ok(Judged {
+                verdict: Some(found.judgement.outcome()),
+                hold: found.hold,
+                status: Some(found.status),
+            });
+        }
+        let judge = match judge {
+            Some(judge) => judge,
             None => JUDGE.get(py)?,
         };
         let judged = judge.call1((this.url_text(py)?, answer, headers, body, error))?;

@@ -67,7 +67,9 @@ mod _core {
     #[pymodule_export]
     use super::journal::Journal;
     #[pymodule_export]
-    use super::judge::judge_status;
+    use super::judge::{PyReportJudge, PyStatusJudge, retry_after};
+    #[pymodule_export]
+    const LONGEST_HOLD: f64 = crate::judge::retry_after::LONGEST;
     #[pymodule_export]
     use super::lease::PyLease;
     #[pymodule_export]

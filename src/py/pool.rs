@@ -26,6 +26,7 @@ use crate::py::proxy::PyProxy;
 use crate::py::queue::{self, WaitingLine};
 use crate::py::supply::{self, PyParsed};
 use crate::resilience::site::Site;
+use crate::rotation::Domain;
 use crate::strategy::Strategy;
 use crate::strategy::round_robin::RoundRobin;
 use crate::sync::{Arc, AtomicI64, Mutex, Ordering};
@@ -55,7 +56,7 @@ const OPS: AttachmentOps = AttachmentOps { release };
 ///     pydantic.ValidationError: A field is wrong.
 #[pyclass(name = "ProxyPool", module = "proxywhirl", frozen, subclass, weakref)]
 pub(crate) struct PyPool {
-    pub(crate) core: Arc<Pool>,
+    pub(crate) core: Arc<Domain>,
     id: Mutex<Id>,
     name: Mutex<String>,
     created: AtomicI64,
@@ -86,7 +87,7 @@ impl AddReport {
 
 impl PyPool {
     fn with(limit: usize, name: &str, now: Micros) -> Self {
-        let core = Pool::new(limit, OPS, now);
+        let core = Domain::new(limit, OPS, now);
         let line = queue::line_of(&core);
         Self {
             core,
@@ -138,7 +139,7 @@ impl PyPool {
     /// The Python object of a proxy in any pool, or a new one for a proxy that has left them all.
     pub(crate) fn object_of<'py>(py: Python<'py>, proxy: &Arc<Proxy>) -> PyResult<Bound<'py, PyAny>> {
         for home in proxy.observers() {
-            let Some(pool) = home.as_any().downcast_ref::<Pool>() else { continue };
+            let Some(pool) = home.as_any().downcast_ref::<Domain>() else { continue };
             if let Some((table, slot)) = pool.find(proxy.id())
                 && table.slot(slot).and_then(|slot| slot.proxy()).is_some_and(|held| std::ptr::eq(held, &**proxy))
             {
@@ -160,8 +161,8 @@ impl PyPool {
     }
 
     /// A pool of the core that holds the proxies of some objects, each of which stands for its proxy there.
-    pub(crate) fn of_objects(objects: &[Bound<'_, PyAny>]) -> PyResult<Arc<Pool>> {
-        let pool = Pool::new(usize::MAX, OPS, 0);
+    pub(crate) fn of_objects(objects: &[Bound<'_, PyAny>]) -> PyResult<Arc<Domain>> {
+        let pool = Domain::new(usize::MAX, OPS, 0);
         pool.reserve(objects.len());
         for object in objects {
             let proxy = object.cast::<PyProxy>()?.get().core.clone();
@@ -858,7 +859,7 @@ impl PyPool {
 
     /// Seconds until something changes by itself, at any site or everywhere, if anything does.
     fn _next_due(&self) -> Option<f64> {
-        let due = [self.core.guard().next_due(&SystemClock), self.core.next_standing_due(&SystemClock)];
+        let due = [self.core.guard().next_due(&SystemClock), self.core.sites().next_due(&SystemClock)];
         due.into_iter().flatten().min().map(|ahead| ahead as f64 / 1e9)
     }
 

@@ -6,9 +6,9 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::clock::{Clock, SystemClock};
-use crate::pool::Pool;
 use crate::py::border;
 use crate::py::errors::ProxyPoolEmptyError;
+use crate::rotation::Domain;
 use crate::rotation::queue::{Ask, Hope, Queue, Refused, Waiter};
 use crate::sync::{Alarm, Arc, Mutex, Weak};
 
@@ -105,7 +105,7 @@ fn line(on_change: Box<dyn Fn(isize) + Send + Sync>) -> Arc<Line> {
 }
 
 /// The line in front of a pool, which looks after it whenever something may have become free.
-pub(crate) fn line_of(pool: &Arc<Pool>) -> Arc<Line> {
+pub(crate) fn line_of(pool: &Arc<Domain>) -> Arc<Line> {
     let core = Arc::downgrade(pool);
     let line = line(Box::new(move |more| {
         if let Some(pool) = core.upgrade() {

@@ -20,6 +20,7 @@ use crate::py::border;
 use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
 use crate::resilience::standing::SavedHold;
+use crate::rotation::Domain;
 use crate::storage::{
     Entry, Extra, Image, Marks, Options, Seals, Secrets, Shape, Unsealed, WriteError, binding, binding_of,
     protocol_said, write,
@@ -28,7 +29,7 @@ use crate::sync::{Arc, Mutex};
 
 /// Proxies to be written: a pool as it is in this moment, or a list.
 enum Members {
-    Pool(Arc<Pool>, Arc<Table>, Vec<u32>),
+    Pool(Arc<Domain>, Arc<Table>, Vec<u32>),
     List(Vec<Arc<Proxy>>),
 }
 
@@ -62,7 +63,7 @@ impl Members {
     /// What sites hold against them; nothing is known of a list.
     fn held(&self) -> AHashMap<Id, Vec<SavedHold>> {
         match self {
-            Self::Pool(pool, ..) => pool.held(&SystemClock),
+            Self::Pool(pool, ..) => pool.sites().held(pool, &SystemClock),
             Self::List(_) => AHashMap::new(),
         }
     }
@@ -498,7 +499,7 @@ impl PoolImage {
             for (index, id) in learned {
                 let Some(Entry::Known(record, _)) = self.0.entries.get(index) else { continue };
                 for held in record.held() {
-                    core.hold_again(id, &held, &SystemClock);
+                    core.sites().hold_again(&core, id, &held, &SystemClock);
                 }
             }
         });
@@ -522,7 +523,7 @@ impl PoolImage {
 impl PoolImage {
     fn proxies(
         &self,
-        core: &Pool,
+        core: &Domain,
         opened: &AHashMap<String, String>,
         odd: &AHashMap<usize, Py<PyProxy>>,
         merge: bool,

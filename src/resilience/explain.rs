@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::pool::query::Query;
 use crate::proxy::Proxy;
 use crate::proxy::health::{mark, reason};
-use crate::resilience::standing::Kind;
+use crate::resilience::standing::{Kind, SiteBans};
 
 /// A group of reasons, by the name that users know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +133,7 @@ pub fn reasons_against(proxy: &Proxy, ignored: u32, clock: &dyn Clock) -> SmallV
         return found;
     }
     let record = proxy.liveness();
-    let until = |read: fn(&crate::resilience::Liveness) -> u64| record.map(read);
+    let until = |read: fn(&crate::proxy::liveness::Liveness) -> u64| record.map(read);
     if state.has(reason::RESTING) {
         found.push(Reason::new(Why::Resting, until(|record| record.rest_until())));
     } else if state.has(reason::UNHEALTHY) || state.has(reason::DRAINING) {
@@ -174,35 +174,33 @@ fn reasons_for(query: &Query<'_>, proxy: &Proxy) -> SmallVec<[Reason; 2]> {
     found
 }
 
-impl Query<'_> {
-    /// Visits every proxy of the pool with what speaks against it for this request.
-    pub fn explain(&self, mut visit: impl FnMut(u32, &[Reason])) {
-        let clock = self.clock();
-        let bars = self.site().map(|site| self.pool().bars_at(self.table(), site, clock)).unwrap_or_default();
-        let now = clock.steady();
-        for slot in self.table().all.members.iter() {
-            let slot = slot as u32;
-            let Some(proxy) = self.table().proxy(slot) else { continue };
-            let mut reasons = reasons_for(self, proxy);
-            if let Some(bar) = bars.get(&slot) {
-                let why = match bar.kind {
-                    Kind::Banned => Why::BannedHere,
-                    Kind::RateLimited => Why::RateLimitedHere,
-                    Kind::Failing => Why::RestingHere,
-                };
-                reasons.push(Reason { why, until: Some(now.saturating_add(bar.wait)), may_free: bar.probing });
-            }
-            visit(slot, &reasons);
+/// Visits every proxy of the pool with what speaks against it for this request.
+pub fn explain(query: &Query<'_>, sites: &SiteBans, mut visit: impl FnMut(u32, &[Reason])) {
+    let clock = query.clock();
+    let bars = query.mask().map(|mask| sites.exclusions_at(query.table(), mask, clock)).unwrap_or_default();
+    let now = clock.steady();
+    for slot in query.table().all.members.iter() {
+        let slot = slot as u32;
+        let Some(proxy) = query.table().proxy(slot) else { continue };
+        let mut reasons = reasons_for(query, proxy);
+        if let Some(bar) = bars.get(&slot) {
+            let why = match bar.kind {
+                Kind::Banned => Why::BannedHere,
+                Kind::RateLimited => Why::RateLimitedHere,
+                Kind::Failing => Why::RestingHere,
+            };
+            reasons.push(Reason { why, until: Some(now.saturating_add(bar.wait)), may_free: bar.probing });
         }
+        visit(slot, &reasons);
     }
+}
 
-    /// How many are out for which reason.
-    #[must_use]
-    pub fn tally(&self) -> Tally {
-        let mut tally = Tally::at(self.clock().steady());
-        self.explain(|_, reasons| tally.count(reasons));
-        tally
-    }
+/// How many proxies are out for which reason.
+#[must_use]
+pub fn tally(query: &Query<'_>, sites: &SiteBans) -> Tally {
+    let mut tally = Tally::at(query.clock().steady());
+    explain(query, sites, |_, reasons| tally.count(reasons));
+    tally
 }
 
 /// How many proxies are out for which reason, and when waiting may help.

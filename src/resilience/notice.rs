@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::proxy::Id;
-use crate::resilience::breaker::Transition;
+use crate::proxy::liveness::Transition;
+use crate::proxy::{Id, LivenessEvent};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// Something that has happened to a proxy, or to the pool.
@@ -55,6 +55,17 @@ pub enum Notice {
         /// Which.
         proxy: Id,
     },
+}
+
+impl Notice {
+    /// What has happened to the liveness of a proxy.
+    pub(crate) fn of(proxy: Id, event: &LivenessEvent) -> Self {
+        match *event {
+            LivenessEvent::Breaker(transition) => Self::Breaker { proxy, transition },
+            LivenessEvent::Rested { seconds, level } => Self::Rested { proxy, seconds, level },
+            LivenessEvent::Revived => Self::Revived { proxy },
+        }
+    }
 }
 
 /// Notices kept; of more, the oldest go.

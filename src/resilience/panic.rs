@@ -7,7 +7,8 @@ use crate::clock::Clock;
 use crate::pool::{Pool, Table};
 use crate::proxy::Proxy;
 use crate::proxy::health::reason;
-use crate::resilience::settings::{Settings, nanoseconds};
+use crate::proxy::liveness::nanoseconds;
+use crate::resilience::settings::Settings;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// In smaller pools half is too few to tell.

@@ -3,24 +3,20 @@
 //! The site of a URL is looked up for every request, so hosts seen lately are found without a lock: in a table of fixed
 //! size, a few places per host, of which a newcomer takes one at random.
 
-use compact_str::CompactString;
 use hashbrown::HashTable;
 
+use crate::clock::Clock;
 use crate::net::site_key::{host_of, site_key_of_host};
-use crate::resilience::blame::EVIDENCE;
-use crate::resilience::standing::Marks;
-use crate::sync::{Arc, ArcSwapOption, AtomicBool, AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering, global};
+use crate::pool::mask::Mask;
+use crate::sync::{Arc, ArcSwapOption, AtomicBool, AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering};
 
 /// Places for hosts, and how many of them one host may be in.
 const SETS: usize = 512;
 const WAYS: usize = 4;
 
-static UIDS: global::AtomicU64 = global::AtomicU64::new(1);
-
 /// One site, as one pool knows it. Made by [`Sites`].
 #[derive(Debug)]
 pub struct Site {
-    key: CompactString,
     pub(crate) uid: u64,
     /// Pairs of this site on the books: zero spares everybody the look.
     pub(crate) entries: AtomicUsize,
@@ -30,18 +26,18 @@ pub struct Site {
     pub(crate) next_due: AtomicU64,
     /// When a request here last succeeded, on the steady clock; zero for never.
     pub(crate) last_success: AtomicU64,
-    /// The generation of the table that has views without those who are held back; under the ledger's lock.
-    pub(crate) viewed: AtomicU64,
     /// Whether the book of blame has something open here that an answer settles.
     pub(crate) doubtful: AtomicBool,
     /// The last two proxies that brought an answer from here, and when.
     answers: [Answer; 2],
     /// Nothing succeeds here, and half the pool is benched: told once.
     pub(crate) panicking: AtomicBool,
-    /// Who they are, by slot.
-    pub(crate) marks: ArcSwapOption<Marks>,
+    /// Which they are, by slot: what selections read.
+    pub(crate) mask: Arc<Mask>,
 }
 
+/// Nanoseconds for which an answer of the site, and its being at fault, are evidence.
+pub(crate) const EVIDENCE: u64 = 60_000_000_000;
 /// Answers of one proxy closer together than this, in nanoseconds, are one: not every answer writes to a shared line.
 const ANSWERS_APART: u64 = 100_000_000;
 
@@ -88,25 +84,37 @@ impl Site {
     }
 
     fn new(key: &str) -> Self {
+        let mask = Mask::new(key);
         Self {
-            key: key.into(),
-            uid: UIDS.fetch_add(1, global::Ordering::Relaxed),
+            uid: mask.uid(),
             entries: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
             next_due: AtomicU64::new(u64::MAX),
             last_success: AtomicU64::new(0),
-            viewed: AtomicU64::new(0),
             doubtful: AtomicBool::new(false),
             answers: [Answer::default(), Answer::default()],
             panicking: AtomicBool::new(false),
-            marks: ArcSwapOption::empty(),
+            mask,
         }
+    }
+
+    /// The slots that it holds back: what selections read.
+    #[must_use]
+    pub fn mask(&self) -> &Arc<Mask> {
+        &self.mask
+    }
+
+    /// Nanoseconds until the next proxy comes back here by itself; `None` if none is held back.
+    #[must_use]
+    pub fn next_release(&self, clock: &dyn Clock) -> Option<u64> {
+        let due = self.next_due.load(Ordering::Relaxed);
+        (due != u64::MAX).then(|| due.saturating_sub(clock.steady()))
     }
 
     /// Its key: a registrable domain, or whatever the pool's rule makes of a URL.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key
+        self.mask.name()
     }
 }
 

@@ -6,23 +6,11 @@ use std::collections::BinaryHeap;
 use smallvec::SmallVec;
 
 use crate::proxy::Proxy;
+use crate::proxy::liveness::due::Due;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Weak};
 
 /// "Not at all" as a moment.
 pub(crate) const NEVER: u64 = u64::MAX;
-
-/// What becomes of a proxy when its time has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Due {
-    /// Its rest is over.
-    Rest,
-    /// Its breaker was open long enough.
-    Breaker,
-    /// The one request of its trial has not been reported.
-    Probe,
-    /// Its bucket holds a token again.
-    Token,
-}
 
 struct Entry {
     at: u64,

@@ -4,18 +4,19 @@ use std::any::Any;
 
 use crate::clock::{Clock, SystemClock};
 use crate::fork;
+use crate::judge::blame::{Conviction, Doubt};
 use crate::judge::outcome::{Effects, LivenessEffect, Outcome};
 use crate::pool::context::Context;
+use crate::pool::mask::SiteMask;
 use crate::pool::query::{Notes, Query};
 use crate::pool::{Member, Pool, Table};
 use crate::proxy::Proxy;
 use crate::proxy::health::mark;
 use crate::resilience::Notice;
-use crate::resilience::blame::{Conviction, Doubt};
-use crate::resilience::guard::Admitted;
+use crate::resilience::guard::{Admitted, Blamed};
 use crate::resilience::site::Site;
-use crate::resilience::standing::{Admission, Kind, SiteChange, SiteMask, SiteOutcome};
-use crate::rotation::site_outcome;
+use crate::resilience::standing::{Admission, Kind, SiteChange, SiteOutcome};
+use crate::rotation::{Domain, site_outcome};
 use crate::strategy::{Refusal, Shared, choose};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
@@ -28,7 +29,7 @@ const FREE_FAILURES: u8 = 2;
 /// touches no count that threads contend for.
 pub trait References: Send + Sync {
     /// The pool that the proxy was taken from.
-    fn pool(&self) -> &Arc<Pool>;
+    fn pool(&self) -> &Arc<Domain>;
     /// The proxy.
     fn proxy(&self) -> &Arc<Proxy>;
     /// The strategy that chose it.
@@ -37,13 +38,13 @@ pub trait References: Send + Sync {
 
 /// The three themselves.
 pub struct Owned {
-    pool: Arc<Pool>,
+    pool: Arc<Domain>,
     proxy: Arc<Proxy>,
     strategy: Shared,
 }
 
 impl References for Owned {
-    fn pool(&self) -> &Arc<Pool> {
+    fn pool(&self) -> &Arc<Domain> {
         &self.pool
     }
 
@@ -75,7 +76,7 @@ pub struct Taken {
 
 impl Taken {
     /// Gives it back as if the proxy had never been chosen.
-    pub fn give_back(&self, pool: &Pool, proxy: &Arc<Proxy>, clock: &dyn Clock) {
+    pub fn give_back(&self, pool: &Domain, proxy: &Arc<Proxy>, clock: &dyn Clock) {
         proxy.cancel_start(clock);
         if let Some(admission) = &self.at_site {
             pool.settle_at(admission, SiteOutcome::Released, self.began, clock);
@@ -100,11 +101,11 @@ pub struct LeaseRequest<'a> {
 
 impl<'a> LeaseRequest<'a> {
     #[inline]
-    fn query<'b>(&self, pool: &'b Pool, table: &'b Arc<Table>, sited: Option<&'b SiteMask<'b>>) -> Query<'b>
+    fn query<'b>(&self, pool: &'b Pool, table: &'b Arc<Table>, mask: Option<&'b SiteMask<'b>>) -> Query<'b>
     where
         'a: 'b,
     {
-        Query::asked(pool, table, self.context, sited, self.clock, self.foreign)
+        Query::asked(pool, table, self.context, mask, self.clock, self.foreign)
     }
 }
 
@@ -150,7 +151,7 @@ impl Lease {
     /// # Errors
     /// What `refused` makes of the [`Refusal`] of the strategy, or of choices that are never admitted.
     pub fn take<E>(
-        pool: &Arc<Pool>,
+        pool: &Arc<Domain>,
         strategy: Shared,
         asking: &LeaseRequest<'_>,
         refused: impl FnOnce(Refusal, &Query<'_>) -> E,
@@ -169,7 +170,7 @@ impl Lease {
     // The lease is made in its last place: handed on by value through results, it would be copied at every step.
     #[inline]
     pub fn take_as<R, E>(
-        pool: &Arc<Pool>,
+        pool: &Arc<Domain>,
         strategy: &Shared,
         asking: &LeaseRequest<'_>,
         made: impl FnOnce(&Member, Taken) -> Result<R, E>,
@@ -183,9 +184,10 @@ impl Lease {
             asking.connects && asking.context.session_id.is_none() && guard.is_in_trouble(clock.steady_coarse());
         loop {
             // Loaded anew each time: who was passed over meanwhile is so in the newest table.
+            guard.catch_up(clock);
             let table = pool.table();
-            let sited = asking.site.and_then(|site| pool.sited(&table, site, clock));
-            let mut query = asking.query(pool, &table, sited.as_ref());
+            let mask = asking.site.and_then(|site| pool.mask_of(&table, site, clock));
+            let mut query = asking.query(pool, &table, mask.as_ref());
             if asking.connects {
                 query = query.connecting(spares_untried);
             }
@@ -358,19 +360,19 @@ impl<P: References> Lease<P> {
     #[inline]
     fn note_answer(&self, clock: &dyn Clock) {
         if self.proxy().state().has(mark::DOUBTED) {
-            self.pool().guard().blame.carried(self.proxy());
+            self.pool().blame().carried(self.proxy());
         }
         let Some(admission) = &self.taken.at_site else { return };
         let site = admission.site();
         site.note_answer(Arc::as_ptr(self.proxy()) as usize, clock.steady_coarse());
         // Relaxed: a doubt that comes up at this moment is decided by the next answer.
         if site.doubtful.load(Ordering::Relaxed) {
-            let (convictions, has_recovered) = self.pool().guard().blame.answered(self.proxy(), site, clock.steady());
+            let (convictions, has_recovered) = self.pool().blame().answered(self.proxy(), site, clock.steady());
             for conviction in &convictions {
                 self.convict(conviction, true, clock);
             }
             if has_recovered {
-                self.pool().pardon_all_at(site, clock);
+                self.pool().sites().pardon_all_at(self.pool(), site, clock);
                 self.pool().guard().freed();
             }
         }
@@ -406,9 +408,10 @@ impl<P: References> Lease<P> {
     /// The failures are the proxy's. `is_late`: they have been told as the site's.
     #[cold]
     fn convict(&self, conviction: &Conviction, is_late: bool, clock: &dyn Clock) {
-        let guard = self.pool().guard();
-        guard.convict(self.pool(), conviction, clock);
-        self.pool().pardon_at(&conviction.site, &conviction.proxy, clock);
+        let Conviction { proxy, results, began, by_row, .. } = conviction;
+        let blamed = Blamed { proxy, results: *results, began: *began, by_row: *by_row };
+        self.pool().guard().on_blamed(self.pool(), &blamed, clock);
+        self.pool().sites().pardon_at(self.pool(), &conviction.site, &conviction.proxy, clock);
         if is_late {
             self.tell_of_blame(conviction);
         }
@@ -457,7 +460,7 @@ impl<P: References> Lease<P> {
     /// The pool it was taken from.
     #[inline]
     #[must_use]
-    pub fn pool(&self) -> &Arc<Pool> {
+    pub fn pool(&self) -> &Arc<Domain> {
         self.references.pool()
     }
 }
@@ -474,7 +477,7 @@ pub fn conclude<P: References>(
     let outcome_of = |lease: &&Lease<P>| {
         let Some(doubt) = lease.doubt() else { return Outcome::ProxyDown };
         let now = clock.steady();
-        let blame = &lease.pool().guard().blame;
+        let blame = lease.pool().blame();
         match answered_by {
             // It has brought the answer itself, by another exit or at the second attempt.
             Some(answering) if Arc::ptr_eq(answering.proxy(), doubt.proxy) => return Outcome::TargetFault,
@@ -537,7 +540,7 @@ mod model {
         model(|| {
             let clock = ManualClock::at(0);
             let proxy = Arc::new(Proxy::new(&Address::parse("http://10.0.0.1:80").unwrap(), Source::User, 0));
-            let pool = Pool::new(1, AttachmentOps::default(), 0);
+            let pool = Domain::new(1, AttachmentOps::default(), 0);
             proxy.set_id(Id(0, 1));
             pool.add(proxy.clone(), None, true).unwrap();
             let asking = LeaseRequest {

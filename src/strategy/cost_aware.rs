@@ -1,8 +1,8 @@
 //! Within a price limit, the cheaper the likelier.
 
 use crate::pool::filter::Filter;
+use crate::pool::index::sampler::Weighting;
 use crate::pool::query::{Choice, Query};
-use crate::pool::sampler::Weighting;
 use crate::random::Random;
 use crate::strategy::config::Config;
 use crate::strategy::{Common, Narrowing, Refusal, Strategy};

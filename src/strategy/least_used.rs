@@ -1,6 +1,6 @@
 //! The proxy that has started the fewest requests.
 
-use crate::pool::order::TieBreak;
+use crate::pool::index::order::TieBreak;
 use crate::pool::query::{Choice, Query};
 use crate::random::Random;
 use crate::strategy::{Common, Refusal, Strategy};

@@ -133,13 +133,12 @@ pub type Shared = Arc<dyn Strategy>;
 /// # Errors
 /// [`Refusal`] of the strategy.
 pub fn choose(strategy: &dyn Strategy, query: &Query<'_>) -> Result<Choice, Refusal> {
-    query.pool().guard().catch_up(query.clock());
     let chosen = match &query.context().required {
         None => query.on_masked_view(|query| strategy.select(query)),
         Some(filter) => query.narrowed(filter, |query| strategy.select(query)),
     };
     match chosen {
-        Err(refusal) if !query.connects() && refusal.is_shortage() && query.pool().guard().limits_connections() => {
+        Err(refusal) if !query.connects() && refusal.is_shortage() => {
             choose_beyond_connections(strategy, query).unwrap_or(Err(refusal))
         }
         chosen => chosen,

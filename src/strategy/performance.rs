@@ -2,8 +2,8 @@
 
 use crate::clock::Clock;
 use crate::pool::Pool;
+use crate::pool::index::sampler::Weighting;
 use crate::pool::query::{Choice, Cursors, Query};
-use crate::pool::sampler::Weighting;
 use crate::random::Random;
 use crate::strategy::config::Config;
 use crate::strategy::{Common, Refusal, Strategy};

@@ -69,8 +69,8 @@ impl Refusal {
         if !context.excluded.is_empty() {
             return Self::AllExcluded { excluded: context.excluded.len() };
         }
-        match query.site() {
-            Some(site) => Self::NotHere { site: site.key().into() },
+        match query.mask() {
+            Some(mask) => Self::NotHere { site: mask.name().into() },
             None => Self::AllExcluded { excluded: 0 },
         }
     }

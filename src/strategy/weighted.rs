@@ -1,8 +1,8 @@
 //! In proportion to weights: given by identifier, URL or tag, or else the success rate.
 
 use crate::pool::filter::WeightTable;
+use crate::pool::index::sampler::Weighting;
 use crate::pool::query::{Choice, Query};
-use crate::pool::sampler::Weighting;
 use crate::random::Random;
 use crate::strategy::config::Config;
 use crate::strategy::{Common, Refusal, Strategy};

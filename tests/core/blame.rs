@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use proxywhirl::clock::{Clock, ManualClock};
 use proxywhirl::judge::outcome::Outcome::{self, Banned, ProxyDown, Success, TargetFault};
-use proxywhirl::pool::Pool;
 use proxywhirl::proxy::Proxy;
 use proxywhirl::proxy::health::{Health, reason};
 use proxywhirl::resilience::explain::Why;
 use proxywhirl::resilience::site::Site;
+use proxywhirl::rotation::Domain;
 use proxywhirl::rotation::lease::{Ending, Lease, LeaseRequest, conclude};
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
@@ -36,7 +36,7 @@ struct Request {
 }
 
 struct Crawl {
-    pool: Arc<Pool>,
+    pool: Arc<Domain>,
     proxies: Vec<Arc<Proxy>>,
     turns: Shared,
     clock: ManualClock,
@@ -389,11 +389,11 @@ fn why_not(crawl: &Crawl, site: &str) -> Vec<(usize, Option<f64>)> {
     let site = crawl.pool.site_named(site);
     let context = Default::default();
     let table = crawl.pool.table();
-    let sited = crawl.pool.sited(&table, &site, &crawl.clock);
-    let query = proxywhirl::pool::query::Query::new(&crawl.pool, &table, &context, &crawl.clock).at(sited.as_ref());
+    let sited = crawl.pool.mask_of(&table, &site, &crawl.clock);
+    let query = proxywhirl::pool::query::Query::new(&crawl.pool, &table, &context, &crawl.clock).masked(sited.as_ref());
     let mut found = Vec::new();
     let now = crawl.clock.steady();
-    query.explain(|slot, reasons| {
+    proxywhirl::resilience::explain::explain(&query, crawl.pool.sites(), |slot, reasons| {
         for reason in reasons.iter().filter(|reason| reason.why == Why::RestingHere) {
             found.push((slot as usize, reason.until.map(|until| until.saturating_sub(now) as f64 / 1e9)));
         }

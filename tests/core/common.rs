@@ -6,11 +6,12 @@ use std::sync::Arc;
 use proxywhirl::clock::{Clock, ManualClock, SystemClock};
 use proxywhirl::net::address::Address;
 use proxywhirl::pool::context::{Context, Excluded};
-use proxywhirl::pool::order::TieBreak;
+use proxywhirl::pool::index::order::TieBreak;
 use proxywhirl::pool::query::Query;
-use proxywhirl::pool::{Added, AttachmentOps, Pool};
+use proxywhirl::pool::{Added, AttachmentOps};
 use proxywhirl::proxy::health::Source;
 use proxywhirl::proxy::{Id, Proxy, Verdict};
+use proxywhirl::rotation::Domain;
 use proxywhirl::rotation::lease::{Lease, LeaseRequest};
 use proxywhirl::session::SessionManager;
 use proxywhirl::strategy::composite::Composite;
@@ -49,16 +50,16 @@ pub fn number(proxy: &Proxy) -> usize {
     proxy.id().as_u128() as usize - 1
 }
 
-pub fn empty() -> Arc<Pool> {
-    Pool::new(usize::MAX, AttachmentOps::default(), START)
+pub fn empty() -> Arc<Domain> {
+    Domain::new(usize::MAX, AttachmentOps::default(), START)
 }
 
-pub fn add(pool: &Pool, proxy: &Arc<Proxy>) {
+pub fn add(pool: &Domain, proxy: &Arc<Proxy>) {
     assert_eq!(pool.add(proxy.clone(), None, true), Ok(Added::New));
 }
 
 /// A pool of that many proxies, and the proxies by number.
-pub fn pool_of(count: usize) -> (Arc<Pool>, Vec<Arc<Proxy>>) {
+pub fn pool_of(count: usize) -> (Arc<Domain>, Vec<Arc<Proxy>>) {
     let pool = empty();
     let proxies: Vec<_> = (0..count).map(proxy).collect();
     for proxy in &proxies {
@@ -89,10 +90,11 @@ pub fn in_session(id: &str) -> Context {
 /// One selection.
 pub fn select(
     strategy: &dyn Strategy,
-    pool: &Pool,
+    pool: &Domain,
     context: &Context,
     clock: &dyn Clock,
 ) -> Result<Arc<Proxy>, Refusal> {
+    pool.guard().catch_up(clock);
     let table = pool.table();
     let query = Query::new(pool, &table, context, clock);
     let choice = choose(strategy, &query)?;
@@ -100,17 +102,22 @@ pub fn select(
 }
 
 /// One selection that must succeed, as a number.
-pub fn pick(strategy: &dyn Strategy, pool: &Pool, context: &Context, clock: &dyn Clock) -> usize {
+pub fn pick(strategy: &dyn Strategy, pool: &Domain, context: &Context, clock: &dyn Clock) -> usize {
     number(&select(strategy, pool, context, clock).unwrap())
 }
 
 /// One lease.
-pub fn lease_at(strategy: &Shared, pool: &Arc<Pool>, clock: &dyn Clock) -> Result<Lease, Refusal> {
+pub fn lease_at(strategy: &Shared, pool: &Arc<Domain>, clock: &dyn Clock) -> Result<Lease, Refusal> {
     lease_for(strategy, pool, None, clock)
 }
 
 /// One lease for a URL.
-pub fn lease_for(strategy: &Shared, pool: &Arc<Pool>, url: Option<&str>, clock: &dyn Clock) -> Result<Lease, Refusal> {
+pub fn lease_for(
+    strategy: &Shared,
+    pool: &Arc<Domain>,
+    url: Option<&str>,
+    clock: &dyn Clock,
+) -> Result<Lease, Refusal> {
     let site = url.and_then(|url| pool.site_of(url));
     let asking =
         LeaseRequest { context: &Context::default(), site: site.as_ref(), connects: false, clock, foreign: None };
@@ -118,7 +125,7 @@ pub fn lease_for(strategy: &Shared, pool: &Arc<Pool>, url: Option<&str>, clock: 
 }
 
 /// How often each number comes in that many selections that must all succeed.
-pub fn counts(strategy: &dyn Strategy, pool: &Pool, context: &Context, draws: usize) -> HashMap<usize, u64> {
+pub fn counts(strategy: &dyn Strategy, pool: &Domain, context: &Context, draws: usize) -> HashMap<usize, u64> {
     let clock = clock();
     let mut counts = HashMap::new();
     for _ in 0..draws {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use proxywhirl::clock::ManualClock;
 use proxywhirl::judge::outcome::Outcome;
-use proxywhirl::pool::Pool;
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::query::Query;
 use proxywhirl::proxy::health::reason;
 use proxywhirl::resilience::Settings;
-use proxywhirl::resilience::explain::Why;
+use proxywhirl::resilience::explain::{Why, tally};
+use proxywhirl::rotation::Domain;
 use proxywhirl::rotation::connections::ConnectionLimit;
 use proxywhirl::rotation::lease::{Ending, Lease, LeaseRequest};
 use proxywhirl::strategy::round_robin::RoundRobin;
@@ -17,14 +17,14 @@ use proxywhirl::strategy::{Refusal, Shared};
 
 use crate::common::*;
 
-fn connected(strategy: &Shared, pool: &Arc<Pool>, clock: &ManualClock) -> Result<Lease, Refusal> {
+fn connected(strategy: &Shared, pool: &Arc<Domain>, clock: &ManualClock) -> Result<Lease, Refusal> {
     let asking = LeaseRequest { context: &Context::default(), site: None, connects: true, clock, foreign: None };
     Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal)
 }
 
-fn at_capacity(pool: &Arc<Pool>, clock: &ManualClock) -> usize {
+fn at_capacity(pool: &Arc<Domain>, clock: &ManualClock) -> usize {
     let (table, context) = (pool.table(), Context::default());
-    Query::new(pool, &table, &context, clock).connecting(false).tally().of(Why::AtCapacity)
+    tally(&Query::new(pool, &table, &context, clock).connecting(false), pool.sites()).of(Why::AtCapacity)
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_is_in_flight_without_a_connection_is_limited_by_its_own_setting_only() {
     let held = connected(&strategy, &pool, &clock).unwrap();
     drop(lease_at(&strategy, &pool, &clock).expect("it brings its own connection"));
     drop(held);
-    pool.configure_guard(Settings { max_in_flight: Some(6), ..Settings::default() }, &clock).unwrap();
+    pool.configure(Settings { max_in_flight: Some(6), ..Settings::default() }, &clock).unwrap();
     let held = connected(&strategy, &pool, &clock).unwrap();
     drop(plain);
     assert_eq!(at_capacity(&pool, &clock), 1, "one in flight of six, but it has the only connection");

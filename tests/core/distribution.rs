@@ -86,7 +86,11 @@ fn check(
     agrees(&format!("{}, {what}", chance.name), &draw(&*strategy, draws), &expected);
 }
 
-fn drawn(pool: &proxywhirl::pool::Pool, size: usize, context: &Context) -> impl Fn(&dyn Strategy, usize) -> Vec<u64> {
+fn drawn(
+    pool: &proxywhirl::rotation::Domain,
+    size: usize,
+    context: &Context,
+) -> impl Fn(&dyn Strategy, usize) -> Vec<u64> {
     move |strategy, draws| {
         let counts = counts(strategy, pool, context, draws);
         (0..size).map(|n| counts.get(&n).copied().unwrap_or(0)).collect()

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use proxywhirl::pool::Pool;
 use proxywhirl::pool::context::{Context, Excluded, Thresholds};
 use proxywhirl::pool::filter::Filter;
 use proxywhirl::proxy::health::{Health, reason};
 use proxywhirl::proxy::{Counter, Proxy, Verdict};
+use proxywhirl::rotation::Domain;
 use proxywhirl::strategy::Refusal;
 
 use crate::common::*;
@@ -252,7 +252,7 @@ fn the_books_balance_under_threads() {
     }
 }
 
-fn refusal(pool: &Pool, context: &Context) -> Vec<(&'static str, Refusal)> {
+fn refusal(pool: &Domain, context: &Context) -> Vec<(&'static str, Refusal)> {
     EVERY
         .iter()
         .map(|maker| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::filter::Filter;
-use proxywhirl::pool::order::TieBreak;
+use proxywhirl::pool::index::order::TieBreak;
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Counter, Verdict};
 use proxywhirl::strategy::least_used::LeastUsed;

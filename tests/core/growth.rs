@@ -7,13 +7,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use proxywhirl::pool::filter::Filter;
-use proxywhirl::pool::{Added, Attachment, AttachmentOps, Pool, Word};
+use proxywhirl::pool::{Added, Attachment, AttachmentOps, Word};
 use proxywhirl::proxy::health::reason;
 use proxywhirl::proxy::{Id, Proxy};
+use proxywhirl::rotation::Domain;
 
 use crate::common::*;
 
-static POOL: OnceLock<Arc<Pool>> = OnceLock::new();
+static POOL: OnceLock<Arc<Domain>> = OnceLock::new();
 static GIVEN_BACK: AtomicUsize = AtomicUsize::new(0);
 
 /// What an embedding program may do when a reference dies: anything with the pool.
@@ -37,7 +38,7 @@ fn attachment() -> Attachment {
 fn what_is_attached_dies_outside_every_lock() {
     let (done, finished) = channel();
     std::thread::spawn(move || {
-        let pool = POOL.get_or_init(|| Pool::new(usize::MAX, AttachmentOps { release }, START));
+        let pool = POOL.get_or_init(|| Domain::new(usize::MAX, AttachmentOps { release }, START));
         let proxies: Vec<Arc<Proxy>> = (0..300).map(proxy).collect();
         for proxy in &proxies {
             assert_eq!(pool.add(proxy.clone(), Some(attachment()), true), Ok(Added::New));
@@ -144,7 +145,7 @@ fn no_change_is_lost_while_tables_are_built() {
     // At rest everything agrees with the proxies themselves, in the order in which they came.
     let table = pool.table();
     let members: Vec<usize> =
-        Pool::members(&table).into_iter().map(|slot| number(table.proxy(slot).unwrap())).collect();
+        proxywhirl::pool::Pool::members(&table).into_iter().map(|slot| number(table.proxy(slot).unwrap())).collect();
     assert_eq!(members, (0..KEPT).collect::<Vec<_>>());
     assert_eq!(pool.len(), KEPT);
     let eligible: Vec<usize> =
@@ -164,7 +165,7 @@ fn no_change_is_lost_while_tables_are_built() {
 #[test]
 fn the_limit_holds_for_lists_beside_single_proxies() {
     for round in 0..20 {
-        let pool = Pool::new(500, AttachmentOps::default(), START);
+        let pool = Domain::new(500, AttachmentOps::default(), START);
         let lists = AtomicUsize::new(0);
         on_threads(4, |thread| {
             let from = (round * 4 + thread) * 10_000;

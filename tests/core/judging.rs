@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use proxywhirl::clock::{Clock, ManualClock};
 use proxywhirl::judge::outcome::Outcome::{self, Banned, ProxyAuth, ProxyDown, Success, TargetFault};
-use proxywhirl::pool::Pool;
 use proxywhirl::proxy::health::{Health, reason};
+use proxywhirl::proxy::liveness::{Breaker, BreakerSettings, Phase, Rate};
 use proxywhirl::proxy::{Proxy, Verdict};
-use proxywhirl::resilience::breaker::Phase;
+use proxywhirl::resilience::Settings;
 use proxywhirl::resilience::explain::Why;
-use proxywhirl::resilience::{Breaker, BreakerSettings, Rate, Settings};
+use proxywhirl::rotation::Domain;
 use proxywhirl::rotation::lease::{Ending, Lease};
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
@@ -24,7 +24,7 @@ fn forward(clock: &ManualClock, seconds: f64) {
     clock.advance((seconds * 1e6) as i64);
 }
 
-fn taken(pool: &Arc<Pool>, clock: &ManualClock) -> Option<Lease> {
+fn taken(pool: &Arc<Domain>, clock: &ManualClock) -> Option<Lease> {
     lease_at(&turns(), pool, clock).ok()
 }
 
@@ -33,7 +33,7 @@ fn end(lease: &Lease, outcome: Outcome, clock: &ManualClock) {
 }
 
 /// One request through a certain proxy: it has to be eligible, and is the only one while it is chosen.
-fn request(pool: &Arc<Pool>, proxy: &Arc<Proxy>, outcome: Outcome, clock: &ManualClock) {
+fn request(pool: &Arc<Domain>, proxy: &Arc<Proxy>, outcome: Outcome, clock: &ManualClock) {
     let others: Vec<_> = proxies_of(pool).into_iter().filter(|other| !Arc::ptr_eq(other, proxy)).collect();
     for other in &others {
         other.set_reason(reason::DRAINING, true);
@@ -45,24 +45,24 @@ fn request(pool: &Arc<Pool>, proxy: &Arc<Proxy>, outcome: Outcome, clock: &Manua
     end(&lease, outcome, clock);
 }
 
-fn proxies_of(pool: &Pool) -> Vec<Arc<Proxy>> {
+fn proxies_of(pool: &Domain) -> Vec<Arc<Proxy>> {
     let table = pool.table();
-    Pool::members(&table).into_iter().filter_map(|slot| table.slot(slot)?.share()).collect()
+    proxywhirl::pool::Pool::members(&table).into_iter().filter_map(|slot| table.slot(slot)?.share()).collect()
 }
 
-fn eligible(pool: &Pool, clock: &ManualClock) -> usize {
+fn eligible(pool: &Domain, clock: &ManualClock) -> usize {
     pool.guard().catch_up(clock);
     pool.eligible(&pool.table(), clock).len()
 }
 
-fn configure(pool: &Pool, change: impl FnOnce(&mut Settings)) {
+fn configure(pool: &Domain, change: impl FnOnce(&mut Settings)) {
     let mut settings = Settings::default();
     change(&mut settings);
-    pool.configure_guard(settings, &clock()).unwrap();
+    pool.configure(settings, &clock()).unwrap();
 }
 
 /// A proxy succeeds now and then, so that failures are their proxy's own.
-fn calm(pool: &Arc<Pool>, clock: &ManualClock) {
+fn calm(pool: &Arc<Domain>, clock: &ManualClock) {
     request(pool, &proxies_of(pool)[0], Success, clock);
 }
 
@@ -370,9 +370,12 @@ fn a_breaker_opens_on_enough_failures_that_are_enough_of_all_results() {
     assert_eq!((breaker.phase(), proxies[0].reasons()), (Phase::Closed, 0));
 }
 
-fn tally(pool: &Arc<Pool>, clock: &ManualClock) -> proxywhirl::resilience::explain::Tally {
+fn tally(pool: &Arc<Domain>, clock: &ManualClock) -> proxywhirl::resilience::explain::Tally {
     let (table, context) = (pool.table(), Default::default());
-    proxywhirl::pool::query::Query::new(pool, &table, &context, clock).tally()
+    proxywhirl::resilience::explain::tally(
+        &proxywhirl::pool::query::Query::new(pool, &table, &context, clock),
+        pool.sites(),
+    )
 }
 
 #[test]
@@ -534,7 +537,7 @@ fn limits_that_make_no_sense_are_refused() {
     let refused = |change: fn(&mut Settings)| {
         let mut settings = Settings::default();
         change(&mut settings);
-        empty().configure_guard(settings, &clock()).is_err()
+        empty().configure(settings, &clock()).is_err()
     };
     assert!(refused(|settings| settings.breaker.failure_threshold = 0));
     assert!(refused(|settings| settings.breaker.failure_rate = 1.5));

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use proxywhirl::judge::outcome::Outcome;
-use proxywhirl::pool::Pool;
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Counter, Verdict};
+use proxywhirl::rotation::Domain;
 use proxywhirl::rotation::lease::{AlreadyClosed, Ending, Lease};
 use proxywhirl::strategy::Shared;
 use proxywhirl::strategy::round_robin::RoundRobin;
 
 use crate::common::*;
 
-fn lease(strategy: &Shared, pool: &Arc<Pool>) -> Lease {
+fn lease(strategy: &Shared, pool: &Arc<Domain>) -> Lease {
     lease_at(strategy, pool, &system()).unwrap()
 }
 

@@ -9,16 +9,17 @@ use proptest::prelude::*;
 use proxywhirl::net::address::Address;
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::filter::Filter;
-use proxywhirl::pool::{AddError, Added, Attachment, AttachmentOps, Pool, Word};
+use proxywhirl::pool::{AddError, Added, Attachment, AttachmentOps, Word};
 use proxywhirl::proxy::health::{Health, Source};
 use proxywhirl::proxy::{Id, Proxy, Verdict};
+use proxywhirl::rotation::Domain;
 use proxywhirl::strategy::round_robin::RoundRobin;
 
 use crate::common::*;
 
-fn order(pool: &Pool) -> Vec<usize> {
+fn order(pool: &Domain) -> Vec<usize> {
     let table = pool.table();
-    Pool::members(&table).into_iter().map(|slot| number(table.proxy(slot).unwrap())).collect()
+    proxywhirl::pool::Pool::members(&table).into_iter().map(|slot| number(table.proxy(slot).unwrap())).collect()
 }
 
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ proptest! {
         1 => (0..50usize).prop_map(Step::Reserve),
         1 => (0..80usize, 80..100usize).prop_map(|(from, to)| Step::Move(from, to)),
     ], 1..80), limit in 20..70usize) {
-        let pool = Pool::new(limit, AttachmentOps::default(), START);
+        let pool = Domain::new(limit, AttachmentOps::default(), START);
         let proxies: Vec<Arc<Proxy>> = (0..80).map(proxy).collect();
         let mut at: Vec<usize> = (0..80).collect();
         let mut model: Vec<usize> = Vec::new();
@@ -107,7 +108,7 @@ proptest! {
             }
             for (rank, n) in model.iter().enumerate() {
                 let table = pool.table();
-                prop_assert_eq!(Pool::nth(&table, rank).map(|slot| number(table.proxy(slot).unwrap())), Some(*n));
+                prop_assert_eq!(proxywhirl::pool::Pool::nth(&table, rank).map(|slot| number(table.proxy(slot).unwrap())), Some(*n));
             }
         }
     }
@@ -142,7 +143,7 @@ fn word(n: usize) -> Attachment {
 }
 
 /// Attaches a word to the member of that identifier; what is attached then.
-fn attach(pool: &Pool, id: Id, n: usize) -> Option<usize> {
+fn attach(pool: &Domain, id: Id, n: usize) -> Option<usize> {
     let (table, slot) = pool.find(id)?;
     Some(table.slot(slot)?.member()?.attach(word(n)).as_ptr() as usize - 1)
 }
@@ -162,7 +163,7 @@ fn shares() -> Vec<(usize, i64)> {
 
 #[test]
 fn attachments_are_shared_and_given_back_exactly() {
-    let pool = Pool::new(usize::MAX, OPS, START);
+    let pool = Domain::new(usize::MAX, OPS, START);
     let proxies: Vec<Arc<Proxy>> = (0..100).map(proxy).collect();
     for (n, proxy) in proxies.iter().enumerate().take(50) {
         assert_eq!(pool.add(proxy.clone(), (n % 2 == 0).then(|| word(n)), true), Ok(Added::New));
@@ -209,7 +210,7 @@ fn attachments_are_shared_and_given_back_exactly() {
 
 #[test]
 fn adding_many_is_all_or_nothing() {
-    let pool = Pool::new(10, AttachmentOps::default(), START);
+    let pool = Domain::new(10, AttachmentOps::default(), START);
     let offer = |range: std::ops::Range<usize>| range.map(proxy).collect::<Vec<_>>();
     assert_eq!(pool.add_all(offer(0..6)), Ok((6, 0)));
     assert_eq!(pool.add_all(offer(3..11)), Err(AddError::Full { limit: 10 }));

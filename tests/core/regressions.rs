@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use proxywhirl::pool::Pool;
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::filter::Filter;
 use proxywhirl::pool::query::{Choice, Query};
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Moment, Verdict};
+use proxywhirl::rotation::Domain;
 use proxywhirl::session::SessionManager;
 use proxywhirl::strategy::composite::Composite;
 use proxywhirl::strategy::least_used::LeastUsed;
@@ -278,7 +278,7 @@ fn replacing_all_members_is_one_step_for_selections() {
     });
 }
 
-fn table_of(pool: &Pool) -> usize {
+fn table_of(pool: &Domain) -> usize {
     Arc::as_ptr(&pool.table()) as usize
 }
 

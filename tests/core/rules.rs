@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use proxywhirl::pool::Pool;
 use proxywhirl::pool::context::{Context, Thresholds};
 use proxywhirl::proxy::health::Health;
 use proxywhirl::proxy::{Proxy, Verdict};
+use proxywhirl::rotation::Domain;
 use proxywhirl::strategy::composite::Composite;
 use proxywhirl::strategy::config::Config;
 use proxywhirl::strategy::cost_aware::CostAware;
@@ -20,16 +20,16 @@ use proxywhirl::strategy::{Refusal, Shared, Strategy};
 
 use crate::common::*;
 
-fn seen(strategy: &dyn Strategy, pool: &Pool, context: &Context, times: usize) -> HashSet<usize> {
+fn seen(strategy: &dyn Strategy, pool: &Domain, context: &Context, times: usize) -> HashSet<usize> {
     (0..times).map(|_| pick(strategy, pool, context, &clock())).collect()
 }
 
-fn refused(strategy: &dyn Strategy, pool: &Pool, context: &Context) -> Refusal {
+fn refused(strategy: &dyn Strategy, pool: &Domain, context: &Context) -> Refusal {
     select(strategy, pool, context, &clock()).unwrap_err()
 }
 
 /// US: 0, 1; DE: 2, 3; region Bavaria: 3; nowhere: 4.
-fn places() -> (Arc<Pool>, Vec<Arc<Proxy>>) {
+fn places() -> (Arc<Domain>, Vec<Arc<Proxy>>) {
     let (pool, proxies) = pool_of(5);
     for (number, country) in [(0, "US"), (1, "us"), (2, "DE"), (3, "DE")] {
         locate(&proxies[number], country);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use proxywhirl::clock::{Clock, ManualClock};
-use proxywhirl::pool::Pool;
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::query::Query;
 use proxywhirl::proxy::Proxy;
 use proxywhirl::resilience::site::Site;
 use proxywhirl::resilience::standing::{Admission, Exclusion, Kind, Settings, SiteChange, SiteOutcome, SiteRate};
+use proxywhirl::rotation::Domain;
 use proxywhirl::strategy::{Refusal, Strategy, choose};
 
 use crate::common::*;
@@ -16,15 +16,15 @@ use crate::common::*;
 /// One selection at a site, admitted as a lease would be: chosen anew while another thread was faster.
 fn take(
     strategy: &dyn Strategy,
-    pool: &Pool,
+    pool: &Domain,
     site: &Arc<Site>,
     context: &Context,
     clock: &dyn Clock,
 ) -> Result<(usize, Admission), Refusal> {
     loop {
         let table = pool.table();
-        let sited = pool.sited(&table, site, clock);
-        let query = Query::new(pool, &table, context, clock).at(sited.as_ref());
+        let sited = pool.mask_of(&table, site, clock);
+        let query = Query::new(pool, &table, context, clock).masked(sited.as_ref());
         let choice = choose(strategy, &query)?;
         let proxy = query.slot(choice).and_then(|slot| slot.share()).unwrap();
         match pool.admit_at(&table, site, choice.0, clock) {
@@ -34,21 +34,21 @@ fn take(
     }
 }
 
-fn taken(strategy: &dyn Strategy, pool: &Pool, site: &Arc<Site>, clock: &dyn Clock) -> Option<(usize, Admission)> {
+fn taken(strategy: &dyn Strategy, pool: &Domain, site: &Arc<Site>, clock: &dyn Clock) -> Option<(usize, Admission)> {
     take(strategy, pool, site, &Context { in_rotation: true, ..Context::default() }, clock).ok()
 }
 
-fn admit(pool: &Pool, site: &Arc<Site>, proxy: &Proxy, clock: &dyn Clock) -> Result<Admission, Exclusion> {
+fn admit(pool: &Domain, site: &Arc<Site>, proxy: &Proxy, clock: &dyn Clock) -> Result<Admission, Exclusion> {
     let (table, slot) = pool.find(proxy.id()).unwrap();
     pool.admit_at(&table, site, slot, clock)
 }
 
-fn settle(pool: &Pool, admission: &Admission, finding: SiteOutcome, clock: &dyn Clock) -> SiteChange {
+fn settle(pool: &Domain, admission: &Admission, finding: SiteOutcome, clock: &dyn Clock) -> SiteChange {
     pool.settle_at(admission, finding, clock.steady(), clock)
 }
 
 /// Bans a proxy at a site for exactly so many seconds.
-fn ban(pool: &Pool, site: &Arc<Site>, proxy: &Proxy, seconds: f64, clock: &dyn Clock) {
+fn ban(pool: &Domain, site: &Arc<Site>, proxy: &Proxy, seconds: f64, clock: &dyn Clock) {
     let admission = admit(pool, site, proxy, clock).unwrap();
     settle(pool, &admission, SiteOutcome::Banned(Some(seconds)), clock);
 }
@@ -104,7 +104,7 @@ fn a_bench_ends_with_one_probe_at_a_time() {
     settle(&pool, &lost, SiteOutcome::Released, &clock);
     assert!(taken(&*strategy, &pool, &site, &clock).is_none());
     assert_eq!(settle(&pool, &probe, SiteOutcome::Welcome, &clock), SiteChange::Freed);
-    assert!(pool.standing().is_empty());
+    assert!(pool.sites().is_empty());
     assert!(!taken(&*strategy, &pool, &site, &clock).unwrap().1.is_probe());
     assert_eq!(proxies[0].usage().2, 5);
 }
@@ -156,7 +156,7 @@ fn what_was_sent_before_a_ban_neither_worsens_nor_lifts_it() {
     for admission in &early[10..] {
         assert_eq!(pool.settle_at(admission, SiteOutcome::Welcome, began, &clock), SiteChange::None);
     }
-    let rows = pool.standings(&clock);
+    let rows = pool.sites().rows(&pool, &clock);
     assert_eq!((rows.len(), rows[0].level, rows[0].kind), (1, 1, Kind::Banned));
     assert_eq!(rows[0].until, Some(clock.wall() + 10 * SECOND));
     assert_eq!(rows[0].site.key(), "a.com");
@@ -173,7 +173,7 @@ fn a_pause_that_the_site_asks_for_is_held_exactly_and_ends_without_a_probe() {
     forward(&clock, 7.499_999);
     let bar = admit(&pool, &site, &proxies[0], &clock).unwrap_err();
     assert_eq!((bar.kind, bar.wait, bar.probing), (Kind::RateLimited, 1_000, false));
-    assert_eq!(pool.next_release_at(&site, &clock), Some(1_000));
+    assert_eq!(site.next_release(&clock), Some(1_000));
     forward(&clock, 0.000_001);
     assert!(!admit(&pool, &site, &proxies[0], &clock).unwrap().is_probe());
     // Without a word on how long it is a bench, a short one.
@@ -183,7 +183,7 @@ fn a_pause_that_the_site_asks_for_is_held_exactly_and_ends_without_a_probe() {
         panic!("not held");
     };
     assert!(seconds <= 30.0 && level == 1);
-    assert_eq!(pool.standings(&clock).iter().filter(|row| row.kind == Kind::RateLimited).count(), 1);
+    assert_eq!(pool.sites().rows(&pool, &clock).iter().filter(|row| row.kind == Kind::RateLimited).count(), 1);
 }
 
 #[test]
@@ -194,8 +194,13 @@ fn whose_time_has_come_is_shown_until_a_selection_lets_it_return() {
     ban(&pool, &site, &proxies[0], 5.0, &clock);
     ban(&pool, &site, &proxies[1], 9.0, &clock);
     let table = pool.table();
-    let waits =
-        || pool.bars_at(&table, &site, &clock).into_iter().map(|(slot, bar)| (slot, bar.wait)).collect::<Vec<_>>();
+    let waits = || {
+        pool.sites()
+            .exclusions_at(&table, site.mask(), &clock)
+            .into_iter()
+            .map(|(slot, bar)| (slot, bar.wait))
+            .collect::<Vec<_>>()
+    };
     let strategy = (EVERY[0].make)();
     assert!(taken(&*strategy, &pool, &site, &clock).is_none());
     forward(&clock, 6.0);
@@ -203,15 +208,15 @@ fn whose_time_has_come_is_shown_until_a_selection_lets_it_return() {
     let mut shown = waits();
     shown.sort_unstable();
     assert_eq!(shown, [(0, 0), (1, 3_000_000_000)]);
-    assert_eq!(pool.next_release_at(&site, &clock), Some(0));
-    assert_eq!(pool.next_standing_due(&clock), Some(0));
+    assert_eq!(site.next_release(&clock), Some(0));
+    assert_eq!(pool.sites().next_due(&clock), Some(0));
     let (chosen, probe) = taken(&*strategy, &pool, &site, &clock).unwrap();
     assert_eq!(chosen, 0);
-    let bars = pool.bars_at(&table, &site, &clock);
+    let bars = pool.sites().exclusions_at(&table, site.mask(), &clock);
     assert!(bars[&0].probing && bars[&0].wait == 60_000_000_000);
     settle(&pool, &probe, SiteOutcome::Welcome, &clock);
     assert_eq!(waits(), [(1, 3_000_000_000)]);
-    assert_eq!(pool.next_standing_due(&clock), Some(3_000_000_000));
+    assert_eq!(pool.sites().next_due(&clock), Some(3_000_000_000));
 }
 
 #[test]
@@ -219,7 +224,11 @@ fn a_rate_per_site_lets_a_burst_through_and_then_one_per_interval() {
     let (pool, proxies) = pool_of(2);
     let clock = clock();
     let site = pool.site_of("https://a.com").unwrap();
-    pool.set_standing(Settings { site_rate: Some(SiteRate::new(10, 1.0, Some(3))), ..Settings::default() }, &clock);
+    pool.sites().configure(
+        &pool,
+        Settings { site_rate: Some(SiteRate::new(10, 1.0, Some(3))), ..Settings::default() },
+        &clock,
+    );
     for _ in 0..3 {
         admit(&pool, &site, &proxies[0], &clock).unwrap();
     }
@@ -302,8 +311,8 @@ fn entries_stay_with_their_proxies_when_slots_move_and_go_with_them() {
         pool.remove(proxy.id());
     }
     barred(&|number| number % 3 == 0);
-    assert_eq!(pool.standings(&clock).len(), (120..200).filter(|number| number % 3 == 0).count());
-    assert_eq!(pool.standing().len(), pool.standings(&clock).len());
+    assert_eq!(pool.sites().rows(&pool, &clock).len(), (120..200).filter(|number| number % 3 == 0).count());
+    assert_eq!(pool.sites().len(), pool.sites().rows(&pool, &clock).len());
     // A proxy that comes back begins anew.
     add(&pool, &proxies[0]);
     assert!(admit(&pool, &site, &proxies[0], &clock).is_ok());
@@ -327,10 +336,10 @@ fn a_pool_put_into_another_order_keeps_its_books() {
     let mut members: Vec<_> = proxies.iter().rev().filter(|proxy| number(proxy) != 7).cloned().collect();
     members.insert(0, proxy(50));
     pool.replace_all(members.into_iter().map(|proxy| (proxy, None)).collect());
-    let mut held: Vec<usize> = pool.standings(&clock).iter().map(|row| number(&row.proxy)).collect();
+    let mut held: Vec<usize> = pool.sites().rows(&pool, &clock).iter().map(|row| number(&row.proxy)).collect();
     held.sort_unstable();
     assert_eq!(held, [2, 3]);
-    assert_eq!(pool.standing().len(), 2);
+    assert_eq!(pool.sites().len(), 2);
     let strategy = (EVERY[0].make)();
     let seen: Vec<usize> = (0..8).map(|_| taken(&*strategy, &pool, &site, &clock).unwrap().0).collect();
     assert_eq!(seen, [50, 9, 8, 6, 5, 4, 1, 0]);
@@ -342,27 +351,27 @@ fn a_pool_put_into_another_order_keeps_its_books() {
 fn memory_is_bounded_and_the_longest_forgotten_go_first() {
     let (pool, proxies) = pool_of(50);
     let clock = clock();
-    pool.set_standing(Settings { max_standings: 100, ..Settings::default() }, &clock);
+    pool.sites().configure(&pool, Settings { max_standings: 100, ..Settings::default() }, &clock);
     for round in 0..10 {
         let site = pool.site_of(&format!("https://site{round}.com")).unwrap();
         for proxy in &proxies {
             ban(&pool, &site, proxy, 1000.0, &clock);
         }
-        assert!(pool.standing().len() <= 100);
+        assert!(pool.sites().len() <= 100);
     }
     let keys: std::collections::BTreeSet<String> =
-        pool.standings(&clock).iter().map(|row| row.site.key().to_owned()).collect();
+        pool.sites().rows(&pool, &clock).iter().map(|row| row.site.key().to_owned()).collect();
     assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["site8.com", "site9.com"]);
-    pool.set_standing(Settings { max_standings: 0, ..Settings::default() }, &clock);
-    assert!(pool.standing().is_empty());
+    pool.sites().configure(&pool, Settings { max_standings: 0, ..Settings::default() }, &clock);
+    assert!(pool.sites().is_empty());
     ban(&pool, &pool.site_named("x"), &proxies[0], 9.0, &clock);
-    assert!(pool.standing().is_empty());
+    assert!(pool.sites().is_empty());
 }
 
 // ---- where many are held back ------------------------------------------------------------------------------------------
 
 /// Bans all proxies but one in `kept` at a site for an hour.
-fn ban_all_but(pool: &Pool, proxies: &[Arc<Proxy>], kept: usize, site: &Arc<Site>, clock: &dyn Clock) {
+fn ban_all_but(pool: &Domain, proxies: &[Arc<Proxy>], kept: usize, site: &Arc<Site>, clock: &dyn Clock) {
     for proxy in proxies.iter().filter(|proxy| number(proxy) % kept != 1) {
         ban(pool, site, proxy, 3600.0, clock);
     }
@@ -546,7 +555,7 @@ fn marks_and_views_agree_with_the_books_after_a_storm_of_rebuilds() {
     });
     let table = pool.table();
     for site in &sites {
-        let bars = pool.bars_at(&table, site, &clock);
+        let bars = pool.sites().exclusions_at(&table, site.mask(), &clock);
         for maker in EVERY.iter().take(2) {
             let strategy = maker.make();
             let mut seen = std::collections::BTreeSet::new();
@@ -761,8 +770,12 @@ fn follow(steps: Vec<Step>) -> Result<(), proptest::test_runner::TestCaseError> 
         }
         // The list for people agrees at every step.
         let now = clock.steady();
-        let shown: std::collections::BTreeSet<(String, usize)> =
-            pool.standings(&clock).iter().map(|row| (row.site.key().to_owned(), number(&row.proxy))).collect();
+        let shown: std::collections::BTreeSet<(String, usize)> = pool
+            .sites()
+            .rows(&pool, &clock)
+            .iter()
+            .map(|row| (row.site.key().to_owned(), number(&row.proxy)))
+            .collect();
         let expected = plain.pairs.iter().filter(|(_, pair)| pair.owes || !pair.is_free(now));
         let expected: std::collections::BTreeSet<(String, usize)> =
             expected.map(|((site, number), _)| (sites[*site].key().to_owned(), *number)).collect();

@@ -12,10 +12,11 @@ from collections.abc import AsyncGenerator, Hashable
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
+from proxywhirl._core import retry_after
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
 from proxywhirl._httpx.flavour import core
-from proxywhirl._httpx.judge import meaning_of, retry_after
+from proxywhirl._httpx.judge import meaning_of
 from proxywhirl._httpx.payload import AsyncPayload, Payload, Terms, close_shielded, secrets_of
 from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._httpx.route import Limits, Line, Owner, Route

@@ -1,22 +1,19 @@
-"""How an answer or a failure is judged: one table for the rotators, the transports and ``lease.report``.
+"""What the core cannot see of an answer or a failure.
 
-What a status means by itself is the core's rule (``_core.judge_status``). Here is what the core cannot see: what
-the exceptions of our own transfers say, what follows from what :mod:`proxywhirl._httpx.clients` reads off those of
-other clients, and what the ban rules say.
+That is: what the exceptions of our own transfers say, what follows from what :mod:`proxywhirl._httpx.clients` reads off
+those of other clients, and what ban rules say that look inside. The table of statuses, ``Retry-After`` and the judging
+of plain answers are the core's: ``_core.StatusJudge``, ``_core.ReportJudge``, ``_core.retry_after``.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-import re
-import time
-from datetime import timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from proxywhirl import _core
+from proxywhirl._core import StatusJudge, retry_after
 from proxywhirl._httpx import clients as _clients
 from proxywhirl._httpx.clients import AMBIGUOUS as AMBIGUOUS_FAULTS
 from proxywhirl._httpx.clients import Answer, Fault, Finding
@@ -24,23 +21,16 @@ from proxywhirl._native.enums import AMBIGUOUS, Doubt, Outcome
 from proxywhirl.bans import BODY_LIMIT, BanPolicies, BanPolicy, Seen
 
 __all__ = [
-    "LONGEST_HOLD",
     "Judged",
     "Meaning",
     "RuleJudge",
-    "StatusJudge",
     "judge_report",
     "meaning_of",
     "outcome_of_connect",
     "outcome_of_error",
-    "reporter",
-    "retry_after",
 ]
 
 _log = logging.getLogger("proxywhirl.lease")
-
-LONGEST_HOLD = 86_400.0
-"""Most seconds that a ``Retry-After`` is taken at its word."""
 
 _DOWN = Outcome.PROXY_DOWN
 _AUTH = Outcome.PROXY_AUTH
@@ -48,7 +38,6 @@ _BANNED = Outcome.BANNED
 _LIMITED = Outcome.RATE_LIMITED
 _TARGET = Outcome.TARGET_FAULT
 _CLIENT = Outcome.CLIENT_FAULT
-_SUCCESS = Outcome.SUCCESS
 
 
 Verdict = Union[Outcome, Doubt]
@@ -103,8 +92,6 @@ _CARRIERS = frozenset({"httpcore", "httpcore2", "httpx", "httpx2"})
 
 # This machine is out of something; no proxy is to blame, and another one would not help.
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-
-_FRACTION = re.compile(r"\d{1,12}\.\d{1,12}\Z")
 
 
 class Meaning(NamedTuple):
@@ -200,48 +187,6 @@ def _is_local(error: BaseException) -> bool:
     return False
 
 
-def retry_after(headers: Any, now: float | None = None) -> float | None:
-    """How long an answer asks to be left alone.
-
-    Args:
-        headers: A mapping, or pairs of name and value, as text or bytes.
-        now: Wall-clock seconds, for an answer without a ``Date`` of its own.
-
-    Returns:
-        Seconds, from 0 to :data:`LONGEST_HOLD`; ``None`` if it does not say, or not in a form that can be read.
-    """
-    found = _Headers(headers)
-    value = (found.get("retry-after") or "").strip()
-    if not value:
-        return None
-    if not value.isascii():
-        return None
-    if value.isdigit():
-        # More digits than the bound has are not computed.
-        return min(float(value), LONGEST_HOLD) if len(value) <= 12 else LONGEST_HOLD
-    if _FRACTION.match(value):
-        # Not a form of the standard, but seen.
-        return min(float(value), LONGEST_HOLD)
-    until = _moment(value)
-    if until is None:
-        return None
-    # Both moments by the site's clock, if it tells: ours may differ.
-    date = _moment(found.get("date") or "")
-    if date is None:
-        date = time.time() if now is None else now
-    return min(max(until - date, 0.0), LONGEST_HOLD)
-
-
-def _moment(text: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        return moment.timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-
-
 class _Headers:
     """Headers of any client, looked up without regard to case."""
 
@@ -277,50 +222,7 @@ def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
-class StatusJudge:
-    """Judges answers by their head alone. Does not change; shared by requests and threads.
-
-    Args:
-        policy: The ban rules, of which only the statuses are looked at.
-        auth_statuses: Statuses by which a proxy refuses credentials.
-    """
-
-    __slots__ = ("auth_statuses", "statuses")
-
-    def __init__(self, policy: BanPolicy, auth_statuses: tuple[int, ...] = (407,)) -> None:
-        self.statuses = policy.statuses
-        self.auth_statuses = auth_statuses
-
-    def answer(self, answer: Any) -> Verdict:
-        """The class of an answer.
-
-        Args:
-            answer: With ``status``, ``tunnel`` and ``retry_after``.
-
-        Returns:
-            The class; ``AMBIGUOUS`` for 502, 503 and 504 through a forward proxy.
-        """
-        return self._by_status(answer, None)
-
-    def failure(self, failure: Any) -> Verdict:
-        """The class of a failure, with ``outcome`` and ``error``."""
-        outcome: Verdict = failure.outcome
-        return outcome
-
-    def _by_status(self, answer: Any, opinion: bool | None) -> Verdict:
-        status: int = answer.status
-        listed = opinion is not False and status in self.statuses
-        if status < 400 and opinion is None and not listed:
-            return _SUCCESS
-        # Inside a tunnel a 407 is the site's own joke: the proxy has said yes long before.
-        if status in self.auth_statuses and (status != 407 or not answer.tunnel):
-            return _AUTH
-        if opinion:
-            return _BANNED
-        return _core.judge_status(status, answer.tunnel, answer.retry_after is not None, listed)
-
-
-class RuleJudge(StatusJudge):
+class RuleJudge:
     """Judges one request's answers and failures by all rules.
 
     Args:
@@ -330,21 +232,23 @@ class RuleJudge(StatusJudge):
         auth_statuses: Statuses by which a proxy refuses credentials.
     """
 
-    __slots__ = ("_policy", "_request", "_see")
+    __slots__ = ("_by_status", "_policy", "_request", "_see")
 
     def __init__(
         self, policy: BanPolicy, request: Any, see: Callable[[Any], Seen], auth_statuses: tuple[int, ...] = (407,)
     ) -> None:
-        super().__init__(policy, auth_statuses)
+        self._by_status = StatusJudge(policy, auth_statuses)
         self._policy = policy
         self._request = request
         self._see = see
 
     def answer(self, answer: Any) -> Verdict:
+        """The class of an answer, see ``StatusJudge.answer``."""
         policy = self._policy
-        return self._by_status(answer, policy.opinion(self._see(answer)) if policy.looks_inside else None)
+        return self._by_status.answer(answer, policy.opinion(self._see(answer)) if policy.looks_inside else None)
 
     def failure(self, failure: Any) -> Verdict:
+        """The class of a failure, with ``outcome`` and ``error``."""
         outcome: Verdict = failure.outcome
         policy = self._policy
         if outcome is _CLIENT or not policy.judges_failures:
@@ -528,22 +432,6 @@ def _tell_unknown(error: BaseException) -> None:
         name,
         extra={"event": "exception_unknown", "class": name},
     )
-
-
-def reporter(policies: BanPolicies, auth_statuses: tuple[int, ...]) -> Callable[..., Judged]:
-    """A :func:`judge_report` by other rules, for the leases of one rotator.
-
-    Args:
-        policies: The rules.
-        auth_statuses: Statuses by which a proxy refuses credentials.
-    """
-
-    def judge(
-        url: str | None, answer: Any, headers: Any = None, body: Any = None, error: BaseException | None = None
-    ) -> Judged:
-        return judge_report(url, answer, headers, body, error, policies=policies, auth_statuses=auth_statuses)
-
-    return judge
 
 
 _DEFAULT = BanPolicies()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
@@ -208,7 +206,7 @@ class Loader:
         if status == 304 and known is not None:
             return Loaded(None, None, known, status)
         if status in _RETRIED:
-            raise _Again(f"the server answers {status}", _retry_after(response.headers.get("retry-after")), status)
+            raise _Again(f"the server answers {status}", _core.retry_after(response.headers), status)
         if not 200 <= status < 300:
             raise ProxyFetchError(f"{source.name} can't be loaded: the server answers {status}", status=status)
         data = bytearray()
@@ -226,22 +224,6 @@ class Loader:
 
 def _origin(url: Any) -> tuple[str, str, int | None]:
     return (url.scheme, url.host, url.port)
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait, of the two forms that HTTP has for it; ``None`` if it is neither."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
 
 
 def stamp_of(path: Path) -> tuple[int, int, int]:

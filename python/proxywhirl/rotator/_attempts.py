@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from proxywhirl._core import ReportJudge
 from proxywhirl._httpx.clients import Fault, is_error, read
-from proxywhirl._httpx.judge import Judged, judge_report, reporter
+from proxywhirl._httpx.judge import Judged, judge_report
 from proxywhirl._httpx.rotation import error_of
 from proxywhirl._httpx.selection import Taking
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
@@ -16,8 +17,6 @@ from proxywhirl.exceptions import ProxyPoolEmptyError
 from proxywhirl.rotator._attempt import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from typing_extensions import Self
 
     from proxywhirl import _core
@@ -58,9 +57,9 @@ class _Loop:
         self._method = method.upper()
         self._url = url
         self._policy = transport._policy if retry_policy is None else retry_policy
-        judge: Callable[..., Judged] | None = transport.report_judge
+        judge: Any = transport.report_judge
         if ban_policy is not None:
-            judge = reporter(BanPolicies(ban_policy), transport._auth_statuses)
+            judge = ReportJudge(BanPolicies(ban_policy), transport._auth_statuses)
         self._judge = judge_report if judge is None else judge
         self._raise_on_ban = transport._raise_on_ban if raise_on_ban is None else raise_on_ban
         self._patience = rotator.config.pool_timeout

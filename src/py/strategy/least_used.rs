@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::pool::order::TieBreak;
+use crate::pool::index::order::TieBreak;
 use crate::py::strategy::PyStrategy;
 use crate::strategy::least_used::LeastUsed;
 use crate::sync::Arc;

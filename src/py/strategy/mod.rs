@@ -276,6 +276,7 @@ impl PyStrategy {
         given: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let core = &pool.get().core;
+        core.guard().catch_up(&SystemClock);
         let table = core.table();
         let context = given.map_or(ContextArgument::None, |context| ContextArgument::Given(context.as_ptr()));
         let asked = PyArguments { pool: pool.as_ptr(), context };

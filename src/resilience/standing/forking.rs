@@ -2,12 +2,12 @@
 
 use super::*;
 
-impl Pool {
+impl SiteBans {
     /// Gives up every probe that is under way at a site: the requests are in the parent.
-    pub(crate) fn forget_probes_at_sites(&self, clock: &dyn Clock) {
+    pub(crate) fn forget_probes(&self, pool: &Pool, clock: &dyn Clock) {
         let mut changes = Changes::new();
         {
-            let mut ledger = self.standing.ledger.lock();
+            let mut ledger = self.ledger.lock();
             let now = clock.steady();
             let all: Vec<u32> = ledger.sites.values().flat_map(|books| books.index.iter().copied()).collect();
             for at in all {
@@ -16,6 +16,6 @@ impl Pool {
                 }
             }
         }
-        self.place_sited(&changes);
+        pool.reindex_masked(&changes);
     }
 }

@@ -12,17 +12,19 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use crate::pool::Table;
+use crate::pool::marks::{Mark, Marks};
+use crate::pool::mask::MaskChange;
 use crate::resilience::site::Site;
 use crate::resilience::standing::entry::{Hold, SiteRate, SiteState};
-use crate::resilience::standing::marks::{Mark, Marks};
+use crate::resilience::standing::site_ledger::SiteLedger;
 use crate::resilience::standing::{Kind, Settings};
-use crate::sync::{Arc, Ordering};
+use crate::sync::Arc;
 
-const NONE: u32 = u32::MAX;
-const NEVER: u64 = u64::MAX;
+pub(super) const NONE: u32 = u32::MAX;
+pub(super) const NEVER: u64 = u64::MAX;
 
-/// Slots at sites that views are kept of, whose mark has changed: to be told to the pool once the lock is gone.
-pub(super) type Changes = SmallVec<[(Arc<Site>, u32); 2]>;
+/// Slots whose mark has changed and that views are kept of: to be told to the pool once the lock is gone.
+pub(super) type Changes = SmallVec<[MaskChange; 2]>;
 
 pub(super) struct Entry {
     pub(super) record: SiteState,
@@ -33,9 +35,9 @@ pub(super) struct Entry {
     pub(super) mark: Mark,
     benched: bool,
     // The timer that counts; others of this entry are stale.
-    due: u64,
+    pub(super) due: u64,
     // Told apart from whoever had this place in the list before.
-    number: u32,
+    pub(super) number: u32,
     queue: Queue,
     older: u32,
     newer: u32,
@@ -48,17 +50,6 @@ enum Queue {
     Idle = 0,
     /// The others.
     Busy = 1,
-}
-
-/// What is known of one site.
-pub(super) struct SiteLedger {
-    pub(super) site: Arc<Site>,
-    pub(super) index: HashTable<u32>,
-    marks: Arc<Marks>,
-    timers: BinaryHeap<Reverse<(u64, u32, u32)>>,
-    held: usize,
-    /// SavedHold back by a bench, not by a pause.
-    pub(super) benched: usize,
 }
 
 /// See the module. Under one short lock.
@@ -87,52 +78,6 @@ impl Default for Ledger {
 
 fn mix(position: u64) -> u64 {
     position.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
-impl SiteLedger {
-    /// Writes a mark, in marks that have room for it.
-    fn mark(&mut self, entries: &[Entry], at: u32, mark: Mark) {
-        let slot = entries[at as usize].slot;
-        if slot == NONE {
-            return;
-        }
-        if !self.marks.set(slot, mark) {
-            let next = Marks::new(self.marks.generation, self.marks.slots(), self.index.len());
-            for other in self.index.iter().filter(|other| **other != at) {
-                let other = &entries[*other as usize];
-                let _ = next.set(other.slot, other.mark);
-            }
-            let _ = next.set(slot, mark);
-            self.marks = Arc::new(next);
-            self.site.marks.store(Some(self.marks.clone()));
-        }
-    }
-
-    /// Whether views of the table leave out whom this site holds back.
-    fn has_views(&self) -> bool {
-        self.site.viewed.load(Ordering::Relaxed) == self.marks.generation
-    }
-
-    /// Tells selections how things stand.
-    fn publish(&mut self, entries: &[Entry]) {
-        let valid = |entry: u32, number: u32, due: u64| {
-            entries.get(entry as usize).is_some_and(|entry| entry.number == number && entry.due == due)
-        };
-        if self.timers.len() > 2 * self.index.len() + 64 {
-            self.timers.retain(|Reverse((due, entry, number))| valid(*entry, *number, *due));
-        }
-        while let Some(Reverse((due, entry, number))) = self.timers.peek() {
-            if valid(*entry, *number, *due) {
-                break;
-            }
-            self.timers.pop();
-        }
-        let next = self.timers.peek().map_or(NEVER, |Reverse((due, ..))| *due);
-        self.site.next_due.store(next, Ordering::Relaxed);
-        self.site.entries.store(self.index.len(), Ordering::Release);
-        // Release: who sees somebody held sees the marks.
-        self.site.held.store(self.held, Ordering::Release);
-    }
 }
 
 impl Ledger {
@@ -187,7 +132,7 @@ impl Ledger {
         self.link(at);
         let books = self.sites.entry(site.uid).or_insert_with(|| {
             let marks = Arc::new(Marks::new(table.generation, table.len(), 1));
-            site.marks.store(Some(marks.clone()));
+            site.mask.publish(Some(marks.clone()));
             SiteLedger {
                 site: site.clone(),
                 index: HashTable::new(),
@@ -242,10 +187,10 @@ impl Ledger {
         if before != mark {
             entry.mark = mark;
             books.held = books.held + usize::from(mark == Mark::Held) - usize::from(before == Mark::Held);
-            if books.has_views() {
-                out.push((books.site.clone(), entry.slot));
+            let slot = entry.slot;
+            if books.mark(&self.entries, at, mark) {
+                out.push((books.site.uid, slot));
             }
-            books.mark(&self.entries, at, mark);
         }
         books.publish(&self.entries);
     }
@@ -269,13 +214,12 @@ impl Ledger {
         }
         books.benched -= usize::from(benched);
         books.held -= usize::from(before == Mark::Held);
-        books.mark(&self.entries, at, Mark::Unknown);
-        if books.has_views() && before == Mark::Held {
-            out.push((books.site.clone(), slot));
+        if books.mark(&self.entries, at, Mark::Unknown) && before == Mark::Held {
+            out.push((books.site.uid, slot));
         }
         books.publish(&self.entries);
         if books.index.is_empty() {
-            books.site.marks.store(None);
+            books.site.mask.publish(None);
             self.sites.remove(&uid);
         }
     }
@@ -300,7 +244,7 @@ impl Ledger {
             }
         }
         books.marks = Arc::new(marks);
-        books.site.marks.store(Some(books.marks.clone()));
+        books.site.mask.publish(Some(books.marks.clone()));
         for at in gone {
             // Nobody's slot in the new table.
             self.entries[at as usize].slot = NONE;
@@ -364,16 +308,6 @@ impl Ledger {
         for at in all {
             self.reconcile(at, now, out);
         }
-    }
-
-    /// Notes that a view of that table leaves out whom the site holds back; `false` if the books are of a later table.
-    pub(super) fn note_view(&mut self, site: &Site, generation: u64) -> bool {
-        if self.sites.get(&site.uid).is_some_and(|books| books.marks.generation > generation) {
-            return false;
-        }
-        // Relaxed: read and written under the ledger's lock.
-        site.viewed.store(generation, Ordering::Relaxed);
-        true
     }
 
     /// The proxies of a pool stand at other positions now; those that are not named have left.

@@ -1,26 +1,28 @@
-//! SiteBans: whether a proxy is welcome at a site. A ban is not a death: what happens at one site is held against a proxy
+//! Site bans: whether a proxy is welcome at a site. A ban is not a death: what happens at one site is held against a proxy
 //! there and nowhere else.
 //!
-//! Selections read marks, without a lock, and only at sites that hold somebody back. Marks can be old by a moment: what
-//! decides is [`Pool::admit_at`], which asks the books about the one proxy that was chosen.
+//! Selections read the site's mask, without a lock, and only at sites that hold a proxy back. A mask can be old by a moment:
+//! [`SiteBans::admit_at`] decides, which asks the ledger about the one proxy that was chosen.
 //!
 //! One request goes like this:
 //!
-//! 1. [`Pool::site_of`] finds the site of its URL, once.
-//! 2. For each choice: load the table, ask [`Pool::sited`] whom to pass over, make the query [`at`](crate::pool::query::Query::at)
-//!    that, choose, and ask [`Pool::admit_at`]. Refused there, take the start back and begin this step again: the marks know of
-//!    whoever was faster.
-//! 3. [`Pool::settle_at`] with what came of it, or with [`SiteOutcome::Released`]. [`SiteChange::Freed`] means that somebody who waits may
-//!    be served; those who wait for time to pass ask [`Pool::next_release_at`], or [`Pool::next_standing_due`] for all sites.
-//! 4. Nobody there: [`Pool::bars_at`] tells who is held back, why and until when.
+//! 1. [`Sites::of_url`] finds the site of its URL, once.
+//! 2. For each choice: load the table, make the query [`masked`](crate::pool::query::Query::masked) by
+//!    [`SiteBans::mask_of`], choose, and ask [`SiteBans::admit_at`]. Refused there, take the start back and begin this step
+//!    again: the mask knows of the thread that was faster.
+//! 3. [`SiteBans::settle_at`] with what came of it, or with [`SiteOutcome::Released`]. After [`SiteChange::Freed`] a request
+//!    that waits may be served; requests that wait for time to pass ask [`Site::next_release`], or [`SiteBans::next_due`]
+//!    for all sites.
+//! 4. No proxy there: [`SiteBans::exclusions_at`] tells which are held back, why and until when.
 
 mod entry;
 #[cfg(not(loom))]
 mod forking;
 mod ledger;
-mod marks;
 mod reading;
 mod resuming;
+mod settling;
+mod site_ledger;
 
 use ahash::AHashMap;
 
@@ -30,11 +32,9 @@ use crate::proxy::Proxy;
 use crate::random::Random;
 use crate::resilience::site::{Site, Sites};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
-use entry::nanos;
 pub use entry::{Kind, SiteRate};
 use ledger::{Changes, Ledger};
-pub use marks::{Mark, Marks};
-pub use reading::{Exclusion, SiteMask};
+pub use reading::Exclusion;
 pub use resuming::SavedHold;
 
 /// Pools smaller than this are not guarded: there half of them is one or two.
@@ -136,7 +136,7 @@ pub enum SiteChange {
     Freed,
 }
 
-/// The right to send one request through a proxy to a site. To be given back to [`Pool::settle_at`] once.
+/// The right to send one request through a proxy to a site. To be given back to [`SiteBans::settle_at`] once.
 #[derive(Debug)]
 pub struct Admission {
     site: Arc<Site>,
@@ -207,23 +207,6 @@ impl SiteBans {
         self.ledger.lock().settings
     }
 
-    /// A request at a site has succeeded.
-    fn note_success(site: &Site, now: u64) {
-        // Relaxed: a coarse note, read by nobody but the guard.
-        if now.saturating_sub(site.last_success.load(Ordering::Relaxed)) > NOTED_APART {
-            site.last_success.store(now, Ordering::Relaxed);
-        }
-        if site.panicking.load(Ordering::Relaxed) {
-            site.panicking.store(false, Ordering::Relaxed);
-        }
-    }
-
-    /// A view of `table` is about to leave out whom the site holds back: from now on the pool hears of changes. `false` if
-    /// the table is not the one that the books are about.
-    pub(crate) fn note_view(&self, site: &Site, table: &Table) -> bool {
-        self.ledger.lock().note_view(site, table.generation)
-    }
-
     /// The proxies of a pool are being put into another order: from position to position. The caller holds the writer lock.
     pub(crate) fn renumber(&self, to: &AHashMap<u64, u64>) {
         // The views of the old table go with it.
@@ -236,318 +219,17 @@ impl SiteBans {
         self.ledger.lock().forget(table, slot, &mut changes);
         // Views have taken the slot out already, as everybody has who is no member.
     }
-}
-
-impl Pool {
-    /// The site of a URL; `None` without a host.
-    #[inline]
-    #[must_use]
-    pub fn site_of(&self, url: &str) -> Option<Arc<Site>> {
-        self.standing.sites.of_url(url)
-    }
-
-    /// The site of that key.
-    #[must_use]
-    pub fn site_named(&self, key: &str) -> Arc<Site> {
-        self.standing.sites.named(key)
-    }
-
-    /// The books on standing.
-    #[must_use]
-    pub fn standing(&self) -> &SiteBans {
-        &self.standing
-    }
 
     /// Changes what standing goes by; what is on the books stays.
-    pub fn set_standing(&self, settings: Settings, clock: &dyn Clock) {
+    pub fn configure(&self, pool: &Pool, settings: Settings, clock: &dyn Clock) {
         let mut changes = Changes::new();
         {
-            let mut ledger = self.standing.ledger.lock();
+            let mut ledger = self.ledger.lock();
             ledger.settings = settings;
-            self.standing.is_rated.store(settings.site_rate.is_some(), Ordering::Relaxed);
+            self.is_rated.store(settings.site_rate.is_some(), Ordering::Relaxed);
             ledger.review(clock.steady(), &mut changes);
         }
-        self.place_sited(&changes);
-    }
-
-    /// Asks for the right to send one request through the proxy of a slot to a site: takes a token where there is a rate,
-    /// and claims the probe where one is owed.
-    ///
-    /// # Errors
-    /// What holds the proxy back there. Selections pass it over from now on, so the caller takes the start back, loads the
-    /// table again and chooses anew.
-    #[inline]
-    pub fn admit_at(
-        &self,
-        table: &Table,
-        site: &Arc<Site>,
-        slot: u32,
-        clock: &dyn Clock,
-    ) -> Result<Admission, Exclusion> {
-        let rated = self.standing.is_rated.load(Ordering::Relaxed);
-        let position = table.position(slot as usize);
-        if !rated && (site.entries.load(Ordering::Acquire) == 0 || site.says_nothing_of(table, slot)) {
-            return Ok(Admission { site: site.clone(), position, probe: None, rated: false, noted: false });
-        }
-        self.ask_books(site, position, rated, clock)
-    }
-
-    fn ask_books(
-        &self,
-        site: &Arc<Site>,
-        position: u64,
-        rated: bool,
-        clock: &dyn Clock,
-    ) -> Result<Admission, Exclusion> {
-        let mut changes = Changes::new();
-        let (answer, _outlives_the_lock) = {
-            let mut ledger = self.standing.ledger.lock();
-            // Under the lock: a table that is older than the marks would number the slots otherwise.
-            let table = self.table.load_full();
-            // Under the lock: the moment asked about must not be before what others have written down.
-            let now = clock.steady();
-            let rate = ledger.rate();
-            let at = match rate {
-                None => ledger.find(site, position),
-                Some(_) => ledger.entry(site, position, &table, &mut changes),
-            };
-            let answer = match at {
-                None => Ok(Admission { site: site.clone(), position, probe: None, rated: false, noted: false }),
-                Some(at) => {
-                    let number = ledger.next_number();
-                    let record = &mut ledger.entries[at as usize].record;
-                    match record.hold(now, rate) {
-                        Some(hold) => Err(Exclusion::of(&hold, now, clock)),
-                        None => {
-                            let probe = record.admit(now, rate, number);
-                            let noted = record.is_noted();
-                            ledger.reconcile(at, now, &mut changes);
-                            Ok(Admission { site: site.clone(), position, probe, rated, noted })
-                        }
-                    }
-                }
-            };
-            (answer, table)
-        };
-        self.place_sited(&changes);
-        answer
-    }
-
-    /// Writes down what a request's end says. `began` is when it was admitted at the latest, on the steady clock: what was
-    /// sent before a bench says nothing new about it.
-    #[inline]
-    pub fn settle_at(&self, admission: &Admission, finding: SiteOutcome, began: u64, clock: &dyn Clock) -> SiteChange {
-        match finding {
-            SiteOutcome::Welcome => {
-                SiteBans::note_success(&admission.site, clock.steady_coarse());
-                if admission.probe.is_none() && !admission.noted {
-                    return SiteChange::None;
-                }
-            }
-            SiteOutcome::Nothing if admission.probe.is_none() => return SiteChange::None,
-            SiteOutcome::Carried if admission.probe.is_none() && !admission.noted => return SiteChange::None,
-            SiteOutcome::Released if admission.probe.is_none() && !admission.rated => return SiteChange::None,
-            _ => {}
-        }
-        self.write_down(admission, finding, began, clock)
-    }
-
-    fn write_down(&self, admission: &Admission, finding: SiteOutcome, began: u64, clock: &dyn Clock) -> SiteChange {
-        let mut changes = Changes::new();
-        let (effect, _outlives_the_lock) = {
-            let mut ledger = self.standing.ledger.lock();
-            let table = self.table.load_full();
-            let now = clock.steady();
-            (self.judge(&mut ledger, &table, admission, finding, began, now, &mut changes), table)
-        };
-        self.place_sited(&changes);
-        effect
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn judge(
-        &self,
-        ledger: &mut Ledger,
-        table: &Table,
-        admission: &Admission,
-        finding: SiteOutcome,
-        began: u64,
-        now: u64,
-        changes: &mut Changes,
-    ) -> SiteChange {
-        let (site, position) = (&admission.site, admission.position);
-        let known = ledger.find(site, position);
-        let mut effect = SiteChange::None;
-        let at = match finding {
-            SiteOutcome::Welcome | SiteOutcome::Carried | SiteOutcome::Nothing | SiteOutcome::Released => {
-                let Some(at) = known else { return SiteChange::None };
-                let rate = ledger.rate();
-                let record = &mut ledger.entries[at as usize].record;
-                let freed = match (finding, admission.probe) {
-                    (SiteOutcome::Welcome, _) => {
-                        record.clear();
-                        true
-                    }
-                    (SiteOutcome::Carried, number) => {
-                        let was_probe = number.is_some_and(|number| record.end_probe(number));
-                        record.pardon();
-                        was_probe
-                    }
-                    (_, Some(number)) => record.end_probe(number),
-                    _ => false,
-                };
-                if finding == SiteOutcome::Released && admission.rated {
-                    record.give_back(rate);
-                }
-                if freed || finding == SiteOutcome::Released {
-                    effect = SiteChange::Freed;
-                }
-                at
-            }
-            SiteOutcome::RateLimited(Some(seconds)) => {
-                let Some(at) = ledger.entry(site, position, table, changes) else { return SiteChange::None };
-                let record = &mut ledger.entries[at as usize].record;
-                if let Some(number) = admission.probe {
-                    record.end_probe(number);
-                }
-                record.pause(Kind::RateLimited, now + nanos(seconds));
-                effect = SiteChange::Held { seconds };
-                at
-            }
-            SiteOutcome::Failed { free } => {
-                let Some(at) = ledger.entry(site, position, table, changes) else { return SiteChange::None };
-                let most = nanos(ledger.settings.rest_cap);
-                let record = &mut ledger.entries[at as usize].record;
-                let was_probe = admission.probe.is_some_and(|number| record.end_probe(number));
-                // A probe is news whenever it began.
-                record.fail(if was_probe { now } else { began }, now, free, most, self.standing.random.unit());
-                at
-            }
-            SiteOutcome::ExitRefused(kind) => {
-                let Some(at) = ledger.entry(site, position, table, changes) else { return SiteChange::None };
-                let record = &mut ledger.entries[at as usize].record;
-                if record.refuse_exit(began, now) {
-                    return self.bench(ledger, table, admission, kind, None, began, now, changes);
-                }
-                if let Some(number) = admission.probe {
-                    record.end_probe(number);
-                }
-                at
-            }
-            SiteOutcome::Banned(given) => {
-                return self.bench(ledger, table, admission, Kind::Banned, given, began, now, changes);
-            }
-            SiteOutcome::RateLimited(None) => {
-                return self.bench(ledger, table, admission, Kind::RateLimited, None, began, now, changes);
-            }
-        };
-        ledger.reconcile(at, now, changes);
-        effect
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn bench(
-        &self,
-        ledger: &mut Ledger,
-        table: &Table,
-        admission: &Admission,
-        kind: Kind,
-        given: Option<f64>,
-        began: u64,
-        now: u64,
-        changes: &mut Changes,
-    ) -> SiteChange {
-        let (site, position) = (&admission.site, admission.position);
-        let settings = ledger.settings;
-        // Whose time has come is not benched, whether or not anybody has asked since.
-        ledger.wake(site, now, changes);
-        let known = ledger.find(site, position);
-        if let Some(at) = known {
-            let record = &mut ledger.entries[at as usize].record;
-            if record.is_old_news(began, admission.probe) {
-                let Some(seconds) = given else { return SiteChange::None };
-                record.pause(kind, now + nanos(seconds));
-                ledger.reconcile(at, now, changes);
-                return SiteChange::Held { seconds };
-            }
-            if let Some(number) = admission.probe {
-                record.end_probe(number);
-                ledger.reconcile(at, now, changes);
-            }
-        }
-        if given.is_none() && self.is_guarded(ledger, site, now) {
-            return SiteChange::Spared { first: !site.panicking.swap(true, Ordering::Relaxed) };
-        }
-        let Some(at) = ledger.entry(site, position, table, changes) else { return SiteChange::None };
-        let record = &mut ledger.entries[at as usize].record;
-        let seconds = given.unwrap_or_else(|| self.standing.length(&settings, kind, record.level));
-        record.bench(kind, now, nanos(seconds));
-        let level = record.level;
-        ledger.reconcile(at, now, changes);
-        SiteChange::Benched { seconds, level }
-    }
-
-    /// Whether so much of the pool is benched at a site where nothing succeeds that the fault must be the site's.
-    fn is_guarded(&self, ledger: &Ledger, site: &Site, now: u64) -> bool {
-        let settings = &ledger.settings;
-        let members = self.len();
-        if members < GUARDED_FROM {
-            return false;
-        }
-        let last = site.last_success.load(Ordering::Relaxed);
-        if last != 0 && now.saturating_sub(last) <= nanos(settings.panic_window) {
-            return false;
-        }
-        let benched = ledger.sites.get(&site.uid).map_or(0, |books| books.benched);
-        benched as f64 >= settings.panic_share * members as f64
-    }
-}
-
-impl Pool {
-    /// The failures of a proxy at a site were its own: the pair does not rest for them any longer.
-    #[cold]
-    pub(crate) fn pardon_at(&self, site: &Site, proxy: &Proxy, clock: &dyn Clock) {
-        let Some((table, slot)) = self.find(proxy.id()) else { return };
-        let mut changes = Changes::new();
-        {
-            let mut ledger = self.standing.ledger.lock();
-            let now = clock.steady();
-            let Some(at) = ledger.find(site, table.position(slot as usize)) else { return };
-            ledger.entries[at as usize].record.pardon();
-            ledger.reconcile(at, now, &mut changes);
-        }
-        self.place_sited(&changes);
-    }
-
-    /// A site that failed for all has answered: no pair rests for its failures any longer.
-    #[cold]
-    pub(crate) fn pardon_all_at(&self, site: &Site, clock: &dyn Clock) {
-        let mut changes = Changes::new();
-        {
-            let mut ledger = self.standing.ledger.lock();
-            let now = clock.steady();
-            let Some(books) = ledger.sites.get(&site.uid) else { return };
-            let all: Vec<u32> = books.index.iter().copied().collect();
-            for at in all {
-                let record = &mut ledger.entries[at as usize].record;
-                if record.has_failed() {
-                    record.pardon();
-                    ledger.reconcile(at, now, &mut changes);
-                }
-            }
-        }
-        self.place_sited(&changes);
-    }
-}
-
-impl SiteBans {
-    /// Full jitter: anything from nothing up to the doubled base, so that benched proxies do not come back together.
-    fn length(&self, settings: &Settings, kind: Kind, level: u32) -> f64 {
-        let base = match kind {
-            Kind::Banned | Kind::Failing => settings.bench_base,
-            Kind::RateLimited => settings.bench_base * PAUSE_SHARE,
-        };
-        self.random.unit() * (base * 2f64.powi(level.min(1000) as i32)).min(settings.bench_cap)
+        pool.reindex_masked(&changes);
     }
 }
 
@@ -559,13 +241,14 @@ mod model {
     use crate::pool::AttachmentOps;
     use crate::proxy::Id;
     use crate::proxy::health::Source;
+    use crate::rotation::Domain;
     use crate::sync::model;
     use loom::thread;
 
     /// Two proxies, of whom the second is banned, so that there are marks: loom does not see that who loads a pointer to new
     /// ones sees them whole.
-    fn pool() -> (Arc<Pool>, Arc<Site>) {
-        let pool = Pool::new(9, AttachmentOps::default(), 0);
+    fn pool() -> (Arc<Domain>, Arc<Site>) {
+        let pool = Domain::new(9, AttachmentOps::default(), 0);
         for number in 0..2 {
             let address = Address::parse(&format!("http://10.0.0.{number}:80")).unwrap();
             let proxy = Arc::new(Proxy::new(&address, Source::User, 0));
@@ -582,7 +265,7 @@ mod model {
         ManualClock::at(1_000_000)
     }
 
-    fn ban(pool: &Pool, site: &Arc<Site>, slot: u32, seconds: f64) {
+    fn ban(pool: &Domain, site: &Arc<Site>, slot: u32, seconds: f64) {
         let admission = pool.admit_at(&pool.table(), site, slot, &clock()).unwrap();
         pool.settle_at(&admission, SiteOutcome::Banned(Some(seconds)), clock().steady(), &clock());
     }
@@ -597,7 +280,7 @@ mod model {
                 move || ban(&pool, &site, 0, 60.0)
             });
             let table = pool.table();
-            let view = pool.facet(&table, &table.everyone, Some(&site)).unwrap();
+            let view = pool.facet(&table, &table.everyone, Some(&site.mask)).unwrap();
             other.join().unwrap();
             assert!(!view.open().contains(0) && view.eligible.contains(0));
             assert_eq!(view.dense.len(), 0);
@@ -610,9 +293,9 @@ mod model {
         model(|| {
             let (pool, site) = pool();
             ban(&pool, &site, 0, 0.0);
-            let claim = |pool: &Pool, site: &Arc<Site>| {
+            let claim = |pool: &Domain, site: &Arc<Site>| {
                 let later = ManualClock::at(2_000_000);
-                let _ = pool.sited(&pool.table(), site, &later);
+                let _ = pool.mask_of(&pool.table(), site, &later);
                 pool.admit_at(&pool.table(), site, 0, &later).is_ok_and(|admission| admission.is_probe())
             };
             let other = thread::spawn({

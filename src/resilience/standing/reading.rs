@@ -3,16 +3,14 @@
 use ahash::AHashMap;
 
 use crate::clock::{Clock, Micros};
+use crate::pool::marks::Mark;
+use crate::pool::mask::{Mask, SiteMask};
 use crate::pool::{Pool, Table};
 use crate::resilience::site::Site;
 use crate::resilience::standing::entry::Hold;
 use crate::resilience::standing::ledger::Changes;
-use crate::resilience::standing::marks::{Mark, Marks};
-use crate::resilience::standing::{BanRow, Kind};
+use crate::resilience::standing::{BanRow, Kind, SiteBans};
 use crate::sync::{Arc, Ordering};
-
-/// So few are looked over sooner than a view without them is made.
-const FEW: usize = 8;
 
 /// More nanoseconds than the coarse clock is ever behind.
 const COARSE: u64 = 20_000_000;
@@ -46,100 +44,61 @@ impl Exclusion {
     }
 }
 
-/// Whom a selection is to pass over at a site. Made for one selection.
-pub struct SiteMask<'a> {
-    pub(crate) site: &'a Arc<Site>,
-    marks: arc_swap::Guard<Option<Arc<Marks>>>,
-    /// So many that it is better to ask a view without them.
-    pub(crate) is_crowded: bool,
-    /// How many they are.
-    pub(crate) held: usize,
-}
-
-impl SiteMask<'_> {
-    /// Whether a slot is to be passed over.
-    #[inline]
-    pub(crate) fn holds(&self, slot: u32) -> bool {
-        (*self.marks).as_ref().is_some_and(|marks| marks.holds(slot))
-    }
-}
-
-impl Site {
-    /// Whether there is surely no entry for a slot.
-    #[inline]
-    pub(super) fn says_nothing_of(&self, table: &Table, slot: u32) -> bool {
-        let marks = self.marks.load();
-        (*marks).as_ref().is_some_and(|marks| marks.generation == table.generation && marks.look(slot) == Mark::Unknown)
-    }
-
-    /// Whether a slot of a table of that generation is to be passed over.
-    pub(crate) fn holds(&self, generation: u64, slot: u32) -> bool {
-        let marks = self.marks.load();
-        (*marks).as_ref().is_some_and(|marks| marks.generation == generation && marks.holds(slot))
-    }
-}
-
-impl Pool {
+impl SiteBans {
     /// Whom a selection from `table` has to pass over at a site; `None` if nobody, which costs one read.
     #[inline]
     #[must_use]
-    pub fn sited<'a>(&self, table: &Table, site: &'a Arc<Site>, clock: &dyn Clock) -> Option<SiteMask<'a>> {
+    pub fn mask_of<'a>(
+        &self,
+        pool: &Pool,
+        table: &Table,
+        site: &'a Arc<Site>,
+        clock: &dyn Clock,
+    ) -> Option<SiteMask<'a>> {
         // Acquire: who sees somebody held sees the marks.
         if site.held.load(Ordering::Acquire) == 0 {
             return None;
         }
-        self.look_up(table, site, clock)
+        self.look_up(pool, table, site, clock)
     }
 
-    fn look_up<'a>(&self, table: &Table, site: &'a Arc<Site>, clock: &dyn Clock) -> Option<SiteMask<'a>> {
+    fn look_up<'a>(&self, pool: &Pool, table: &Table, site: &'a Arc<Site>, clock: &dyn Clock) -> Option<SiteMask<'a>> {
         let due = site.next_due.load(Ordering::Relaxed);
         // The coarse clock is behind the exact one, which is asked only where that could matter.
         if due <= clock.steady_coarse().saturating_add(COARSE) {
             let now = clock.steady();
             if due <= now {
-                self.wake_at(site, now);
+                self.wake_at(pool, site, now);
             }
         }
-        let mut marks = site.marks.load();
-        if (*marks).as_ref().is_some_and(|marks| marks.generation < table.generation) {
+        if site.mask.generation().is_some_and(|generation| generation < table.generation) {
             let mut changes = Changes::new();
-            self.standing.ledger.lock().up_to_date(site, table, &mut changes);
-            marks = site.marks.load();
+            self.ledger.lock().up_to_date(site, table, &mut changes);
         }
-        // A reader of an older table goes without: the books catch whom it should not have chosen.
-        let marks = Some(marks).filter(|marks| (**marks).as_ref().is_some_and(|m| m.generation == table.generation))?;
-        let held = site.held.load(Ordering::Acquire);
-        let is_crowded = held >= FEW && held * 8 > table.all.dense.len();
-        Some(SiteMask { site, marks, is_crowded, held })
+        // A reader of an older table goes without: the books catch what it should not have chosen.
+        SiteMask::new(&site.mask, table, site.held.load(Ordering::Acquire))
     }
 
-    fn wake_at(&self, site: &Site, now: u64) {
+    fn wake_at(&self, pool: &Pool, site: &Site, now: u64) {
         let mut changes = Changes::new();
-        self.standing.ledger.lock().wake(site, now, &mut changes);
-        self.place_sited(&changes);
-    }
-
-    /// Nanoseconds until the next proxy comes back at a site by itself; `None` if none is held back there.
-    #[must_use]
-    pub fn next_release_at(&self, site: &Site, clock: &dyn Clock) -> Option<u64> {
-        let due = site.next_due.load(Ordering::Relaxed);
-        (due != u64::MAX).then(|| due.saturating_sub(clock.steady()))
+        self.ledger.lock().wake(site, now, &mut changes);
+        pool.reindex_masked(&changes);
     }
 
     /// Nanoseconds until the next proxy comes back by itself at any site; `None` if none is held back anywhere.
     #[must_use]
-    pub fn next_standing_due(&self, clock: &dyn Clock) -> Option<u64> {
-        let ledger = self.standing.ledger.lock();
+    pub fn next_due(&self, clock: &dyn Clock) -> Option<u64> {
+        let ledger = self.ledger.lock();
         let due = ledger.sites.values().map(|books| books.site.next_due.load(Ordering::Relaxed)).min()?;
         (due != u64::MAX).then(|| due.saturating_sub(clock.steady()))
     }
 
-    /// What holds back whom at a site, by slot of `table`.
+    /// What holds back which proxy at the site of that mask, by slot of `table`.
     #[must_use]
-    pub fn bars_at(&self, table: &Table, site: &Site, clock: &dyn Clock) -> AHashMap<u32, Exclusion> {
-        let ledger = self.standing.ledger.lock();
+    pub fn exclusions_at(&self, table: &Table, mask: &Mask, clock: &dyn Clock) -> AHashMap<u32, Exclusion> {
+        let ledger = self.ledger.lock();
         let now = clock.steady();
-        let Some(books) = ledger.sites.get(&site.uid) else { return AHashMap::new() };
+        let Some(books) = ledger.sites.get(&mask.uid()) else { return AHashMap::new() };
         let bar = |at: &u32| {
             let entry = &ledger.entries[*at as usize];
             // Whose time has come is passed over until the next selection lets it return: who has been refused by the last one
@@ -153,9 +112,9 @@ impl Pool {
 
     /// Every pair that is out of favour, and until when; those who owe a probe included.
     #[must_use]
-    pub fn standings(&self, clock: &dyn Clock) -> Vec<BanRow> {
-        let table = self.table();
-        let ledger = self.standing.ledger.lock();
+    pub fn rows(&self, pool: &Pool, clock: &dyn Clock) -> Vec<BanRow> {
+        let table = pool.table();
+        let ledger = self.ledger.lock();
         let now = clock.steady();
         let rate = ledger.rate();
         let mut rows = Vec::new();

@@ -7,9 +7,9 @@ use crate::clock::{Clock, Micros};
 use crate::pool::Pool;
 use crate::proxy::Id;
 use crate::resilience::site::Site;
-use crate::resilience::standing::Kind;
 use crate::resilience::standing::entry::{SiteState, nanos};
 use crate::resilience::standing::ledger::Changes;
+use crate::resilience::standing::{Kind, SiteBans};
 use crate::sync::Arc;
 
 /// What one site holds against a proxy.
@@ -25,19 +25,18 @@ pub struct SavedHold {
     pub level: u32,
 }
 
-impl Pool {
+impl SiteBans {
     /// What sites hold against whom, by proxy. Takes the books site by site, and for no longer than a copy takes.
     #[must_use]
-    pub fn held(&self, clock: &dyn Clock) -> AHashMap<Id, Vec<SavedHold>> {
-        let table = Arc::clone(&self.table());
-        let sites: Vec<Arc<Site>> =
-            self.standing.ledger.lock().sites.values().map(|books| books.site.clone()).collect();
+    pub fn held(&self, pool: &Pool, clock: &dyn Clock) -> AHashMap<Id, Vec<SavedHold>> {
+        let table = Arc::clone(&pool.table());
+        let sites: Vec<Arc<Site>> = self.ledger.lock().sites.values().map(|books| books.site.clone()).collect();
         let mut found: AHashMap<Id, Vec<SavedHold>> = AHashMap::new();
         let mut copies: Vec<(u64, SiteState)> = Vec::new();
         for site in sites {
             copies.clear();
             {
-                let ledger = self.standing.ledger.lock();
+                let ledger = self.ledger.lock();
                 let Some(books) = ledger.sites.get(&site.uid) else { continue };
                 let copy = |at: &u32| {
                     let entry = &ledger.entries[*at as usize];
@@ -67,15 +66,15 @@ impl Pool {
     }
 
     /// Holds against a proxy again what a site held against it; an unknown proxy is passed over.
-    pub fn hold_again(&self, id: Id, held: &SavedHold, clock: &dyn Clock) {
-        let Some((table, slot)) = self.find(id) else { return };
-        let site = self.site_named(&held.site);
+    pub fn hold_again(&self, pool: &Pool, id: Id, held: &SavedHold, clock: &dyn Clock) {
+        let Some((table, slot)) = pool.find(id) else { return };
+        let site = self.sites.named(&held.site);
         let left = held.until.map_or(0, |until| until.saturating_sub(clock.wall()).max(0));
         let position = table.position(slot as usize);
         let mut changes = Changes::new();
         let _outlives_the_lock = {
-            let mut ledger = self.standing.ledger.lock();
-            let table = self.table.load_full();
+            let mut ledger = self.ledger.lock();
+            let table = pool.table.load_full();
             let now = clock.steady();
             if let Some(at) = ledger.entry(&site, position, &table, &mut changes) {
                 let until = now.saturating_add(nanos(left as f64 / 1e6));
@@ -84,6 +83,6 @@ impl Pool {
             }
             table
         };
-        self.place_sited(&changes);
+        pool.reindex_masked(&changes);
     }
 }

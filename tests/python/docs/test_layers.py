@@ -38,8 +38,8 @@ LAYERS = (
 MOST_LINES = 400
 # Files that are longer, and how long they may be at most. The list shrinks: a file that has become shorter leaves it.
 LONGER = {
-    "_httpx/judge.py": 549,
-    "bans.py": 461,
+    "_httpx/judge.py": 437,
+    "bans.py": 458,
     "exceptions.py": 421,
     "rotator/base.py": 658,
     "transport.py": 632,

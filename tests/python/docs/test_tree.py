@@ -77,23 +77,3 @@ def test_locks_outlive_a_fork() -> None:
         if path.name not in short_lived_or_renewed:
             text = path.read_text(encoding="utf-8")
             assert not re.search(r"\bthreading\.R?Lock\(\)", text), f"{path.name}: use proxywhirl._base.fork.new_lock"
-
-
-def test_arrows_run_one_way() -> None:
-    below = {"clock", "fork", "net", "random", "sync"}
-    allowed = {
-        # A proxy carries the record that its judges keep of it, and its home leads to them; see docs/decisions.md.
-        "proxy": below | {"resilience"},
-        # A pool owns the books of its judges; what they decide is read from them where the pool's proxies are chosen.
-        "pool": below | {"proxy", "resilience"},
-        "resilience": below | {"proxy", "pool"},
-        "session": below | {"proxy", "pool"},
-        "strategy": below | {"proxy", "pool", "session"},
-        "storage": below | {"proxy", "resilience"},
-        "rotation": below | {"proxy", "pool", "session", "strategy", "resilience", "judge"},
-    }
-    for name, code in rust():
-        room = name.split("/")[0]
-        if room in allowed:
-            used = set(re.findall(r"\bcrate::([a-z_]+)", code)) - {room}
-            assert used <= allowed[room], name

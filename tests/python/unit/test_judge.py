@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import socket
 import ssl
+import sys
 import urllib.error
 from email.utils import formatdate
 from typing import Any
@@ -13,18 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from proxywhirl import BanPolicy, Outcome
-from proxywhirl._core import judge_status
+from proxywhirl import BanPolicy, Outcome, ProxyPool, RoundRobinStrategy
+from proxywhirl._core import LONGEST_HOLD, ReportJudge, StatusJudge, retry_after
 from proxywhirl._httpx.flavour import flavour
-from proxywhirl._httpx.judge import (
-    LONGEST_HOLD,
-    RuleJudge,
-    StatusJudge,
-    judge_report,
-    outcome_of_error,
-    reporter,
-    retry_after,
-)
+from proxywhirl._httpx.judge import RuleJudge, judge_report, outcome_of_error
 from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._native.enums import AMBIGUOUS
 from proxywhirl.bans import BanPolicies, Seen
@@ -99,10 +92,11 @@ def test_without_rules() -> None:
 
 
 def test_the_core_knows_the_statuses() -> None:
-    assert judge_status(403) is Outcome.SUCCESS
-    assert judge_status(403, ban=True) is Outcome.BANNED
-    assert judge_status(502) is AMBIGUOUS
-    assert judge_status(502, tunnelled=True) is Outcome.TARGET_FAULT
+    assert StatusJudge(BanPolicy([])).answer(answer(403)) is Outcome.SUCCESS
+    assert StatusJudge().answer(answer(403)) is Outcome.BANNED
+    assert StatusJudge().answer(answer(502)) is AMBIGUOUS
+    assert StatusJudge().answer(answer(502, tunnel=True)) is Outcome.TARGET_FAULT
+    assert StatusJudge(None, (401,)).answer(answer(401)) is Outcome.PROXY_AUTH
 
 
 def by_rules(policy: BanPolicy, status: int, text: str = "") -> Outcome:
@@ -201,7 +195,7 @@ def test_reports_by_the_rules_of_a_rotator() -> None:
         BanPolicy(body=["captcha"], exceptions=[EOFError], custom=lambda response: asked.append(response)),
         {"free.test": BanPolicy(statuses=())},
     )
-    judge = reporter(policies, (407,))
+    judge = ReportJudge(policies, (407,))
     assert (
         judge("http://a.test/", 200, {"Content-Type": "text/html; charset=utf-16"}, "captcha".encode("utf-16"))[0]
         == "banned"
@@ -231,3 +225,51 @@ def test_both_flavours_have_the_names_of_the_table() -> None:
     kind = flavour("httpx")
     for name in set(_WEB) - {"InvalidURL"}:
         assert isinstance(kind.error(name, ""), Exception)
+
+
+@pytest.mark.parametrize(
+    ("answer", "headers", "outcome"),
+    [
+        (200, None, "success"),
+        (403, None, "banned"),
+        (429, {"Retry-After": "1.5"}, "rate_limited"),
+        (502, [("Server", "shop")], "target_fault"),
+        (httpx.Response(200, text="welcome"), None, "success"),
+        (httpx.Response(403), None, "banned"),
+    ],
+)
+def test_a_plain_answer_is_judged_without_python(answer: Any, headers: Any, outcome: str) -> None:
+    pool = ProxyPool(name="judged", proxies=["http://10.0.0.1:80", "http://10.0.0.2:80"])
+    calls: list[str] = []
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    for _ in range(2):
+        # The first time modules may be loaded.
+        lease = pool.lease(RoundRobinStrategy(), "https://shop.test/")
+        calls.clear()
+        sys.setprofile(note)
+        try:
+            found = lease.report(answer, headers)
+        finally:
+            sys.setprofile(None)
+        assert found == outcome
+    assert calls == []
+
+
+def test_rules_that_look_inside_are_asked() -> None:
+    judge = ReportJudge(BanPolicies(BanPolicy(body=["captcha"])))
+    pool = ProxyPool(name="judged", proxies=["http://10.0.0.1:80", "http://10.0.0.2:80"])
+    for answer, body, outcome in [(200, "a captcha", "banned"), (200, "welcome", "success"), (403, "", "banned")]:
+        lease = pool.lease(RoundRobinStrategy(), "https://shop.test/", judge=judge)
+        assert lease.report(answer, None, body) == outcome
+
+
+def test_a_number_that_is_no_status() -> None:
+    pool = ProxyPool(name="judged", proxies=["http://10.0.0.1:80"])
+    lease = pool.lease(RoundRobinStrategy(), "https://shop.test/")
+    with pytest.raises(ValueError, match="1000 is no HTTP status"):
+        lease.report(1000)
+    lease.release()

@@ -22,7 +22,7 @@ from proxywhirl import (
     RetryPolicy,
     RoundRobinStrategy,
 )
-from proxywhirl._httpx.judge import StatusJudge
+from proxywhirl._core import StatusJudge
 from proxywhirl._httpx.rotation import Answer, Failure, error_of, hold_of
 from proxywhirl._native.enums import AMBIGUOUS
 from proxywhirl.bans import BanPolicy

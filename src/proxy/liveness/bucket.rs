@@ -3,7 +3,7 @@
 //! After <https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>: each request moves that moment on by the interval in
 //! which one token comes; a bucket is empty when the moment lies further ahead than all its tokens together need.
 
-use crate::resilience::SettingsError;
+use crate::proxy::liveness::settings::{SettingsError, positive};
 use crate::sync::{AtomicU64, Ordering};
 
 /// How many requests in how long a time, and how many of them at once.
@@ -21,13 +21,11 @@ impl Rate {
     /// # Errors
     /// A number that is not positive and finite.
     pub fn new(requests: f64, seconds: f64, burst: Option<f64>) -> Result<Self, SettingsError> {
-        let positive = |name: &'static str, value: f64| {
-            if value.is_finite() && value > 0.0 { Ok(value) } else { Err(SettingsError::not_positive(name)) }
-        };
-        let requests = positive("max_requests", requests)?;
-        let seconds = positive("time_window", seconds)?;
+        positive("max_requests", requests)?;
+        positive("time_window", seconds)?;
         // A bucket that cannot hold one whole token would never let anybody through.
-        let burst = burst.map_or(Ok(requests), |burst| positive("burst", burst))?.max(1.0);
+        burst.map_or(Ok(()), |burst| positive("burst", burst))?;
+        let burst = burst.unwrap_or(requests).max(1.0);
         let interval = (seconds / requests * 1e9).clamp(1.0, 1e18);
         Ok(Self { interval: interval as u64, depth: (interval * burst).clamp(1.0, 1e19) as u64 })
     }

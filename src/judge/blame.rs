@@ -22,11 +22,9 @@ use smallvec::SmallVec;
 
 use crate::proxy::Proxy;
 use crate::proxy::health::mark;
-use crate::resilience::site::Site;
+use crate::resilience::site::{EVIDENCE, Site};
 use crate::sync::{Arc, Mutex, Ordering};
 
-/// Nanoseconds for which an answer of the site, and its being at fault, are evidence.
-pub(crate) const EVIDENCE: u64 = 60_000_000_000;
 /// Nanoseconds after which a doubt is not decided any more, so that slow crawls have rows too.
 const KEPT: u64 = 10 * EVIDENCE;
 /// Sites and proxies in the book together; of more, the oldest go.

@@ -1,8 +1,8 @@
-//! Who has an entry at a site, and who of them is to be passed over, by slot of one table: what a selection reads.
+//! What a mask says of each slot of one table: what a selection reads.
 
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// What the books say of a slot at one site.
+/// What is said of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// Nothing.
@@ -13,7 +13,7 @@ pub enum Mark {
     Held,
 }
 
-/// See the module. Belongs to one generation of a pool's table; written under the ledger's lock, read without one.
+/// See the module. Belongs to one generation of a pool's table; written under its owner's lock, read without one.
 ///
 /// Memory follows the number of marks, not of slots: a short hash table for the few who are out of favour at most sites,
 /// two bits per slot once that is less.
@@ -94,7 +94,7 @@ impl Marks {
         self.look(slot) == Mark::Held
     }
 
-    /// Changes what is said of a slot; `false` if there is no room for one more. The caller holds the ledger's lock.
+    /// Changes what is said of a slot; `false` if there is no room for one more. The caller holds its owner's lock.
     #[must_use]
     pub(crate) fn set(&self, slot: u32, mark: Mark) -> bool {
         match &self.store {

@@ -2,13 +2,13 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::pool::Pool;
-use crate::proxy::Proxy;
+use crate::rotation::Domain;
 use crate::sync::{Arc, Mutex, Weak};
 
 /// Every pool of the process. Kept short: the dead are dropped when there are twice as many entries as there were living ones.
 #[derive(Default)]
 struct Registry {
-    pools: Vec<Weak<Pool>>,
+    pools: Vec<Weak<Domain>>,
     crowded: usize,
 }
 
@@ -17,7 +17,7 @@ static POOLS: Mutex<Registry> = Mutex::new(Registry { pools: Vec::new(), crowded
 const FEW: usize = 64;
 
 /// Enters a pool, so that it is looked after in a child.
-pub(super) fn register(pool: &Arc<Pool>) {
+pub(super) fn register(pool: &Arc<Domain>) {
     let mut dead = Vec::new();
     let mut registry = POOLS.lock();
     registry.pools.push(Arc::downgrade(pool));
@@ -34,31 +34,22 @@ pub(super) fn register(pool: &Arc<Pool>) {
 
 /// To be called in the child, after the gate has been opened: no request is in flight here, and no probe under way.
 pub(crate) fn after_fork() {
-    let pools: Vec<Arc<Pool>> = POOLS.lock().pools.iter().filter_map(Weak::upgrade).collect();
+    let pools: Vec<Arc<Domain>> = POOLS.lock().pools.iter().filter_map(Weak::upgrade).collect();
     for pool in pools {
         pool.forget_requests(&SystemClock);
     }
 }
 
-impl Pool {
+impl Domain {
     /// Takes back every start that has no end, and every probe: what has begun them is not in this process.
     pub fn forget_requests(&self, clock: &dyn Clock) {
-        let table = self.table();
-        for proxy in Self::members(&table).into_iter().filter_map(|slot| table.slot(slot)?.share()) {
+        let table = self.pool().table();
+        for proxy in Pool::members(&table).into_iter().filter_map(|slot| table.slot(slot)?.share()) {
             self.guard().forget_connections(&proxy);
             proxy.forget_in_flight(clock);
             self.guard().forget_probe(&proxy, clock);
         }
-        self.forget_probes_at_sites(clock);
+        self.sites().forget_probes(self.pool(), clock);
         self.guard().freed();
-    }
-}
-
-impl Proxy {
-    /// Takes back as many starts as have no end.
-    fn forget_in_flight(&self, clock: &dyn Clock) {
-        for _ in 0..self.usage().2 {
-            self.cancel_start(clock);
-        }
     }
 }

@@ -1,15 +1,29 @@
-//! What is held against one proxy, and what it has earned: made for it at its first result.
+//! Liveness: whether a proxy carries bytes. One state per proxy, made for it at its first result: its cooldown and trial, the
+//! breaker, the limits on what it may carry at once and in a time.
+//!
+//! Each reason against a proxy is a bit of its one state word, so that the pools' indexes follow. What is to happen later is
+//! handed to the observers of the proxy, see [`due`].
+
+pub mod breaker;
+pub mod bucket;
+pub mod capacity;
+pub(crate) mod cooldown;
+pub mod due;
+mod settings;
+mod tally;
 
 use crate::clock::{Clock, Micros};
 use crate::proxy::Proxy;
 use crate::proxy::health::reason;
-use crate::resilience::breaker::Breaker;
-use crate::resilience::bucket::Level;
-use crate::resilience::guard::schedule;
-use crate::resilience::settings::BreakerSettings;
-use crate::resilience::tally::Tally;
-use crate::resilience::timers::Due;
+use crate::proxy::observers::LivenessEvent;
 use crate::sync::{Arc, ArcSwapOption, AtomicU8, AtomicU32, AtomicU64, Ordering};
+pub use breaker::{Breaker, Phase, Transition};
+use bucket::Level;
+pub use bucket::{Rate, TokenBucket};
+use due::{Due, schedule};
+pub use settings::{BreakerSettings, SettingsError};
+pub(crate) use settings::{at_least_one, nanoseconds, positive, share};
+use tally::Tally;
 
 /// Successes after which a proxy has proved itself: one alone, two at a time, four at a time.
 const PROVEN: u32 = 7;
@@ -233,8 +247,6 @@ impl Proxy {
         if let Some(record) = self.judged.get() {
             record.revived();
         }
-        for home in self.observers() {
-            home.guard().tell_of_revival(self);
-        }
+        self.tell(&LivenessEvent::Revived);
     }
 }

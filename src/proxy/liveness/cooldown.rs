@@ -1,6 +1,6 @@
-//! How long whoever has failed is left alone.
+//! How long a proxy that has failed is left alone.
 
-use crate::resilience::settings::nanoseconds;
+use crate::proxy::liveness::settings::nanoseconds;
 
 /// Doublings after which the cap is reached by any base worth configuring.
 const DOUBLINGS: u32 = 40;

@@ -8,12 +8,10 @@ use std::fmt;
 
 use crate::clock::{Clock, Micros};
 use crate::proxy::Proxy;
-use crate::resilience::SettingsError;
-use crate::resilience::guard;
-use crate::resilience::notice::Notice;
-use crate::resilience::settings::{BreakerSettings, nanoseconds};
-use crate::resilience::tally::Tally;
-use crate::resilience::timers::Due;
+use crate::proxy::liveness::due::{Due, schedule};
+use crate::proxy::liveness::settings::{BreakerSettings, SettingsError, nanoseconds};
+use crate::proxy::liveness::tally::Tally;
+use crate::proxy::observers::LivenessEvent;
 use crate::sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, Weak};
 
 /// The documented states.
@@ -309,7 +307,7 @@ impl Breaker {
             None => None,
         };
         if let (Some((until, what)), Some(proxy)) = (due, self.owner()) {
-            guard::schedule(&proxy, until, what);
+            schedule(&proxy, until, what);
         }
     }
 
@@ -394,10 +392,10 @@ impl Breaker {
             proxy.reindex_in_pools();
         }
         if let Some((until, what)) = due {
-            guard::schedule(&proxy, until, what);
+            schedule(&proxy, until, what);
         }
         if let Some(transition) = transition {
-            guard::tell(&proxy, || Notice::Breaker { proxy: proxy.id(), transition });
+            proxy.tell(&LivenessEvent::Breaker(transition));
         }
         result
     }
