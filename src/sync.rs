@@ -1,8 +1,9 @@
 //! The only place that names atomics and locks: the standard library's and `parking_lot`'s, or loom's when modelled.
 //!
-//! Order of locks, outermost first: a pool's growth, its writer, its ledger of standing, a view's least-used order, a proxy's
-//! cold part, a session shard. No lock is held across a call into Python: a debug build counts the locks that each thread
-//! holds, and [`assert_no_lock_held`] checks the count where Python is called and where references to its objects are dropped.
+//! Order of locks, outermost first: a pool's growth, its writer, its ledger of site bans, a view's least-used order, a
+//! proxy's cold part, a session shard. No lock is held across a call into Python: a debug build counts the locks that
+//! each thread holds, and [`assert_no_lock_held`] checks the count where Python is called and where references to its
+//! objects are dropped.
 
 #[cfg(not(loom))]
 pub(crate) use held::Mutex;

@@ -44,7 +44,7 @@ pub enum LivenessEffect {
     Unchanged,
 }
 
-/// What an outcome says of the proxy's standing at the site.
+/// What an outcome says of the proxy at the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SiteEffect {
     /// The site serves the proxy.

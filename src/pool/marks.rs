@@ -15,7 +15,7 @@ pub enum Mark {
 
 /// See the module. Belongs to one generation of a pool's table; written under its owner's lock, read without one.
 ///
-/// Memory follows the number of marks, not of slots: a short hash table for the few who are out of favour at most sites,
+/// Memory follows the number of marks, not of slots: a short hash table for the few entries of most sites,
 /// two bits per slot once that is less.
 #[derive(Debug)]
 pub struct Marks {

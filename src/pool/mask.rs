@@ -68,7 +68,7 @@ impl Mask {
 
     /// Changes marks of that generation; whether views hear of the change. The caller holds its own lock.
     pub(crate) fn write(&self, generation: u64, change: impl FnOnce() -> Option<Arc<Marks>>) -> bool {
-        // One step together with `note_view`: a view that is noted before is told, one that is noted after reads the mark.
+        // One step together with `note_view`: a view noted before is reindexed, one noted after reads the mark.
         let viewed = self.viewed.lock();
         if let Some(replaced) = change() {
             self.marks.store(Some(replaced));

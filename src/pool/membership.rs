@@ -1,7 +1,7 @@
-//! Who is in a pool: adding, removing, replacing.
+//! The members of a pool: adding, removing, replacing.
 //!
-//! The writer lock is held for one proxy, or for a few of many. What takes longer happens outside: proxies of a list are told
-//! apart before, and the next table is built beside the present one (see `growth`).
+//! The writer lock is held for one proxy, or for a few of many. What takes longer happens outside: proxies of a list
+//! are deduplicated before, and the next table is built beside the present one (see `growth`).
 
 use std::fmt;
 
@@ -35,8 +35,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Reconciles a slot with its proxy in every view, and says so to those who build the next table; `None` when the proxy
-    /// has left.
+    /// Reconciles a slot with its proxy in every view, and reports it to the builders of the next table; `None` when
+    /// the proxy has left.
     pub(super) fn reindex(&mut self, table: &Table, number: u32, proxy: Option<&Proxy>) {
         table.reindex(number, proxy);
         for log in &mut self.logs {
@@ -288,7 +288,7 @@ impl Pool {
         let old = {
             let mut writer = self.writer.lock();
             let old = self.table.load_full();
-            // What is on the books about those who stay is kept.
+            // Site bans of proxies that stay are kept.
             let owner = self.owner.upgrade();
             let stood = owner.as_ref().filter(|owner| owner.keeps_positions()).map(|_| old.positions());
             let mut moved = AHashMap::new();

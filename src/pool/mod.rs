@@ -1,4 +1,4 @@
-//! Many proxies: the roster, who is eligible now, and look-ups by identifier, address and description.
+//! Many proxies: the roster, the eligible proxies, and look-ups by identifier, address and description.
 
 pub mod context;
 pub mod filter;
@@ -33,8 +33,8 @@ use table::{Facet, FacetOf};
 pub use table::{Slot, Table};
 use view::{IndexSpec, View};
 
-/// Views that a pool keeps beside that of everybody, and what they may weigh together; beyond either the least recently used
-/// goes, but so many stay however heavy they are.
+/// Views that a pool keeps beside the view of all proxies, and the memory they may take together. Beyond either bound
+/// the least recently used view goes, but so many stay whatever memory they take.
 const FACETS: usize = 256;
 const FACET_BYTES: usize = 64 << 20;
 const FACETS_AT_LEAST: usize = 4;
@@ -65,7 +65,7 @@ impl fmt::Debug for Pool {
 
 impl Pool {
     /// An empty pool that may hold `limit` proxies; `ops` say how to give back what the embedding program attaches. `owner` is
-    /// told of its proxies' changes and of its membership.
+    /// notified of its proxies' changes and of its membership.
     #[must_use]
     pub fn new<O: MembershipObserver + 'static>(
         limit: usize,
@@ -192,7 +192,7 @@ impl Pool {
         table.all.members.iter().map(|slot| slot as u32).collect()
     }
 
-    /// The slots of everyone who meets a filter, eligible or not, in order.
+    /// The slots of all proxies that match a filter, eligible or not, in order.
     #[must_use]
     pub fn matching(&self, filter: &Filter) -> (Arc<Table>, Vec<u32>) {
         let table = self.table.load_full();
@@ -256,7 +256,7 @@ impl Pool {
         Some(view)
     }
 
-    /// Number of views kept beside that of everybody.
+    /// Number of views kept beside the view of all proxies.
     #[must_use]
     pub fn views(&self) -> usize {
         self.table.load().facets.load().len()

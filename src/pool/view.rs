@@ -60,9 +60,9 @@ pub(crate) struct View {
     pub(crate) filter: Option<Filter>,
     /// The mask whose slots are left out, and the generation of the table.
     pub(crate) mask: Option<(Arc<Mask>, u64)>,
-    /// Everyone who meets the filter.
+    /// The proxies that match the filter.
     pub(crate) members: Bits,
-    /// Those who are eligible, too.
+    /// The eligible ones of them.
     pub(crate) eligible: Bits,
     // Those that the mask does not hold back either; the same as the eligible without a mask.
     open: Option<Bits>,
@@ -103,7 +103,7 @@ impl View {
         }
     }
 
-    /// Who may be chosen.
+    /// The proxies that may be chosen.
     #[inline]
     pub(crate) fn open(&self) -> &Bits {
         self.open.as_ref().unwrap_or(&self.eligible)

@@ -39,7 +39,7 @@ pub trait PoolObserver: Send + Sync {
     /// It has died, after so many failures in a row.
     fn note_dead(&self, proxy: &Proxy, in_a_row: u32);
 
-    /// Its failures in a row, told by hand, make it unusable.
+    /// Its failures in a row, recorded by hand, make it unusable.
     fn note_fallen(&self, proxy: &Proxy, clock: &dyn Clock);
 
     /// Something has happened to its liveness: tell listeners.

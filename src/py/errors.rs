@@ -17,7 +17,7 @@ pyo3::import_exception!(proxywhirl.exceptions, ProxyConnectionError);
 pyo3::import_exception!(proxywhirl.exceptions, ProxyPoolEmptyError);
 pyo3::import_exception!(proxywhirl.exceptions, StrategyMetadataError);
 
-/// The exception for a strategy that has nobody to offer.
+/// The exception for a strategy without a proxy to offer.
 pub(crate) fn refusal(py: Python<'_>, refusal: Refusal) -> PyErr {
     let message = refusal.to_string();
     match refusal {
@@ -31,7 +31,7 @@ pub(crate) fn refusal(py: Python<'_>, refusal: Refusal) -> PyErr {
     }
 }
 
-/// The same with who was out for which reason and when waiting may help, where nobody was available to this question.
+/// The same with the count of proxies by reason and when waiting may help, where no proxy was available.
 pub(crate) fn refusal_of(py: Python<'_>, refusal: Refusal, query: &Query<'_>, sites: &SiteBans) -> PyErr {
     if !refusal.is_shortage() {
         return self::refusal(py, refusal);

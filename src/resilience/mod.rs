@@ -1,4 +1,4 @@
-//! Judging: who may be chosen now, for how long not, and who may be tried again.
+//! Judging: which proxies are eligible, for how long not, and which may be probed.
 //!
 //! Liveness (can it carry bytes) is one state per proxy, see [`liveness`](crate::proxy::liveness). Here a pool's guard draws
 //! consequences for it, and keeps what is to happen later in timers, which the next selection runs. Nothing asks every proxy
@@ -6,7 +6,7 @@
 //!
 //! What may be the site's fault as well as the proxy's is decided by evidence: see `judge::blame`.
 //!
-//! Standing (is it welcome at a site) is one state per proxy and site: see [`standing`].
+//! Site bans (is the proxy welcome at a site) are one state per proxy and site: see [`standing`].
 
 mod connections;
 pub mod explain;

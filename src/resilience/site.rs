@@ -18,7 +18,7 @@ const WAYS: usize = 4;
 #[derive(Debug)]
 pub struct Site {
     pub(crate) uid: u64,
-    /// Pairs of this site on the books: zero spares everybody the look.
+    /// Pairs of this site in the ledger: zero spares the look-up.
     pub(crate) entries: AtomicUsize,
     /// Proxies to be passed over here now.
     pub(crate) held: AtomicUsize,
@@ -30,7 +30,7 @@ pub struct Site {
     pub(crate) doubtful: AtomicBool,
     /// The last two proxies that brought an answer from here, and when.
     answers: [Answer; 2],
-    /// Nothing succeeds here, and half the pool is benched: told once.
+    /// Nothing succeeds here, and half the pool is benched: reported once.
     pub(crate) panicking: AtomicBool,
     /// Which they are, by slot: what selections read.
     pub(crate) mask: Arc<Mask>,
@@ -131,7 +131,7 @@ pub struct Sites {
     // Set when every URL belongs to one site.
     is_fixed: AtomicBool,
     fixed: ArcSwapOption<Site>,
-    // Every site that anybody holds; the others are swept out when it has doubled.
+    // Every site that is referenced; the others are swept out when the table has doubled.
     named: Mutex<Named>,
 }
 
@@ -197,7 +197,7 @@ impl Sites {
             return site.clone();
         }
         if named.sites.len() >= named.sweep_at {
-            // Only this table can give out a site that nobody else holds, and it is locked.
+            // Only this table can hand out a site without another reference, and it is locked.
             named.sites.retain(|site| Arc::strong_count(site) > 1);
             named.sweep_at = (named.sites.len() * 2).max(SETS);
         }

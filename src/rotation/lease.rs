@@ -1,4 +1,4 @@
-//! A lease: one proxy, taken for one piece of work, until its outcome is told.
+//! A lease: one proxy, taken for one piece of work, until its outcome is reported.
 
 use std::any::Any;
 
@@ -20,7 +20,7 @@ use crate::rotation::{Domain, site_outcome};
 use crate::strategy::{Refusal, Shared, choose};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
-/// Choices that others may snatch away before a strategy is taken to choose without regard for who is eligible.
+/// Choices lost to other threads before a strategy is taken to choose without regard for eligibility.
 const TRIES: usize = 64;
 /// Failures in a row at a site after which a proxy that is alone goes on there without a rest.
 const FREE_FAILURES: u8 = 2;
@@ -57,8 +57,8 @@ impl References for Owned {
     }
 }
 
-/// One started request on one proxy. Ended exactly once, by whoever comes first; dropped without a verdict it is as if the
-/// proxy had never been chosen.
+/// One started request on one proxy. The first verdict ends it; dropped without one, it counts as if the proxy had
+/// never been chosen.
 pub struct Lease<P: References = Owned> {
     references: P,
     taken: Taken,
@@ -141,7 +141,7 @@ impl Ending {
 pub struct Suspicion {
     /// Milliseconds that the attempt took.
     pub elapsed_ms: f64,
-    /// What it was, if that is settled; else [`conclude`] tells.
+    /// What it was, if that is settled; else [`conclude`] decides.
     pub outcome: Option<Outcome>,
 }
 
@@ -183,7 +183,7 @@ impl Lease {
         let mut spares_untried =
             asking.connects && asking.context.session_id.is_none() && guard.is_in_trouble(clock.steady_coarse());
         loop {
-            // Loaded anew each time: who was passed over meanwhile is so in the newest table.
+            // Loaded anew each time: the newest table has what changed meanwhile.
             guard.catch_up(clock);
             let table = pool.table();
             let mask = asking.site.and_then(|site| pool.mask_of(&table, site, clock));
@@ -206,7 +206,7 @@ impl Lease {
             };
             let Some(member) = query.slot(choice).and_then(|slot| slot.member()) else { continue };
             let proxy = member.proxy();
-            // Whoever was faster has left a reason on the proxy, or a mark at the site: the next choice is another.
+            // A faster thread has left a reason on the proxy, or a mark at the site: the next choice is another.
             let Ok(admitted) = guard.admit(proxy, asking.connects, clock) else {
                 proxy.cancel_start(clock);
                 continue;
@@ -256,14 +256,14 @@ impl<P: References> Lease<P> {
         self.taken.at_site.as_ref().map(Admission::site)
     }
 
-    /// Who chose it.
+    /// The strategy that chose it.
     #[inline]
     #[must_use]
     pub fn strategy(&self) -> &Shared {
         self.references.strategy()
     }
 
-    /// A closed lease of the same references, for who wants to look at one that is gone.
+    /// A closed lease of the same references, to inspect one that is gone.
     #[must_use]
     pub fn remains(&self, references: P) -> Self {
         let Taken { began, taken_in, .. } = self.taken;
@@ -339,7 +339,7 @@ impl<P: References> Lease<P> {
             return finding;
         }
         match finding {
-            // Another exit answers the next request, whatever this one was told.
+            // Another exit carries the next request, whatever this one got.
             SiteOutcome::Banned(None) if self.proxy().is_rotating() => SiteOutcome::ExitRefused(Kind::Banned),
             SiteOutcome::RateLimited(_) if self.proxy().is_rotating() => SiteOutcome::ExitRefused(Kind::RateLimited),
             // To bench the only proxy gains nothing, and it may be a gateway without saying so.
@@ -405,7 +405,7 @@ impl<P: References> Lease<P> {
         Some(Doubt { proxy: self.proxy(), site, began: self.taken.began, is_alone: self.is_alone(), results: 1 })
     }
 
-    /// The failures are the proxy's. `is_late`: they have been told as the site's.
+    /// The failures are the proxy's. `is_late`: they have been reported as the site's.
     #[cold]
     fn convict(&self, conviction: &Conviction, is_late: bool, clock: &dyn Clock) {
         let Conviction { proxy, results, began, by_row, .. } = conviction;
@@ -516,7 +516,7 @@ pub fn conclude<P: References>(
 impl<P: References> Drop for Lease<P> {
     fn drop(&mut self) {
         if !self.is_closed() {
-            // An open lease can only be given back: its outcome is not known to anybody any more.
+            // An open lease can only be given back: its outcome is not known any more.
             let _ = self.release(&SystemClock);
         }
     }

@@ -16,7 +16,7 @@ use crate::sync::Mutex;
 const TOO_MANY_ASIDE: usize = 16;
 
 impl Query<'_> {
-    /// Whoever has started the fewest requests; choosing and counting are one step.
+    /// The proxy that has started the fewest requests; choosing and counting are one step.
     pub fn least_used(&self, tie: TieBreak, random: &Random, list_lock: &Mutex<()>) -> Option<Choice> {
         if self.mask.is_some_and(|mask| mask.held > TOO_MANY_ASIDE)
             && let Some(answer) = self.on_masked_view_at_last(|query| query.least_used_of(tie, random, list_lock))

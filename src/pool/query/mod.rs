@@ -1,4 +1,4 @@
-//! One question to a pool: who may be chosen, and one of them by this or that rule.
+//! One query to a pool: the eligible proxies, and one of them by a given rule.
 //!
 //! Every rule has a fast way over a view's structures, which draws and checks, and a plain way over a list of candidates,
 //! which is exact whatever is excluded. The fast way gives up after a bounded number of refusals and hands over.
@@ -50,7 +50,7 @@ impl Notes {
     }
 }
 
-/// Whom a question is about.
+/// The proxies that a query is about.
 #[derive(Clone, Copy)]
 enum Scope<'a> {
     View(&'a View),
@@ -161,7 +161,7 @@ impl<'a> Query<'a> {
         self.mask.map(|mask| mask.mask)
     }
 
-    /// The place for notes, if anybody reads them.
+    /// The place for notes, if they are read.
     #[must_use]
     pub fn notes(&self) -> Option<&'a Notes> {
         self.notes
@@ -302,7 +302,7 @@ impl<'a> Query<'a> {
         inside && self.accepts(slot, proxy)
     }
 
-    /// Everyone who may be chosen now, in order.
+    /// All eligible proxies, in order.
     #[must_use]
     pub fn candidates(&self) -> Vec<u32> {
         let live = |slot: &u32| self.table.proxy(*slot).is_some_and(|proxy| self.accepts(*slot, proxy));
@@ -312,7 +312,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Whether nobody may be chosen now.
+    /// Whether no proxy may be chosen now.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let live = |slot: u32| self.table.proxy(slot).is_some_and(|proxy| self.accepts(slot, proxy));
@@ -322,7 +322,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Whether nobody would be eligible even with nothing excluded and no thresholds.
+    /// Whether no proxy would be eligible even without exclusions and thresholds.
     #[must_use]
     pub fn has_no_eligible(&self) -> bool {
         let live = |slot: u32| {

@@ -8,12 +8,14 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 impl Query<'_> {
     /// The next in turn after the one chosen last under the same cursors.
     ///
-    /// Whoever may not be chosen loses the turn; whom only this request cannot have keeps it, and the others go round by a
-    /// cursor of their own meanwhile. Otherwise requests that exclude the same proxy now and then could meet its turn every
-    /// time, and it would never be chosen; nor would who is banned at a site that every other request is for.
+    /// An ineligible proxy loses its turn. A proxy that only this request excludes keeps it: the request advances a
+    /// second cursor and leaves the main one alone. With one cursor, requests that exclude the same proxy now and then
+    /// could meet its turn every time and starve it; the same holds for a proxy banned at a site that every other
+    /// request is for.
     pub fn round_robin(&self, cursors: &Cursors) -> Option<Choice> {
-        // A list has no name of its own: its turns are kept under that of the whole pool. A site that holds somebody back has
-        // rounds of its own: requests that alternate between it and another would else meet the same proxies each time.
+        // A list has no name of its own: its turns are kept under that of the whole pool. A site that holds back a
+        // proxy has rounds of its own: requests that alternate between it and another would else meet the same proxies
+        // each time.
         let uid = match self.among {
             Scope::View(view) => view.uid,
             Scope::List(_) => self.table.all.uid,
@@ -42,7 +44,7 @@ impl Query<'_> {
         })
     }
 
-    /// The first from that position in the pool's history on, and around, whom `accept` takes.
+    /// The first from that position in the pool's history on, and around, that `accept` takes.
     #[inline]
     fn first_from(&self, position: u64, among: Option<&Bits>, accept: impl Fn(u32, &Proxy) -> bool) -> Option<u32> {
         let acceptable = |slot: u32| self.table.proxy(slot).is_some_and(|proxy| accept(slot, proxy));
@@ -62,7 +64,7 @@ impl Query<'_> {
             }
             (Scope::View(_), None) => None,
             (Scope::List(list), _) => {
-                // Whoever made the list may have sorted it by anything; turns go by the order of the pool.
+                // The list may be sorted in any way; turns go by the order of the pool.
                 let turn = |slot: &u32| {
                     let at = self.table.position(*slot as usize);
                     (at < position, at)
@@ -86,13 +88,13 @@ pub struct Cursors {
 #[derive(Debug, Default)]
 struct Cursor {
     next: AtomicU64,
-    // For requests that exclude whoever is due, and where `due` stood when these went aside.
+    // For requests that exclude the proxy due next, and the value of `next` when the detour began.
     detour: AtomicU64,
     detour_from: AtomicU64,
 }
 
 impl Cursor {
-    /// Where those who go aside go on: where they went aside, or after the last of them.
+    /// Where detours go on: at the place that is due, or after the last detour from it.
     fn detour_at(&self, due: u64) -> u64 {
         // Relaxed: two threads that leave at once begin at the same place, and one of them wins it.
         if self.detour_from.swap(due, Ordering::Relaxed) != due {
@@ -107,7 +109,7 @@ const CURSORS: usize = 1024;
 
 impl Cursors {
     fn at<R>(&self, uid: u64, ask: impl FnOnce(&Cursor) -> R) -> R {
-        // Relaxed: the name is set once, and the position starts at zero for whoever sees it.
+        // Relaxed: the name is set once, and the position starts at zero for every reader.
         let owner = self.first_uid.load(Ordering::Relaxed);
         let mine = owner == uid
             || (owner == 0 && self.first_uid.compare_exchange(0, uid, Ordering::Relaxed, Ordering::Relaxed).is_ok())

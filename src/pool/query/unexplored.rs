@@ -5,7 +5,7 @@ use crate::pool::view::IndexSpec;
 use crate::random::Random;
 
 impl Query<'_> {
-    /// Anybody with fewer than `limit` results, all with the same probability.
+    /// Any proxy with fewer than `limit` results, each with the same probability.
     pub fn unexplored(&self, limit: u64, random: &Random) -> Option<Choice> {
         if limit == 0 {
             return None;
@@ -24,7 +24,7 @@ impl Query<'_> {
                     let Some(slot) = unexplored.set.get(random.below(len)) else { continue };
                     let Some(proxy) = self.table.proxy(slot) else { continue };
                     if proxy.total() >= limit {
-                        // Proven meanwhile; nobody told the set, since results are not to pay for it.
+                        // Proven meanwhile; results do not update the set, so as not to pay for it.
                         proxy.reindex_in_pools();
                         continue;
                     }

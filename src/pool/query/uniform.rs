@@ -5,7 +5,7 @@ use crate::random::Random;
 use crate::sync::Ordering;
 
 impl Query<'_> {
-    /// Anybody, all with the same probability.
+    /// Any proxy, each with the same probability.
     pub fn uniform(&self, random: &Random) -> Option<Choice> {
         if let Scope::View(view) = self.among {
             for _ in 0..DRAWS {

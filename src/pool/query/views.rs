@@ -7,7 +7,7 @@ use crate::pool::table::FacetOf;
 use crate::sync::Ordering;
 
 impl Query<'_> {
-    /// Asks the same about those only who meet `filter`.
+    /// Asks the same about the proxies that match `filter` only.
     pub fn narrowed<R>(&self, filter: &Filter, ask: impl FnOnce(&Query<'_>) -> R) -> R {
         match self.among {
             Scope::View(view) => {
@@ -31,7 +31,7 @@ impl Query<'_> {
         }
     }
 
-    /// Asks the same about those only whom the site does not hold back, if they are so many that this is worth a view.
+    /// Asks the same about the proxies that the site does not hold back, if it holds back so many that a view pays.
     pub fn on_masked_view<R>(&self, ask: impl FnOnce(&Query<'_>) -> R) -> R {
         match (self.mask, self.among) {
             (Some(mask), Scope::View(view)) if mask.is_crowded && view.mask.is_none() => {
@@ -41,7 +41,8 @@ impl Query<'_> {
         }
     }
 
-    /// The same, however many they are, for who has drawn in vain; `None` where there is no such view, or it is asked already.
+    /// The same, however many are held back, after draws in vain; `None` without such a view, or if it is asked
+    /// already.
     pub(super) fn on_masked_view_at_last<R>(&self, ask: impl FnOnce(&Query<'_>) -> R) -> Option<R> {
         match (self.mask, self.among) {
             (Some(mask), Scope::View(view)) if view.mask.is_none() => {
@@ -52,7 +53,7 @@ impl Query<'_> {
         }
     }
 
-    /// Asks about those who meet `filter`, without whom the site holds back if one is given.
+    /// Asks about the proxies that match `filter`, without those that a given site holds back.
     pub(super) fn with_view<R>(
         &self,
         filter: &Filter,

@@ -10,7 +10,7 @@ use crate::random::Random;
 use crate::sync::Arc;
 
 impl Query<'_> {
-    /// Anybody, with probabilities in proportion to their weights. `None` if nobody has a weight.
+    /// Any proxy, with probabilities in proportion to their weights. `None` if none has a weight.
     pub fn weighted(&self, weigh: &Weighting, random: &Random) -> Option<Choice> {
         if let Scope::View(view) = self.among {
             let sampler = view.sampler(weigh).or_else(|| {
@@ -57,7 +57,7 @@ impl Query<'_> {
                 if let Some(slot) = drawn {
                     return self.start(slot);
                 }
-                // Nearly all of the group is refused. It has been drawn, and keeps its turn if anybody of it is left.
+                // Nearly all of the group is refused. It has been drawn, and keeps its turn if a member of it is left.
                 return self.grouped_plainly(groups, random, Some(number));
             }
         }

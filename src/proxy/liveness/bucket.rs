@@ -23,7 +23,7 @@ impl Rate {
     pub fn new(requests: f64, seconds: f64, burst: Option<f64>) -> Result<Self, SettingsError> {
         positive("max_requests", requests)?;
         positive("time_window", seconds)?;
-        // A bucket that cannot hold one whole token would never let anybody through.
+        // A bucket that cannot hold one whole token would never let a request through.
         burst.map_or(Ok(()), |burst| positive("burst", burst))?;
         let burst = burst.unwrap_or(requests).max(1.0);
         let interval = (seconds / requests * 1e9).clamp(1.0, 1e18);

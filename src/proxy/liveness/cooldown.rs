@@ -1,4 +1,8 @@
-//! How long a proxy that has failed is left alone.
+//! How long a failed proxy rests.
+//!
+//! The time grows with the failures in a row, as in Envoy's outlier detection,
+//! <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/outlier>, by doubling with "equal jitter",
+//! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
 
 use crate::proxy::liveness::settings::nanoseconds;
 

@@ -83,7 +83,7 @@ impl OutlierDetector {
     fn fit(&self, proxy: &Proxy) -> Result<(), Denied> {
         let Some(capacity) = self.capacity(proxy) else { return Ok(()) };
         if !proxy.is_watched(watch::CAPACITY) {
-            // From now on every end of a request looks whether somebody waits for it.
+            // From now on every end of a request checks whether a request waits for it.
             proxy.add_watch(watch::CAPACITY);
         }
         let active = proxy.usage().2;

@@ -1,4 +1,7 @@
-//! A pool's judge: admits what was chosen, and draws the consequences of what came of it.
+//! A pool's outlier detector: admits the chosen proxy, and takes failing proxies out of service.
+//!
+//! After Envoy's outlier detection,
+//! <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/outlier>.
 
 mod admission;
 mod connections;
@@ -38,10 +41,10 @@ mod limit {
 /// How long a failure makes careful with proxies that have never succeeded, in nanoseconds.
 const TROUBLE: u64 = 60_000_000_000;
 
-/// Called when somebody who waits may try again.
+/// Called when a waiting request may try again.
 pub type Waker = Box<dyn Fn() + Send + Sync>;
 
-/// Given what is to be told.
+/// Receives notices.
 pub type Listener = Box<dyn Fn(Vec<Notice>) + Send + Sync>;
 
 /// What was taken with a lease besides the start.
@@ -66,7 +69,7 @@ impl Admitted {
     }
 }
 
-/// Somebody else was faster; the proxy is not eligible any more.
+/// Another thread was faster; the proxy is not eligible any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Denied;
 
@@ -226,7 +229,7 @@ impl OutlierDetector {
         }
     }
 
-    /// Who is called when something has become free and somebody waits.
+    /// Sets the callback for when something has become free and a request waits.
     pub fn set_waker(&self, waker: Option<Waker>) {
         self.waker.store(waker.map(Arc::new));
     }
@@ -248,13 +251,13 @@ impl OutlierDetector {
         }
     }
 
-    /// Who is told what happens to proxies.
+    /// Sets the receiver of notices about proxies.
     pub fn set_listener(&self, listener: Option<Listener>) {
         self.notices.listen(listener.is_some());
         self.listener.store(listener.map(Arc::new));
     }
 
-    /// Tells what there is to tell; one read where there is nothing. To be called with no lock held.
+    /// Delivers pending notices; one read where there are none. To be called without a lock.
     #[inline]
     pub fn deliver(&self) {
         if self.notices.any() {

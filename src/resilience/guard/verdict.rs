@@ -23,7 +23,7 @@ pub(crate) struct Blamed<'a> {
 }
 
 impl OutlierDetector {
-    /// The proxy has carried a request; to be told after the result was recorded.
+    /// The proxy has carried a request; call it after the result was recorded.
     #[inline]
     pub fn on_success(&self, proxy: &Arc<Proxy>, admitted: &Admitted, now: u64, clock: &dyn Clock) {
         self.panic.calm(now);
@@ -47,8 +47,8 @@ impl OutlierDetector {
         self.freed();
     }
 
-    /// The proxy has failed; to be told before the result is recorded, so that its consequence is there first. `login`: for
-    /// want of credentials.
+    /// The proxy has failed; call it before the result is recorded, so that its consequence is there first. `login`:
+    /// for want of credentials.
     #[cold]
     pub fn on_failure(&self, pool: &Pool, proxy: &Arc<Proxy>, admitted: &Admitted, login: bool, clock: &dyn Clock) {
         self.note_trouble(clock.steady_coarse());
@@ -117,7 +117,7 @@ impl OutlierDetector {
         let until = clock.steady().saturating_add(span);
         record.set_rest_until(until);
         let (before, _) = proxy.change(|state| if state.has(reason::RESTING) { state } else { state.resting(login) });
-        // By whoever is second too: the moment it has written is the one that counts.
+        // Both racing threads schedule: `rest_until` holds the last write, and that entry must exist.
         schedule(proxy, until, Due::Rest);
         if !before.has(reason::RESTING) {
             record.rested_again();

@@ -1,4 +1,4 @@
-//! The books: every pair of proxy and site that is not as good as new, found by site and position, bounded in number.
+//! The ledger: every pair of proxy and site that is not as good as new, found by site and position, bounded in number.
 //!
 //! A pair is filed under the position of its proxy in the pool's history, which no other membership ever has: a proxy that
 //! is removed and added again begins anew, and a table that is rebuilt changes nothing here. What depends on slots (the
@@ -23,7 +23,7 @@ use crate::sync::Arc;
 pub(super) const NONE: u32 = u32::MAX;
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// Slots whose mark has changed and that views are kept of: to be told to the pool once the lock is gone.
+/// Slots whose mark has changed and that views are kept of: reindexed in the pool once the lock is released.
 pub(super) type Changes = SmallVec<[MaskChange; 2]>;
 
 pub(super) struct Entry {
@@ -36,14 +36,14 @@ pub(super) struct Entry {
     benched: bool,
     // The timer that counts; others of this entry are stale.
     pub(super) due: u64,
-    // Told apart from whoever had this place in the list before.
+    // Distinguishes it from an earlier entry at this place in the list.
     pub(super) number: u32,
     queue: Queue,
     older: u32,
     newer: u32,
 }
 
-/// Who goes first when there is no more room.
+/// The order of eviction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Queue {
     /// Nothing holds them back, or for less than a minute.
@@ -246,13 +246,13 @@ impl Ledger {
         books.marks = Arc::new(marks);
         books.site.mask.publish(Some(books.marks.clone()));
         for at in gone {
-            // Nobody's slot in the new table.
+            // Without a slot in the new table.
             self.entries[at as usize].slot = NONE;
             self.remove(at, out);
         }
     }
 
-    /// Lets everybody return at a site whose time has come.
+    /// Lets every proxy return at a site whose time has come.
     pub(super) fn wake(&mut self, site: &Site, now: u64, out: &mut Changes) {
         loop {
             let Some(books) = self.sites.get_mut(&site.uid) else { return };
@@ -287,7 +287,7 @@ impl Ledger {
         }
     }
 
-    /// Who goes first when there is no more room: those whom nothing holds back, then those not heard of for longest.
+    /// Eviction order: entries without an active hold first, then the least recently updated.
     fn oldest(&self) -> Option<u32> {
         self.ends.iter().map(|(oldest, _)| *oldest).find(|at| *at != NONE)
     }
@@ -298,7 +298,7 @@ impl Ledger {
         self.numbers
     }
 
-    /// Applies changed settings to everything on the books.
+    /// Applies changed settings to everything in the ledger.
     pub(super) fn review(&mut self, now: u64, out: &mut Changes) {
         while self.len() > self.settings.max_standings {
             let Some(oldest) = self.oldest() else { break };

@@ -44,7 +44,7 @@ const PAUSE_SHARE: f64 = 0.1;
 /// Nanoseconds that a later success must be apart to be noted: many threads succeed at one site.
 const NOTED_APART: u64 = 100_000_000;
 
-/// What the standing of a pool's proxies goes by. Lengths in seconds.
+/// Settings of site bans. Lengths in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     /// The longest that a pair may rest after failures that may be the site's fault; a minute at most, whatever this says.
@@ -77,7 +77,7 @@ impl Default for Settings {
     }
 }
 
-/// A pool's books on standing.
+/// A pool's ledger of site bans.
 #[derive(Default)]
 pub struct SiteBans {
     pub(crate) sites: Sites,
@@ -86,7 +86,7 @@ pub struct SiteBans {
     random: Random,
 }
 
-/// What a request's end says about the proxy's standing at the site.
+/// What a request's end says about the proxy at the site.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SiteOutcome {
     /// The site served it.
@@ -132,7 +132,7 @@ pub enum SiteChange {
         /// Whether this is the first time since the last success there.
         first: bool,
     },
-    /// It may be chosen again: somebody who waits may be served.
+    /// It may be chosen again: a waiting request may be served.
     Freed,
 }
 
@@ -161,7 +161,7 @@ impl Admission {
     }
 }
 
-/// One line of the books, for people.
+/// One line of the ledger, for people.
 #[derive(Debug, Clone)]
 pub struct BanRow {
     /// The proxy.
@@ -217,10 +217,10 @@ impl SiteBans {
     pub(crate) fn forget(&self, table: &Table, slot: u32) {
         let mut changes = Changes::new();
         self.ledger.lock().forget(table, slot, &mut changes);
-        // Views have taken the slot out already, as everybody has who is no member.
+        // Views have dropped the slot already, as they do for every proxy that is no member.
     }
 
-    /// Changes what standing goes by; what is on the books stays.
+    /// Changes the settings of site bans; what is in the ledger stays.
     pub fn configure(&self, pool: &Pool, settings: Settings, clock: &dyn Clock) {
         let mut changes = Changes::new();
         {
@@ -245,8 +245,8 @@ mod model {
     use crate::sync::model;
     use loom::thread;
 
-    /// Two proxies, of whom the second is banned, so that there are marks: loom does not see that who loads a pointer to new
-    /// ones sees them whole.
+    /// Two proxies, of which the second is banned, so that there are marks: loom does not see that a load of the
+    /// pointer to new ones sees them whole.
     fn pool() -> (Arc<Domain>, Arc<Site>) {
         let pool = Domain::new(9, AttachmentOps::default(), 0);
         for number in 0..2 {
@@ -270,7 +270,7 @@ mod model {
         pool.settle_at(&admission, SiteOutcome::Banned(Some(seconds)), clock().steady(), &clock());
     }
 
-    // Fails when a view is filled before the books know that it is to hear of changes.
+    // Fails when a view is filled before the ledger knows that it is to be reindexed.
     #[test]
     fn a_view_that_is_made_while_a_ban_is_written_agrees_with_it() {
         model(|| {

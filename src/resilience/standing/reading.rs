@@ -1,4 +1,4 @@
-//! What is read from the books: by selections, by those who wait, and by people.
+//! Reads of the ledger: by selections, by waiting requests, and by people.
 
 use ahash::AHashMap;
 
@@ -45,7 +45,7 @@ impl Exclusion {
 }
 
 impl SiteBans {
-    /// Whom a selection from `table` has to pass over at a site; `None` if nobody, which costs one read.
+    /// The proxies that a selection from `table` passes over at a site; `None` if none, which costs one read.
     #[inline]
     #[must_use]
     pub fn mask_of<'a>(
@@ -55,7 +55,7 @@ impl SiteBans {
         site: &'a Arc<Site>,
         clock: &dyn Clock,
     ) -> Option<SiteMask<'a>> {
-        // Acquire: who sees somebody held sees the marks.
+        // Acquire: a reader that sees a held proxy sees the marks.
         if site.held.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -75,7 +75,7 @@ impl SiteBans {
             let mut changes = Changes::new();
             self.ledger.lock().up_to_date(site, table, &mut changes);
         }
-        // A reader of an older table goes without: the books catch what it should not have chosen.
+        // A reader of an older table goes without: the ledger rejects what it should not have chosen.
         SiteMask::new(&site.mask, table, site.held.load(Ordering::Acquire))
     }
 
@@ -101,8 +101,8 @@ impl SiteBans {
         let Some(books) = ledger.sites.get(&mask.uid()) else { return AHashMap::new() };
         let bar = |at: &u32| {
             let entry = &ledger.entries[*at as usize];
-            // Whose time has come is passed over until the next selection lets it return: who has been refused by the last one
-            // is to hear of it.
+            // A proxy whose time has come is passed over until the next selection lets it return: a request refused by
+            // the last one is to see it in the reasons.
             let lapsed = || (entry.mark == Mark::Held).then(|| entry.record.lapsed(now));
             let hold = entry.record.hold(now, ledger.rate()).or_else(lapsed)?;
             Some((table.slot_at(entry.position)?, Exclusion::of(&hold, now, clock)))
@@ -110,7 +110,7 @@ impl SiteBans {
         books.index.iter().filter_map(bar).collect()
     }
 
-    /// Every pair that is out of favour, and until when; those who owe a probe included.
+    /// Every pair that is held back, and until when; pairs that wait for a probe included.
     #[must_use]
     pub fn rows(&self, pool: &Pool, clock: &dyn Clock) -> Vec<BanRow> {
         let table = pool.table();

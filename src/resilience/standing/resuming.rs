@@ -26,7 +26,7 @@ pub struct SavedHold {
 }
 
 impl SiteBans {
-    /// What sites hold against whom, by proxy. Takes the books site by site, and for no longer than a copy takes.
+    /// What sites hold against proxies, by proxy. Locks the ledger site by site, and for no longer than a copy takes.
     #[must_use]
     pub fn held(&self, pool: &Pool, clock: &dyn Clock) -> AHashMap<Id, Vec<SavedHold>> {
         let table = Arc::clone(&pool.table());
@@ -46,7 +46,7 @@ impl SiteBans {
             }
             let now = clock.steady();
             for (position, record) in &copies {
-                // Without the rate: tokens are full again by the time anybody reads this.
+                // Without the rate: tokens are full again by the time this is read.
                 let Some((kind, until)) = record.shown(now, None) else { continue };
                 // A rest after failures is over before another process asks; a bench under it is not.
                 let (kind, until) = match kind {

@@ -128,7 +128,7 @@ impl SiteBans {
 
     /// A request at a site has succeeded.
     fn note_success(site: &Site, now: u64) {
-        // Relaxed: a coarse note, read by nobody but the guard.
+        // Relaxed: a coarse note, read by the panic guard only.
         if now.saturating_sub(site.last_success.load(Ordering::Relaxed)) > NOTED_APART {
             site.last_success.store(now, Ordering::Relaxed);
         }
@@ -234,7 +234,7 @@ impl SiteBans {
     ) -> SiteChange {
         let (site, position) = (&admission.site, admission.position);
         let settings = ledger.settings;
-        // Whose time has come is not benched, whether or not anybody has asked since.
+        // A bench that is over does not count, whether or not a selection has seen it since.
         ledger.wake(site, now, changes);
         let known = ledger.find(site, position);
         if let Some(at) = known {

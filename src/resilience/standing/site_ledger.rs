@@ -1,4 +1,4 @@
-//! What is known of one site: its pairs, and what selections and timers are told of them.
+//! The state of one site: its pairs, and what selections and timers read of them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -44,7 +44,7 @@ impl SiteLedger {
         })
     }
 
-    /// Tells selections how things stand.
+    /// Publishes the marks to selections.
     pub(super) fn publish(&mut self, entries: &[Entry]) {
         let valid = |entry: u32, number: u32, due: u64| {
             entries.get(entry as usize).is_some_and(|entry| entry.number == number && entry.due == due)
@@ -61,7 +61,7 @@ impl SiteLedger {
         let next = self.timers.peek().map_or(NEVER, |Reverse((due, ..))| *due);
         self.site.next_due.store(next, Ordering::Relaxed);
         self.site.entries.store(self.index.len(), Ordering::Release);
-        // Release: who sees somebody held sees the marks.
+        // Release: a reader that sees a held proxy sees the marks.
         self.site.held.store(self.held, Ordering::Release);
     }
 }
