@@ -1,7 +1,5 @@
 //! The circuit breaker: opens after enough failures, is half-open for one request at a time, and closes after success.
-//!
-//! After Michael Nygard, "Release It!", in Martin Fowler's summary,
-//! <https://martinfowler.com/bliki/CircuitBreaker.html>.
+//! After Michael Nygard, "Release It!"; see <https://martinfowler.com/bliki/CircuitBreaker.html>.
 
 use std::collections::VecDeque;
 use std::fmt;
