@@ -87,7 +87,7 @@ pub(crate) fn address(error: AddressError) -> PyErr {
 
 /// The exception for a second verdict.
 pub(crate) fn closed(_: AlreadyClosed) -> PyErr {
-    pyo3::exceptions::PyRuntimeError::new_err("this lease is closed: its outcome has been told already")
+    pyo3::exceptions::PyRuntimeError::new_err("this lease is closed: its outcome has been reported already")
 }
 
 /// What is wrong with one constructor argument.
