@@ -1,11 +1,13 @@
 //! What a rotation needs of Python: leases that are objects, and the log.
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::clock::{Clock, SystemClock};
 use crate::judge::outcome::Outcome;
 use crate::proxy::Id;
+use crate::py::border;
 use crate::py::convert;
 use crate::py::lease::PyLease;
 use crate::py::log::Level;
@@ -15,6 +17,11 @@ use crate::rotation::step::{Attempt, Host};
 static INFO: Level = Level::new("proxywhirl.rotation", 20);
 static WARNING: Level = Level::new("proxywhirl.rotation", 30);
 static TELL: convert::Lazy = convert::Lazy::upper("tell_attempt");
+
+/// Calls Python. The driver of a rotation is attached, so that this fails only while the interpreter ends.
+fn attached<R>(call: impl FnOnce(Python<'_>) -> PyResult<R>) -> PyResult<R> {
+    border::attach(call).unwrap_or_else(|| Err(PyRuntimeError::new_err("the interpreter ends")))
+}
 
 /// A lease of the pool, or the way without a proxy.
 pub(super) enum Taken {
@@ -75,7 +82,7 @@ impl Host for PyHost {
 
     fn finish(&mut self, outcome: Outcome, attempt: &Attempt<Self>) -> PyResult<()> {
         let Some(lease) = attempt.lease.pooled() else { return Ok(()) };
-        Python::attach(|py| {
+        attached(|py| {
             let error = attempt.fault.as_ref().map(|error| error.bind(py));
             if outcome == Outcome::Success && error.is_none() && attempt.status.is_none() {
                 return PyLease::carried(lease.bind(py));
@@ -90,7 +97,7 @@ impl Host for PyHost {
     }
 
     fn conclude(&mut self, suspects: &[&Attempt<Self>], answered_by: Option<&Taken>) -> PyResult<Vec<Outcome>> {
-        Python::attach(|py| {
+        attached(|py| {
             let pooled = suspects.iter().filter_map(|suspect| Some((suspect.lease.pooled()?.bind(py), *suspect)));
             let ends: Vec<_> = pooled
                 .map(|(lease, suspect)| {
@@ -104,7 +111,7 @@ impl Host for PyHost {
 
     fn release(&mut self, lease: &Taken) -> PyResult<()> {
         let Some(lease) = lease.pooled() else { return Ok(()) };
-        Python::attach(|py| {
+        attached(|py| {
             let lease = lease.bind(py);
             // The user may have ended it.
             if lease.get().core().is_closed() { Ok(()) } else { PyLease::give_back(lease) }
@@ -113,11 +120,11 @@ impl Host for PyHost {
 
     fn direct(&mut self) -> PyResult<Option<Taken>> {
         let Some(direct) = &self.direct else { return Ok(None) };
-        Python::attach(|py| Ok(Some(Taken::of(direct.bind(py).call0()?.as_any()))))
+        attached(|py| Ok(Some(Taken::of(direct.bind(py).call0()?.as_any()))))
     }
 
     fn report(&mut self, attempt: &Attempt<Self>, number: u32) -> PyResult<()> {
-        Python::attach(|py| {
+        attached(|py| {
             let tell = TELL.get(py)?;
             let is_told = if attempt.outcome == Outcome::Success.into() {
                 // The bound is read where it is kept: it can be set.
@@ -138,7 +145,7 @@ impl Host for PyHost {
 
     fn delay(&mut self, policy: &Policy, pauses: u32, previous: Option<f64>) -> PyResult<f64> {
         match &self.delay {
-            Some(delay) => Python::attach(|py| delay.bind(py).call1((pauses, previous))?.extract()),
+            Some(delay) => attached(|py| delay.bind(py).call1((pauses, previous))?.extract()),
             None => Ok(policy.backoff.draw(pauses, previous, &policy.random)),
         }
     }
