@@ -20,6 +20,7 @@ from proxywhirl.models import GeoLocation, ProxyCredentials
 from proxywhirl.strategies._adapter import Adapter
 
 __all__ = [
+    "LONGEST_HOLD",
     "__version__",
     "AddReport",
     "AttemptBook",
@@ -35,7 +36,6 @@ __all__ = [
     "GeoTargetedStrategy",
     "HandshakeRefusal",
     "Journal",
-    "LONGEST_HOLD",
     "LatencyHistogram",
     "Lease",
     "LeastUsedStrategy",
@@ -2188,7 +2188,6 @@ class ReportJudge:
         auth_statuses: Statuses by which a proxy refuses credentials.
     """
 
-    def __new__(cls, /, policies: Any | None = None, auth_statuses: Sequence[SupportsIndex] = ...) -> Self: ...
     def __call__(
         self, url: str | None, answer: Any, headers: Any = None, body: Any = None, error: BaseException | None = None
     ) -> tuple[Outcome | Doubt | None, float | None, int | None]:
@@ -2208,6 +2207,10 @@ class ReportJudge:
             TypeError: Neither a status nor an error is given, or an object without a status.
             ValueError: A status is no status.
         """
+
+    def __new__(
+        cls, /, policies: Any | None = None, auth_statuses: SupportsGetItem[int, SupportsIndex] = ...
+    ) -> Self: ...
 
 class RoundRobinStrategy(Strategy):
     """Each in turn, in the pool's order. Remembers a place in the pool: a skipped proxy loses a turn, not the place."""
@@ -2546,7 +2549,9 @@ class StatusJudge:
         auth_statuses: Statuses by which a proxy refuses credentials.
     """
 
-    def __new__(cls, /, policy: Any | None = None, auth_statuses: Sequence[SupportsIndex] = ...) -> Self: ...
+    def __new__(
+        cls, /, policy: Any | None = None, auth_statuses: SupportsGetItem[int, SupportsIndex] = ...
+    ) -> Self: ...
     def answer(self, answer: Any, opinion: bool | None = None) -> Outcome | Doubt:
         """The class of an answer.
 
