@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,10 @@ from proxywhirl import (
     RoundRobinStrategy,
     StrategyMetadataError,
     WeightedStrategy,
+    _core,
 )
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def test_ports_of_urls_without_one() -> None:
@@ -135,3 +140,10 @@ def test_no_threads_without_need() -> None:
 def test_members_equal_and_format_as_their_values() -> None:
     assert HealthStatus.DEAD == "dead"
     assert f"{HealthStatus.DEAD}" == "dead"
+
+
+def test_the_page_of_strategies_has_a_row_for_each() -> None:
+    classes = _core.builtin_strategy_classes()
+    rows = re.findall(r"^\| `([\w-]+)` \|", (DOCS / "strategies.md").read_text("utf-8"), re.MULTILINE)
+    assert len(rows) == len(set(classes.values()))
+    assert {classes[name] for name in rows} == set(classes.values())

@@ -6,6 +6,7 @@ form have it too.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import pickle
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ from typing import Any
 import pydantic
 import pytest
 
+import proxywhirl
 from proxywhirl import GeoLocation, HealthStatus, Proxy, ProxySource
 from proxywhirl._native.fields import MODELS, REQUIRED, FieldSpec
 from proxywhirl.storage import FileStorage
@@ -81,6 +83,14 @@ def field(request: pytest.FixtureRequest) -> FieldSpec:
 def test_the_native_class_has_the_fields_of_the_table_and_no_other() -> None:
     assert list(Proxy._fields()) == [field.name for field in FIELDS]
     assert list(Proxy.model_fields) == [field.name for field in FIELDS]
+
+
+def test_the_stub_of_the_constructor_names_them_in_order() -> None:
+    module = ast.parse((Path(proxywhirl.__file__).parent / "_core.pyi").read_text("utf-8"))
+    (proxy,) = (node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Proxy")
+    (new,) = (node for node in proxy.body if isinstance(node, ast.FunctionDef) and node.name == "__new__")
+    keywords = [argument.arg for argument in new.args.kwonlyargs]
+    assert keywords == [field.name for field in FIELDS if field.name != "url"]
 
 
 def test_the_constructor_takes_it_and_the_attribute_has_it(field: FieldSpec) -> None:
