@@ -82,88 +82,106 @@ impl Visitor<'_> for StampVisitor {
     }
 }
 
-/// A record as it is written: the documented fields first, then those that differ from their defaults.
-#[derive(Serialize)]
-pub(super) struct Outward<'a> {
-    pub(super) id: &'a str,
-    pub(super) url: &'a str,
-    pub(super) username: Option<&'a str>,
-    pub(super) password: Option<&'a str>,
-    pub(super) source: &'a str,
-    pub(super) health_status: &'a str,
-    pub(super) total_requests: u64,
-    pub(super) total_successes: u64,
-    pub(super) total_failures: u64,
-    pub(super) average_response_time_ms: Option<f64>,
-    pub(super) tags: &'a [Box<str>],
-    pub(super) created_at: Option<Stamp>,
-    pub(super) updated_at: Option<Stamp>,
+/// The record of a proxy, one line a field: how it is written, then how it is read, always optional.
+macro_rules! record {
+    (<$life:lifetime> $($(#[$out:meta])* $name:ident: $written:ty $(=> $(#[$in:meta])* $read:ty)?;)*) => {
+        /// A record as it is written: the documented fields first, then those that differ from their defaults.
+        #[derive(Serialize)]
+        pub(super) struct Outward<$life> {
+            $($(#[$out])* pub(super) $name: $written,)*
+        }
+
+        /// A record as it is read. Whatever is missing keeps its default; what is not known is passed over.
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default)]
+        pub struct SavedProxy {
+            $($($(#[$in])* pub(super) $name: Option<$read>,)?)*
+            /// A line that takes a proxy out again.
+            pub(super) removed: Option<bool>,
+        }
+    };
+}
+
+record! { <'a>
+    id: &'a str => Box<str>;
+    url: &'a str => Box<str>;
+    username: Option<&'a str> => Box<str>;
+    password: Option<&'a str> => Box<str>;
+    source: &'a str => Box<str>;
+    health_status: &'a str => Box<str>;
+    total_requests: u64 => u64;
+    total_successes: u64 => u64;
+    total_failures: u64 => u64;
+    average_response_time_ms: Option<f64> => f64;
+    tags: &'a [Box<str>] => Vec<Box<str>>;
+    created_at: Option<Stamp> => Stamp;
+    updated_at: Option<Stamp> => Stamp;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) protocol: Option<&'a str>,
+    protocol: Option<&'a str> => Box<str>;
     #[serde(skip_serializing_if = "is_false")]
-    pub(super) credentials_in_url: bool,
+    credentials_in_url: bool => bool;
     #[serde(skip_serializing_if = "is_false")]
-    pub(super) allow_local: bool,
+    allow_local: bool => bool;
     #[serde(skip_serializing_if = "is_false")]
-    pub(super) rotating: bool,
+    rotating: bool => bool;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_success_at: Option<Stamp>,
+    last_success_at: Option<Stamp> => Stamp;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_failure_at: Option<Stamp>,
+    last_failure_at: Option<Stamp> => Stamp;
     #[serde(skip_serializing_if = "is_zero")]
-    pub(super) requests_started: u64,
+    requests_started: u64;
     #[serde(skip_serializing_if = "is_zero")]
-    pub(super) requests_completed: u64,
+    requests_completed: u64 => u64;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) latency_ms: Option<f64>,
+    latency_ms: Option<f64> => f64;
     // Missing, it is what the average is; `null` says that there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ema_response_time_ms: Option<Option<f64>>,
+    ema_response_time_ms: Option<Option<f64>> => #[serde(deserialize_with = "given")] Option<f64>;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ema_alpha: Option<f64>,
+    ema_alpha: Option<f64> => f64;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) window_start: Option<Stamp>,
+    window_start: Option<Stamp> => Stamp;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) window_duration_seconds: Option<u32>,
+    window_duration_seconds: Option<u32> => u32;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) country_code: Option<&'a str>,
+    country_code: Option<&'a str> => Box<str>;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) region: Option<&'a str>,
+    region: Option<&'a str> => Box<str>;
     #[serde(skip_serializing_if = "is_zero")]
-    pub(super) consecutive_failures: u64,
+    consecutive_failures: u64 => u64;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_health_check: Option<Stamp>,
+    last_health_check: Option<Stamp> => Stamp;
     #[serde(skip_serializing_if = "is_zero")]
-    pub(super) consecutive_successes: u64,
+    consecutive_successes: u64 => u64;
     #[serde(skip_serializing_if = "is_zero")]
-    pub(super) recovery_attempt: u64,
+    recovery_attempt: u64 => u64;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) next_check_time: Option<Stamp>,
+    next_check_time: Option<Stamp> => Stamp;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_health_error: Option<&'a str>,
+    last_health_error: Option<&'a str> => Box<str>;
     #[serde(skip_serializing_if = "is_zero")]
-    pub(super) total_checks: u64,
+    total_checks: u64 => u64;
     #[serde(skip_serializing_if = "is_zero")]
-    pub(super) total_health_failures: u64,
+    total_health_failures: u64 => u64;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) source_url: Option<&'a str>,
+    source_url: Option<&'a str> => Box<str>;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) metadata: Option<&'a RawValue>,
+    metadata: Option<&'a RawValue> => Box<RawValue>;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ttl: Option<i64>,
+    ttl: Option<i64> => i64;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expires_at: Option<Stamp>,
+    expires_at: Option<Stamp> => Stamp;
     // Unknown is not free: a missing cost is the default, 0, and `null` is unknown.
     #[serde(skip_serializing_if = "is_free")]
-    pub(super) cost_per_request: Option<f64>,
+    cost_per_request: Option<f64> => #[serde(deserialize_with = "given")] Option<f64>;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) geo_location: Option<&'a RawValue>,
+    geo_location: Option<&'a RawValue> => Box<RawValue>;
     #[serde(skip_serializing_if = "is_zero")]
-    pub(super) rest_level: u64,
+    rest_level: u64 => u32;
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) rest_until: Option<Stamp>,
+    rest_until: Option<Stamp> => Stamp;
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub(super) standings: &'a [Stood],
+    standings: &'a [Stood] => Vec<Stood>;
 }
 
 /// What one site holds against the proxy.
@@ -186,60 +204,6 @@ fn is_zero(value: &u64) -> bool {
 
 fn is_free(value: &Option<f64>) -> bool {
     *value == Some(0.0)
-}
-
-/// A record as it is read. Whatever is missing keeps its default; what is not known is passed over.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct SavedProxy {
-    pub(super) id: Option<Box<str>>,
-    pub(super) url: Option<Box<str>>,
-    pub(super) protocol: Option<Box<str>>,
-    pub(super) username: Option<Box<str>>,
-    pub(super) password: Option<Box<str>>,
-    pub(super) credentials_in_url: Option<bool>,
-    pub(super) allow_local: Option<bool>,
-    pub(super) rotating: Option<bool>,
-    pub(super) source: Option<Box<str>>,
-    pub(super) health_status: Option<Box<str>>,
-    pub(super) last_success_at: Option<Stamp>,
-    pub(super) last_failure_at: Option<Stamp>,
-    pub(super) requests_completed: Option<u64>,
-    pub(super) total_requests: Option<u64>,
-    pub(super) total_successes: Option<u64>,
-    pub(super) total_failures: Option<u64>,
-    pub(super) average_response_time_ms: Option<f64>,
-    pub(super) latency_ms: Option<f64>,
-    #[serde(deserialize_with = "given")]
-    pub(super) ema_response_time_ms: Option<Option<f64>>,
-    pub(super) ema_alpha: Option<f64>,
-    pub(super) window_start: Option<Stamp>,
-    pub(super) window_duration_seconds: Option<u32>,
-    pub(super) country_code: Option<Box<str>>,
-    pub(super) region: Option<Box<str>>,
-    pub(super) consecutive_failures: Option<u64>,
-    pub(super) last_health_check: Option<Stamp>,
-    pub(super) consecutive_successes: Option<u64>,
-    pub(super) recovery_attempt: Option<u64>,
-    pub(super) next_check_time: Option<Stamp>,
-    pub(super) last_health_error: Option<Box<str>>,
-    pub(super) total_checks: Option<u64>,
-    pub(super) total_health_failures: Option<u64>,
-    pub(super) tags: Option<Vec<Box<str>>>,
-    pub(super) source_url: Option<Box<str>>,
-    pub(super) metadata: Option<Box<RawValue>>,
-    pub(super) created_at: Option<Stamp>,
-    pub(super) updated_at: Option<Stamp>,
-    pub(super) ttl: Option<i64>,
-    pub(super) expires_at: Option<Stamp>,
-    #[serde(deserialize_with = "given")]
-    pub(super) cost_per_request: Option<Option<f64>>,
-    pub(super) geo_location: Option<Box<RawValue>>,
-    pub(super) rest_level: Option<u32>,
-    pub(super) rest_until: Option<Stamp>,
-    pub(super) standings: Option<Vec<Stood>>,
-    /// A line that takes a proxy out again.
-    pub(super) removed: Option<bool>,
 }
 
 /// Tells `null` from nothing at all.
