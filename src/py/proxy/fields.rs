@@ -4,7 +4,8 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt};
 
-use super::{GEO, PyProxy};
+use super::PyProxy;
+use super::local::GEO;
 use crate::clock::{ExactClock, Micros};
 use crate::net::address::{Address, Credentials, Protocol};
 use crate::proxy::cold::Cold;

@@ -2,36 +2,25 @@
 
 mod build;
 mod fields;
+mod local;
 mod url;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyType};
 
-use crate::clock::{ExactClock, exact_wall};
+use crate::clock::ExactClock;
 use crate::net::address::Credentials;
 use crate::proxy::{Moment, Proxy, Verdict};
 use crate::py::convert::{self, Lazy};
 use crate::py::journal;
 use crate::py::metadata::ProxyMetadataView;
 use crate::sync::{Arc, Mutex};
-
 use fields::{FIELDS, Field};
+use local::Local;
 pub(crate) use url::parse_proxy_url;
 
-static TAG_SET: Lazy = Lazy::new("proxywhirl._native.tags", "TagSet");
-static GEO: Lazy = Lazy::upper("GeoLocation");
 static CREDENTIALS: Lazy = Lazy::upper("ProxyCredentials");
-static DEQUE: Lazy = Lazy::new("collections", "deque");
-
-/// What only Python knows of a proxy: allocated when first asked for.
-#[derive(Default)]
-struct Local {
-    metadata: Option<Py<PyDict>>,
-    tags: Option<Py<PyAny>>,
-    geo_extras: Option<Py<PyDict>>,
-    history: Option<Py<PyAny>>,
-}
 
 /// One proxy: its address, its state and its counters. Thread-safe; assignments are seen by the next selection.
 ///
@@ -47,48 +36,6 @@ impl PyProxy {
     /// A Python object for a proxy of the core.
     pub(crate) fn wrap(core: Arc<Proxy>) -> Self {
         Self { core, local: Mutex::new(None) }
-    }
-
-    /// Whether it may have metadata, or a place of more than country and region. Needs no interpreter.
-    pub(crate) fn has_extras(&self) -> bool {
-        self.local.lock().as_ref().is_some_and(|local| local.metadata.is_some() || local.geo_extras.is_some())
-    }
-
-    /// Never call into Python from `read`: the lock is held.
-    fn local<R>(&self, read: impl FnOnce(&mut Local) -> R) -> R {
-        read(self.local.lock().get_or_insert_default())
-    }
-
-    fn metadata_dict(&self, py: Python<'_>) -> Py<PyDict> {
-        if let Some(dict) =
-            self.local.lock().as_ref().and_then(|local| local.metadata.as_ref().map(|dict| dict.clone_ref(py)))
-        {
-            return dict;
-        }
-        let fresh = PyDict::new(py).unbind();
-        self.local(|local| local.metadata.get_or_insert(fresh).clone_ref(py))
-    }
-
-    /// Records a failure with what it said: the last ten are kept, without credentials.
-    fn note_error(&self, py: Python<'_>, error: &str) -> PyResult<()> {
-        let metadata = self.metadata_dict(py).into_bound(py);
-        let errors = match metadata.get_item("last_errors")?.and_then(|list| list.cast_into::<PyList>().ok()) {
-            Some(list) => list,
-            None => {
-                let list = PyList::empty(py);
-                metadata.set_item("last_errors", &list)?;
-                list
-            }
-        };
-        let entry = PyDict::new(py);
-        entry.set_item("timestamp", convert::datetime(py, exact_wall())?)?;
-        let scrubbed = py.import("proxywhirl._native.redact")?.call_method1("scrub_text", (error,))?;
-        entry.set_item("error", scrubbed)?;
-        errors.append(entry)?;
-        while errors.len() > 10 {
-            errors.del_item(0)?;
-        }
-        Ok(())
     }
 }
 
@@ -148,16 +95,7 @@ impl PyProxy {
     #[getter]
     #[assigned]
     fn tags(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let this = slf.get();
-        if let Some(tags) =
-            this.local.lock().as_ref().and_then(|local| local.tags.as_ref().map(|tags| tags.clone_ref(py)))
-        {
-            return Ok(tags);
-        }
-        let current: Vec<String> = this.core.cold(|cold| cold.tags.iter().map(|tag| tag.to_string()).collect());
-        let fresh = TAG_SET.get(py)?.call1((current, slf))?.unbind();
-        Ok(this.local(|local| local.tags.get_or_insert(fresh).clone_ref(py)))
+        Self::tag_set(slf)
     }
 
     #[pyo3(name = "_put_tags")]
@@ -192,20 +130,7 @@ impl PyProxy {
     #[getter]
     #[assigned]
     fn geo_location<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let (country, region) = self.core.cold(|cold| (cold.country.clone(), cold.region.clone()));
-        let Some(country) = country.filter(|code| is_country_code(code)) else { return Ok(None) };
-        let kwargs = match self
-            .local
-            .lock()
-            .as_ref()
-            .and_then(|local| local.geo_extras.as_ref().map(|extras| extras.clone_ref(py)))
-        {
-            Some(extras) => extras.bind(py).copy()?,
-            None => PyDict::new(py),
-        };
-        kwargs.set_item("country_code", &*country)?;
-        kwargs.set_item("region", region.as_deref())?;
-        GEO.get(py)?.call((), Some(&kwargs)).map(Some)
+        self.place(py)
     }
 
     /// User name and password as `ProxyCredentials`; `None` without.
@@ -258,12 +183,7 @@ impl PyProxy {
     /// last.
     #[getter]
     fn history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let history =
-            self.local.lock().as_ref().and_then(|local| local.history.as_ref().map(|history| history.clone_ref(py)));
-        match history {
-            Some(history) => Ok(PyList::new(py, history.bind(py).try_iter()?.collect::<PyResult<Vec<_>>>()?)?),
-            None => Ok(PyList::empty(py)),
-        }
+        self.kept_requests(py)
     }
 
     /// Counts a request as started.
@@ -321,23 +241,13 @@ impl PyProxy {
         let duration_ms = convert::duration(duration_ms)?;
         let verdict = if success { Verdict::Success(duration_ms) } else { Verdict::Failure(duration_ms) };
         self.core.record(verdict, None, &ExactClock);
-        self.note_request(py, success, duration_ms)
+        self.keep_request(py, success, duration_ms)
     }
 
     /// Keeps a result in `history` that was recorded by other means.
     #[pyo3(name = "_note_request")]
     fn note_request(&self, py: Python<'_>, success: bool, duration_ms: f64) -> PyResult<()> {
-        let duration_ms = convert::duration(duration_ms)?;
-        let kwargs = PyDict::new(py);
-        kwargs.set_item("maxlen", Self::MAX_HISTORY_ENTRIES)?;
-        let fresh = DEQUE.get(py)?.call((), Some(&kwargs))?.unbind();
-        let history = self.local(|local| local.history.get_or_insert(fresh).clone_ref(py));
-        let entry = PyDict::new(py);
-        entry.set_item("timestamp", convert::datetime(py, exact_wall())?)?;
-        entry.set_item("success", success)?;
-        entry.set_item("duration_ms", duration_ms)?;
-        history.bind(py).call_method1("append", (entry,))?;
-        Ok(())
+        self.keep_request(py, success, convert::duration(duration_ms)?)
     }
 
     /// Begins the counting window anew: started and completed are zero, requests in flight are kept.
@@ -420,14 +330,7 @@ impl PyProxy {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // The lock cannot be held: it is never held across Python code, and nothing else runs during a traversal.
-        if let Some(local) = self.local.lock().as_ref() {
-            visit.call(&local.metadata)?;
-            visit.call(&local.tags)?;
-            visit.call(&local.geo_extras)?;
-            visit.call(&local.history)?;
-        }
-        Ok(())
+        self.local_traverse(&visit)
     }
 
     fn __clear__(&self) {
@@ -673,11 +576,4 @@ impl PyProxy {
     fn expires_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
         convert::optional_datetime(py, self.core.cold(|cold| cold.expires_at))
     }
-}
-
-/// Whether `GeoLocation` takes it: two characters, upper case included, and none of them blank. Proxies take any text.
-fn is_country_code(code: &str) -> bool {
-    // Python's blanks have four control characters more.
-    let is_blank = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
-    code.chars().count() == 2 && code.to_uppercase().chars().count() == 2 && !code.contains(is_blank)
 }

@@ -1,64 +1,21 @@
 //! `SelectionContext`: what a caller wants of one selection.
 
+mod draft;
+mod overlay;
+
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PySet, PyString};
+use pyo3::types::{PyDict, PyList, PySet};
 
-use crate::pool::context::{Context, Excluded};
+use crate::pool::context::Context;
 use crate::proxy::Id;
 use crate::py::convert;
 use crate::py::errors::{self, Fault};
 use crate::sync::{Arc, ArcSwap, AtomicBool, Mutex, OnceLock, Ordering};
-
-const FIELDS: [&str; 13] = [
-    "session_id",
-    "target_url",
-    "target_country",
-    "target_region",
-    "request_priority",
-    "timeout_ms",
-    "failed_proxy_ids",
-    "attempt_number",
-    "metadata",
-    "preferred_country",
-    "max_response_time_ms",
-    "min_success_rate",
-    "exclude_proxy_ids",
-];
-
-/// What the core has no use for, and what must be handed back as it came.
-#[derive(Default)]
-struct Rest {
-    target_url: Option<Box<str>>,
-    request_priority: Option<u8>,
-    timeout_ms: Option<f64>,
-    attempt_number: Option<u64>,
-    failed: Vec<Box<str>>,
-    excluded: Vec<Id>,
-    // Handed out and therefore perhaps changed since: read again before each selection.
-    failed_out: Option<Py<PyList>>,
-    excluded_out: Option<Py<PySet>>,
-    metadata: Option<Py<PyDict>>,
-    extra: Option<Py<PyDict>>,
-}
-
-impl Rest {
-    /// What can be copied without Python: the lists that were handed out are in the other fields, the extra keywords are
-    /// the caller's to copy.
-    fn copy(&self, py: Python<'_>) -> Self {
-        Self {
-            target_url: self.target_url.clone(),
-            request_priority: self.request_priority,
-            timeout_ms: self.timeout_ms,
-            attempt_number: self.attempt_number,
-            failed: self.failed.clone(),
-            excluded: self.excluded.clone(),
-            metadata: self.metadata.as_ref().map(|metadata| metadata.clone_ref(py)),
-            ..Self::default()
-        }
-    }
-}
+pub(crate) use draft::extract;
+use draft::{Draft, FIELDS, Rest};
+pub(crate) use overlay::{Overlay, complete};
 
 /// What is known about a request when its proxy is chosen. Thread-safe. Extra keywords are kept as attributes.
 ///
@@ -167,223 +124,6 @@ impl std::ops::Deref for Seen<'_> {
     }
 }
 
-/// A context in the making.
-#[derive(Default)]
-struct Draft {
-    context: Context,
-    rest: Option<Box<Rest>>,
-}
-
-impl Draft {
-    fn rest(&mut self) -> &mut Rest {
-        self.rest.get_or_insert_default()
-    }
-
-    fn assign(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
-        match name {
-            "session_id" => {
-                let text = convert::optional_text(value)?;
-                self.context.session_id = text;
-            }
-            "target_country" => {
-                let text = convert::optional_text(value)?;
-                self.context.target_country = text;
-            }
-            "preferred_country" => {
-                let text = convert::optional_text(value)?;
-                self.context.preferred_country = text;
-            }
-            "target_region" => {
-                let text = convert::optional_text(value)?;
-                self.context.target_region = text;
-            }
-            "max_response_time_ms" => {
-                let limit = convert::optional_amount(value)?;
-                self.context.thresholds.max_response_time_ms = limit;
-            }
-            "min_success_rate" => {
-                let limit = convert::optional_amount(value)?;
-                if limit.is_some_and(|limit| limit > 1.0) {
-                    return Err(PyValueError::new_err("Input should be less than or equal to 1"));
-                }
-                self.context.thresholds.min_success_rate = limit;
-            }
-            "target_url" => {
-                let text = if value.is_none() { None } else { Some(value.str()?.to_str()?.into()) };
-                self.rest().target_url = text;
-            }
-            "request_priority" => {
-                let priority = if value.is_none() { None } else { Some(convert::count(value)?) };
-                if priority.is_some_and(|priority| priority > 10) {
-                    return Err(PyValueError::new_err("Input should be less than or equal to 10"));
-                }
-                self.rest().request_priority = priority.map(|priority| priority as u8);
-            }
-            "timeout_ms" => {
-                let ms = convert::optional_amount(value)?;
-                self.rest().timeout_ms = ms;
-            }
-            "attempt_number" => {
-                let number = convert::count(value)?;
-                if number == 0 {
-                    return Err(PyValueError::new_err("Input should be greater than or equal to 1"));
-                }
-                self.rest().attempt_number = Some(number);
-            }
-            "failed_proxy_ids" => {
-                let failed = id_texts(value)?;
-                self.rest().failed = failed;
-                self.exclude();
-            }
-            "exclude_proxy_ids" => {
-                let mut excluded = Vec::new();
-                for item in value.try_iter().map_err(|_| PyTypeError::new_err("Input should be a valid set"))? {
-                    let id = convert::id_of(&item?);
-                    excluded.push(id.ok_or_else(|| PyValueError::new_err("Input should be a valid UUID"))?);
-                }
-                self.rest().excluded = excluded;
-                self.exclude();
-            }
-            "metadata" => {
-                let dict =
-                    value.cast::<PyDict>().map_err(|_| PyTypeError::new_err("Input should be a valid dictionary"))?;
-                let dict = dict.clone().unbind();
-                self.rest().metadata = Some(dict);
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    /// The two documented lists of proxies not to be chosen become one set. A text that is no UUID excludes no proxy.
-    fn exclude(&mut self) {
-        let rest = self.rest();
-        let ids: Vec<Id> =
-            rest.failed.iter().filter_map(|text| Id::parse(text)).chain(rest.excluded.iter().copied()).collect();
-        self.context.excluded = Excluded::new(ids);
-    }
-}
-
-fn id_texts(value: &Bound<'_, PyAny>) -> PyResult<Vec<Box<str>>> {
-    if value.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("Input should be a valid list"));
-    }
-    let items = value.try_iter().map_err(|_| PyTypeError::new_err("Input should be a valid list"))?;
-    items.map(|item| Ok(item?.str()?.to_str()?.into())).collect()
-}
-
-/// The core's view of a context: our own class at no cost, any other object by its attributes.
-pub(crate) fn extract(object: &Bound<'_, PyAny>) -> PyResult<Context> {
-    if let Ok(own) = object.cast::<PyContext>() {
-        return Ok(Context::clone(&*own.get().core(object.py())?));
-    }
-    Ok(read_foreign(object)?.context)
-}
-
-/// An object of another class, by its attributes of the documented names.
-fn read_foreign(object: &Bound<'_, PyAny>) -> PyResult<Draft> {
-    let mut draft = Draft::default();
-    for name in FIELDS {
-        if let Ok(value) = object.getattr(name)
-            && (!value.is_none() || matches!(name, "session_id" | "target_country"))
-        {
-            draft.assign(name, &value)?;
-        }
-    }
-    Ok(draft)
-}
-
-/// What a lease knows of its request beyond the core's context. The Python objects belong to the caller of the lease.
-pub(crate) struct Overlay<'a, 'py> {
-    /// What the caller gave as context.
-    pub(crate) base: Option<&'a Bound<'py, PyAny>>,
-    /// The target.
-    pub(crate) url: Option<&'a Bound<'py, PyAny>>,
-    /// Which attempt of the request this is, from 1.
-    pub(crate) attempt: u64,
-    /// Tags that were demanded.
-    pub(crate) tags: Option<&'a Bound<'py, PyAny>>,
-    /// Milliseconds that the request may take: a number, `None`, or a callable that returns either.
-    pub(crate) timeout: Option<&'a Bound<'py, PyAny>>,
-}
-
-/// The context that a strategy written in Python is given at one attempt: everything the caller gave, with what the lease
-/// knows laid over. The caller's own object is left alone.
-pub(crate) fn complete<'py>(
-    py: Python<'py>,
-    core: &Context,
-    overlay: &Overlay<'_, 'py>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let base = overlay.base.filter(|base| !base.is_none());
-    let own = base.and_then(|base| base.cast::<PyContext>().ok());
-    let (mut rest, extra) = match (own, base) {
-        (Some(own), _) => own.get().read(|rest| (rest.copy(py), rest.extra.as_ref().map(|extra| extra.clone_ref(py)))),
-        (None, Some(base)) => (read_foreign(base)?.rest.map_or_else(Rest::default, |rest| *rest), attributes_of(base)?),
-        (None, None) => (Rest::default(), None),
-    };
-    if let Some(url) = overlay.url {
-        rest.target_url = Some(crate::py::lease::text_of(url)?.to_str()?.into());
-    }
-    // A caller that counts attempts of its own goes on counting.
-    rest.attempt_number = Some(rest.attempt_number.unwrap_or(1) + overlay.attempt.saturating_sub(1));
-    rest.timeout_ms = shorter(rest.timeout_ms, overlay.timeout)?;
-    for id in core.excluded.ids() {
-        let text = id.to_string();
-        if rest.excluded.contains(&id) || rest.failed.iter().any(|failed| failed.eq_ignore_ascii_case(&text)) {
-            continue;
-        }
-        rest.failed.push(text.into());
-        if overlay.attempt == 1 {
-            // Nothing has failed yet: the caller excludes it.
-            rest.excluded.push(id);
-        }
-    }
-    let extra = match overlay.tags.filter(|tags| !tags.is_none()) {
-        None => extra.map(|extra| extra.bind(py).copy()).transpose()?,
-        Some(tags) => {
-            let extra = extra.map_or_else(|| Ok(PyDict::new(py)), |extra| extra.bind(py).copy())?;
-            let tags: Vec<String> = convert::texts(tags)?.into_iter().map(String::from).collect();
-            extra.set_item("tags", PySet::new(py, tags)?)?;
-            Some(extra)
-        }
-    };
-    rest.extra = extra.map(Bound::unbind);
-    let made = PyContext {
-        first: core.clone(),
-        later: OnceLock::new(),
-        rest: Mutex::new(Some(Box::new(rest))),
-        handed_out: AtomicBool::new(false),
-    };
-    match own.filter(|own| !own.is_exact_instance_of::<PyContext>()) {
-        None => Ok(Bound::new(py, made)?.into_any()),
-        Some(subclass) => made.into_subclass_of(subclass),
-    }
-}
-
-/// The attributes of an object beyond the documented names.
-fn attributes_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyDict>>> {
-    let Ok(held) = object.getattr("__dict__") else { return Ok(None) };
-    let Ok(held) = held.cast_into::<PyDict>() else { return Ok(None) };
-    let extra = PyDict::new(object.py());
-    for (name, value) in held {
-        let known = name.extract::<String>().map_or(true, |name| name.starts_with('_') || FIELDS.contains(&&*name));
-        if !known {
-            extra.set_item(name, value)?;
-        }
-    }
-    Ok(Some(extra.unbind()))
-}
-
-/// The shorter of two times in milliseconds, where the second may have to be asked for.
-fn shorter(own: Option<f64>, other: Option<&Bound<'_, PyAny>>) -> PyResult<Option<f64>> {
-    let Some(other) = other.filter(|other| !other.is_none()) else { return Ok(own) };
-    let other: Option<f64> = if other.is_callable() { other.call0()?.extract()? } else { other.extract()? };
-    Ok(match (own, other) {
-        (Some(own), Some(other)) => Some(own.min(other)),
-        (own, other) => own.or(other),
-    })
-}
-
 #[proxywhirl_macros::border]
 #[pymethods]
 impl PyContext {
@@ -450,36 +190,42 @@ impl PyContext {
 
     /// Requests with the same one go through the same proxy under a session strategy.
     #[getter]
+    #[assigned]
     fn session_id(&self) -> Option<String> {
         self.seen().session_id.as_deref().map(str::to_owned)
     }
 
     /// Where the request goes.
     #[getter]
+    #[assigned]
     fn target_url(&self) -> Option<String> {
         self.read(|rest| rest.target_url.as_deref().map(str::to_owned))
     }
 
     /// The country asked for.
     #[getter]
+    #[assigned]
     fn target_country(&self) -> Option<String> {
         self.seen().target_country.as_deref().map(str::to_owned)
     }
 
     /// The region asked for.
     #[getter]
+    #[assigned]
     fn target_region(&self) -> Option<String> {
         self.seen().target_region.as_deref().map(str::to_owned)
     }
 
     /// How urgent the request is, 0 to 10.
     #[getter]
+    #[assigned]
     fn request_priority(&self) -> Option<u8> {
         self.read(|rest| rest.request_priority)
     }
 
     /// How long the request may take, in milliseconds.
     #[getter]
+    #[assigned]
     fn timeout_ms(&self) -> Option<f64> {
         self.read(|rest| rest.timeout_ms)
     }
@@ -498,12 +244,14 @@ impl PyContext {
 
     /// Which attempt this is, from 1.
     #[getter]
+    #[assigned]
     fn attempt_number(&self) -> u64 {
         self.read(|rest| rest.attempt_number).unwrap_or(1)
     }
 
     /// Anything the caller wants to keep with it.
     #[getter]
+    #[assigned]
     fn metadata(&self, py: Python<'_>) -> Py<PyDict> {
         if let Some(dict) = self.read(|rest| rest.metadata.as_ref().map(|dict| dict.clone_ref(py))) {
             return dict;
@@ -514,18 +262,21 @@ impl PyContext {
 
     /// The country asked for, by its older name.
     #[getter]
+    #[assigned]
     fn preferred_country(&self) -> Option<String> {
         self.seen().preferred_country.as_deref().map(str::to_owned)
     }
 
     /// Longest latency average allowed, in milliseconds.
     #[getter]
+    #[assigned]
     fn max_response_time_ms(&self) -> Option<f64> {
         self.seen().thresholds.max_response_time_ms
     }
 
     /// Lowest success rate allowed, 0 to 1.
     #[getter]
+    #[assigned]
     fn min_success_rate(&self) -> Option<f64> {
         self.seen().thresholds.min_success_rate
     }
@@ -628,66 +379,11 @@ impl PyContext {
         drop(rest);
     }
 
-    #[setter(session_id)]
-    fn set_session_id(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("session_id", value)
-    }
-
-    #[setter(target_url)]
-    fn set_target_url(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("target_url", value)
-    }
-
-    #[setter(target_country)]
-    fn set_target_country(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("target_country", value)
-    }
-
-    #[setter(target_region)]
-    fn set_target_region(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("target_region", value)
-    }
-
-    #[setter(request_priority)]
-    fn set_request_priority(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("request_priority", value)
-    }
-
-    #[setter(timeout_ms)]
-    fn set_timeout_ms(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("timeout_ms", value)
-    }
-
     #[setter(failed_proxy_ids)]
     fn set_failed_proxy_ids(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let stale = self.rest(|rest| rest.failed_out.take());
         drop(stale);
         self.assign("failed_proxy_ids", value)
-    }
-
-    #[setter(attempt_number)]
-    fn set_attempt_number(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("attempt_number", value)
-    }
-
-    #[setter(metadata)]
-    fn set_metadata(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("metadata", value)
-    }
-
-    #[setter(preferred_country)]
-    fn set_preferred_country(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("preferred_country", value)
-    }
-
-    #[setter(max_response_time_ms)]
-    fn set_max_response_time_ms(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("max_response_time_ms", value)
-    }
-
-    #[setter(min_success_rate)]
-    fn set_min_success_rate(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("min_success_rate", value)
     }
 
     #[setter(exclude_proxy_ids)]
