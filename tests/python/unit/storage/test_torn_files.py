@@ -248,8 +248,10 @@ def test_killed_during_every_kind_of_save(
         pytest.importorskip("sqlalchemy")
     monkeypatch.delenv("PROXYWHIRL_KEY", raising=False)
     draw = random.Random(name + kind)
-    path = tmp_path / name
-    for _ in range(3):
+    for turn in range(3):
+        # A folder each: a child goes on from what it finds, and a mixture that it finds would stay one.
+        path = tmp_path / str(turn) / name
+        path.parent.mkdir()
         child = subprocess.Popen([sys.executable, "-c", CHILD, kind, str(path)], stdout=subprocess.PIPE)
         assert child.stdout is not None
         try:
