@@ -35,8 +35,8 @@ fn unjudged(pool: &Arc<Domain>, strategy: &Shared, context: &Context) {
 
 fn lease(pool: &Arc<Domain>, strategy: &Shared, context: &Context, url: Option<&str>) -> Lease {
     let site = url.and_then(|url| pool.site_of(url));
-    let asking = LeaseRequest { context, site: site.as_ref(), connects: false, clock: &CLOCK, foreign: None };
-    Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal).expect("a proxy is eligible")
+    let request = LeaseRequest { context, site: site.as_ref(), connects: false, clock: &CLOCK, foreign: None };
+    Lease::take(pool, strategy.clone(), &request, |refusal, _| refusal).expect("a proxy is eligible")
 }
 
 fn end(lease: &Lease, outcome: Outcome, hold: Option<f64>) {

@@ -29,8 +29,8 @@ fn request(pool: &Domain, strategy: &Shared, site: Option<&Arc<Site>>) {
     let context = Context::default();
     loop {
         let table = pool.table();
-        let sited = site.and_then(|site| pool.mask_of(&table, site, &CLOCK));
-        let query = Query::new(pool, &table, &context, &CLOCK).masked(sited.as_ref());
+        let site_mask = site.and_then(|site| pool.mask_of(&table, site, &CLOCK));
+        let query = Query::new(pool, &table, &context, &CLOCK).masked(site_mask.as_ref());
         let choice = choose(&**strategy, &query).expect("a proxy is eligible");
         let Some(site) = site else {
             black_box(choice);

@@ -290,7 +290,7 @@ impl Pool {
             let old = self.table.load_full();
             // Site bans of proxies that stay are kept.
             let owner = self.owner.upgrade();
-            let stood = owner.as_ref().filter(|owner| owner.keeps_positions()).map(|_| old.positions());
+            let old_positions = owner.as_ref().filter(|owner| owner.keeps_positions()).map(|_| old.positions());
             let mut moved = AHashMap::new();
             for number in old.all.members.iter() {
                 if let Some(proxy) = old.proxy(number as u32) {
@@ -310,13 +310,15 @@ impl Pool {
                     refused.push(attachment);
                     continue;
                 }
-                if let Some(before) = stood.as_ref().and_then(|stood| stood.get(&Arc::as_ptr(&proxy))) {
+                if let Some(before) =
+                    old_positions.as_ref().and_then(|old_positions| old_positions.get(&Arc::as_ptr(&proxy)))
+                {
                     moved.insert(*before, writer.next_position);
                 }
                 self.put(&mut writer, &table, Member::new(proxy, attachment, table.ops), hash);
                 count += 1;
             }
-            if let Some(owner) = owner.filter(|_| stood.is_some()) {
+            if let Some(owner) = owner.filter(|_| old_positions.is_some()) {
                 owner.on_renumber(&moved);
             }
             // Published when it is whole: selections see the old members or the new ones, never none.

@@ -8,7 +8,7 @@ use crate::proxy::{Proxy, State, Verdict, flag, rate, watch};
 use crate::sync::Ordering;
 
 /// Signs of failures that a good result clears.
-const FALLEN: u32 = reason::UNHEALTHY | reason::RESTING | mark::ON_TRIAL | mark::PARDONED;
+const FALLEN: u32 = reason::UNHEALTHY | reason::RESTING | mark::ON_TRIAL | mark::PANIC_EXEMPT;
 
 impl Proxy {
     /// Ends a started request. `alpha` is the weight of this sample in the latency average, the proxy's own if `None`.
@@ -109,7 +109,7 @@ impl Proxy {
             state.with_failures(in_a_row).with_health(Health::after_failures(in_a_row))
         });
         // Judging the outcome of a lease has set the proxy to rest, or made it exempt, beforehand.
-        let judged = state.has(reason::RESTING | mark::PARDONED);
+        let judged = state.has(reason::RESTING | mark::PANIC_EXEMPT);
         if !judged && !state.health().is_usable() {
             for pool in self.observers() {
                 pool.note_fallen(self, clock);

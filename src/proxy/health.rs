@@ -139,7 +139,7 @@ pub mod mark {
     /// Its breaker was open long enough: likewise.
     pub const BREAKER_TRIAL: u32 = 1 << 17;
     /// Too much of the pool fails for this proxy to be at fault: it stays eligible whatever its health says.
-    pub const PARDONED: u32 = 1 << 18;
+    pub const PANIC_EXEMPT: u32 = 1 << 18;
     /// It rests for want of credentials.
     pub const LOGIN: u32 = 1 << 19;
     /// It has failed where it may be the site's fault, and has brought no answer since: the next answer is news.

@@ -76,7 +76,7 @@ impl Proxy {
             Observers::None => Observers::One(pool.clone()),
             Observers::One(first) => Observers::Many(Box::new(vec![first, pool.clone()])),
             Observers::Many(mut all) => {
-                all.retain(|home| home.strong_count() > 0);
+                all.retain(|observer| observer.strong_count() > 0);
                 all.push(pool.clone());
                 Observers::Many(all)
             }
@@ -86,9 +86,9 @@ impl Proxy {
     pub(crate) fn leave(&self, pool: &Weak<dyn PoolObserver>) {
         let mut inner = self.inner.lock();
         inner.observers = match std::mem::take(&mut inner.observers) {
-            Observers::One(home) if same(&home, pool) => Observers::None,
+            Observers::One(observer) if same(&observer, pool) => Observers::None,
             Observers::Many(mut all) => {
-                all.retain(|home| !same(home, pool) && home.strong_count() > 0);
+                all.retain(|observer| !same(observer, pool) && observer.strong_count() > 0);
                 Observers::Many(all)
             }
             other => other,
@@ -100,7 +100,7 @@ impl Proxy {
     pub fn observers(&self) -> SmallVec<[Arc<dyn PoolObserver>; 2]> {
         match &self.inner.lock().observers {
             Observers::None => SmallVec::new(),
-            Observers::One(home) => home.upgrade().into_iter().collect(),
+            Observers::One(observer) => observer.upgrade().into_iter().collect(),
             Observers::Many(all) => all.iter().filter_map(Weak::upgrade).collect(),
         }
     }

@@ -11,7 +11,7 @@ use crate::sync::Ordering;
 pub(crate) struct State(pub(super) u64);
 
 /// Marks under which health does not keep a proxy from being chosen.
-const EXCUSED: u32 = mark::ON_TRIAL | mark::PARDONED;
+const EXCUSED: u32 = mark::ON_TRIAL | mark::PANIC_EXEMPT;
 
 impl State {
     pub(super) const NEW: Self = Self((Health::Unknown as u64) << 24);
@@ -77,7 +77,10 @@ impl State {
 
     /// Eligible whatever its failures.
     pub(crate) fn panic_exempt(self) -> Self {
-        self.with(reason::RESTING | mark::ON_TRIAL | mark::LOGIN, false).with(mark::PARDONED, true).probed().judged()
+        self.with(reason::RESTING | mark::ON_TRIAL | mark::LOGIN, false)
+            .with(mark::PANIC_EXEMPT, true)
+            .probed()
+            .judged()
     }
 
     /// What its breaker says: shut out, on trial (and whether the one request is under way), or neither.

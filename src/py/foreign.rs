@@ -202,17 +202,17 @@ impl Strategy for Foreign {
             // Neither: the documented shapes of strategies have no word for it.
             Verdict::Refused | Verdict::Elsewhere => return proxy.complete(verdict, None, clock),
         };
-        let told = border::attach(|py| {
+        let recorded = border::attach(|py| {
             let object = PyPool::object_of(py, proxy)?;
             self.adapter.bind(py).call_method1("record_result", (object, success, ms)).map(drop)
         });
-        if let Some(Ok(())) = told {
+        if let Some(Ok(())) = recorded {
             return;
         }
         // The adapter keeps a strategy's own errors in, so this is an interrupt, or the interpreter ends: the result still
         // counts, once.
         proxy.complete(verdict, None, clock);
-        if let Some(Err(error)) = told {
+        if let Some(Err(error)) = recorded {
             border::attach(|py| error.write_unraisable(py, None));
         }
     }

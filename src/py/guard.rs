@@ -65,8 +65,9 @@ impl Hooks {
     /// A callback's exception goes no further; an interrupt is left to the interpreter.
     fn contain(py: Python<'_>, what: &str, result: PyResult<()>) {
         let Err(error) = result else { return };
-        let told = if error.is_instance_of::<PyException>(py) { log::tell_fault(py, what, &error) } else { Err(error) };
-        if let Err(error) = told {
+        let logged =
+            if error.is_instance_of::<PyException>(py) { log::tell_fault(py, what, &error) } else { Err(error) };
+        if let Err(error) = logged {
             error.write_unraisable(py, None);
         }
     }
@@ -83,8 +84,8 @@ pub(crate) fn set_notice(pool: &PyPool, notice: Option<Py<PyAny>>) {
             border::attach(|py| {
                 let Some(listener) = Hooks::get(py, &hooks.notice) else { return };
                 for notice in notices {
-                    let told = tell(py, &core, listener.bind(py), notice);
-                    Hooks::contain(py, "a listener to notices of a pool failed", told);
+                    let delivered = tell(py, &core, listener.bind(py), notice);
+                    Hooks::contain(py, "a listener to notices of a pool failed", delivered);
                 }
             });
         }) as _

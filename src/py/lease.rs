@@ -188,7 +188,8 @@ impl PyLease {
         let notes = Notes::default();
         let clock = Reading::now();
         let (site, connects) = (site.as_ref(), asked.connects);
-        let asking = LeaseRequest { context: wanted, site, connects, clock: &clock, foreign: Some((&objects, &notes)) };
+        let request =
+            LeaseRequest { context: wanted, site, connects, clock: &clock, foreign: Some((&objects, &notes)) };
         let core = strategy.get().core();
         let strategy = strategy.clone().unbind();
         let made = |member: &Member, taken: Taken| {
@@ -211,7 +212,7 @@ impl PyLease {
             Py::new(py, Self { core, url: url.map(|url| url.clone().unbind()), logged, observer, judge })
         };
         let refused = |refusal: Refusal, query: &Query<'_>| errors::refusal_of(py, refusal, query, this.core.sites());
-        Lease::take_as(&this.core, core, &asking, made, refused)
+        Lease::take_as(&this.core, core, &request, made, refused)
     }
 
     fn pool(&self) -> &PyPool {
@@ -281,20 +282,20 @@ impl PyLease {
     }
 
     /// Calls the observer.
-    fn settled(slf: &Bound<'_, Self>, told: &LeaseEnd<'_, '_>) -> PyResult<()> {
+    fn settled(slf: &Bound<'_, Self>, ended: &LeaseEnd<'_, '_>) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
         this.core.pool().guard().deliver();
-        if let (Some(logged), Some(outcome)) = (&this.logged, told.outcome)
+        if let (Some(logged), Some(outcome)) = (&this.logged, ended.outcome)
             && outcome != Outcome::ClientFault
-            && let Err(error) = Self::write_down(slf, logged, outcome, told)
+            && let Err(error) = Self::write_down(slf, logged, outcome, ended)
         {
             log::tell_fault(py, "an attempt could not be written down", &error)?;
         }
         let Some(observer) = &this.observer else { return Ok(()) };
         let call = || -> PyResult<()> {
-            let outcome = told.outcome.map(|outcome| convert::outcome(py, outcome)).transpose()?;
-            observer.bind(py).call1((slf, outcome, told.elapsed_ms, told.error, told.status))?;
+            let outcome = ended.outcome.map(|outcome| convert::outcome(py, outcome)).transpose()?;
+            observer.bind(py).call1((slf, outcome, ended.elapsed_ms, ended.error, ended.status))?;
             Ok(())
         };
         match call() {
@@ -430,8 +431,8 @@ impl PyLease {
             judge: None,
         };
         let elapsed_ms = self.core.elapsed_ms(&SystemClock);
-        let told = LeaseEnd { outcome: None, elapsed_ms, error: None, status: None };
-        if let Err(error) = Bound::new(py, twin).and_then(|twin| Self::settled(&twin, &told)) {
+        let ended = LeaseEnd { outcome: None, elapsed_ms, error: None, status: None };
+        if let Err(error) = Bound::new(py, twin).and_then(|twin| Self::settled(&twin, &ended)) {
             error.write_unraisable(py, None);
         }
     }

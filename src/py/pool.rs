@@ -138,8 +138,8 @@ impl PyPool {
 
     /// The Python object of a proxy in any pool, or a new one for a proxy that has left them all.
     pub(crate) fn object_of<'py>(py: Python<'py>, proxy: &Arc<Proxy>) -> PyResult<Bound<'py, PyAny>> {
-        for home in proxy.observers() {
-            let Some(pool) = home.as_any().downcast_ref::<Domain>() else { continue };
+        for observer in proxy.observers() {
+            let Some(pool) = observer.as_any().downcast_ref::<Domain>() else { continue };
             if let Some((table, slot)) = pool.find(proxy.id())
                 && table.slot(slot).and_then(|slot| slot.proxy()).is_some_and(|held| std::ptr::eq(held, &**proxy))
             {

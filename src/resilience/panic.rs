@@ -28,7 +28,7 @@ pub(crate) struct Panic {
     last_success: AtomicU64,
     counted_at: AtomicU64,
     counted: AtomicUsize,
-    told: AtomicBool,
+    is_reported: AtomicBool,
 }
 
 impl Panic {
@@ -37,7 +37,7 @@ impl Panic {
             last_success: AtomicU64::new(0),
             counted_at: AtomicU64::new(0),
             counted: AtomicUsize::new(0),
-            told: AtomicBool::new(false),
+            is_reported: AtomicBool::new(false),
         }
     }
 
@@ -47,7 +47,7 @@ impl Panic {
         // Relaxed: a moment more or less decides nothing.
         if now.saturating_sub(self.last_success.load(Ordering::Relaxed)) > CLOSE {
             self.last_success.store(now, Ordering::Relaxed);
-            self.told.store(false, Ordering::Relaxed);
+            self.is_reported.store(false, Ordering::Relaxed);
         }
     }
 
@@ -92,6 +92,6 @@ impl Panic {
 
     /// Whether it is to be reported: once each time.
     pub(crate) fn is_news(&self) -> bool {
-        !self.told.swap(true, Ordering::Relaxed)
+        !self.is_reported.swap(true, Ordering::Relaxed)
     }
 }

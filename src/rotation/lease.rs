@@ -153,14 +153,14 @@ impl Lease {
     pub fn take<E>(
         pool: &Arc<Domain>,
         strategy: Shared,
-        asking: &LeaseRequest<'_>,
+        request: &LeaseRequest<'_>,
         refused: impl FnOnce(Refusal, &Query<'_>) -> E,
     ) -> Result<Self, E> {
         let owned = |member: &Member, taken| {
             let references = Owned { pool: pool.clone(), proxy: member.proxy().clone(), strategy: strategy.clone() };
             Ok(Self::new(references, taken))
         };
-        Self::take_as(pool, &strategy, asking, owned, refused)
+        Self::take_as(pool, &strategy, request, owned, refused)
     }
 
     /// The same; what is returned is made by `made` of the member chosen and what was taken on its proxy.
@@ -172,23 +172,23 @@ impl Lease {
     pub fn take_as<R, E>(
         pool: &Arc<Domain>,
         strategy: &Shared,
-        asking: &LeaseRequest<'_>,
+        request: &LeaseRequest<'_>,
         made: impl FnOnce(&Member, Taken) -> Result<R, E>,
         refused: impl FnOnce(Refusal, &Query<'_>) -> E,
     ) -> Result<R, E> {
-        let clock = asking.clock;
+        let clock = request.clock;
         let guard = pool.guard();
         let mut tries = 0;
         // A session keeps its proxy, proven or not.
         let mut spares_untried =
-            asking.connects && asking.context.session_id.is_none() && guard.is_in_trouble(clock.steady_coarse());
+            request.connects && request.context.session_id.is_none() && guard.is_in_trouble(clock.steady_coarse());
         loop {
             // Loaded anew each time: the newest table has what changed meanwhile.
             guard.catch_up(clock);
             let table = pool.table();
-            let mask = asking.site.and_then(|site| pool.mask_of(&table, site, clock));
-            let mut query = asking.query(pool, &table, mask.as_ref());
-            if asking.connects {
+            let mask = request.site.and_then(|site| pool.mask_of(&table, site, clock));
+            let mut query = request.query(pool, &table, mask.as_ref());
+            if request.connects {
                 query = query.connecting(spares_untried);
             }
             if tries == TRIES {
@@ -207,11 +207,11 @@ impl Lease {
             let Some(member) = query.slot(choice).and_then(|slot| slot.member()) else { continue };
             let proxy = member.proxy();
             // A faster thread has left a reason on the proxy, or a mark at the site: the next choice is another.
-            let Ok(admitted) = guard.admit(proxy, asking.connects, clock) else {
+            let Ok(admitted) = guard.admit(proxy, request.connects, clock) else {
                 proxy.cancel_start(clock);
                 continue;
             };
-            let at_site = match asking.site.map(|site| pool.admit_at(&table, site, choice.0, clock)) {
+            let at_site = match request.site.map(|site| pool.admit_at(&table, site, choice.0, clock)) {
                 None => None,
                 Some(Ok(admission)) => Some(admission),
                 Some(Err(_)) => {
@@ -221,7 +221,7 @@ impl Lease {
                 }
             };
             // A strategy written in Python takes its time, which is not the lease's.
-            let slow = asking.foreign.is_some_and(|(_, notes)| notes.asked_python.get());
+            let slow = request.foreign.is_some_and(|(_, notes)| notes.asked_python.get());
             let began = if slow { clock.steady_now() } else { clock.steady() };
             return made(member, Taken { admitted, at_site, began, taken_in: fork::generation() as u32 });
         }
@@ -318,7 +318,7 @@ impl<P: References> Lease<P> {
             Some(verdict) => self.strategy().record(proxy, verdict, clock),
             None => proxy.cancel_start(clock),
         }
-        self.settle_at_site(self.finding(&effects, ending), clock);
+        self.settle_at_site(self.site_outcome(&effects, ending), clock);
         if effects.liveness == LivenessEffect::Good {
             guard.on_success(proxy, admitted, clock.steady_coarse(), clock);
         } else {
@@ -330,15 +330,15 @@ impl<P: References> Lease<P> {
         Ok(elapsed)
     }
 
-    fn finding(&self, effects: &Effects, ending: &Ending) -> SiteOutcome {
-        let finding = site_outcome::finding(effects, ending.hold);
-        if ending.carried && finding == SiteOutcome::Welcome {
+    fn site_outcome(&self, effects: &Effects, ending: &Ending) -> SiteOutcome {
+        let site_outcome = site_outcome::site_outcome(effects, ending.hold);
+        if ending.carried && site_outcome == SiteOutcome::Welcome {
             return SiteOutcome::Carried;
         }
         if !ending.judged {
-            return finding;
+            return site_outcome;
         }
-        match finding {
+        match site_outcome {
             // Another exit carries the next request, whatever this one got.
             SiteOutcome::Banned(None) if self.proxy().is_rotating() => SiteOutcome::ExitRefused(Kind::Banned),
             SiteOutcome::RateLimited(_) if self.proxy().is_rotating() => SiteOutcome::ExitRefused(Kind::RateLimited),
@@ -346,7 +346,7 @@ impl<P: References> Lease<P> {
             SiteOutcome::Banned(None) | SiteOutcome::RateLimited(None) if self.pool().len() == 1 => {
                 SiteOutcome::Nothing
             }
-            finding => finding,
+            site_outcome => site_outcome,
         }
     }
 
@@ -423,9 +423,9 @@ impl<P: References> Lease<P> {
         notices.put(|| Notice::Blamed { proxy: proxy.id(), site: site.key().into(), results: *results });
     }
 
-    fn settle_at_site(&self, finding: SiteOutcome, clock: &dyn Clock) {
+    fn settle_at_site(&self, site_outcome: SiteOutcome, clock: &dyn Clock) {
         let Some(admission) = &self.taken.at_site else { return };
-        let effect = self.pool().settle_at(admission, finding, self.taken.began, clock);
+        let effect = self.pool().settle_at(admission, site_outcome, self.taken.began, clock);
         if effect != SiteChange::None {
             self.tell_of(admission.site(), effect);
         }
@@ -543,14 +543,14 @@ mod model {
             let pool = Domain::new(1, AttachmentOps::default(), 0);
             proxy.set_id(Id(0, 1));
             pool.add(proxy.clone(), None, true).unwrap();
-            let asking = LeaseRequest {
+            let request = LeaseRequest {
                 context: &Context::default(),
                 site: None,
                 connects: false,
                 clock: &clock,
                 foreign: None,
             };
-            let taken = Lease::take(&pool, Arc::new(RoundRobin::default()), &asking, |refusal, _| refusal);
+            let taken = Lease::take(&pool, Arc::new(RoundRobin::default()), &request, |refusal, _| refusal);
             let lease = Arc::new(taken.unwrap());
             let other = thread::spawn({
                 let lease = lease.clone();

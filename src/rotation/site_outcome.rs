@@ -4,7 +4,7 @@ use crate::judge::outcome::{CounterEffect, Effects, SiteEffect};
 use crate::resilience::standing::SiteOutcome;
 
 /// The outcome for the pair of proxy and site; `hold` in seconds.
-pub(super) fn finding(effects: &Effects, hold: Option<f64>) -> SiteOutcome {
+pub(super) fn site_outcome(effects: &Effects, hold: Option<f64>) -> SiteOutcome {
     match effects.site {
         SiteEffect::Welcome => SiteOutcome::Welcome,
         SiteEffect::Benched => SiteOutcome::Banned(hold),

@@ -77,9 +77,9 @@ impl Crawl {
     fn take(&self, site: &Arc<Site>, not: &[Arc<Proxy>]) -> Option<Lease> {
         self.pool.guard().catch_up(&self.clock);
         let context = excluding(not);
-        let asking =
+        let request =
             LeaseRequest { context: &context, site: Some(site), connects: false, clock: &self.clock, foreign: None };
-        Lease::take(&self.pool, self.turns.clone(), &asking, |refusal, _| refusal).ok()
+        Lease::take(&self.pool, self.turns.clone(), &request, |refusal, _| refusal).ok()
     }
 
     fn end(&self, request: &mut Request, answered_by: Option<&Lease>) {
@@ -389,8 +389,9 @@ fn why_not(crawl: &Crawl, site: &str) -> Vec<(usize, Option<f64>)> {
     let site = crawl.pool.site_named(site);
     let context = Default::default();
     let table = crawl.pool.table();
-    let sited = crawl.pool.mask_of(&table, &site, &crawl.clock);
-    let query = proxywhirl::pool::query::Query::new(&crawl.pool, &table, &context, &crawl.clock).masked(sited.as_ref());
+    let site_mask = crawl.pool.mask_of(&table, &site, &crawl.clock);
+    let query =
+        proxywhirl::pool::query::Query::new(&crawl.pool, &table, &context, &crawl.clock).masked(site_mask.as_ref());
     let mut found = Vec::new();
     let now = crawl.clock.steady();
     proxywhirl::resilience::explain::explain(&query, crawl.pool.sites(), |slot, reasons| {

@@ -119,9 +119,9 @@ pub fn lease_for(
     clock: &dyn Clock,
 ) -> Result<Lease, Refusal> {
     let site = url.and_then(|url| pool.site_of(url));
-    let asking =
+    let request =
         LeaseRequest { context: &Context::default(), site: site.as_ref(), connects: false, clock, foreign: None };
-    Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal)
+    Lease::take(pool, strategy.clone(), &request, |refusal, _| refusal)
 }
 
 /// How often each number comes in that many selections that must all succeed.

@@ -18,8 +18,8 @@ use proxywhirl::strategy::{Refusal, Shared};
 use crate::common::*;
 
 fn connected(strategy: &Shared, pool: &Arc<Domain>, clock: &ManualClock) -> Result<Lease, Refusal> {
-    let asking = LeaseRequest { context: &Context::default(), site: None, connects: true, clock, foreign: None };
-    Lease::take(pool, strategy.clone(), &asking, |refusal, _| refusal)
+    let request = LeaseRequest { context: &Context::default(), site: None, connects: true, clock, foreign: None };
+    Lease::take(pool, strategy.clone(), &request, |refusal, _| refusal)
 }
 
 fn at_capacity(pool: &Arc<Domain>, clock: &ManualClock) -> usize {

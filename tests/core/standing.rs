@@ -23,8 +23,8 @@ fn take(
 ) -> Result<(usize, Admission), Refusal> {
     loop {
         let table = pool.table();
-        let sited = pool.mask_of(&table, site, clock);
-        let query = Query::new(pool, &table, context, clock).masked(sited.as_ref());
+        let site_mask = pool.mask_of(&table, site, clock);
+        let query = Query::new(pool, &table, context, clock).masked(site_mask.as_ref());
         let choice = choose(strategy, &query)?;
         let proxy = query.slot(choice).and_then(|slot| slot.share()).unwrap();
         match pool.admit_at(&table, site, choice.0, clock) {
@@ -43,8 +43,8 @@ fn admit(pool: &Domain, site: &Arc<Site>, proxy: &Proxy, clock: &dyn Clock) -> R
     pool.admit_at(&table, site, slot, clock)
 }
 
-fn settle(pool: &Domain, admission: &Admission, finding: SiteOutcome, clock: &dyn Clock) -> SiteChange {
-    pool.settle_at(admission, finding, clock.steady(), clock)
+fn settle(pool: &Domain, admission: &Admission, site_outcome: SiteOutcome, clock: &dyn Clock) -> SiteChange {
+    pool.settle_at(admission, site_outcome, clock.steady(), clock)
 }
 
 /// Bans a proxy at a site for exactly so many seconds.
@@ -548,8 +548,8 @@ fn marks_and_views_agree_with_the_books_after_a_storm_of_rebuilds() {
             if let Some((chosen, admission)) = taken(&*strategy, &pool, site, &clock) {
                 // Numbers divisible by three are refused for an hour, by both sites.
                 let refused = chosen < 60 && chosen % 3 == 0;
-                let finding = if refused { SiteOutcome::Banned(Some(3600.0)) } else { SiteOutcome::Welcome };
-                settle(&pool, &admission, finding, &clock);
+                let site_outcome = if refused { SiteOutcome::Banned(Some(3600.0)) } else { SiteOutcome::Welcome };
+                settle(&pool, &admission, site_outcome, &clock);
             }
         }
     });
@@ -697,7 +697,7 @@ fn follow(steps: Vec<Step>) -> Result<(), proptest::test_runner::TestCaseError> 
                 }
                 let request = open.swap_remove(which % open.len());
                 let seconds = f64::from(length) / 1000.0;
-                let finding = match how {
+                let site_outcome = match how {
                     0 => SiteOutcome::Welcome,
                     1 => SiteOutcome::Banned(Some(seconds)),
                     2 => SiteOutcome::RateLimited(Some(seconds)),
@@ -705,7 +705,7 @@ fn follow(steps: Vec<Step>) -> Result<(), proptest::test_runner::TestCaseError> 
                     4 => SiteOutcome::Released,
                     _ => SiteOutcome::Banned(None),
                 };
-                let effect = pool.settle_at(&request.admission, finding, request.began, &clock);
+                let effect = pool.settle_at(&request.admission, site_outcome, request.began, &clock);
                 if !members[request.number] {
                     continue;
                 }
@@ -724,7 +724,7 @@ fn follow(steps: Vec<Step>) -> Result<(), proptest::test_runner::TestCaseError> 
                 if how != 0 && own {
                     pair.probe = None;
                 }
-                match finding {
+                match site_outcome {
                     SiteOutcome::Welcome if request.is_probe => {
                         *pair = PlainPair { paused: pair.paused, ..PlainPair::default() };
                     }

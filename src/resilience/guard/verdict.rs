@@ -67,7 +67,7 @@ impl OutlierDetector {
             let unexplored = proxy.totals().1 == 0 && pool.table().all.dense.len() > 1;
             // This failure is not counted yet.
             let fallen = !Health::after_failures(proxy.consecutive_failures().saturating_add(1)).is_usable();
-            if login || unexplored || fallen || state.has(mark::ON_TRIAL | mark::PARDONED) {
+            if login || unexplored || fallen || state.has(mark::ON_TRIAL | mark::PANIC_EXEMPT) {
                 self.rest(proxy, login, clock);
             }
             self.breaker_of(proxy).record_failure(clock);

@@ -9,7 +9,8 @@ impl SiteBans {
         {
             let mut ledger = self.ledger.lock();
             let now = clock.steady();
-            let all: Vec<u32> = ledger.sites.values().flat_map(|books| books.index.iter().copied()).collect();
+            let all: Vec<u32> =
+                ledger.sites.values().flat_map(|site_ledger| site_ledger.index.iter().copied()).collect();
             for at in all {
                 if ledger.entries[at as usize].record.forget_probe() {
                     ledger.reconcile(at, now, &mut changes);

@@ -86,8 +86,8 @@ impl Ledger {
     }
 
     pub(super) fn find(&self, site: &Site, position: u64) -> Option<u32> {
-        let books = self.sites.get(&site.uid)?;
-        books.index.find(mix(position), |at| self.entries[*at as usize].position == position).copied()
+        let site_ledger = self.sites.get(&site.uid)?;
+        site_ledger.index.find(mix(position), |at| self.entries[*at as usize].position == position).copied()
     }
 
     /// The entry of a pair, made if there is none; `None` if the proxy is not in that table any more, or no entry may be
@@ -130,7 +130,7 @@ impl Ledger {
             }
         };
         self.link(at);
-        let books = self.sites.entry(site.uid).or_insert_with(|| {
+        let site_ledger = self.sites.entry(site.uid).or_insert_with(|| {
             let marks = Arc::new(Marks::new(table.generation, table.len(), 1));
             site.mask.publish(Some(marks.clone()));
             SiteLedger {
@@ -143,7 +143,7 @@ impl Ledger {
             }
         });
         let entries = &self.entries;
-        books.index.insert_unique(mix(position), at, |at| mix(entries[*at as usize].position));
+        site_ledger.index.insert_unique(mix(position), at, |at| mix(entries[*at as usize].position));
         Some(at)
     }
 
@@ -172,27 +172,27 @@ impl Ledger {
 
     fn file(&mut self, at: u32, hold: Option<Hold>, out: &mut Changes) {
         let entry = &mut self.entries[at as usize];
-        let Some(books) = self.sites.get_mut(&entry.site) else { return };
+        let Some(site_ledger) = self.sites.get_mut(&entry.site) else { return };
         let benched = hold.is_some() && entry.record.is_benched();
-        books.benched = books.benched + usize::from(benched) - usize::from(entry.benched);
+        site_ledger.benched = site_ledger.benched + usize::from(benched) - usize::from(entry.benched);
         entry.benched = benched;
         let due = hold.map_or(NEVER, |hold| hold.until);
         if due != entry.due {
             entry.due = due;
             if due != NEVER {
-                books.timers.push(Reverse((due, at, entry.number)));
+                site_ledger.timers.push(Reverse((due, at, entry.number)));
             }
         }
         let (before, mark) = (entry.mark, if hold.is_some() { Mark::Held } else { Mark::Known });
         if before != mark {
             entry.mark = mark;
-            books.held = books.held + usize::from(mark == Mark::Held) - usize::from(before == Mark::Held);
+            site_ledger.held = site_ledger.held + usize::from(mark == Mark::Held) - usize::from(before == Mark::Held);
             let slot = entry.slot;
-            if books.mark(&self.entries, at, mark) {
-                out.push((books.site.uid, slot));
+            if site_ledger.mark(&self.entries, at, mark) {
+                out.push((site_ledger.site.uid, slot));
             }
         }
-        books.publish(&self.entries);
+        site_ledger.publish(&self.entries);
     }
 
     /// Drops an entry and all that follows from it.
@@ -208,29 +208,29 @@ impl Ledger {
         let number = self.next_number();
         self.entries[at as usize].number = number;
         self.free.push(at);
-        let Some(books) = self.sites.get_mut(&uid) else { return };
-        if let Ok(found) = books.index.find_entry(mix(position), |other| *other == at) {
+        let Some(site_ledger) = self.sites.get_mut(&uid) else { return };
+        if let Ok(found) = site_ledger.index.find_entry(mix(position), |other| *other == at) {
             found.remove();
         }
-        books.benched -= usize::from(benched);
-        books.held -= usize::from(before == Mark::Held);
-        if books.mark(&self.entries, at, Mark::Unknown) && before == Mark::Held {
-            out.push((books.site.uid, slot));
+        site_ledger.benched -= usize::from(benched);
+        site_ledger.held -= usize::from(before == Mark::Held);
+        if site_ledger.mark(&self.entries, at, Mark::Unknown) && before == Mark::Held {
+            out.push((site_ledger.site.uid, slot));
         }
-        books.publish(&self.entries);
-        if books.index.is_empty() {
-            books.site.mask.publish(None);
+        site_ledger.publish(&self.entries);
+        if site_ledger.index.is_empty() {
+            site_ledger.site.mask.publish(None);
             self.sites.remove(&uid);
         }
     }
 
     /// Makes a site's marks anew if they are of an older table, and drops the entries of proxies that are not in this one.
     pub(super) fn up_to_date(&mut self, site: &Site, table: &Table, out: &mut Changes) {
-        let Some(books) = self.sites.get_mut(&site.uid) else { return };
-        if books.marks.generation >= table.generation {
+        let Some(site_ledger) = self.sites.get_mut(&site.uid) else { return };
+        if site_ledger.marks.generation >= table.generation {
             return;
         }
-        let all: Vec<u32> = books.index.iter().copied().collect();
+        let all: Vec<u32> = site_ledger.index.iter().copied().collect();
         let marks = Marks::new(table.generation, table.len(), all.len());
         let mut gone = Vec::new();
         for at in all {
@@ -243,8 +243,8 @@ impl Ledger {
                 None => gone.push(at),
             }
         }
-        books.marks = Arc::new(marks);
-        books.site.mask.publish(Some(books.marks.clone()));
+        site_ledger.marks = Arc::new(marks);
+        site_ledger.site.mask.publish(Some(site_ledger.marks.clone()));
         for at in gone {
             // Without a slot in the new table.
             self.entries[at as usize].slot = NONE;
@@ -255,31 +255,31 @@ impl Ledger {
     /// Lets every proxy return at a site whose time has come.
     pub(super) fn wake(&mut self, site: &Site, now: u64, out: &mut Changes) {
         loop {
-            let Some(books) = self.sites.get_mut(&site.uid) else { return };
-            let Some(Reverse((due, at, number))) = books.timers.peek().copied() else { break };
+            let Some(site_ledger) = self.sites.get_mut(&site.uid) else { return };
+            let Some(Reverse((due, at, number))) = site_ledger.timers.peek().copied() else { break };
             if due > now {
                 break;
             }
-            books.timers.pop();
+            site_ledger.timers.pop();
             let entry = &mut self.entries[at as usize];
             if entry.number == number && entry.due == due {
                 entry.due = NEVER;
                 self.reconcile(at, now, out);
             }
         }
-        if let Some(books) = self.sites.get_mut(&site.uid) {
-            books.publish(&self.entries);
+        if let Some(site_ledger) = self.sites.get_mut(&site.uid) {
+            site_ledger.publish(&self.entries);
         }
     }
 
     /// A proxy has left the pool. The caller holds the pool's writer lock, and `table` is the present one.
     pub(super) fn forget(&mut self, table: &Table, slot: u32, out: &mut Changes) {
         let position = table.position(slot as usize);
-        let known = |books: &SiteLedger| {
-            if books.marks.generation != table.generation || books.marks.look(slot) == Mark::Unknown {
+        let known = |site_ledger: &SiteLedger| {
+            if site_ledger.marks.generation != table.generation || site_ledger.marks.look(slot) == Mark::Unknown {
                 return None;
             }
-            books.index.find(mix(position), |at| self.entries[*at as usize].position == position).copied()
+            site_ledger.index.find(mix(position), |at| self.entries[*at as usize].position == position).copied()
         };
         let all: Vec<u32> = self.sites.values().filter_map(known).collect();
         for at in all {
@@ -304,7 +304,7 @@ impl Ledger {
             let Some(oldest) = self.oldest() else { break };
             self.remove(oldest, out);
         }
-        let all: Vec<u32> = self.sites.values().flat_map(|books| books.index.iter().copied()).collect();
+        let all: Vec<u32> = self.sites.values().flat_map(|site_ledger| site_ledger.index.iter().copied()).collect();
         for at in all {
             self.reconcile(at, now, out);
         }
@@ -313,8 +313,8 @@ impl Ledger {
     /// The proxies of a pool stand at other positions now; those that are not named have left.
     pub(super) fn renumber(&mut self, to: &AHashMap<u64, u64>, out: &mut Changes) {
         let mut gone = Vec::new();
-        for books in self.sites.values_mut() {
-            let all: Vec<u32> = books.index.drain().collect();
+        for site_ledger in self.sites.values_mut() {
+            let all: Vec<u32> = site_ledger.index.drain().collect();
             for at in all {
                 match to.get(&self.entries[at as usize].position) {
                     Some(position) => self.entries[at as usize].position = *position,
@@ -322,7 +322,7 @@ impl Ledger {
                 }
                 let entries = &self.entries;
                 let key = |at: &u32| mix(entries[*at as usize].position);
-                books.index.insert_unique(key(&at), at, key);
+                site_ledger.index.insert_unique(key(&at), at, key);
             }
         }
         for at in gone {

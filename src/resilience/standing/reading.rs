@@ -89,7 +89,7 @@ impl SiteBans {
     #[must_use]
     pub fn next_due(&self, clock: &dyn Clock) -> Option<u64> {
         let ledger = self.ledger.lock();
-        let due = ledger.sites.values().map(|books| books.site.next_due.load(Ordering::Relaxed)).min()?;
+        let due = ledger.sites.values().map(|site_ledger| site_ledger.site.next_due.load(Ordering::Relaxed)).min()?;
         (due != u64::MAX).then(|| due.saturating_sub(clock.steady()))
     }
 
@@ -98,7 +98,7 @@ impl SiteBans {
     pub fn exclusions_at(&self, table: &Table, mask: &Mask, clock: &dyn Clock) -> AHashMap<u32, Exclusion> {
         let ledger = self.ledger.lock();
         let now = clock.steady();
-        let Some(books) = ledger.sites.get(&mask.uid()) else { return AHashMap::new() };
+        let Some(site_ledger) = ledger.sites.get(&mask.uid()) else { return AHashMap::new() };
         let bar = |at: &u32| {
             let entry = &ledger.entries[*at as usize];
             // A proxy whose time has come is passed over until the next selection lets it return: a request refused by
@@ -107,7 +107,7 @@ impl SiteBans {
             let hold = entry.record.hold(now, ledger.rate()).or_else(lapsed)?;
             Some((table.slot_at(entry.position)?, Exclusion::of(&hold, now, clock)))
         };
-        books.index.iter().filter_map(bar).collect()
+        site_ledger.index.iter().filter_map(bar).collect()
     }
 
     /// Every pair that is held back, and until when; pairs that wait for a probe included.
@@ -118,14 +118,14 @@ impl SiteBans {
         let now = clock.steady();
         let rate = ledger.rate();
         let mut rows = Vec::new();
-        for books in ledger.sites.values() {
-            for at in &books.index {
+        for site_ledger in ledger.sites.values() {
+            for at in &site_ledger.index {
                 let entry = &ledger.entries[*at as usize];
                 let Some((kind, until)) = entry.record.shown(now, rate) else { continue };
                 let slot = table.slot_at(entry.position).and_then(|slot| table.slot(slot));
                 let Some(proxy) = slot.and_then(|slot| slot.share()) else { continue };
                 let until = until.map(|until| wall_of(until, now, clock));
-                rows.push(BanRow { proxy, site: books.site.clone(), kind, until, level: entry.record.level });
+                rows.push(BanRow { proxy, site: site_ledger.site.clone(), kind, until, level: entry.record.level });
             }
         }
         rows

@@ -30,19 +30,20 @@ impl SiteBans {
     #[must_use]
     pub fn held(&self, pool: &Pool, clock: &dyn Clock) -> AHashMap<Id, Vec<SavedHold>> {
         let table = Arc::clone(&pool.table());
-        let sites: Vec<Arc<Site>> = self.ledger.lock().sites.values().map(|books| books.site.clone()).collect();
+        let sites: Vec<Arc<Site>> =
+            self.ledger.lock().sites.values().map(|site_ledger| site_ledger.site.clone()).collect();
         let mut found: AHashMap<Id, Vec<SavedHold>> = AHashMap::new();
         let mut copies: Vec<(u64, SiteState)> = Vec::new();
         for site in sites {
             copies.clear();
             {
                 let ledger = self.ledger.lock();
-                let Some(books) = ledger.sites.get(&site.uid) else { continue };
+                let Some(site_ledger) = ledger.sites.get(&site.uid) else { continue };
                 let copy = |at: &u32| {
                     let entry = &ledger.entries[*at as usize];
                     (entry.position, entry.record)
                 };
-                copies.extend(books.index.iter().map(copy));
+                copies.extend(site_ledger.index.iter().map(copy));
             }
             let now = clock.steady();
             for (position, record) in &copies {

@@ -88,11 +88,11 @@ impl SiteBans {
         &self,
         pool: &Pool,
         admission: &Admission,
-        finding: SiteOutcome,
+        site_outcome: SiteOutcome,
         began: u64,
         clock: &dyn Clock,
     ) -> SiteChange {
-        match finding {
+        match site_outcome {
             SiteOutcome::Welcome => {
                 Self::note_success(&admission.site, clock.steady_coarse());
                 if admission.probe.is_none() && !admission.noted {
@@ -104,14 +104,14 @@ impl SiteBans {
             SiteOutcome::Released if admission.probe.is_none() && !admission.rated => return SiteChange::None,
             _ => {}
         }
-        self.write_down(pool, admission, finding, began, clock)
+        self.write_down(pool, admission, site_outcome, began, clock)
     }
 
     fn write_down(
         &self,
         pool: &Pool,
         admission: &Admission,
-        finding: SiteOutcome,
+        site_outcome: SiteOutcome,
         began: u64,
         clock: &dyn Clock,
     ) -> SiteChange {
@@ -120,7 +120,7 @@ impl SiteBans {
             let mut ledger = self.ledger.lock();
             let table = pool.table.load_full();
             let now = clock.steady();
-            (self.judge(pool, &mut ledger, &table, admission, finding, began, now, &mut changes), table)
+            (self.judge(pool, &mut ledger, &table, admission, site_outcome, began, now, &mut changes), table)
         };
         pool.reindex_masked(&changes);
         effect
@@ -144,7 +144,7 @@ impl SiteBans {
         ledger: &mut Ledger,
         table: &Table,
         admission: &Admission,
-        finding: SiteOutcome,
+        site_outcome: SiteOutcome,
         began: u64,
         now: u64,
         changes: &mut Changes,
@@ -152,12 +152,12 @@ impl SiteBans {
         let (site, position) = (&admission.site, admission.position);
         let known = ledger.find(site, position);
         let mut effect = SiteChange::None;
-        let at = match finding {
+        let at = match site_outcome {
             SiteOutcome::Welcome | SiteOutcome::Carried | SiteOutcome::Nothing | SiteOutcome::Released => {
                 let Some(at) = known else { return SiteChange::None };
                 let rate = ledger.rate();
                 let record = &mut ledger.entries[at as usize].record;
-                let freed = match (finding, admission.probe) {
+                let freed = match (site_outcome, admission.probe) {
                     (SiteOutcome::Welcome, _) => {
                         record.clear();
                         true
@@ -170,10 +170,10 @@ impl SiteBans {
                     (_, Some(number)) => record.end_probe(number),
                     _ => false,
                 };
-                if finding == SiteOutcome::Released && admission.rated {
+                if site_outcome == SiteOutcome::Released && admission.rated {
                     record.give_back(rate);
                 }
-                if freed || finding == SiteOutcome::Released {
+                if freed || site_outcome == SiteOutcome::Released {
                     effect = SiteChange::Freed;
                 }
                 at
@@ -273,7 +273,7 @@ impl SiteBans {
         if last != 0 && now.saturating_sub(last) <= nanos(settings.panic_window) {
             return false;
         }
-        let benched = ledger.sites.get(&site.uid).map_or(0, |books| books.benched);
+        let benched = ledger.sites.get(&site.uid).map_or(0, |site_ledger| site_ledger.benched);
         benched as f64 >= settings.panic_share * members as f64
     }
 
@@ -308,8 +308,8 @@ impl SiteBans {
         {
             let mut ledger = self.ledger.lock();
             let now = clock.steady();
-            let Some(books) = ledger.sites.get(&site.uid) else { return };
-            let all: Vec<u32> = books.index.iter().copied().collect();
+            let Some(site_ledger) = ledger.sites.get(&site.uid) else { return };
+            let all: Vec<u32> = site_ledger.index.iter().copied().collect();
             for at in all {
                 let record = &mut ledger.entries[at as usize].record;
                 if record.has_failed() {
