@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from proxywhirl._core import ReportJudge, StatusJudge
 from proxywhirl._httpx.body import bound_decoder, preset_decoder
-from proxywhirl._httpx.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, Terms
+from proxywhirl._httpx.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, SendOptions
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
-from proxywhirl._httpx.flavour import Flavour, default_name, flavour, flavour_of
+from proxywhirl._httpx.library import HttpLibrary, default_name, flavour, flavour_of
 from proxywhirl._httpx.judge import RuleJudge, meaning_of
 from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body
-from proxywhirl._httpx.look import look_at
+from proxywhirl._httpx.look import inspect
 from proxywhirl._httpx.rotation import Answer, error_of
 from proxywhirl._httpx.routes import Limits, most_routes
-from proxywhirl._httpx.selection import Chooser, Selection, Taking, checked_bound
+from proxywhirl._httpx.selection import Chooser, LeaseAcquirer, Selection, checked_bound
 from proxywhirl._httpx.tls import Tls, Verify
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 from proxywhirl.bans import BanPolicies
@@ -168,7 +168,7 @@ class _Rotating:
             deadline = time.monotonic() + policy.timeout
         url = str(request.url)
         timeouts = request.extensions.get("timeout")
-        taking = Taking(
+        taking = LeaseAcquirer(
             self._chooser,
             url,
             selection,
@@ -199,19 +199,19 @@ class _Rotating:
             judge = self._judge_for(request, kind, selection)
         return _Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
 
-    def _judge_for(self, request: Any, kind: Flavour, selection: Selection | None) -> StatusJudge | RuleJudge:
+    def _judge_for(self, request: Any, kind: HttpLibrary, selection: Selection | None) -> StatusJudge | RuleJudge:
         policy = None if selection is None else selection.ban_policy
         if policy is None:
             policy = self._bans.for_host(request.url.host)
         if policy.looks_inside or policy.judges_failures:
             return RuleJudge(
-                policy, request, lambda answer: look_at(answer.payload, request, kind), self._auth_statuses
+                policy, request, lambda answer: inspect(answer.payload, request, kind), self._auth_statuses
             )
         if policy is self._bans.general:
             return self._judge
         return StatusJudge(policy, self._auth_statuses)
 
-    def _terms(self, lease: Any, begun: _Begun) -> Terms:
+    def _terms(self, lease: Any, begun: _Begun) -> SendOptions:
         selection, rotation = begun.selection, begun.rotation
         if begun.wearing is not None:
             begun.wearing.put_on(lease.id)
@@ -220,7 +220,7 @@ class _Rotating:
         if self._timeout_for is not None and proxy is not None and (selection is None or not selection.fixed_timeout):
             timeout = self._timeout_for(proxy)
         most = None if selection is None else selection.max_body
-        return Terms(
+        return SendOptions(
             begun.kind,
             read=begun.read,
             repeatable=rotation.may_repeat,
@@ -274,7 +274,7 @@ class _Rotating:
 class _Begun(NamedTuple):
     """One request, as the transport carries it out."""
 
-    kind: Flavour
+    kind: HttpLibrary
     selection: Selection | None
     rotation: _core._Rotation
     judge: StatusJudge | RuleJudge
@@ -282,7 +282,7 @@ class _Begun(NamedTuple):
     read: bool
     """Whether the body is read before the response is handed on."""
     deadline: float | None
-    taking: Taking
+    taking: LeaseAcquirer
     authorization: bytes | None
     """The user's own ``Proxy-Authorization``."""
     store: CookieStore | None
@@ -520,7 +520,7 @@ def _going_direct() -> DirectLease:
     return DirectLease()
 
 
-def _is_replayable(stream: Any, kind: Flavour) -> bool:
+def _is_replayable(stream: Any, kind: HttpLibrary) -> bool:
     """Whether a request's body can be sent a second time.
 
     A generator is used up; a file stands at its end, and would be sent as nothing.
@@ -555,7 +555,7 @@ def _take_authorization(headers: Any) -> bytes | None:
     return found
 
 
-def _response(make: Any, payload: Any, stream: Any, kind: Flavour, extensions: dict[str, Any], **more: Any) -> Any:
+def _response(make: Any, payload: Any, stream: Any, kind: HttpLibrary, extensions: dict[str, Any], **more: Any) -> Any:
     """The response of an answer; what it unpacks is within the bounds of the answer."""
     response = make(payload.status, headers=payload.headers, stream=stream, extensions=extensions, **more)
     if payload.body is None:
@@ -566,7 +566,7 @@ def _response(make: Any, payload: Any, stream: Any, kind: Flavour, extensions: d
     return response
 
 
-def _last_response(kind: Flavour) -> Any:
+def _last_response(kind: HttpLibrary) -> Any:
     """The class of a redirect that a client does not follow: where a site sends a banned proxy is not the page."""
     found = _last_responses.get(kind.name)
     if found is None:

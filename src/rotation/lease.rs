@@ -372,7 +372,7 @@ impl<P: References> Lease<P> {
                 self.convict(conviction, true, clock);
             }
             if has_recovered {
-                self.pool().sites().pardon_all_at(self.pool(), site, clock);
+                self.pool().sites().clear_failures_of_all_at(self.pool(), site, clock);
                 self.pool().guard().freed();
             }
         }
@@ -411,7 +411,7 @@ impl<P: References> Lease<P> {
         let Conviction { proxy, results, began, by_row, .. } = conviction;
         let blamed = Blamed { proxy, results: *results, began: *began, by_row: *by_row };
         self.pool().guard().on_blamed(self.pool(), &blamed, clock);
-        self.pool().sites().pardon_at(self.pool(), &conviction.site, &conviction.proxy, clock);
+        self.pool().sites().clear_failures_at(self.pool(), &conviction.site, &conviction.proxy, clock);
         if is_late {
             self.tell_of_blame(conviction);
         }

@@ -19,7 +19,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from proxywhirl._httpx.flavour import core
+from proxywhirl._httpx.library import core
 
 __all__ = ["LONGEST_BODY", "MOST_HEAD", "SLOWEST", "Allowance"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.coding import Unpacker, coding_of, too_large
-from proxywhirl._httpx.flavour import Flavour, core
+from proxywhirl._httpx.library import HttpLibrary, core
 
 __all__ = ["MOST_BODY", "Gatherer", "bound_decoder", "counted", "counted_async", "preset_decoder"]
 
@@ -61,7 +61,7 @@ class Gatherer:
         parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def content(self, body: bytes, kind: Flavour) -> bytes:
+    def content(self, body: bytes, kind: HttpLibrary) -> bytes:
         """The body without its content coding; itself where it has none.
 
         Raises:
@@ -131,7 +131,7 @@ class _Preset:
 class _Counting:
     """A decoder that stops at a bound; its errors are of the package of the response, which expects no others."""
 
-    def __init__(self, unpacker: Unpacker, most: float, kind: Flavour) -> None:
+    def __init__(self, unpacker: Unpacker, most: float, kind: HttpLibrary) -> None:
         self._unpacker = unpacker
         self._kind = kind
         self._most = most
@@ -176,7 +176,7 @@ def _pieces(content: bytes) -> tuple[bytes, ...]:
     return (content,) if content else ()
 
 
-def preset_decoder(response: Any, content: bytes, kind: Flavour) -> None:
+def preset_decoder(response: Any, content: bytes, kind: HttpLibrary) -> None:
     """Give a response the content of its body, so that it does not unpack it once more.
 
     httpx keeps the decoder of a response in an attribute, and makes one if there is none. A package without it would
@@ -185,13 +185,13 @@ def preset_decoder(response: Any, content: bytes, kind: Flavour) -> None:
     _set_decoder(response, _Preset(content), kind)
 
 
-def bound_decoder(response: Any, headers: list[tuple[bytes, bytes]], most: float, kind: Flavour) -> None:
+def bound_decoder(response: Any, headers: list[tuple[bytes, bytes]], most: float, kind: HttpLibrary) -> None:
     """Bound what a response unpacks when the caller reads it."""
     codings = coding_of(headers)
     if codings:
         _set_decoder(response, _Counting(Unpacker(codings), most, kind), kind)
 
 
-def _set_decoder(response: Any, decoder: _Preset | _Counting, kind: Flavour) -> None:
+def _set_decoder(response: Any, decoder: _Preset | _Counting, kind: HttpLibrary) -> None:
     if kind.decodes_to_bytes is not None:
         response._decoder = decoder if kind.decodes_to_bytes else _InPieces(decoder)

@@ -15,11 +15,11 @@ from proxywhirl._base.fork import new_lock
 from proxywhirl._core import retry_after
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
-from proxywhirl._httpx.flavour import core
+from proxywhirl._httpx.library import core
 from proxywhirl._httpx.judge import meaning_of
-from proxywhirl._httpx.payload import AsyncPayload, Payload, Terms, close_shielded, secrets_of
+from proxywhirl._httpx.payload import AsyncPayload, Payload, SendOptions, close_shielded, secrets_of
 from proxywhirl._httpx.rotation import Answer, Failure
-from proxywhirl._httpx.route import Limits, Line, Owner, Route
+from proxywhirl._httpx.route import ConnectionPool, Limits, Owner, Route
 from proxywhirl._httpx.routes import AsyncRoutes, Routes
 from proxywhirl._httpx.said import check_redirect, scrub_reason
 from proxywhirl._httpx.tls import Tls
@@ -28,7 +28,7 @@ from proxywhirl._native.enums import Outcome
 if TYPE_CHECKING:
     from proxywhirl.rotator._profile import Profile
 
-__all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "Terms"]
+__all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "SendOptions"]
 
 
 class Carrier:
@@ -44,7 +44,7 @@ class Carrier:
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
 
-    def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
+    def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
         """Send a request through a leased proxy.
 
         Args:
@@ -126,7 +126,7 @@ class AsyncCarrier:
         self._lock = new_lock()
         self._scopes: dict[asyncio.AbstractEventLoop | None, _Scope] = {}
 
-    async def send(self, lease: Any, request: Any, terms: Terms) -> Answer | Failure:
+    async def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
         routes = await self._routes_here()
         secure = request.url.scheme == "https"
@@ -248,7 +248,7 @@ async def _close_at_end(routes: AsyncRoutes) -> AsyncGenerator[None, None]:
         await routes.aclose()
 
 
-async def _abandon(payload: AsyncPayload | None, routes: AsyncRoutes, route: Route, line: Line) -> None:
+async def _abandon(payload: AsyncPayload | None, routes: AsyncRoutes, route: Route, line: ConnectionPool) -> None:
     """Give back what a failed or cancelled request holds, even if the task is being cancelled."""
     if payload is None:
         for pool in routes.check_in(route, line, interrupted=True):
@@ -276,7 +276,7 @@ def _run_in(loop: asyncio.AbstractEventLoop, work: Any) -> None:
         work.close()
 
 
-def _message(route: Route, request: Any, terms: Terms, allowance: Allowance) -> tuple[Any, bool]:
+def _message(route: Route, request: Any, terms: SendOptions, allowance: Allowance) -> tuple[Any, bool]:
     """The request as httpcore wants it, and whether it goes through a tunnel."""
     package = core()
     url = request.url
@@ -305,7 +305,7 @@ def _message(route: Route, request: Any, terms: Terms, allowance: Allowance) -> 
     return message, tunnel
 
 
-def _owner(terms: Terms, secure: bool) -> Owner | None:
+def _owner(terms: SendOptions, secure: bool) -> Owner | None:
     """Whose connections a request is to use."""
     # Only when a tunnel is opened does the authorization belong to the connection.
     authorization = terms.authorization if secure else None
@@ -320,7 +320,7 @@ def _note_dialling(profile: Profile) -> None:
         profile.add("connection_establish", took)
 
 
-def _is_stale(error: Exception, terms: Terms) -> bool:
+def _is_stale(error: Exception, terms: SendOptions) -> bool:
     """Whether a connection that had been waiting was found closed: the proxy's right, and no reason to blame it.
 
     The request is then sent once more through a new connection (RFC 9112, 9.3.1), if it may be sent twice at all.
@@ -331,7 +331,7 @@ def _is_stale(error: Exception, terms: Terms) -> bool:
     return isinstance(error, (package.RemoteProtocolError, package.ReadError, package.WriteError))
 
 
-def _allowance(request: Any, terms: Terms) -> Allowance:
+def _allowance(request: Any, terms: SendOptions) -> Allowance:
     timeouts = request.extensions.get("timeout") or {}
     if terms.timeout is not None:
         timeouts = {"connect": terms.timeout, "read": terms.timeout, "write": terms.timeout}
@@ -345,7 +345,7 @@ def _answer(payload: Any, elapsed: float) -> Answer:
     return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=hold)
 
 
-def _check_answer(payload: Any, request: Any, terms: Terms) -> None:
+def _check_answer(payload: Any, request: Any, terms: SendOptions) -> None:
     """Look at a head before it is handed on."""
     # What came through a tunnel was said by a site, which knows no login.
     secrets = None if payload.tunnel else payload.secrets
@@ -356,7 +356,7 @@ def _check_answer(payload: Any, request: Any, terms: Terms) -> None:
 
 
 def _failure(
-    error: BaseException, request: Any, terms: Terms, route: Route, tunnel: bool, started: float
+    error: BaseException, request: Any, terms: SendOptions, route: Route, tunnel: bool, started: float
 ) -> Failure | None:
     meaning = meaning_of(error, tunnel=tunnel) if isinstance(error, Exception) else None
     if meaning is None:

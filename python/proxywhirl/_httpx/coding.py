@@ -11,7 +11,7 @@ import importlib
 import zlib
 from typing import Any, Optional
 
-from proxywhirl._httpx.flavour import core
+from proxywhirl._httpx.library import core
 
 __all__ = ["Unpacker", "coding_of", "too_large"]
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import Any
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._httpx.flavour import Flavour
+from proxywhirl._httpx.library import HttpLibrary
 
 __all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "client_class", "keep", "sets_cookies"]
 
@@ -23,7 +23,7 @@ _COOKIE = "cookie"
 class CookieStore:
     """Tells which jar belongs to an attempt."""
 
-    def jar(self, proxy_id: Any, kind: Flavour) -> Any:
+    def jar(self, proxy_id: Any, kind: HttpLibrary) -> Any:
         """The jar for requests through a proxy, an ``httpx.Cookies``; made on first use.
 
         Args:
@@ -43,7 +43,7 @@ class OneJar(CookieStore):
     def __init__(self, cookies: Any = None) -> None:
         self.cookies = cookies
 
-    def jar(self, proxy_id: Any, kind: Flavour) -> Any:
+    def jar(self, proxy_id: Any, kind: HttpLibrary) -> Any:
         cookies = self.cookies
         if cookies is None:
             # Two threads that come here at once must use the same: setdefault is one step.
@@ -59,7 +59,7 @@ class PerProxy(CookieStore):
         self._jars: OrderedDict[Any, Any] = OrderedDict()
         self._lock = new_lock()
 
-    def jar(self, proxy_id: Any, kind: Flavour) -> Any:
+    def jar(self, proxy_id: Any, kind: HttpLibrary) -> Any:
         with self._lock:
             found = self._jars.get(proxy_id)
             if found is None:
@@ -88,7 +88,7 @@ class Wearing:
 
     __slots__ = ("_kind", "_merges", "_own", "_request", "_store")
 
-    def __init__(self, store: CookieStore, request: Any, kind: Flavour, *, merges: bool) -> None:
+    def __init__(self, store: CookieStore, request: Any, kind: HttpLibrary, *, merges: bool) -> None:
         self._store = store
         self._request = request
         self._kind = kind
@@ -128,7 +128,7 @@ def _merged(own: str, kept: str | None) -> str:
     return "; ".join([*rest, own])
 
 
-def keep(store: CookieStore, response: Any, proxy_id: Any, kind: Flavour) -> None:
+def keep(store: CookieStore, response: Any, proxy_id: Any, kind: HttpLibrary) -> None:
     """Take the cookies that an answer sets into the jar they belong to.
 
     Args:
@@ -148,7 +148,7 @@ def sets_cookies(headers: list[tuple[bytes, bytes]]) -> bool:
 _clients: dict[tuple[str, str], type] = {}
 
 
-def client_class(kind: Flavour, name: str) -> Any:
+def client_class(kind: HttpLibrary, name: str) -> Any:
     """A client class of a package that keeps no cookies itself.
 
     Args:

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from proxywhirl._httpx.address import ProxyAddress
-from proxywhirl._httpx.flavour import core
+from proxywhirl._httpx.library import core
 from proxywhirl._httpx.handshake import Refused, opened
 from proxywhirl._httpx.judge import Verdict
 from proxywhirl._httpx.stream import (

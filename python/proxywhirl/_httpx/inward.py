@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxywhirl._core import Proxy, address_locality
-from proxywhirl._httpx.flavour import core
+from proxywhirl._httpx.library import core
 from proxywhirl._native.enums import ProxySource
 
 __all__ = ["AsyncPublicOnly", "PublicOnly", "named_by_others"]

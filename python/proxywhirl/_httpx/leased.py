@@ -10,7 +10,7 @@ from proxywhirl._httpx.rotation import hold_of
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 
 if TYPE_CHECKING:
-    from proxywhirl._httpx.flavour import Flavour
+    from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl._httpx.judge import Verdict
     from proxywhirl._httpx.payload import AsyncPayload
     from proxywhirl._httpx.rotation import Answer
@@ -34,7 +34,7 @@ class _LeasedBody:
     """
 
     def __init__(
-        self, payload: Any, lease: Any, outcome: Verdict, answer: Answer, facts: dict[str, Any], kind: Flavour
+        self, payload: Any, lease: Any, outcome: Verdict, answer: Answer, facts: dict[str, Any], kind: HttpLibrary
     ) -> None:
         self._payload = payload
         self._lease = lease
@@ -126,7 +126,7 @@ class _AsyncLeasedBody(_LeasedBody):
 _bodies: dict[tuple[str, type], type] = {}
 
 
-def _body_class(kind: Flavour, own: type, base: Any) -> Any:
+def _body_class(kind: HttpLibrary, own: type, base: Any) -> Any:
     # A client insists on streams derived from its own package's class.
     key = (kind.name, own)
     found = _bodies.get(key)
@@ -135,9 +135,9 @@ def _body_class(kind: Flavour, own: type, base: Any) -> Any:
     return found
 
 
-def leased_body(kind: Flavour) -> Any:
+def leased_body(kind: HttpLibrary) -> Any:
     return _body_class(kind, _SyncLeasedBody, kind.SyncByteStream)
 
 
-def async_leased_body(kind: Flavour) -> Any:
+def async_leased_body(kind: HttpLibrary) -> Any:
     return _body_class(kind, _AsyncLeasedBody, kind.AsyncByteStream)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from proxywhirl._httpx.body import preset_decoder
-from proxywhirl._httpx.flavour import Flavour
+from proxywhirl._httpx.library import HttpLibrary
 from proxywhirl._httpx.judge import text_of
 from proxywhirl.bans import BODY_LIMIT, Seen
 
-__all__ = ["look_at"]
+__all__ = ["inspect"]
 
 
-def look_at(payload: Any, request: Any, kind: Flavour) -> Seen:
+def inspect(payload: Any, request: Any, kind: HttpLibrary) -> Seen:
     """Show an answer to ban rules.
 
     Args:

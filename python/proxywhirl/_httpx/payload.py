@@ -7,15 +7,15 @@ from typing import Any
 
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.body import MOST_BODY, Gatherer, counted, counted_async
-from proxywhirl._httpx.flavour import Flavour
-from proxywhirl._httpx.route import Line, Route
+from proxywhirl._httpx.library import HttpLibrary
+from proxywhirl._httpx.route import ConnectionPool, Route
 from proxywhirl._httpx.routes import AsyncRoutes, Routes
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["AsyncPayload", "Payload", "Terms", "close_shielded", "secrets_of"]
+__all__ = ["AsyncPayload", "Payload", "SendOptions", "close_shielded", "secrets_of"]
 
 
-class Terms:
+class SendOptions:
     """How an attempt is to be made.
 
     Args:
@@ -43,7 +43,7 @@ class Terms:
 
     def __init__(
         self,
-        flavour: Flavour,
+        flavour: HttpLibrary,
         *,
         read: bool,
         repeatable: bool,
@@ -83,7 +83,7 @@ class _Payload:
         "tunnel",
     )
 
-    def __init__(self, response: Any, terms: Terms, allowance: Allowance, *, tunnel: bool) -> None:
+    def __init__(self, response: Any, terms: SendOptions, allowance: Allowance, *, tunnel: bool) -> None:
         self.status: int = response.status
         self.headers: list[tuple[bytes, bytes]] = response.headers
         self.extensions: dict[str, Any] = response.extensions
@@ -122,11 +122,11 @@ class Payload(_Payload):
     def __init__(
         self,
         response: Any,
-        terms: Terms,
+        terms: SendOptions,
         allowance: Allowance,
         routes: Routes,
         route: Route,
-        line: Line,
+        line: ConnectionPool,
         *,
         tunnel: bool,
     ) -> None:
@@ -173,11 +173,11 @@ class AsyncPayload(_Payload):
     def __init__(
         self,
         response: Any,
-        terms: Terms,
+        terms: SendOptions,
         allowance: Allowance,
         routes: AsyncRoutes,
         route: Route,
-        line: Line,
+        line: ConnectionPool,
         *,
         tunnel: bool,
     ) -> None:

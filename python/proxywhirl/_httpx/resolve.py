@@ -16,7 +16,7 @@ import threading
 from typing import Any
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._httpx.flavour import core
+from proxywhirl._httpx.library import core
 
 __all__ = ["resolve", "resolve_async"]
 

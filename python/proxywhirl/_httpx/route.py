@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, Optional
 
 from proxywhirl._httpx.address import ProxyAddress
 from proxywhirl._httpx.dial import AsyncDialer, AsyncDirect, Dialer, Direct
-from proxywhirl._httpx.flavour import core
+from proxywhirl._httpx.library import core
 from proxywhirl._httpx.inward import AsyncPublicOnly, PublicOnly
 from proxywhirl._httpx.tls import Tls
 
-__all__ = ["Limits", "Line", "Owner", "Route", "most_routes"]
+__all__ = ["ConnectionPool", "Limits", "Owner", "Route", "most_routes"]
 
 # Once is bad luck: a proxy may end waiting connections after a while. Twice is its habit.
 _STALE_ENOUGH = 2
@@ -65,7 +65,7 @@ class Owner(NamedTuple):
         return f"<connections of {'a session' if self.identity is not None else 'an own authorization'}>"
 
 
-class Line:
+class ConnectionPool:
     """One connection pool of a route, and how many requests use it.
 
     Args:
@@ -139,11 +139,11 @@ class Route:
         self._tls = tls
         self._limits = limits
         self._is_async = is_async
-        self._lines: dict[tuple[bool, Optional[Owner]], Line] = {}
-        self._old: list[Line] = []
+        self._lines: dict[tuple[bool, Optional[Owner]], ConnectionPool] = {}
+        self._old: list[ConnectionPool] = []
         self._stale = 0
 
-    def line(self, *, secure: bool, owner: Owner | None = None) -> Line:
+    def line(self, *, secure: bool, owner: Owner | None = None) -> ConnectionPool:
         """The connection pool for targets with TLS, or without.
 
         A plain target behind an HTTP proxy is no tunnel: then the connections go to the proxy itself and serve all
@@ -162,14 +162,14 @@ class Route:
                 pool = self._make(self._tls.proxy() if self.address.is_tls else None, tunnel=False)
             else:
                 pool = self._make(None)
-            found = self._lines[secure, owner] = Line(pool, secure=secure, owner=owner)
+            found = self._lines[secure, owner] = ConnectionPool(pool, secure=secure, owner=owner)
         return found
 
-    def owned(self) -> list[Line]:
+    def owned(self) -> list[ConnectionPool]:
         """The connection pools with an owner."""
         return [line for line in self._lines.values() if line.owner is not None]
 
-    def drop(self, line: Line) -> None:
+    def drop(self, line: ConnectionPool) -> None:
         """Take a line out of use; the next request gets a new one."""
         if not line.dropped:
             line.dropped = True

@@ -15,12 +15,12 @@ from typing import Any
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.inward import named_by_others
-from proxywhirl._httpx.route import Limits, Line, Owner, Route, most_routes
+from proxywhirl._httpx.route import ConnectionPool, Limits, Owner, Route, most_routes
 from proxywhirl._httpx.said import hide_in_debug_logs
 from proxywhirl._httpx.tls import Tls
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["AsyncRoutes", "Limits", "Line", "Route", "Routes", "most_routes"]
+__all__ = ["AsyncRoutes", "ConnectionPool", "Limits", "Route", "Routes", "most_routes"]
 
 
 _caches: weakref.WeakSet[_Cache] = weakref.WeakSet()
@@ -61,7 +61,7 @@ class _Cache:
         self._routes: OrderedDict[Any, Route] = OrderedDict()
         self._lock = new_lock()
         # The least recently used first.
-        self._owned: OrderedDict[Line, Route] = OrderedDict()
+        self._owned: OrderedDict[ConnectionPool, Route] = OrderedDict()
         _caches.add(self)
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ class _Cache:
 
     def check_out(
         self, key: Any, url: str, *, secure: bool, owner: Owner | None = None, lease: Any = None
-    ) -> tuple[Route, Line, list[Any]]:
+    ) -> tuple[Route, ConnectionPool, list[Any]]:
         """Take the connections of a proxy for one request.
 
         Args:
@@ -121,7 +121,7 @@ class _Cache:
                     self._retire(routes.pop(first), leaving)
         return route, line, leaving
 
-    def check_in(self, route: Route, line: Line, *, interrupted: bool = False) -> list[Any]:
+    def check_in(self, route: Route, line: ConnectionPool, *, interrupted: bool = False) -> list[Any]:
         """Give the connections back.
 
         Args:
@@ -140,7 +140,7 @@ class _Cache:
                 route.drop(line)
             return route.take_pools() if route.retired and not route.users else route.take_finished()
 
-    def exchange(self, route: Route, line: Line) -> tuple[Line, list[Any]]:
+    def exchange(self, route: Route, line: ConnectionPool) -> tuple[ConnectionPool, list[Any]]:
         """Give back a line on which a closed connection was found, for a new one.
 
         Args:
@@ -171,7 +171,7 @@ class _Cache:
                 self._disown(line, leaving)
         return leaving
 
-    def _bound_owned(self, route: Route, line: Line, now: float, leaving: list[Any]) -> None:
+    def _bound_owned(self, route: Route, line: ConnectionPool, now: float, leaving: list[Any]) -> None:
         """Note the use of a line, and let go of those of owners not seen for longest."""
         owned = self._owned
         if line.owner is not None:
@@ -186,7 +186,7 @@ class _Cache:
             if first.last_used + idle < now and not first.users:
                 self._disown(first, leaving)
 
-    def _disown(self, line: Line, leaving: list[Any]) -> None:
+    def _disown(self, line: ConnectionPool, leaving: list[Any]) -> None:
         route = self._owned.pop(line)
         route.drop(line)
         leaving += route.take_finished()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from http.client import responses
 from typing import Any, Callable
 
-from proxywhirl._httpx.flavour import Flavour, core
+from proxywhirl._httpx.library import HttpLibrary, core
 from proxywhirl._native.redact import Secrets
 
 __all__ = ["check_redirect", "hide_in_debug_logs", "scrub_reason"]
@@ -29,7 +29,7 @@ def scrub_reason(status: int, extensions: dict[str, Any], secrets: Secrets) -> N
 
 
 def check_redirect(
-    status: int, headers: list[tuple[bytes, bytes]], request: Any, kind: Flavour, secrets: Secrets | None
+    status: int, headers: list[tuple[bytes, bytes]], request: Any, kind: HttpLibrary, secrets: Secrets | None
 ) -> None:
     """Refuse a redirect that cannot be followed, or that would tell the login to whatever it leads to.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.active import ActiveStrategy
-from proxywhirl._httpx.taking import Taking
+from proxywhirl._httpx.taking import LeaseAcquirer
 from proxywhirl._httpx.wishes import ANYTHING, Selection, checked_bound, selection_of
 from proxywhirl.events import log as _log_events
 from proxywhirl.exceptions import ProxyPoolEmptyError
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl._httpx.sources import Sources
     from proxywhirl._native.explain import Explanation
-    from proxywhirl.rotator._gate import Gate
+    from proxywhirl.rotator._gate import LimiterGate
     from proxywhirl.rotator._queue import RequestQueue
     from proxywhirl.rotator._watch import Watch
     from proxywhirl.strategies._adapter import Adapter
 
-__all__ = ["Chooser", "Selection", "Taking", "checked_bound", "selection_of"]
+__all__ = ["Chooser", "LeaseAcquirer", "Selection", "checked_bound", "selection_of"]
 
 _log = _log_events.log
 
@@ -60,7 +60,7 @@ class Chooser:
         """Bounds the line for the requests of this chooser; ``None`` where it is not bounded."""
         self.attempts: _core.AttemptBook | None = None
         """Where attempts are counted; ``None`` where they are not."""
-        self.gate: Gate | None = None
+        self.gate: LimiterGate | None = None
         """Has the last word on a lease; ``None`` where nothing but the core does."""
         self._lock = new_lock()
         self._active = ActiveStrategy(strategy)
@@ -221,7 +221,7 @@ class Chooser:
 
     def _through_gate(
         self,
-        gate: Gate,
+        gate: LimiterGate,
         url: str | None,
         selection: Selection | None,
         exclude: list[Any],

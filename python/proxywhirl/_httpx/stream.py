@@ -13,7 +13,7 @@ import time
 from typing import Any, Callable
 
 from proxywhirl._httpx.allowance import Allowance
-from proxywhirl._httpx.flavour import core
+from proxywhirl._httpx.library import core
 from proxywhirl._httpx.resolve import resolve, resolve_async
 
 __all__ = ["AsyncStream", "Clock", "Stream", "close_for_good", "connect", "connect_async", "seconds_to_connect"]

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.selection import Chooser
     from proxywhirl._httpx.wishes import Selection
 
-__all__ = ["Taking"]
+__all__ = ["LeaseAcquirer"]
 
 
-class Taking:
+class LeaseAcquirer:
     """How one request takes its proxies: at once where it may, else from the line.
 
     Args:

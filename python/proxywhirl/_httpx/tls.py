@@ -42,7 +42,7 @@ def _make(verify: bool | str, trust_env: bool) -> ssl.SSLContext:
         if os.path.isdir(verify):
             return ssl.create_default_context(capath=verify)
         return ssl.create_default_context(cafile=verify)
-    from proxywhirl._httpx.flavour import default_name, flavour
+    from proxywhirl._httpx.library import default_name, flavour
 
     made: ssl.SSLContext = flavour(default_name()).module.create_ssl_context(verify=verify, trust_env=trust_env)
     return made

@@ -167,7 +167,7 @@ def _send(
 ) -> tuple[Optional[Any], Optional[Exception]]:
     """The response, or why there is none."""
     from proxywhirl import ProxyWhirlError
-    from proxywhirl._httpx.flavour import default_name, flavour
+    from proxywhirl._httpx.library import default_name, flavour
 
     module = flavour(default_name()).module
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
-from proxywhirl._httpx.flavour import default_name, flavour
+from proxywhirl._httpx.library import default_name, flavour
 from proxywhirl._native.redact import scrub_text
 from proxywhirl.exceptions import ProxyFetchError
 from proxywhirl.fetchers._inward import InwardError, is_public, public_client

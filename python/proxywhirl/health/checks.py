@@ -73,7 +73,7 @@ class HttpCheck:
 
     def __init__(self, url: str, timeout: float = 10.0, tls: Any = None) -> None:
         from proxywhirl._httpx.carrier import AsyncCarrier
-        from proxywhirl._httpx.flavour import default_name, flavour
+        from proxywhirl._httpx.library import default_name, flavour
         from proxywhirl._httpx.routes import Limits
         from proxywhirl._httpx.tls import Tls
 
@@ -98,9 +98,9 @@ class HttpCheck:
         Raises:
             CheckFailed: It cannot be had through this proxy.
         """
-        from proxywhirl._httpx.carrier import Terms
+        from proxywhirl._httpx.carrier import SendOptions
 
-        terms = Terms(self._flavour, read=True, repeatable=True)
+        terms = SendOptions(self._flavour, read=True, repeatable=True)
         sending = self._carrier.send(_Stand(proxy.id, _url_of(proxy)), self._request(), terms)
         try:
             reply = await asyncio.wait_for(sending, self.timeout)

@@ -10,7 +10,7 @@ from proxywhirl._core import ReportJudge
 from proxywhirl._httpx.clients import Fault, is_error, read
 from proxywhirl._httpx.judge import Judged, judge_report
 from proxywhirl._httpx.rotation import error_of
-from proxywhirl._httpx.selection import Taking
+from proxywhirl._httpx.selection import LeaseAcquirer
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 from proxywhirl.bans import BanPolicies
 from proxywhirl.exceptions import ProxyPoolEmptyError
@@ -63,7 +63,7 @@ class _Loop:
         self._judge = judge_report if judge is None else judge
         self._raise_on_ban = transport._raise_on_ban if raise_on_ban is None else raise_on_ban
         self._patience = rotator.config.pool_timeout
-        self._taking = Taking(rotator._chooser, url, selection, method=self._method)
+        self._taking = LeaseAcquirer(rotator._chooser, url, selection, method=self._method)
         self._rotation: _core._Rotation | None = None
         self._step = ""
         # Number of the attempt without an outcome; 0 for none. Not the attempt: the two would keep each other alive.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.rate_limiting.limiter import Refusal
 
-__all__ = ["Gate", "limiter_of"]
+__all__ = ["LimiterGate", "limiter_of"]
 
 Row = tuple[Any, list[str], Optional[datetime]]
 
@@ -22,7 +22,7 @@ _MOST_TRIED = 16
 _ASK_AGAIN = 0.05
 
 
-class Gate:
+class LimiterGate:
     """Lets a lease pass when the limiter grants it.
 
     Args:

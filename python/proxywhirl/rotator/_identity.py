@@ -13,7 +13,7 @@ from proxywhirl._native.redact import shown
 if TYPE_CHECKING:
     from http.cookiejar import Cookie
 
-    from proxywhirl._httpx.flavour import Flavour
+    from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl._httpx.selection import Chooser
 
 __all__ = ["Identities", "Identity", "checked_on_move"]
@@ -31,7 +31,7 @@ class Identity(CookieStore):
         on_move: What becomes of the cookies when the session moves to another proxy: ``"keep"`` or ``"drop"``.
     """
 
-    def __init__(self, session_id: str, chooser: Chooser, kind: Flavour, on_move: str = "keep") -> None:
+    def __init__(self, session_id: str, chooser: Chooser, kind: HttpLibrary, on_move: str = "keep") -> None:
         self.session_id = session_id
         # Costs more to import than the rest of this module, and most programs have no sessions.
         import uuid
@@ -45,7 +45,7 @@ class Identity(CookieStore):
         self._proxy_id: Any = None
         self._was_bound = False
 
-    def jar(self, proxy_id: Any, kind: Flavour) -> Any:
+    def jar(self, proxy_id: Any, kind: HttpLibrary) -> Any:
         if proxy_id != self._proxy_id:
             if self._proxy_id is not None and self.on_move == "drop":
                 self.cookies = kind.module.Cookies()
@@ -110,7 +110,7 @@ class Identities:
         kind: The package that makes cookies and headers.
     """
 
-    def __init__(self, chooser: Chooser, kind: Flavour) -> None:
+    def __init__(self, chooser: Chooser, kind: HttpLibrary) -> None:
         self._chooser = chooser
         self._kind = kind
         self._by_id: OrderedDict[str, Identity] = OrderedDict()

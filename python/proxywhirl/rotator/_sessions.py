@@ -11,7 +11,7 @@ from proxywhirl.exceptions import SessionNotFoundError
 from proxywhirl.rotator._identity import Identities, Identity, checked_on_move
 
 if TYPE_CHECKING:
-    from proxywhirl._httpx.flavour import Flavour
+    from proxywhirl._httpx.library import HttpLibrary
 
 __all__ = ["Sessions"]
 
@@ -26,7 +26,7 @@ class Sessions:
         kind: The package that makes cookies and headers.
     """
 
-    def __init__(self, chooser: Chooser, kind: Flavour) -> None:
+    def __init__(self, chooser: Chooser, kind: HttpLibrary) -> None:
         self._chooser = chooser
         self.identities = Identities(chooser, kind)
         """What each session owns."""

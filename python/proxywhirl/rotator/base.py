@@ -11,8 +11,8 @@ from urllib.parse import quote
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.cookies import OneJar, PerProxy
-from proxywhirl._httpx.flavour import default_name, flavour
-from proxywhirl._httpx.selection import Chooser, Selection, Taking
+from proxywhirl._httpx.library import default_name, flavour
+from proxywhirl._httpx.selection import Chooser, LeaseAcquirer, Selection
 from proxywhirl._httpx.wishes import wished
 from proxywhirl._native.redact import shown
 from proxywhirl.rotator._limited import LimitedFace
@@ -468,9 +468,9 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
         )
         return self._chooser.explain(url, selection, list(exclude))
 
-    def _taking(self, url: str | None, selection: Selection | None) -> Taking:
+    def _taking(self, url: str | None, selection: Selection | None) -> LeaseAcquirer:
         """How a lease for another client is taken."""
-        return Taking(self._chooser, url, selection, judge=self._transport.report_judge)
+        return LeaseAcquirer(self._chooser, url, selection, judge=self._transport.report_judge)
 
     def _remove(self, proxy_id: str | uuid.UUID) -> Any:
         import uuid

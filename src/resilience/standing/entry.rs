@@ -228,7 +228,7 @@ impl SiteState {
     }
 
     /// The failures were the proxy's fault, which is held against it elsewhere: the pair is as it was before them.
-    pub(super) fn pardon(&mut self) {
+    pub(super) fn clear_failures(&mut self) {
         if self.kind == Kind::Failing {
             (self.kind, self.until) = (Kind::Banned, 0);
         }

@@ -164,7 +164,7 @@ impl SiteBans {
                     }
                     (SiteOutcome::Carried, number) => {
                         let was_probe = number.is_some_and(|number| record.end_probe(number));
-                        record.pardon();
+                        record.clear_failures();
                         was_probe
                     }
                     (_, Some(number)) => record.end_probe(number),
@@ -288,14 +288,14 @@ impl SiteBans {
 
     /// The failures of a proxy at a site were its own: the pair does not rest for them any longer.
     #[cold]
-    pub(crate) fn pardon_at(&self, pool: &Pool, site: &Site, proxy: &Proxy, clock: &dyn Clock) {
+    pub(crate) fn clear_failures_at(&self, pool: &Pool, site: &Site, proxy: &Proxy, clock: &dyn Clock) {
         let Some((table, slot)) = pool.find(proxy.id()) else { return };
         let mut changes = Changes::new();
         {
             let mut ledger = self.ledger.lock();
             let now = clock.steady();
             let Some(at) = ledger.find(site, table.position(slot as usize)) else { return };
-            ledger.entries[at as usize].record.pardon();
+            ledger.entries[at as usize].record.clear_failures();
             ledger.reconcile(at, now, &mut changes);
         }
         pool.reindex_masked(&changes);
@@ -303,7 +303,7 @@ impl SiteBans {
 
     /// A site that failed for all has answered: no pair rests for its failures any longer.
     #[cold]
-    pub(crate) fn pardon_all_at(&self, pool: &Pool, site: &Site, clock: &dyn Clock) {
+    pub(crate) fn clear_failures_of_all_at(&self, pool: &Pool, site: &Site, clock: &dyn Clock) {
         let mut changes = Changes::new();
         {
             let mut ledger = self.ledger.lock();
@@ -313,7 +313,7 @@ impl SiteBans {
             for at in all {
                 let record = &mut ledger.entries[at as usize].record;
                 if record.has_failed() {
-                    record.pardon();
+                    record.clear_failures();
                     ledger.reconcile(at, now, &mut changes);
                 }
             }

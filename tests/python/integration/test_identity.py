@@ -16,7 +16,7 @@ import pytest
 
 from proxywhirl import AsyncProxyRotator, Proxy, ProxyAuthenticationError, ProxyRotator, RetryPolicy
 from proxywhirl._httpx.cookies import PerProxy
-from proxywhirl._httpx.flavour import flavour
+from proxywhirl._httpx.library import flavour
 from proxywhirl.rotator._identity import Identities
 from proxywhirl.testing import ProxyFleet, ProxySpec
 from proxywhirl.transport import RotatingTransport

@@ -35,7 +35,7 @@ class Admission:
         return self.line.waiting
 
     def now(self, ask: Callable[[], Any], seconds: float | None) -> Any:
-        """As :class:`Taking` does."""
+        """As :class:`LeaseAcquirer` does."""
         if self.line.waiting:
             return None
         try:

@@ -18,7 +18,7 @@ from proxywhirl import AsyncProxyRotator, ProxyRotator
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.body import Gatherer, bound_decoder, preset_decoder
 from proxywhirl._httpx.coding import Unpacker, coding_of
-from proxywhirl._httpx.flavour import flavour
+from proxywhirl._httpx.library import flavour
 
 # httpx2 needs a newer Python than the oldest supported.
 PACKAGES = [importlib.import_module(name) for name in ("httpx", "httpx2") if importlib.util.find_spec(name)]

@@ -334,8 +334,8 @@ def test_standing_survives(tmp_path: Path) -> None:
     (stood,) = entry["standings"]
     assert (entry["id"], stood["site"], stood["kind"], stood["level"]) == (str(benched.id), "shop.example", "banned", 1)
     # Nothing has changed, though time has passed.
-    keeper = rotator._keeping.made()
-    assert not keeper.save(only_changed=True).written
+    autosave = rotator._keeping.made()
+    assert not autosave.save(only_changed=True).written
     again = ProxyRotator(storage_path=path)
     (row,) = again.pool._standings()
     assert (row[0].id, row[1], row[2], row[4]) == (benched.id, "shop.example", "banned", 1)

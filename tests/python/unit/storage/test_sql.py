@@ -336,10 +336,10 @@ def test_a_rotators_storage(where: str, request: pytest.FixtureRequest, tmp_path
     gone = first.pool.proxies[1]
     first.pool.remove_proxy(gone.id)
     first.pool.add_proxy("http://c.test:3")
-    keeper = first._keeping.made()
-    done = keeper.save(only_changed=True)
+    autosave = first._keeping.made()
+    done = autosave.save(only_changed=True)
     assert (done.changed, done.removed) == (2, 1)
-    assert not keeper.save(only_changed=True).written
+    assert not autosave.save(only_changed=True).written
     second = ProxyRotator(**options)
     second.load()
     assert [proxy.url for proxy in second.pool.proxies] == ["http://a.test:1", "http://c.test:3"]

@@ -13,15 +13,15 @@ from typing import Any
 
 from proxywhirl._native.redact import shown
 
-__all__ = ["Flavour", "core", "default_name", "flavour", "flavour_of"]
+__all__ = ["HttpLibrary", "core", "default_name", "flavour", "flavour_of"]
 
 _NAMES = ("httpx", "httpx2")
-_known: dict[str, Flavour] = {}
-_by_request_type: dict[type, Flavour] = {}
+_known: dict[str, HttpLibrary] = {}
+_by_request_type: dict[type, HttpLibrary] = {}
 _core: Any = None
 
 
-class Flavour:
+class HttpLibrary:
     """The parts of httpx, or of httpx2, that the transports make responses with."""
 
     __slots__ = ("AsyncByteStream", "ByteStream", "Response", "SyncByteStream", "decodes_to_bytes", "module", "name")
@@ -67,7 +67,7 @@ class Flavour:
             raise self.error("InvalidURL", f"Invalid IDNA hostname: {error}") from error
 
 
-def flavour(name: str) -> Flavour:
+def flavour(name: str) -> HttpLibrary:
     """The flavour of this name, imported on first use.
 
     Args:
@@ -84,11 +84,11 @@ def flavour(name: str) -> Flavour:
     if found is None:
         if name not in _NAMES:
             raise ValueError(f"http must be 'httpx' or 'httpx2', not {shown(name)}")
-        found = _known[name] = Flavour(name)
+        found = _known[name] = HttpLibrary(name)
     return found
 
 
-def flavour_of(request: Any) -> Flavour:
+def flavour_of(request: Any) -> HttpLibrary:
     """The flavour a request object belongs to."""
     kind = type(request)
     found = _by_request_type.get(kind)
