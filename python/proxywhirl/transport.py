@@ -26,9 +26,9 @@ from proxywhirl._httpx.body import bound_decoder, preset_decoder
 from proxywhirl._httpx.carrier import AsyncCarrier, AsyncPayload, Carrier, Payload, SendOptions
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
-from proxywhirl._httpx.library import HttpLibrary, default_name, flavour, flavour_of
 from proxywhirl._httpx.judge import RuleJudge, meaning_of
 from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body
+from proxywhirl._httpx.library import HttpLibrary, default_name, flavour, flavour_of
 from proxywhirl._httpx.look import inspect
 from proxywhirl._httpx.rotation import Answer, error_of
 from proxywhirl._httpx.routes import Limits, most_routes

@@ -15,8 +15,8 @@ from proxywhirl._base.fork import new_lock
 from proxywhirl._core import retry_after
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
-from proxywhirl._httpx.library import core
 from proxywhirl._httpx.judge import meaning_of
+from proxywhirl._httpx.library import core
 from proxywhirl._httpx.payload import AsyncPayload, Payload, SendOptions, close_shielded, secrets_of
 from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._httpx.route import ConnectionPool, Limits, Owner, Route

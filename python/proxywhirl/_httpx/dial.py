@@ -13,9 +13,9 @@ from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from proxywhirl._httpx.address import ProxyAddress
-from proxywhirl._httpx.library import core
 from proxywhirl._httpx.handshake import Refused, opened
 from proxywhirl._httpx.judge import Verdict
+from proxywhirl._httpx.library import core
 from proxywhirl._httpx.stream import (
     AsyncStream,
     Clock,

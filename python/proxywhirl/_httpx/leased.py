@@ -10,8 +10,8 @@ from proxywhirl._httpx.rotation import hold_of
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 
 if TYPE_CHECKING:
-    from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl._httpx.judge import Verdict
+    from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl._httpx.payload import AsyncPayload
     from proxywhirl._httpx.rotation import Answer
 

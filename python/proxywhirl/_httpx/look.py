@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from proxywhirl._httpx.body import preset_decoder
-from proxywhirl._httpx.library import HttpLibrary
 from proxywhirl._httpx.judge import text_of
+from proxywhirl._httpx.library import HttpLibrary
 from proxywhirl.bans import BODY_LIMIT, Seen
 
 __all__ = ["inspect"]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Optional
 
 from proxywhirl._httpx.address import ProxyAddress
 from proxywhirl._httpx.dial import AsyncDialer, AsyncDirect, Dialer, Direct
-from proxywhirl._httpx.library import core
 from proxywhirl._httpx.inward import AsyncPublicOnly, PublicOnly
+from proxywhirl._httpx.library import core
 from proxywhirl._httpx.tls import Tls
 
 __all__ = ["ConnectionPool", "Limits", "Owner", "Route", "most_routes"]

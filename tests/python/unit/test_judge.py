@@ -16,8 +16,8 @@ import pytest
 
 from proxywhirl import BanPolicy, Outcome, ProxyPool, RoundRobinStrategy
 from proxywhirl._core import LONGEST_HOLD, ReportJudge, StatusJudge, retry_after
-from proxywhirl._httpx.library import flavour
 from proxywhirl._httpx.judge import RuleJudge, judge_report, outcome_of_error
+from proxywhirl._httpx.library import flavour
 from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._native.enums import AMBIGUOUS
 from proxywhirl.bans import BanPolicies, Seen
