@@ -28,7 +28,7 @@ LAYERS = (
     {"health", "retry"},
     {"models", "retry_executor", "retry_metrics", "retry_policy", "transport"},
     {"fetchers", "storage", "utils"},
-    {"sources"},
+    {"parsers", "sources"},
     {"rotator"},
     {"proxywhirl"},
     {"cli"},
@@ -45,7 +45,8 @@ LONGER = {
     "transport.py": 632,
 }
 
-MOST_ENTRIES = 38
+# Six of them are older paths that users import by, of three lines each.
+MOST_ENTRIES = 39
 PRIVATE_ENTRIES = {"_base", "_core.pyi", "_httpx", "_native"}
 
 
