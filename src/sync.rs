@@ -186,14 +186,14 @@ pub(crate) fn fence_after_change() {
 }
 
 /// Wakes one thread that sleeps. A ring before the sleep ends it at once.
-#[cfg(not(loom))]
+#[cfg(feature = "python")]
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     rung: parking_lot::Mutex<bool>,
     changed: parking_lot::Condvar,
 }
 
-#[cfg(not(loom))]
+#[cfg(feature = "python")]
 impl Alarm {
     /// Ends the sleep. May be called from any thread.
     pub(crate) fn ring(&self) {
