@@ -2843,7 +2843,9 @@ class _Rotation:
     ) -> Self: ...
     @property
     def admission(self) -> tuple[list[UUID], int, float | None]:
-        """At "admit": the ids of proxies not to take, the number of the attempt, and the seconds to wait at most."""
+        """At "admit": the ids of proxies not to take, the number of the attempt, and the seconds to wait at most. Reading it
+        begins the wait.
+        """
 
     def admitted(self, /, lease: Any) -> str:
         """After "admit".

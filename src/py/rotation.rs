@@ -58,7 +58,8 @@ impl PyRotation {
                         break pyo3::intern!(py, "admit");
                     }
                     Err(error) => {
-                        self.core.close()?;
+                        // The first error counts.
+                        let _ = self.core.close();
                         return Err(error);
                     }
                 },
@@ -280,10 +281,12 @@ impl PyRotation {
         self.seconds
     }
 
-    /// At "admit": the ids of proxies not to take, the number of the attempt, and the seconds to wait at most.
+    /// At "admit": the ids of proxies not to take, the number of the attempt, and the seconds to wait at most. Reading it
+    /// begins the wait.
     #[getter]
-    fn admission<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        (uuids(py, &self.exclude)?, self.core.attempts() + 1, self.seconds).into_bound_py_any(py)
+    fn admission<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let seconds = self.core.begin_wait(self.seconds);
+        (uuids(py, &self.exclude)?, self.core.attempts() + 1, seconds).into_bound_py_any(py)
     }
 
     /// At "deliver": the outcome of the answer; `AMBIGUOUS` where the body decides.
@@ -339,7 +342,8 @@ impl PyRotation {
             visit.call(part)?;
         }
         visit.call(&host.url)?;
-        let leases = self.core.attempts_made().map(|attempt| &attempt.lease).chain(self.core.lease());
+        // Each reference once: a second visit would make the collector take what is in use for garbage.
+        let leases = self.core.attempts_made().map(|attempt| &attempt.lease).chain(self.core.open_lease());
         for lease in leases {
             match lease {
                 Taken::Pool(lease) => visit.call(lease)?,

@@ -295,18 +295,23 @@ impl<P: References> Lease<P> {
         if self.closed.swap(true, Ordering::Relaxed) { Err(AlreadyClosed) } else { Ok(()) }
     }
 
+    /// What was admitted, as this process counts it. A fork's child has forgotten the start with all others: it counts after
+    /// all, with its end, and the connection stays the parent's.
+    fn admitted_here(&self, clock: &dyn Clock) -> Admitted {
+        if !self.is_inherited() {
+            return self.taken.admitted;
+        }
+        self.proxy().start(clock);
+        self.taken.admitted.without_connection()
+    }
+
     /// Ends the lease.
     ///
     /// # Errors
     /// [`AlreadyClosed`] for a second verdict; nothing is recorded then.
     pub fn finish(&self, outcome: Outcome, ending: &Ending, clock: &dyn Clock) -> Result<f64, AlreadyClosed> {
         self.close()?;
-        let mut admitted = self.taken.admitted;
-        if self.is_inherited() {
-            // The child forgot the start with all others; it counts after all, with its end.
-            self.proxy().start(clock);
-            admitted = admitted.without_connection();
-        }
+        let admitted = self.admitted_here(clock);
         let elapsed = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
         let effects = outcome.effects();
         let guard = self.pool().guard();
@@ -390,13 +395,14 @@ impl<P: References> Lease<P> {
             return Ok(Suspicion { elapsed_ms, outcome: Some(Outcome::ProxyDown) });
         }
         self.close()?;
+        let admitted = self.admitted_here(clock);
         self.pool().guard().note_trouble(clock.steady_coarse());
         let elapsed_ms = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));
         if let Some(verdict) = Outcome::TargetFault.effects().counters.verdict(elapsed_ms) {
             self.strategy().record(self.proxy(), verdict, clock);
         }
         self.settle_at_site(SiteOutcome::Failed { free: if self.is_alone() { FREE_FAILURES } else { 0 } }, clock);
-        self.pool().guard().on_inconclusive(self.proxy(), &self.taken.admitted, clock);
+        self.pool().guard().on_inconclusive(self.proxy(), &admitted, clock);
         Ok(Suspicion { elapsed_ms, outcome: None })
     }
 

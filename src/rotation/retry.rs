@@ -140,6 +140,21 @@ impl<H: Host> Rotation<H> {
         self.lease.as_ref().or_else(ended)
     }
 
+    /// The lease of the attempt under way only: those of ended attempts belong to [`Self::attempts_made`].
+    pub fn open_lease(&self) -> Option<&H::Lease> {
+        self.lease.as_ref()
+    }
+
+    /// Begins to wait for the lease of a [`Step::Admit`], and returns how many of its `seconds` are left: a driver may carry
+    /// out the step long after it was made, and that time is not spent waiting.
+    pub fn begin_wait(&mut self, seconds: Option<f64>) -> Option<f64> {
+        let now = self.now();
+        self.waiting_since = now;
+        let Some(deadline) = self.deadline else { return seconds };
+        let left = (deadline - now).max(0.0);
+        Some(seconds.map_or(left, |seconds| seconds.min(left)))
+    }
+
     /// The attempts that have ended, in order.
     pub fn attempts_made(&self) -> impl Iterator<Item = &Attempt<H>> {
         self.failed.iter().chain(&self.delivered)
@@ -247,6 +262,9 @@ impl<H: Host> Rotation<H> {
 
     fn go_on(&mut self, lease: H::Lease) -> Result<Step, H::Error> {
         self.lease = Some(lease);
+        if self.is_late(0.0) {
+            return self.give_up_late();
+        }
         if !std::mem::take(&mut self.has_answer) {
             return Ok(self.send());
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from proxywhirl._httpx.rotation import error_of
 from proxywhirl._httpx.selection import LeaseAcquirer
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 from proxywhirl.bans import BanPolicies
-from proxywhirl.exceptions import ProxyPoolEmptyError
+from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
 from proxywhirl.rotator._attempt import Attempt
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncAttempts", "Attempts"]
 
+# What the rotation decides about: it may hold an answer, or have another way.
+_NO_LEASE = (ProxyPoolEmptyError, ProxyConnectionError)
 # Failures after which nothing of the request can have reached the site.
 _UNSENT = frozenset({Fault.PROXY, Fault.LOGIN, Fault.RULESET, Fault.UNREACHED, Fault.CONNECT})
 
@@ -63,7 +66,8 @@ class _Loop:
         self._judge = judge_report if judge is None else judge
         self._raise_on_ban = transport._raise_on_ban if raise_on_ban is None else raise_on_ban
         self._patience = rotator.config.pool_timeout
-        self._taking = LeaseAcquirer(rotator._chooser, url, selection, method=self._method)
+        self._chooser = rotator._chooser
+        self._selection = selection
         self._rotation: _core._Rotation | None = None
         self._step = ""
         # Number of the attempt without an outcome; 0 for none. Not the attempt: the two would keep each other alive.
@@ -76,6 +80,10 @@ class _Loop:
     def _start(self, deadline: float | None) -> None:
         from proxywhirl.retry.policy import rotation_of
 
+        # Only now: its budget runs from its making.
+        self._taking = LeaseAcquirer(
+            self._chooser, self._url, self._selection, method=self._method, budget=self._policy.timeout
+        )
         self._rotation = rotation = rotation_of(
             self._policy,
             _later,
@@ -103,11 +111,11 @@ class _Loop:
         """Take a lease without waiting; whether the step is done."""
         try:
             lease = self._taking(*rotation.admission)
-        except ProxyPoolEmptyError as error:
+        except _NO_LEASE as error:
             self._step = rotation.admitted(error)
             return True
         except BaseException:
-            rotation.close()
+            self.close()
             raise
         if lease is None:
             return False
@@ -150,27 +158,31 @@ class _Loop:
             # What raise_for_status() raises after a report, for instance.
             if error is None or not self._goes_on(rotation):
                 return False
-            return self._is_of_a_client(error)
+            if self._is_of_a_client(error):
+                self._left_with = error
+                return True
+            self.close()
+            return False
         if error is None:
             self._open = 0
             self._step = rotation.answered(Outcome.SUCCESS, None)
             return False
         judged = self._judge(self._url, None, None, None, error)
-        if judged.outcome is None:
+        if judged.outcome is None or not all(map(self._is_of_a_client, _leaves(error))):
             self.close()
             return False
         self._tell(judged, None, error, None)
-        return self._goes_on(rotation) and self._is_of_a_client(error)
+        if not self._goes_on(rotation):
+            return False
+        self._left_with = error
+        return True
 
     def _goes_on(self, rotation: _core._Rotation) -> bool:
         """Whether another attempt follows, or an error of the loop's own."""
         return self._step not in ("", "deliver") and rotation.failure != "request"
 
     def _is_of_a_client(self, error: BaseException) -> bool:
-        if self._judge(self._url, None, None, None, error).outcome is None:
-            return False
-        self._left_with = error
-        return True
+        return self._judge(self._url, None, None, None, error).outcome is not None
 
     def release(self, attempt: Attempt) -> None:
         if self._open == attempt.number:
@@ -186,27 +198,43 @@ class _Loop:
     def _tell(self, judged: Judged, answer: Any, error: BaseException | None, elapsed_ms: float | None) -> Outcome:
         rotation = self._rotation
         assert rotation is not None
+        try:
+            if judged.status is not None:
+                carried = getattr(error, "response", None) if error is not None else answer
+                self._answer = None if isinstance(carried, int) else carried
+                tunnel = urlsplit(self._url).scheme.lower() == "https"
+                step = rotation.answered(judged.outcome, judged.status, elapsed_ms, tunnel, judged.hold)
+            else:
+                assert error is not None, "a judgement is of an answer or of an exception"
+                step = rotation.failed(
+                    judged.outcome,
+                    error,
+                    read(error).fault not in _UNSENT,
+                    elapsed_ms,
+                    any("timeout" in cls.__name__.casefold() for cls in type(error).__mro__),
+                    judged.hold,
+                )
+            # No connections are held here, and no answer is to be freed.
+            while step in ("renew", "discard"):
+                step = rotation.done()
+        except BaseException:
+            # A report that is refused leaves the attempt as it was; one that fails on the way ends the loop.
+            if rotation.is_over:
+                self.close()
+            raise
         self._open = 0
-        if judged.status is not None:
-            carried = getattr(error, "response", None) if error is not None else answer
-            self._answer = None if isinstance(carried, int) else carried
-            tunnel = urlsplit(self._url).scheme.lower() == "https"
-            self._step = rotation.answered(judged.outcome, judged.status, elapsed_ms, tunnel, judged.hold)
-        else:
-            assert error is not None, "a judgement is of an answer or of an exception"
-            cause = error
-            self._step = rotation.failed(
-                judged.outcome,
-                cause,
-                read(cause).fault not in _UNSENT,
-                elapsed_ms,
-                any("timeout" in cls.__name__.casefold() for cls in type(cause).__mro__),
-                judged.hold,
-            )
-        # No connections are held here, and no answer is to be freed.
-        while self._step in ("renew", "discard"):
-            self._step = rotation.done()
+        self._step = step
         return Outcome.TARGET_FAULT if judged.outcome is AMBIGUOUS else judged.outcome  # type: ignore[return-value]
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions of a group, groups in it included; of any other exception itself."""
+    inside = getattr(error, "exceptions", None)
+    if not (isinstance(inside, tuple) and inside and all(isinstance(one, BaseException) for one in inside)):
+        yield error
+        return
+    for one in inside:
+        yield from _leaves(one)
 
 
 def _later(exclude: Any, attempt: int, seconds: float | None) -> None:

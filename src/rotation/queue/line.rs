@@ -25,6 +25,8 @@ impl<K, A: Ask> Group<K, A> {
 
 pub(super) struct Line<K, A: Ask> {
     pub(super) tickets: u64,
+    // The last ticket from before a fork: such waiters are counted in the parent only.
+    pub(super) forgotten: u64,
     pub(super) groups: AHashMap<K, Group<K, A>>,
     pub(super) arriving: VecDeque<Arc<Waiter<K, A>>>,
     // Keys of waiters that have left.
@@ -33,7 +35,7 @@ pub(super) struct Line<K, A: Ask> {
 
 impl<K, A: Ask> Line<K, A> {
     pub(super) fn new() -> Self {
-        Self { tickets: 0, groups: AHashMap::new(), arriving: VecDeque::new(), left: Vec::new() }
+        Self { tickets: 0, forgotten: 0, groups: AHashMap::new(), arriving: VecDeque::new(), left: Vec::new() }
     }
 }
 

@@ -162,7 +162,11 @@ impl<K: Clone + Eq + Hash + Ord, A: Ask> Queue<K, A> {
 
     /// In the child of a fork: the threads that waited, or served, are in the parent.
     pub fn forget(&self) {
-        let gone = std::mem::replace(&mut *self.line.lock(), Line::new());
+        let gone = {
+            let mut line = self.line.lock();
+            let tickets = line.tickets;
+            std::mem::replace(&mut *line, Line { tickets, forgotten: tickets, ..Line::new() })
+        };
         self.serving.store(0, Ordering::Release);
         self.count(-isize::try_from(self.waiting()).unwrap_or(isize::MAX));
         drop(gone);
@@ -199,7 +203,14 @@ impl<K: Clone + Eq + Hash + Ord, A: Ask> Queue<K, A> {
 
     fn note_left(&self, waiter: &Waiter<K, A>) {
         self.line.lock().left.push(waiter.key.clone());
-        self.count(-1);
+        self.count_out(waiter);
+    }
+
+    /// One waits less, unless the waiter is one that a fork has inherited.
+    fn count_out(&self, waiter: &Waiter<K, A>) {
+        if waiter.ticket > self.line.lock().forgotten {
+            self.count(-1);
+        }
     }
 
     /// Goes through the line once. On one thread at a time.
@@ -376,7 +387,7 @@ impl<K: Clone + Eq + Hash + Ord, A: Ask> Queue<K, A> {
         };
         match late {
             None => {
-                self.count(-1);
+                self.count_out(waiter);
                 waiter.ask.wake();
                 true
             }

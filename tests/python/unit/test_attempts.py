@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
+import gc
+import time
 from typing import Any, Optional
 
 import httpx
@@ -331,3 +334,97 @@ def test_cancellation_releases() -> None:
         assert (proxy.total_requests, proxy.total_failures) == (0, 0)
 
     asyncio.run(main())
+
+
+def test_a_report_that_is_refused_leaves_the_attempt_as_it_was() -> None:
+    rotator = rotator_of(2)
+    numbers = []
+    for attempt in rotator.attempts(PAGE):
+        numbers.append(attempt.number)
+        with pytest.raises(ValueError, match=r"elapsed|duration|negative|finite"):
+            attempt.report(200, elapsed_ms=-1)
+        assert not attempt.closed
+        attempt.report(200)
+    assert numbers == [1]
+    assert at_rest(rotator)
+
+
+def test_a_limiter_that_refuses_the_next_proxy_leaves_the_answer() -> None:
+    class Once:
+        left = 1
+
+        def acquire(self, proxy_id: str) -> bool:
+            self.left -= 1
+            return self.left >= 0
+
+    rotator = rotator_of(2, rate_limiter=Once())
+    assert play(rotator.attempts(PAGE), 403) == [1]
+    assert at_rest(rotator)
+
+
+Group: Any = getattr(builtins, "ExceptionGroup", None)
+
+
+@pytest.mark.skipif(Group is None, reason="Python 3.11 and newer have exception groups")
+def test_a_mistake_of_ones_own_in_a_group_goes_through() -> None:
+    rotator = rotator_of(3)
+    with pytest.raises(Group):
+        play(rotator.attempts(PAGE), Group("several", [KeyError("mine"), httpx.ConnectError("c")]))
+    assert at_rest(rotator)
+    assert all(proxy.total_failures == 0 for proxy in rotator.pool)
+
+
+def test_a_mistake_after_a_report_ends_the_loop_and_decides_what_is_open() -> None:
+    rotator = rotator_of(3)
+    attempts = rotator.attempts(PAGE)
+    attempt = next(attempts)
+
+    def work() -> None:
+        with attempt:
+            attempt.report(error=requests.exceptions.ReadTimeout("late"))
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        work()
+    assert list(attempts) == []
+    assert at_rest(rotator)
+
+
+def test_a_strategy_is_told_what_time_is_left() -> None:
+    seen = []
+
+    class Asks:
+        def select(self, pool: Any, context: Any = None) -> Any:
+            seen.append(context.timeout_ms)
+            return pool.get_all_proxies()[0]
+
+        def record_result(self, proxy: Any, success: bool, response_time_ms: float) -> None: ...
+
+    rotator = rotator_of(2, strategy=Asks(), retry_policy=RetryPolicy(timeout=50.0))
+    play(rotator.attempts(PAGE), 200)
+    assert seen
+    assert 0 < seen[0] <= 50_000
+
+
+def test_no_attempt_is_begun_after_the_deadline() -> None:
+    rotator = rotator_of(1, retry_policy=RetryPolicy(max_attempts=3, base_delay=0.001, timeout=0.2))
+    attempts = rotator.attempts(PAGE)
+    next(attempts).report(error=Refused("refused"))
+    time.sleep(0.25)
+    with pytest.raises((ProxyConnectionError, ProxyPoolEmptyError)):
+        next(attempts)
+    assert at_rest(rotator)
+
+
+def test_the_collector_sees_each_lease_once() -> None:
+    rotator = rotator_of(3)
+    attempts = rotator.attempts(PAGE)
+    attempt = next(attempts)
+    leases = [attempt._lease]
+    assert gc.get_referents(attempts._rotation).count(leases[0]) == 1
+    # Ended, and kept for the error that may come.
+    attempt.report(error=Refused("refused"))
+    assert gc.get_referents(attempts._rotation).count(leases[0]) == 1
+    leases.append(next(attempts)._lease)
+    assert [gc.get_referents(attempts._rotation).count(lease) for lease in leases] == [1, 1]
+    attempts.close()
