@@ -9,6 +9,7 @@ use memchr::memchr;
 
 use super::destination::Destination;
 use super::handshake::{Malformed, Progress, Refusal};
+use super::latin_1;
 
 /// Most bytes before the body of the answer, interim answers included.
 pub const LONGEST_HEAD: usize = 64 << 10;
@@ -24,7 +25,7 @@ const LONGEST_REASON: usize = 100;
 pub struct Reply {
     /// The status.
     pub status: u16,
-    /// The reason, printable ASCII. The proxy wrote it: hide the login in it before it is shown or cut.
+    /// The reason, without control characters. The proxy wrote it: hide the login in it before it is shown or cut.
     pub reason: Box<str>,
     /// `Retry-After`, as it was sent.
     pub retry_after: Option<Box<str>>,
@@ -35,10 +36,13 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The message for people, with the reason as `hide` leaves it, cut to what fits a line.
+    /// The message for people, with the reason as `hide` leaves it, in ASCII, and cut to what fits a line.
     #[must_use]
     pub fn message(&self, hide: impl Fn(&str) -> String) -> String {
-        let hidden = hide(&self.reason);
+        let hidden: String = hide(&self.reason)
+            .chars()
+            .map(|letter| if letter.is_ascii() { letter } else { char::REPLACEMENT_CHARACTER })
+            .collect();
         let end = hidden.char_indices().nth(LONGEST_REASON).map_or(hidden.len(), |(at, _)| at);
         let text = format!("the proxy answered CONNECT with {} {}", self.status, &hidden[..end]);
         text.trim_end().to_owned()
@@ -181,8 +185,8 @@ impl Connect {
     }
 }
 
-/// The status of three digits, and the reason without what is not printable: it is shown in errors and must not forge a
-/// line in a log.
+/// The status of three digits, and the reason without control characters: it is shown in errors and must not forge a line in
+/// a log. Its letters are kept, since a login in it is hidden by them.
 fn status_line(head: &[u8]) -> Option<(u16, String)> {
     let line = head.split(|byte| *byte == b'\n').next()?.trim_ascii();
     let (version, rest) = line.split_at(line.iter().position(u8::is_ascii_whitespace)?);
@@ -192,10 +196,7 @@ fn status_line(head: &[u8]) -> Option<(u16, String)> {
         return None;
     }
     let status = digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-    let shown = |byte: &u8| match byte {
-        b' '..=b'~' => Some(char::from(*byte)),
-        0x80.. => Some(char::REPLACEMENT_CHARACTER),
-        _ => None,
-    };
-    Some((status, reason.trim_ascii().iter().filter_map(shown).collect()))
+    let reason = reason.trim_ascii();
+    let text = std::str::from_utf8(reason).map_or_else(|_| latin_1(reason), str::to_owned);
+    Some((status, text.chars().filter(|letter| !letter.is_control()).collect()))
 }

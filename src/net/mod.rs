@@ -24,3 +24,8 @@ pub mod socks5;
 pub mod target;
 #[cfg(feature = "check")]
 pub mod tls;
+
+/// Bytes as Latin-1 reads them: a character each.
+pub(crate) fn latin_1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}

@@ -38,14 +38,6 @@ pub(crate) struct PyStatusJudge {
     rules: StatusRules,
 }
 
-impl PyStatusJudge {
-    /// The rules, for loops that run in the core.
-    #[allow(dead_code)]
-    pub(crate) fn rules(&self) -> &StatusRules {
-        &self.rules
-    }
-}
-
 #[proxywhirl_macros::border]
 #[pymethods]
 impl PyStatusJudge {

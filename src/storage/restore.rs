@@ -148,7 +148,7 @@ impl SavedProxy {
         let wanting = held.cold(|cold| {
             tags.iter().any(|tag| !cold.tags.contains(tag))
                 || (cold.country.is_none() && country.is_some())
-                || (cold.region.is_none() && region.is_some())
+                || (cold.region.is_none() && region.is_some() && cold.country == country)
         });
         if wanting {
             held.set_cold(|cold| {
@@ -156,7 +156,11 @@ impl SavedProxy {
                 cold.tags.sort_unstable();
                 cold.tags.dedup();
                 if cold.country.is_none() {
-                    (cold.country, cold.region) = (country, region);
+                    cold.country.clone_from(&country);
+                }
+                // A region means something in its own country only.
+                if cold.region.is_none() && cold.country == country {
+                    cold.region = region;
                 }
             });
         }

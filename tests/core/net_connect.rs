@@ -7,6 +7,7 @@ use proxywhirl::net::connect::{Connect, LONGEST_HEAD, MOST_INTERIM, Reply};
 use proxywhirl::net::credentials::Credentials;
 use proxywhirl::net::destination::Destination;
 use proxywhirl::net::handshake::{Malformed, Progress, Refusal};
+use proxywhirl::net::redact::LoginSecrets;
 
 use crate::net_common::{Talk, play, splits};
 
@@ -61,7 +62,7 @@ fn refusals_keep_what_they_tell() {
             b"HTTP/1.1 429 Slow \x1b[31m d\xfcwn\r\nRetry-After: 7\r\nretry-after: 8\r\ndate: now\r\nX-Error-Text: why\r\n\r\n",
             piece,
         );
-        assert_eq!((reply.status, &*reply.reason), (429, "Slow [31m d\u{fffd}wn"));
+        assert_eq!((reply.status, &*reply.reason), (429, "Slow [31m d\u{fc}wn"));
         assert_eq!((reply.retry_after.as_deref(), reply.date.as_deref()), (Some("7"), Some("now")));
         assert!(reply.details.starts_with("why"));
     }
@@ -71,6 +72,18 @@ fn refusals_keep_what_they_tell() {
     let long = refused(&[b"HTTP/1.1 502 ".as_slice(), &[b'x'; 500], b"\r\n\r\n"].concat(), 0);
     assert!(long.message(str::to_owned).len() < 200);
     assert_eq!(long.message(|_| "***".into()), "the proxy answered CONNECT with 502 ***");
+}
+
+#[test]
+fn a_login_with_letters_beyond_ascii_is_hidden_in_the_reason() {
+    let secrets = LoginSecrets::new("bob", "p\u{e4}sswort12");
+    for answer in [
+        "HTTP/1.1 407 bad login bob:p\u{e4}sswort12, na\u{ef}ve\r\n\r\n".as_bytes(),
+        b"HTTP/1.1 407 bad login bob:p\xe4sswort12, na\xefve\r\n\r\n",
+    ] {
+        let message = refused(answer, 0).message(|text| secrets.scrub(text));
+        assert_eq!(message, "the proxy answered CONNECT with 407 bad login ***, na\u{fffd}ve");
+    }
 }
 
 #[test]

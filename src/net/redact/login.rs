@@ -3,10 +3,20 @@
 use std::fmt;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::MASK;
 use super::spelling::{in_base64, spellings};
+use crate::net::latin_1;
+
+/// Padding and the bits behind the last byte do not matter: a login that its proxy understands is a secret.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// A secret of so many characters is hidden wherever it stands; a shorter one only as a word of its own.
 const RARE: usize = 4;
@@ -60,11 +70,13 @@ impl LoginSecrets {
     /// The secrets of a value of `Proxy-Authorization`, of whatever scheme.
     #[must_use]
     pub fn of_authorization(value: &[u8]) -> Self {
-        let text: String = value.iter().map(|byte| char::from(*byte)).collect();
-        let (scheme, token) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        let text = latin_1(value);
+        let (scheme, token) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
         let token = token.trim();
         if scheme.eq_ignore_ascii_case("basic") {
-            let login = STANDARD.decode(token).ok().and_then(|login| String::from_utf8(login).ok());
+            // As clients write it: with or without padding, a login in UTF-8 or, as requests does, in Latin-1.
+            let login = LENIENT.decode(token).ok();
+            let login = login.map(|login| String::from_utf8(login).unwrap_or_else(|bad| latin_1(bad.as_bytes())));
             return match &login {
                 Some(login) => {
                     let (username, password) = login.split_once(':').unwrap_or((login, ""));
@@ -170,7 +182,7 @@ mod tests {
                 assert!(is_base64 || hidden == "said <***>", "{text} {hidden}");
             }
         }
-        let pair = STANDARD.encode("us@er-na/me+%:p@ss:w/ rd%#?&=\"'\u{fc}");
+        let pair = base64::engine::general_purpose::STANDARD.encode("us@er-na/me+%:p@ss:w/ rd%#?&=\"'\u{fc}");
         assert_eq!(secrets.scrub(&format!("token {pair}.")), "token ***.");
     }
 
@@ -188,6 +200,10 @@ mod tests {
     fn ready_headers() {
         for (value, text) in [
             ("Basic aG9zdGlsZTc3OnMzY3IzdFB3OTk=", "s3cr3tPw99"),
+            ("Basic aG9zdGlsZTc3OnMzY3IzdFB3OTk", "s3cr3tPw99"),
+            ("Basic\taG9zdGlsZTc3OnMzY3IzdFB3OTk=", "s3cr3tPw99"),
+            // In Latin-1.
+            ("Basic Ym9iOnDkc3N3b3J0MTI=", "p\u{e4}sswort12"),
             ("Basic no base64 at all!", "no base64 at all!"),
             ("Bearer 0123456789abcdef", "0123456789abcdef"),
             ("0123456789abcdef", "0123456789abcdef"),

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::net::credentials::escape;
+use crate::net::latin_1;
 
 /// Characters of base64 by which a secret is known.
 const FEWEST: usize = 4;
@@ -29,7 +30,7 @@ pub(super) fn spellings(secret: &str) -> Vec<String> {
         quoted,
         html(secret),
         // Read as Latin-1.
-        secret.bytes().map(char::from).collect(),
+        latin_1(secret.as_bytes()),
         python_text(secret),
         python_bytes(secret.as_bytes()),
         json(secret),

@@ -220,32 +220,39 @@ fn bounded_run(text: &str, is_part: impl Fn(char) -> bool) -> usize {
 fn mask_query(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(['?', '&', ';']) {
+    while let Some(at) = rest.find(['?', '&', ';', '#']) {
         let (before, behind) = rest.split_at(at + 1);
         out.push_str(before);
-        let Some((name, value)) = parameter(behind) else {
+        let Some(name) = parameter(behind) else {
             rest = behind;
             continue;
         };
-        let (kept, value_shown) = behind.split_at(name + 1);
+        let (kept, value) = behind.split_at(name + 1);
         out.push_str(kept);
-        out.push_str(if is_secret_parameter(&behind[..name]) { MASK } else { &value_shown[..value] });
-        rest = &value_shown[value..];
+        // A value that is shown may be a URL with parameters of its own.
+        rest = value;
+        if is_secret_parameter(&behind[..name]) {
+            out.push_str(MASK);
+            rest = &value[run(value, is_of_value)..];
+        }
     }
     out.push_str(rest);
     out
 }
 
-/// Bytes of the name and of the value that a text begins with.
-fn parameter(text: &str) -> Option<(usize, usize)> {
+fn is_of_value(letter: char) -> bool {
+    !is_blank(letter) && !"&;#'\"".contains(letter)
+}
+
+/// Bytes of the name of the parameter that a text begins with; `None` without a name or a value.
+fn parameter(text: &str) -> Option<usize> {
     let end = text.char_indices().nth(LONGEST_NAME + 1).map_or(text.len(), |(at, _)| at);
     let name = run(&text[..end], |letter| !is_blank(letter) && !"=&;?#".contains(letter));
     if name == 0 || text[..name].chars().count() > LONGEST_NAME {
         return None;
     }
     let behind = text[name..].strip_prefix('=')?;
-    let value = run(behind, |letter| !is_blank(letter) && !"&;#'\"".contains(letter));
-    (value > 0).then_some((name, value))
+    behind.chars().next().filter(|letter| is_of_value(*letter)).map(|_| name)
 }
 
 #[cfg(test)]
@@ -268,6 +275,16 @@ mod tests {
             redact_url("http://u:p@h/?a=1&api_key=2;x-token=3&keys=4"),
             "http://h/?a=1&api_key=***;x-token=***&keys=4"
         );
+        for (url, masked) in [
+            ("http://h/?next=/cb?token=SECRET", "http://h/?next=/cb?token=***"),
+            ("http://h/#access_token=SECRET&a=1", "http://h/#access_token=***&a=1"),
+            ("http://h/?a=b#token=SECRET", "http://h/?a=b#token=***"),
+            ("http://h/?u=http://i/?k=1;api_key=SECRET", "http://h/?u=http://i/?k=1;api_key=***"),
+            ("http://h/?token=a?b=c&d=e", "http://h/?token=***&d=e"),
+            ("http://h/?=x&token=", "http://h/?=x&token="),
+        ] {
+            assert_eq!(redact_url(url), masked, "{url}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The context that a strategy written in Python is given: the caller's, with what the lease knows laid over.
 
+use ahash::AHashSet;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySet};
 
 use super::PyContext;
 use super::draft::{FIELDS, Rest, read_foreign};
 use crate::pool::context::Context;
+use crate::proxy::Id;
 use crate::py::convert;
 use crate::sync::{AtomicBool, Mutex, OnceLock};
 
@@ -43,12 +45,14 @@ pub(crate) fn complete<'py>(
     // A caller that counts attempts of its own goes on counting.
     rest.attempt_number = Some(rest.attempt_number.unwrap_or(1) + overlay.attempt.saturating_sub(1));
     rest.timeout_ms = shorter(rest.timeout_ms, overlay.timeout)?;
+    // As a set: a caller may exclude many, and every attempt passes through here.
+    let mut known: AHashSet<Id> = rest.failed.iter().filter_map(|failed| Id::parse(failed)).collect();
+    known.extend(&rest.excluded);
     for id in core.excluded.ids() {
-        let text = id.to_string();
-        if rest.excluded.contains(&id) || rest.failed.iter().any(|failed| failed.eq_ignore_ascii_case(&text)) {
+        if known.contains(&id) {
             continue;
         }
-        rest.failed.push(text.into());
+        rest.failed.push(id.to_string().into());
         if overlay.attempt == 1 {
             // Nothing has failed yet: the caller excludes it.
             rest.excluded.push(id);

@@ -90,22 +90,27 @@ fn record_of(item: &Bound<'_, PyAny>) -> PyResult<Option<(ListEntry, Score)>> {
         return Ok(Some((record, Score::new(successes as f64, total as f64, core.average()))));
     }
     let mut fields = Fields::default();
-    let mut score = Score::new(0.0, 0.0, None);
-    if let Ok(entry) = item.cast::<PyDict>() {
+    let entry = item.cast::<PyDict>().ok();
+    if let Some(entry) = entry {
         fields = fields_of(entry)?;
-        let number = |name: &str| -> PyResult<Option<f64>> {
-            Ok(entry.get_item(name)?.and_then(|value| value.extract::<f64>().ok()).filter(|number| number.is_finite()))
-        };
-        let latency = number("average_response_time_ms")?.or(number("response_time_ms")?).or(number("latency_ms")?);
-        let share = number("success_rate")?.map(|share| if share > 1.0 { share / 100.0 } else { share });
-        let results = number("total_requests")?.or(number("total_checks")?).or(share.map(|_| 1.0)).unwrap_or(0.0);
-        let successes = number("total_successes")?.unwrap_or(share.unwrap_or(0.0) * results);
-        score = Score::new(successes, results, latency);
     } else if let Ok(text) = item.cast::<PyString>() {
         fields.set("url", text.to_str()?);
     } else {
         return Err(PyTypeError::new_err("a proxy must be a dict, a URL or a Proxy"));
     }
     let records = fields.finish(0, None).ok();
-    Ok(records.and_then(|records| records.into_iter().next()).map(|record| (record, score)))
+    let Some(record) = records.and_then(|records| records.into_iter().next()) else { return Ok(None) };
+    let mut score = Score::new(0.0, 0.0, None);
+    if let Some(entry) = entry {
+        let number = |name: &str| -> PyResult<Option<f64>> {
+            Ok(entry.get_item(name)?.and_then(|value| value.extract::<f64>().ok()).filter(|number| number.is_finite()))
+        };
+        let latency = number("average_response_time_ms")?.or(number("response_time_ms")?).or(number("latency_ms")?);
+        // As a list that is parsed has it: with or without a percent sign, and nothing beyond all of them.
+        let share = record.details.as_ref().and_then(|details| details.success_rate);
+        let results = number("total_requests")?.or(number("total_checks")?).or(share.map(|_| 1.0)).unwrap_or(0.0);
+        let successes = number("total_successes")?.unwrap_or(share.unwrap_or(0.0) * results);
+        score = Score::new(successes, results, latency);
+    }
+    Ok(Some((record, score)))
 }

@@ -135,6 +135,13 @@ def test_geonode() -> None:
     assert [entry["url"] for entry in GeonodeParser().parse(text)] == ["http://1.2.3.4:80", "socks5://1.2.3.4:80"]
 
 
+@pytest.mark.parametrize(("worse", "better"), [("10%", "95%"), ("10%", 0.95), (0.1, "95"), (150, 0.5)])
+def test_the_share_of_successes_is_read_as_in_a_list(worse: object, better: object) -> None:
+    named = [{"url": "http://a.test:1", "success_rate": rate} for rate in (worse, better)]
+    (kept,) = deduplicate_proxies(named)
+    assert kept["success_rate"] == better
+
+
 def test_deduplication_keeps_the_better_history_and_all_tags() -> None:
     items = [
         {"url": "http://Host.example:80", "tags": ["a"], "total_requests": 10, "total_successes": 1},

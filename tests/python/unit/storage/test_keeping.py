@@ -99,6 +99,28 @@ def test_what_is_kept_is_loaded_and_merged(tmp_path: Path) -> None:
     assert third.pool.proxies[0].total_successes == 5
 
 
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"country_code": "US"}, ("US", "California")),
+        ({}, ("US", "California")),
+        # A region means something in its own country only.
+        ({"country_code": "DE"}, ("DE", None)),
+        ({"country_code": "US", "region": "Texas"}, ("US", "Texas")),
+    ],
+)
+def test_a_saved_place_fills_in_what_was_not_known(
+    known: dict[str, str], expected: tuple[str, str | None], tmp_path: Path
+) -> None:
+    path = tmp_path / "proxies.json"
+    ProxyRotator(
+        proxies=[Proxy(url="http://a.test:1", country_code="US", region="California")], storage_path=path
+    ).save()
+    mine = Proxy(url="http://a.test:1", **known)
+    assert len(ProxyRotator(proxies=[mine], storage_path=path).pool) == 1
+    assert (mine.country_code, mine.region) == expected
+
+
 def test_saving_in_the_background(tmp_path: Path) -> None:
     path = tmp_path / "proxies.json"
     rotator = ProxyRotator(proxies=PROXIES, storage_path=path, auto_save_interval=0.02)
