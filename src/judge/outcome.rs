@@ -18,6 +18,12 @@ pub enum CounterEffect {
 }
 
 impl CounterEffect {
+    /// Whether the result is the proxy's own doing, good or bad, so that its history has it.
+    #[must_use]
+    pub fn is_of_the_proxy(self) -> bool {
+        matches!(self, Self::Success | Self::Failure)
+    }
+
     /// The entry, with the milliseconds it took; `None` takes the start back.
     #[must_use]
     pub fn verdict(self, elapsed_ms: f64) -> Option<Verdict> {

@@ -341,7 +341,7 @@ impl PyLease {
         let site = this.core.site().map(|site| Label::Text(site.key().into()));
         metrics.record(&key, site.as_ref(), outcome, end.elapsed_ms, SystemClock.steady() as f64 / 1e9);
         // The history of the proxy itself; a ban is not its doing.
-        if matches!(outcome, Outcome::Success | Outcome::ProxyDown | Outcome::ProxyAuth) {
+        if outcome.effects().counters.is_of_the_proxy() {
             this.core.references().proxy.call_method1(py, "_note_request", (success, end.elapsed_ms))?;
         }
         Ok(())
@@ -409,9 +409,9 @@ impl PyLease {
     }
 
     /// A block that was left without a word: the proxy carried bytes; what the site said is not known.
-    pub(crate) fn carried(slf: &Bound<'_, Self>) -> PyResult<()> {
+    pub(crate) fn carried(slf: &Bound<'_, Self>, elapsed_ms: Option<f64>) -> PyResult<()> {
         let this = slf.get();
-        let ending = Ending { carried: true, ..Ending::default() };
+        let ending = Ending { carried: true, elapsed_ms, ..Ending::default() };
         let elapsed_ms = this.core.finish(Outcome::Success, &ending, &Reading::now()).map_err(errors::closed)?;
         Self::tell(slf, Outcome::Success, elapsed_ms, None, None)
     }
@@ -442,7 +442,7 @@ impl PyLease {
             return Ok(());
         }
         let Some(error) = error.filter(|error| !error.is_none()) else {
-            return Self::carried(slf);
+            return Self::carried(slf, None);
         };
         let judged = Self::judged(slf, None, None, None, Some(error))?;
         match judged.verdict {

@@ -355,6 +355,13 @@ impl<P: References> Lease<P> {
         }
     }
 
+    /// Whether a new connection may leave by another exit: a gateway's does, and the only proxy may be a gateway without
+    /// saying so, unless the site has named a time for it (`is_held`).
+    #[must_use]
+    pub fn has_exits(&self, is_held: bool) -> bool {
+        self.proxy().is_rotating() || (!is_held && self.pool().len() == 1)
+    }
+
     /// Whether only a row of sites can lay failures at the door of the proxy: there is no other to compare it with, or it
     /// has many exits.
     fn is_alone(&self) -> bool {

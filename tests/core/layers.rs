@@ -38,8 +38,14 @@ const ABROAD: &[(&str, &str)] = &[];
 /// The most lines of a file, its tests not counted.
 const LONGEST: usize = 400;
 
-/// Files that are longer still.
-const LONGER: &[&str] = &["py/lease.rs", "py/pool.rs", "py/proxy/mod.rs", "py/storage.rs", "rotation/lease.rs"];
+/// Files that are longer still, and their lines at most. The list shrinks.
+const LONGER: &[(&str, usize)] = &[
+    ("py/lease.rs", 820),
+    ("py/pool.rs", 1115),
+    ("py/proxy/mod.rs", 580),
+    ("py/storage.rs", 570),
+    ("rotation/lease.rs", 545),
+];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -183,9 +189,30 @@ fn a_type_has_its_methods_in_its_own_folder() {
 
 #[test]
 fn files_are_short() {
-    let is_long =
-        |(name, text): &(&String, &String)| code(text).lines().count() > LONGEST && !LONGER.contains(&name.as_str());
+    let lines = |text: &String| code(text).lines().count();
     let sources = sources();
-    let long: Vec<&String> = sources.iter().filter(is_long).map(|(name, _)| name).collect();
-    assert!(long.is_empty(), "files of more than {LONGEST} lines: {long:#?}");
+    let long: BTreeMap<&str, usize> =
+        sources.iter().map(|(name, text)| (name.as_str(), lines(text))).filter(|(_, lines)| *lines > LONGEST).collect();
+    let names = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+    compare(
+        names(long.keys().copied().collect()),
+        names(LONGER.iter().map(|(name, _)| *name).collect()),
+        "files of more than 400 lines",
+    );
+    for (name, most) in LONGER {
+        assert!(long[name] <= *most, "{name} has grown to {} lines", long[name]);
+    }
+}
+
+#[test]
+fn the_reading_sees_what_it_is_to_see() {
+    let rooms = |list: &[&str]| list.iter().map(|room| (*room).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(named("use crate::{a::{b, c}, d}; crate::e::f(); x::g"), rooms(&["a", "d", "e"]));
+    assert_eq!(implemented("impl<T> Foo<T> {"), Some(("Foo", false)));
+    assert_eq!(implemented("impl Bar for Foo {"), Some(("Foo", true)));
+    assert_eq!(code("a // crate::b\n#[cfg(test)]\nmod tests { crate::c }"), "a ");
+    assert!(is_allowed("rotation", "pool") && !is_allowed("pool", "rotation"));
+    let sources = sources();
+    assert!(named(&code(&sources["rotation/lease.rs"])).contains("pool"));
+    assert!(sources.values().any(|text| code(text).lines().any(|line| implemented(line) == Some(("Lease", false)))));
 }

@@ -74,10 +74,7 @@ impl Host for PyHost {
     }
 
     fn has_exits(&self, lease: &Taken, is_held: bool) -> bool {
-        let Some(lease) = lease.pooled() else { return false };
-        let core = lease.get().core();
-        // The only proxy may be a gateway without saying so.
-        core.proxy().is_rotating() || (!is_held && core.pool().len() == 1)
+        lease.pooled().is_some_and(|lease| lease.get().core().has_exits(is_held))
     }
 
     fn finish(&mut self, outcome: Outcome, attempt: &Attempt<Self>) -> PyResult<()> {
@@ -85,7 +82,7 @@ impl Host for PyHost {
         attached(|py| {
             let error = attempt.fault.as_ref().map(|error| error.bind(py));
             if outcome == Outcome::Success && error.is_none() && attempt.status.is_none() {
-                return PyLease::carried(lease.bind(py));
+                return PyLease::carried(lease.bind(py), attempt.elapsed_ms);
             }
             PyLease::end(lease.bind(py), outcome, attempt.elapsed_ms, attempt.hold, error, attempt.status).map(drop)
         })
@@ -128,7 +125,8 @@ impl Host for PyHost {
             let tell = TELL.get(py)?;
             let is_told = if attempt.outcome == Outcome::Success.into() {
                 // The bound is read where it is kept: it can be set.
-                let slow_ms = || tell.getattr("__globals__")?.get_item("SLOW_MS")?.extract::<f64>();
+                let module = || tell.getattr(pyo3::intern!(py, "__globals__"));
+                let slow_ms = || module()?.get_item(pyo3::intern!(py, "SLOW_MS"))?.extract::<f64>();
                 INFO.is_on(py)? || attempt.elapsed_ms.unwrap_or(0.0) > slow_ms()?
             } else {
                 WARNING.is_on(py)?

@@ -82,7 +82,7 @@ def _names(tree: ast.AST) -> Iterator[str]:
                 yield node.value
 
 
-def arrows() -> dict[tuple[str, str], set[str]]:
+def all_arrows() -> dict[tuple[str, str], set[str]]:
     """Which room imports which, and where."""
     rooms = {room for room, _ in modules()} | {"_core"}
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -94,10 +94,16 @@ def arrows() -> dict[tuple[str, str], set[str]]:
                 found[room, other if other in rooms else "proxywhirl"].add(path.relative_to(PACKAGE).as_posix())
     for path in (ROOT / "src" / "py").rglob("*.rs"):
         code = path.read_text(encoding="utf-8")
-        named = re.findall(r'(?:import\(|Lazy::new\(|import_exception!\()"?proxywhirl\.(\w+)', code)
+        named = re.findall(r'(?:import\(|Lazy::new\(|import_exception!\()\s*"?proxywhirl\.(\w+)', code)
         for other in named:
             found["_core", other].add(path.relative_to(ROOT).as_posix())
-    return {pair: places for pair, places in found.items() if pair[0] != pair[1] and not ONE_ROOM.issuperset(pair)}
+    return found
+
+
+def arrows() -> dict[tuple[str, str], set[str]]:
+    """Those from one room to another."""
+    found = all_arrows().items()
+    return {pair: places for pair, places in found if pair[0] != pair[1] and not ONE_ROOM.issuperset(pair)}
 
 
 def test_the_counting_sees_what_it_is_to_see() -> None:
@@ -107,7 +113,7 @@ def test_the_counting_sees_what_it_is_to_see() -> None:
         "def f():\n    from proxywhirl.b import B\n    logging.getLogger('proxywhirl.c')\n    return {'x': 'proxywhirl.geo'}\n"
     )
     assert {name for name in _names(ast.parse(source)) if "proxywhirl" in name} == {"proxywhirl.b.B", "proxywhirl.geo"}
-    assert ("_core", "_native") not in arrows()
+    assert {("_core", "_native"), ("_core", "exceptions")} <= set(all_arrows())
     assert arrows()["rotator", "_base"]
 
 

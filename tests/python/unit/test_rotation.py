@@ -164,6 +164,17 @@ def test_bans_are_raised_on_request() -> None:
         error = Run("ab", [forward(status)] * 2, raise_on_ban=True).fail(ProxyBannedError, "the page")
         assert (error.response, error.attempt_count) == ("the page", 2)
         assert why in str(error)
+        assert f"status {status}" in str(error)
+        assert str(error).count("attempt") == 1
+
+
+def test_a_failure_that_is_a_ban() -> None:
+    cut_off = [Failure(Outcome.BANNED, ConnectionResetError("cut off"), sent=True) for _ in "ab"]
+    run = Run("ab", cut_off, raise_on_ban=True)
+    error = run.fail(ProxyBannedError)
+    assert error.response is None
+    assert isinstance(error.__cause__, ConnectionResetError)
+    assert [outcome for _, outcome, _ in run.observed] == [Outcome.BANNED] * 2
 
 
 def test_a_hold_is_of_a_rate_limit_only() -> None:
