@@ -265,3 +265,89 @@ def test_a_grandchild_is_as_whole_as_a_child() -> None:
         """)
         == "done\n"
     )
+
+
+def test_a_waiter_of_the_parent_is_not_counted_out_in_the_child() -> None:
+    assert (
+        run("""
+        pool = ProxyPool(proxies=urls(0, 1))
+        line = pool._waiting_line()
+
+        def ask():
+            raise ProxyPoolEmptyError(may_free=True)
+
+        inherited = line.join("x", ask, None, lambda: None)
+
+        def child():
+            assert line.waiting == 0
+            own = line.join("y", ask, None, lambda: None)
+            assert line.waiting == 1
+            inherited.leave()
+            assert line.waiting == 1
+            own.leave()
+            assert line.waiting == 0
+
+        assert in_child(child) == 0
+        inherited.leave()
+        assert line.waiting == 0
+        print("done")
+        """)
+        == "done\n"
+    )
+
+
+def test_an_ambiguous_end_of_an_inherited_lease_keeps_the_balance() -> None:
+    assert (
+        run("""
+        pool = ProxyPool(proxies=urls(0, 2))
+        strategy = RoundRobinStrategy()
+        held = pool.lease(strategy, "http://shop.test/")
+        proxy = held.proxy
+
+        def child():
+            own = pool.lease(strategy, "http://shop.test/", exclude=[p.id for p in pool if p is not proxy])
+            held.report(error=TimeoutError())
+            assert proxy.requests_active == 1, proxy.requests_active
+            assert proxy.requests_started == proxy.requests_completed + 1
+            own.success()
+            assert proxy.requests_active == 0
+            assert proxy.requests_started == proxy.requests_completed
+
+        assert in_child(child) == 0
+        print("done")
+        """)
+        == "done\n"
+    )
+
+
+def test_the_metrics_of_attempts_are_free_in_the_child() -> None:
+    assert (
+        run("""
+        rotator = ProxyRotator(proxies=urls(0, 4))
+        stop = threading.Event()
+
+        def work():
+            while not stop.is_set():
+                rotator.lease("http://shop.test/").success(1.0)
+
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+
+        def child():
+            def count():
+                return sum(row["total_attempts"] for row in rotator.retry_metrics.get_by_proxy().values())
+
+            before = count()
+            rotator.lease("http://shop.test/").success(1.0)
+            assert count() == before + 1, (before, count())
+
+        for _ in range(20):
+            assert in_child(child) == 0
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+        print("done")
+        """)
+        == "done\n"
+    )
