@@ -1,5 +1,7 @@
 //! What is known of a proxy's liveness, and what speaks against choosing it.
 
+use crate::net::locality::{Locality, locality};
+
 /// A proxy's documented health states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -103,10 +105,17 @@ impl Source {
         Self::ALL.into_iter().find(|source| source.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// Whether what it names may point into the user's own network.
+    /// Whether a proxy from here may lie in the user's own network: a list of others may not point into it.
     #[must_use]
-    pub const fn is_the_users_own(self) -> bool {
-        matches!(self, Self::User | Self::File)
+    pub const fn may_be_local(self, allow_local: bool) -> bool {
+        allow_local || matches!(self, Self::User | Self::File)
+    }
+
+    /// The kind of address for which a host from here is refused; `None` where it is accepted.
+    #[must_use]
+    pub fn refuses(self, host: &str, allow_local: bool) -> Option<Locality> {
+        let found = if self.may_be_local(allow_local) { Locality::Public } else { locality(host) };
+        (found != Locality::Public).then_some(found)
     }
 }
 

@@ -244,9 +244,8 @@ fn item_of(proxy: &Bound<'_, PyAny>, record: bool) -> PyResult<Item> {
     Ok(Item { address, proxy: None, public_only: false })
 }
 
-/// Whether a proxy was named by a list of others, which may not point into the user's own network.
 fn must_be_public(proxy: &crate::proxy::Proxy) -> bool {
-    !proxy.source().is_the_users_own() && !proxy.cold(|cold| cold.allow_local)
+    !proxy.source().may_be_local(proxy.cold(|cold| cold.allow_local))
 }
 
 fn target_of(value: &Bound<'_, PyAny>) -> PyResult<Target> {

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::net::address::AddressError;
+use crate::net::locality::Locality;
 use crate::pool::AddError;
 use crate::pool::query::Query;
 use crate::proxy::liveness::SettingsError;
@@ -115,4 +116,12 @@ pub(crate) fn validation(py: Python<'_>, title: &str, faults: Vec<Fault>) -> PyE
         Ok(PyErr::from_value(make.call1((title, list))?))
     };
     build().unwrap_or_else(|error| error)
+}
+
+/// What is said of an address in the user's own network.
+pub(crate) fn not_allowed(local: Locality) -> &'static str {
+    match local {
+        Locality::Localhost => "Localhost addresses not allowed",
+        _ => "Private/internal IP addresses not allowed",
+    }
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyString, PyType};
 
 use crate::clock::{ExactClock, Micros, SystemClock, exact_wall};
-use crate::net::address::{Address, Credentials, Locality, locality};
+use crate::net::address::{Address, Credentials};
 use crate::pool::context::Context;
 use crate::pool::filter::Filter;
 use crate::pool::query::Query;
@@ -257,12 +257,8 @@ fn attachment_of(object: &Bound<'_, PyAny>) -> Attachment {
 
 /// A proxy of the core for an address from a list.
 fn made_from(address: &Address, text: &str, source: Source, tags: &[Box<str>], now: Micros) -> PyResult<Arc<Proxy>> {
-    if !source.is_the_users_own() {
-        match locality(&address.host) {
-            Locality::Public => {}
-            Locality::Localhost => return Err(PyValueError::new_err("Localhost addresses not allowed")),
-            Locality::Private => return Err(PyValueError::new_err("Private/internal IP addresses not allowed")),
-        }
+    if let Some(local) = source.refuses(&address.host, false) {
+        return Err(PyValueError::new_err(errors::not_allowed(local)));
     }
     let proxy = Proxy::new(address, source, now);
     let raw = text.contains("://") && (address.credentials.is_some() || !address.is_written(text));

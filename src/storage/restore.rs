@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::record::{Extra, SavedProxy, Stood};
 use crate::clock::{Clock, Micros, SystemClock};
-use crate::net::address::{Address, Credentials, Locality, Protocol, locality};
+use crate::net::address::{Address, Credentials, Protocol};
 use crate::proxy::health::{Health, Source};
 use crate::proxy::{Counter, Id, Moment, Proxy};
 use crate::resilience::standing::{Kind, SavedHold};
@@ -33,12 +33,7 @@ impl SavedProxy {
             && self.username.is_some() == self.password.is_some()
             && !self.password.as_deref().is_some_and(is_mask)
             && !is_masked(address)
-            && (self.is_allowed_there() || locality(&address.host) == Locality::Public)
-    }
-
-    /// Whether a local address is accepted (what the user has named, or asked for).
-    fn is_allowed_there(&self) -> bool {
-        self.allow_local == Some(true) || self.source().is_the_users_own()
+            && self.source().refuses(&address.host, self.allow_local == Some(true)).is_none()
     }
 
     fn source(&self) -> Source {

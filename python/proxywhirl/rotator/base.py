@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from urllib.parse import quote
 
 from proxywhirl import _core
+from proxywhirl._base.exports import on_first_use
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.cookies import OneJar, PerProxy
 from proxywhirl._httpx.library import default_name, flavour
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     from proxywhirl.retry import RetryMetrics, RetryPolicy
     from proxywhirl.rotator._keeping import StorageLike
     from proxywhirl.rotator._lists import BootstrapLike, SourcesLike
-    from proxywhirl.rotator._members import ProxiesLike
+    from proxywhirl.rotator._members import ProxiesLike, ProxyLike
     from proxywhirl.rotator._settings import ConfigLike
 
-__all__ = ["ProxyRotatorBase"]
+__all__ = ["ProxyLike", "ProxyRotatorBase"]
+
+__getattr__, __dir__ = on_first_use(__name__, {"proxywhirl.rotator._members": "ProxyLike"})
 
 _UNLIMITED = 2**31 - 1
 _NO_PROXIES = (
@@ -626,16 +629,8 @@ class _Source:
 
 _COOKIES: dict[str | None, Any] = {None: lambda: None, "proxy": PerProxy, "shared": OneJar}
 _WISHES = (
-    "session_id",
-    "country",
-    "region",
-    "tags",
-    "protocol",
-    "context",
-    "retry_policy",
-    "ban_policy",
-    "raise_on_ban",
-    "max_body",
+    *("session_id", "country", "region", "tags", "protocol", "context"),
+    *("retry_policy", "ban_policy", "raise_on_ban", "max_body"),
 )
 
 

@@ -7,7 +7,7 @@ use pyo3::types::PyDict;
 use super::PyProxy;
 use super::fields::{Field, of_name};
 use crate::clock::exact_wall;
-use crate::net::address::{Address, Credentials, Locality, Protocol, locality};
+use crate::net::address::{Address, Credentials, Protocol};
 use crate::proxy::Proxy;
 use crate::proxy::health::Source;
 use crate::py::convert;
@@ -49,19 +49,9 @@ impl PyProxy {
             proxy.fill(fields, &address, &text, &mut faults)?;
         }
         let source = proxy.core.source();
-        if !source.is_the_users_own() && !proxy.core.cold(|cold| cold.allow_local) {
-            let refused = match locality(&address.host) {
-                Locality::Public => None,
-                Locality::Localhost => {
-                    Some("Localhost addresses not allowed in fetched lists (allow_local=True lifts this)")
-                }
-                Locality::Private => {
-                    Some("Private/internal IP addresses not allowed in fetched lists (allow_local=True lifts this)")
-                }
-            };
-            if let Some(refused) = refused {
-                faults.push(Fault::new("url", refused, url));
-            }
+        if let Some(local) = source.refuses(&address.host, proxy.core.cold(|cold| cold.allow_local)) {
+            let what = errors::not_allowed(local);
+            faults.push(Fault::new("url", format!("{what} in fetched lists (allow_local=True lifts this)"), url));
         }
         if faults.is_empty() { Ok(proxy) } else { Err(errors::validation(py, "Proxy", faults)) }
     }

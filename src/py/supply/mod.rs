@@ -106,7 +106,7 @@ pub(crate) fn proxies_of(
         let mut refused = Vec::new();
         let mut proxies = Vec::with_capacity(parsed.records.len());
         for record in &parsed.records {
-            let local = !source.is_the_users_own() && locality(&record.host) != Locality::Public;
+            let local = source.refuses(&record.host, false).is_some();
             if local && !allow_local {
                 let why = Reason::Local.to_string();
                 refused.push((record.line as usize, record.authority().to_string(), why));

@@ -41,7 +41,7 @@ LONGER = {
     "_httpx/judge.py": 437,
     "bans.py": 458,
     "exceptions.py": 421,
-    "rotator/base.py": 658,
+    "rotator/base.py": 653,
     "transport.py": 632,
 }
 

@@ -30,3 +30,9 @@ def test_what_has_moved_is_the_same_object_at_both_paths() -> None:
         shared = set(before.__all__) & set(now.__all__)
         assert shared
         assert all(getattr(before, name) is getattr(now, name) for name in shared)
+
+
+def test_the_alias_of_what_names_a_proxy_is_where_it_was() -> None:
+    from proxywhirl.rotator.base import ProxyLike
+
+    assert str in ProxyLike.__args__  # type: ignore[attr-defined]
