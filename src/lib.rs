@@ -25,3 +25,5 @@ pub mod storage;
 pub mod strategy;
 pub mod supply;
 mod sync;
+#[cfg(feature = "wire")]
+pub mod wire;
