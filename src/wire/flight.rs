@@ -177,8 +177,8 @@ impl Flight {
         if self.opening.is_some() {
             return self.open(bytes, now);
         }
-        let Self { channel, exchange, .. } = self;
-        let received = channel.receive(bytes, &mut |plain| feed(exchange, plain, sink));
+        let Self { channel, exchange, has_head, .. } = self;
+        let received = channel.receive(bytes, &mut |plain| feed(exchange, plain, has_head, sink));
         match received {
             Ok(Received::Open) => {}
             Ok(Received::Closed) => return self.ended(now, sink),
@@ -253,7 +253,9 @@ impl Flight {
             Stage::Handshake => Cow::Owned(format!("{error} while talking to the proxy")),
             _ => Cow::Owned(error.to_string()),
         };
-        Err(Error { errno: error.raw_os_error(), ..Error::new(kind, self.stage, text).with_sent(self.is_sent) })
+        let mut broken = Error::new(kind, self.stage, text).with_sent(self.is_sent);
+        broken.errno = error.raw_os_error();
+        Err(broken)
     }
 
     fn write_failure_may_hide_an_answer(&self, error: &io::Error) -> bool {
@@ -294,7 +296,7 @@ impl Flight {
         self.bytes_received += count as u64;
         self.allowance.progress(now, count);
         self.exchange.passed(count).map_err(|error| error.with_sent(self.is_sent))?;
-        feed(&mut self.exchange, &[], sink)
+        feed(&mut self.exchange, &[], &mut self.has_head, sink)
     }
 
     /// Whether the answer is whole. What is left of the request is not sent.
@@ -340,11 +342,11 @@ impl Flight {
     fn update_stage(&mut self, now: u64) {
         let stage = match &self.opening {
             Some(opening) => opening.stage(),
-            None if self.has_head || self.exchange.has_head() => {
-                self.has_head = true;
-                Stage::Body
-            }
-            None if self.exchange.wants_body() || !self.exchange.outgoing().is_empty() || self.channel.has_outgoing() => {
+            None if self.has_head => Stage::Body,
+            None if self.exchange.wants_body()
+                || !self.exchange.outgoing().is_empty()
+                || self.channel.has_outgoing() =>
+            {
                 Stage::Write
             }
             None => Stage::Head,
@@ -366,13 +368,16 @@ fn onward(route: &Route) -> String {
     if origin.port == default { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{}", origin.port) }
 }
 
-fn feed(exchange: &mut Exchange, plain: &[u8], sink: &mut Sink<'_>) -> Result<(), Error> {
+fn feed(exchange: &mut Exchange, plain: &[u8], has_head: &mut bool, sink: &mut Sink<'_>) -> Result<(), Error> {
     let was_ended = exchange.is_ended();
     let mut input = plain;
     loop {
         match exchange.received(&mut input)? {
             exchange::Event::More => return Ok(()),
-            exchange::Event::Head(head) => sink(Event::Head(head))?,
+            exchange::Event::Head(head) => {
+                *has_head = true;
+                sink(Event::Head(head))?;
+            }
             exchange::Event::Data(data) => sink(Event::Data(data))?,
             exchange::Event::End => return if was_ended { Ok(()) } else { sink(Event::End) },
         }

@@ -88,17 +88,17 @@ impl Opening {
     /// The error of a connection that the other side closed.
     pub(super) fn closed(&self) -> Error {
         match self.stage() {
-            Stage::Handshake => Error::new(
-                Kind::Proxy(None),
-                Stage::Handshake,
-                "the proxy closed the connection during the handshake",
-            ),
+            Stage::Handshake => {
+                Error::new(Kind::Proxy(None), Stage::Handshake, "the proxy closed the connection during the handshake")
+            }
             Stage::ProxyTls => Error::new(
                 Kind::Connect,
                 Stage::ProxyTls,
                 "the proxy closed the connection while starting TLS with the proxy",
             ),
-            stage => Error::new(Kind::Connect, stage, "the connection was closed during the TLS handshake with the target"),
+            stage => {
+                Error::new(Kind::Connect, stage, "the connection was closed during the TLS handshake with the target")
+            }
         }
     }
 

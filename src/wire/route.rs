@@ -157,7 +157,8 @@ impl Route {
     /// Makes a route.
     #[must_use]
     pub fn new(options: RouteOptions) -> Self {
-        let RouteOptions { proxy, origin, authorization, owner, target_tls, proxy_tls, always_tunnel, by_origin } = options;
+        let RouteOptions { proxy, origin, authorization, owner, target_tls, proxy_tls, always_tunnel, by_origin } =
+            options;
         let way = match &proxy {
             None => Way::Direct,
             Some(proxy) if proxy.is_http() && !origin.tls && !always_tunnel => Way::Forward,
@@ -174,10 +175,7 @@ impl Route {
         };
         let identity = Identity(Arc::new(Inner {
             party,
-            profiles: (
-                if origin.tls { target_tls.id() } else { 0 },
-                if speaks_tls { proxy_tls.id() } else { 0 },
-            ),
+            profiles: (if origin.tls { target_tls.id() } else { 0 }, if speaks_tls { proxy_tls.id() } else { 0 }),
             way,
             origin: (way != Way::Forward || by_origin).then(|| origin.clone()),
         }));
