@@ -148,6 +148,18 @@ impl Flight {
         self.opening.is_none() && self.exchange.wants_body() && self.outgoing().is_empty()
     }
 
+    /// Whether the way to the site is open: connected, through the proxy, with TLS where there is to be TLS.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.opening.is_none()
+    }
+
+    /// Whether more of the request's body is to come, now or later. Not when an answer says that the rest is not wanted.
+    #[must_use]
+    pub fn owes_body(&self) -> bool {
+        self.exchange.wants_body()
+    }
+
     /// Takes a piece of the request's body, of any size.
     ///
     /// # Errors
