@@ -60,6 +60,11 @@ impl Channel {
         feed(&mut self.layers, bytes, sink)
     }
 
+    /// Takes what was received while nothing was asked: whether it is nothing but what TLS says for itself.
+    pub(crate) fn takes_silently(&mut self, bytes: &[u8]) -> bool {
+        matches!(self.receive::<()>(bytes, &mut |_| Err(())), Ok(Received::Open))
+    }
+
     /// Takes plaintext to be transmitted, as much as there is room for; how much that was.
     pub(super) fn write(&mut self, plain: &[u8]) -> usize {
         match self.layers.last_mut() {

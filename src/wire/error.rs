@@ -97,7 +97,7 @@ impl Error {
     /// An error of the system.
     #[must_use]
     pub fn of_io(kind: Kind, stage: Stage, error: &io::Error) -> Self {
-        Self { errno: error.raw_os_error(), ..Self::new(kind, stage, error.to_string()) }
+        Self { errno: error.raw_os_error(), ..Self::new(kind, stage, text_of_io(error)) }
     }
 
     /// The same, where a byte of the request may have been sent.
@@ -110,6 +110,18 @@ impl Error {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+}
+
+/// An error of the system, as Python writes it.
+pub(crate) fn text_of_io(error: &io::Error) -> String {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(number) => {
+            let tail = format!(" (os error {number})");
+            format!("[Errno {number}] {}", text.strip_suffix(&tail).unwrap_or(&text))
+        }
+        None => text,
     }
 }
 

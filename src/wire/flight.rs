@@ -17,7 +17,7 @@ use std::io;
 
 use super::allowance::{Allowance, Timeouts};
 use super::channel::{Channel, Fault, Received};
-use super::error::{Error, Kind, Stage};
+use super::error::{Error, Kind, Stage, text_of_io};
 use super::exchange::{self, Exchange};
 use super::limits::Limits;
 use super::opening::Opening;
@@ -50,6 +50,7 @@ pub struct Flight {
     /// Whether bytes were written when the request's may have been among them.
     is_sent: bool,
     has_head: bool,
+    body_given: u64,
     bytes_sent: u64,
     bytes_received: u64,
 }
@@ -95,6 +96,7 @@ impl Flight {
             is_reused,
             is_sent: false,
             has_head: false,
+            body_given: 0,
             bytes_sent: 0,
             bytes_received: 0,
         };
@@ -148,16 +150,34 @@ impl Flight {
         self.opening.is_none() && self.exchange.wants_body() && self.outgoing().is_empty()
     }
 
-    /// Whether the way to the site is open: connected, through the proxy, with TLS where there is to be TLS.
+    /// Whether the way is open: the request itself is written now.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.opening.is_none()
     }
 
-    /// Whether more of the request's body is to come, now or later. Not when an answer says that the rest is not wanted.
+    /// Whether something is still to be written.
+    #[must_use]
+    pub fn is_writing(&mut self) -> bool {
+        self.opening.is_none() && (self.exchange.wants_body() || !self.outgoing().is_empty())
+    }
+
+    /// Whether more of the request's body is to come, now or later; not when an answer says that the rest is not wanted.
     #[must_use]
     pub fn owes_body(&self) -> bool {
         self.exchange.wants_body()
+    }
+
+    /// Whether no piece of the request's body was given, and one will be wanted.
+    #[must_use]
+    pub fn has_unsent_body(&self) -> bool {
+        self.body_given == 0 && self.exchange.wants_body()
+    }
+
+    /// Bytes of the request's body that were given.
+    #[must_use]
+    pub fn body_given(&self) -> u64 {
+        self.body_given
     }
 
     /// Takes a piece of the request's body, of any size.
@@ -166,6 +186,7 @@ impl Flight {
     /// [`Kind::LocalProtocol`]: more than the headers say.
     pub fn push(&mut self, piece: &[u8], now: u64) -> Result<(), Error> {
         self.allowance.progress(now, 0);
+        self.body_given += piece.len() as u64;
         self.exchange.push(piece).map_err(|error| error.with_sent(self.is_sent))
     }
 
@@ -261,9 +282,9 @@ impl Flight {
             return Ok(());
         }
         let text = match self.stage {
-            Stage::ProxyTls => Cow::Owned(format!("{error} while starting TLS with the proxy")),
-            Stage::Handshake => Cow::Owned(format!("{error} while talking to the proxy")),
-            _ => Cow::Owned(error.to_string()),
+            Stage::ProxyTls => format!("{} while starting TLS with the proxy", text_of_io(error)),
+            Stage::Handshake => format!("{} while talking to the proxy", text_of_io(error)),
+            _ => text_of_io(error),
         };
         let mut broken = Error::new(kind, self.stage, text).with_sent(self.is_sent);
         broken.errno = error.raw_os_error();
