@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::Key;
+use crate::wire::channel::Channel;
 
 /// One socket. The poll tells only of changes, so what it has told is kept.
 #[derive(Debug)]
@@ -108,18 +109,25 @@ impl Line {
         }
     }
 
-    /// Serves no request any more. Whether it can serve another one.
+    /// Serves no request any more. Whether it may serve another one.
     pub(super) fn rest(&mut self) -> bool {
         self.user = None;
-        if self.is_readable && !self.has_ended {
-            let peeked = self.stream.peek(&mut [0]);
-            self.is_readable = !peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        }
-        !self.was_heard_from()
+        !self.has_ended
     }
 
-    /// Whether bytes or the end have come that no request has read.
-    pub(super) fn was_heard_from(&self) -> bool {
-        self.is_readable || self.has_ended
+    /// Whether an idle connection can be used: the other side has neither closed it nor said anything. Tickets of TLS are
+    /// nothing said.
+    pub(super) fn is_silent(&mut self, channel: &mut Channel, buffer: &mut [u8]) -> bool {
+        while self.is_readable && !self.has_ended {
+            let is_ticket = match self.read(buffer) {
+                Ok(None) => break,
+                Ok(Some(count)) => count > 0 && !channel.is_plain() && channel.takes_silently(&buffer[..count]),
+                Err(_) => false,
+            };
+            if !is_ticket {
+                return false;
+            }
+        }
+        !self.has_ended
     }
 }

@@ -15,6 +15,7 @@ mod timers;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 
 use mio::{Events, Poll, Token, Waker};
@@ -22,7 +23,7 @@ use slab::Slab;
 
 use self::line::Line;
 use self::names::Names;
-use self::request::{Phase, Task};
+use self::request::{Late, Phase, Task};
 use self::timers::Timers;
 use super::answer::{Cost, WholeBody};
 use super::now;
@@ -94,6 +95,8 @@ pub struct Reactor<U> {
 const NAMES: Token = Token(usize::MAX);
 /// Bytes that are read at a time, and that a stream has in stock at most before it stops to read.
 const PIECE: usize = 64 << 10;
+/// Nanoseconds after which a look-up is asked for again, where too many were under way.
+const ASK_AGAIN: u64 = 10_000_000;
 /// Events that are taken at a time.
 const EVENTS: usize = 256;
 
@@ -150,7 +153,7 @@ impl<U> Reactor<U> {
 
     /// Asks for the next piece of an answer's body: the reply is a piece, the end, or a failure.
     pub fn pull(&mut self, key: Key, user: U) {
-        let Some(task) = self.task(key) else { return };
+        let Some(task) = self.tasks.get_mut(key.number).filter(|task| task.serial == key.serial) else { return };
         task.pull(user, now());
         self.timers.set(key.number, task.ends());
         if task.is_done() || task.line.is_none() {
@@ -257,9 +260,9 @@ impl<U> Reactor<U> {
             let now = now();
             let Some(task) = self.tasks.get_mut(key.number) else { break };
             match self.connections.check_out(task.order.route.identity(), fresh, now, &mut leaving) {
-                Checkout::Idle(ticket, idle) => {
-                    if self.lines.get(idle.line).is_none_or(Line::was_heard_from) {
-                        // Nothing is to be read from an idle connection but its end.
+                Checkout::Idle(ticket, mut idle) => {
+                    let Idle { line, channel } = &mut idle;
+                    if !self.lines.get_mut(*line).is_some_and(|line| line.is_silent(channel, &mut self.buffer)) {
                         self.connections.note_stale(ticket.identity(), now);
                         self.connections.close(ticket);
                         leaving.push(idle);
@@ -313,23 +316,29 @@ impl<U> Reactor<U> {
     /// Looks up where the connection goes to.
     fn dial(&mut self, key: Key) {
         let Some(task) = self.tasks.get_mut(key.number) else { return };
-        match task.dial(now()) {
-            Ok(Some(addresses)) => self.found(key, Ok(addresses)),
-            Ok(None) => {
-                let (host, port) = task.order.route.first_hop();
-                let asked = self.names.ask(key, host, port);
+        let dialled = task.dial(now());
+        match dialled {
+            Ok(Some(address)) => self.found(key, Ok(vec![address])),
+            Ok(None) => self.look_up(key),
+            Err(error) => self.fail(key, error),
+        }
+    }
+
+    fn look_up(&mut self, key: Key) {
+        let Some(task) = self.tasks.get_mut(key.number) else { return };
+        let (host, port) = task.order.route.first_hop();
+        match self.names.ask(key, host, port) {
+            Ok(is_asked) => {
+                task.phase = Phase::Resolving { ask_again: (!is_asked).then(|| now() + ASK_AGAIN) };
                 self.timers.set(key.number, task.ends());
-                if let Err(error) = asked {
-                    self.found(key, Err(error));
-                }
             }
             Err(error) => self.fail(key, error),
         }
     }
 
-    fn found(&mut self, key: Key, found: io::Result<Vec<std::net::SocketAddr>>) {
+    fn found(&mut self, key: Key, found: Result<Vec<SocketAddr>, Error>) {
         let Some(task) = self.task(key) else { return };
-        match task.found(found, now()) {
+        match found.map(|addresses| task.found(addresses, now())) {
             Ok(()) => self.connect(key),
             Err(error) => self.fail(key, error),
         }
@@ -423,15 +432,14 @@ impl<U> Reactor<U> {
         let Some(task) = self.tasks.get_mut(number) else { return };
         let key = Key { number, serial: task.serial };
         match task.ends() {
-            Some(at) if at <= now => {
-                if let Some(error) = task.out_of_time(now) {
-                    self.fail(key, error);
-                } else {
-                    // An address has had its share of the time.
+            Some(at) if at <= now => match task.out_of_time(now) {
+                Late::Failed(error) => self.fail(key, error),
+                Late::Address => {
                     self.drop_line(key);
                     self.connect(key);
                 }
-            }
+                Late::Name => self.look_up(key),
+            },
             later => self.timers.set(number, later),
         }
     }

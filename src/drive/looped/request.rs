@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use super::line::Line;
 use super::{Answer, Held, PIECE, Reply};
-use crate::drive::answer::Cost;
-use crate::drive::collect::whole;
-use crate::drive::dial::{failed_to_connect, public_only_fault};
+use crate::drive::answer::{Cost, WholeBody};
+use crate::drive::dial::failed;
+use crate::drive::names::{admit, literal};
+use crate::drive::now;
 use crate::drive::order::{Order, OrderBody};
 use crate::net::http1::ResponseHead;
 use crate::wire::allowance::Allowance;
@@ -20,8 +21,10 @@ use crate::wire::flight::{Event, Flight};
 pub(super) enum Phase {
     /// There was no room for its connection.
     Waiting,
-    /// Its proxy's name is looked up.
-    Resolving,
+    /// The name of its first hop is looked up; or asked for again at that moment.
+    Resolving {
+        ask_again: Option<u64>,
+    },
     Connecting(Addresses),
     Flying(Box<Flight>),
     /// The answer is whole, and the connection given back.
@@ -29,6 +32,15 @@ pub(super) enum Phase {
     Failed(Error),
     /// The last reply was taken.
     Over,
+}
+
+/// What to do when time is up.
+pub(super) enum Late {
+    Failed(Error),
+    /// The address under way has had its share of the time.
+    Address,
+    /// Ask for the name again.
+    Name,
 }
 
 /// Addresses, of which each gets an equal share of the time left.
@@ -60,6 +72,7 @@ pub(super) struct Task<U> {
     head: Option<(ResponseHead, u64)>,
     /// Of the answer's body, what was not handed over.
     gathered: Vec<u8>,
+    has_waited: bool,
     /// Whether it has gone over a second connection.
     is_second: bool,
 }
@@ -85,13 +98,15 @@ impl<U> Task<U> {
             sent: 0,
             head: None,
             gathered: Vec::new(),
+            has_waited: false,
             is_second: false,
         }
     }
 
     /// There is no room for its connection.
     pub(super) fn wait(&mut self, now: u64) {
-        if !matches!(self.allowance.stage(), Stage::Pool) || self.allowance.ends().is_none() {
+        // Its time goes on when it has to wait again.
+        if !std::mem::replace(&mut self.has_waited, true) {
             self.allowance.enter(Stage::Pool, now);
         }
         self.phase = Phase::Waiting;
@@ -104,27 +119,17 @@ impl<U> Task<U> {
     }
 
     /// Begins to dial: the address, if no name has to be looked up.
-    pub(super) fn dial(&mut self, now: u64) -> Result<Option<Vec<SocketAddr>>, Error> {
+    pub(super) fn dial(&mut self, now: u64) -> Result<Option<SocketAddr>, Error> {
         self.dial_began = now;
-        let (host, port) = self.order.route.first_hop();
-        if let Some(fault) = public_only_fault(&self.order.route, None) {
-            return Err(fault);
-        }
         self.allowance.enter(Stage::Resolve, now);
-        self.phase = Phase::Resolving;
-        Ok(host.parse().ok().map(|ip| vec![SocketAddr::new(ip, port)]))
+        self.phase = Phase::Resolving { ask_again: None };
+        literal(&self.order.route)
     }
 
     /// Takes the addresses of its first hop.
-    pub(super) fn found(&mut self, found: io::Result<Vec<SocketAddr>>, now: u64) -> Result<(), Error> {
-        let all = found.map_err(|error| Error::of_io(Kind::Connect, Stage::Resolve, &error))?;
-        if all.is_empty() {
-            let host = self.order.route.first_hop().0;
-            return Err(Error::new(Kind::Connect, Stage::Resolve, format!("the name {host} has no address")));
-        }
+    pub(super) fn found(&mut self, all: Vec<SocketAddr>, now: u64) {
         self.allowance.enter(Stage::Tcp, now);
         self.phase = Phase::Connecting(Addresses { all, next: 0, until: None, last: None });
-        Ok(())
     }
 
     /// The address to be tried next.
@@ -135,13 +140,11 @@ impl<U> Task<U> {
                 Some(error) if error.kind() == io::ErrorKind::TimedOut && self.allowance.is_over(now) => {
                     self.allowance.error(now)
                 }
-                Some(error) => failed_to_connect(&self.order.route, &error),
+                Some(error) => failed(&self.order.route, &error),
                 None => Error::new(Kind::Connect, Stage::Tcp, "no address"),
             });
         };
-        if let Some(fault) = public_only_fault(&self.order.route, Some(address)) {
-            return Err(fault);
-        }
+        admit(&self.order.route, address)?;
         let left = (addresses.all.len() - addresses.next) as u64;
         addresses.until = self.allowance.ends().map(|ends| now + ends.saturating_sub(now) / left);
         addresses.next += 1;
@@ -186,7 +189,7 @@ impl<U> Task<U> {
                 }
                 match line.write(flight.outgoing()) {
                     Ok(Some(count)) => {
-                        flight.wrote(count, super::now());
+                        flight.wrote(count, now());
                         has_moved = true;
                     }
                     Ok(None) => {}
@@ -200,10 +203,10 @@ impl<U> Task<U> {
                 && dialled.is_zero()
                 && flight.is_open()
             {
-                *dialled = std::time::Duration::from_nanos(super::now().saturating_sub(*dial_began).max(1));
+                *dialled = std::time::Duration::from_nanos(now().saturating_sub(*dial_began).max(1));
             }
             while line.is_readable() && !flight.is_done() && (is_whole || gathered.len() < PIECE) {
-                let now = super::now();
+                let now = now();
                 let mut sink = |event: Event<'_>| {
                     match event {
                         Event::Head(found) => {
@@ -254,22 +257,24 @@ impl<U> Task<U> {
     pub(super) fn ends(&self) -> Option<u64> {
         self.user.as_ref()?;
         match &self.phase {
-            Phase::Waiting | Phase::Resolving => self.allowance.ends(),
+            Phase::Waiting => self.allowance.ends(),
+            Phase::Resolving { ask_again } => self.allowance.ends().into_iter().chain(*ask_again).min(),
             Phase::Connecting(addresses) => addresses.until,
             Phase::Flying(flight) => flight.ends(),
             Phase::Whole | Phase::Failed(_) | Phase::Over => None,
         }
     }
 
-    /// Its time is up: the error; `None` if another address is to be tried.
-    pub(super) fn out_of_time(&mut self, now: u64) -> Option<Error> {
+    /// The time that [`Task::ends`] has named has come.
+    pub(super) fn out_of_time(&mut self, now: u64) -> Late {
         match &mut self.phase {
-            Phase::Flying(flight) => Some(flight.timed_out(now)),
+            Phase::Flying(flight) => Late::Failed(flight.timed_out(now)),
             Phase::Connecting(addresses) => {
                 addresses.last = Some(io::ErrorKind::TimedOut.into());
-                None
+                Late::Address
             }
-            _ => Some(self.allowance.error(now)),
+            Phase::Resolving { ask_again: Some(_) } if !self.allowance.is_over(now) => Late::Name,
+            _ => Late::Failed(self.allowance.error(now)),
         }
     }
 
@@ -328,11 +333,9 @@ impl<U> Task<U> {
         if self.order.is_whole {
             if is_whole && let Some((head, after)) = self.head.take() {
                 self.phase = Phase::Over;
-                let body = whole(&head, std::mem::take(&mut self.gathered), &self.order.limits);
-                return Some(match body {
-                    Ok(body) => Reply::Answer(Box::new(Answer { head, body: Some(body), head_after: after, cost: self.cost })),
-                    Err(error) => Reply::Failed(error),
-                });
+                let body = WholeBody { raw: std::mem::take(&mut self.gathered), decoded: None };
+                let answer = Answer { head, body: Some(body), head_after: after, cost: self.cost };
+                return Some(Reply::Answer(Box::new(answer)));
             }
         } else {
             // A site that answers before it has the whole request may want the rest all the same.
@@ -355,8 +358,8 @@ impl<U> Task<U> {
                 Phase::Failed(error) => Some(Reply::Failed(error)),
                 _ => None,
             },
-            Phase::Flying(flight) if matches!(self.order.body, OrderBody::Pulled) && flight.wants_body() => {
-                Some(Reply::WantsBody)
+            Phase::Flying(flight) if matches!(self.order.body, OrderBody::Pulled) => {
+                flight.wants_body().then_some(Reply::WantsBody)
             }
             _ => None,
         }
@@ -373,7 +376,7 @@ fn feed(flight: &mut Flight, body: &OrderBody, sent: &mut usize) -> Result<bool,
     if !flight.wants_body() {
         return Ok(false);
     }
-    let now = super::now();
+    let now = now();
     match body {
         OrderBody::Pulled => return Ok(false),
         OrderBody::Empty => flight.finish(now)?,
