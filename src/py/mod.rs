@@ -67,7 +67,7 @@ mod _core {
     #[pymodule_export]
     use super::journal::Journal;
     #[pymodule_export]
-    use super::judge::{PyReportJudge, PyStatusJudge, retry_after};
+    use super::judge::{PyReportJudge, PyStatusJudge, hold_of, pause_of, retry_after};
     #[pymodule_export]
     const LONGEST_HOLD: f64 = crate::judge::retry_after::LONGEST;
     #[pymodule_export]

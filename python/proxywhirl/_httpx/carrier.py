@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Hashable
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._core import retry_after
+from proxywhirl._core import pause_of
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
 from proxywhirl._httpx.judge import meaning_of
@@ -340,9 +340,8 @@ def _allowance(request: Any, terms: SendOptions) -> Allowance:
 
 def _answer(payload: Any, elapsed: float) -> Answer:
     status = payload.status
-    # Only these two statuses mean something else with the header; no other pays for the search.
-    hold = retry_after(payload.headers) if status in (429, 503) else None
-    return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=hold)
+    asked = pause_of(status, payload.headers)
+    return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=asked)
 
 
 def _check_answer(payload: Any, request: Any, terms: SendOptions) -> None:

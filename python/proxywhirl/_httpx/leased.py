@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._core import hold_of
 from proxywhirl._httpx.judge import meaning_of
-from proxywhirl._httpx.rotation import hold_of
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class _LeasedBody:
             lease.finish(outcome, None, error)
         else:
             answer = self._answer
-            lease.finish(outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
+            lease.finish(outcome, answer.elapsed_ms, hold=hold_of(outcome, answer.retry_after), status=answer.status)
 
     def _settle_interrupted(self) -> None:
         lease, self._lease = self._lease, None
