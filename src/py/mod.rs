@@ -33,6 +33,7 @@ mod site;
 mod storage;
 mod strategy;
 mod supply;
+mod wire;
 
 use pyo3::prelude::*;
 
@@ -119,6 +120,8 @@ mod _core {
         parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
+    #[pymodule_export]
+    use super::wire::objects::HttpObjects;
 
     use pyo3::prelude::*;
 
