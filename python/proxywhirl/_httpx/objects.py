@@ -7,7 +7,7 @@ at any difference the constructors are used.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import logging
 from typing import Any
 
@@ -77,7 +77,7 @@ def _differences(made: _core.HttpObjects, kind: HttpLibrary) -> list[str]:
         200, headers=_HEADERS, stream=module.ByteStream(b"page"), extensions={"a": 1}, request=request
     )
     read.read()
-    read.elapsed = datetime.timedelta(seconds=_SECONDS)
+    read.elapsed = dt.timedelta(seconds=_SECONDS)
     # Both are made on demand: the decoder is of no use when the content is there, and the encoding is found again.
     vars(read).pop("_decoder", None)
     vars(read.headers)["_encoding"] = None

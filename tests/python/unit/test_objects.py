@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import importlib.util
 import logging
 import pickle
@@ -66,7 +66,7 @@ def outcome(call: Any) -> Any:
     """What a call returns, or the class and text of what it raises."""
     try:
         return call()
-    except Exception as error:  # noqa: BLE001 - whatever it is, both have to do the same
+    except Exception as error:
         return type(error), str(error)
 
 
@@ -183,7 +183,7 @@ def test_an_unread_response_is_read_by_the_client(kind: HttpLibrary) -> None:
     with kind.module.Client(transport=Answers()) as client:
         response = client.get("http://site.test/")
         assert (response.text, response.num_bytes_downloaded, response.is_closed) == ("page", 4, True)
-        assert response.elapsed >= datetime.timedelta()
+        assert response.elapsed >= dt.timedelta()
         with client.stream("GET", "http://site.test/") as response:
             assert not response.is_closed
             with pytest.raises(kind.module.ResponseNotRead):
