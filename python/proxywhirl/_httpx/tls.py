@@ -63,7 +63,7 @@ def _profile(verify: Verify, trust_env: bool) -> _core.WireTls:
 
 
 def _authorities(verify: Verify, trust_env: bool) -> str | None:
-    """The certificates of the authorities that httpx would believe, as text; ``None`` for the system's own, or for all."""
+    """Certificates of the authorities that httpx would believe, as text; ``None`` for the system's own, or for all."""
     if verify is False:
         return None
     import os

@@ -1,4 +1,5 @@
 //! The wire as Python sees it: requests and responses of httpx filled directly, without their constructors.
 
+mod compose;
 pub(crate) mod objects;
 mod url;

@@ -10,7 +10,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDelta, PyDict, PyList, PyString, PyTuple};
 
-use super::url::plain;
+use super::compose::{headers, lowered};
+use super::url::{PlainUrl, plain};
 
 /// Fills requests and responses of one package. Does not change; shared by threads.
 ///
@@ -125,14 +126,8 @@ impl HttpObjects {
         content: &Bound<'py, PyBytes>,
         extensions: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let made = self.empty(py, &self.request)?;
-        made.setattr(intern!(py, "method"), method)?;
-        made.setattr(intern!(py, "url"), url)?;
-        made.setattr(intern!(py, "headers"), self.headers_of(py, headers)?)?;
-        made.setattr(intern!(py, "extensions"), extensions)?;
-        made.setattr(intern!(py, "stream"), self.stream_of(py, content)?)?;
-        made.setattr(intern!(py, "_content"), content)?;
-        Ok(made)
+        let headers = self.headers_of(py, headers)?;
+        self.request_with(py, method, url, &headers, content, extensions)
     }
 
     /// A URL that needs no normalising.
@@ -146,14 +141,40 @@ impl HttpObjects {
     #[pyo3(signature = (text, query=None))]
     fn url<'py>(&self, py: Python<'py>, text: &str, query: Option<&str>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(found) = plain(text) else { return Ok(None) };
-        let scheme = if found.scheme == "https" { intern!(py, "https") } else { intern!(py, "http") };
-        let empty = intern!(py, "");
-        let query = query.or(found.query);
-        let parts = (scheme, empty, found.host, found.port, found.path, query, py.None());
-        let parts = self.new_tuple.bind(py).call1((&self.parts, parts))?;
-        let made = self.empty(py, &self.url)?;
-        made.setattr(intern!(py, "_uri_reference"), parts)?;
-        Ok(Some(made))
+        self.url_of(py, &found, query).map(Some)
+    }
+
+    /// A request as `build_request` of a client makes it.
+    ///
+    /// Args:
+    ///     method: The method, upper case.
+    ///     url: The URL.
+    ///     query: Its query, in place of the URL's own; already escaped.
+    ///     defaults: The headers of the client.
+    ///     given: The caller's, as they were given.
+    ///     content: The body.
+    ///     extensions: Its extensions; the dictionary becomes the request's own.
+    ///
+    /// Returns:
+    ///     The request; `None` if the package has to make it.
+    #[allow(clippy::too_many_arguments)]
+    fn plain_request<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Bound<'py, PyString>,
+        url: &str,
+        query: Option<&str>,
+        defaults: &Bound<'py, PyAny>,
+        given: &Bound<'py, PyAny>,
+        content: &Bound<'py, PyBytes>,
+        extensions: &Bound<'py, PyDict>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(found) = plain(url) else { return Ok(None) };
+        let defaults = defaults.getattr(intern!(py, "_list"))?;
+        let length = content.as_bytes().len();
+        let Some(list) = headers(defaults.cast()?, given, method.to_str()?, &found, length)? else { return Ok(None) };
+        let (url, headers) = (self.url_of(py, &found, query)?, self.headers_with(py, &list)?);
+        self.request_with(py, method, &url, &headers, content, extensions).map(Some)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -193,6 +214,35 @@ impl HttpObjects {
         Ok(made)
     }
 
+    fn request_with<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Bound<'py, PyString>,
+        url: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        content: &Bound<'py, PyBytes>,
+        extensions: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = self.empty(py, &self.request)?;
+        made.setattr(intern!(py, "method"), method)?;
+        made.setattr(intern!(py, "url"), url)?;
+        made.setattr(intern!(py, "headers"), headers)?;
+        made.setattr(intern!(py, "extensions"), extensions)?;
+        made.setattr(intern!(py, "stream"), self.stream_of(py, content)?)?;
+        made.setattr(intern!(py, "_content"), content)?;
+        Ok(made)
+    }
+
+    fn url_of<'py>(&self, py: Python<'py>, found: &PlainUrl<'_>, query: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        let scheme = if found.scheme == "https" { intern!(py, "https") } else { intern!(py, "http") };
+        let query = query.or(found.query);
+        let parts = (scheme, intern!(py, ""), found.host, found.port, found.path, query, py.None());
+        let parts = self.new_tuple.bind(py).call1((&self.parts, parts))?;
+        let made = self.empty(py, &self.url)?;
+        made.setattr(intern!(py, "_uri_reference"), parts)?;
+        Ok(made)
+    }
+
     fn stream_of<'py>(&self, py: Python<'py>, bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
         let made = self.empty(py, &self.stream)?;
         made.setattr(intern!(py, "_stream"), bytes)?;
@@ -211,23 +261,14 @@ impl HttpObjects {
             let lower = lowered(py, name.cast::<PyBytes>()?.as_bytes());
             list.append((name, lower, pair.get_borrowed_item(1)?))?;
         }
+        self.headers_with(py, &list)
+    }
+
+    fn headers_with<'py>(&self, py: Python<'py>, list: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyAny>> {
         let made = self.empty(py, &self.headers)?;
         made.setattr(intern!(py, "_list"), list)?;
         made.setattr(intern!(py, "_encoding"), py.None())?;
         Ok(made)
-    }
-}
-
-/// A name in lower case, as `bytes.lower` makes it.
-fn lowered<'py>(py: Python<'py>, name: &[u8]) -> Bound<'py, PyBytes> {
-    let mut short = [0_u8; 64];
-    match short.get_mut(..name.len()) {
-        Some(copy) => {
-            copy.copy_from_slice(name);
-            copy.make_ascii_lowercase();
-            PyBytes::new(py, copy)
-        }
-        None => PyBytes::new(py, &name.to_ascii_lowercase()),
     }
 }
 
