@@ -13,17 +13,7 @@ from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.library import HttpLibrary
 from proxywhirl._native.redact import shown
 
-__all__ = [
-    "MOST_JARS",
-    "CookieStore",
-    "OneJar",
-    "PerProxy",
-    "Wearing",
-    "client_class",
-    "keep",
-    "sets_cookies",
-    "store_of",
-]
+__all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "keep", "sets_cookies"]
 
 MOST_JARS = 10_000
 """Proxies, or sessions, whose cookies are kept; those not used for longest go first."""
@@ -174,29 +164,3 @@ def keep(store: CookieStore, response: Any, proxy_id: Any, kind: HttpLibrary) ->
 def sets_cookies(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether an answer sets cookies."""
     return any(len(name) == 10 and name.lower() == b"set-cookie" for name, _ in headers)
-
-
-_clients: dict[tuple[str, str], type] = {}
-
-
-def client_class(kind: HttpLibrary, name: str) -> Any:
-    """A client class of a package that keeps no cookies itself.
-
-    Args:
-        kind: The package.
-        name: ``"Client"`` or ``"AsyncClient"``.
-    """
-    found = _clients.get((kind.name, name))
-    if found is None:
-        none = type("_NoCookies", (kind.module.Cookies,), {"extract_cookies": _ignore, "__bool__": _never})()
-        base = getattr(kind.module, name)
-        found = _clients[kind.name, name] = type(name, (base,), {"cookies": property(lambda client: none)})
-    return found
-
-
-def _ignore(cookies: Any, response: Any) -> None:
-    """The transport keeps them."""
-
-
-def _never(cookies: Any) -> bool:
-    return False

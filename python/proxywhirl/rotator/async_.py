@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl._httpx.cookies import client_class
+from proxywhirl._httpx.client import client_class
 from proxywhirl.rotator._attempted import AsyncAttemptsFace
 from proxywhirl.rotator._session import AsyncRotatorSession
 from proxywhirl.rotator._verbs import AsyncVerbs

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._base.exports import on_first_use
-from proxywhirl._httpx.cookies import client_class
+from proxywhirl._httpx.client import client_class
 from proxywhirl.rotator._attempted import AttemptsFace
 from proxywhirl.rotator._verbs import Verbs
 from proxywhirl.rotator.base import ProxyRotatorBase

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxywhirl._core import StatusJudge
-from proxywhirl._httpx.body import bound_decoder, preset_decoder
 from proxywhirl._httpx.carrier import AsyncCarrier, Carrier, SendOptions
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
@@ -18,6 +17,7 @@ from proxywhirl._httpx.rotation import Answer, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 from proxywhirl.exceptions import ProxyPoolEmptyError
+from proxywhirl.transport._responses import facts_of, last_response, response_of, whole_response
 from proxywhirl.transport._settings import Settings
 
 if TYPE_CHECKING:
@@ -131,18 +131,18 @@ class _Steps(Settings):
             authorization=begun.authorization,
         )
 
-    def _deliver(self, answer: Any, request: Any, begun: _Begun, leased: Any) -> Any:
-        """Make the response of the answer that the rotation delivers."""
+    def _deliver(self, answer: Any, request: Any, begun: _Begun, leased: Any, started: float | None) -> Any:
+        """Make the response of the answer that the rotation delivers; complete, if `started` says since when."""
         rotation = begun.rotation
         lease, outcome, attempts, is_open = rotation.lease, rotation.outcome, rotation.attempts, rotation.is_open
         kind, selection, store = begun.kind, begun.selection, begun.store
         payload = answer.payload
         proxy_id = lease.id
-        facts = _facts(outcome, attempts, proxy_id, answer.elapsed_ms)
+        facts = facts_of(outcome, attempts, proxy_id, answer.elapsed_ms)
         make = kind.Response
         is_hop = False
         if outcome in _REFUSALS and 300 <= answer.status < 400:
-            make = _last_response(kind)
+            make = last_response(kind)
         elif 300 <= answer.status < 400 or answer.status in _LEFT_OPEN:
             is_hop = True
             if selection is None:
@@ -152,12 +152,14 @@ class _Steps(Settings):
             request.extensions = {**request.extensions, "proxywhirl": selection}
             if begun.wearing is not None and answer.status in _LEFT_OPEN:
                 begun.wearing.take_off()
-        if payload.body is not None:
-            stream = kind.ByteStream(payload.body)
-        else:
-            stream = leased(kind)(payload, lease if is_open else None, outcome, answer, facts, kind)
         payload.extensions["proxywhirl"] = facts
-        response = _response(make, payload, stream, kind, payload.extensions)
+        if payload.body is None:
+            stream = leased(kind)(payload, lease if is_open else None, outcome, answer, facts, kind)
+            response = response_of(make, payload, stream, kind, payload.extensions)
+        elif started is None:
+            response = response_of(make, payload, kind.ByteStream(payload.body), kind, payload.extensions)
+        else:
+            response = whole_response(make, payload, request, kind, started)
         if (store is not None or (is_hop and self.keeps_hops)) and sets_cookies(payload.headers):
             if store is None:
                 # For the redirects of this request through this proxy, and no longer: another exit is another visitor.
@@ -172,10 +174,10 @@ class _Steps(Settings):
         """The response that an error carries: complete, with its request."""
         payload, rotation, kind = answer.payload, begun.rotation, begun.kind
         outcome = AMBIGUOUS if rotation.last is None else rotation.last[0]
-        facts = _facts(outcome, rotation.attempts, rotation.lease.id, answer.elapsed_ms)
+        facts = facts_of(outcome, rotation.attempts, rotation.lease.id, answer.elapsed_ms)
         extensions = {**payload.extensions, "proxywhirl": facts}
         stream = kind.ByteStream(payload.body)
-        response = _response(kind.Response, payload, stream, kind, extensions, request=request)
+        response = response_of(kind.Response, payload, stream, kind, extensions, request=request)
         response.read()
         return response
 
@@ -188,6 +190,13 @@ class Driver(_Steps):
 
     def handle_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
+        return self._carry(request, None)
+
+    def handle_whole(self, request: Any) -> Any:
+        """As :meth:`handle_request`; the response is complete, as a client hands it out."""
+        return self._carry(request, time.perf_counter())
+
+    def _carry(self, request: Any, started: float | None) -> Any:
         begun = self._begin(request)
         rotation = begun.rotation
         current: Answer | None = None
@@ -207,7 +216,7 @@ class Driver(_Steps):
                         step = _told(begun, reply)
                 elif step == "deliver":
                     answer, current = current, None
-                    return self._deliver(answer, request, begun, leased_body)
+                    return self._deliver(answer, request, begun, leased_body, started)
                 elif step == "admit":
                     try:
                         lease = begun.taking.wait(*rotation.admission)
@@ -246,6 +255,13 @@ class AsyncDriver(_Steps):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
+        return await self._carry(request, None)
+
+    async def handle_whole_async(self, request: Any) -> Any:
+        """As :meth:`handle_async_request`; the response is complete, as a client hands it out."""
+        return await self._carry(request, time.perf_counter())
+
+    async def _carry(self, request: Any, started: float | None) -> Any:
         begun = self._begin(request)
         rotation = begun.rotation
         current: Answer | None = None
@@ -265,7 +281,7 @@ class AsyncDriver(_Steps):
                         step = _told(begun, reply)
                 elif step == "deliver":
                     answer, current = current, None
-                    return self._deliver(answer, request, begun, async_leased_body)
+                    return self._deliver(answer, request, begun, async_leased_body, started)
                 elif step == "admit":
                     try:
                         lease = await begun.taking.wait_async(*rotation.admission)
@@ -321,12 +337,6 @@ def _is_seekable(file: Any) -> bool:
     return bool(seekable()) if callable(seekable) else hasattr(file, "seek")
 
 
-def _facts(outcome: Any, attempts: int, proxy_id: Any, elapsed_ms: float) -> dict[str, Any]:
-    # Whose fault a body still to come is turns out later; until then it counts as the site's.
-    told = Outcome.TARGET_FAULT if outcome is AMBIGUOUS else outcome
-    return {"outcome": told, "attempts": attempts, "proxy_id": proxy_id, "elapsed_ms": elapsed_ms}
-
-
 def _take_authorization(headers: Any) -> bytes | None:
     """Take the user's own ``Proxy-Authorization`` off a request: it is for a proxy, and never for a site."""
     found: bytes | None = None
@@ -336,28 +346,6 @@ def _take_authorization(headers: Any) -> bytes | None:
     if found is not None:
         del headers["proxy-authorization"]
     return found
-
-
-def _response(make: Any, payload: Any, stream: Any, kind: HttpLibrary, extensions: dict[str, Any], **more: Any) -> Any:
-    """The response of an answer; what it unpacks is within the bounds of the answer."""
-    response = make(payload.status, headers=payload.headers, stream=stream, extensions=extensions, **more)
-    if payload.body is None:
-        if payload.max_body is not None:
-            bound_decoder(response, payload.headers, payload.max_body, kind)
-    elif payload.content is not payload.body:
-        preset_decoder(response, payload.content, kind)
-    return response
-
-
-def _last_response(kind: HttpLibrary) -> Any:
-    """The class of a redirect that a client does not follow: where a site sends a banned proxy is not the page."""
-    found = _last_responses.get(kind.name)
-    if found is None:
-        found = _last_responses[kind.name] = type("Response", (kind.Response,), {"has_redirect_location": False})
-    return found
-
-
-_last_responses: dict[str, type] = {}
 
 
 def _told(begun: _Begun, failure: Any) -> str:
