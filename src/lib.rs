@@ -5,6 +5,8 @@
 //! leases. Nothing but the binding layer knows that Python exists.
 
 pub mod clock;
+#[cfg(feature = "wire")]
+pub mod drive;
 #[cfg(feature = "fleet")]
 pub mod fleet;
 // The embedding program shuts and opens the gate; here that is the binding.
@@ -25,3 +27,5 @@ pub mod storage;
 pub mod strategy;
 pub mod supply;
 mod sync;
+#[cfg(feature = "wire")]
+pub mod wire;

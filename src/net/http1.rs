@@ -29,8 +29,22 @@ pub fn write_request<'a>(
     target: &str,
     headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
 ) -> Result<(), BadRequest> {
+    write_onward(out, method, "", target, headers)
+}
+
+/// The same with `onward` before the target, as `http://host` is for a proxy that passes the request on.
+///
+/// # Errors
+/// [`BadRequest`]; `out` is then as before.
+pub fn write_onward<'a>(
+    out: &mut Vec<u8>,
+    method: &str,
+    onward: &str,
+    target: &str,
+    headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<(), BadRequest> {
     let before = out.len();
-    let written = write(out, method, target, headers);
+    let written = write(out, method, [onward, target], headers);
     if written.is_err() {
         out.truncate(before);
     }
@@ -40,16 +54,18 @@ pub fn write_request<'a>(
 fn write<'a>(
     out: &mut Vec<u8>,
     method: &str,
-    target: &str,
+    target: [&str; 2],
     headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
 ) -> Result<(), BadRequest> {
     if !is_token(method.as_bytes()) {
         return Err(BadRequest::Method);
     }
-    if target.is_empty() || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let [onward, target] = target;
+    let is_visible = |part: &str| part.bytes().all(|byte| byte.is_ascii_graphic());
+    if target.is_empty() || !is_visible(onward) || !is_visible(target) {
         return Err(BadRequest::Target);
     }
-    for part in [method, " ", target, " HTTP/1.1\r\n"] {
+    for part in [method, " ", onward, target, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
     for (name, value) in headers {
@@ -197,7 +213,8 @@ impl ResponseHead {
     }
 }
 
-fn number(text: &[u8]) -> Option<u64> {
+/// A number in decimal digits alone.
+pub(crate) fn number(text: &[u8]) -> Option<u64> {
     let text = text.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(text).ok())??;
     text.parse().ok()
 }
@@ -232,6 +249,20 @@ impl HeadReader {
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Option<ResponseHead>, BadResponse> {
         self.buffer.extend_from_slice(bytes);
         self.head()
+    }
+
+    /// Takes what was read, up to the end of the head, and moves the input behind that.
+    ///
+    /// # Errors
+    /// [`BadResponse`]
+    pub fn take(&mut self, input: &mut &[u8]) -> Result<Option<ResponseHead>, BadResponse> {
+        let head = self.feed(input)?;
+        // What follows the head came with this piece: before it, the head was not whole.
+        *input = &input[input.len() - if head.is_some() { self.buffer.len() } else { 0 }..];
+        if head.is_some() {
+            self.buffer.clear();
+        }
+        Ok(head)
     }
 
     /// The same, of what was read into the buffer.

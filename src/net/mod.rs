@@ -22,7 +22,7 @@ pub mod socks4;
 pub mod socks5;
 #[cfg(feature = "check")]
 pub mod target;
-#[cfg(feature = "check")]
+#[cfg(feature = "wire")]
 pub mod tls;
 
 /// Bytes as Latin-1 reads them: a character each.

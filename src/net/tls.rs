@@ -1,11 +1,10 @@
 //! Which certificates are accepted, from targets and from proxies that speak TLS.
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use crate::sync::Arc;
 
@@ -21,36 +20,65 @@ pub enum Verification {
     Nothing,
 }
 
-/// The certificates given cannot be read, or none of them is one of an authority.
+/// What this side proves who it is with: PEM texts, which may be one and the same.
+#[derive(Clone)]
+pub struct ClientCertificate {
+    /// The certificate, and those that lead to its authority.
+    pub chain: Box<str>,
+    /// Its private key, without a password.
+    pub key: Box<str>,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientCertificate(***)")
+    }
+}
+
+/// The certificates given cannot be read, or none of them is one of an authority; or a key does not fit its certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadCertificates;
 
-/// Makes what TLS connections are made with.
-pub(crate) fn connector(verification: &Verification) -> Result<TlsConnector, BadCertificates> {
+/// The settings that TLS connections are made with.
+///
+/// # Errors
+/// [`BadCertificates`]
+pub(crate) fn client_config(
+    verification: &Verification,
+    own: Option<&ClientCertificate>,
+) -> Result<ClientConfig, BadCertificates> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|_| BadCertificates)?;
     let mut roots = RootCertStore::empty();
-    let mut config = match verification {
-        Verification::Nothing => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anything(provider))).with_no_client_auth()
-        }
+    let builder = match verification {
+        Verification::Nothing => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anything(provider))),
         Verification::System => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            builder.with_root_certificates(roots).with_no_client_auth()
+            builder.with_root_certificates(roots)
         }
         Verification::Authorities(pem) => {
-            let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-            let (added, _) = roots.add_parsable_certificates(found.map_err(|_| BadCertificates)?);
+            let (added, _) = roots.add_parsable_certificates(certificates(pem)?);
             if added == 0 {
                 return Err(BadCertificates);
             }
-            builder.with_root_certificates(roots).with_no_client_auth()
+            builder.with_root_certificates(roots)
+        }
+    };
+    let mut config = match own {
+        None => builder.with_no_client_auth(),
+        Some(own) => {
+            let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).map_err(|_| BadCertificates)?;
+            builder.with_client_auth_cert(certificates(&own.chain)?, key).map_err(|_| BadCertificates)?
         }
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
+    Ok(config)
+}
+
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, BadCertificates> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(|_| BadCertificates)
 }
 
 /// Accepts any certificate, but still proves that the other side has its key.

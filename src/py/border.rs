@@ -101,6 +101,7 @@ pub(super) fn after_fork_in_child() {
     super::journal::after_fork();
     super::queue::after_fork();
     crate::rotation::forking::after_fork();
+    crate::drive::names::after_fork();
 }
 
 /// Refuses any interpreter but the process's first. Objects of the core are shared by all threads of the process, and those of

@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fork", &["sync"]),
     ("random", &["sync", "fork"]),
     ("net", &["ground"]),
+    ("wire", &["ground", "net"]),
     ("proxy", &["ground", "net"]),
     ("pool", &["ground", "net", "proxy"]),
     ("resilience", &["ground", "net", "proxy", "pool"]),

@@ -211,7 +211,8 @@ impl Run {
                 || items
                     .iter()
                     .any(|item| item.address.as_ref().is_some_and(|address| address.protocol == Protocol::Https)));
-        let connector = may_need_tls.then(|| tls::connector(&plan.verification)).transpose()?;
+        let settings = may_need_tls.then(|| tls::client_config(&plan.verification, None)).transpose()?;
+        let connector = settings.map(|settings| TlsConnector::from(Arc::new(settings)));
         let workers = plan.concurrency.min(items.len());
         let shared = Arc::new(Shared {
             plan,

@@ -1,0 +1,53 @@
+//! Requests over real sockets: what [`wire`](crate::wire) says is to be written and read is written and read here.
+//!
+//! [`order`] is what a driver is asked to send, [`answer`] what comes back. [`blocking`] does it on the caller's thread.
+
+pub mod answer;
+pub mod blocking;
+mod dial;
+pub(crate) mod names;
+pub mod order;
+mod socket;
+mod store;
+pub mod stream;
+
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::wire::error::{Error, Kind, Stage};
+
+/// The longest wait without asking whether the caller was interrupted: Ctrl-C is noticed within it.
+const SLICE: Duration = Duration::from_millis(100);
+
+fn now() -> u64 {
+    SystemClock.steady()
+}
+
+/// How long to wait now for something that must be over at `ends`: a slice at most, and not so short that nothing is waited.
+fn slice(ends: Option<u64>, now: u64) -> Duration {
+    let left = ends.map_or(SLICE, |ends| Duration::from_nanos(ends.saturating_sub(now)));
+    left.min(SLICE)
+}
+
+/// Asks the caller now and then whether it was interrupted.
+pub(crate) struct Patience<'a> {
+    interrupted: &'a mut dyn FnMut() -> bool,
+    asked: u64,
+}
+
+impl<'a> Patience<'a> {
+    fn new(interrupted: &'a mut dyn FnMut() -> bool, now: u64) -> Self {
+        Self { interrupted, asked: now }
+    }
+
+    /// To be called at least once in a slice.
+    fn check(&mut self, now: u64, stage: Stage) -> Result<(), Error> {
+        if now.saturating_sub(self.asked) < SLICE.as_nanos() as u64 { Ok(()) } else { self.ask(now, stage) }
+    }
+
+    /// After a signal.
+    fn ask(&mut self, now: u64, stage: Stage) -> Result<(), Error> {
+        self.asked = now;
+        if (self.interrupted)() { Err(Error::new(Kind::Interrupted, stage, "interrupted")) } else { Ok(()) }
+    }
+}
