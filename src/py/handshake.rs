@@ -20,7 +20,7 @@ use crate::sync::Mutex;
 
 static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._native.enums", "AMBIGUOUS");
 
-fn verdict(py: Python<'_>, judgement: Judgement) -> PyResult<Py<PyAny>> {
+pub(crate) fn verdict(py: Python<'_>, judgement: Judgement) -> PyResult<Py<PyAny>> {
     match judgement.outcome() {
         Some(outcome) => Ok(convert::outcome(py, outcome)?.unbind()),
         None => Ok(AMBIGUOUS.get(py)?.clone().unbind()),

@@ -121,7 +121,14 @@ mod _core {
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
     #[pymodule_export]
-    use super::wire::objects::HttpObjects;
+    use super::wire::{
+        answer::WireAnswer,
+        blocking::PyWire,
+        failure::WireFailure,
+        objects::HttpObjects,
+        order::{WireOrder, WireOrders},
+        tls::WireTls,
+    };
 
     use pyo3::prelude::*;
 

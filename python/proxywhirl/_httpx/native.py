@@ -5,9 +5,7 @@ The inner interface is that of :mod:`.carrier`.
 
 from __future__ import annotations
 
-import os
 import time
-import weakref
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -37,18 +35,6 @@ __all__ = ["NativeCarrier", "NativePayload"]
 _MOST_OWNERS = 10_000
 """Sessions whose connections are told apart; those not seen for longest go first."""
 
-_wires: weakref.WeakSet[_core.Wire] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    # The sockets are shared with the parent: they must not be spoken on, nor said goodbye on.
-    for wire in list(_wires):
-        wire.forget()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
 
 class NativeCarrier:
     """Carries synchronous requests through the native engine; may be shared by threads.
@@ -63,13 +49,10 @@ class NativeCarrier:
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
         self._limits = limits
+        self._orders = _core.WireOrders(named_by_others)
         self._wire = _core.Wire(
-            named_by_others,
-            keepalive=limits.keepalive,
-            keepalive_seconds=limits.keepalive_seconds,
-            proxies=limits.routes,
+            keepalive=limits.keepalive, keepalive_seconds=limits.keepalive_seconds, proxies=limits.routes
         )
-        _wires.add(self._wire)
         self._owners: OrderedDict[Hashable, int] = OrderedDict()
         self._numbers = 0
         self._lock = new_lock()
@@ -89,7 +72,7 @@ class NativeCarrier:
             most = MOST_BODY
         proxy_url = lease.url
         started = time.perf_counter()
-        reply = self._wire.send(
+        order = self._orders.order(
             lease,
             proxy_url,
             request.method,
@@ -99,9 +82,7 @@ class NativeCarrier:
             url.raw_path,
             request.headers.raw,
             _body_of(request, terms),
-            connect=timeouts.get("connect"),
-            read=timeouts.get("read"),
-            write=timeouts.get("write"),
+            (timeouts.get("connect"), timeouts.get("read"), timeouts.get("write")),
             time_left=terms.time_left,
             repeatable=terms.repeatable,
             whole=terms.read,
@@ -111,6 +92,7 @@ class NativeCarrier:
             target_tls=self.tls.native_target() if secure else None,
             proxy_tls=self.tls.native_proxy() if proxy_url.startswith("https:") else None,
         )
+        reply = self._wire.send(order)
         tunnel = secure or not proxy_url.startswith("http")
         if type(reply) is _core.WireFailure:
             error = error_of_wire(reply, terms.flavour, most, has_proxy=bool(proxy_url), tunnel=tunnel)

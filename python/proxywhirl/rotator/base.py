@@ -111,6 +111,8 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
         max_body: Most bytes of a body, on the wire and unpacked. By default 64 MiB for a body that is read whole, and
             no bound for :meth:`stream`; ``math.inf`` for no bound. A larger one is an answer that cannot be read: the
             request goes on through another proxy, and fails with ``ProxyConnectionError`` when there is no other.
+        engine: What carries the requests: ``"native"``, the core's own HTTP and TLS, or ``"httpx"``; by default what
+            ``PROXYWHIRL_ENGINE`` says. With ``verify=`` an ``ssl.SSLContext``, and while httpx is mocked, it is httpx.
         cookies: Where the cookies that sites set on requests without a session are kept: by default not beyond the
             redirects of the request; ``"proxy"`` keeps a jar for each proxy, ``"shared"`` one for all of them. A
             session always has its own.
@@ -170,6 +172,7 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
         encryption_key: str | bytes | None = None,
         geo_database: str | os.PathLike[str] | None = None,
         max_body: float | None = None,
+        engine: str | None = None,
         cookies: str | None = None,
     ) -> None:
         # Making a rotator costs more than importing these; importing the class is to cost little.
@@ -255,6 +258,7 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
             raise_on_ban=raise_on_ban,
             allow_direct=allow_direct,
             max_body=max_body,
+            engine=engine,
         )
         self._sessions = Sessions(self._chooser, self._flavour, self._transport.carrier)
         self._transport.keeps_hops = True

@@ -74,6 +74,8 @@ class RotatingTransport(Driver, _SyncBase):
         max_body: Most bytes of a body, on the wire and unpacked. By default 64 MiB for a body that the transport reads
             whole, and no bound for one that the client reads; ``math.inf`` for no bound. A larger one is an answer that
             cannot be read: the request goes on through another proxy, or the reader gets ``RemoteProtocolError``.
+        engine: What carries the requests: ``"native"``, the core's own HTTP and TLS, or ``"httpx"``; by default what
+            ``PROXYWHIRL_ENGINE`` says. With ``verify=`` an ``ssl.SSLContext``, and while httpx is mocked, it is httpx.
 
     Raises:
         TypeError: ``source`` or ``verify`` is none of these, or another argument has the wrong type.

@@ -10,9 +10,11 @@ from proxywhirl._core import StatusJudge
 from proxywhirl._httpx.carrier import AsyncCarrier, Carrier, SendOptions
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
+from proxywhirl._httpx.engine import engine_of
 from proxywhirl._httpx.judge import RuleJudge
 from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body, load, load_async
 from proxywhirl._httpx.library import HttpLibrary, flavour_of
+from proxywhirl._httpx.native import NativeCarrier
 from proxywhirl._httpx.rotation import Answer, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
@@ -22,6 +24,8 @@ from proxywhirl.transport._settings import Settings
 
 if TYPE_CHECKING:
     from proxywhirl import _core
+    from proxywhirl._httpx.route import Limits
+    from proxywhirl._httpx.tls import Tls
 
 __all__ = ["AsyncDriver", "Driver"]
 
@@ -185,8 +189,10 @@ class _Steps(Settings):
 class Driver(_Steps):
     """Carries requests out on the thread of the caller."""
 
-    carrier: Carrier
-    _carrier_class = Carrier
+    carrier: Carrier | NativeCarrier
+
+    def _make_carrier(self, engine: str | None, tls: Tls, limits: Limits) -> Carrier | NativeCarrier:
+        return (NativeCarrier if engine_of(engine, tls, "httpx") == "native" else Carrier)(tls, limits)
 
     def handle_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
@@ -251,7 +257,10 @@ class AsyncDriver(_Steps):
     """Carries requests out in the running event loop."""
 
     carrier: AsyncCarrier
-    _carrier_class = AsyncCarrier
+
+    def _make_carrier(self, engine: str | None, tls: Tls, limits: Limits) -> AsyncCarrier:
+        engine_of(engine, tls, "httpx")
+        return AsyncCarrier(tls, limits)
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""

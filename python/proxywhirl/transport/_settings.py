@@ -28,7 +28,6 @@ __all__ = ["Settings"]
 class Settings:
     """What both transports are made with; the arguments are those of :class:`RotatingTransport`."""
 
-    _carrier_class: Any
     cookies: CookieStore | None = None
     """Where cookies go without a session; ``None``: to the client."""
     keeps_hops = False
@@ -59,6 +58,7 @@ class Settings:
         site_rate_limit: Any = None,
         resilience: ResilienceConfig | None = None,
         max_body: float | None = None,
+        engine: str | None = None,
     ) -> None:
         guard = guard_settings(
             max_in_flight=max_in_flight, slow_start=slow_start, site_rate_limit=site_rate_limit, resilience=resilience
@@ -89,17 +89,17 @@ class Settings:
             self.report_judge = ReportJudge(self.bans, auth_statuses)
         self._judge = StatusJudge(self.bans.general, auth_statuses)
         self._judges_alike = self.bans.is_plain
-        self.carrier = self._carrier_class(
-            Tls(verify, proxy_verify, trust_env=trust_env),
-            Limits(
-                max_keepalive_connections,
-                keepalive_expiry,
-                most_routes() if max_proxies is None else max_proxies,
-            ),
+        tls = Tls(verify, proxy_verify, trust_env=trust_env)
+        limits = Limits(
+            max_keepalive_connections, keepalive_expiry, most_routes() if max_proxies is None else max_proxies
         )
+        self.carrier = self._make_carrier(engine, tls, limits)
         """Sends single requests, and owns the connections."""
         # In force as long as this transport lives.
         self._connections_limit = None if max_connections is None else ConnectionsLimit(self.pool, max_connections)
+
+    def _make_carrier(self, engine: str | None, tls: Tls, limits: Limits) -> Any:
+        raise NotImplementedError
 
     @property
     def pool(self) -> _core.ProxyPool:
