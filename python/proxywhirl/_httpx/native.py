@@ -45,6 +45,7 @@ class NativeCarrier:
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
+        limits.check()
         self.tls = tls
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""

@@ -60,7 +60,9 @@ fn is_plain_host(host: &str) -> bool {
         // Of the same strictness as `ipaddress.IPv4Address`.
         return host.parse::<std::net::Ipv4Addr>().is_ok();
     }
+    // One in Punycode is decoded by httpx, which may find that it is no name.
     !host.is_empty()
+        && !host.contains("xn--")
         && host.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-'))
 }
 
@@ -116,6 +118,8 @@ mod tests {
             "http://a/{",
             "http://\u{e4}",
             "http://a_b",
+            "http://xn--a",
+            "http://a.xn--bcher-kva.test",
             "http://a?%41",
         ];
         for other in others {

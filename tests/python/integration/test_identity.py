@@ -319,7 +319,7 @@ def test_no_other_request_uses_the_connections_of_a_session(client: Any, https: 
 
 def test_the_connections_of_a_session_close_with_it(client: Any) -> None:
     with ProxyFleet([ProxySpec(name="only")]) as fleet:
-        c = client(fleet)
+        c = client(fleet, engine="httpx")
         session = c.rotator.session("s")
         c.get(fleet.site_url("shop.test", "/whoami"), session)
         c.get(fleet.site_url("shop.test", "/whoami"))
@@ -338,7 +338,7 @@ def test_the_connections_of_a_session_close_with_it(client: Any) -> None:
 def test_connections_of_many_sessions_are_bounded() -> None:
     with (
         ProxyFleet([ProxySpec(name="only")]) as fleet,
-        httpx.Client(transport=RotatingTransport(fleet.urls, max_proxies=5)) as client,
+        httpx.Client(transport=RotatingTransport(fleet.urls, max_proxies=5, engine="httpx")) as client,
     ):
         transport: Any = client._transport
         for index in range(20):
