@@ -3,8 +3,8 @@
 //!
 //! A [`Reactor`] belongs to one event loop. The loop watches [`Reactor::descriptor`], and calls [`Reactor::turn`] when it is
 //! readable and when [`Reactor::next_alarm`] has come; what came of the requests meanwhile is taken by [`Reactor::replies`],
-//! all at once. Each call ([`Reactor::send`], [`Reactor::give`], [`Reactor::pull`]) has one reply, which brings back what the
-//! caller left with it.
+//! all at once. Each call ([`Reactor::send`], [`Reactor::give`], [`Reactor::pull`]) has one reply, with the key of
+//! its request.
 //!
 //! Dropped in the child of a fork a reactor closes the child's copies of its sockets, and says nothing on them.
 
@@ -41,6 +41,24 @@ pub struct Key {
     serial: u64,
 }
 
+impl Key {
+    /// As one number, never zero.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        (self.number as u64) << SERIAL | (self.serial & ((1 << SERIAL) - 1))
+    }
+
+    /// The key of that number.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self { number: (bits >> SERIAL) as usize, serial: bits & ((1 << SERIAL) - 1) }
+    }
+}
+
+/// Bits of a key that tell apart the requests that had its number: at a million requests a second they last for 12 days, and
+/// then a request would have to be as old to be confused.
+const SERIAL: u32 = 40;
+
 /// What came of a call.
 #[derive(Debug)]
 pub enum Reply {
@@ -75,19 +93,19 @@ struct Idle {
     channel: Channel,
 }
 
-/// Sends requests for one event loop. `U` is what a caller leaves with a call.
-pub struct Reactor<U> {
+/// Sends requests for one event loop.
+pub struct Reactor {
     poll: Poll,
     events: Option<Events>,
     names: Names,
     lines: Slab<Line>,
-    tasks: Slab<Task<U>>,
+    tasks: Slab<Task>,
     serial: u64,
     connections: Connections<Idle>,
     /// Requests for which there was no room, in order.
     waiting: VecDeque<Key>,
     timers: Timers,
-    replies: Vec<(U, Reply)>,
+    replies: Vec<(Key, Reply)>,
     buffer: Vec<u8>,
 }
 
@@ -100,7 +118,7 @@ const ASK_AGAIN: u64 = 10_000_000;
 /// Events that are taken at a time.
 const EVENTS: usize = 256;
 
-impl<U> Reactor<U> {
+impl Reactor {
     /// A reactor without connections.
     ///
     /// # Errors
@@ -130,10 +148,10 @@ impl<U> Reactor<U> {
     }
 
     /// Sends a request. The reply is an answer, a wish for its body, or a failure.
-    pub fn send(&mut self, order: Order, user: U) -> Key {
-        self.serial += 1;
+    pub fn send(&mut self, order: Order) -> Key {
+        self.serial = (self.serial + 1) & ((1 << SERIAL) - 1);
         let serial = self.serial;
-        let number = self.tasks.insert(Task::new(order, serial, user, now()));
+        let number = self.tasks.insert(Task::new(order, serial, now()));
         let key = Key { number, serial };
         self.begin(key, false);
         key
@@ -141,9 +159,8 @@ impl<U> Reactor<U> {
 
     /// Gives a piece of a request's body that was wished for, of any size; `None` after the last. The reply is as that of
     /// [`Reactor::send`].
-    pub fn give(&mut self, key: Key, piece: Option<&[u8]>, user: U) {
+    pub fn give(&mut self, key: Key, piece: Option<&[u8]>) {
         let Some(task) = self.task(key) else { return };
-        task.user = Some(user);
         let given = task.give(piece, now());
         match given {
             Ok(()) => self.go_on(key),
@@ -152,9 +169,9 @@ impl<U> Reactor<U> {
     }
 
     /// Asks for the next piece of an answer's body: the reply is a piece, the end, or a failure.
-    pub fn pull(&mut self, key: Key, user: U) {
+    pub fn pull(&mut self, key: Key) {
         let Some(task) = self.tasks.get_mut(key.number).filter(|task| task.serial == key.serial) else { return };
-        task.pull(user, now());
+        task.pull(now());
         self.timers.set(key.number, task.ends());
         if task.is_done() || task.line.is_none() {
             self.reply(key);
@@ -231,7 +248,7 @@ impl<U> Reactor<U> {
     }
 
     /// The replies since the last time.
-    pub fn replies(&mut self) -> Vec<(U, Reply)> {
+    pub fn replies(&mut self) -> Vec<(Key, Reply)> {
         std::mem::take(&mut self.replies)
     }
 
@@ -249,7 +266,7 @@ impl<U> Reactor<U> {
         self.connections.counts()
     }
 
-    fn task(&mut self, key: Key) -> Option<&mut Task<U>> {
+    fn task(&mut self, key: Key) -> Option<&mut Task> {
         self.tasks.get_mut(key.number).filter(|task| task.serial == key.serial)
     }
 
@@ -403,7 +420,7 @@ impl<U> Reactor<U> {
         let Some(task) = self.task(key) else { return };
         if let Some(reply) = task.take_reply() {
             let is_over = task.is_over();
-            self.replies.push(reply);
+            self.replies.push((key, reply));
             if is_over {
                 self.end(key);
             }
@@ -511,7 +528,7 @@ impl Evictor<'_> {
     }
 }
 
-impl<U> std::fmt::Debug for Reactor<U> {
+impl std::fmt::Debug for Reactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Reactor({} requests)", self.tasks.len())
     }

@@ -53,12 +53,12 @@ pub(super) struct Addresses {
 }
 
 /// A request.
-pub(super) struct Task<U> {
+pub(super) struct Task {
     pub(super) order: Order,
     pub(super) serial: u64,
     pub(super) phase: Phase,
-    /// What the caller of the call under way has left.
-    pub(super) user: Option<U>,
+    /// Whether a reply is awaited.
+    is_awaited: bool,
     pub(super) ticket: Option<Ticket>,
     pub(super) line: Option<usize>,
     /// Whether a piece of the answer's body is asked for.
@@ -80,14 +80,14 @@ pub(super) struct Task<U> {
 /// A body of so many bytes is written together with its head.
 const SMALL: usize = 16 << 10;
 
-impl<U> Task<U> {
-    pub(super) fn new(order: Order, serial: u64, user: U, now: u64) -> Self {
+impl Task {
+    pub(super) fn new(order: Order, serial: u64, now: u64) -> Self {
         let allowance = Allowance::new(order.timeouts, order.deadline, order.is_whole);
         Self {
             order,
             serial,
             phase: Phase::Waiting,
-            user: Some(user),
+            is_awaited: true,
             ticket: None,
             line: None,
             is_pulled: false,
@@ -236,6 +236,7 @@ impl<U> Task<U> {
 
     /// Gives a piece of the request's body.
     pub(super) fn give(&mut self, piece: Option<&[u8]>, now: u64) -> Result<(), Error> {
+        self.is_awaited = true;
         let Phase::Flying(flight) = &mut self.phase else { return Ok(()) };
         self.sent = 1;
         match piece {
@@ -245,8 +246,8 @@ impl<U> Task<U> {
     }
 
     /// The caller waits for a piece of the answer's body: from now on its time counts.
-    pub(super) fn pull(&mut self, user: U, now: u64) {
-        self.user = Some(user);
+    pub(super) fn pull(&mut self, now: u64) {
+        self.is_awaited = true;
         self.is_pulled = true;
         if let Phase::Flying(flight) = &mut self.phase {
             flight.renew(self.order.timeouts, self.order.deadline, now);
@@ -255,7 +256,9 @@ impl<U> Task<U> {
 
     /// When it has to be looked at. While nothing is awaited of it, its time does not count.
     pub(super) fn ends(&self) -> Option<u64> {
-        self.user.as_ref()?;
+        if !self.is_awaited {
+            return None;
+        }
         match &self.phase {
             Phase::Waiting => self.allowance.ends(),
             Phase::Resolving { ask_again } => self.allowance.ends().into_iter().chain(*ask_again).min(),
@@ -322,10 +325,10 @@ impl<U> Task<U> {
     }
 
     /// The reply to the call under way, if there is one.
-    pub(super) fn take_reply(&mut self) -> Option<(U, Reply)> {
-        self.user.as_ref()?;
-        let reply = self.next_reply()?;
-        Some((self.user.take()?, reply))
+    pub(super) fn take_reply(&mut self) -> Option<Reply> {
+        let reply = if self.is_awaited { self.next_reply() } else { None };
+        self.is_awaited &= reply.is_none();
+        reply
     }
 
     fn next_reply(&mut self) -> Option<Reply> {

@@ -7,6 +7,7 @@ use pyo3::types::{PyBytes, PyList};
 use super::blocking::{Interruption, interrupted};
 use super::failure::WireFailure;
 use crate::drive::answer::{Answer, Cost};
+use crate::drive::looped;
 use crate::drive::stream::Stream;
 use crate::net::http1::ResponseHead;
 use crate::sync::Mutex;
@@ -142,6 +143,25 @@ impl WireAnswer {
             rest: Mutex::new(Rest::Nothing),
             timeouts: Timeouts::default(),
             deadline: None,
+        }
+    }
+
+    /// An answer of the driver of event loops, which has the rest of the body itself.
+    pub(super) fn looped(py: Python<'_>, answer: looped::Answer) -> Self {
+        let looped::Answer { head, body, head_after, cost } = answer;
+        let head_ms = head_after as f64 / 1e6;
+        match body {
+            Some(body) => Self::whole(py, Answer { head, body, cost }, head_ms),
+            None => Self {
+                head,
+                cost,
+                body: None,
+                content: None,
+                head_ms,
+                rest: Mutex::new(Rest::Nothing),
+                timeouts: Timeouts::default(),
+                deadline: None,
+            },
         }
     }
 

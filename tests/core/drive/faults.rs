@@ -1,8 +1,8 @@
 //! Connections that break at every byte: an error each time, never a hang, and nothing is left open.
 
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proxywhirl::drive::order::Order;
