@@ -119,8 +119,8 @@ fn tickets_are_used_by_their_own_party_alone() {
 mod tls_server {
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpListener};
-    use std::sync::mpsc::{Receiver, channel};
     use std::sync::Arc;
+    use std::sync::mpsc::{Receiver, channel};
 
     use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
     use rustls_pki_types::PrivatePkcs8KeyDer;

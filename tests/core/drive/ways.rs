@@ -110,8 +110,7 @@ fn bodies_go_all_ways() {
             let order = ask("POST", &route, "/echo", &[("Transfer-Encoding", "chunked")]);
             let order = Order { body: OrderBody::Pulled, ..order };
             let mut pieces = vec![b"third".to_vec(), Vec::new(), vec![b'2'; 100_000], b"first".to_vec()];
-            let reply =
-                wire.send(&order, Some(&mut || Ok(pieces.pop())), &mut || false, &mut Cost::default()).unwrap();
+            let reply = wire.send(&order, Some(&mut || Ok(pieces.pop())), &mut || false, &mut Cost::default()).unwrap();
             let proxywhirl::drive::blocking::Reply::Whole(answer) = reply else { panic!() };
             let page = text(&answer);
             assert!(page.contains("first222") && page.contains("222third\""), "{}", &page[..200]);
@@ -183,7 +182,8 @@ fn certificates_are_judged_at_the_proxy_and_at_the_site_apart() {
         })
     };
     let wire = wire();
-    let fate = |route: Route| send(&wire, &get(&route, "/")).map_err(|error| (error.kind, error.stage, error.sent)).err();
+    let fate =
+        |route: Route| send(&wire, &get(&route, "/")).map_err(|error| (error.kind, error.stage, error.sent)).err();
     assert_eq!(fate(route(1, Protocol::Https, &good, &good)), None);
     assert_eq!(fate(route(1, Protocol::Https, &bad, &good)), Some((Kind::Connect, Stage::ProxyTls, false)));
     assert_eq!(fate(route(1, Protocol::Https, &good, &bad)), Some((Kind::Connect, Stage::TargetTls, false)));
@@ -208,11 +208,8 @@ fn a_proxy_that_a_list_named_is_not_dialled_on_this_machine() {
     let fleet = plain_fleet(Behaviour::default());
     let known = proxy(1, Protocol::Http, fleet.addresses()[0], None);
     for host in ["127.0.0.1", "localhost"] {
-        let listed = Arc::new(proxywhirl::wire::route::Proxy {
-            public_only: true,
-            host: host.into(),
-            ..(*known).clone()
-        });
+        let listed =
+            Arc::new(proxywhirl::wire::route::Proxy { public_only: true, host: host.into(), ..(*known).clone() });
         let route = Route::new(RouteOptions::new(Some(listed), site(false), no_tls()));
         let error = send(&wire(), &get(&route, "/")).unwrap_err();
         assert_eq!(error.kind, Kind::Connect);
