@@ -5,7 +5,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::answer::{Answer, Cost, WholeBody};
+use super::answer::{Answer, Cost};
+use super::collected::Collected;
 use super::order::{Order, OrderBody};
 use super::socket::{Ready, Socket};
 use super::store::{Claim, Connection, Store};
@@ -16,7 +17,7 @@ use crate::sync::Arc;
 use crate::wire::allowance::Allowance;
 use crate::wire::connections::{Bounds, Counts};
 use crate::wire::error::{Error, Kind};
-use crate::wire::flight::{Event, Flight, Sink};
+use crate::wire::flight::{Flight, Sink};
 use crate::wire::route::Identity;
 
 /// The connections of one rotator or client, and what sends requests over them; cheap to clone, shared by threads.
@@ -86,11 +87,12 @@ impl Wire {
         interrupted: &mut dyn FnMut() -> bool,
         cost: &mut Cost,
     ) -> Result<Reply, Error> {
-        let mut patience = Patience::new(interrupted, now());
+        let begun = now();
+        let mut patience = Patience::new(interrupted, begun);
         let mut source = Source { body: &order.body, pull, has_pulled: false };
         let mut is_first = true;
         loop {
-            let mut attempt = Attempt { store: &self.store, order, cost, patience: &mut patience };
+            let mut attempt = Attempt { store: &self.store, order, cost, begun, patience: &mut patience };
             match attempt.run(&mut source, !is_first) {
                 Ok(reply) => return Ok(reply),
                 Err(Failure { error, is_stale: true })
@@ -172,6 +174,7 @@ struct Attempt<'a, 'b> {
     store: &'a Arc<Store>,
     order: &'a Order,
     cost: &'a mut Cost,
+    begun: u64,
     patience: &'a mut Patience<'b>,
 }
 
@@ -192,6 +195,7 @@ impl<'a> Attempt<'a, '_> {
         let (sent, received) = flight.bytes();
         self.cost.sent += sent;
         self.cost.received += received;
+        self.cost.head = collected.head_at.map(|at| Duration::from_nanos(at.saturating_sub(self.begun)));
         if let Err(error) = ended {
             held.is_stale = flight.is_stale(&error);
             if !flight.outgoing().is_empty() && matches!(error.kind, Kind::Connect | Kind::Read) {
@@ -209,10 +213,10 @@ impl<'a> Attempt<'a, '_> {
             if let Some(claim) = claim {
                 give_back(self.store, claim, socket, flight);
             }
-            let body = WholeBody { raw: collected.body, decoded: None };
+            let body = collected.whole.unwrap_or_default();
             return Ok(Reply::Whole(Answer { head, body, cost: *self.cost }));
         }
-        let stream = Stream::new(Arc::clone(self.store), claim, socket, flight, collected.body);
+        let stream = Stream::new(Arc::clone(self.store), claim, socket, flight, collected.pending);
         Ok(Reply::Stream(head, stream))
     }
 
@@ -263,12 +267,12 @@ impl<'a> Attempt<'a, '_> {
             if flight.ends().is_some_and(|ends| ends <= now) {
                 return Err(flight.timed_out(now));
             }
-            let reads = is_whole || !flight.has_head() || collected.body.len() < AHEAD;
+            let reads = is_whole || !flight.has_head() || collected.pending.len() < AHEAD;
             let time = slice(flight.ends(), now);
             // A body that is still pulled is looked away from only where something has come.
             let time = if is_written || is_blocked { time } else { Duration::ZERO };
             match receive(socket, flight, Ready { read: reads, write: is_blocked }, time, &mut |event| {
-                collected.take(event)
+                collected.take(self.order, event)
             }) {
                 Ok(()) => {}
                 Err(Halt::Signal) => {
@@ -278,32 +282,6 @@ impl<'a> Attempt<'a, '_> {
             }
             now = super::now();
         }
-    }
-}
-
-/// What of an answer has come.
-#[derive(Default)]
-struct Collected {
-    head: Option<ResponseHead>,
-    body: Vec<u8>,
-}
-
-/// Bytes of a body that memory is reserved for before they come: a length is only an announcement.
-const RESERVED: u64 = 1 << 20;
-
-impl Collected {
-    fn take(&mut self, event: Event<'_>) -> Result<(), Error> {
-        match event {
-            Event::Head(head) => {
-                if let Ok(crate::net::http1::Framing::Length(length)) = head.framing(false) {
-                    self.body.reserve(usize::try_from(length.min(RESERVED)).unwrap_or(0));
-                }
-                self.head = Some(head);
-            }
-            Event::Data(data) => self.body.extend_from_slice(data),
-            Event::End => {}
-        }
-        Ok(())
     }
 }
 

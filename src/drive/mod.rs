@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod blocking;
+mod collected;
 mod dial;
 #[cfg(unix)]
 pub mod looped;

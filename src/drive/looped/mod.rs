@@ -25,11 +25,12 @@ use self::line::Line;
 use self::names::Names;
 use self::request::{Late, Phase, Task};
 use self::timers::Timers;
-use super::answer::{Cost, WholeBody};
+use super::answer::Cost;
 use super::now;
 use super::order::Order;
 use crate::net::http1::ResponseHead;
 use crate::wire::channel::Channel;
+use crate::wire::collect::Body;
 use crate::wire::connections::{Bounds, Checkout, Connections, Counts, Leaving, Ticket};
 use crate::wire::error::Error;
 
@@ -80,9 +81,7 @@ pub struct Answer {
     /// Its head.
     pub head: ResponseHead,
     /// The body; `None` if it is read by [`Reactor::pull`].
-    pub body: Option<WholeBody>,
-    /// Nanoseconds from the beginning of the request to the head.
-    pub head_after: u64,
+    pub body: Option<Body>,
     /// What it took so far.
     pub cost: Cost,
 }

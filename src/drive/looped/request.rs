@@ -2,15 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::line::Line;
 use super::{Answer, Held, PIECE, Reply};
-use crate::drive::answer::{Cost, WholeBody};
+use crate::drive::answer::Cost;
+use crate::drive::collected::Collected;
 use crate::drive::dial::failed;
 use crate::drive::names::{admit, literal};
 use crate::drive::now;
 use crate::drive::order::{Order, OrderBody};
-use crate::net::http1::ResponseHead;
 use crate::wire::allowance::Allowance;
 use crate::wire::channel::Channel;
 use crate::wire::connections::Ticket;
@@ -69,9 +70,7 @@ pub(super) struct Task {
     cost: Cost,
     /// Bytes of the body that were sent, or whether any were given.
     sent: usize,
-    head: Option<(ResponseHead, u64)>,
-    /// Of the answer's body, what was not handed over.
-    gathered: Vec<u8>,
+    collected: Collected,
     has_waited: bool,
     /// Whether it has gone over a second connection.
     is_second: bool,
@@ -96,8 +95,7 @@ impl Task {
             dial_began: now,
             cost: Cost::default(),
             sent: 0,
-            head: None,
-            gathered: Vec::new(),
+            collected: Collected::default(),
             has_waited: false,
             is_second: false,
         }
@@ -172,14 +170,14 @@ impl Task {
             }
         }
         self.phase = Phase::Flying(Box::new(flight));
-        self.cost.dialled = is_new.then_some(std::time::Duration::ZERO);
+        self.cost.dialled = is_new.then_some(Duration::ZERO);
         Ok(())
     }
 
     /// Writes and reads what can be written and read now.
     pub(super) fn run(&mut self, line: &mut Line, buffer: &mut [u8]) -> Result<(), Error> {
         let Phase::Flying(flight) = &mut self.phase else { return Ok(()) };
-        let Self { order, cost, sent, head, gathered, began, dial_began, .. } = self;
+        let Self { order, cost, sent, collected, began, dial_began, .. } = self;
         let is_whole = order.is_whole;
         loop {
             let mut has_moved = false;
@@ -203,20 +201,11 @@ impl Task {
                 && dialled.is_zero()
                 && flight.is_open()
             {
-                *dialled = std::time::Duration::from_nanos(now().saturating_sub(*dial_began).max(1));
+                *dialled = Duration::from_nanos(now().saturating_sub(*dial_began).max(1));
             }
-            while line.is_readable() && !flight.is_done() && (is_whole || gathered.len() < PIECE) {
+            while line.is_readable() && !flight.is_done() && (is_whole || collected.pending.len() < PIECE) {
                 let now = now();
-                let mut sink = |event: Event<'_>| {
-                    match event {
-                        Event::Head(found) => {
-                            *head = Some((found, now.saturating_sub(*began)));
-                        }
-                        Event::Data(data) => gathered.extend_from_slice(data),
-                        Event::End => {}
-                    }
-                    Ok(())
-                };
+                let mut sink = |event: Event<'_>| collected.take(order, event);
                 match line.read(buffer) {
                     Ok(None) => {}
                     Ok(Some(0)) => flight.ended(now, &mut sink)?,
@@ -229,6 +218,7 @@ impl Task {
             }
             if !has_moved || flight.is_done() {
                 (cost.sent, cost.received) = flight.bytes();
+                cost.head = collected.head_at.map(|at| Duration::from_nanos(at.saturating_sub(*began)));
                 return Ok(());
             }
         }
@@ -296,6 +286,7 @@ impl Task {
     pub(super) fn restart(&mut self) {
         self.is_second = true;
         self.sent = 0;
+        self.collected = Collected::default();
         self.allowance = Allowance::new(self.order.timeouts, self.order.deadline, self.order.is_whole);
         self.phase = Phase::Waiting;
     }
@@ -333,23 +324,23 @@ impl Task {
 
     fn next_reply(&mut self) -> Option<Reply> {
         let is_whole = matches!(self.phase, Phase::Whole);
+        let cost = self.cost;
         if self.order.is_whole {
-            if is_whole && let Some((head, after)) = self.head.take() {
+            if is_whole && let Some(head) = self.collected.head.take() {
                 self.phase = Phase::Over;
-                let body = WholeBody { raw: std::mem::take(&mut self.gathered), decoded: None };
-                let answer = Answer { head, body: Some(body), head_after: after, cost: self.cost };
-                return Some(Reply::Answer(Box::new(answer)));
+                let body = self.collected.whole.take();
+                return Some(Reply::Answer(Box::new(Answer { head, body, cost })));
             }
         } else {
             // A site that answers before it has the whole request may want the rest all the same.
             if !self.owes_pulled_body()
-                && let Some((head, after)) = self.head.take()
+                && let Some(head) = self.collected.head.take()
             {
-                return Some(Reply::Answer(Box::new(Answer { head, body: None, head_after: after, cost: self.cost })));
+                return Some(Reply::Answer(Box::new(Answer { head, body: None, cost })));
             }
-            if self.is_pulled && !self.gathered.is_empty() {
+            if self.is_pulled && !self.collected.pending.is_empty() {
                 self.is_pulled = false;
-                return Some(Reply::Piece(std::mem::take(&mut self.gathered)));
+                return Some(Reply::Piece(std::mem::take(&mut self.collected.pending)));
             }
             if self.is_pulled && is_whole {
                 self.phase = Phase::Over;

@@ -129,10 +129,10 @@ impl WireAnswer {
 
 impl WireAnswer {
     pub(super) fn whole(py: Python<'_>, answer: Answer, head_ms: f64) -> Self {
-        let body = PyBytes::new(py, &answer.body.raw).unbind();
-        let content = match &answer.body.decoded {
-            Some(decoded) => PyBytes::new(py, decoded).unbind(),
-            None => body.clone_ref(py),
+        let content = PyBytes::new(py, &answer.body.decoded).unbind();
+        let body = match &answer.body.coded {
+            Some(coded) => PyBytes::new(py, coded).unbind(),
+            None => content.clone_ref(py),
         };
         Self {
             head: answer.head,
@@ -148,8 +148,8 @@ impl WireAnswer {
 
     /// An answer of the driver of event loops, which has the rest of the body itself.
     pub(super) fn looped(py: Python<'_>, answer: looped::Answer) -> Self {
-        let looped::Answer { head, body, head_after, cost } = answer;
-        let head_ms = head_after as f64 / 1e6;
+        let looped::Answer { head, body, cost } = answer;
+        let head_ms = cost.head.unwrap_or_default().as_secs_f64() * 1e3;
         match body {
             Some(body) => Self::whole(py, Answer { head, body, cost }, head_ms),
             None => Self {

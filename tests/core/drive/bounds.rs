@@ -38,7 +38,8 @@ fn idle_connections_of_a_proxy_are_bounded_and_the_oldest_go_first() {
     assert_eq!(fleet.counts(1).unwrap().connections, 2);
 
     let wire = Wire::new(Bounds { idle_per_proxy: 2, keep_alive: None, ..Bounds::default() });
-    let streams: Vec<_> = (0..5).map(|_| open(&wire, &order(0)).unwrap().1).collect();
+    let long = get(&through(&fleet, 0, Protocol::Http, false), "/bytes/3000000");
+    let streams: Vec<_> = (0..5).map(|_| open(&wire, &long).unwrap().1).collect();
     for mut stream in streams {
         while stream.next(Timeouts::default(), None, &mut || false).unwrap().is_some() {}
     }

@@ -1,6 +1,6 @@
 //! A fleet, orders for it, and servers that say what a test tells them.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -117,7 +117,7 @@ pub fn open(wire: &Wire, order: &Order) -> Result<(ResponseHead, Stream), Error>
 }
 
 pub fn text(answer: &Answer) -> String {
-    String::from_utf8(answer.body.content().to_vec()).unwrap()
+    String::from_utf8(answer.body.decoded.clone()).unwrap()
 }
 
 /// Serves connections, one after another, each with the script of its number.
@@ -147,15 +147,6 @@ pub fn read_head(stream: &mut TcpStream) -> bool {
 }
 
 pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-
-/// Answers each request of a connection.
-pub fn answer_all(mut stream: TcpStream, answer: &[u8]) {
-    while read_head(&mut stream) {
-        if stream.write_all(answer).is_err() {
-            return;
-        }
-    }
-}
 
 /// Closes with RST instead of FIN.
 pub fn reset(stream: TcpStream) {

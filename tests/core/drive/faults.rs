@@ -44,7 +44,7 @@ fn an_answer_that_ends_at_any_byte_is_an_error() {
             }
         }
         assert_eq!(wire.counts().open, 0);
-        assert_eq!(send(&wire, &limited(get(&direct(at), "/"))).unwrap().body.raw, b"hello");
+        assert_eq!(send(&wire, &limited(get(&direct(at), "/"))).unwrap().body.decoded, b"hello");
     }
 }
 
@@ -120,7 +120,7 @@ fn tls_inside_of_tls_that_breaks_anywhere_is_an_error_of_its_stage() {
         after.store(cut, Ordering::SeqCst);
         match send(&wire, &limited(get(&route, "/bytes/1000"))) {
             Ok(answer) => {
-                assert_eq!(answer.body.raw.len(), 1000);
+                assert_eq!(answer.body.decoded.len(), 1000);
                 break;
             }
             Err(error) => {

@@ -22,7 +22,7 @@ fn one_connection_serves_all_requests_of_a_thread() {
     for tls in [false, true] {
         let order = get(&through(&fleet, 0, Protocol::Http, tls), "/bytes/1000");
         for _ in 0..50 {
-            assert_eq!(send(&wire, &order).unwrap().body.raw.len(), 1000);
+            assert_eq!(send(&wire, &order).unwrap().body.decoded.len(), 1000);
         }
     }
     assert_eq!(fleet.counts(0).unwrap().connections, 2);
@@ -60,7 +60,7 @@ fn a_server_that_closes_after_each_answer_costs_no_error() {
         let wire = wire();
         let order = get(&direct(at), "/");
         for _ in 0..300 {
-            assert_eq!(send(&wire, &order).unwrap().body.raw, b"hello");
+            assert_eq!(send(&wire, &order).unwrap().body.decoded, b"hello");
         }
     }
 }

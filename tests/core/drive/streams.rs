@@ -25,9 +25,9 @@ fn a_stream_that_is_read_gives_its_connection_back() {
     let fleet = plain_fleet(Behaviour::default());
     let wire = wire();
     for tls in [false, true] {
+        let order = get(&through(&fleet, 0, Protocol::Http, tls), "/bytes/3000000");
         for _ in 0..3 {
-            let (head, mut stream) =
-                open(&wire, &get(&through(&fleet, 0, Protocol::Http, tls), "/bytes/3000000")).unwrap();
+            let (head, mut stream) = open(&wire, &order).unwrap();
             assert_eq!(head.status, 200);
             let mut total = 0;
             while let Some(piece) = next(&mut stream) {
@@ -145,7 +145,7 @@ fn an_early_answer_is_read_while_the_body_is_still_to_be_sent() {
     };
     let reply = wire.send(&order, Some(&mut pull), &mut || false, &mut Cost::default()).unwrap();
     let Reply::Whole(answer) = reply else { panic!() };
-    assert_eq!((answer.head.status, &answer.body.raw[..]), (413, &b"big"[..]));
+    assert_eq!((answer.head.status, &answer.body.decoded[..]), (413, &b"big"[..]));
     assert_eq!(wire.counts().open, 0, "half a request was written");
 }
 
@@ -163,5 +163,5 @@ fn an_answer_before_the_close_is_read_though_writing_fails() {
     let order = ask("POST", &direct(at), "/", &[("Content-Length", &body.len().to_string())]);
     let order = Order { body: OrderBody::Bytes(Arc::new(body)), ..order };
     let answer = send(&wire(), &order).unwrap();
-    assert_eq!((answer.head.status, &answer.body.raw[..]), (403, &b"no"[..]));
+    assert_eq!((answer.head.status, &answer.body.decoded[..]), (403, &b"no"[..]));
 }
