@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::net::http1::ResponseHead;
+use crate::wire::collect::Body;
 
 /// An answer whose body was read to its end.
 #[derive(Debug)]
@@ -10,26 +11,9 @@ pub struct Answer {
     /// Its head.
     pub head: ResponseHead,
     /// Its body.
-    pub body: WholeBody,
+    pub body: Body,
     /// What it took.
     pub cost: Cost,
-}
-
-/// A body that was read whole.
-#[derive(Debug, Default)]
-pub struct WholeBody {
-    /// As it was on the wire, without the framing of chunks.
-    pub raw: Vec<u8>,
-    /// Without its content codings; `None` where it has none.
-    pub decoded: Option<Vec<u8>>,
-}
-
-impl WholeBody {
-    /// The body without its content codings.
-    #[must_use]
-    pub fn content(&self) -> &[u8] {
-        self.decoded.as_deref().unwrap_or(&self.raw)
-    }
 }
 
 /// What a request took, whether it was answered or not.
@@ -37,6 +21,8 @@ impl WholeBody {
 pub struct Cost {
     /// How long opening a connection took, TLS and the way through the proxy included; `None` where an idle one was used.
     pub dialled: Option<Duration>,
+    /// How long it took until the head of the answer was there, a second try over a new connection included.
+    pub head: Option<Duration>,
     /// Bytes sent, TLS and what was said to the proxy included.
     pub sent: u64,
     /// Bytes received, likewise.

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::answer::{Answer, Cost, WholeBody};
+use super::answer::{Answer, Cost};
 use super::order::{Order, OrderBody};
 use super::socket::{Ready, Socket};
 use super::store::{Claim, Connection, Store};
@@ -14,6 +14,7 @@ use super::{Patience, dial, now, slice};
 use crate::net::http1::ResponseHead;
 use crate::sync::Arc;
 use crate::wire::allowance::Allowance;
+use crate::wire::collect::{Body, Collector};
 use crate::wire::connections::{Bounds, Counts};
 use crate::wire::error::{Error, Kind};
 use crate::wire::flight::{Event, Flight, Sink};
@@ -86,11 +87,12 @@ impl Wire {
         interrupted: &mut dyn FnMut() -> bool,
         cost: &mut Cost,
     ) -> Result<Reply, Error> {
-        let mut patience = Patience::new(interrupted, now());
+        let begun = now();
+        let mut patience = Patience::new(interrupted, begun);
         let mut source = Source { body: &order.body, pull, has_pulled: false };
         let mut is_first = true;
         loop {
-            let mut attempt = Attempt { store: &self.store, order, cost, patience: &mut patience };
+            let mut attempt = Attempt { store: &self.store, order, cost, begun, patience: &mut patience };
             match attempt.run(&mut source, !is_first) {
                 Ok(reply) => return Ok(reply),
                 Err(Failure { error, is_stale: true })
@@ -172,6 +174,7 @@ struct Attempt<'a, 'b> {
     store: &'a Arc<Store>,
     order: &'a Order,
     cost: &'a mut Cost,
+    begun: u64,
     patience: &'a mut Patience<'b>,
 }
 
@@ -187,11 +190,12 @@ impl<'a> Attempt<'a, '_> {
             None => (dial::dial(&order.route, &mut allowance, self.patience)?, None),
         };
         let mut flight = Flight::begin(&order.route, &order.request, channel, order.limits, allowance, now())?;
-        let mut collected = Collected::default();
+        let mut collected = Collected::new(order);
         let ended = self.fly(&socket, &mut flight, source, &mut collected, is_new.then_some(begun));
         let (sent, received) = flight.bytes();
         self.cost.sent += sent;
         self.cost.received += received;
+        self.cost.head = collected.head_at.map(|at| Duration::from_nanos(at.saturating_sub(self.begun)));
         if let Err(error) = ended {
             held.is_stale = flight.is_stale(&error);
             if !flight.outgoing().is_empty() && matches!(error.kind, Kind::Connect | Kind::Read) {
@@ -209,10 +213,10 @@ impl<'a> Attempt<'a, '_> {
             if let Some(claim) = claim {
                 give_back(self.store, claim, socket, flight);
             }
-            let body = WholeBody { raw: collected.body, decoded: None };
+            let body = collected.whole.unwrap_or_default();
             return Ok(Reply::Whole(Answer { head, body, cost: *self.cost }));
         }
-        let stream = Stream::new(Arc::clone(self.store), claim, socket, flight, collected.body);
+        let stream = Stream::new(Arc::clone(self.store), claim, socket, flight, collected.pending);
         Ok(Reply::Stream(head, stream))
     }
 
@@ -236,7 +240,7 @@ impl<'a> Attempt<'a, '_> {
         socket: &Socket,
         flight: &mut Flight,
         source: &mut Source<'_, '_>,
-        collected: &mut Collected,
+        collected: &mut Collected<'_>,
         dialling_since: Option<u64>,
     ) -> Result<(), Error> {
         let is_whole = self.order.is_whole;
@@ -263,7 +267,7 @@ impl<'a> Attempt<'a, '_> {
             if flight.ends().is_some_and(|ends| ends <= now) {
                 return Err(flight.timed_out(now));
             }
-            let reads = is_whole || !flight.has_head() || collected.body.len() < AHEAD;
+            let reads = is_whole || !flight.has_head() || collected.pending.len() < AHEAD;
             let time = slice(flight.ends(), now);
             // A body that is still pulled is looked away from only where something has come.
             let time = if is_written || is_blocked { time } else { Duration::ZERO };
@@ -282,26 +286,35 @@ impl<'a> Attempt<'a, '_> {
 }
 
 /// What of an answer has come.
-#[derive(Default)]
-struct Collected {
+struct Collected<'a> {
+    order: &'a Order,
     head: Option<ResponseHead>,
-    body: Vec<u8>,
+    head_at: Option<u64>,
+    collector: Option<Collector>,
+    whole: Option<Body>,
+    /// Of a stream: what its caller has not taken yet.
+    pending: Vec<u8>,
 }
 
-/// Bytes of a body that memory is reserved for before they come: a length is only an announcement.
-const RESERVED: u64 = 1 << 20;
+impl<'a> Collected<'a> {
+    fn new(order: &'a Order) -> Self {
+        Self { order, head: None, head_at: None, collector: None, whole: None, pending: Vec::new() }
+    }
 
-impl Collected {
     fn take(&mut self, event: Event<'_>) -> Result<(), Error> {
         match event {
             Event::Head(head) => {
-                if let Ok(crate::net::http1::Framing::Length(length)) = head.framing(false) {
-                    self.body.reserve(usize::try_from(length.min(RESERVED)).unwrap_or(0));
+                self.head_at = Some(now());
+                if self.order.is_whole {
+                    self.collector = Some(Collector::new(&head, &self.order.limits, self.order.keeps_coded)?);
                 }
                 self.head = Some(head);
             }
-            Event::Data(data) => self.body.extend_from_slice(data),
-            Event::End => {}
+            Event::Data(data) => match &mut self.collector {
+                Some(collector) => collector.push(data)?,
+                None => self.pending.extend_from_slice(data),
+            },
+            Event::End => self.whole = self.collector.take().map(Collector::finish).transpose()?,
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ pub struct Order {
     pub is_repeatable: bool,
     /// Whether the answer's body is read to its end at once, within the limits, and decoded.
     pub is_whole: bool,
+    /// Whether a coded body that is read whole is kept as it came, too.
+    pub keeps_coded: bool,
 }
 
 /// The body of a request.
@@ -63,6 +65,7 @@ impl Order {
             limits: Limits::default(),
             is_repeatable: true,
             is_whole: true,
+            keeps_coded: false,
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Where the body of an answer ends (RFC 9112, 6 and 7): pieces of any size come in, and slices of them go out.
+//! Where the body of an answer ends (RFC 9112, 6): pieces of any size come in, and slices of them go out.
 
+use super::chunked::Chunked;
 use super::error::{Error, Excess, Kind, Stage};
 use super::limits::Limits;
 use crate::net::http1::Framing;
@@ -26,7 +27,7 @@ pub struct BodyReader {
 #[derive(Debug)]
 enum Frame {
     Length { left: u64, of: u64 },
-    Chunked,
+    Chunked(Chunked),
     UntilClose,
 }
 
@@ -38,13 +39,11 @@ impl BodyReader {
     pub fn new(framing: Framing, limits: &Limits) -> Result<Self, Error> {
         let frame = match framing {
             Framing::Empty => Frame::Length { left: 0, of: 0 },
+            Framing::Length(of) if of > limits.body => return Err(too_large()),
             Framing::Length(of) => Frame::Length { left: of, of },
-            Framing::Chunked => Frame::Chunked,
+            Framing::Chunked => Frame::Chunked(Chunked::new(limits)),
             Framing::UntilClose => Frame::UntilClose,
         };
-        if matches!(frame, Frame::Length { of, .. } if of > limits.body) {
-            return Err(too_large());
-        }
         Ok(Self { frame, received: 0, limit: limits.body })
     }
 
@@ -53,7 +52,10 @@ impl BodyReader {
     /// # Errors
     /// [`Kind::RemoteProtocol`], [`Kind::TooLarge`]
     pub fn read<'a>(&mut self, input: &mut &'a [u8]) -> Result<Piece<'a>, Error> {
-        if matches!(self.frame, Frame::Length { left: 0, .. }) {
+        if let Frame::Chunked(chunked) = &mut self.frame {
+            chunked.pass_framing(input)?;
+        }
+        if self.is_whole() {
             return Ok(Piece::End);
         }
         let most = usize::try_from(self.direct()).unwrap_or(usize::MAX).min(input.len());
@@ -66,12 +68,20 @@ impl BodyReader {
         Ok(Piece::Data(data))
     }
 
+    fn is_whole(&self) -> bool {
+        match &self.frame {
+            Frame::Length { left, .. } => *left == 0,
+            Frame::Chunked(chunked) => chunked.is_whole(),
+            Frame::UntilClose => false,
+        }
+    }
+
     /// Bytes that come next and are the body's.
     #[must_use]
     pub fn direct(&self) -> u64 {
-        match self.frame {
-            Frame::Length { left, .. } => left,
-            Frame::Chunked => 0,
+        match &self.frame {
+            Frame::Length { left, .. } => *left,
+            Frame::Chunked(chunked) => chunked.left(),
             Frame::UntilClose => u64::MAX,
         }
     }
@@ -81,11 +91,19 @@ impl BodyReader {
     /// # Errors
     /// [`Kind::TooLarge`]
     pub fn passed(&mut self, bytes: u64) -> Result<(), Error> {
-        self.received += bytes;
-        if let Frame::Length { left, .. } = &mut self.frame {
-            *left -= bytes;
+        self.received = self.received.saturating_add(bytes);
+        match &mut self.frame {
+            Frame::Length { left, .. } => *left = left.saturating_sub(bytes),
+            Frame::Chunked(chunked) => chunked.passed(bytes),
+            Frame::UntilClose => {}
         }
         if self.received > self.limit { Err(too_large()) } else { Ok(()) }
+    }
+
+    /// Bytes of the body that were received.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
     }
 
     /// The connection has ended.
@@ -93,17 +111,23 @@ impl BodyReader {
     /// # Errors
     /// [`Kind::RemoteProtocol`]: before the body did.
     pub fn ended(&self) -> Result<(), Error> {
-        match self.frame {
-            Frame::Length { left: 0, .. } | Frame::UntilClose => Ok(()),
-            Frame::Length { of, .. } => Err(cut_off(format!("received {} bytes, expected {of}", self.received))),
-            Frame::Chunked => Err(cut_off("incomplete chunked read".to_owned())),
+        match &self.frame {
+            Frame::UntilClose => Ok(()),
+            _ if self.is_whole() => Ok(()),
+            Frame::Length { of, .. } => Err(cut_off(&format!("received {} bytes, expected {of}", self.received))),
+            Frame::Chunked(chunked) if chunked.is_inside_line() => Err(bad("peer unexpectedly closed connection")),
+            Frame::Chunked(_) => Err(cut_off("incomplete chunked read")),
         }
     }
 }
 
 /// As h11 says it.
-fn cut_off(how: String) -> Error {
+fn cut_off(how: &str) -> Error {
     let text = format!("peer closed connection without sending complete message body ({how})");
+    Error::new(Kind::RemoteProtocol, Stage::Body, text)
+}
+
+pub(super) fn bad(text: &'static str) -> Error {
     Error::new(Kind::RemoteProtocol, Stage::Body, text)
 }
 

@@ -24,7 +24,7 @@ use super::body::{BodyReader, Piece};
 use super::error::{Error, Kind, Stage};
 use super::limits::Limits;
 use super::request::{Framing, Headers, Request, local};
-use crate::net::http1::{self, HeadReader, ResponseHead};
+use crate::net::http1::{self, BadResponse, HeadReader, ResponseHead};
 
 /// What was received.
 #[derive(Debug)]
@@ -72,6 +72,8 @@ pub struct Exchange {
     is_kept: bool,
     written: u64,
     read: u64,
+    /// Bytes of a body that is whole.
+    body_read: u64,
 }
 
 impl Exchange {
@@ -97,6 +99,7 @@ impl Exchange {
             is_kept: !says_close(request.headers().values("connection")),
             written: 0,
             read: 0,
+            body_read: 0,
         })
     }
 
@@ -190,8 +193,7 @@ impl Exchange {
     fn receive<'a>(&mut self, input: &mut &'a [u8]) -> Result<Event<'a>, Error> {
         match &mut self.receiving {
             Receiving::Head(reader) => {
-                let head =
-                    reader.take(input).map_err(|bad| Error::new(Kind::RemoteProtocol, Stage::Head, bad.to_string()))?;
+                let head = reader.take(input).map_err(bad_head)?;
                 let Some(head) = head else { return Ok(Event::More) };
                 self.begin_body(&head)?;
                 Ok(Event::Head(head))
@@ -200,6 +202,7 @@ impl Exchange {
                 Piece::More => Ok(Event::More),
                 Piece::Data(data) => Ok(Event::Data(data)),
                 Piece::End => {
+                    self.body_read = body.received();
                     self.receiving = Receiving::Ended;
                     self.is_kept &= input.is_empty();
                     Ok(Event::End)
@@ -214,9 +217,7 @@ impl Exchange {
 
     fn begin_body(&mut self, head: &ResponseHead) -> Result<(), Error> {
         let is_switched = head.status == 101 || (self.is_connect && (200..300).contains(&head.status));
-        let framing = head
-            .framing(self.is_head || is_switched)
-            .map_err(|bad| Error::new(Kind::RemoteProtocol, Stage::Head, bad.to_string()))?;
+        let framing = head.framing(self.is_head || is_switched).map_err(bad_head)?;
         let is_early = self.sending != Sending::Whole || !self.outgoing().is_empty();
         let is_ambiguous = framing == http1::Framing::Chunked && head.values("content-length").next().is_some();
         self.is_kept &= !(is_early
@@ -246,6 +247,7 @@ impl Exchange {
             }
             Receiving::Body(body) => {
                 let ended = body.ended();
+                self.body_read = body.received();
                 self.receiving = Receiving::Ended;
                 ended.map_err(|error| self.failed(error))
             }
@@ -268,6 +270,12 @@ impl Exchange {
         self.read += bytes as u64;
         let passed = if let Receiving::Body(body) = &mut self.receiving { body.passed(bytes as u64) } else { Ok(()) };
         passed.map_err(|error| self.failed(error))
+    }
+
+    /// Bytes of the body on the wire so far, without the framing of chunks.
+    #[must_use]
+    pub fn body_read(&self) -> u64 {
+        if let Receiving::Body(body) = &self.receiving { body.received() } else { self.body_read }
     }
 
     /// Whether the answer is whole.
@@ -322,4 +330,8 @@ const TOO_MUCH: &str = "Too much data for declared Content-Length";
 
 fn says_close<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> bool {
     values.any(|value| value.split(|byte| *byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(b"close")))
+}
+
+fn bad_head(bad: BadResponse) -> Error {
+    Error::new(Kind::RemoteProtocol, Stage::Head, bad.to_string())
 }

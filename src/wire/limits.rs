@@ -13,14 +13,27 @@ pub struct Limits {
     pub extensions: usize,
     /// Bytes of the decoded body.
     pub decoded: u64,
+    /// The decoded body may have so many times the bytes that it has on the wire, and each coding below it too.
+    pub ratio: u64,
+    /// Bytes of a decoded body from which that counts.
+    pub ratio_from: u64,
     /// Content codings applied one over the other.
     pub codings: usize,
 }
 
 impl Default for Limits {
-    /// One GiB of body and of decoded body, for an answer that is held in memory; 16 KiB of chunk extensions; five codings.
+    /// For an answer that is held in memory: one GiB of body and of decoded body; 16 KiB of chunk extensions; five codings,
+    /// and from 32 MiB on what one layer of deflate can do, which is 1,032 times.
     fn default() -> Self {
-        Self { head: http1::Limits::default(), body: 1 << 30, extensions: 16 << 10, decoded: 1 << 30, codings: 5 }
+        Self {
+            head: http1::Limits::default(),
+            body: 1 << 30,
+            extensions: 16 << 10,
+            decoded: 1 << 30,
+            ratio: 1_100,
+            ratio_from: 32 << 20,
+            codings: 5,
+        }
     }
 }
 

@@ -1,0 +1,187 @@
+//! How many connections there may be, and how long a request may take.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use proxywhirl::drive::answer::Cost;
+use proxywhirl::drive::blocking::Wire;
+use proxywhirl::drive::order::Order;
+use proxywhirl::fleet::{Behaviour, Fault, Latency, ProxySpec, Scheme};
+use proxywhirl::net::protocol::Protocol;
+use proxywhirl::wire::allowance::Timeouts;
+use proxywhirl::wire::connections::Bounds;
+use proxywhirl::wire::error::{Kind, Stage};
+
+use crate::common::*;
+
+fn ms(count: u64) -> Option<Duration> {
+    Some(Duration::from_millis(count))
+}
+
+fn steady() -> u64 {
+    use proxywhirl::clock::{Clock, SystemClock};
+    SystemClock.steady()
+}
+
+#[test]
+fn idle_connections_of_a_proxy_are_bounded_and_the_oldest_go_first() {
+    let fleet = fleet(vec![scheme(Scheme::Http), scheme(Scheme::Http), scheme(Scheme::Http)]);
+    let wire = Wire::new(Bounds { proxies: 2, keep_alive: None, ..Bounds::default() });
+    let order = |index| get(&through(&fleet, index, Protocol::Http, false), "/");
+    for index in [0, 1, 0, 2] {
+        send(&wire, &order(index)).unwrap();
+    }
+    assert_eq!(wire.counts().idle, 2);
+    send(&wire, &order(0)).unwrap();
+    assert_eq!(fleet.counts(0).unwrap().connections, 1, "used after the second");
+    send(&wire, &order(1)).unwrap();
+    assert_eq!(fleet.counts(1).unwrap().connections, 2);
+
+    let wire = Wire::new(Bounds { idle_per_proxy: 2, keep_alive: None, ..Bounds::default() });
+    let long = get(&through(&fleet, 0, Protocol::Http, false), "/bytes/3000000");
+    let streams: Vec<_> = (0..5).map(|_| open(&wire, &long).unwrap().1).collect();
+    for mut stream in streams {
+        while stream.next(Timeouts::default(), None, &mut || false).unwrap().is_some() {}
+    }
+    assert_eq!((wire.counts().open, wire.counts().idle), (2, 2));
+}
+
+#[test]
+fn an_idle_connection_makes_room_and_one_in_use_does_not() {
+    let fleet = fleet(vec![scheme(Scheme::Http), scheme(Scheme::Http)]);
+    let wire = Wire::new(Bounds { open: 1, keep_alive: None, ..Bounds::default() });
+    let order = |index, path| get(&through(&fleet, index, Protocol::Http, false), path);
+    send(&wire, &order(0, "/")).unwrap();
+    send(&wire, &order(1, "/")).unwrap();
+    assert_eq!(wire.counts().open, 1);
+    let (_, stream) = open(&wire, &order(0, "/bytes/5000000")).unwrap();
+    let waits = Order { timeouts: Timeouts { pool: ms(50), ..Timeouts::default() }, ..order(1, "/") };
+    let error = send(&wire, &waits).unwrap_err();
+    assert_eq!((error.kind, error.stage, error.sent), (Kind::PoolTimeout, Stage::Pool, false));
+    drop(stream);
+    send(&wire, &waits).unwrap();
+}
+
+#[test]
+fn requests_wait_for_their_turn_within_the_bound_of_a_proxy() {
+    let behaviour = Behaviour { latency: Latency::Fixed(5.0), ..Behaviour::default() };
+    let fleet = fleet(vec![ProxySpec { behaviour, ..ProxySpec::default() }]);
+    let wire = Wire::new(Bounds { open_per_proxy: 2, keep_alive: None, ..Bounds::default() });
+    let order = get(&through(&fleet, 0, Protocol::Http, false), "/");
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    assert_eq!(send(&wire, &order).unwrap().head.status, 200);
+                }
+            });
+        }
+    });
+    assert!(fleet.counts(0).unwrap().connections <= 2);
+    assert_eq!((wire.counts().open, wire.counts().idle), (2, 2));
+}
+
+#[test]
+fn each_phase_has_its_timeout() {
+    let hang = plain_fleet(Behaviour { fault: Some(Fault::Hang), ..Behaviour::default() });
+    let all = Timeouts { connect: ms(60), read: ms(60), write: ms(60), pool: ms(60) };
+    let limited = |order: Order| Order { timeouts: all, ..order };
+    let wire = wire();
+    let fate = |order: Order| send(&wire, &order).map_err(|error| (error.kind, error.stage, error.sent)).unwrap_err();
+    let order = get(&through(&hang, 0, Protocol::Http, false), "/");
+    assert_eq!(fate(limited(order)), (Kind::ReadTimeout, Stage::Head, true));
+    let order = get(&through(&hang, 0, Protocol::Http, true), "/");
+    assert_eq!(fate(limited(order)), (Kind::ConnectTimeout, Stage::Handshake, false));
+    // A listener that accepts nothing more: the handshake of TCP is not answered.
+    let full = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = full.local_addr().unwrap();
+    let silent = serve(|_, stream| std::mem::forget(stream));
+    let secure = {
+        let origin = origin(true, "127.0.0.1", silent.port());
+        proxywhirl::wire::route::Route::new(proxywhirl::wire::route::RouteOptions::new(None, origin, no_tls()))
+    };
+    assert_eq!(fate(limited(get(&secure, "/"))), (Kind::ConnectTimeout, Stage::TargetTls, false));
+    let body = vec![0_u8; 20 << 20];
+    let length = body.len().to_string();
+    let order = ask("POST", &direct(at), "/", &[("Content-Length", &length)]);
+    let order = Order { body: proxywhirl::drive::order::OrderBody::Bytes(std::sync::Arc::new(body)), ..order };
+    assert_eq!(fate(limited(order)), (Kind::WriteTimeout, Stage::Write, true));
+    assert_eq!(wire.counts().open, 0);
+}
+
+#[test]
+fn a_deadline_ends_every_phase() {
+    let hang = plain_fleet(Behaviour { fault: Some(Fault::Hang), ..Behaviour::default() });
+    for (tls, stage) in [(false, Stage::Head), (true, Stage::Handshake)] {
+        let order = get(&through(&hang, 0, Protocol::Http, tls), "/");
+        let order = Order { deadline: Some(steady() + 50_000_000), ..order };
+        let error = send(&wire(), &order).unwrap_err();
+        assert_eq!((error.kind, error.stage), (Kind::Deadline, stage));
+    }
+}
+
+#[test]
+fn drips_end() {
+    let at = serve(|_, mut stream| {
+        read_head(&mut stream);
+        let head = b"HTTP/1.1 200 OK\r\nX: ".iter().chain(std::iter::repeat(&b'x'));
+        for byte in head {
+            if stream.write_all(&[*byte]).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let order = Order { timeouts: Timeouts { read: ms(100), ..Timeouts::default() }, ..get(&direct(at), "/") };
+    let error = send(&wire(), &order).unwrap_err();
+    assert_eq!((error.kind, error.stage), (Kind::ReadTimeout, Stage::Head));
+
+    let at = serve(|_, mut stream| {
+        read_head(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let order = Order { timeouts: Timeouts { read: ms(100), ..Timeouts::default() }, ..get(&direct(at), "/") };
+    let error = send(&wire(), &order).unwrap_err();
+    assert_eq!((error.kind.clone(), error.stage), (Kind::ReadTimeout, Stage::Body));
+    assert!(error.text().contains("500 bytes"), "{error}");
+}
+
+#[test]
+fn an_interrupt_is_noticed_while_nothing_happens() {
+    let hang = plain_fleet(Behaviour { fault: Some(Fault::Hang), ..Behaviour::default() });
+    let order = get(&through(&hang, 0, Protocol::Http, false), "/");
+    let begun = Instant::now();
+    let mut asked = 0;
+    let mut interrupted = || {
+        asked += 1;
+        asked == 3
+    };
+    let error = wire().send(&order, None, &mut interrupted, &mut Cost::default()).unwrap_err();
+    assert_eq!((error.kind, error.sent), (Kind::Interrupted, true));
+    // Three slices of 100 ms.
+    assert!(begun.elapsed() >= Duration::from_millis(250));
+    assert_eq!(asked, 3);
+}
+
+#[test]
+fn what_was_sent_and_received_is_counted() {
+    let fleet = plain_fleet(Behaviour::default());
+    let wire = wire();
+    let mut cost = Cost::default();
+    let order = get(&through(&fleet, 0, Protocol::Http, false), "/bytes/1000");
+    wire.send(&order, None, &mut || false, &mut cost).unwrap();
+    let request = "GET http://site-a.test/bytes/1000 HTTP/1.1\r\nHost: site-a.test\r\n\r\n";
+    assert_eq!(cost.sent, request.len() as u64);
+    assert!(cost.received > 1000 && cost.received < 1400, "{cost:?}");
+    assert!(cost.dialled.is_some());
+    let before = cost;
+    let mut cost = Cost::default();
+    wire.send(&order, None, &mut || false, &mut cost).unwrap();
+    assert_eq!((cost.dialled, cost.sent), (None, before.sent));
+    let mut cost = Cost::default();
+    wire.send(&get(&through(&fleet, 0, Protocol::Http, true), "/bytes/1000"), None, &mut || false, &mut cost).unwrap();
+    assert!(cost.sent > before.sent + 200 && cost.received > before.received + 500, "with CONNECT and TLS: {cost:?}");
+}
