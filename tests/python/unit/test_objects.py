@@ -214,7 +214,22 @@ _URL_TEXT = st.one_of(
     st.builds(
         "{}://{}{}/{}{}".format,
         st.sampled_from(["http", "https", "HTTP", "ftp"]),
-        st.sampled_from(["a.test", "A.test", "127.0.0.1", "1.2.3", "[::1]", "a_b", "u@a.test", "a..b", "ä.test", "-", "xn--a", "xn--bcher-kva.test"]),
+        st.sampled_from(
+            [
+                "a.test",
+                "A.test",
+                "127.0.0.1",
+                "1.2.3",
+                "[::1]",
+                "a_b",
+                "u@a.test",
+                "a..b",
+                "ä.test",
+                "-",
+                "xn--a",
+                "xn--bcher-kva.test",
+            ]
+        ),
         st.sampled_from(["", ":80", ":443", ":8080", ":0", ":080", ":", ":99999", ":x"]),
         st.text(alphabet="ab/.%2F ~!$&'()*+,;=:@[]{}|\\^`\"<>ö", max_size=12),
         st.one_of(st.just(""), st.text(alphabet="ab=&?/%20 {}|\"'<>^`[]+", max_size=12).map("?{}".format)),
