@@ -23,9 +23,6 @@ pub(crate) struct WireAnswer {
     /// The body without its content coding; the same object as `body` where it has none.
     #[pyo3(get)]
     content: Option<Py<PyBytes>>,
-    /// Milliseconds from sending to the end of the head.
-    #[pyo3(get)]
-    head_ms: f64,
     rest: Mutex<Rest>,
     timeouts: Timeouts,
     deadline: Option<u64>,
@@ -68,6 +65,12 @@ impl WireAnswer {
             list.append((PyBytes::new(py, name), PyBytes::new(py, value)))?;
         }
         Ok(list)
+    }
+
+    /// Milliseconds from sending to the end of the head.
+    #[getter]
+    fn head_ms(&self) -> f64 {
+        self.cost.head.map_or(0.0, |time| time.as_secs_f64() * 1e3)
     }
 
     /// Milliseconds that opening a connection took; `None` where an idle one was used.
@@ -127,18 +130,17 @@ impl WireAnswer {
 }
 
 impl WireAnswer {
-    pub(super) fn whole(py: Python<'_>, answer: Answer, head_ms: f64) -> Self {
-        let body = PyBytes::new(py, &answer.body.raw).unbind();
-        let content = match &answer.body.decoded {
-            Some(decoded) => PyBytes::new(py, decoded).unbind(),
-            None => body.clone_ref(py),
+    pub(super) fn whole(py: Python<'_>, answer: Answer) -> Self {
+        let content = PyBytes::new(py, &answer.body.decoded).unbind();
+        let body = match &answer.body.coded {
+            Some(coded) => PyBytes::new(py, coded).unbind(),
+            None => content.clone_ref(py),
         };
         Self {
             head: answer.head,
             cost: answer.cost,
             body: Some(body),
             content: Some(content),
-            head_ms,
             rest: Mutex::new(Rest::Nothing),
             timeouts: Timeouts::default(),
             deadline: None,
@@ -149,11 +151,10 @@ impl WireAnswer {
         head: ResponseHead,
         stream: Stream,
         cost: Cost,
-        head_ms: f64,
         timeouts: Timeouts,
         deadline: Option<u64>,
     ) -> Self {
         let rest = Mutex::new(Rest::Body(stream));
-        Self { head, cost, body: None, content: None, head_ms, rest, timeouts, deadline }
+        Self { head, cost, body: None, content: None, rest, timeouts, deadline }
     }
 }

@@ -145,6 +145,7 @@ impl WireOrders {
             limits,
             is_repeatable: repeatable,
             is_whole: whole,
+            keeps_coded: true,
         });
         Ok(WireOrder { order, parts })
     }
