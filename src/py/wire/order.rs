@@ -187,15 +187,21 @@ impl WireOrders {
     }
 }
 
+/// The headers, `Host` before the others (RFC 9110, 7.2), as h11 writes them.
 fn headers_of(pairs: &Bound<'_, PyList>) -> PyResult<Headers> {
     let mut headers = Headers::new();
-    for pair in pairs {
-        let pair = pair.cast::<PyTuple>()?;
-        if pair.len() != 2 {
-            return Err(PyTypeError::new_err("a header must be a pair of name and value"));
+    for is_host in [true, false] {
+        for pair in pairs {
+            let pair = pair.cast::<PyTuple>()?;
+            if pair.len() != 2 {
+                return Err(PyTypeError::new_err("a header must be a pair of name and value"));
+            }
+            let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+            let (name, value) = (name.cast::<PyBytes>()?, value.cast::<PyBytes>()?);
+            if name.as_bytes().eq_ignore_ascii_case(b"host") == is_host {
+                headers.push(name.as_bytes(), value.as_bytes());
+            }
         }
-        let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
-        headers.push(name.cast::<PyBytes>()?.as_bytes(), value.cast::<PyBytes>()?.as_bytes());
     }
     Ok(headers)
 }
