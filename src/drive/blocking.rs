@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::answer::{Answer, Cost};
+use super::collected::Collected;
 use super::order::{Order, OrderBody};
 use super::socket::{Ready, Socket};
 use super::store::{Claim, Connection, Store};
@@ -14,10 +15,9 @@ use super::{Patience, dial, now, slice};
 use crate::net::http1::ResponseHead;
 use crate::sync::Arc;
 use crate::wire::allowance::Allowance;
-use crate::wire::collect::{Body, Collector};
 use crate::wire::connections::{Bounds, Counts};
 use crate::wire::error::{Error, Kind};
-use crate::wire::flight::{Event, Flight, Sink};
+use crate::wire::flight::{Flight, Sink};
 use crate::wire::route::Identity;
 
 /// The connections of one rotator or client, and what sends requests over them; cheap to clone, shared by threads.
@@ -190,7 +190,7 @@ impl<'a> Attempt<'a, '_> {
             None => (dial::dial(&order.route, &mut allowance, self.patience)?, None),
         };
         let mut flight = Flight::begin(&order.route, &order.request, channel, order.limits, allowance, now())?;
-        let mut collected = Collected::new(order);
+        let mut collected = Collected::default();
         let ended = self.fly(&socket, &mut flight, source, &mut collected, is_new.then_some(begun));
         let (sent, received) = flight.bytes();
         self.cost.sent += sent;
@@ -240,7 +240,7 @@ impl<'a> Attempt<'a, '_> {
         socket: &Socket,
         flight: &mut Flight,
         source: &mut Source<'_, '_>,
-        collected: &mut Collected<'_>,
+        collected: &mut Collected,
         dialling_since: Option<u64>,
     ) -> Result<(), Error> {
         let is_whole = self.order.is_whole;
@@ -272,7 +272,7 @@ impl<'a> Attempt<'a, '_> {
             // A body that is still pulled is looked away from only where something has come.
             let time = if is_written || is_blocked { time } else { Duration::ZERO };
             match receive(socket, flight, Ready { read: reads, write: is_blocked }, time, &mut |event| {
-                collected.take(event)
+                collected.take(self.order, event)
             }) {
                 Ok(()) => {}
                 Err(Halt::Signal) => {
@@ -282,41 +282,6 @@ impl<'a> Attempt<'a, '_> {
             }
             now = super::now();
         }
-    }
-}
-
-/// What of an answer has come.
-struct Collected<'a> {
-    order: &'a Order,
-    head: Option<ResponseHead>,
-    head_at: Option<u64>,
-    collector: Option<Collector>,
-    whole: Option<Body>,
-    /// Of a stream: what its caller has not taken yet.
-    pending: Vec<u8>,
-}
-
-impl<'a> Collected<'a> {
-    fn new(order: &'a Order) -> Self {
-        Self { order, head: None, head_at: None, collector: None, whole: None, pending: Vec::new() }
-    }
-
-    fn take(&mut self, event: Event<'_>) -> Result<(), Error> {
-        match event {
-            Event::Head(head) => {
-                self.head_at = Some(now());
-                if self.order.is_whole {
-                    self.collector = Some(Collector::new(&head, &self.order.limits, self.order.keeps_coded)?);
-                }
-                self.head = Some(head);
-            }
-            Event::Data(data) => match &mut self.collector {
-                Some(collector) => collector.push(data)?,
-                None => self.pending.extend_from_slice(data),
-            },
-            Event::End => self.whole = self.collector.take().map(Collector::finish).transpose()?,
-        }
-        Ok(())
     }
 }
 

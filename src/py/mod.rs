@@ -125,6 +125,7 @@ mod _core {
         answer::WireAnswer,
         blocking::PyWire,
         failure::WireFailure,
+        looped::LoopedWire,
         objects::HttpObjects,
         order::{WireOrder, WireOrders},
         tls::WireTls,

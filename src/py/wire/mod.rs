@@ -2,12 +2,13 @@
 //! constructors.
 //!
 //! [`order`] reads what is to be sent, for the blocking driver and for the one of event loops; [`blocking`] sends it on the
-//! caller's thread; [`answer`] and [`failure`] are what comes back. [`objects`] makes the objects of httpx.
+//! caller's thread, [`looped`] on that of an event loop; [`answer`] and [`failure`] are what comes back. [`objects`] makes the objects of httpx.
 
 pub(crate) mod answer;
 pub(crate) mod blocking;
 mod compose;
 pub(crate) mod failure;
+pub(crate) mod looped;
 pub(crate) mod objects;
 pub(crate) mod order;
 pub(crate) mod tls;
