@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NativeCarrier", "NativePayload"]
 
+_MOST_PORT = 65_535
 _MOST_OWNERS = 10_000
 """Sessions whose connections are told apart; those not seen for longest go first."""
 
@@ -73,13 +74,19 @@ class NativeCarrier:
             most = MOST_BODY
         proxy_url = lease.url
         started = time.perf_counter()
+        tunnel = secure or not proxy_url.startswith("http")
+        port = url.port
+        if port is not None and port > _MOST_PORT:
+            # A redirect may lead there.
+            error = terms.flavour.error("LocalProtocolError", f"there is no port {port}")
+            return _failed(error, request, terms, proxy_url, tunnel, started)
         order = self._orders.order(
             lease,
             proxy_url,
             request.method,
             secure,
             url.raw_host,
-            url.port,
+            port,
             url.raw_path,
             request.headers.raw,
             _body_of(request, terms),
@@ -94,7 +101,6 @@ class NativeCarrier:
             proxy_tls=self.tls.native_proxy() if proxy_url.startswith("https:") else None,
         )
         reply = self._wire.send(order)
-        tunnel = secure or not proxy_url.startswith("http")
         if type(reply) is _core.WireFailure:
             error = error_of_wire(reply, terms.flavour, most, has_proxy=bool(proxy_url), tunnel=tunnel)
             return _failed(error, request, terms, proxy_url, tunnel, started)
