@@ -183,7 +183,10 @@ _prepare(
         "judge_report": "proxywhirl._httpx.judge",
         "load_pool": "proxywhirl.storage._open",
         "plain": "proxywhirl.config._strategy",
+        "pool_empty": "proxywhirl.events.log",
+        "proxy_selected": "proxywhirl.events.log",
         "resolve": "proxywhirl.strategies._registry",
+        "seldom": "proxywhirl.events.log",
         "tell_attempt": "proxywhirl.events.log",
     },
 )

@@ -5,6 +5,7 @@ mod border;
 mod breaker;
 mod bucket;
 mod check;
+mod chooser;
 mod connections;
 mod context;
 mod convert;
@@ -53,6 +54,12 @@ mod _core {
     use super::bucket::PyTokenBucket;
     #[pymodule_export]
     use super::check::{CheckResult, CheckRun};
+    #[pymodule_export]
+    use super::chooser::{
+        PyChooser,
+        acquirer::{LeaseAsk, PyAcquirer},
+        wishes::PyWishes,
+    };
     #[pymodule_export]
     use super::connections::ConnectionsLimit;
     #[pymodule_export]

@@ -78,9 +78,10 @@ class _Loop:
     def _start(self, deadline: float | None) -> None:
         from proxywhirl.retry.policy import rotation_of
 
-        # Only now: its budget runs from its making.
+        # Only now: the time runs from its making.
+        time_left = None if deadline is None else deadline - time.monotonic()
         self._taking = LeaseAcquirer(
-            self._chooser, self._url, self._selection, method=self._method, budget=self._policy.timeout
+            self._chooser, self._url, self._selection, method=self._method, time_left=time_left
         )
         self._rotation = rotation = rotation_of(
             self._policy,
@@ -89,7 +90,7 @@ class _Loop:
             self._url,
             raise_on_ban=self._raise_on_ban,
             patience=self._patience,
-            time_left=None if deadline is None else deadline - time.monotonic(),
+            time_left=time_left,
         )
         self._step = rotation.start()
 

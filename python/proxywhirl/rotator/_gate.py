@@ -6,8 +6,6 @@ import inspect
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
-
 if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.rate_limiting.limiter import Refusal
@@ -16,8 +14,6 @@ __all__ = ["LimiterGate", "limiter_of"]
 
 Row = tuple[Any, list[str], Optional[datetime]]
 
-# How many proxies are asked for before a request is refused: each has cost a selection.
-_MOST_TRIED = 16
 # When to ask a limiter again that does not say, in seconds.
 _ASK_AGAIN = 0.05
 
@@ -30,51 +26,14 @@ class LimiterGate:
         waits: Whether a refused request waits for its turn; otherwise it fails.
     """
 
-    __slots__ = ("_admit", "_waits", "_would_refuse")
+    __slots__ = ("_would_refuse", "admit", "waits")
 
     def __init__(self, limiter: Any, *, waits: bool) -> None:
-        self._admit = _admission_by(limiter)
+        self.admit = _admission_by(limiter)
+        """Called with a lease; ``None``: it may be used, else why not, as scope and seconds."""
         self._would_refuse = _foresight_of(limiter)
-        self._waits = waits or bool(getattr(limiter, "delays", False))
-
-    def lease(self, choose: Callable[[list[Any]], _core.Lease], *, sticky: bool = False) -> _core.Lease:
-        """Take a lease that may be used.
-
-        A proxy whose own limit is reached is passed over. One that is given back counts as never chosen.
-
-        Args:
-            choose: Takes a lease of a proxy that is none of the given ids.
-            sticky: Whether no other proxy will do.
-
-        Returns:
-            The lease.
-
-        Raises:
-            ProxyPoolEmptyError: No proxy is eligible, or worth waiting for.
-            ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
-        """
-        excluded: list[Any] = []
-        refused: list[Refusal] = []
-        while True:
-            try:
-                lease = choose(excluded)
-            except ProxyPoolEmptyError:
-                if not refused:
-                    raise
-                break
-            try:
-                refusal = self._admit(lease)
-                if refusal is None:
-                    return lease
-            except BaseException:
-                lease.release()
-                raise
-            excluded.append(lease.id)
-            lease.release()
-            refused.append(refusal)
-            if sticky or refusal.scope == "global" or len(refused) >= _MOST_TRIED:
-                break
-        raise self._error(refused)
+        self.waits = waits or bool(getattr(limiter, "delays", False))
+        """Whether a refused request waits for its turn."""
 
     def explain(self, rows: list[Row]) -> list[Row]:
         """Add ``no_tokens`` to the proxies that the limiter would refuse now; takes no token.
@@ -97,14 +56,6 @@ class LimiterGate:
             last = max(until or free, free) if until is not None or not reasons else None
             found.append((proxy, [*reasons, "no_tokens"], last))
         return found
-
-    def _error(self, refused: list[Refusal]) -> ProxyConnectionError | ProxyPoolEmptyError:
-        soonest = min(refusal.retry_after for refusal in refused)
-        whose = "of all proxies together" if refused[-1].scope == "global" else f"of {len(refused)} proxies"
-        text = f"Rate limit exceeded: the limit {whose} allows the next request in {soonest:.3g} s"
-        if self._waits:
-            return ProxyPoolEmptyError(text, retry_after=soonest, reasons={"no_tokens": len(refused)})
-        return ProxyConnectionError(text, retry_after=soonest)
 
 
 def limiter_of(given: Any) -> Any:

@@ -80,6 +80,7 @@ class _Steps(Settings):
             deadline = time.monotonic() + policy.timeout
         url = str(request.url)
         timeouts = request.extensions.get("timeout")
+        time_left = None if deadline is None else deadline - time.monotonic()
         taking = LeaseAcquirer(
             self.chooser,
             url,
@@ -87,9 +88,8 @@ class _Steps(Settings):
             method=request.method,
             connects=True,
             timeouts=timeouts,
-            budget=policy.timeout,
+            time_left=time_left,
         )
-        patience = timeouts.get("pool") if timeouts else None
         rotation = rotation_of(
             policy,
             taking,
@@ -98,9 +98,9 @@ class _Steps(Settings):
             replayable=_is_replayable(request.stream, kind),
             streaming=not read,
             raise_on_ban=raise_on_ban,
-            patience=patience,
+            patience=timeouts.get("pool") if timeouts else None,
             direct=_going_direct if self.allow_direct else None,
-            time_left=None if deadline is None else deadline - time.monotonic(),
+            time_left=time_left,
         )
         store = self.cookies if selection is None or selection.cookies is None else selection.cookies
         wearing = None

@@ -34,7 +34,7 @@ pub(crate) struct PyPool {
     round_robin: RoundRobin,
     block: Mutex<Option<Py<PyAny>>>,
     pub(super) hooks: Arc<Hooks>,
-    line: Arc<queue::Line>,
+    pub(crate) line: Arc<queue::Line>,
 }
 
 impl PyPool {
