@@ -51,6 +51,12 @@ impl PyProxy {
         }
     }
 
+    /// The URL for a client: credentials percent-encoded, or `***:***` for them.
+    #[pyo3(name = "_client_url", signature = (masked=false))]
+    fn client_url(&self, masked: bool) -> String {
+        if masked { self.core.masked_url() } else { self.core.client_url() }
+    }
+
     #[pyo3(name = "_note_error")]
     fn py_note_error(&self, py: Python<'_>, error: &str) -> PyResult<()> {
         self.note_error(py, error)
