@@ -124,9 +124,6 @@ def check(proxies: Sequence[Proxy], arguments: argparse.Namespace, show: Optiona
 def rows_of_checks(arguments: argparse.Namespace) -> Iterator[Rows]:
     """Rows for results, which are written as they come.
 
-    Args:
-        arguments: The parsed command line.
-
     Yields:
         The rows, with the columns that the kind of check fills.
     """

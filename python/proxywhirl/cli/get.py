@@ -32,9 +32,6 @@ _FORM = "application/x-www-form-urlencoded"
 def run(arguments: argparse.Namespace) -> int:
     """Send the request and write the answer.
 
-    Args:
-        arguments: The parsed command line.
-
     Returns:
         0 for an answer with 2xx or 3xx, else 1.
 

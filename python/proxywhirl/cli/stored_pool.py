@@ -26,11 +26,7 @@ COLUMNS = ("proxy", "health", "country", "requests", "success_rate", "latency_ms
 
 
 class StoredPool:
-    """A pool and its file.
-
-    Args:
-        path: The file.
-    """
+    """A pool and its file."""
 
     def __init__(self, path: Path) -> None:
         from proxywhirl import ProxyPool
