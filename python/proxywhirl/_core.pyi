@@ -4,6 +4,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
+from re import Pattern
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, SupportsFloat, SupportsIndex, final, overload, type_check_only
 from uuid import UUID
@@ -12,20 +13,27 @@ from _typeshed import SupportsGetItem
 from pydantic import SecretStr
 from typing_extensions import Self, TypeAlias, disjoint_base
 
+from proxywhirl._httpx.judge import Judged
 from proxywhirl._native.enums import CircuitBreakerState, Doubt, HealthStatus, Outcome, ProxyFormat, ProxySource
 from proxywhirl._native.explain import Explanation
 from proxywhirl._native.proxy_list import ProxyList
+from proxywhirl.bans import BanPolicy
 from proxywhirl.circuit_breaker._state import Storage as BreakerStorage
 from proxywhirl.models import GeoLocation, ProxyCredentials
 from proxywhirl.strategies._adapter import Adapter
 
 __all__ = [
+    "BAN_BODY_LIMIT",
+    "BAN_STATUSES",
     "LONGEST_HOLD",
     "__version__",
     "AddReport",
+    "AnswerView",
     "AttemptBook",
     "AttemptLog",
     "AttemptMetrics",
+    "BanRules",
+    "BanTable",
     "CheckResult",
     "CheckRun",
     "Chooser",
@@ -56,6 +64,7 @@ __all__ = [
     "RejectedLine",
     "ReportJudge",
     "RoundRobinStrategy",
+    "RuleJudge",
     "SaveExtras",
     "SaveMarks",
     "SealedTexts",
@@ -78,6 +87,7 @@ __all__ = [
     "address_locality",
     "ascii_host",
     "basic_authorization",
+    "body_text",
     "builtin_strategy",
     "builtin_strategy_classes",
     "builtin_strategy_names",
@@ -88,6 +98,7 @@ __all__ = [
     "hold_of",
     "is_plain_name",
     "is_secret_key",
+    "is_tunnelled",
     "judge_connect",
     "judge_socks",
     "mask_url",
@@ -185,6 +196,8 @@ class _Model:
 
 _Source: TypeAlias = ProxyPool | Sequence[Proxy]
 _StrategyLike: TypeAlias = str | Mapping[str, Any] | type | Callable[..., Any] | object
+BAN_BODY_LIMIT: Final[int]
+BAN_STATUSES: tuple[int, int]
 LONGEST_HOLD: Final[float]
 __version__: Final[str]
 
@@ -204,6 +217,32 @@ class AddReport:
     @property
     def errors(self, /) -> list[tuple[int, str, str]]:
         """Lines that could not be read: number from 1, text with credentials masked, reason."""
+
+@final
+class AnswerView:
+    """An answer as ban rules look at it. Does not change.
+
+    Args:
+        status: The status.
+        headers: Its headers: a mapping, or pairs of name and value.
+        body: What has been read of the body, as bytes or text; `None` when nothing has been.
+        make_response: Makes what a rule of the user's is called with.
+        request: The request, for rules that look at it.
+    """
+
+    def __new__(
+        cls, status: int, headers: Any, body: Any, make_response: Callable[..., Any], request: Any = None
+    ) -> Self: ...
+    @property
+    def request(self, /) -> Any | None: ...
+    def response(self, /) -> Any:
+        """Makes the response, for rules that are functions of it."""
+
+    @property
+    def status(self, /) -> int: ...
+    @property
+    def text(self, /) -> str | None:
+        """The beginning of the body; `None` if it cannot be known without reading it."""
 
 @final
 class AttemptBook:
@@ -278,6 +317,83 @@ class AttemptMetrics:
 
     def totals(self, now: float | None = None) -> tuple[dict[str, Any], float]:
         """Everything together, and the requests per second of the last minute."""
+
+@final
+class BanRules:
+    """Rules by which an answer is a refusal, compiled. Does not change; thread-safe.
+
+    Args:
+        statuses: Statuses that are one.
+        body: For each rule about the body the text, if it is one, and the compiled expression, if it is one.
+        headers: For each rule about a header its name, the text of the expression, if it was given as one, and the compiled
+            expression.
+        redirect: The same for the `Location` of a redirect, without the name.
+        custom: Called with the `AnswerView` before the other rules; returns `True`, `False`, or `None` for no opinion.
+        judges_failures: Whether a failure can count as a ban, too.
+    """
+
+    def __new__(
+        cls,
+        statuses: Sequence[int],
+        body: Sequence[tuple[str | None, Pattern[str] | None]],
+        headers: Sequence[tuple[str, str | None, Pattern[str]]],
+        redirect: Sequence[tuple[str | None, Pattern[str]]],
+        custom: Callable[[AnswerView], bool | None] | None = None,
+        judges_failures: bool = False,
+    ) -> Self: ...
+    @property
+    def judges_failures(self, /) -> bool:
+        """Whether a failure can count as a ban."""
+
+    @property
+    def looks_inside(self, /) -> bool:
+        """Whether more than the status of an answer matters."""
+
+    def opinion(self, /, answer: AnswerView) -> bool | None:
+        """Whether an answer is a refusal, by what is inside.
+
+        Args:
+            answer: The answer.
+
+        Returns:
+            `True` if a rule other than the status says so, `False` if `custom` says that it is welcome, `None` if the status
+            decides.
+        """
+
+@disjoint_base
+class BanTable:
+    """The policy of each site, and the one for all others. Does not change; thread-safe.
+
+    Args:
+        general: The policy of sites without one of their own.
+        by_site: Policies by domain.
+
+    Raises:
+        ValueError: A key has no host in it.
+    """
+
+    def __new__(cls, general: BanPolicy, by_site: dict[str, BanPolicy]) -> Self: ...
+    def for_host(self, host: str) -> BanPolicy:
+        """The policy for a target.
+
+        Args:
+            host: Its host.
+        """
+
+    def for_url(self, url: str | None) -> BanPolicy:
+        """The policy for a target.
+
+        Args:
+            url: Its URL; `None` if it is not known.
+        """
+
+    @property
+    def general(self) -> BanPolicy:
+        """The policy of sites without one of their own."""
+
+    @property
+    def is_plain(self, /) -> bool:
+        """Whether the default rules apply everywhere."""
 
 @final
 class CheckResult:
@@ -2357,42 +2473,82 @@ class RejectedLine:
 
 @final
 class ReportJudge:
-    """Judges what a client of the user's got, for `Lease.report`. A number, or a response that keeps its status as a plain
-    attribute, is judged without a call into Python where the status decides. Does not change; thread-safe.
+    """Judges what a client of the user's got. A number, or a response that keeps its status as a plain attribute, is judged
+    without a call into Python where the status decides. Does not change; thread-safe.
 
     Args:
         policies: The ban rules by site; the default ones everywhere where it is `None`.
-        auth_statuses: Statuses by which a proxy refuses credentials.
+        auth_statuses: Statuses by which a proxy refuses credentials; 407 by default.
     """
 
     def __call__(
         self, url: str | None, answer: Any, headers: Any = None, body: Any = None, error: BaseException | None = None
-    ) -> tuple[Outcome | Doubt | None, float | None, int | None]:
+    ) -> Judged:
         """Judges an answer or an error.
 
         Args:
             url: The target; `None` if it is not known.
             answer: The status, the answer as any client gives it, or the exception that came instead.
-            headers: Its headers; by default the answer's own.
-            body: Its body as far as read; by default the answer's own, if it has been read.
-            error: The exception that came instead.
+            headers: Its headers, a mapping or pairs; by default the answer's own.
+            body: Its body as far as read, bytes or text; by default the answer's own, if it has been read. Rules look at the
+                first 64 KiB.
+            error: The exception that came instead. One that carries an answer, as those of `raise_for_status()`, is judged
+                like that answer.
 
         Returns:
-            The outcome, the seconds for which the site asks to be left alone, and the status that was judged.
+            The outcome, `None` where nothing is known of the attempt; the seconds for which the site asks to be left alone; and
+            the status that was judged.
 
         Raises:
             TypeError: Neither a status nor an error is given, or an object without a status.
             ValueError: A status is no status.
         """
 
-    def __new__(
-        cls, /, policies: Any | None = None, auth_statuses: SupportsGetItem[int, SupportsIndex] = ...
-    ) -> Self: ...
+    def __new__(cls, policies: BanTable | None = None, auth_statuses: Sequence[int] | None = None) -> Self: ...
 
 class RoundRobinStrategy(Strategy):
     """Each in turn, in the pool's order. Remembers a place in the pool: a skipped proxy loses a turn, not the place."""
 
     def __new__(cls, /) -> Self: ...
+
+@final
+class RuleJudge:
+    """Judges one request's answers and failures by all rules. Does not change.
+
+    Args:
+        policy: The ban rules.
+        request: The request, for rules that look at it.
+        make_response: Makes of the payload of an answer what a rule of the user's is called with.
+        auth_statuses: Statuses by which a proxy refuses credentials; 407 by default.
+    """
+
+    def __new__(
+        cls,
+        policy: BanPolicy,
+        request: Any,
+        make_response: Callable[[Any], Any],
+        auth_statuses: Sequence[int] | None = None,
+    ) -> Self: ...
+    def answer(self, answer: Any) -> Outcome | Doubt:
+        """The class of an answer.
+
+        Args:
+            answer: As for `StatusJudge.answer`, with a `payload` that has the `headers` and, as far as it has been read, the
+                `content`.
+
+        Returns:
+            The `Outcome`; `AMBIGUOUS` if it may be the proxy's answer as well as the site's.
+        """
+
+    def failure(self, failure: Any) -> Outcome | Doubt:
+        """The class of a failure.
+
+        Args:
+            failure: With `outcome` and `error`.
+
+        Returns:
+            That outcome, or `BANNED` where a rule takes the error for a refusal by the site.
+        """
 
 @final
 class SaveExtras:
@@ -2717,26 +2873,22 @@ class SessionPersistenceStrategy(Strategy):
     def session_manager(self, /) -> SessionManager:
         """The sessions."""
 
-@disjoint_base
+@final
 class StatusJudge:
     """Judges answers by their head alone. Does not change; shared by requests and threads.
 
     Args:
-        policy: The ban rules, of which only the `statuses` are looked at; the default ones where it is `None`.
-        auth_statuses: Statuses by which a proxy refuses credentials.
+        policy: The ban rules, of which only the statuses are looked at; the default ones where it is `None`.
+        auth_statuses: Statuses by which a proxy refuses credentials; 407 by default.
     """
 
-    def __new__(
-        cls, /, policy: Any | None = None, auth_statuses: SupportsGetItem[int, SupportsIndex] = ...
-    ) -> Self: ...
-    def answer(self, answer: Any, opinion: bool | None = None) -> Outcome | Doubt:
+    def __new__(cls, policy: BanPolicy | None = None, auth_statuses: Sequence[int] | None = None) -> Self: ...
+    def answer(self, answer: Any) -> Outcome | Doubt:
         """The class of an answer.
 
         Args:
             answer: With `status`, `tunnel` (whether it came through a tunnel, so that the proxy cannot have made it up) and
                 `retry_after` (seconds for which it asks to be left alone, or `None`).
-            opinion: What rules say that look inside: `True` for a refusal, `False` for welcome; `None` leaves it to the
-                status.
 
         Returns:
             The `Outcome`; `AMBIGUOUS` if it may be the proxy's answer as well as the site's.
@@ -3226,6 +3378,17 @@ def ascii_host(host: str) -> str:
 def basic_authorization(username: str, password: str) -> bytes:
     """The value of `Proxy-Authorization` for a user name and a password (RFC 7617, UTF-8)."""
 
+def body_text(body: Any, content_type: str | None = None) -> str:
+    """The beginning of a body as text, whatever is in it: what ban rules look at.
+
+    Args:
+        body: The body, decoded as far as its `Content-Encoding` goes; text stays as it is.
+        content_type: Value of the header, for the charset.
+
+    Returns:
+        The text of the first 64 KiB.
+    """
+
 def builtin_strategy(name: str, **kwargs: Any) -> Strategy:
     """A built-in strategy by name.
 
@@ -3315,6 +3478,9 @@ def is_plain_name(value: str) -> bool:
 
 def is_secret_key(key: str) -> bool:
     """Whether a key speaks of a password, secret, token, API key, credential or user name."""
+
+def is_tunnelled(url: str) -> bool:
+    """Whether the answer of a URL comes through a tunnel, as far as the URL tells: that of `https` does."""
 
 def judge_connect(status: int, details: str = "", headers: Any = None) -> tuple[Outcome | Doubt, float | None]:
     """What it says of a proxy that it refused CONNECT.

@@ -74,7 +74,19 @@ mod _core {
     #[pymodule_export]
     use super::journal::Journal;
     #[pymodule_export]
-    use super::judge::{PyReportJudge, PyStatusJudge, hold_of, pause_of, retry_after};
+    use super::judge::{
+        PyRuleJudge, PyStatusJudge,
+        ban::{PyAnswerView, PyBanRules, PyBanTable},
+        headers::{body_text, hold_of, is_tunnelled, pause_of, retry_after},
+        report::PyReportJudge,
+    };
+    #[pymodule_export]
+    const BAN_BODY_LIMIT: usize = crate::judge::ban::BODY_LIMIT;
+    #[pymodule_export]
+    const BAN_STATUSES: (u16, u16) = {
+        let [ban, limit] = crate::judge::status::BAN_STATUSES;
+        (ban, limit)
+    };
     #[pymodule_export]
     const LONGEST_HOLD: f64 = crate::judge::retry_after::LONGEST;
     #[pymodule_export]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable
-from urllib.parse import urlsplit
 
+from proxywhirl._core import ReportJudge, is_tunnelled
 from proxywhirl._httpx.clients import Fault, is_error, read
-from proxywhirl._httpx.judge import Judged, judge_report
+from proxywhirl._httpx.judge import Judged
 from proxywhirl._httpx.rotation import error_of
 from proxywhirl._httpx.selection import LeaseAcquirer
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
@@ -61,7 +61,7 @@ class _Loop:
         self._method = method.upper()
         self._url = url
         self._policy = transport.retry_policy if retry_policy is None else retry_policy
-        self._judge = transport.report_judge_of(ban_policy) or judge_report
+        self._judge = transport.report_judge_of(ban_policy) or ReportJudge()
         self._raise_on_ban = transport.raise_on_ban if raise_on_ban is None else raise_on_ban
         self._patience = patience
         self._chooser = transport.chooser
@@ -201,7 +201,7 @@ class _Loop:
             if judged.status is not None:
                 carried = getattr(error, "response", None) if error is not None else answer
                 self._answer = None if isinstance(carried, int) else carried
-                tunnel = urlsplit(self._url).scheme.lower() == "https"
+                tunnel = is_tunnelled(self._url)
                 step = rotation.answered(judged.outcome, judged.status, elapsed_ms, tunnel, judged.hold)
             else:
                 assert error is not None, "a judgement is of an answer or of an exception"

@@ -6,12 +6,11 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from proxywhirl._core import StatusJudge
+from proxywhirl._core import RuleJudge, StatusJudge
 from proxywhirl._httpx.body import bound_decoder, preset_decoder
 from proxywhirl._httpx.carrier import AsyncCarrier, Carrier, SendOptions
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
-from proxywhirl._httpx.judge import RuleJudge
 from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body, load, load_async
 from proxywhirl._httpx.library import HttpLibrary, flavour_of
 from proxywhirl._httpx.rotation import Answer, error_of

@@ -7,17 +7,16 @@ use pyo3::types::PyString;
 use super::Objects;
 use super::PyLease;
 use crate::clock::{Clock, Reading, SystemClock, exact_wall};
-use crate::judge::outcome::Outcome;
+use crate::judge::outcome::{Judgement, Outcome};
 use crate::metrics::attempts::Label;
 use crate::metrics::request_log::AttemptEnd;
 use crate::py::attempts::LoggedAttempt;
-use crate::py::convert::{self, Lazy};
+use crate::py::convert;
 use crate::py::errors;
 use crate::py::judge;
+use crate::py::judge::report::{Extras, PyReportJudge, Reported};
 use crate::py::log;
 use crate::rotation::lease::{Ending, Lease, conclude};
-
-static JUDGE: Lazy = Lazy::upper("judge_report");
 
 /// What ended a lease, for its observer.
 struct LeaseEnd<'a, 'py> {
@@ -35,6 +34,12 @@ pub(super) struct Judged {
     pub(super) hold: Option<f64>,
     /// The status, if an answer was judged.
     pub(super) status: Option<u16>,
+}
+
+impl From<Reported> for Judged {
+    fn from(found: Reported) -> Self {
+        Self { verdict: found.judgement.map(Judgement::outcome), hold: found.hold, status: found.status }
+    }
 }
 
 /// An attempt ended as a suspect: its lease, milliseconds, error and status.
@@ -183,20 +188,23 @@ impl PyLease {
         let py = slf.py();
         let this = slf.get();
         let judge = this.judge.as_ref().map(|judge| judge.bind(py));
+        let url = this.url_text(py)?;
         if let (Some(answer), None) = (answer, error)
-            && let Some(found) = judge::of_head(judge, this.url_text(py)?.as_ref(), answer, headers)?
+            && let Some(found) = judge::report::of_head(judge, url.as_ref(), answer, headers)?
         {
-            return Ok(Judged {
-                verdict: Some(found.judgement.outcome()),
-                hold: found.hold,
-                status: Some(found.status),
-            });
+            return Ok(found.into());
         }
         let judge = match judge {
-            Some(judge) => judge,
-            None => JUDGE.get(py)?,
+            Some(judge) => match judge.cast::<PyReportJudge>() {
+                Ok(ours) => Ok(ours.get()),
+                Err(_) => Err(judge),
+            },
+            None => Ok(&PyReportJudge::default()),
         };
-        let judged = judge.call1((this.url_text(py)?, answer, headers, body, error))?;
+        let judged = match judge {
+            Ok(ours) => return Ok(ours.judge(py, url.as_ref(), answer, Extras { headers, body }, error)?.into()),
+            Err(judge) => judge.call1((url, answer, headers, body, error))?,
+        };
         // A judge of the caller's may leave out the status: then it has judged the given one.
         let (outcome, hold, status): (Option<Bound<'_, PyAny>>, Option<f64>, Option<u16>) = if judged.len()? == 2 {
             let (outcome, hold) = judged.extract()?;
