@@ -61,6 +61,8 @@ __all__ = [
     "ProxyMetadataView",
     "ProxyPool",
     "RandomStrategy",
+    "RateBuckets",
+    "RateGate",
     "RejectedLine",
     "ReportJudge",
     "RoundRobinStrategy",
@@ -2453,6 +2455,81 @@ class RandomStrategy(Strategy):
     """
 
     def __new__(cls, /, *, seed: SupportsIndex | None = None) -> Self: ...
+
+@final
+class RateBuckets:
+    """Token buckets: one for each proxy, one for single proxies in its place, one for all of them together. Thread-safe.
+
+    Args:
+        each: Requests, seconds and burst of each proxy; `None` without such a limit.
+        together: The same of all proxies together.
+        clock: Called for nanoseconds on a steady clock; by default the system's.
+
+    Raises:
+        ValueError: A number is not positive and finite.
+    """
+
+    def __new__(
+        cls,
+        each: tuple[float, float, float | None] | None = None,
+        together: tuple[float, float, float | None] | None = None,
+        *,
+        clock: Callable[[], int] | None = None,
+    ) -> Self: ...
+    def acquire(self, /, key: str) -> bool:
+        """Takes a token of each bucket that concerns a proxy, or of none. Whether there were tokens."""
+
+    def admit(self, /, key: str) -> tuple[str, float] | None:
+        """The same for a rotator, which keeps the tokens of `each` with its pool.
+
+        Returns:
+            `None`: the request may go; else "global" or "proxy", and seconds until asking again makes sense.
+        """
+
+    def events(self) -> list[tuple[datetime, str, str | None, Any]]:
+        """The latest refusals and changes, oldest first: when, of which proxy, and for a refusal "global" or "proxy" and seconds,
+        for a change `None` and the limit.
+        """
+
+    @property
+    def is_idle(self, /) -> bool:
+        """Whether `admit` has nothing to look at."""
+
+    def own(self) -> dict[str, tuple[float, float, float | None]]:
+        """The limits of single proxies, as `set_own` takes them."""
+
+    def set_own(
+        self,
+        /,
+        key: str,
+        limit: tuple[SupportsFloat | SupportsIndex, SupportsFloat | SupportsIndex, SupportsFloat | SupportsIndex | None]
+        | None,
+    ) -> None:
+        """Gives a proxy a limit of its own: requests, seconds and burst; `None` takes it away.
+
+        Raises:
+            ValueError: A number is not positive and finite.
+        """
+
+    def wait_time(self, /, key: str) -> float:
+        """Seconds until `acquire` lets a request through, without other requests; 0.0 if now."""
+
+    def would_refuse(self, /, key: str) -> float | None:
+        """Seconds for which `admit` would refuse; `None` if it would not."""
+
+@final
+class RateGate:
+    """The buckets of a limiter in front of the leases of a chooser.
+
+    Args:
+        buckets: The buckets.
+        waits: Whether a refused request waits for its turn; otherwise it fails.
+    """
+
+    def __new__(cls, /, buckets: RateBuckets, *, waits: bool) -> Self: ...
+    @property
+    def waits(self, /) -> bool:
+        """Whether a refused request waits for its turn."""
 
 @final
 class RejectedLine:

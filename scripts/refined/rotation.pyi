@@ -1,6 +1,7 @@
 """The attempts of a request."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -77,6 +78,17 @@ class LeaseAcquirer:
     ) -> Self: ...
     def __call__(self, exclude: list[Any], attempt: int, seconds: float | None) -> Lease | None: ...
     def place(self, exclude: list[Any], attempt: int) -> tuple[str, LeaseAsk]: ...
+
+class RateBuckets:
+    def __new__(
+        cls,
+        each: tuple[float, float, float | None] | None = None,
+        together: tuple[float, float, float | None] | None = None,
+        *,
+        clock: Callable[[], int] | None = None,
+    ) -> Self: ...
+    def own(self) -> dict[str, tuple[float, float, float | None]]: ...
+    def events(self) -> list[tuple[datetime, str, str | None, Any]]: ...
 
 class Wishes:
     proxy_id: UUID | None

@@ -21,6 +21,7 @@ mod histogram;
 mod journal;
 mod judge;
 mod lease;
+mod limiter;
 mod log;
 mod metadata;
 mod policy;
@@ -91,6 +92,8 @@ mod _core {
     const LONGEST_HOLD: f64 = crate::judge::retry_after::LONGEST;
     #[pymodule_export]
     use super::lease::PyLease;
+    #[pymodule_export]
+    use super::limiter::{PyRateBuckets, RateGate};
     #[pymodule_export]
     use super::metadata::ProxyMetadataView;
     #[pymodule_export]

@@ -5,27 +5,10 @@
 use std::fmt;
 
 use crate::proxy::Id;
+pub use crate::resilience::limiter::{Refusal, Scope};
 
 /// How many proxies are asked for before a request is refused: each has cost a selection.
 const MOST_TRIED: usize = 16;
-
-/// What a limit is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// All proxies together: no other may carry the request either.
-    Global,
-    /// One proxy: another may.
-    Proxy,
-}
-
-/// Why a request may not go now.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Refusal {
-    /// What the limit is of.
-    pub scope: Scope,
-    /// Seconds until asking again makes sense. Another request may be first then.
-    pub retry_after: f64,
-}
 
 /// The refusals of one request that found no proxy.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -265,12 +265,12 @@ impl PyChooser {
                 bound = self.core.bound_to(session.extract()?, &ExactClock)?;
             }
         }
-        let mut rows = guard::explain(self.pool.bind(py), &asked, Some(active.given().given.bind(py)))?.into_any();
+        let mut rows = guard::explain(self.pool.bind(py), &asked, Some(active.given().given.bind(py)))?;
         if let Some(bound) = bound {
-            rows = staying(rows.cast::<PyList>()?, bound)?.into_any();
+            rows = staying(&rows, bound)?;
         }
         if let Some(gate) = &self.around.load().gate {
-            rows = gate.bind(py).call_method1("explain", (rows,))?;
+            rows = gate::explain(gate.bind(py), &rows)?;
         }
         let kwargs = PyDict::new(py);
         kwargs.set_item("waiting", self.pool.get().line.waiting())?;
