@@ -1509,8 +1509,6 @@ class Proxy(_Model):
         protocol: _Protocol | None = None,
         username: SecretStr | str | None = None,
         password: SecretStr | str | None = None,
-        allow_local: bool = False,
-        rotating: bool = False,
         health_status: HealthStatus | str = ...,
         last_success_at: _Moment | None = None,
         last_failure_at: _Moment | None = None,
@@ -1526,16 +1524,7 @@ class Proxy(_Model):
         ema_alpha: float = 0.2,
         window_start: _Moment | None = None,
         window_duration_seconds: int = 3600,
-        country_code: str | None = None,
-        region: str | None = None,
         consecutive_failures: int = 0,
-        last_health_check: _Moment | None = None,
-        consecutive_successes: int = 0,
-        recovery_attempt: int = 0,
-        next_check_time: _Moment | None = None,
-        last_health_error: str | None = None,
-        total_checks: int = 0,
-        total_health_failures: int = 0,
         tags: Iterable[str] = ...,
         source: ProxySource | str = ...,
         source_url: str | None = None,
@@ -1546,6 +1535,17 @@ class Proxy(_Model):
         expires_at: _Moment | None = None,
         cost_per_request: float | None = 0.0,
         geo_location: GeoLocation | Mapping[str, Any] | None = None,
+        allow_local: bool = False,
+        consecutive_successes: int = 0,
+        country_code: str | None = None,
+        last_health_check: _Moment | None = None,
+        last_health_error: str | None = None,
+        next_check_time: _Moment | None = None,
+        recovery_attempt: int = 0,
+        region: str | None = None,
+        rotating: bool = False,
+        total_checks: int = 0,
+        total_health_failures: int = 0,
         **extra: Any,
     ) -> Self: ...
     def __reduce__(self, /) -> tuple[Any, tuple[dict[Any, Any]]]: ...
@@ -1575,6 +1575,10 @@ class Proxy(_Model):
         """Keeps a result in `history` that was recorded by other means."""
 
     def _put_tags(self, tags: list[str]) -> None: ...
+    @staticmethod
+    def _table() -> list[tuple[str, str, bool]]:
+        """The fields of the table: name, kind, and whether checks teach it rather than users and lists."""
+
     @property
     def allow_local(self, /) -> bool:
         """Whether a local address is accepted whatever the source."""
@@ -1800,8 +1804,9 @@ class Proxy(_Model):
 
     @property
     def rotating(self, /) -> bool:
-        """Whether each new connection leaves by another exit address, as a gateway's do; false by default. A site that refuses
-        one exit is then tried again by another, and three in a row have to be refused before the proxy is benched there.
+        """Whether each new connection leaves by another exit address, as a gateway's do; false by default. A site that
+        refuses one exit is then tried again by another, and three in a row have to be refused before the proxy is
+        benched there.
         """
 
     @rotating.setter

@@ -1,4 +1,4 @@
-//! The fields of a proxy as attributes.
+//! The fields of a proxy with rules of their own, as attributes.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict};
@@ -154,55 +154,6 @@ impl PyProxy {
         self.core.cold(|cold| cold.window_duration)
     }
 
-    /// Country, ISO 3166-1 alpha-2.
-    #[getter]
-    #[assigned]
-    fn country_code(&self) -> Option<String> {
-        self.core.cold(|cold| cold.country.as_deref().map(str::to_owned))
-    }
-
-    /// Region or state.
-    #[getter]
-    #[assigned]
-    fn region(&self) -> Option<String> {
-        self.core.cold(|cold| cold.region.as_deref().map(str::to_owned))
-    }
-
-    /// Successful checks in a row.
-    #[getter]
-    #[assigned]
-    fn consecutive_successes(&self) -> u64 {
-        self.core.cold(|cold| cold.consecutive_successes)
-    }
-
-    /// Attempts made to bring it back.
-    #[getter]
-    #[assigned]
-    fn recovery_attempt(&self) -> u64 {
-        self.core.cold(|cold| cold.recovery_attempt)
-    }
-
-    /// What the last failed check said.
-    #[getter]
-    #[assigned]
-    fn last_health_error(&self) -> Option<String> {
-        self.core.cold(|cold| cold.last_health_error.as_deref().map(str::to_owned))
-    }
-
-    /// Checks made.
-    #[getter]
-    #[assigned]
-    fn total_checks(&self) -> u64 {
-        self.core.cold(|cold| cold.total_checks)
-    }
-
-    /// Checks failed.
-    #[getter]
-    #[assigned]
-    fn total_health_failures(&self) -> u64 {
-        self.core.cold(|cold| cold.total_health_failures)
-    }
-
     /// Where the list came from.
     #[getter]
     #[assigned]
@@ -222,21 +173,6 @@ impl PyProxy {
     #[assigned]
     fn cost_per_request(&self) -> Option<f64> {
         self.core.cold(|cold| cold.cost)
-    }
-
-    /// Whether a local address is accepted whatever the source.
-    #[getter]
-    #[assigned]
-    fn allow_local(&self) -> bool {
-        self.core.cold(|cold| cold.allow_local)
-    }
-
-    /// Whether each new connection leaves by another exit address, as a gateway's do; false by default. A site that refuses
-    /// one exit is then tried again by another, and three in a row have to be refused before the proxy is benched there.
-    #[getter]
-    #[assigned]
-    fn rotating(&self) -> bool {
-        self.core.is_rotating()
     }
 
     /// How it is spoken to: http, https, socks4 or socks5.
@@ -286,20 +222,6 @@ impl PyProxy {
     #[assigned]
     fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
         convert::optional_datetime(py, self.core.time(Moment::Updated))
-    }
-
-    /// Time of the last check.
-    #[getter]
-    #[assigned]
-    fn last_health_check<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
-        convert::optional_datetime(py, self.core.cold(|cold| cold.last_health_check))
-    }
-
-    /// When to check again.
-    #[getter]
-    #[assigned]
-    fn next_check_time<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
-        convert::optional_datetime(py, self.core.cold(|cold| cold.next_check_time))
     }
 
     /// When it stops being offered.

@@ -6,6 +6,7 @@ mod conduct;
 mod fields;
 mod local;
 mod state;
+mod table;
 mod url;
 
 use pyo3::gc::{PyTraverseError, PyVisit};

@@ -3,24 +3,31 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
+use crate::proxy::table::NAMES;
 use crate::sync::Arc;
 
 use super::PyProxy;
-use super::fields::{FIELDS, Field};
+use super::table::KINDS;
 
 #[proxywhirl_macros::border]
 #[pymethods]
 impl PyProxy {
     #[staticmethod]
     fn _fields() -> Vec<&'static str> {
-        FIELDS.iter().map(|field| field.name).collect()
+        NAMES.to_vec()
+    }
+
+    /// The fields of the table: name, kind, and whether checks teach it rather than users and lists.
+    #[staticmethod]
+    fn _table() -> Vec<(&'static str, &'static str, bool)> {
+        KINDS.to_vec()
     }
 
     pub(super) fn _dump<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
         let py = slf.py();
         let dict = PyDict::new(py);
         let login = slf.get().core.credentials();
-        for Field { name, .. } in FIELDS {
+        for name in NAMES {
             let value = match *name {
                 "username" => login.as_ref().map(|login| &*login.username).into_pyobject(py)?.into_any(),
                 "password" => login.as_ref().map(|login| &*login.password).into_pyobject(py)?.into_any(),

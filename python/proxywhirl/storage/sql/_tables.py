@@ -76,16 +76,10 @@ _LEARNED = frozenset(
         "latency_ms",
         "ema_response_time_ms",
         "window_start",
-        "last_health_check",
-        "consecutive_successes",
-        "recovery_attempt",
-        "next_check_time",
-        "last_health_error",
-        "total_checks",
-        "total_health_failures",
         "rest_level",
         "rest_until",
         "standings",
+        *(name for name, _, is_learned in _core.Proxy._table() if is_learned),
     )
 )
 
