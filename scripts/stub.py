@@ -143,7 +143,7 @@ def merged_class(rust: ast.ClassDef, python: ast.stmt, where: str, found: Found)
 
 
 def add_table_fields(arguments: ast.arguments, rust: ast.ClassDef) -> None:
-    """Keywords for the attributes that can be assigned and are not named, where the refinement says `**extra: _TableFields`."""
+    """Keywords for the attributes that can be assigned and are not named, in the place of `**extra: _TableFields`."""
     extra = arguments.kwarg
     if extra is None or not (isinstance(extra.annotation, ast.Name) and extra.annotation.id == "_TableFields"):
         return
