@@ -25,6 +25,7 @@ from proxywhirl.strategies._adapter import Adapter
 __all__ = [
     "BAN_BODY_LIMIT",
     "BAN_STATUSES",
+    "DEFAULT_STRATEGY",
     "LONGEST_HOLD",
     "__version__",
     "AddReport",
@@ -200,6 +201,7 @@ _Source: TypeAlias = ProxyPool | Sequence[Proxy]
 _StrategyLike: TypeAlias = str | Mapping[str, Any] | type | Callable[..., Any] | object
 BAN_BODY_LIMIT: Final[int]
 BAN_STATUSES: tuple[int, int]
+DEFAULT_STRATEGY: Final[str]
 LONGEST_HOLD: Final[float]
 __version__: Final[str]
 

@@ -118,6 +118,8 @@ mod _core {
         proxies_with_extras, proxy_seal_binding, records_of, seal_binding,
     };
     #[pymodule_export]
+    const DEFAULT_STRATEGY: &str = crate::strategy::names::Builtin::default().name;
+    #[pymodule_export]
     use super::strategy::{
         PyStrategy,
         composite::PyComposite,
