@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 from urllib.parse import unquote
 
-from proxywhirl._native.redact import MASK, scrub_text
+from proxywhirl._native.redact import MASK, Secrets, scrub_text
 
 __all__ = ["Secrecy"]
 
@@ -27,23 +27,23 @@ class Secrecy:
 
     def __init__(self, words: Optional[Sequence[str]] = None) -> None:
         self._words = list(sys.argv[1:] if words is None else words)
-        self._secrets = sorted(set(self._found()), key=len, reverse=True)
+        logins = sorted(set(self._logins()), key=lambda login: len(":".join(login)), reverse=True)
+        self._secrets = [Secrets(username, password) for username, password in logins]
 
-    def _found(self) -> Iterable[str]:
+    def _logins(self) -> Iterable[tuple[str, str]]:
         for number, word in enumerate(self._words):
             for part in word.split():
                 login, at, _ = part.split("://", 1)[-1].rpartition("@")
                 if at:
-                    yield from _spellings(login)
-                    yield from _spellings(login.partition(":")[2])
-            if number and self._words[number - 1] in _SECRET_OPTIONS:
-                yield from _spellings(word)
-                yield from _spellings(word.partition(":")[2].strip())
+                    username, _, password = login.partition(":")
+                    yield unquote(username), unquote(password)
             name, _, value = word.partition("=")
+            if number and self._words[number - 1] in _SECRET_OPTIONS:
+                yield from _passwords(word)
             if name in _SECRET_OPTIONS:
-                yield from _spellings(value)
+                yield from _passwords(value)
             elif word[:2] in _SECRET_OPTIONS:
-                yield from _spellings(word[2:])
+                yield from _passwords(word[2:])
 
     def hide(self, text: str) -> str:
         """A text without the secrets.
@@ -52,7 +52,7 @@ class Secrecy:
             text: Any text, for instance the message of an error.
         """
         for secret in self._secrets:
-            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+            text = secret.scrub(text)
         return scrub_text(text)
 
     def hide_arguments(self, text: str) -> str:
@@ -77,6 +77,6 @@ class Secrecy:
         return self.hide(text)
 
 
-def _spellings(text: str) -> Iterable[str]:
-    """A secret as it is written and as it is meant; not one so short that it is part of every other word."""
-    return (spelling for spelling in (text, unquote(text)) if len(spelling) >= 3)
+def _passwords(value: str) -> Iterable[tuple[str, str]]:
+    """The value of an option as a secret; of ``name: value`` and ``user:password`` the second part by itself, too."""
+    return (("", part) for part in (value, value.partition(":")[2].strip()) if part)

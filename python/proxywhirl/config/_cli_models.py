@@ -8,6 +8,7 @@ from typing import Any, Literal, Optional
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from proxywhirl import _core
+from proxywhirl._core import DEFAULT_STRATEGY
 from proxywhirl._native.model.quiet import QuietModel
 
 __all__ = ["CLIConfig", "DataStorageConfig", "ProxyConfig"]
@@ -129,7 +130,7 @@ class CLIConfig(QuietModel):
 
     proxies: list[ProxyConfig] = Field(default_factory=list)
     proxy_file: Optional[Path] = None
-    rotation_strategy: str = "round-robin"
+    rotation_strategy: str = DEFAULT_STRATEGY
     health_check_interval: int = Field(default=300, gt=0)
     timeout: float = Field(default=30, gt=0)
     max_retries: int = Field(default=3, ge=0)

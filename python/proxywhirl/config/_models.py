@@ -12,6 +12,7 @@ from typing import Any, Literal, Optional, Union
 from pydantic import ConfigDict, Field, HttpUrl, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from proxywhirl._core import DEFAULT_STRATEGY
 from proxywhirl._native.model.quiet import QuietModel
 from proxywhirl.config._files import ENV_PREFIX, load_config_file
 
@@ -125,7 +126,7 @@ class ProxyConfiguration(QuietModel, BaseSettings):
     keepalive_timeout: _Seconds = Field(default=300, ge=0)
     max_concurrent_requests: int = 1000
     pool_size: Optional[int] = None
-    strategy: Optional[StrategySpec] = "round-robin"
+    strategy: Optional[StrategySpec] = DEFAULT_STRATEGY
     health_check_enabled: bool = True
     health_check_interval_seconds: int = 300
     health_check_url: HttpUrl = Field(default="http://httpbin.org/ip", validate_default=True)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Union
 
+from proxywhirl._core import DEFAULT_STRATEGY
+
 if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
@@ -62,7 +64,7 @@ def strategy_of(given: Any, settings: StrategyConfig | None, config: ProxyConfig
     from proxywhirl.strategies._registry import resolve
 
     if given is None:
-        given = (settings and settings.strategy_name) or config.strategy or "round-robin"
+        given = (settings and settings.strategy_name) or config.strategy or DEFAULT_STRATEGY
     strategy = resolve(given, warm_up=True)
     if settings is not None:
         strategy.configure(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from proxywhirl._core import DEFAULT_STRATEGY
 from proxywhirl._httpx.selection import Chooser
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _chooser_of(source: Any, strategy: Any) -> Chooser:
             pool.add_proxy(_core.Proxy(**proxy) if isinstance(proxy, Mapping) else proxy)
     else:
         raise TypeError(f"source must be a rotator, a ProxyPool or a list of proxies, not {type(source).__name__}")
-    chooser = Chooser(pool, resolve("round-robin" if strategy is None else strategy, warm_up=True))
+    chooser = Chooser(pool, resolve(DEFAULT_STRATEGY if strategy is None else strategy, warm_up=True))
     for gateway in gateways:
         chooser.provided().add_gateway(gateway)
     return chooser

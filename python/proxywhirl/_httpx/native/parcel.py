@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
-from proxywhirl._core import retry_after
+from proxywhirl._core import pause_of
 from proxywhirl._httpx.address import ProxyAddress
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.body import MOST_BODY, Gatherer
@@ -169,8 +169,8 @@ class Parcel:
         except Exception as error:  # noqa: BLE001 - raised again if it is not about the transfer
             return self._meaning(error)
         status = payload.status
-        hold = retry_after(payload.headers) if status in (429, 503) else None
-        return Answer(status, reply.head_ms, payload, tunnel=self.tunnel, retry_after=hold)
+        asked = pause_of(status, payload.headers)
+        return Answer(status, reply.head_ms, payload, tunnel=self.tunnel, retry_after=asked)
 
     def secrets(self) -> Secrets | None:
         """What must not be repeated of what the proxy says; ``None`` if it was sent nothing."""
