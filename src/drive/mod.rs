@@ -3,13 +3,17 @@
 //! [`order`] is what a driver is asked to send, [`answer`] what comes back. [`blocking`] does it on the caller's thread.
 
 pub mod answer;
+mod attempt;
 pub mod blocking;
+mod collected;
 mod dial;
 pub(crate) mod names;
 pub mod order;
 mod socket;
+mod source;
 mod store;
 pub mod stream;
+mod transfer;
 
 use std::time::Duration;
 

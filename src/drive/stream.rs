@@ -1,9 +1,9 @@
 //! The body of an answer, as its caller takes it.
 
 use super::answer::Cost;
-use super::blocking::{Halt, give_back, receive};
 use super::socket::{Ready, Socket};
 use super::store::{Claim, Store};
+use super::transfer::{Halt, give_back, receive};
 use super::{Patience, now, slice};
 use crate::sync::Arc;
 use crate::wire::allowance::Timeouts;
