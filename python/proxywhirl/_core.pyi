@@ -81,6 +81,7 @@ __all__ = [
     "deduplicate",
     "dump_proxies",
     "has_credentials",
+    "hold_of",
     "is_plain_name",
     "is_secret_key",
     "judge_connect",
@@ -89,6 +90,7 @@ __all__ = [
     "parse_proxies",
     "parse_proxy_file",
     "parse_proxy_url",
+    "pause_of",
     "proxies_with_extras",
     "proxy_seal_binding",
     "read_proxy_entry",
@@ -3058,21 +3060,34 @@ def dump_proxies(
 def has_credentials(source: _Source) -> bool:
     """Whether any proxy of a pool or a list has credentials."""
 
+def hold_of(outcome: Outcome | Doubt, asked: float | None) -> float | None:
+    """For how many seconds a proxy is held at a site.
+
+    Args:
+        outcome: The outcome of the attempt, or `AMBIGUOUS`.
+        asked: Seconds for which the answer asks to be left alone.
+
+    Returns:
+        `asked` after a rate limit; else `None`.
+    """
+
 def is_plain_name(value: str) -> bool:
     """Whether a value is a word that an error may quote."""
 
 def is_secret_key(key: str) -> bool:
     """Whether a key speaks of a password, secret, token, API key, credential or user name."""
 
-def judge_connect(status: int, details: str = "") -> Outcome | Doubt:
+def judge_connect(status: int, details: str = "", headers: Any = None) -> tuple[Outcome | Doubt, float | None]:
     """What it says of a proxy that it refused CONNECT.
 
     Args:
         status: The status.
         details: What it said besides, in the status line or in a page.
+        headers: Its headers, as far as they are known: a mapping, or pairs.
 
     Returns:
-        The `Outcome`; `AMBIGUOUS` if it may be the site's fault as well.
+        The `Outcome`, `AMBIGUOUS` if it may be the site's fault as well; and for how many seconds the proxy asks to be left
+        alone.
     """
 
 def judge_socks(reply: int, version: int) -> Outcome | Doubt:
@@ -3170,6 +3185,17 @@ def parse_proxy_url(url: str, require_port: bool = False) -> dict[str, Any]:
 
     Raises:
         ValueError: "Invalid proxy URL ...", without the URL, which may hold a password.
+    """
+
+def pause_of(status: int, headers: Any) -> float | None:
+    """How long an answer asks to be left alone, if its status can ask for that: with 429 and 503.
+
+    Args:
+        status: The status.
+        headers: A mapping, or pairs of name and value, as text or bytes.
+
+    Returns:
+        As `retry_after`.
     """
 
 def proxies_with_extras(source: _Source) -> list[Proxy]:

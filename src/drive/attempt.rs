@@ -71,7 +71,7 @@ impl<'a> Attempt<'a, '_> {
             None => (dial::dial(&order.route, &mut allowance, self.patience)?, None),
         };
         let mut flight = Flight::begin(&order.route, &order.request, channel, order.limits, allowance, now())?;
-        let mut collected = Collected::new(order);
+        let mut collected = Collected::default();
         let ended = self.fly(&socket, &mut flight, source, &mut collected, is_new.then_some(begun));
         let (sent, received) = flight.bytes();
         self.cost.sent += sent;
@@ -121,7 +121,7 @@ impl<'a> Attempt<'a, '_> {
         socket: &Socket,
         flight: &mut Flight,
         source: &mut Source<'_, '_>,
-        collected: &mut Collected<'_>,
+        collected: &mut Collected,
         dialling_since: Option<u64>,
     ) -> Result<(), Error> {
         let is_whole = self.order.is_whole;
@@ -153,7 +153,7 @@ impl<'a> Attempt<'a, '_> {
             // A body that is still pulled is looked away from only where something has come.
             let time = if is_written || is_blocked { time } else { Duration::ZERO };
             match receive(socket, flight, Ready { read: reads, write: is_blocked }, time, &mut |event| {
-                collected.take(event)
+                collected.take(self.order, event)
             }) {
                 Ok(()) => {}
                 Err(Halt::Signal) => {

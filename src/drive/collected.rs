@@ -1,4 +1,4 @@
-//! What of an answer has come.
+//! What of an answer has come: of one that is read whole the decoded body, of a stream what its caller has not taken yet.
 
 use super::now;
 use super::order::Order;
@@ -7,29 +7,28 @@ use crate::wire::collect::{Body, Collector};
 use crate::wire::error::Error;
 use crate::wire::flight::Event;
 
-/// Takes the events of one flight.
-pub(super) struct Collected<'a> {
-    order: &'a Order,
+/// What of an answer has come.
+#[derive(Default)]
+pub(super) struct Collected {
+    /// Until it is taken.
     pub(super) head: Option<ResponseHead>,
-    /// When the head came.
+    /// When it came.
     pub(super) head_at: Option<u64>,
     collector: Option<Collector>,
+    /// The body of an answer that is read whole, once it is.
     pub(super) whole: Option<Body>,
     /// Of a stream: what its caller has not taken yet.
     pub(super) pending: Vec<u8>,
 }
 
-impl<'a> Collected<'a> {
-    pub(super) fn new(order: &'a Order) -> Self {
-        Self { order, head: None, head_at: None, collector: None, whole: None, pending: Vec::new() }
-    }
-
-    pub(super) fn take(&mut self, event: Event<'_>) -> Result<(), Error> {
+impl Collected {
+    /// Takes what was received.
+    pub(super) fn take(&mut self, order: &Order, event: Event<'_>) -> Result<(), Error> {
         match event {
             Event::Head(head) => {
                 self.head_at = Some(now());
-                if self.order.is_whole {
-                    self.collector = Some(Collector::new(&head, &self.order.limits, self.order.keeps_coded)?);
+                if order.is_whole {
+                    self.collector = Some(Collector::new(&head, &order.limits, order.keeps_coded)?);
                 }
                 self.head = Some(head);
             }

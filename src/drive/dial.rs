@@ -69,7 +69,8 @@ fn resolve(route: &Route, allowance: &Allowance, patience: &mut Patience<'_>) ->
     }
 }
 
-fn failed(route: &Route, error: &io::Error) -> Error {
+/// The error of an address that cannot be connected to.
+pub(super) fn failed(route: &Route, error: &io::Error) -> Error {
     let plain = Error::of_io(Kind::Connect, Stage::Tcp, error);
     if route.proxy().is_none() {
         return plain;

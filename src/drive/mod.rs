@@ -1,12 +1,15 @@
 //! Requests over real sockets: what [`wire`](crate::wire) says is to be written and read is written and read here.
 //!
-//! [`order`] is what a driver is asked to send, [`answer`] what comes back. [`blocking`] does it on the caller's thread.
+//! [`order`] is what a driver is asked to send, [`answer`] what comes back. [`blocking`] does it on the caller's
+//! thread, [`looped`] on the thread of an event loop.
 
 pub mod answer;
 mod attempt;
 pub mod blocking;
 mod collected;
 mod dial;
+#[cfg(unix)]
+pub mod looped;
 pub(crate) mod names;
 pub mod order;
 mod socket;

@@ -1,7 +1,7 @@
 //! What came back of an attempt: its class, and what follows from it.
 //!
 //! [`outcome`] is the one table of effects. [`status`] reads the class off an answer, [`retry_after`] how long a site asks
-//! for a pause, [`handshake`] what a refused tunnel says of the proxy. Where an attempt by itself does not tell whose fault it
+//! for a pause, [`handshake`] what a refused tunnel says of the proxy, by its status and its words. Where an attempt by itself does not tell whose fault it
 //! was, `blame` decides by evidence.
 
 pub(crate) mod blame;
@@ -9,3 +9,4 @@ pub mod handshake;
 pub mod outcome;
 pub mod retry_after;
 pub mod status;
+mod used_up;

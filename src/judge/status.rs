@@ -15,6 +15,14 @@ pub struct Answer {
     pub opinion: Option<bool>,
 }
 
+/// Whether `Retry-After` beside a status asks the client to stay away (RFC 9110, 10.2.3: 503; RFC 6585, 4: 429). Beside a
+/// redirect it says when the other address will do.
+#[inline]
+#[must_use]
+pub const fn may_ask_for_a_pause(status: u16) -> bool {
+    matches!(status, 429 | 503)
+}
+
 /// A set of statuses, 0 to 999.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StatusSet([u64; 16]);
@@ -90,7 +98,7 @@ impl StatusRules {
 fn of_status(status: u16, tunnelled: bool, retry_after: bool, is_listed: bool) -> Judgement {
     let outcome = match status {
         407 if !tunnelled => Outcome::ProxyAuth,
-        429 | 503 if retry_after => Outcome::RateLimited,
+        _ if retry_after && may_ask_for_a_pause(status) => Outcome::RateLimited,
         429 if is_listed => Outcome::RateLimited,
         _ if is_listed => Outcome::Banned,
         502..=504 if !tunnelled => return Judgement::Ambiguous,

@@ -7,9 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyTuple};
 
 use crate::clock::exact_wall;
-use crate::judge::outcome::{Judgement, Outcome};
+use crate::judge::outcome::Judgement;
 use crate::judge::retry_after as pause;
-use crate::judge::status::{Answer, StatusRules};
+use crate::judge::status::{Answer, StatusRules, may_ask_for_a_pause};
 use crate::py::convert::{self, Lazy};
 
 static JUDGE_REPORT: Lazy = Lazy::upper("judge_report");
@@ -176,27 +176,26 @@ pub(crate) fn of_head<'py>(
     };
     let Some(status) = status_of(answer)? else { return Ok(None) };
     let headers = headers.filter(|headers| !headers.is_none());
-    let hold = match (status, headers) {
-        (429 | 503, Some(headers)) => hold_of(headers, None)?,
-        (429 | 503, None) if answer.is_exact_instance_of::<PyInt>() => None,
-        (429 | 503, None) => {
+    let asked = match headers {
+        _ if !may_ask_for_a_pause(status) => None,
+        Some(headers) => seconds_asked(headers, None)?,
+        None if answer.is_exact_instance_of::<PyInt>() => None,
+        None => {
             let found = ANSWER_OF.get(answer.py())?.call1((answer,))?;
-            hold_of(&found.getattr(intern!(answer.py(), "headers"))?, None)?
+            seconds_asked(&found.getattr(intern!(answer.py(), "headers"))?, None)?
         }
-        _ => None,
     };
     // A plain target behind a SOCKS proxy is a tunnel too, but what the user's client did is not known here.
     let tunnelled = match url {
         Some(url) => url.to_str()?.trim_start().get(..6).is_some_and(|head| head.eq_ignore_ascii_case("https:")),
         None => false,
     };
-    let answer = Answer { status, tunnelled, retry_after: hold.is_some(), opinion: None };
+    let answer = Answer { status, tunnelled, retry_after: asked.is_some(), opinion: None };
     let judgement = match given {
         Some(judge) => judge.rules.judge(answer),
         None => StatusRules::default().judge(answer),
     };
-    let hold = hold.filter(|_| judgement == Judgement::Known(Outcome::RateLimited));
-    Ok(Some(Reported { judgement, hold, status }))
+    Ok(Some(Reported { judgement, hold: judgement.hold(|| asked), status }))
 }
 
 /// The status of a number, or of an object that keeps it as a plain attribute; `None` where Python has to read it.
@@ -227,17 +226,49 @@ fn status_of(answer: &Bound<'_, PyAny>) -> PyResult<Option<u16>> {
 #[pyfunction]
 #[pyo3(signature = (headers, now=None))]
 pub(crate) fn retry_after(headers: &Bound<'_, PyAny>, now: Option<f64>) -> PyResult<Option<f64>> {
-    hold_of(headers, now)
+    seconds_asked(headers, now)
 }
 
-fn hold_of(headers: &Bound<'_, PyAny>, now: Option<f64>) -> PyResult<Option<f64>> {
+fn seconds_asked(headers: &Bound<'_, PyAny>, now: Option<f64>) -> PyResult<Option<f64>> {
     let [value, date] = headers_of(headers, ["retry-after", "date"])?;
     let Some(value) = value else { return Ok(None) };
     Ok(pause::seconds(&value, date.as_deref(), || now.unwrap_or_else(|| exact_wall() as f64 / 1e6)))
 }
 
+/// How long an answer asks to be left alone, if its status can ask for that: with 429 and 503.
+///
+/// Args:
+///     status: The status.
+///     headers: A mapping, or pairs of name and value, as text or bytes.
+///
+/// Returns:
+///     As `retry_after`.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(crate) fn pause_of(status: u16, headers: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
+    if may_ask_for_a_pause(status) { seconds_asked(headers, None) } else { Ok(None) }
+}
+
+/// For how many seconds a proxy is held at a site.
+///
+/// Args:
+///     outcome: The outcome of the attempt, or `AMBIGUOUS`.
+///     asked: Seconds for which the answer asks to be left alone.
+///
+/// Returns:
+///     `asked` after a rate limit; else `None`.
+#[proxywhirl_macros::border]
+#[pyfunction]
+#[pyo3(signature = (outcome, asked))]
+pub(crate) fn hold_of(outcome: &Bound<'_, PyAny>, asked: Option<f64>) -> PyResult<Option<f64>> {
+    Ok(convert::judgement_of(outcome)?.hold(|| asked))
+}
+
 /// The headers of those names, in lower case: of a mapping or of pairs, whatever the client. Values of one name are joined.
-fn headers_of<const N: usize>(headers: &Bound<'_, PyAny>, names: [&str; N]) -> PyResult<[Option<String>; N]> {
+pub(super) fn headers_of<const N: usize>(
+    headers: &Bound<'_, PyAny>,
+    names: [&str; N],
+) -> PyResult<[Option<String>; N]> {
     let mut found = [const { None::<String> }; N];
     if headers.is_none() {
         return Ok(found);

@@ -33,6 +33,7 @@ mod site;
 mod storage;
 mod strategy;
 mod supply;
+mod wire;
 
 use pyo3::prelude::*;
 
@@ -67,7 +68,7 @@ mod _core {
     #[pymodule_export]
     use super::journal::Journal;
     #[pymodule_export]
-    use super::judge::{PyReportJudge, PyStatusJudge, retry_after};
+    use super::judge::{PyReportJudge, PyStatusJudge, hold_of, pause_of, retry_after};
     #[pymodule_export]
     const LONGEST_HOLD: f64 = crate::judge::retry_after::LONGEST;
     #[pymodule_export]
@@ -118,6 +119,16 @@ mod _core {
         entry::read_proxy_entry,
         parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
+    };
+    #[pymodule_export]
+    use super::wire::{
+        answer::WireAnswer,
+        blocking::PyWire,
+        failure::WireFailure,
+        looped::LoopedWire,
+        objects::HttpObjects,
+        order::{WireOrder, WireOrders},
+        tls::WireTls,
     };
 
     use pyo3::prelude::*;

@@ -161,6 +161,12 @@ impl Flight {
         self.opening.is_none() && (self.exchange.wants_body() || !self.outgoing().is_empty())
     }
 
+    /// Whether more of the request's body is to come, now or later; not when an answer says that the rest is not wanted.
+    #[must_use]
+    pub fn owes_body(&self) -> bool {
+        self.exchange.wants_body()
+    }
+
     /// Whether no piece of the request's body was given, and one will be wanted.
     #[must_use]
     pub fn has_unsent_body(&self) -> bool {

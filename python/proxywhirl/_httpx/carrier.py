@@ -12,18 +12,17 @@ from collections.abc import AsyncGenerator, Hashable
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._core import retry_after
+from proxywhirl._core import pause_of
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
-from proxywhirl._httpx.judge import meaning_of
+from proxywhirl._httpx.failing import failure_of
 from proxywhirl._httpx.library import core
 from proxywhirl._httpx.payload import AsyncPayload, Payload, SendOptions, close_shielded, secrets_of
 from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._httpx.route import ConnectionPool, Limits, Owner, Route
 from proxywhirl._httpx.routes import AsyncRoutes, Routes
-from proxywhirl._httpx.said import check_redirect, scrub_reason
+from proxywhirl._httpx.said import check_answer
 from proxywhirl._httpx.tls import Tls
-from proxywhirl._native.enums import Outcome
 
 if TYPE_CHECKING:
     from proxywhirl.rotator._profile import Profile
@@ -40,6 +39,7 @@ class Carrier:
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
+        self.tls = tls
         self.routes = Routes(tls, limits)
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
@@ -82,7 +82,7 @@ class Carrier:
             if self.profile is not None:
                 _note_dialling(self.profile)
             payload = Payload(response, terms, allowance, routes, route, line, tunnel=tunnel)
-            _check_answer(payload, request, terms)
+            check_answer(payload, request, terms)
             if terms.read:
                 payload.read()
         except BaseException as error:
@@ -96,6 +96,10 @@ class Carrier:
                 raise
             return failure
         return _answer(payload, elapsed)
+
+    def remove(self, key: Any) -> None:
+        """Close the connections to a proxy."""
+        self.routes.remove(key)
 
     def release(self, identity: Hashable) -> None:
         """Close the connections of a session, those with a request under way when it is done."""
@@ -119,7 +123,7 @@ class AsyncCarrier:
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
-        self._tls = tls
+        self.tls = tls
         self._limits = limits
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
@@ -155,7 +159,7 @@ class AsyncCarrier:
             if self.profile is not None:
                 _note_dialling(self.profile)
             payload = AsyncPayload(response, terms, allowance, routes, route, line, tunnel=tunnel)
-            _check_answer(payload, request, terms)
+            check_answer(payload, request, terms)
             if terms.read:
                 await payload.read()
         except BaseException as error:
@@ -210,7 +214,7 @@ class AsyncCarrier:
         scope = self._scopes.get(loop)
         if scope is None or scope.ended:
             self.forget_closed()
-            made = _Scope(AsyncRoutes(self._tls, self._limits))
+            made = _Scope(AsyncRoutes(self.tls, self._limits))
             await made.open()
             with self._lock:
                 scope = self._scopes.get(loop)
@@ -340,40 +344,11 @@ def _allowance(request: Any, terms: SendOptions) -> Allowance:
 
 def _answer(payload: Any, elapsed: float) -> Answer:
     status = payload.status
-    # Only these two statuses mean something else with the header; no other pays for the search.
-    hold = retry_after(payload.headers) if status in (429, 503) else None
-    return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=hold)
-
-
-def _check_answer(payload: Any, request: Any, terms: SendOptions) -> None:
-    """Look at a head before it is handed on."""
-    # What came through a tunnel was said by a site, which knows no login.
-    secrets = None if payload.tunnel else payload.secrets
-    if secrets is not None:
-        scrub_reason(payload.status, payload.extensions, secrets)
-    if 300 <= payload.status < 400:
-        check_redirect(payload.status, payload.headers, request, terms.flavour, secrets)
+    asked = pause_of(status, payload.headers)
+    return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=asked)
 
 
 def _failure(
     error: BaseException, request: Any, terms: SendOptions, route: Route, tunnel: bool, started: float
 ) -> Failure | None:
-    meaning = meaning_of(error, tunnel=tunnel) if isinstance(error, Exception) else None
-    if meaning is None:
-        return None
-    secrets = secrets_of(route, terms.authorization)
-    if secrets is not None:
-        error = secrets.scrub_error(error)
-    shown = terms.flavour.error(meaning.name, str(error) or type(error).__name__)
-    shown.request = request  # type: ignore[attr-defined]
-    shown.__cause__ = error
-    elapsed = None if meaning.outcome is Outcome.CLIENT_FAULT else (time.perf_counter() - started) * 1000.0
-    timed_out = meaning.name.endswith("Timeout")
-    return Failure(
-        meaning.outcome,
-        shown,
-        sent=meaning.sent,
-        elapsed_ms=elapsed,
-        timed_out=timed_out,
-        retry_after=getattr(error, "retry_after", None),
-    )
+    return failure_of(error, request, terms.flavour, secrets_of(route, terms.authorization), tunnel, started)

@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from proxywhirl._httpx.library import core
 
-__all__ = ["Unpacker", "coding_of", "too_large"]
+__all__ = ["Unpacker", "coding_of", "excess", "too_large"]
 
 _core: Any = core()
 
@@ -28,11 +28,14 @@ _BROTLI_OUTPUT = 256 * 1024
 
 def too_large(most: float, *, packed: bool) -> Exception:
     """The error of a body beyond its bound."""
-    what = "the body" if packed else "the unpacked body"
-    error: Exception = _core.RemoteProtocolError(
-        f"{what} has more than {most:.0f} bytes: give max_body= another bound, or read it with stream()"
-    )
+    error: Exception = _core.RemoteProtocolError(excess(most, packed=packed))
     return error
+
+
+def excess(most: float, *, packed: bool) -> str:
+    """What is said of a body beyond its bound."""
+    what = "the body" if packed else "the unpacked body"
+    return f"{what} has more than {most:.0f} bytes: give max_body= another bound, or read it with stream()"
 
 
 def coding_of(headers: list[tuple[bytes, bytes]]) -> list[str]:

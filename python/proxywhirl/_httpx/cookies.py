@@ -11,8 +11,9 @@ from typing import Any
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.library import HttpLibrary
+from proxywhirl._native.redact import shown
 
-__all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "client_class", "keep", "sets_cookies"]
+__all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "keep", "sets_cookies"]
 
 MOST_JARS = 10_000
 """Proxies, or sessions, whose cookies are kept; those not used for longest go first."""
@@ -31,6 +32,9 @@ class CookieStore:
             kind: The package that makes it.
         """
         raise NotImplementedError
+
+    def drop(self, proxy_id: Any) -> None:
+        """Forget the cookies of a proxy that is gone, where they are its own."""
 
 
 class OneJar(CookieStore):
@@ -71,9 +75,26 @@ class PerProxy(CookieStore):
             return found
 
     def drop(self, proxy_id: Any) -> None:
-        """Forget the cookies of a proxy."""
         with self._lock:
             self._jars.pop(proxy_id, None)
+
+
+def store_of(name: str | None) -> CookieStore | None:
+    """Where the cookies of requests without a session are kept.
+
+    Args:
+        name: ``"proxy"``: a jar for each proxy; ``"shared"``: one for all of them; ``None``: nowhere.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if name is None:
+        return None
+    if name == "proxy":
+        return PerProxy()
+    if name == "shared":
+        return OneJar()
+    raise ValueError(f"cookies must be None, 'proxy' or 'shared', not {shown(name)}")
 
 
 class Wearing:
@@ -143,29 +164,3 @@ def keep(store: CookieStore, response: Any, proxy_id: Any, kind: HttpLibrary) ->
 def sets_cookies(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether an answer sets cookies."""
     return any(len(name) == 10 and name.lower() == b"set-cookie" for name, _ in headers)
-
-
-_clients: dict[tuple[str, str], type] = {}
-
-
-def client_class(kind: HttpLibrary, name: str) -> Any:
-    """A client class of a package that keeps no cookies itself.
-
-    Args:
-        kind: The package.
-        name: ``"Client"`` or ``"AsyncClient"``.
-    """
-    found = _clients.get((kind.name, name))
-    if found is None:
-        none = type("_NoCookies", (kind.module.Cookies,), {"extract_cookies": _ignore, "__bool__": _never})()
-        base = getattr(kind.module, name)
-        found = _clients[kind.name, name] = type(name, (base,), {"cookies": property(lambda client: none)})
-    return found
-
-
-def _ignore(cookies: Any, response: Any) -> None:
-    """The transport keeps them."""
-
-
-def _never(cookies: Any) -> bool:
-    return False

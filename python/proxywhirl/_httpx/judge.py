@@ -13,7 +13,7 @@ from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from proxywhirl import _core
-from proxywhirl._core import StatusJudge, retry_after
+from proxywhirl._core import StatusJudge, hold_of, pause_of
 from proxywhirl._httpx import clients as _clients
 from proxywhirl._httpx.clients import AMBIGUOUS as AMBIGUOUS_FAULTS
 from proxywhirl._httpx.clients import Answer, Fault, Finding
@@ -35,7 +35,6 @@ _log = logging.getLogger("proxywhirl.lease")
 _DOWN = Outcome.PROXY_DOWN
 _AUTH = Outcome.PROXY_AUTH
 _BANNED = Outcome.BANNED
-_LIMITED = Outcome.RATE_LIMITED
 _TARGET = Outcome.TARGET_FAULT
 _CLIENT = Outcome.CLIENT_FAULT
 
@@ -163,8 +162,7 @@ def outcome_of_connect(status: int, headers: Any = None, said: str = "") -> tupl
     Returns:
         The verdict, and for how many seconds the proxy asks to be left alone.
     """
-    verdict = _core.judge_connect(status, said.encode("utf-8", "replace").decode())
-    return verdict, retry_after(headers) if verdict is _LIMITED else None
+    return _core.judge_connect(status, said.encode("utf-8", "replace").decode(), headers)
 
 
 def _row_of(error: BaseException) -> tuple[str, _Row] | None:
@@ -402,7 +400,7 @@ def _judge_answer(
 ) -> Judged:
     # A plain target behind a SOCKS proxy is a tunnel too, but what the user's client did is not known here.
     tunnel = url is not None and urlsplit(url).scheme.lower() == "https"
-    hold = retry_after(headers) if status in (429, 503) else None
+    hold = pause_of(status, headers)
     answer = _Reported(status, tunnel, hold)
     if not policy.looks_inside:
         outcome = StatusJudge(policy, auth_statuses).answer(answer)
@@ -411,7 +409,7 @@ def _judge_answer(
         response = ReportedResponse(url, status, found, None if body is None else body[:BODY_LIMIT])
         seen = Seen(status, found, lambda: None if body is None else response.text, lambda: response)
         outcome = RuleJudge(policy, None, lambda _: seen, auth_statuses).answer(answer)
-    return Judged(outcome, hold if outcome is _LIMITED else None, status)
+    return Judged(outcome, hold_of(outcome, hold), status)
 
 
 # Names of the classes that have been reported, and no more of them than this.

@@ -47,6 +47,15 @@ class Limits(NamedTuple):
     keepalive_seconds: float | None = 300.0
     routes: int = 100
 
+    def check(self) -> None:
+        """Refuse bounds that let no request pass.
+
+        Raises:
+            ValueError: There is no room for any proxy.
+        """
+        if self.routes < 1:
+            raise ValueError(f"the number of proxies with connections must be at least 1, not {self.routes}")
+
 
 class Owner(NamedTuple):
     """Whose connections these are, where they are not for all requests alike.

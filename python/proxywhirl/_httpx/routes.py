@@ -54,8 +54,7 @@ class _Cache:
     is_async = False
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
-        if limits.routes < 1:
-            raise ValueError(f"the number of proxies with connections must be at least 1, not {limits.routes}")
+        limits.check()
         self._tls = tls
         self._limits = limits
         self._routes: OrderedDict[Any, Route] = OrderedDict()

@@ -10,7 +10,7 @@ from typing import Any, Callable
 from proxywhirl._httpx.library import HttpLibrary, core
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["check_redirect", "hide_in_debug_logs", "scrub_reason"]
+__all__ = ["check_answer", "check_redirect", "hide_in_debug_logs", "scrub_reason"]
 
 # Those of httpcore that quote what was received.
 _LOGGERS = [f"{package}.{part}" for package in ("httpcore", "httpcore2") for part in ("connection", "http11", "http2")]
@@ -18,6 +18,25 @@ _REASONS = {status: reason.encode() for status, reason in responses.items()}
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 _core: Any = core()
+
+
+def check_answer(payload: Any, request: Any, terms: Any) -> None:
+    """Look at a head before it is handed on.
+
+    Args:
+        payload: What a carrier got.
+        request: The request.
+        terms: How it was sent.
+
+    Raises:
+        Exception: It redirects to where it must not.
+    """
+    # What came through a tunnel was said by a site, which knows no login.
+    secrets = None if payload.tunnel else payload.secrets
+    if secrets is not None:
+        scrub_reason(payload.status, payload.extensions, secrets)
+    if 300 <= payload.status < 400:
+        check_redirect(payload.status, payload.headers, request, terms.flavour, secrets)
 
 
 def scrub_reason(status: int, extensions: dict[str, Any], secrets: Secrets) -> None:

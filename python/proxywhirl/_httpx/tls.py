@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import Any, Union
 
+from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 
 __all__ = ["Tls", "Verify"]
@@ -18,6 +19,7 @@ Verify = Union[bool, str, ssl.SSLContext]
 
 _lock = new_lock()
 _shared: dict[tuple[Any, bool], ssl.SSLContext] = {}
+_profiles: dict[tuple[Any, bool], _core.WireTls] = {}
 
 
 def _context(verify: Verify, trust_env: bool) -> ssl.SSLContext:
@@ -48,6 +50,51 @@ def _make(verify: bool | str, trust_env: bool) -> ssl.SSLContext:
     return made
 
 
+def _profile(verify: Verify, trust_env: bool) -> _core.WireTls:
+    """What the native engine makes connections with; made once, and shared."""
+    key = (verify, trust_env)
+    found = _profiles.get(key)
+    if found is None:
+        with _lock:
+            found = _profiles.get(key)
+            if found is None:
+                found = _profiles[key] = _core.WireTls(verify is not False, _authorities(verify, trust_env))
+    return found
+
+
+def _authorities(verify: Verify, trust_env: bool) -> str | None:
+    """Certificates of the authorities that httpx would believe, as text; ``None`` for the system's own, or for all."""
+    if verify is False:
+        return None
+    import os
+
+    place = verify if isinstance(verify, str) else None
+    if place is None and trust_env:
+        place = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    if place is None:
+        from proxywhirl._httpx.library import default_name
+
+        if default_name() != "httpx":
+            # httpx2 believes those of the system.
+            return None
+        import certifi
+
+        place = certifi.where()
+    return "\n".join(_certificates(place))
+
+
+def _certificates(place: str) -> list[str]:
+    """The texts of a CA file, or of all files in a folder."""
+    from pathlib import Path
+
+    path = Path(place)
+    if not path.exists():
+        raise FileNotFoundError(f"no CA file or folder at {place!r}")
+    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    texts = (file.read_text(encoding="ascii", errors="replace") for file in files)
+    return [text for text in texts if "-----BEGIN" in text]
+
+
 class Tls:
     """Which certificates are believed: of targets and, apart from that if wished, of HTTPS proxies.
 
@@ -66,6 +113,18 @@ class Tls:
         self._verify = verify
         self._proxy_verify = verify if proxy_verify is None else proxy_verify
         self._trust_env = trust_env
+
+    def has_context(self) -> bool:
+        """Whether a context was given, of which nothing else is known."""
+        return isinstance(self._verify, ssl.SSLContext) or isinstance(self._proxy_verify, ssl.SSLContext)
+
+    def native_target(self) -> _core.WireTls:
+        """The same as :meth:`target` for the native engine; not where a context was given."""
+        return _profile(self._verify, self._trust_env)
+
+    def native_proxy(self) -> _core.WireTls:
+        """The same as :meth:`proxy` for the native engine; not where a context was given."""
+        return _profile(self._proxy_verify, self._trust_env)
 
     def target(self) -> ssl.SSLContext:
         """The context for targets."""

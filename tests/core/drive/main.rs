@@ -7,6 +7,7 @@ mod bounds;
 mod common;
 mod faults;
 mod identities;
+mod looped;
 mod reuse;
 mod streams;
 mod ways;

@@ -129,12 +129,12 @@ def test_one_line_for_all_users_of_a_pool() -> None:
 
     rotator = ProxyRotator(proxies=urls(1), max_in_flight=1)
     transport = RotatingTransport(rotator.pool)
-    assert transport._chooser is not rotator._chooser
+    assert transport.chooser is not rotator._chooser
 
     def refuse() -> None:
         raise ProxyPoolEmptyError(may_free=True)
 
-    place = transport._chooser.admission.join("x", refuse, None, lambda: None)
+    place = transport.chooser.admission.join("x", refuse, None, lambda: None)
     assert rotator._chooser.admission.waiting == 1
     place.leave()
     assert rotator._chooser.admission.waiting == 0

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from proxywhirl import BanPolicy, Outcome, ProxyPool, RoundRobinStrategy
-from proxywhirl._core import LONGEST_HOLD, ReportJudge, StatusJudge, retry_after
+from proxywhirl._core import LONGEST_HOLD, ReportJudge, StatusJudge, judge_connect, pause_of, retry_after
 from proxywhirl._httpx.judge import RuleJudge, judge_report, outcome_of_error
 from proxywhirl._httpx.library import flavour
 from proxywhirl._httpx.rotation import Answer, Failure
@@ -58,6 +58,23 @@ def test_a_moment_by_the_sites_own_clock() -> None:
     assert retry_after(headers) == 30.0
     assert retry_after({}) is None
     assert retry_after(None) is None
+
+
+@pytest.mark.parametrize(("status", "asked"), [(429, 7.0), (503, 7.0), (200, None), (301, None), (500, None)])
+def test_which_statuses_may_ask_for_a_pause(status: int, asked: float | None) -> None:
+    assert pause_of(status, {"Retry-After": "7"}) == asked
+    assert pause_of(status, {}) is None
+    for url in ("http://a.test/", "https://a.test/"):
+        _, hold, judged = judge_report(url, status, {"Retry-After": "7"})
+        assert (hold, judged) == (asked, status)
+
+
+def test_a_refused_connect_and_its_pause() -> None:
+    assert judge_connect(429, "", {"Retry-After": "7"}) == (Outcome.RATE_LIMITED, 7.0)
+    assert judge_connect(429) == (Outcome.RATE_LIMITED, None)
+    assert judge_connect(503, "", {"Retry-After": "7"}) == (AMBIGUOUS, None)
+    assert judge_connect(403, "Traffic limit reached") == (Outcome.PROXY_AUTH, None)
+    assert judge_connect(502, "data transfer is over") == (AMBIGUOUS, None)
 
 
 def answer(status: int, *, tunnel: bool = False, hold: float | None = None) -> Answer:

@@ -486,10 +486,10 @@ class TestArguments:
 
     def test_connections_of_removed_proxies_are_closed(self, fleet: ProxyFleet, target: str, tmp_path: Path) -> None:
         path = write(tmp_path / "list.txt", fleet.urls[:1])
-        with ProxyRotator(auto_fetch_sources=lists(path)) as rotator:
+        with ProxyRotator(auto_fetch_sources=lists(path), engine="httpx") as rotator:
             rotator.get(target)
             write(path, fleet.urls[1:2])
             rotator.refresh_proxies()
             rotator.get(target)
-            assert len(rotator._transport._carrier.routes._routes) == 1
+            assert len(rotator._transport.carrier.routes._routes) == 1
             assert isinstance(rotator.pool.get_all_proxies()[0], Proxy)

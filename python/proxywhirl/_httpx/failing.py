@@ -1,0 +1,95 @@
+"""A failed transfer as the rotation hears of it: what it means, and the exception of httpx that tells it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl._httpx.coding import excess
+from proxywhirl._httpx.dial import ProxyUnreachable
+from proxywhirl._httpx.judge import meaning_of
+from proxywhirl._httpx.rotation import Failure
+from proxywhirl._native.enums import Outcome
+
+if TYPE_CHECKING:
+    from proxywhirl import _core
+    from proxywhirl._httpx.library import HttpLibrary
+    from proxywhirl._native.redact import Secrets
+
+__all__ = ["error_of_wire", "failure_of"]
+
+
+def failure_of(
+    error: BaseException,
+    request: Any,
+    kind: HttpLibrary,
+    secrets: Secrets | None,
+    tunnel: bool,
+    started: float,
+    *,
+    sent: bool | None = None,
+) -> Failure | None:
+    """What the failure of a transfer means.
+
+    Args:
+        error: The exception.
+        request: The request, for the exception to be shown.
+        kind: Whose exceptions to show.
+        secrets: What must not be repeated of what the proxy says.
+        tunnel: Whether the transfer went through a tunnel.
+        started: When it began, by ``time.perf_counter``.
+        sent: Whether some of the request can have left, where that is known better than from the exception.
+
+    Returns:
+        The failure; ``None`` if this is no exception of a transfer.
+    """
+    meaning = meaning_of(error, tunnel=tunnel) if isinstance(error, Exception) else None
+    if meaning is None:
+        return None
+    if secrets is not None:
+        error = secrets.scrub_error(error)
+    shown = kind.error(meaning.name, str(error) or type(error).__name__)
+    shown.request = request  # type: ignore[attr-defined]
+    shown.__cause__ = error
+    elapsed = None if meaning.outcome is Outcome.CLIENT_FAULT else (time.perf_counter() - started) * 1000.0
+    return Failure(
+        meaning.outcome,
+        shown,
+        sent=meaning.sent if sent is None else meaning.sent and sent,
+        elapsed_ms=elapsed,
+        timed_out=meaning.name.endswith("Timeout"),
+        retry_after=getattr(error, "retry_after", None),
+    )
+
+
+def error_of_wire(
+    failure: _core.WireFailure, kind: HttpLibrary, most: float | None, *, has_proxy: bool, tunnel: bool
+) -> Exception:
+    """The exception that a failure of the native engine stands for.
+
+    Args:
+        failure: The failure.
+        kind: Whose exceptions to make.
+        most: The bound of the body.
+        has_proxy: Whether the request went through a proxy.
+        tunnel: Whether it went through a tunnel.
+    """
+    text = failure.message
+    cause: BaseException | None = None
+    if failure.errno is not None:
+        cause = OSError(failure.errno, os.strerror(failure.errno))
+        text = str(cause)
+    error: Exception
+    if failure.excess is not None:
+        error = kind.error(failure.name, excess(most or 0, packed=failure.excess == "body"))
+    elif failure.phase is not None and has_proxy and tunnel:
+        # The way through the proxy was not open yet.
+        if failure.name == "ConnectError":
+            text = f"{text} while {failure.phase}"
+        outcome = Outcome.PROXY_DOWN if failure.outcome is None else failure.outcome
+        error = ProxyUnreachable(text, kind=failure.name, outcome=outcome, retry_after=failure.retry_after)
+    else:
+        error = kind.error(failure.name, text)
+    error.__cause__ = cause
+    return error

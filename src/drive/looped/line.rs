@@ -1,0 +1,133 @@
+//! A socket that is told what it is ready for, and is never waited for.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use super::Key;
+use crate::wire::channel::Channel;
+
+/// One socket. The poll tells only of changes, so what it has told is kept.
+#[derive(Debug)]
+pub(super) struct Line {
+    stream: TcpStream,
+    /// The request that it serves.
+    pub(super) user: Option<Key>,
+    is_readable: bool,
+    is_writable: bool,
+    /// Whether the other side has closed it, or it is broken.
+    has_ended: bool,
+}
+
+impl Line {
+    /// Begins to connect.
+    pub(super) fn connect(address: SocketAddr, registry: &Registry, token: Token, user: Key) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self { stream, user: Some(user), is_readable: false, is_writable: false, has_ended: false })
+    }
+
+    /// Keeps what the poll tells.
+    pub(super) fn note(&mut self, event: &Event) {
+        let is_broken = event.is_error();
+        self.has_ended |= event.is_read_closed() || is_broken;
+        self.is_readable |= event.is_readable() || self.has_ended;
+        self.is_writable |= event.is_writable() || is_broken;
+    }
+
+    /// How connecting went; `None` while it goes on.
+    pub(super) fn connected(&self) -> Option<io::Result<()>> {
+        if !self.is_writable {
+            return None;
+        }
+        match self.stream.take_error() {
+            Ok(None) => {}
+            Ok(Some(error)) | Err(error) => return Some(Err(error)),
+        }
+        match self.stream.peer_addr() {
+            // A request is written at once, and must not wait for the acknowledgement of the one before.
+            Ok(_) => Some(self.stream.set_nodelay(true)),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Whether writing is worth a try.
+    pub(super) fn is_writable(&self) -> bool {
+        self.is_writable
+    }
+
+    /// Whether reading is worth a try.
+    pub(super) fn is_readable(&self) -> bool {
+        self.is_readable
+    }
+
+    /// Nothing more can be written.
+    pub(super) fn stop_writing(&mut self) {
+        self.is_writable = false;
+    }
+
+    /// Writes what there is room for; `None` for nothing.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.stream.write(bytes) {
+                Ok(count) => {
+                    // Room that was filled is told of when there is more.
+                    self.is_writable = count == bytes.len();
+                    return Ok(Some(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_writable = false;
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads what there is; `None` for nothing, zero for the end.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(count) => {
+                    // Fewer bytes than asked for were all; the end that was told of is still to be read.
+                    self.is_readable = count == buffer.len() || (self.has_ended && count > 0);
+                    self.has_ended |= count == 0;
+                    return Ok(Some(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_readable = false;
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Serves no request any more. Whether it may serve another one.
+    pub(super) fn rest(&mut self) -> bool {
+        self.user = None;
+        !self.has_ended
+    }
+
+    /// Whether an idle connection can be used: the other side has neither closed it nor said anything. Tickets of TLS are
+    /// nothing said.
+    pub(super) fn is_silent(&mut self, channel: &mut Channel, buffer: &mut [u8]) -> bool {
+        while self.is_readable && !self.has_ended {
+            let is_ticket = match self.read(buffer) {
+                Ok(None) => break,
+                Ok(Some(count)) => count > 0 && !channel.is_plain() && channel.takes_silently(&buffer[..count]),
+                Err(_) => false,
+            };
+            if !is_ticket {
+                return false;
+            }
+        }
+        !self.has_ended
+    }
+}

@@ -1,0 +1,537 @@
+//! Requests on the thread of an event loop, without blocking it: sockets are asked what they are ready for, and never waited
+//! for.
+//!
+//! A [`Reactor`] belongs to one event loop. The loop watches [`Reactor::descriptor`], and calls [`Reactor::turn`] when it is
+//! readable and when [`Reactor::next_alarm`] has come; what came of the requests meanwhile is taken by [`Reactor::replies`],
+//! all at once. Each call ([`Reactor::send`], [`Reactor::give`], [`Reactor::pull`]) has one reply, with the key of
+//! its request.
+//!
+//! Dropped in the child of a fork a reactor closes the child's copies of its sockets, and says nothing on them.
+
+mod line;
+mod names;
+mod request;
+mod timers;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+
+use mio::{Events, Poll, Token, Waker};
+use slab::Slab;
+
+use self::line::Line;
+use self::names::Names;
+use self::request::{Late, Phase, Task};
+use self::timers::Timers;
+use super::answer::Cost;
+use super::now;
+use super::order::Order;
+use crate::net::http1::ResponseHead;
+use crate::wire::channel::Channel;
+use crate::wire::collect::Body;
+use crate::wire::connections::{Bounds, Checkout, Connections, Counts, Leaving, Ticket};
+use crate::wire::error::Error;
+
+/// One request of a reactor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    number: usize,
+    /// Numbers are used again.
+    serial: u64,
+}
+
+impl Key {
+    /// As one number, never zero.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        (self.number as u64) << SERIAL | (self.serial & ((1 << SERIAL) - 1))
+    }
+
+    /// The key of that number.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Self { number: (bits >> SERIAL) as usize, serial: bits & ((1 << SERIAL) - 1) }
+    }
+}
+
+/// Bits of a key that tell apart the requests that had its number: at a million requests a second they last for 12 days, and
+/// then a request would have to be as old to be confused.
+const SERIAL: u32 = 40;
+
+/// What came of a call.
+#[derive(Debug)]
+pub enum Reply {
+    /// The answer, as far as it was to be read.
+    Answer(Box<Answer>),
+    /// The next piece of the request's body is wanted, see [`Reactor::give`].
+    WantsBody,
+    /// A piece of the answer's body, as it is on the wire; not empty.
+    Piece(Vec<u8>),
+    /// The answer's body has ended.
+    End,
+    /// The request has failed.
+    Failed(Error),
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its head.
+    pub head: ResponseHead,
+    /// The body; `None` if it is read by [`Reactor::pull`].
+    pub body: Option<Body>,
+    /// What it took so far.
+    pub cost: Cost,
+}
+
+/// The connection of a request: its socket, and what is spoken on it.
+struct Idle {
+    line: usize,
+    channel: Channel,
+}
+
+/// Sends requests for one event loop.
+pub struct Reactor {
+    poll: Poll,
+    events: Option<Events>,
+    names: Names,
+    lines: Slab<Line>,
+    tasks: Slab<Task>,
+    serial: u64,
+    connections: Connections<Idle>,
+    /// Requests for which there was no room, in order.
+    waiting: VecDeque<Key>,
+    timers: Timers,
+    replies: Vec<(Key, Reply)>,
+    buffer: Vec<u8>,
+}
+
+/// Of the waker, which no line has.
+const NAMES: Token = Token(usize::MAX);
+/// Bytes that are read at a time, and that a stream has in stock at most before it stops to read.
+const PIECE: usize = 64 << 10;
+/// Nanoseconds after which a look-up is asked for again, where too many were under way.
+const ASK_AGAIN: u64 = 10_000_000;
+/// Events that are taken at a time.
+const EVENTS: usize = 256;
+
+impl Reactor {
+    /// A reactor without connections.
+    ///
+    /// # Errors
+    /// The system has no descriptors left.
+    pub fn new(bounds: Bounds) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let names = Names::new(Waker::new(poll.registry(), NAMES)?);
+        Ok(Self {
+            poll,
+            events: Some(Events::with_capacity(EVENTS)),
+            names,
+            lines: Slab::new(),
+            tasks: Slab::new(),
+            serial: 0,
+            connections: Connections::new(bounds),
+            waiting: VecDeque::new(),
+            timers: Timers::default(),
+            replies: Vec::new(),
+            buffer: vec![0; PIECE],
+        })
+    }
+
+    /// Readable when there is something to be done.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.poll.as_raw_fd()
+    }
+
+    /// Sends a request. The reply is an answer, a wish for its body, or a failure.
+    pub fn send(&mut self, order: Order) -> Key {
+        self.serial = (self.serial + 1) & ((1 << SERIAL) - 1);
+        let serial = self.serial;
+        let number = self.tasks.insert(Task::new(order, serial, now()));
+        let key = Key { number, serial };
+        self.begin(key, false);
+        key
+    }
+
+    /// Gives a piece of a request's body that was wished for, of any size; `None` after the last. The reply is as that of
+    /// [`Reactor::send`].
+    pub fn give(&mut self, key: Key, piece: Option<&[u8]>) {
+        let Some(task) = self.task(key) else { return };
+        let given = task.give(piece, now());
+        match given {
+            Ok(()) => self.go_on(key),
+            Err(error) => self.fail(key, error),
+        }
+    }
+
+    /// Asks for the next piece of an answer's body: the reply is a piece, the end, or a failure.
+    pub fn pull(&mut self, key: Key) {
+        let Some(task) = self.tasks.get_mut(key.number).filter(|task| task.serial == key.serial) else { return };
+        task.pull(now());
+        self.timers.set(key.number, task.ends());
+        if task.is_done() || task.line.is_none() {
+            self.reply(key);
+        } else {
+            // There is room for more of the body again.
+            self.go_on(key);
+        }
+    }
+
+    /// Ends a request; its connection is closed unless the answer was read to its end. There is no reply.
+    pub fn cancel(&mut self, key: Key) {
+        if self.is_open(key) {
+            self.end(key);
+        }
+    }
+
+    /// Whether a request is under way, or has something to be pulled.
+    #[must_use]
+    pub fn is_open(&self, key: Key) -> bool {
+        self.tasks.get(key.number).is_some_and(|task| task.serial == key.serial)
+    }
+
+    /// Does what can be done now.
+    ///
+    /// # Errors
+    /// The system refuses to say what is ready.
+    pub fn turn(&mut self) -> io::Result<()> {
+        // The events are lent out of the reactor, which the requests change.
+        let Some(mut events) = self.events.take() else { return Ok(()) };
+        let polled = self.turn_with(&mut events);
+        self.events = Some(events);
+        polled?;
+        let now = now();
+        while let Some(number) = self.timers.due(now) {
+            self.alarm(number, now);
+        }
+        let mut leaving = Leaving::new();
+        self.connections.expire(now, &mut leaving);
+        self.close_lines(leaving);
+        Ok(())
+    }
+
+    fn turn_with(&mut self, events: &mut Events) -> io::Result<()> {
+        loop {
+            match self.poll.poll(events, Some(std::time::Duration::ZERO)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            let mut count = 0;
+            for event in events.iter() {
+                count += 1;
+                if event.token() == NAMES {
+                    for (key, found) in self.names.take() {
+                        self.found(key, found);
+                    }
+                } else if let Some(line) = self.lines.get_mut(event.token().0) {
+                    line.note(event);
+                    if let Some(key) = line.user {
+                        self.go_on(key);
+                    }
+                }
+            }
+            if count < EVENTS {
+                return Ok(());
+            }
+        }
+    }
+
+    /// When [`Reactor::turn`] has to be called at the latest; nanoseconds of the steady clock.
+    #[must_use]
+    pub fn next_alarm(&self) -> Option<u64> {
+        self.timers.next().into_iter().chain(self.connections.next_expiry()).min()
+    }
+
+    /// The replies since the last time.
+    pub fn replies(&mut self) -> Vec<(Key, Reply)> {
+        std::mem::take(&mut self.replies)
+    }
+
+    /// Closes idle connections, and lets those in use be closed when they are done: `change` says which.
+    pub fn evict(&mut self, change: impl FnOnce(&mut Evictor<'_>)) {
+        let mut leaving = Leaving::new();
+        change(&mut Evictor { connections: &mut self.connections, leaving: &mut leaving });
+        self.close_lines(leaving);
+        self.admit_waiting();
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.connections.counts()
+    }
+
+    fn task(&mut self, key: Key) -> Option<&mut Task> {
+        self.tasks.get_mut(key.number).filter(|task| task.serial == key.serial)
+    }
+
+    /// Takes a connection for a request; `fresh`: a new one.
+    fn begin(&mut self, key: Key, fresh: bool) {
+        let mut leaving = Leaving::new();
+        loop {
+            let now = now();
+            let Some(task) = self.tasks.get_mut(key.number) else { break };
+            match self.connections.check_out(task.order.route.identity(), fresh, now, &mut leaving) {
+                Checkout::Idle(ticket, mut idle) => {
+                    let Idle { line, channel } = &mut idle;
+                    if !self.lines.get_mut(*line).is_some_and(|line| line.is_silent(channel, &mut self.buffer)) {
+                        self.connections.note_stale(ticket.identity(), now);
+                        self.connections.close(ticket);
+                        leaving.push(idle);
+                        continue;
+                    }
+                    self.lines[idle.line].user = Some(key);
+                    task.take(ticket, idle.line);
+                    match task.fly(Some(idle.channel), now) {
+                        Ok(()) => self.go_on(key),
+                        Err(error) => self.fail(key, error),
+                    }
+                }
+                Checkout::Room(ticket) => {
+                    task.ticket = Some(ticket);
+                    self.dial(key);
+                }
+                Checkout::Full => {
+                    task.wait(now);
+                    self.timers.set(key.number, task.ends());
+                    self.waiting.push_back(key);
+                }
+            }
+            break;
+        }
+        self.close_lines(leaving);
+    }
+
+    /// Closes the sockets of connections that have left.
+    fn close_lines(&mut self, leaving: Leaving<Idle>) {
+        for idle in leaving {
+            self.lines.try_remove(idle.line);
+        }
+    }
+
+    /// There may be room for those that wait.
+    fn admit_waiting(&mut self) {
+        for _ in 0..self.waiting.len() {
+            let Some(key) = self.waiting.pop_front() else { return };
+            if self.task(key).is_some_and(|task| matches!(task.phase, Phase::Waiting)) {
+                // It goes to the end of the queue again, or on its way.
+                self.begin(key, false);
+                if self.waiting.back() == Some(&key) {
+                    // Those behind it may want another proxy; its own place is kept.
+                    self.waiting.rotate_right(1);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Looks up where the connection goes to.
+    fn dial(&mut self, key: Key) {
+        let Some(task) = self.tasks.get_mut(key.number) else { return };
+        let dialled = task.dial(now());
+        match dialled {
+            Ok(Some(address)) => self.found(key, Ok(vec![address])),
+            Ok(None) => self.look_up(key),
+            Err(error) => self.fail(key, error),
+        }
+    }
+
+    fn look_up(&mut self, key: Key) {
+        let Some(task) = self.tasks.get_mut(key.number) else { return };
+        let (host, port) = task.order.route.first_hop();
+        match self.names.ask(key, host, port) {
+            Ok(is_asked) => {
+                task.phase = Phase::Resolving { ask_again: (!is_asked).then(|| now() + ASK_AGAIN) };
+                self.timers.set(key.number, task.ends());
+            }
+            Err(error) => self.fail(key, error),
+        }
+    }
+
+    fn found(&mut self, key: Key, found: Result<Vec<SocketAddr>, Error>) {
+        let Some(task) = self.task(key) else { return };
+        match found.map(|addresses| task.found(addresses, now())) {
+            Ok(()) => self.connect(key),
+            Err(error) => self.fail(key, error),
+        }
+    }
+
+    /// Begins to connect to the next address.
+    fn connect(&mut self, key: Key) {
+        loop {
+            let Some(task) = self.tasks.get_mut(key.number) else { return };
+            let address = match task.next_address(now()) {
+                Ok(address) => address,
+                Err(error) => return self.fail(key, error),
+            };
+            let entry = self.lines.vacant_entry();
+            match Line::connect(address, self.poll.registry(), Token(entry.key()), key) {
+                Ok(line) => {
+                    task.line = Some(entry.key());
+                    self.timers.set(key.number, task.ends());
+                    entry.insert(line);
+                    return;
+                }
+                Err(error) => task.failed_address(error),
+            }
+        }
+    }
+
+    /// Does what a request can do now.
+    fn go_on(&mut self, key: Key) {
+        let Self { tasks, lines, buffer, .. } = self;
+        let Some(task) = tasks.get_mut(key.number).filter(|task| task.serial == key.serial) else { return };
+        let Some(line) = task.line.and_then(|line| lines.get_mut(line)) else { return };
+        if let Phase::Connecting(_) = task.phase {
+            match line.connected() {
+                None => return,
+                Some(Ok(())) => {
+                    if let Err(error) = task.fly(None, now()) {
+                        return self.fail(key, error);
+                    }
+                }
+                Some(Err(error)) => {
+                    task.failed_address(error);
+                    self.drop_line(key);
+                    return self.connect(key);
+                }
+            }
+        }
+        match task.run(line, buffer) {
+            Ok(()) => {
+                self.timers.set(key.number, task.ends());
+                self.reply(key);
+            }
+            Err(error) => self.fail(key, error),
+        }
+    }
+
+    /// Hands a request's reply over, if it has one and one is awaited.
+    fn reply(&mut self, key: Key) {
+        let Some(task) = self.task(key) else { return };
+        if task.is_done() {
+            self.give_back(key);
+        }
+        let Some(task) = self.task(key) else { return };
+        if let Some(reply) = task.take_reply() {
+            let is_over = task.is_over();
+            self.replies.push((key, reply));
+            if is_over {
+                self.end(key);
+            }
+        }
+    }
+
+    /// Gives the connection of an answer that is whole back.
+    fn give_back(&mut self, key: Key) {
+        let Some(task) = self.task(key) else { return };
+        let Some((ticket, line, channel)) = task.take_connection() else { return };
+        let mut leaving = Leaving::new();
+        match channel {
+            Some(channel) if self.lines.get_mut(line).is_some_and(Line::rest) => {
+                self.connections.put_back(ticket, Idle { line, channel }, now(), &mut leaving);
+            }
+            _ => {
+                self.lines.try_remove(line);
+                self.connections.close(ticket);
+            }
+        }
+        self.close_lines(leaving);
+        self.admit_waiting();
+    }
+
+    fn alarm(&mut self, number: usize, now: u64) {
+        let Some(task) = self.tasks.get_mut(number) else { return };
+        let key = Key { number, serial: task.serial };
+        match task.ends() {
+            Some(at) if at <= now => match task.out_of_time(now) {
+                Late::Failed(error) => self.fail(key, error),
+                Late::Address => {
+                    self.drop_line(key);
+                    self.connect(key);
+                }
+                Late::Name => self.look_up(key),
+            },
+            later => self.timers.set(number, later),
+        }
+    }
+
+    fn drop_line(&mut self, key: Key) {
+        if let Some(line) = self.task(key).and_then(|task| task.line.take()) {
+            self.lines.try_remove(line);
+        }
+    }
+
+    /// A request has failed; or its connection was stale, and it goes over a new one.
+    fn fail(&mut self, key: Key, error: Error) {
+        let Some(task) = self.task(key) else { return };
+        let is_stale = task.is_stale(&error);
+        let is_again = is_stale && task.may_go_again(&error);
+        let identity = task.order.route.identity().clone();
+        if is_stale {
+            self.connections.note_stale(&identity, now());
+        }
+        self.hang_up(key);
+        if is_again {
+            if let Some(task) = self.task(key) {
+                task.restart();
+            }
+            return self.begin(key, true);
+        }
+        let Some(task) = self.task(key) else { return };
+        task.fail(error);
+        self.reply(key);
+        self.admit_waiting();
+    }
+
+    /// Closes the connection of a request.
+    fn hang_up(&mut self, key: Key) {
+        self.drop_line(key);
+        if let Some(ticket) = self.task(key).and_then(|task| task.ticket.take()) {
+            self.connections.close(ticket);
+        }
+    }
+
+    /// Forgets a request.
+    fn end(&mut self, key: Key) {
+        self.hang_up(key);
+        self.tasks.try_remove(key.number);
+        self.admit_waiting();
+    }
+}
+
+/// Says which connections are closed.
+pub struct Evictor<'a> {
+    connections: &'a mut Connections<Idle>,
+    leaving: &'a mut Leaving<Idle>,
+}
+
+impl Evictor<'_> {
+    /// Those of a proxy.
+    pub fn proxy(&mut self, id: u128) {
+        self.connections.evict_proxy(id, self.leaving);
+    }
+
+    /// Those of a session.
+    pub fn owner(&mut self, owner: u64) {
+        self.connections.evict_owner(owner, self.leaving);
+    }
+
+    /// All.
+    pub fn all(&mut self) {
+        self.connections.evict_all(self.leaving);
+    }
+}
+
+impl std::fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reactor({} requests)", self.tasks.len())
+    }
+}
+
+/// What a request holds of the connections.
+type Held = (Ticket, usize, Option<Channel>);

@@ -1,0 +1,45 @@
+//! Names that are looked up for the requests of a reactor, on threads, for the system's resolver blocks.
+
+use std::net::SocketAddr;
+
+use mio::Waker;
+
+use super::Key;
+use crate::drive::names::look_up;
+use crate::sync::{Arc, Mutex};
+use crate::wire::error::Error;
+
+type Found = (Key, Result<Vec<SocketAddr>, Error>);
+
+struct Shared {
+    found: Mutex<Vec<Found>>,
+    waker: Waker,
+}
+
+/// Looks names up.
+pub(super) struct Names(Arc<Shared>);
+
+impl Names {
+    /// `waker` is woken when [`Names::take`] has something.
+    pub(super) fn new(waker: Waker) -> Self {
+        Self(Arc::new(Shared { found: Mutex::new(Vec::new()), waker }))
+    }
+
+    /// Asks for the addresses of a host; `false` if too many look-ups are under way.
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub(super) fn ask(&self, key: Key, host: &str, port: u16) -> Result<bool, Error> {
+        let shared = Arc::clone(&self.0);
+        look_up(host, port, move |found| {
+            shared.found.lock().push((key, found));
+            // It fails only when the poll is gone, and then nothing waits.
+            let _ = shared.waker.wake();
+        })
+    }
+
+    /// What was found meanwhile.
+    pub(super) fn take(&self) -> Vec<Found> {
+        std::mem::take(&mut *self.0.found.lock())
+    }
+}

@@ -1,0 +1,388 @@
+//! One request on its way: waiting for a connection, opening one, in flight.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::line::Line;
+use super::{Answer, Held, PIECE, Reply};
+use crate::drive::answer::Cost;
+use crate::drive::collected::Collected;
+use crate::drive::dial::failed;
+use crate::drive::names::{admit, literal};
+use crate::drive::now;
+use crate::drive::order::{Order, OrderBody};
+use crate::wire::allowance::Allowance;
+use crate::wire::channel::Channel;
+use crate::wire::connections::Ticket;
+use crate::wire::error::{Error, Kind, Stage};
+use crate::wire::flight::{Event, Flight};
+
+/// Where a request stands.
+pub(super) enum Phase {
+    /// There was no room for its connection.
+    Waiting,
+    /// The name of its first hop is looked up; or asked for again at that moment.
+    Resolving {
+        ask_again: Option<u64>,
+    },
+    Connecting(Addresses),
+    Flying(Box<Flight>),
+    /// The answer is whole, and the connection given back.
+    Whole,
+    Failed(Error),
+    /// The last reply was taken.
+    Over,
+}
+
+/// What to do when time is up.
+pub(super) enum Late {
+    Failed(Error),
+    /// The address under way has had its share of the time.
+    Address,
+    /// Ask for the name again.
+    Name,
+}
+
+/// Addresses, of which each gets an equal share of the time left.
+pub(super) struct Addresses {
+    all: Vec<SocketAddr>,
+    next: usize,
+    /// When the time of the one under way is over.
+    until: Option<u64>,
+    last: Option<io::Error>,
+}
+
+/// A request.
+pub(super) struct Task {
+    pub(super) order: Order,
+    pub(super) serial: u64,
+    pub(super) phase: Phase,
+    /// Whether a reply is awaited.
+    is_awaited: bool,
+    pub(super) ticket: Option<Ticket>,
+    pub(super) line: Option<usize>,
+    /// Whether a piece of the answer's body is asked for.
+    pub(super) is_pulled: bool,
+    allowance: Allowance,
+    began: u64,
+    dial_began: u64,
+    cost: Cost,
+    /// Bytes of the body that were sent, or whether any were given.
+    sent: usize,
+    collected: Collected,
+    has_waited: bool,
+    /// Whether it has gone over a second connection.
+    is_second: bool,
+}
+
+/// A body of so many bytes is written together with its head.
+const SMALL: usize = 16 << 10;
+
+impl Task {
+    pub(super) fn new(order: Order, serial: u64, now: u64) -> Self {
+        let allowance = Allowance::new(order.timeouts, order.deadline, order.is_whole);
+        Self {
+            order,
+            serial,
+            phase: Phase::Waiting,
+            is_awaited: true,
+            ticket: None,
+            line: None,
+            is_pulled: false,
+            allowance,
+            began: now,
+            dial_began: now,
+            cost: Cost::default(),
+            sent: 0,
+            collected: Collected::default(),
+            has_waited: false,
+            is_second: false,
+        }
+    }
+
+    /// There is no room for its connection.
+    pub(super) fn wait(&mut self, now: u64) {
+        // Its time goes on when it has to wait again.
+        if !std::mem::replace(&mut self.has_waited, true) {
+            self.allowance.enter(Stage::Pool, now);
+        }
+        self.phase = Phase::Waiting;
+    }
+
+    /// Takes an idle connection.
+    pub(super) fn take(&mut self, ticket: Ticket, line: usize) {
+        self.ticket = Some(ticket);
+        self.line = Some(line);
+    }
+
+    /// Begins to dial: the address, if no name has to be looked up.
+    pub(super) fn dial(&mut self, now: u64) -> Result<Option<SocketAddr>, Error> {
+        self.dial_began = now;
+        self.allowance.enter(Stage::Resolve, now);
+        self.phase = Phase::Resolving { ask_again: None };
+        literal(&self.order.route)
+    }
+
+    /// Takes the addresses of its first hop.
+    pub(super) fn found(&mut self, all: Vec<SocketAddr>, now: u64) {
+        self.allowance.enter(Stage::Tcp, now);
+        self.phase = Phase::Connecting(Addresses { all, next: 0, until: None, last: None });
+    }
+
+    /// The address to be tried next.
+    pub(super) fn next_address(&mut self, now: u64) -> Result<SocketAddr, Error> {
+        let Phase::Connecting(addresses) = &mut self.phase else { return Err(self.allowance.error(now)) };
+        let Some(address) = addresses.all.get(addresses.next).copied() else {
+            return Err(match addresses.last.take() {
+                Some(error) if error.kind() == io::ErrorKind::TimedOut && self.allowance.is_over(now) => {
+                    self.allowance.error(now)
+                }
+                Some(error) => failed(&self.order.route, &error),
+                None => Error::new(Kind::Connect, Stage::Tcp, "no address"),
+            });
+        };
+        admit(&self.order.route, address)?;
+        let left = (addresses.all.len() - addresses.next) as u64;
+        addresses.until = self.allowance.ends().map(|ends| now + ends.saturating_sub(now) / left);
+        addresses.next += 1;
+        Ok(address)
+    }
+
+    /// The address under way cannot be connected to.
+    pub(super) fn failed_address(&mut self, error: io::Error) {
+        if let Phase::Connecting(addresses) = &mut self.phase {
+            addresses.last = Some(error);
+        }
+    }
+
+    /// Begins the flight, over a new connection or an idle one.
+    pub(super) fn fly(&mut self, channel: Option<Channel>, now: u64) -> Result<(), Error> {
+        let Order { route, request, limits, body, .. } = &self.order;
+        let is_new = channel.is_none();
+        let mut flight = Flight::begin(route, request, channel, *limits, self.allowance.clone(), now)?;
+        if let OrderBody::Bytes(bytes) = body {
+            let bytes = (**bytes).as_ref();
+            if bytes.len() <= SMALL {
+                flight.push(bytes, now)?;
+                flight.finish(now)?;
+                self.sent = bytes.len();
+            }
+        }
+        self.phase = Phase::Flying(Box::new(flight));
+        self.cost.dialled = is_new.then_some(Duration::ZERO);
+        Ok(())
+    }
+
+    /// Writes and reads what can be written and read now.
+    pub(super) fn run(&mut self, line: &mut Line, buffer: &mut [u8]) -> Result<(), Error> {
+        let Phase::Flying(flight) = &mut self.phase else { return Ok(()) };
+        let Self { order, cost, sent, collected, began, dial_began, .. } = self;
+        let is_whole = order.is_whole;
+        loop {
+            let mut has_moved = false;
+            while line.is_writable() {
+                if flight.outgoing().is_empty() && !feed(flight, &order.body, sent)? {
+                    break;
+                }
+                match line.write(flight.outgoing()) {
+                    Ok(Some(count)) => {
+                        flight.wrote(count, now());
+                        has_moved = true;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        flight.broken(&error, true)?;
+                        line.stop_writing();
+                    }
+                }
+            }
+            if let Some(dialled) = &mut cost.dialled
+                && dialled.is_zero()
+                && flight.is_open()
+            {
+                *dialled = Duration::from_nanos(now().saturating_sub(*dial_began).max(1));
+            }
+            while line.is_readable() && !flight.is_done() && (is_whole || collected.pending.len() < PIECE) {
+                let now = now();
+                let mut sink = |event: Event<'_>| collected.take(order, event);
+                match line.read(buffer) {
+                    Ok(None) => {}
+                    Ok(Some(0)) => flight.ended(now, &mut sink)?,
+                    Ok(Some(count)) => {
+                        flight.received(&buffer[..count], now, &mut sink)?;
+                        has_moved = true;
+                    }
+                    Err(error) => flight.broken(&error, false)?,
+                }
+            }
+            if !has_moved || flight.is_done() {
+                (cost.sent, cost.received) = flight.bytes();
+                cost.head = collected.head_at.map(|at| Duration::from_nanos(at.saturating_sub(*began)));
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives a piece of the request's body.
+    pub(super) fn give(&mut self, piece: Option<&[u8]>, now: u64) -> Result<(), Error> {
+        self.is_awaited = true;
+        let Phase::Flying(flight) = &mut self.phase else { return Ok(()) };
+        self.sent = 1;
+        match piece {
+            Some(piece) => flight.push(piece, now),
+            None => flight.finish(now),
+        }
+    }
+
+    /// The caller waits for a piece of the answer's body: from now on its time counts.
+    pub(super) fn pull(&mut self, now: u64) {
+        self.is_awaited = true;
+        self.is_pulled = true;
+        if let Phase::Flying(flight) = &mut self.phase {
+            flight.renew(self.order.timeouts, self.order.deadline, now);
+        }
+    }
+
+    /// When it has to be looked at. While nothing is awaited of it, its time does not count.
+    pub(super) fn ends(&self) -> Option<u64> {
+        if !self.is_awaited {
+            return None;
+        }
+        match &self.phase {
+            Phase::Waiting => self.allowance.ends(),
+            Phase::Resolving { ask_again } => self.allowance.ends().into_iter().chain(*ask_again).min(),
+            Phase::Connecting(addresses) => addresses.until,
+            Phase::Flying(flight) => flight.ends(),
+            Phase::Whole | Phase::Failed(_) | Phase::Over => None,
+        }
+    }
+
+    /// The time that [`Task::ends`] has named has come.
+    pub(super) fn out_of_time(&mut self, now: u64) -> Late {
+        match &mut self.phase {
+            Phase::Flying(flight) => Late::Failed(flight.timed_out(now)),
+            Phase::Connecting(addresses) => {
+                addresses.last = Some(io::ErrorKind::TimedOut.into());
+                Late::Address
+            }
+            Phase::Resolving { ask_again: Some(_) } if !self.allowance.is_over(now) => Late::Name,
+            _ => Late::Failed(self.allowance.error(now)),
+        }
+    }
+
+    /// Whether the other side had closed an idle connection, which is its right.
+    pub(super) fn is_stale(&self, error: &Error) -> bool {
+        matches!(&self.phase, Phase::Flying(flight) if flight.is_stale(error))
+    }
+
+    /// Whether the request may be sent again over a new connection.
+    pub(super) fn may_go_again(&self, error: &Error) -> bool {
+        let is_there = !matches!(self.order.body, OrderBody::Pulled) || self.sent == 0;
+        !self.is_second && is_there && (self.order.is_repeatable || !error.sent)
+    }
+
+    /// Begins anew.
+    pub(super) fn restart(&mut self) {
+        self.is_second = true;
+        self.sent = 0;
+        self.collected = Collected::default();
+        self.allowance = Allowance::new(self.order.timeouts, self.order.deadline, self.order.is_whole);
+        self.phase = Phase::Waiting;
+    }
+
+    /// Has failed.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.phase = Phase::Failed(error);
+    }
+
+    /// Whether the answer is whole and the connection can be given back.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(&self.phase, Phase::Flying(flight) if flight.is_done())
+    }
+
+    /// Whether the last reply was taken.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    /// What it holds of the connections, once it is done; the channel if it can serve another request.
+    pub(super) fn take_connection(&mut self) -> Option<Held> {
+        if !self.is_done() {
+            return None;
+        }
+        let Phase::Flying(flight) = std::mem::replace(&mut self.phase, Phase::Whole) else { return None };
+        Some((self.ticket.take()?, self.line.take()?, flight.into_channel()))
+    }
+
+    /// The reply to the call under way, if there is one.
+    pub(super) fn take_reply(&mut self) -> Option<Reply> {
+        let reply = if self.is_awaited { self.next_reply() } else { None };
+        self.is_awaited &= reply.is_none();
+        reply
+    }
+
+    fn next_reply(&mut self) -> Option<Reply> {
+        let is_whole = matches!(self.phase, Phase::Whole);
+        let cost = self.cost;
+        if self.order.is_whole {
+            if is_whole && let Some(head) = self.collected.head.take() {
+                self.phase = Phase::Over;
+                let body = self.collected.whole.take();
+                return Some(Reply::Answer(Box::new(Answer { head, body, cost })));
+            }
+        } else {
+            // A site that answers before it has the whole request may want the rest all the same.
+            if !self.owes_pulled_body()
+                && let Some(head) = self.collected.head.take()
+            {
+                return Some(Reply::Answer(Box::new(Answer { head, body: None, cost })));
+            }
+            if self.is_pulled && !self.collected.pending.is_empty() {
+                self.is_pulled = false;
+                return Some(Reply::Piece(std::mem::take(&mut self.collected.pending)));
+            }
+            if self.is_pulled && is_whole {
+                self.phase = Phase::Over;
+                return Some(Reply::End);
+            }
+        }
+        match &mut self.phase {
+            Phase::Failed(_) => match std::mem::replace(&mut self.phase, Phase::Over) {
+                Phase::Failed(error) => Some(Reply::Failed(error)),
+                _ => None,
+            },
+            Phase::Flying(flight) if matches!(self.order.body, OrderBody::Pulled) => {
+                flight.wants_body().then_some(Reply::WantsBody)
+            }
+            _ => None,
+        }
+    }
+
+    fn owes_pulled_body(&self) -> bool {
+        let is_pulled = matches!(self.order.body, OrderBody::Pulled);
+        is_pulled && matches!(&self.phase, Phase::Flying(flight) if flight.owes_body() && !flight.is_done())
+    }
+}
+
+/// Goes on with the body of a request; whether there is something to be written.
+fn feed(flight: &mut Flight, body: &OrderBody, sent: &mut usize) -> Result<bool, Error> {
+    if !flight.wants_body() {
+        return Ok(false);
+    }
+    let now = now();
+    match body {
+        OrderBody::Pulled => return Ok(false),
+        OrderBody::Empty => flight.finish(now)?,
+        OrderBody::Bytes(bytes) => {
+            let bytes = (**bytes).as_ref();
+            let end = bytes.len().min(*sent + PIECE);
+            flight.push(&bytes[*sent..end], now)?;
+            *sent = end;
+            if end == bytes.len() {
+                flight.finish(now)?;
+            }
+        }
+    }
+    Ok(!flight.outgoing().is_empty())
+}

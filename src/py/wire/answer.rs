@@ -1,0 +1,179 @@
+//! `WireAnswer`: the head of an answer, with its body or the way to it.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use super::blocking::{Interruption, interrupted};
+use super::failure::WireFailure;
+use crate::drive::answer::{Answer, Cost};
+use crate::drive::looped;
+use crate::drive::stream::Stream;
+use crate::net::http1::ResponseHead;
+use crate::sync::Mutex;
+use crate::wire::allowance::Timeouts;
+
+/// An answer. Thread-safe, but for its body, which one thread takes at a time.
+#[pyclass(name = "WireAnswer", module = "proxywhirl._core", frozen)]
+pub(crate) struct WireAnswer {
+    head: ResponseHead,
+    cost: Cost,
+    /// The body as it came over the wire; `None` where it is still to come.
+    #[pyo3(get)]
+    body: Option<Py<PyBytes>>,
+    /// The body without its content coding; the same object as `body` where it has none.
+    #[pyo3(get)]
+    content: Option<Py<PyBytes>>,
+    /// Milliseconds from sending to the end of the head.
+    #[pyo3(get)]
+    head_ms: f64,
+    rest: Mutex<Rest>,
+    timeouts: Timeouts,
+    deadline: Option<u64>,
+}
+
+/// What is still to come.
+enum Rest {
+    Nothing,
+    Body(Stream),
+    /// A thread is taking a part.
+    Lent,
+}
+
+#[proxywhirl_macros::border]
+#[pymethods]
+impl WireAnswer {
+    /// The status.
+    #[getter]
+    fn status(&self) -> u16 {
+        self.head.status
+    }
+
+    /// The reason, as it was received.
+    #[getter]
+    fn reason<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.head.reason())
+    }
+
+    /// The version, as httpx names it.
+    #[getter]
+    fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, if self.head.is_http_1_0 { b"HTTP/1.0" } else { b"HTTP/1.1" })
+    }
+
+    /// Names and values as they were received; another list each time.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for (name, value) in self.head.headers() {
+            list.append((PyBytes::new(py, name), PyBytes::new(py, value)))?;
+        }
+        Ok(list)
+    }
+
+    /// Milliseconds that opening a connection took; `None` where an idle one was used.
+    #[getter]
+    fn dialled_ms(&self) -> Option<f64> {
+        self.cost.dialled.map(|time| time.as_secs_f64() * 1e3)
+    }
+
+    /// Whether nothing more comes, and the connection was given back.
+    #[getter]
+    fn closed(&self) -> bool {
+        matches!(&*self.rest.lock(), Rest::Nothing)
+    }
+
+    /// The next part of the body as it comes over the wire.
+    ///
+    /// Returns:
+    ///     The part; `None` at the end; a `WireFailure`.
+    ///
+    /// Raises:
+    ///     RuntimeError: Another thread is taking a part.
+    fn next_part<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let lent = std::mem::replace(&mut *self.rest.lock(), Rest::Lent);
+        let mut stream = match lent {
+            Rest::Body(stream) => stream,
+            Rest::Nothing => {
+                *self.rest.lock() = Rest::Nothing;
+                return Ok(None);
+            }
+            Rest::Lent => return Err(PyRuntimeError::new_err("another thread is reading this body")),
+        };
+        let interruption = Interruption::default();
+        let (timeouts, deadline) = (self.timeouts, self.deadline);
+        let (part, stream) = py.detach(|| {
+            let part = stream.next(timeouts, deadline, &mut || interrupted(&interruption));
+            (part, stream)
+        });
+        *self.rest.lock() = if stream.is_ended() { Rest::Nothing } else { Rest::Body(stream) };
+        if let Some(error) = interruption.take() {
+            return Err(error);
+        }
+        match part {
+            Ok(part) => Ok(part.map(|part| PyBytes::new(py, &part).into_any())),
+            Err(error) => Ok(Some(Bound::new(py, WireFailure::new(py, &error, None)?)?.into_any())),
+        }
+    }
+
+    /// Give the connection back; a body that was not read to its end costs the connection.
+    fn close(&self) {
+        let rest = std::mem::replace(&mut *self.rest.lock(), Rest::Nothing);
+        drop(rest);
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<answer {}>", self.head.status)
+    }
+}
+
+impl WireAnswer {
+    pub(super) fn whole(py: Python<'_>, answer: Answer, head_ms: f64) -> Self {
+        let content = PyBytes::new(py, &answer.body.decoded).unbind();
+        let body = match &answer.body.coded {
+            Some(coded) => PyBytes::new(py, coded).unbind(),
+            None => content.clone_ref(py),
+        };
+        Self {
+            head: answer.head,
+            cost: answer.cost,
+            body: Some(body),
+            content: Some(content),
+            head_ms,
+            rest: Mutex::new(Rest::Nothing),
+            timeouts: Timeouts::default(),
+            deadline: None,
+        }
+    }
+
+    /// An answer of the driver of event loops, which has the rest of the body itself.
+    pub(super) fn looped(py: Python<'_>, answer: looped::Answer) -> Self {
+        let looped::Answer { head, body, cost } = answer;
+        let head_ms = cost.head.unwrap_or_default().as_secs_f64() * 1e3;
+        match body {
+            Some(body) => Self::whole(py, Answer { head, body, cost }, head_ms),
+            None => Self {
+                head,
+                cost,
+                body: None,
+                content: None,
+                head_ms,
+                rest: Mutex::new(Rest::Nothing),
+                timeouts: Timeouts::default(),
+                deadline: None,
+            },
+        }
+    }
+
+    pub(super) fn streamed(
+        head: ResponseHead,
+        stream: Stream,
+        cost: Cost,
+        head_ms: f64,
+        timeouts: Timeouts,
+        deadline: Option<u64>,
+    ) -> Self {
+        let rest = Mutex::new(Rest::Body(stream));
+        Self { head, cost, body: None, content: None, head_ms, rest, timeouts, deadline }
+    }
+}

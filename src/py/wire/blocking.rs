@@ -1,0 +1,148 @@
+//! `Wire`: requests on the caller's thread, with the interpreter released while it waits.
+
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyBytesMethods};
+
+use super::answer::WireAnswer;
+use super::failure::WireFailure;
+use super::order::WireOrder;
+use crate::clock::{Clock, SystemClock};
+use crate::drive::answer::Cost;
+use crate::drive::blocking::{Abort, Pull, Reply, Wire};
+use crate::py::convert;
+use crate::sync::Mutex;
+use crate::wire::connections::Bounds;
+
+/// What broke off a request from outside: a signal's exception, or that of the iterator that gives its body.
+#[derive(Default)]
+pub(super) struct Interruption(Mutex<Option<PyErr>>);
+
+impl Interruption {
+    fn keep(&self, error: PyErr) {
+        // The first counts.
+        let mut kept = self.0.lock();
+        if kept.is_none() {
+            *kept = Some(error);
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<PyErr> {
+        self.0.lock().take()
+    }
+}
+
+/// Whether a signal handler has raised something, as that of Ctrl-C does.
+pub(super) fn interrupted(interruption: &Interruption) -> bool {
+    match Python::attach(|py| py.check_signals()) {
+        Ok(()) => false,
+        Err(error) => {
+            interruption.keep(error);
+            true
+        }
+    }
+}
+
+/// The connections of one transport, and what sends requests over them. May be shared by threads.
+///
+/// Args:
+///     keepalive: Most idle connections per proxy; `None` for no bound.
+///     keepalive_seconds: How long an idle connection is kept; `None` for ever.
+///     proxies: Most proxies with idle connections.
+#[pyclass(name = "Wire", module = "proxywhirl._core", frozen, weakref)]
+pub(crate) struct PyWire {
+    core: Wire,
+}
+
+#[proxywhirl_macros::border]
+#[pymethods]
+impl PyWire {
+    #[new]
+    #[pyo3(signature = (*, keepalive, keepalive_seconds, proxies))]
+    fn new(keepalive: Option<usize>, keepalive_seconds: Option<f64>, proxies: usize) -> Self {
+        let keep_alive = keepalive_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
+        let idle_per_proxy = keepalive.unwrap_or(usize::MAX);
+        Self { core: Wire::new(Bounds { idle_per_proxy, proxies, keep_alive, ..Bounds::default() }) }
+    }
+
+    /// Send a request, and wait for the answer.
+    ///
+    /// Args:
+    ///     order: The request.
+    ///
+    /// Returns:
+    ///     A `WireAnswer` or a `WireFailure`.
+    ///
+    /// Raises:
+    ///     Exception: What a signal handler, or the iterator that gives the body, has raised.
+    fn send<'py>(&self, py: Python<'py>, order: &WireOrder) -> PyResult<Bound<'py, PyAny>> {
+        let parts = order.parts.as_ref();
+        let order = match &order.order {
+            Ok(order) => order,
+            Err(error) => return Ok(Bound::new(py, WireFailure::new(py, error, None)?)?.into_any()),
+        };
+        let interruption = Interruption::default();
+        let mut cost = Cost::default();
+        let started = SystemClock.steady();
+        let sent = py.detach(|| {
+            let mut pull = || next_part(parts, &interruption);
+            let pull: Option<&mut Pull<'_>> = if parts.is_some() { Some(&mut pull) } else { None };
+            self.core.send(order, pull, &mut || interrupted(&interruption), &mut cost)
+        });
+        if let Some(error) = interruption.take() {
+            return Err(error);
+        }
+        let head_ms = SystemClock.steady().saturating_sub(started) as f64 / 1e6;
+        let answer = match sent {
+            Ok(Reply::Whole(answer)) => WireAnswer::whole(py, answer, head_ms),
+            Ok(Reply::Stream(head, stream)) => {
+                WireAnswer::streamed(head, stream, cost, head_ms, order.timeouts, order.deadline)
+            }
+            Err(error) => {
+                return Ok(Bound::new(py, WireFailure::new(py, &error, Some(&order.route))?)?.into_any());
+            }
+        };
+        Ok(Bound::new(py, answer)?.into_any())
+    }
+
+    /// Close the connections to a proxy; one that a request is under way on, when it is done.
+    ///
+    /// Args:
+    ///     key: The proxy's identifier; any other object closes nothing.
+    fn evict(&self, key: &Bound<'_, PyAny>) {
+        if let Some(id) = convert::id_of(key) {
+            self.core.evict_proxy(id.as_u128());
+        }
+    }
+
+    /// Close the connections of a session; one that a request is under way on, when it is done.
+    fn release(&self, owner: u64) {
+        self.core.evict_owner(owner);
+    }
+
+    /// Close all connections; those that requests are under way on, when they are done.
+    fn close(&self) {
+        self.core.evict_all();
+    }
+
+    /// How many connections are open, and how many of them are idle.
+    fn counts(&self) -> (usize, usize) {
+        let counts = self.core.counts();
+        (counts.open, counts.idle)
+    }
+}
+
+/// The next part of a request's body.
+fn next_part(parts: Option<&Py<PyAny>>, interruption: &Interruption) -> Result<Option<Vec<u8>>, Abort> {
+    let Some(parts) = parts else { return Ok(None) };
+    let next = Python::attach(|py| {
+        let Some(part) = parts.bind(py).try_iter()?.next() else { return Ok(None) };
+        let part = part?;
+        Ok::<_, PyErr>(Some(part.cast::<PyBytes>()?.as_bytes().to_vec()))
+    });
+    next.map_err(|error| {
+        interruption.keep(error);
+        Abort
+    })
+}

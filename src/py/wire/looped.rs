@@ -1,0 +1,315 @@
+//! `LoopedWire`: requests on the thread of an event loop, each with a future of the loop's.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use ahash::AHashMap;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::answer::WireAnswer;
+use super::failure::WireFailure;
+use super::order::WireOrder;
+use crate::clock::{Clock, SystemClock};
+use crate::drive::looped::{Key, Reactor, Reply};
+use crate::py::convert;
+use crate::sync::Mutex;
+use crate::wire::connections::Bounds;
+use crate::wire::route::Route;
+
+/// The connections of one transport in one event loop, and what sends requests over them. To be used by the loop's thread.
+///
+/// The caller has the loop watch `fileno()` for reading, with `turn` as the callback.
+///
+/// Args:
+///     loop: The event loop.
+///     keepalive: Most idle connections per proxy; `None` for no bound.
+///     keepalive_seconds: How long an idle connection is kept; `None` for ever.
+///     proxies: Most proxies with idle connections.
+///
+/// Raises:
+///     OSError: The system has no descriptors left.
+#[pyclass(name = "LoopedWire", module = "proxywhirl._core", frozen, weakref)]
+pub(crate) struct LoopedWire {
+    event_loop: Py<PyAny>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// `None` once it is shut.
+    reactor: Option<Reactor>,
+    awaited: AHashMap<Key, Awaited>,
+    /// When the loop's timer rings, and the timer.
+    alarm: Option<(u64, Py<PyAny>)>,
+}
+
+struct Awaited {
+    future: Py<PyAny>,
+    /// Of a request that was begun: for the login in what its proxy says.
+    route: Option<Route>,
+}
+
+#[proxywhirl_macros::border]
+#[pymethods]
+impl LoopedWire {
+    #[new]
+    #[pyo3(signature = (r#loop, *, keepalive, keepalive_seconds, proxies))]
+    fn new(
+        r#loop: Py<PyAny>,
+        keepalive: Option<usize>,
+        keepalive_seconds: Option<f64>,
+        proxies: usize,
+    ) -> PyResult<Self> {
+        let keep_alive = keepalive_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
+        let idle_per_proxy = keepalive.unwrap_or(usize::MAX);
+        let reactor = Reactor::new(Bounds { idle_per_proxy, proxies, keep_alive, ..Bounds::default() });
+        let state = State { reactor: Some(reactor.map_err(os_error)?), awaited: AHashMap::new(), alarm: None };
+        Ok(Self { event_loop: r#loop, state: Mutex::new(state) })
+    }
+
+    /// The descriptor that is readable when `turn` has something to do.
+    ///
+    /// Raises:
+    ///     RuntimeError: It is shut.
+    fn fileno(&self) -> PyResult<RawFd> {
+        self.state.lock().reactor.as_ref().map(Reactor::descriptor).ok_or_else(is_shut)
+    }
+
+    /// Send a request.
+    ///
+    /// Args:
+    ///     order: The request.
+    ///     future: Gets a `WireAnswer`, a `WireFailure`, or `None` where the next part of the request's body is wanted.
+    ///
+    /// Returns:
+    ///     The key of the request, for the other methods.
+    ///
+    /// Raises:
+    ///     RuntimeError: It is shut.
+    fn send(slf: &Bound<'_, Self>, order: &WireOrder, future: Py<PyAny>) -> PyResult<u64> {
+        let py = slf.py();
+        let order = match &order.order {
+            Ok(order) => order.clone(),
+            Err(error) => {
+                future.call_method1(py, intern!(py, "set_result"), (WireFailure::new(py, error, None)?,))?;
+                return Ok(0);
+            }
+        };
+        let route = order.route.clone();
+        let key = {
+            let state = &mut *slf.get().state.lock();
+            let Some(reactor) = &mut state.reactor else { return Err(is_shut()) };
+            let key = reactor.send(order);
+            state.awaited.insert(key, Awaited { future, route: Some(route) });
+            key
+        };
+        Self::settle(slf)?;
+        Ok(key.to_bits())
+    }
+
+    /// Give the next part of a request's body.
+    ///
+    /// Args:
+    ///     key: The request.
+    ///     part: The part, of any length; `None` after the last.
+    ///     future: As that of `send`.
+    ///
+    /// Raises:
+    ///     RuntimeError: It is shut, or the request is over.
+    fn give(slf: &Bound<'_, Self>, key: u64, part: Option<&Bound<'_, PyBytes>>, future: Py<PyAny>) -> PyResult<()> {
+        let part = part.map(|part| part.as_bytes());
+        Self::call(slf, key, future, |reactor, key| reactor.give(key, part))
+    }
+
+    /// Ask for the next part of an answer's body.
+    ///
+    /// Args:
+    ///     key: The request.
+    ///     future: Gets the part as bytes, `None` at the end, or a `WireFailure`.
+    ///
+    /// Raises:
+    ///     RuntimeError: It is shut, or the request is over.
+    fn pull(slf: &Bound<'_, Self>, key: u64, future: Py<PyAny>) -> PyResult<()> {
+        Self::call(slf, key, future, Reactor::pull)
+    }
+
+    /// End a request; its connection is closed, unless the answer was read to its end. What is awaited of it never comes.
+    /// Does nothing if it is over.
+    fn cancel(slf: &Bound<'_, Self>, key: u64) -> PyResult<()> {
+        let key = Key::from_bits(key);
+        let dropped = {
+            let state = &mut *slf.get().state.lock();
+            let Some(reactor) = state.reactor.as_mut().filter(|reactor| reactor.is_open(key)) else { return Ok(()) };
+            reactor.cancel(key);
+            state.awaited.remove(&key)
+        };
+        drop(dropped);
+        Self::settle(slf)
+    }
+
+    /// Do what can be done now, and set the results of what has come.
+    ///
+    /// Raises:
+    ///     OSError: The system does not say what is ready.
+    fn turn(slf: &Bound<'_, Self>) -> PyResult<()> {
+        {
+            let state = &mut *slf.get().state.lock();
+            let Some(reactor) = &mut state.reactor else { return Ok(()) };
+            reactor.turn().map_err(os_error)?;
+        }
+        Self::settle(slf)
+    }
+
+    /// Close the connections to a proxy; one that a request is under way on, when it is done.
+    ///
+    /// Args:
+    ///     key: The proxy's identifier; any other object closes nothing.
+    fn evict(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(id) = convert::id_of(key) else { return Ok(()) };
+        Self::change(slf, |reactor| reactor.evict(|those| those.proxy(id.as_u128())))
+    }
+
+    /// Close the connections of a session; one that a request is under way on, when it is done.
+    fn release(slf: &Bound<'_, Self>, owner: u64) -> PyResult<()> {
+        Self::change(slf, |reactor| reactor.evict(|those| those.owner(owner)))
+    }
+
+    /// Close all connections; those that requests are under way on, when they are done.
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::change(slf, |reactor| reactor.evict(|those| those.all()))
+    }
+
+    /// Close everything at once, requests under way included: what is awaited of them never comes.
+    fn shut(&self, py: Python<'_>) -> PyResult<()> {
+        let (reactor, awaited, alarm) = {
+            let mut state = self.state.lock();
+            (state.reactor.take(), std::mem::take(&mut state.awaited), state.alarm.take())
+        };
+        drop(reactor);
+        drop(awaited);
+        match alarm {
+            Some((_, timer)) => timer.call_method0(py, intern!(py, "cancel")).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it was shut.
+    #[getter]
+    fn is_shut(&self) -> bool {
+        self.state.lock().reactor.is_none()
+    }
+
+    /// How many connections are open, and how many of them are idle.
+    fn counts(&self) -> (usize, usize) {
+        let counts = self.state.lock().reactor.as_ref().map(Reactor::counts).unwrap_or_default();
+        (counts.open, counts.idle)
+    }
+
+    /// The loop's timer has rung.
+    fn _ring(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let rung = slf.get().state.lock().alarm.take();
+        drop(rung);
+        Self::turn(slf)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)?;
+        let state = self.state.lock();
+        if let Some((_, timer)) = &state.alarm {
+            visit.call(timer)?;
+        }
+        state.awaited.values().try_for_each(|awaited| visit.call(&awaited.future))
+    }
+}
+
+impl LoopedWire {
+    /// A call about a request that is open.
+    fn call(slf: &Bound<'_, Self>, key: u64, future: Py<PyAny>, call: impl FnOnce(&mut Reactor, Key)) -> PyResult<()> {
+        let key = Key::from_bits(key);
+        {
+            let state = &mut *slf.get().state.lock();
+            let Some(reactor) = &mut state.reactor else { return Err(is_shut()) };
+            if !reactor.is_open(key) {
+                return Err(PyRuntimeError::new_err("the request is over"));
+            }
+            call(reactor, key);
+            state.awaited.insert(key, Awaited { future, route: None });
+        }
+        Self::settle(slf)
+    }
+
+    fn change(slf: &Bound<'_, Self>, change: impl FnOnce(&mut Reactor)) -> PyResult<()> {
+        if let Some(reactor) = &mut slf.get().state.lock().reactor {
+            change(reactor);
+        }
+        Self::settle(slf)
+    }
+
+    /// Sets the results of what has come, and the timer. No lock is held while Python is called.
+    fn settle(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let (replies, alarm) = {
+            let state = &mut *slf.get().state.lock();
+            let Some(reactor) = &mut state.reactor else { return Ok(()) };
+            let replies: Vec<_> = reactor
+                .replies()
+                .into_iter()
+                .filter_map(|(key, reply)| Some((state.awaited.remove(&key)?, reply)))
+                .collect();
+            let next = reactor.next_alarm();
+            let is_sooner = |next: &u64| state.alarm.as_ref().is_none_or(|(set, _)| next < set);
+            (replies, next.filter(is_sooner))
+        };
+        let mut first = None;
+        for (awaited, reply) in replies {
+            if let Err(error) = tell(py, &awaited, reply) {
+                // The others are told all the same.
+                first.get_or_insert(error);
+            }
+        }
+        if let Some(at) = alarm {
+            Self::set_alarm(slf, at)?;
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    fn set_alarm(slf: &Bound<'_, Self>, at: u64) -> PyResult<()> {
+        let py = slf.py();
+        let this = slf.get();
+        let delay = at.saturating_sub(SystemClock.steady()) as f64 / 1e9;
+        let ring = slf.getattr(intern!(py, "_ring"))?;
+        let timer = this.event_loop.call_method1(py, intern!(py, "call_later"), (delay, ring))?;
+        let before = this.state.lock().alarm.replace((at, timer));
+        match before {
+            Some((_, timer)) => timer.call_method0(py, intern!(py, "cancel")).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Sets a result; a future that was cancelled meanwhile takes none.
+fn tell(py: Python<'_>, awaited: &Awaited, reply: Reply) -> PyResult<()> {
+    let future = awaited.future.bind(py);
+    if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        return Ok(());
+    }
+    let result = match reply {
+        Reply::Answer(answer) => Bound::new(py, WireAnswer::looped(py, *answer))?.into_any(),
+        Reply::WantsBody | Reply::End => py.None().into_bound(py),
+        Reply::Piece(piece) => PyBytes::new(py, &piece).into_any(),
+        Reply::Failed(error) => Bound::new(py, WireFailure::new(py, &error, awaited.route.as_ref())?)?.into_any(),
+    };
+    future.call_method1(intern!(py, "set_result"), (result,)).map(drop)
+}
+
+fn os_error(error: io::Error) -> PyErr {
+    PyOSError::new_err((error.raw_os_error(), error.to_string()))
+}
+
+fn is_shut() -> PyErr {
+    PyRuntimeError::new_err("the connections of this event loop are closed")
+}

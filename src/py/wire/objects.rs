@@ -1,0 +1,280 @@
+//! `HttpObjects`: requests and responses of httpx, or of httpx2, whose attributes are set one by one.
+//!
+//! The constructors of httpx encode, copy and check what is known to be right here; they cost ten times what setting the
+//! attributes costs. Which attributes there are is compared with an object of the public constructors before the first use
+//! (`proxywhirl._httpx.objects`).
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDelta, PyDict, PyList, PyString, PyTuple};
+
+use super::compose::{headers, lowered};
+use super::url::{PlainUrl, plain};
+
+/// Fills requests and responses of one package. Does not change; shared by threads.
+///
+/// Args:
+///     response: The class of responses.
+///     request: The class of requests.
+///     url: The class of URLs.
+///     headers: The class of headers.
+///     parts: The named tuple that a URL keeps its parts in.
+///     stream: The class of streams that consist of bytes.
+#[pyclass(name = "HttpObjects", module = "proxywhirl._core", frozen)]
+pub(crate) struct HttpObjects {
+    response: Py<PyAny>,
+    request: Py<PyAny>,
+    url: Py<PyAny>,
+    headers: Py<PyAny>,
+    parts: Py<PyAny>,
+    stream: Py<PyAny>,
+    /// `object.__new__` and `tuple.__new__`.
+    new: Py<PyAny>,
+    new_tuple: Py<PyAny>,
+}
+
+#[proxywhirl_macros::border]
+#[pymethods]
+impl HttpObjects {
+    #[new]
+    #[pyo3(signature = (*, response, request, url, headers, parts, stream))]
+    fn new(
+        py: Python<'_>,
+        response: Py<PyAny>,
+        request: Py<PyAny>,
+        url: Py<PyAny>,
+        headers: Py<PyAny>,
+        parts: Py<PyAny>,
+        stream: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let builtins = py.import("builtins")?;
+        let of = |name| builtins.getattr(name)?.getattr("__new__").map(Bound::unbind);
+        Ok(Self { response, request, url, headers, parts, stream, new: of("object")?, new_tuple: of("tuple")? })
+    }
+
+    /// A response whose body is still to be read.
+    ///
+    /// Args:
+    ///     status: The status.
+    ///     headers: Names and values as they were received.
+    ///     extensions: Its extensions; the dictionary becomes the response's own.
+    ///     stream: The body, a stream of the package; or bytes, for which one is made.
+    fn response<'py>(
+        &self,
+        py: Python<'py>,
+        status: u16,
+        headers: &Bound<'py, PyList>,
+        extensions: &Bound<'py, PyDict>,
+        stream: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = self.head(py, status, headers, extensions, &py.None().into_bound(py), false)?;
+        let stream = match stream.cast::<PyBytes>() {
+            Ok(bytes) => self.stream_of(py, bytes)?,
+            Err(_) => stream.clone(),
+        };
+        made.setattr(intern!(py, "stream"), stream)?;
+        made.setattr(intern!(py, "_num_bytes_downloaded"), 0)?;
+        Ok(made)
+    }
+
+    /// A response that has been read.
+    ///
+    /// Args:
+    ///     status: The status.
+    ///     headers: Names and values as they were received.
+    ///     extensions: Its extensions; the dictionary becomes the response's own.
+    ///     request: The request.
+    ///     body: The body as it came over the wire.
+    ///     content: The body without its content coding.
+    ///     elapsed: Seconds that the request took.
+    #[allow(clippy::too_many_arguments)]
+    fn whole_response<'py>(
+        &self,
+        py: Python<'py>,
+        status: u16,
+        headers: &Bound<'py, PyList>,
+        extensions: &Bound<'py, PyDict>,
+        request: &Bound<'py, PyAny>,
+        body: &Bound<'py, PyBytes>,
+        content: &Bound<'py, PyBytes>,
+        elapsed: f64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = self.head(py, status, headers, extensions, request, true)?;
+        made.setattr(intern!(py, "stream"), self.stream_of(py, body)?)?;
+        made.setattr(intern!(py, "_num_bytes_downloaded"), body.as_bytes().len())?;
+        made.setattr(intern!(py, "_content"), content)?;
+        made.setattr(intern!(py, "_elapsed"), delta(py, elapsed)?)?;
+        Ok(made)
+    }
+
+    /// A request whose body is known.
+    ///
+    /// Args:
+    ///     method: The method, upper case.
+    ///     url: The URL, an object of the package.
+    ///     headers: Names and values as they are to be sent, all of them.
+    ///     content: The body.
+    ///     extensions: Its extensions; the dictionary becomes the request's own.
+    fn request<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Bound<'py, PyString>,
+        url: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyList>,
+        content: &Bound<'py, PyBytes>,
+        extensions: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let headers = self.headers_of(py, headers)?;
+        self.request_with(py, method, url, &headers, content, extensions)
+    }
+
+    /// A URL that needs no normalising.
+    ///
+    /// Args:
+    ///     text: The URL.
+    ///     query: Its query, in place of the URL's own; already escaped.
+    ///
+    /// Returns:
+    ///     The URL; `None` if the package has to make it.
+    #[pyo3(signature = (text, query=None))]
+    fn url<'py>(&self, py: Python<'py>, text: &str, query: Option<&str>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(found) = plain(text) else { return Ok(None) };
+        self.url_of(py, &found, query).map(Some)
+    }
+
+    /// A request as `build_request` of a client makes it.
+    ///
+    /// Args:
+    ///     method: The method, upper case.
+    ///     url: The URL.
+    ///     query: Its query, in place of the URL's own; already escaped.
+    ///     defaults: The headers of the client.
+    ///     given: The caller's, as they were given.
+    ///     content: The body.
+    ///     extensions: Its extensions; the dictionary becomes the request's own.
+    ///
+    /// Returns:
+    ///     The request; `None` if the package has to make it.
+    #[allow(clippy::too_many_arguments)]
+    fn plain_request<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Bound<'py, PyString>,
+        url: &str,
+        query: Option<&str>,
+        defaults: &Bound<'py, PyAny>,
+        given: &Bound<'py, PyAny>,
+        content: &Bound<'py, PyBytes>,
+        extensions: &Bound<'py, PyDict>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(found) = plain(url) else { return Ok(None) };
+        let defaults = defaults.getattr(intern!(py, "_list"))?;
+        let length = content.as_bytes().len();
+        let Some(list) = headers(defaults.cast()?, given, method.to_str()?, &found, length)? else { return Ok(None) };
+        let (url, headers) = (self.url_of(py, &found, query)?, self.headers_with(py, &list)?);
+        self.request_with(py, method, &url, &headers, content, extensions).map(Some)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for held in [&self.response, &self.request, &self.url, &self.headers, &self.parts, &self.stream] {
+            visit.call(held)?;
+        }
+        visit.call(&self.new)?;
+        visit.call(&self.new_tuple)
+    }
+}
+
+impl HttpObjects {
+    fn empty<'py>(&self, py: Python<'py>, class: &Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.new.bind(py).call1((class,))
+    }
+
+    /// What a response has before its body, in the order in which the constructor sets it.
+    fn head<'py>(
+        &self,
+        py: Python<'py>,
+        status: u16,
+        headers: &Bound<'py, PyList>,
+        extensions: &Bound<'py, PyDict>,
+        request: &Bound<'py, PyAny>,
+        is_read: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = self.empty(py, &self.response)?;
+        made.setattr(intern!(py, "status_code"), status)?;
+        made.setattr(intern!(py, "headers"), self.headers_of(py, headers)?)?;
+        made.setattr(intern!(py, "_request"), request)?;
+        made.setattr(intern!(py, "next_request"), py.None())?;
+        made.setattr(intern!(py, "extensions"), extensions)?;
+        made.setattr(intern!(py, "history"), PyList::empty(py))?;
+        made.setattr(intern!(py, "is_closed"), is_read)?;
+        made.setattr(intern!(py, "is_stream_consumed"), is_read)?;
+        made.setattr(intern!(py, "default_encoding"), intern!(py, "utf-8"))?;
+        Ok(made)
+    }
+
+    fn request_with<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Bound<'py, PyString>,
+        url: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        content: &Bound<'py, PyBytes>,
+        extensions: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = self.empty(py, &self.request)?;
+        made.setattr(intern!(py, "method"), method)?;
+        made.setattr(intern!(py, "url"), url)?;
+        made.setattr(intern!(py, "headers"), headers)?;
+        made.setattr(intern!(py, "extensions"), extensions)?;
+        made.setattr(intern!(py, "stream"), self.stream_of(py, content)?)?;
+        made.setattr(intern!(py, "_content"), content)?;
+        Ok(made)
+    }
+
+    fn url_of<'py>(&self, py: Python<'py>, found: &PlainUrl<'_>, query: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        let scheme = if found.scheme == "https" { intern!(py, "https") } else { intern!(py, "http") };
+        let query = query.or(found.query);
+        let parts = (scheme, intern!(py, ""), found.host, found.port, found.path, query, py.None());
+        let parts = self.new_tuple.bind(py).call1((&self.parts, parts))?;
+        let made = self.empty(py, &self.url)?;
+        made.setattr(intern!(py, "_uri_reference"), parts)?;
+        Ok(made)
+    }
+
+    fn stream_of<'py>(&self, py: Python<'py>, bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+        let made = self.empty(py, &self.stream)?;
+        made.setattr(intern!(py, "_stream"), bytes)?;
+        Ok(made)
+    }
+
+    /// Headers keep each name twice: as it is written, and in lower case.
+    fn headers_of<'py>(&self, py: Python<'py>, pairs: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyAny>> {
+        let list = PyList::empty(py);
+        for pair in pairs {
+            let pair = pair.cast::<PyTuple>()?;
+            if pair.len() != 2 {
+                return Err(PyTypeError::new_err("a header must be a pair of name and value"));
+            }
+            let name = pair.get_borrowed_item(0)?;
+            let lower = lowered(py, name.cast::<PyBytes>()?.as_bytes());
+            list.append((name, lower, pair.get_borrowed_item(1)?))?;
+        }
+        self.headers_with(py, &list)
+    }
+
+    fn headers_with<'py>(&self, py: Python<'py>, list: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyAny>> {
+        let made = self.empty(py, &self.headers)?;
+        made.setattr(intern!(py, "_list"), list)?;
+        made.setattr(intern!(py, "_encoding"), py.None())?;
+        Ok(made)
+    }
+}
+
+/// A `timedelta`, rounded to microseconds as `timedelta(seconds=...)` rounds.
+fn delta(py: Python<'_>, seconds: f64) -> PyResult<Bound<'_, PyDelta>> {
+    let micros = (seconds * 1e6).round_ties_even() as i64;
+    let (whole, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+    PyDelta::new(py, 0, i32::try_from(whole).unwrap_or(i32::MAX), rest as i32, true)
+}

@@ -1,0 +1,219 @@
+//! `WireOrders`, `WireOrder`: what is to be sent, read from the lease and the request; the same for both drivers.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use lru::LruCache;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+
+use super::tls::WireTls;
+use crate::clock::{Clock, SystemClock};
+use crate::drive::order::{Order, OrderBody};
+use crate::net::address::Address;
+use crate::net::tls::Verification;
+use crate::py::convert;
+use crate::py::errors;
+use crate::py::lease::PyLease;
+use crate::sync::{Arc, Mutex};
+use crate::wire::allowance::Timeouts;
+use crate::wire::error::Error;
+use crate::wire::limits::Limits;
+use crate::wire::request::{Headers, Request};
+use crate::wire::route::{Origin, Proxy, Route, RouteOptions};
+use crate::wire::tls::Profile;
+
+/// Proxies that are known by their URL.
+const KNOWN: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+
+/// Reads what is to be sent. Thread-safe.
+///
+/// Args:
+///     is_public_only: Called with a lease whose proxy is new here: whether the proxy must not be in the user's own network.
+#[pyclass(name = "WireOrders", module = "proxywhirl._core", frozen)]
+pub(crate) struct WireOrders {
+    is_public_only: Py<PyAny>,
+    known: Mutex<LruCache<u128, Known>>,
+    /// For what has no TLS.
+    plain: Arc<Profile>,
+}
+
+struct Known {
+    url: Box<str>,
+    proxy: Arc<Proxy>,
+}
+
+/// What is to be sent, with the iterator that its body is pulled from.
+#[pyclass(name = "WireOrder", module = "proxywhirl._core", frozen)]
+pub(crate) struct WireOrder {
+    /// An error where the request contradicts itself.
+    pub(super) order: Result<Order, Error>,
+    pub(super) parts: Option<Py<PyAny>>,
+}
+
+#[proxywhirl_macros::border]
+#[pymethods]
+impl WireOrders {
+    #[new]
+    fn new(is_public_only: Py<PyAny>) -> PyResult<Self> {
+        let plain = Profile::new(&Verification::Nothing, None);
+        let plain = plain.map_err(|_| PyValueError::new_err("TLS is not to be had"))?;
+        Ok(Self { is_public_only, known: Mutex::new(LruCache::new(KNOWN)), plain: Arc::new(plain) })
+    }
+
+    /// Reads what is to be sent.
+    ///
+    /// Args:
+    ///     lease: The lease; one without a proxy goes to the target itself.
+    ///     proxy_url: Its proxy, credentials included; empty for none.
+    ///     method: The method.
+    ///     secure: Whether the target wants TLS.
+    ///     host: The target's host, as bytes.
+    ///     port: Its port; `None` for the usual one.
+    ///     target: Path and query, as bytes.
+    ///     headers: Names and values as they are to be sent.
+    ///     body: Bytes, or an iterator of bytes.
+    ///     timeouts: Seconds for connecting, for a read and for a write; `None` for no bound.
+    ///     time_left: Seconds for everything.
+    ///     repeatable: Whether the request may reach the target twice.
+    ///     whole: Whether the body of the answer is read.
+    ///     most: Most bytes of that body, on the wire and unpacked.
+    ///     owner: Number of the session that has its connections to itself.
+    ///     authorization: A ready `Proxy-Authorization`, for an HTTP proxy without a login.
+    ///     target_tls: Settings of TLS with the target, needed where it wants TLS.
+    ///     proxy_tls: Settings of TLS with the proxy, likewise.
+    ///
+    /// Raises:
+    ///     ValueError: The URL of the proxy cannot be read.
+    #[pyo3(signature = (lease, proxy_url, method, secure, host, port, target, headers, body, timeouts, *, time_left=None, repeatable=false, whole=true, most=None, owner=None, authorization=None, target_tls=None, proxy_tls=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn order(
+        &self,
+        lease: &Bound<'_, PyAny>,
+        proxy_url: &str,
+        method: &str,
+        secure: bool,
+        host: &[u8],
+        port: Option<u16>,
+        target: &[u8],
+        headers: &Bound<'_, PyList>,
+        body: &Bound<'_, PyAny>,
+        timeouts: (Option<f64>, Option<f64>, Option<f64>),
+        time_left: Option<f64>,
+        repeatable: bool,
+        whole: bool,
+        most: Option<u64>,
+        owner: Option<u64>,
+        authorization: Option<Vec<u8>>,
+        target_tls: Option<&Bound<'_, WireTls>>,
+        proxy_tls: Option<&Bound<'_, WireTls>>,
+    ) -> PyResult<WireOrder> {
+        let profile = |given: Option<&Bound<'_, WireTls>>| match given {
+            Some(given) => Arc::clone(&given.get().profile),
+            None => Arc::clone(&self.plain),
+        };
+        let origin =
+            Origin { tls: secure, host: text(host)?.into(), port: port.unwrap_or(if secure { 443 } else { 80 }) };
+        let route = Route::new(RouteOptions {
+            proxy: self.proxy_of(lease, proxy_url)?,
+            origin,
+            authorization: authorization.map(Vec::into_boxed_slice),
+            owner,
+            target_tls: profile(target_tls),
+            proxy_tls: profile(proxy_tls),
+            always_tunnel: false,
+            by_origin: false,
+        });
+        let request = Request::new(method, text(target)?, headers_of(headers)?);
+        let (body, parts) = body_of(body)?;
+        let most = most.unwrap_or(u64::MAX);
+        let limits = if whole { Limits { body: most, decoded: most, ..Limits::default() } } else { Limits::streamed() };
+        let (connect, read, write) = timeouts;
+        let timeouts = Timeouts { connect: span(connect), read: span(read), write: span(write), pool: None };
+        let deadline = span(time_left)
+            .map(|left| SystemClock.steady().saturating_add(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)));
+        let order = request.map(|request| Order {
+            route,
+            request,
+            body,
+            timeouts,
+            deadline,
+            limits,
+            is_repeatable: repeatable,
+            is_whole: whole,
+            keeps_coded: true,
+        });
+        Ok(WireOrder { order, parts })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.is_public_only)
+    }
+}
+
+impl WireOrders {
+    /// The proxy of a lease, read once for each of its URLs.
+    fn proxy_of(&self, lease: &Bound<'_, PyAny>, url: &str) -> PyResult<Option<Arc<Proxy>>> {
+        if url.is_empty() {
+            return Ok(None);
+        }
+        let id = match lease.cast::<PyLease>() {
+            Ok(lease) => lease.get().core().proxy().id(),
+            Err(_) => convert::id_of(&lease.getattr(intern!(lease.py(), "id"))?)
+                .ok_or_else(|| PyTypeError::new_err("a lease must have an id"))?,
+        };
+        let id = id.as_u128();
+        if let Some(known) = self.known.lock().get(&id)
+            && *known.url == *url
+        {
+            return Ok(Some(Arc::clone(&known.proxy)));
+        }
+        let address = Address::parse(url).map_err(errors::address)?;
+        let proxy = Arc::new(Proxy {
+            id,
+            protocol: address.protocol,
+            port: address.effective_port(),
+            host: address.host,
+            credentials: address.credentials,
+            public_only: self.is_public_only.bind(lease.py()).call1((lease,))?.is_truthy()?,
+        });
+        let known = Known { url: url.into(), proxy: Arc::clone(&proxy) };
+        self.known.lock().put(id, known);
+        Ok(Some(proxy))
+    }
+}
+
+fn headers_of(pairs: &Bound<'_, PyList>) -> PyResult<Headers> {
+    let mut headers = Headers::new();
+    for pair in pairs {
+        let pair = pair.cast::<PyTuple>()?;
+        if pair.len() != 2 {
+            return Err(PyTypeError::new_err("a header must be a pair of name and value"));
+        }
+        let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+        headers.push(name.cast::<PyBytes>()?.as_bytes(), value.cast::<PyBytes>()?.as_bytes());
+    }
+    Ok(headers)
+}
+
+fn body_of(body: &Bound<'_, PyAny>) -> PyResult<(OrderBody, Option<Py<PyAny>>)> {
+    let Ok(bytes) = body.cast::<PyBytes>() else { return Ok((OrderBody::Pulled, Some(body.clone().unbind()))) };
+    if bytes.as_bytes().is_empty() {
+        return Ok((OrderBody::Empty, None));
+    }
+    Ok((OrderBody::Bytes(Arc::new(PyBackedBytes::from(bytes.clone()))), None))
+}
+
+/// What httpx has encoded is ASCII.
+fn text(bytes: &[u8]) -> PyResult<&str> {
+    std::str::from_utf8(bytes).map_err(|_| PyValueError::new_err("the URL has bytes outside of ASCII"))
+}
+
+/// Seconds; a number that is none, or beyond all times, does not bound.
+fn span(seconds: Option<f64>) -> Option<Duration> {
+    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok())
+}
