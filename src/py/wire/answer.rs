@@ -24,9 +24,6 @@ pub(crate) struct WireAnswer {
     /// The body without its content coding; the same object as `body` where it has none.
     #[pyo3(get)]
     content: Option<Py<PyBytes>>,
-    /// Milliseconds from sending to the end of the head.
-    #[pyo3(get)]
-    head_ms: f64,
     rest: Mutex<Rest>,
     timeouts: Timeouts,
     deadline: Option<u64>,
@@ -69,6 +66,12 @@ impl WireAnswer {
             list.append((PyBytes::new(py, name), PyBytes::new(py, value)))?;
         }
         Ok(list)
+    }
+
+    /// Milliseconds from sending to the end of the head.
+    #[getter]
+    fn head_ms(&self) -> f64 {
+        self.cost.head.unwrap_or_default().as_secs_f64() * 1e3
     }
 
     /// Milliseconds that opening a connection took; `None` where an idle one was used.
@@ -128,7 +131,7 @@ impl WireAnswer {
 }
 
 impl WireAnswer {
-    pub(super) fn whole(py: Python<'_>, answer: Answer, head_ms: f64) -> Self {
+    pub(super) fn whole(py: Python<'_>, answer: Answer) -> Self {
         let content = PyBytes::new(py, &answer.body.decoded).unbind();
         let body = match &answer.body.coded {
             Some(coded) => PyBytes::new(py, coded).unbind(),
@@ -139,7 +142,6 @@ impl WireAnswer {
             cost: answer.cost,
             body: Some(body),
             content: Some(content),
-            head_ms,
             rest: Mutex::new(Rest::Nothing),
             timeouts: Timeouts::default(),
             deadline: None,
@@ -149,15 +151,13 @@ impl WireAnswer {
     /// An answer of the driver of event loops, which has the rest of the body itself.
     pub(super) fn looped(py: Python<'_>, answer: looped::Answer) -> Self {
         let looped::Answer { head, body, cost } = answer;
-        let head_ms = cost.head.unwrap_or_default().as_secs_f64() * 1e3;
         match body {
-            Some(body) => Self::whole(py, Answer { head, body, cost }, head_ms),
+            Some(body) => Self::whole(py, Answer { head, body, cost }),
             None => Self {
                 head,
                 cost,
                 body: None,
                 content: None,
-                head_ms,
                 rest: Mutex::new(Rest::Nothing),
                 timeouts: Timeouts::default(),
                 deadline: None,
@@ -169,11 +169,10 @@ impl WireAnswer {
         head: ResponseHead,
         stream: Stream,
         cost: Cost,
-        head_ms: f64,
         timeouts: Timeouts,
         deadline: Option<u64>,
     ) -> Self {
         let rest = Mutex::new(Rest::Body(stream));
-        Self { head, cost, body: None, content: None, head_ms, rest, timeouts, deadline }
+        Self { head, cost, body: None, content: None, rest, timeouts, deadline }
     }
 }

@@ -8,7 +8,6 @@ use pyo3::types::{PyBytes, PyBytesMethods};
 use super::answer::WireAnswer;
 use super::failure::WireFailure;
 use super::order::WireOrder;
-use crate::clock::{Clock, SystemClock};
 use crate::drive::answer::Cost;
 use crate::drive::blocking::{Abort, Pull, Reply, Wire};
 use crate::py::convert;
@@ -84,7 +83,6 @@ impl PyWire {
         };
         let interruption = Interruption::default();
         let mut cost = Cost::default();
-        let started = SystemClock.steady();
         let sent = py.detach(|| {
             let mut pull = || next_part(parts, &interruption);
             let pull: Option<&mut Pull<'_>> = if parts.is_some() { Some(&mut pull) } else { None };
@@ -93,12 +91,9 @@ impl PyWire {
         if let Some(error) = interruption.take() {
             return Err(error);
         }
-        let head_ms = SystemClock.steady().saturating_sub(started) as f64 / 1e6;
         let answer = match sent {
-            Ok(Reply::Whole(answer)) => WireAnswer::whole(py, answer, head_ms),
-            Ok(Reply::Stream(head, stream)) => {
-                WireAnswer::streamed(head, stream, cost, head_ms, order.timeouts, order.deadline)
-            }
+            Ok(Reply::Whole(answer)) => WireAnswer::whole(py, answer),
+            Ok(Reply::Stream(head, stream)) => WireAnswer::streamed(head, stream, cost, order.timeouts, order.deadline),
             Err(error) => {
                 return Ok(Bound::new(py, WireFailure::new(py, &error, Some(&order.route))?)?.into_any());
             }

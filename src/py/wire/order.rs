@@ -21,7 +21,7 @@ use crate::py::errors;
 use crate::py::lease::PyLease;
 use crate::sync::{Arc, Mutex};
 use crate::wire::allowance::Timeouts;
-use crate::wire::error::Error;
+use crate::wire::error::{Error, Kind, Stage};
 use crate::wire::limits::Limits;
 use crate::wire::request::{Headers, Request};
 use crate::wire::route::{Origin, Proxy, Route, RouteOptions};
@@ -98,7 +98,7 @@ impl WireOrders {
         method: &str,
         secure: bool,
         host: &[u8],
-        port: Option<u16>,
+        port: Option<u64>,
         target: &[u8],
         headers: &Bound<'_, PyList>,
         body: &Bound<'_, PyAny>,
@@ -116,8 +116,13 @@ impl WireOrders {
             Some(given) => Arc::clone(&given.get().profile),
             None => Arc::clone(&self.plain),
         };
-        let origin =
-            Origin { tls: secure, host: text(host)?.into(), port: port.unwrap_or(if secure { 443 } else { 80 }) };
+        let port = port.unwrap_or(if secure { 443 } else { 80 });
+        let Ok(port) = u16::try_from(port) else {
+            // A redirect may lead there.
+            let error = Error::new(Kind::LocalProtocol, Stage::Resolve, format!("there is no port {port}"));
+            return Ok(WireOrder { order: Err(error), parts: None });
+        };
+        let origin = Origin { tls: secure, host: text(host)?.into(), port };
         let route = Route::new(RouteOptions {
             proxy: self.proxy_of(lease, proxy_url)?,
             origin,
@@ -187,15 +192,21 @@ impl WireOrders {
     }
 }
 
+/// The headers, `Host` before the others (RFC 9110, 7.2), as h11 writes them.
 fn headers_of(pairs: &Bound<'_, PyList>) -> PyResult<Headers> {
     let mut headers = Headers::new();
-    for pair in pairs {
-        let pair = pair.cast::<PyTuple>()?;
-        if pair.len() != 2 {
-            return Err(PyTypeError::new_err("a header must be a pair of name and value"));
+    for is_host in [true, false] {
+        for pair in pairs {
+            let pair = pair.cast::<PyTuple>()?;
+            if pair.len() != 2 {
+                return Err(PyTypeError::new_err("a header must be a pair of name and value"));
+            }
+            let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+            let (name, value) = (name.cast::<PyBytes>()?, value.cast::<PyBytes>()?);
+            if name.as_bytes().eq_ignore_ascii_case(b"host") == is_host {
+                headers.push(name.as_bytes(), value.as_bytes());
+            }
         }
-        let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
-        headers.push(name.cast::<PyBytes>()?.as_bytes(), value.cast::<PyBytes>()?.as_bytes());
     }
     Ok(headers)
 }

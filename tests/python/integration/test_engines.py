@@ -14,7 +14,7 @@ from scripted_site import ScriptedSite
 
 from proxywhirl import ProxyRotator, RetryPolicy, RotatingTransport
 from proxywhirl.exceptions import ProxyConnectionError
-from proxywhirl.testing import ProxyFleet
+from proxywhirl.testing import ProxyFleet, ProxySpec
 
 ONCE = RetryPolicy(max_attempts=1)
 LIBRARIES = [name for name in ("httpx", "httpx2") if importlib.util.find_spec(name)]
@@ -64,7 +64,7 @@ ANSWERS: dict[str, bytes] = {
     "/no-content": answer("HTTP/1.1 204 No Content", length=False),
     "/not-modified": answer('HTTP/1.1 304 Not Modified\nETag: "1"\nContent-Length: 50', length=False),
     "/chunks": answer(f"{OK}\nTransfer-Encoding: chunked", chunked(PAGE), length=False),
-    "/one-chunk": answer(f"{OK}\ntransfer-encoding: Chunked", chunked(PAGE, 10_000), length=False),
+    "/one-chunk": answer(f"{OK}\ntransfer-encoding: chunked", chunked(PAGE, 10_000), length=False),
     "/extensions": answer(f"{OK}\nTransfer-Encoding: chunked", b"4;a=b\r\npage\r\n0;c\r\n\r\n", length=False),
     "/trailers": answer(f"{OK}\nTransfer-Encoding: chunked", chunked(PAGE, trailers=b"X-Sum: 1\r\n"), length=False),
     "/until-close": answer(f"{OK}\nContent-Type: text/plain", PAGE, length=False),
@@ -84,7 +84,6 @@ ANSWERS: dict[str, bytes] = {
     "/json": answer(f"{OK}\nContent-Type: application/json", b'{"a": [1, null]}'),
     "/links": answer(f'{OK}\nLink: </2>; rel="next", </9>; rel=last', b""),
     "/cookies": answer(f"{OK}\nSet-Cookie: a=b; Path=/\nSet-Cookie: c=d", b""),
-    "/same-length-twice": answer(f"{OK}\nContent-Length: 4\nContent-Length: 4", b"page", length=False),
     "/status-404": answer("HTTP/1.1 404 Not Found", b"none"),
     "/status-418": answer("HTTP/1.1 418 I'm a teapot", b"tea"),
     "/status-500": answer("HTTP/1.1 500 Internal Server Error", b"oops"),
@@ -205,7 +204,9 @@ def test_answers(site: ScriptedSite, path: str, follow: bool, http: str) -> None
 def test_answers_to_head(site: ScriptedSite, path: str) -> None:
     if ANSWERS[path].partition(b"\r\n\r\n")[2] or path in CLOSING:
         pytest.skip("the site sends a body")
-    (expected, asked), (found, asked_by_native) = both(site, lambda rotator: rotator.head(f"http://site.test{path}"))
+    (expected, asked), (found, asked_by_native) = both(
+        site, lambda rotator: rotator.head(f"http://site.test{path}", follow_redirects=False)
+    )
     assert (found, asked_by_native) == (expected, asked)
 
 
@@ -297,7 +298,12 @@ def test_requests(site: ScriptedSite, name: str, http: str) -> None:
         return rotator.request(url="http://site.test/echo?old=1", **given)
 
     (expected, asked), (found, asked_by_native) = both(site, ask, http=http)
-    assert found == expected
+    if isinstance(expected, tuple):
+        # h11 quotes what it refuses, which may be a secret.
+        assert found[0] is expected[0]
+        assert expected[1].startswith(found[1])
+    else:
+        assert found == expected
     assert asked_by_native == asked
 
 
@@ -325,7 +331,11 @@ def test_redirects_of_methods(site: ScriptedSite, path: str, method: str) -> Non
     assert len(asked) >= 2
 
 
-@pytest.mark.parametrize("path", [*ANSWERS, *FAULTY])
+# What is faulty right behind the head is found before the head is handed on, and another proxy would be asked.
+SOONER = ("/bad-chunk-size", "/bad-chunk-end")
+
+
+@pytest.mark.parametrize("path", [path for path in (*ANSWERS, *FAULTY) if path not in SOONER])
 def test_streams(site: ScriptedSite, path: str) -> None:
     def ask(rotator: ProxyRotator) -> Any:
         with rotator.stream("GET", f"http://site.test{path}") as response:
@@ -347,8 +357,20 @@ def test_streams(site: ScriptedSite, path: str) -> None:
     assert asked_by_native == asked
 
 
+def test_headers_are_those_that_were_received() -> None:
+    """h11 writes them anew."""
+    twice = answer(f"{OK}\nContent-Length: 4\nContent-Length: 4", b"page", length=False)
+    capital = answer(f"{OK}\nTransfer-Encoding: Chunked", chunked(b"page"), length=False)
+    with ScriptedSite({"/twice": twice, "/capital": capital}) as site:
+        with ProxyRotator(proxies=[site.url], engine="native") as rotator:
+            response = rotator.get("http://site.test/twice")
+            assert (response.headers.raw, response.content) == ([(b"Content-Length", b"4")] * 2, b"page")
+            response = rotator.get("http://site.test/capital")
+            assert (response.headers.raw, response.content) == ([(b"Transfer-Encoding", b"Chunked")], b"page")
+
+
 def test_raw_parts_of_a_stream(site: ScriptedSite) -> None:
-    body = gzip.compress(PAGE)
+    body = ANSWERS["/packed-0"].partition(b"\r\n\r\n")[2]
     for engine in ("httpx", "native"):
         with ProxyRotator(proxies=[site.url], engine=engine) as rotator:
             with rotator.stream("GET", "http://site.test/packed-0") as response:
@@ -370,7 +392,7 @@ def test_a_users_own_client(site: ScriptedSite, engine: str) -> None:
 
 
 def test_through_every_kind_of_proxy() -> None:
-    with ProxyFleet(["http", "https", "socks4", "socks5"]) as fleet:
+    with ProxyFleet([ProxySpec(scheme=name) for name in ("http", "https", "socks4", "socks5")]) as fleet:
         for engine in ("httpx", "native"):
             with ProxyRotator(proxies=fleet.urls, engine=engine, verify=False) as rotator:
                 for secure in (False, True):
