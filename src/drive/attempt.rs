@@ -11,7 +11,7 @@ use super::source::Source;
 use super::store::{Claim, Connection, Store};
 use super::stream::Stream;
 use super::transfer::{Halt, give_back, is_alive, receive, write};
-use super::{Patience, dial, now, slice};
+use super::{Patience, dial, is_login_refused, now, slice};
 use crate::sync::Arc;
 use crate::wire::allowance::Allowance;
 use crate::wire::error::{Error, Kind};
@@ -63,6 +63,9 @@ impl<'a> Attempt<'a, '_> {
     pub(super) fn run(&mut self, source: &mut Source<'_, '_>, fresh: bool) -> Result<Reply, Failure> {
         let order = self.order;
         let mut allowance = Allowance::new(order.timeouts, order.deadline, order.is_whole);
+        if allowance.is_over(now()) {
+            return Err(allowance.error(now()).into());
+        }
         let (mut held, idle) = self.check_out(fresh, &mut allowance)?;
         let begun = now();
         let is_new = idle.is_none();
@@ -77,6 +80,10 @@ impl<'a> Attempt<'a, '_> {
         self.cost.sent += sent;
         self.cost.received += received;
         self.cost.head = collected.head_at.map(|at| Duration::from_nanos(at.saturating_sub(self.begun)));
+        if is_login_refused(&order.route, collected.head.as_ref(), ended.as_ref().err()) {
+            // Connections that were opened with that login are not used any more.
+            self.store.change(|connections, leaving| connections.evict(order.route.identity(), leaving));
+        }
         if let Err(error) = ended {
             held.is_stale = flight.is_stale(&error);
             if !flight.outgoing().is_empty() && matches!(error.kind, Kind::Connect | Kind::Read) {
