@@ -4,6 +4,7 @@
 //! thread, [`looped`] on the thread of an event loop.
 
 pub mod answer;
+mod attempt;
 pub mod blocking;
 mod collected;
 mod dial;
@@ -12,13 +13,18 @@ pub mod looped;
 pub(crate) mod names;
 pub mod order;
 mod socket;
+mod source;
 mod store;
 pub mod stream;
+mod transfer;
 
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::net::handshake::Refusal;
+use crate::net::http1::ResponseHead;
 use crate::wire::error::{Error, Kind, Stage};
+use crate::wire::route::{Route, Way};
 
 /// The longest wait without asking whether the caller was interrupted: Ctrl-C is noticed within it.
 const SLICE: Duration = Duration::from_millis(100);
@@ -53,5 +59,14 @@ impl<'a> Patience<'a> {
     fn ask(&mut self, now: u64, stage: Stage) -> Result<(), Error> {
         self.asked = now;
         if (self.interrupted)() { Err(Error::new(Kind::Interrupted, stage, "interrupted")) } else { Ok(()) }
+    }
+}
+
+/// Whether the proxy, not the site, asks for another login: then the connections that were opened with this one end.
+fn is_login_refused(route: &Route, head: Option<&ResponseHead>, error: Option<&Error>) -> bool {
+    match error.map(|error| &error.kind) {
+        None => route.way() == Way::Forward && head.is_some_and(|head| head.status == 407),
+        Some(Kind::Proxy(Some(refusal))) => matches!(&**refusal, Refusal::Connect(reply) if reply.status == 407),
+        Some(_) => false,
     }
 }

@@ -10,6 +10,13 @@ use socket2::{Domain, Protocol, Socket as Raw, Type};
 
 use super::SLICE;
 
+/// A broken connection is an error, and no signal. Where the flag is not known, the socket has an option for it, set by
+/// `socket2`.
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: libc::c_int = libc::MSG_NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: libc::c_int = 0;
+
 /// A connected socket, or one that connects.
 #[derive(Debug)]
 pub(super) struct Socket(Raw);
@@ -75,7 +82,7 @@ impl Socket {
 
     /// Sends what there is room for, without waiting.
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        self.0.send_with_flags(bytes, libc::MSG_DONTWAIT | NO_SIGNAL)
     }
 
     /// Receives; waits for a slice at most, and then fails with `WouldBlock`.

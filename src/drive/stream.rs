@@ -1,9 +1,9 @@
 //! The body of an answer, as its caller takes it.
 
 use super::answer::Cost;
-use super::blocking::{Halt, give_back, receive};
 use super::socket::{Ready, Socket};
 use super::store::{Claim, Store};
+use super::transfer::{Halt, give_back, receive};
 use super::{Patience, now, slice};
 use crate::sync::Arc;
 use crate::wire::allowance::Timeouts;
@@ -59,17 +59,17 @@ impl Stream {
         if let Some(connection) = &mut self.connection {
             connection.2.renew(timeouts, deadline, begun);
         }
+        if self.connection.as_ref().is_some_and(|connection| !Store::is_own(&connection.0)) {
+            self.close();
+            let text = "the body belongs to the process that this one was forked from";
+            return Err(Error::new(Kind::Read, Stage::Body, text).with_sent(true));
+        }
         loop {
             if !self.pending.is_empty() {
                 return Ok(Some(std::mem::take(&mut self.pending)));
             }
             let result = match self.connection.as_deref_mut() {
                 None => return Ok(None),
-                Some((claim, ..)) if !Store::is_own(claim) => Err(Error::new(
-                    Kind::Read,
-                    Stage::Body,
-                    "the body belongs to the process that this one was forked from",
-                )),
                 Some((_, socket, flight)) => read(socket, flight, &mut self.pending, &mut patience),
             };
             if let Err(error) = result {

@@ -12,7 +12,6 @@
 //! Before the flight the driver looks up the name and opens TCP, with the same [`Allowance`]. When [`Flight::is_done`], the
 //! connection is put back if [`Flight::into_channel`] gives it out.
 
-use std::borrow::Cow;
 use std::io;
 
 use super::allowance::{Allowance, Timeouts};
@@ -80,7 +79,7 @@ impl Flight {
             if let Some(value) = route.authorization() {
                 first.push(b"Proxy-Authorization", &value);
             }
-            Exchange::new(request, &onward(route), &first, limits)?
+            Exchange::new(request, &route.onward(), &first, limits)?
         } else {
             Exchange::new(request, "", &Headers::new(), limits)?
         };
@@ -314,24 +313,6 @@ impl Flight {
         self.allowance.renew(timeouts, deadline, now);
     }
 
-    /// Bytes of the stream that come next and are the body's: up to so many may be read to where they are to go, see
-    /// [`Flight::passed`]. Zero in TLS.
-    #[must_use]
-    pub fn direct(&self) -> u64 {
-        if self.channel.is_plain() && self.opening.is_none() { self.exchange.direct() } else { 0 }
-    }
-
-    /// So many bytes of the body were read past the flight.
-    ///
-    /// # Errors
-    /// [`Kind::TooLarge`]
-    pub fn passed(&mut self, count: usize, now: u64, sink: &mut Sink<'_>) -> Result<(), Error> {
-        self.bytes_received += count as u64;
-        self.allowance.progress(now, count);
-        self.exchange.passed(count).map_err(|error| error.with_sent(self.is_sent))?;
-        feed(&mut self.exchange, &[], &mut self.has_head, sink)
-    }
-
     /// Whether the answer is whole. What is left of the request is not sent.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -389,16 +370,6 @@ impl Flight {
             self.allowance.enter(stage, now);
         }
     }
-}
-
-/// What goes before the target in a request to a forwarding proxy (RFC 9112, 3.2.2).
-fn onward(route: &Route) -> String {
-    let origin = route.origin();
-    let scheme = if origin.tls { "https" } else { "http" };
-    let default = if origin.tls { 443 } else { 80 };
-    let host: Cow<'_, str> =
-        if origin.host.contains(':') { format!("[{}]", origin.host).into() } else { (&*origin.host).into() };
-    if origin.port == default { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{}", origin.port) }
 }
 
 fn feed(exchange: &mut Exchange, plain: &[u8], has_head: &mut bool, sink: &mut Sink<'_>) -> Result<(), Error> {

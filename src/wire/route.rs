@@ -216,6 +216,18 @@ impl Route {
         }
     }
 
+    /// What goes before the target of a forwarded request (RFC 9112, 3.2.2).
+    pub(super) fn onward(&self) -> String {
+        let Origin { tls, host, port } = &self.origin;
+        let (scheme, default) = if *tls { ("https", 443) } else { ("http", 80) };
+        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+        if *port == default {
+            format!("{scheme}://{open}{host}{close}")
+        } else {
+            format!("{scheme}://{open}{host}{close}:{port}")
+        }
+    }
+
     /// Where the connection is opened to.
     #[must_use]
     pub fn first_hop(&self) -> (&str, u16) {

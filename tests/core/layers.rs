@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("random", &["sync", "fork"]),
     ("net", &["ground"]),
     ("wire", &["ground", "net"]),
+    ("drive", &["ground", "net", "wire"]),
     ("proxy", &["ground", "net"]),
     ("pool", &["ground", "net", "proxy"]),
     ("resilience", &["ground", "net", "proxy", "pool"]),

@@ -79,13 +79,17 @@ fn where_a_body_ends() {
     assert_eq!(framing("Content-Length: 5\r\n"), Ok(Framing::Length(5)));
     assert_eq!(framing("Content-Length: 5, 5\r\ncontent-length: 5\r\n"), Ok(Framing::Length(5)));
     assert_eq!(framing("Transfer-Encoding: Chunked\r\nContent-Length: 5\r\n"), Ok(Framing::Chunked));
-    for odd in ["5, 6", "-1", "+5", "5x", "", "99999999999999999999", "5,"] {
+    for odd in ["-1", "+5", "5x", "", "99999999999999999999"] {
         assert_eq!(framing(&format!("Content-Length: {odd}\r\n")), Err(BadResponse::ContentLength), "{odd}");
     }
-    assert_eq!(framing("Content-Length: 5\r\nContent-Length: 6\r\n"), Err(BadResponse::ContentLength));
-    for odd in ["gzip", "gzip, chunked", "chunked\r\nTransfer-Encoding: chunked", "xchunked"] {
+    for odd in ["5, 6", "5,", "5, 05", "5\r\nContent-Length: 6"] {
+        assert_eq!(framing(&format!("Content-Length: {odd}\r\n")), Err(BadResponse::ContentLengths), "{odd}");
+    }
+    for odd in ["gzip", "gzip, chunked", "xchunked", "identity", ""] {
         assert_eq!(framing(&format!("Transfer-Encoding: {odd}\r\n")), Err(BadResponse::TransferEncoding), "{odd}");
     }
+    let twice = framing("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n");
+    assert_eq!(twice, Err(BadResponse::TransferEncodings));
     for status in [204, 304] {
         let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 5\r\n\r\n");
         assert_eq!(read(answer.as_bytes(), 0).unwrap().unwrap().0.framing(false), Ok(Framing::Empty));
@@ -96,17 +100,24 @@ fn where_a_body_ends() {
 
 #[test]
 fn what_is_no_answer_and_what_has_no_end() {
-    for bad in [
-        &b"SSH-2.0-x\r\n"[..],
-        b"HTTP/2 200\r\n\r\n",
-        b"HTTP/1.1 banana\r\n\r\n",
-        b"HTTP/1.1 200 Ok\r\nfold: a\r\n b\r\n\r\n",
-        b"HTTP/1.1 200 Ok\r\nno colon\r\n\r\n",
-        b"HTTP/1.1 200 Ok\r\na: \0\r\n\r\n",
+    for (bad, why) in [
+        (&b"SSH-2.0-x\r\n"[..], BadResponse::NotHttp),
+        (b"HTTP/2 200\r\n\r\n", BadResponse::NotHttp),
+        (b"HTTP/1.1 banana\r\n\r\n", BadResponse::NotHttp),
+        (b"HTTP/1.1 099 No\r\n\r\n", BadResponse::NotHttp),
+        (b"HTTP/1.1 200 Ok\r\n fold: first\r\n\r\n", BadResponse::HeaderLine),
+        (b"HTTP/1.1 200 Ok\r\nno colon\r\n\r\n", BadResponse::HeaderLine),
+        (b"HTTP/1.1 200 Ok\r\na: \0\r\n\r\n", BadResponse::HeaderLine),
     ] {
         for piece in [0, 1, 3] {
-            assert_eq!(read(bad, piece).map(|_| ()), Err(BadResponse::NotHttp), "{bad:?} in pieces of {piece}");
+            assert_eq!(read(bad, piece).map(|_| ()), Err(why), "{bad:?} in pieces of {piece}");
         }
+    }
+    // A folded line is one with the line before it, as h11 reads it.
+    for piece in [0, 1, 3] {
+        let (head, rest) = read(b"HTTP/1.1 200 Ok\r\nfold: a\r\n \t b\r\n\r\nbody", piece).unwrap().unwrap();
+        assert_eq!(head.headers().collect::<Vec<_>>(), [(&b"fold"[..], &b"a b"[..])]);
+        assert_eq!((head.reason(), &*rest), (&b"Ok"[..], &b"body"[..]));
     }
     let began = Instant::now();
     let limit = Limits::default();

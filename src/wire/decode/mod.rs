@@ -83,6 +83,8 @@ impl Coding {
 struct Layer {
     coding: Coding,
     has_input: bool,
+    /// Whether the last step filled its room, so that there may be more without input.
+    is_full: bool,
     made: u64,
     /// Out of the layer before; the first one reads what the caller has.
     waiting: Vec<u8>,
@@ -124,7 +126,7 @@ impl Decoder {
             if layers.len() == limits.codings {
                 return Err(failed(format!("more than {} content codings", limits.codings)));
             }
-            layers.push(Layer { coding, has_input: false, made: 0, waiting: Vec::new(), at: 0 });
+            layers.push(Layer { coding, has_input: false, is_full: false, made: 0, waiting: Vec::new(), at: 0 });
         }
         layers.reverse();
         let bound = Bound { wire: 0, decoded: limits.decoded, ratio: limits.ratio, free: limits.ratio_from };
@@ -215,7 +217,7 @@ impl Layer {
     fn run(&mut self, bound: Bound, input: &mut &[u8], out: &mut Vec<u8>, room: usize) -> Result<Progress, Error> {
         self.has_input |= !input.is_empty();
         let most = out.len() + room;
-        loop {
+        while !input.is_empty() || self.is_full {
             let start = out.len();
             let room = (most - start).min((4 * input.len()).clamp(SMALLEST_STEP, STEP));
             if room == 0 {
@@ -233,14 +235,13 @@ impl Layer {
             out.truncate(start + made);
             *input = &input[used..];
             self.made += made as u64;
+            self.is_full = made == room;
             bound.check(self.made)?;
-            if made < room && input.is_empty() {
-                return Ok(Progress::Drained);
-            }
-            if used == 0 && made == 0 {
+            if !input.is_empty() && used == 0 && made == 0 {
                 return Err(failed(format!("{} data makes no progress", self.coding.name())));
             }
         }
+        Ok(Progress::Drained)
     }
 }
 
@@ -251,8 +252,9 @@ fn failed(text: impl Into<Cow<'static, str>>) -> Error {
 /// As Python's `zlib` says it.
 fn of_zlib(error: &flate2::DecompressError) -> Cow<'static, str> {
     match error.message() {
+        // The cause was met behind bytes that could be handed out, and is not said again.
+        Some("repeated call with bad state") | None => "Error -3 while decompressing data".into(),
         Some(message) => format!("Error -3 while decompressing data: {message}").into(),
-        None => "Error -3 while decompressing data".into(),
     }
 }
 

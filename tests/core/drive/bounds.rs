@@ -185,3 +185,33 @@ fn what_was_sent_and_received_is_counted() {
     wire.send(&get(&through(&fleet, 0, Protocol::Http, true), "/bytes/1000"), None, &mut || false, &mut cost).unwrap();
     assert!(cost.sent > before.sent + 200 && cost.received > before.received + 500, "with CONNECT and TLS: {cost:?}");
 }
+
+#[test]
+fn a_body_without_end_is_bounded_by_the_deadline_and_by_an_interrupt() {
+    // Reads everything, and answers nothing.
+    let at = serve(|_, mut stream| drop(std::io::copy(&mut stream, &mut std::io::sink())));
+    let order = ask("POST", &direct(at), "/", &[("Transfer-Encoding", "chunked")]);
+    let order = Order { body: proxywhirl::drive::order::OrderBody::Pulled, ..order };
+    let mut pull = || Ok(Some(vec![0; 1000]));
+    let mut asked = 0;
+    let mut interrupted = || {
+        asked += 1;
+        asked == 2
+    };
+    let error = wire().send(&order, Some(&mut pull), &mut interrupted, &mut Cost::default()).unwrap_err();
+    assert_eq!((error.kind, error.stage), (Kind::Interrupted, Stage::Write));
+    let late = Order { deadline: Some(steady() + 150_000_000), ..order };
+    let error = wire().send(&late, Some(&mut pull), &mut || false, &mut Cost::default()).unwrap_err();
+    assert_eq!((error.kind, error.stage), (Kind::Deadline, Stage::Write));
+}
+
+#[test]
+fn nothing_is_sent_after_the_deadline() {
+    let fleet = plain_fleet(Behaviour::default());
+    let wire = wire();
+    let order = get(&through(&fleet, 0, Protocol::Http, false), "/");
+    send(&wire, &order).unwrap();
+    let error = send(&wire, &Order { deadline: Some(steady()), ..order }).unwrap_err();
+    assert_eq!((error.kind, error.sent), (Kind::Deadline, false));
+    assert_eq!(fleet.counts(0).unwrap().requests, 1);
+}

@@ -1,6 +1,6 @@
 //! A fleet, orders for it, and servers that say what a test tells them.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -147,6 +147,15 @@ pub fn read_head(stream: &mut TcpStream) -> bool {
 }
 
 pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+/// Answers each request of a connection.
+pub fn answer_all(mut stream: TcpStream, answer: &[u8]) {
+    while read_head(&mut stream) {
+        if stream.write_all(answer).is_err() {
+            return;
+        }
+    }
+}
 
 /// Closes with RST instead of FIN.
 pub fn reset(stream: TcpStream) {

@@ -1,6 +1,8 @@
 //! A connection and a TLS ticket serve only requests that have everything in common that links them.
 
+use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proxywhirl::fleet::Scheme;
 use proxywhirl::net::credentials::Credentials;
@@ -89,6 +91,33 @@ fn evictions_close_what_is_idle_and_keep_nothing_in_use() {
     assert_eq!(total, 300_000);
     assert_eq!(wire.counts().open, 0, "it was not kept");
     wait_until(|| fleet.counts(0).unwrap().active_connections + fleet.counts(1).unwrap().active_connections == 0);
+}
+
+#[test]
+fn a_refused_login_ends_the_connections_that_were_opened_with_it() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let at = serve(move |_, mut stream| {
+        let count = Arc::clone(&count);
+        std::thread::spawn(move || {
+            while read_head(&mut stream) {
+                let long = [b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n", &[b'x'; 3_000_000][..]].concat();
+                let answer = match count.fetch_add(1, Ordering::SeqCst) {
+                    0 => &long[..],
+                    1 => OK,
+                    _ => b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n",
+                };
+                stream.write_all(answer).unwrap();
+            }
+        });
+    });
+    let route = Route::new(RouteOptions::new(Some(proxy(1, Protocol::Http, at, login())), site(false), no_tls()));
+    let wire = wire();
+    let (_, mut stream) = open(&wire, &get(&route, "/")).unwrap();
+    assert_eq!(send(&wire, &get(&route, "/")).unwrap().head.status, 200);
+    while stream.next(Default::default(), None, &mut || false).unwrap().is_some() {}
+    assert_eq!(wire.counts().idle, 2);
+    assert_eq!(send(&wire, &get(&route, "/")).unwrap().head.status, 407);
+    assert_eq!((wire.counts().open, wire.counts().idle), (0, 0));
 }
 
 /// A TLS server that counts full and resumed handshakes.

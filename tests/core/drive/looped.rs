@@ -58,7 +58,7 @@ fn failure(reply: Reply) -> Error {
 }
 
 fn body(answer: &Answer) -> String {
-    String::from_utf8(answer.body.as_ref().unwrap().content().to_vec()).unwrap()
+    String::from_utf8(answer.body.as_ref().unwrap().decoded.clone()).unwrap()
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod bounds;
 mod common;
 mod faults;
 mod identities;
+mod idle;
 mod looped;
 mod reuse;
 mod streams;
