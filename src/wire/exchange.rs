@@ -194,8 +194,9 @@ impl Exchange {
         match &mut self.receiving {
             Receiving::Head(reader) => {
                 let head = reader.take(input).map_err(bad_head)?;
-                let Some(head) = head else { return Ok(Event::More) };
+                let Some(mut head) = head else { return Ok(Event::More) };
                 self.begin_body(&head)?;
+                head.normalize_framing();
                 Ok(Event::Head(head))
             }
             Receiving::Body(body) => match body.read(input)? {
@@ -241,9 +242,11 @@ impl Exchange {
     pub fn ended(&mut self) -> Result<(), Error> {
         self.is_kept = false;
         match &self.receiving {
-            Receiving::Head(_) => {
+            Receiving::Head(reader) => {
                 let text = "Server disconnected without sending a response.";
-                Err(self.failed(Error::new(Kind::RemoteProtocol, Stage::Head, text)))
+                let nothing = Error::new(Kind::RemoteProtocol, Stage::Head, text);
+                let error = reader.ended().err().map_or(nothing, bad_head);
+                Err(self.failed(error))
             }
             Receiving::Body(body) => {
                 let ended = body.ended();

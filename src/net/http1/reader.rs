@@ -97,6 +97,14 @@ impl HeadReader {
         Ok(head)
     }
 
+    /// Nothing more is received: whether what is there could have become a head.
+    ///
+    /// # Errors
+    /// [`BadResponse`]
+    pub fn ended(&self) -> Result<(), BadResponse> {
+        if self.buffer.is_empty() { Ok(()) } else { self.parse(&self.buffer).map(|_| ()) }
+    }
+
     /// Finds the head in all that was read and is in no head yet. Says how much of that is used.
     fn find(&mut self, bytes: &[u8]) -> Result<(usize, Option<ResponseHead>), BadResponse> {
         let mut used = 0;
@@ -158,7 +166,7 @@ fn of_parser(parsed: Parsed, bytes: &[u8], most: usize) -> Result<Option<(usize,
         Ok(Some((_, head))) if head.status < 100 => Err(BadResponse::NotHttp),
         Ok(found) => Ok(found),
         Err(Error::TooManyHeaders) => Err(BadResponse::ManyHeaders),
-        Err(Error::HeaderName | Error::HeaderValue) => by_lines(bytes, most),
+        Err(Error::HeaderName | Error::HeaderValue | Error::NewLine) => by_lines(bytes, most),
         Err(_) => Err(BadResponse::NotHttp),
     }
 }
