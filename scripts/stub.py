@@ -120,7 +120,7 @@ def merged(rust: Group, python: Group, where: str, found: Found) -> Group:
     for name, group in theirs.items():
         place = f"{where}.{name}"
         if name not in ours:
-            result += [tidied(node) for node in group]
+            result += [tidied(node) for node in assigned(group)]
         elif isinstance(group[0], ast.ClassDef):
             result.append(merged_class(group[0], ours[name][0], place, found))
         else:
@@ -134,9 +134,40 @@ def merged(rust: Group, python: Group, where: str, found: Found) -> Group:
 def merged_class(rust: ast.ClassDef, python: ast.stmt, where: str, found: Found) -> ast.ClassDef:
     """A class: decorators from Rust, bases from Python where it names some."""
     assert isinstance(python, ast.ClassDef), where
+    for node in python.body:
+        if isinstance(node, ast.FunctionDef) and node.args.kwarg:
+            add_table_fields(node.args, rust)
     rust.body = merged(rust.body, python.body, where, found)
     rust.bases = python.bases or rust.bases
     return rust
+
+
+def add_table_fields(arguments: ast.arguments, rust: ast.ClassDef) -> None:
+    """Keywords for the attributes that can be assigned and are not named, in the place of `**extra: _TableFields`."""
+    extra = arguments.kwarg
+    if extra is None or not (isinstance(extra.annotation, ast.Name) and extra.annotation.id == "_TableFields"):
+        return
+    extra.annotation = ast.Name("Any")
+    named = {argument.arg for argument in [*arguments.args, *arguments.kwonlyargs]}
+    for name, group in groups(rust.body).items():
+        getter = group[0]
+        if name in named or len(group) != 2 or not isinstance(getter, ast.FunctionDef) or getter.returns is None:
+            continue
+        type_ = ast.unparse(getter.returns)
+        arguments.kwonlyargs.append(ast.arg(name, ast.parse(type_.replace("datetime", "_Moment"), mode="eval").body))
+        arguments.kw_defaults.append(ast.Constant({"bool": False, "int": 0}.get(type_)))
+
+
+def assigned(group: Group) -> Group:
+    """A property that can be assigned anything, as far as Rust says, takes what it gives."""
+    getter, *setters = group
+    for setter in setters:
+        if isinstance(getter, ast.FunctionDef) and isinstance(setter, ast.FunctionDef):
+            if any(isinstance(by, ast.Attribute) and by.attr == "setter" for by in setter.decorator_list):
+                value = [*setter.args.posonlyargs, *setter.args.args][-1]
+                if isinstance(value.annotation, ast.Name) and value.annotation.id == "Any":
+                    value.annotation = getter.returns
+    return group
 
 
 def groups(body: Group) -> dict[str, Group]:

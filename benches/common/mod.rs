@@ -58,7 +58,7 @@ pub fn used_proxy(number: usize) -> Arc<Proxy> {
     proxy.set_counter(Counter::Failures, (number % 10) as u64);
     proxy.set_counter(Counter::Total, 20 + (number % 10) as u64);
     let country = ["US", "DE", "FR", "JP"][number % 4];
-    proxy.set_cold(|cold| cold.country = Some(country.into()));
+    proxy.set_cold(|cold| cold.country_code = Some(country.into()));
     proxy
 }
 

@@ -34,7 +34,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, ClassVar
 
-from proxywhirl._native.redact import redact_url, scrub_text, scrub_value
+from proxywhirl._native.redact import redact_url, scrub_credentials_from_dict, scrub_text
 
 __all__ = [
     "CacheCorruptionError",
@@ -62,7 +62,6 @@ __all__ = [
 ]
 
 _TIMEOUT = re.compile(r"time[ds]?[ _-]?out", re.IGNORECASE)
-_PASSWORD_KEYS = ("password", "passwd", "secret", "token", "api_key", "credential")
 
 
 class ProxyErrorCode(str, Enum):
@@ -84,10 +83,6 @@ class ProxyErrorCode(str, Enum):
     INVALID_CONFIGURATION = "INVALID_CONFIGURATION"
     QUEUE_FULL = "QUEUE_FULL"
     INTERNAL_ERROR = "INTERNAL_ERROR"
-
-
-def _is_password(key: object) -> bool:
-    return isinstance(key, str) and any(word in key.casefold() for word in _PASSWORD_KEYS)
 
 
 def _restore(cls: type[ProxyWhirlError], args: tuple[Any, ...]) -> ProxyWhirlError:
@@ -113,14 +108,6 @@ class ProxyWhirlError(Exception):
     hint: ClassVar[str | None] = None
     """What the user can do about it; the end of the text."""
 
-    message: str
-    proxy_url: str | None
-    error_type: str | None
-    error_code: ProxyErrorCode
-    retry_recommended: bool
-    attempt_count: int | None
-    metadata: dict[str, Any]
-
     def __init__(
         self,
         message: str,
@@ -133,23 +120,18 @@ class ProxyWhirlError(Exception):
         **metadata: Any,
     ) -> None:
         text = str(message)
-        self.proxy_url = None
+        self.proxy_url: str | None = None
         if proxy_url is not None:
             self.proxy_url = redact_url(proxy_url)
             # The exact URL is known here, so it goes first: no guess about where it ends in the text is needed.
             text = text.replace(str(proxy_url), self.proxy_url)
         self.message = scrub_text(text)
         self.error_type = error_type
-        self.error_code = self._code_for(self.message) if error_code is None else error_code
+        self.error_code = self.default_error_code if error_code is None else error_code
         self.retry_recommended = self.default_retry_recommended if retry_recommended is None else retry_recommended
         self.attempt_count = attempt_count
-        self.metadata = scrub_value(metadata, _is_password)
+        self.metadata = scrub_credentials_from_dict(metadata)
         super().__init__(self.message)
-
-    @classmethod
-    def _code_for(cls, message: str) -> ProxyErrorCode:
-        del message
-        return cls.default_error_code
 
     def __str__(self) -> str:
         text = self.message
@@ -175,7 +157,7 @@ class ProxyWhirlError(Exception):
 
         Returns:
             ``error_code`` (its value), ``message``, ``proxy_url``, ``error_type``, ``retry_recommended``,
-            ``attempt_count``, then the metadata.
+            ``attempt_count``, what else the class has, then the metadata.
         """
         code = self.error_code
         facts: dict[str, Any] = {
@@ -185,10 +167,14 @@ class ProxyWhirlError(Exception):
             "error_type": self.error_type,
             "retry_recommended": self.retry_recommended,
             "attempt_count": self.attempt_count,
+            **self._own_facts(),
         }
         for key, value in self.metadata.items():
             facts.setdefault(key, value)
         return facts
+
+    def _own_facts(self) -> dict[str, Any]:
+        return {}
 
 
 ProxyError = ProxyWhirlError
@@ -239,12 +225,10 @@ class ProxyPoolEmptyError(ProxyWhirlError):
         # Proxies that are busy or cooling down need patience, not company.
         return None if self.reasons else self.hint
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as a dictionary, what was passed over and when to come back included."""
-        facts = super().to_dict()
-        if self.reasons or self.retry_after is not None:
-            facts.update(retry_after=self.retry_after, may_free=self.may_free, reasons=dict(self.reasons))
-        return facts
+    def _own_facts(self) -> dict[str, Any]:
+        if not self.reasons and self.retry_after is None:
+            return {}
+        return {"retry_after": self.retry_after, "may_free": self.may_free, "reasons": dict(self.reasons)}
 
 
 class StrategyMetadataError(ProxyPoolEmptyError):
@@ -259,9 +243,6 @@ class StrategyMetadataError(ProxyPoolEmptyError):
 
     default_error_code = ProxyErrorCode.INVALID_CONFIGURATION
     hint = "send some requests first, configure a fallback strategy, or allow exploration"
-
-    missing_fields: list[str]
-    strategy: str | None
 
     def __init__(
         self,
@@ -279,9 +260,8 @@ class StrategyMetadataError(ProxyPoolEmptyError):
             message = f"{subject} needs metadata that no proxy has{what}"
         super().__init__(message, **details)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as a dictionary, the missing fields and the strategy included."""
-        return {**super().to_dict(), "missing_fields": list(self.missing_fields), "strategy": self.strategy}
+    def _own_facts(self) -> dict[str, Any]:
+        return {**super()._own_facts(), "missing_fields": list(self.missing_fields), "strategy": self.strategy}
 
 
 class ProxyConnectionError(ProxyWhirlError):
@@ -296,17 +276,12 @@ class ProxyConnectionError(ProxyWhirlError):
     default_error_code = ProxyErrorCode.PROXY_CONNECTION_FAILED
     default_retry_recommended = True
 
-    response: Any | None
-
     def __init__(self, message: str, *, response: Any | None = None, **details: Any) -> None:
         self.response = response
         super().__init__(message, **details)
-
-    @classmethod
-    def _code_for(cls, message: str) -> ProxyErrorCode:
-        if cls.default_error_code is ProxyErrorCode.PROXY_CONNECTION_FAILED and _TIMEOUT.search(message):
-            return ProxyErrorCode.TIMEOUT
-        return cls.default_error_code
+        is_untold = details.get("error_code") is None and self.error_code is ProxyErrorCode.PROXY_CONNECTION_FAILED
+        if is_untold and _TIMEOUT.search(self.message):
+            self.error_code = ProxyErrorCode.TIMEOUT
 
 
 class ProxyBannedError(ProxyConnectionError):
@@ -379,8 +354,6 @@ class RequestQueueFullError(ProxyWhirlError):
     default_error_code = ProxyErrorCode.QUEUE_FULL
     default_retry_recommended = True
 
-    queue_size: int | None
-
     def __init__(
         self, message: str = "Request queue is full", *, queue_size: int | None = None, **details: Any
     ) -> None:
@@ -391,9 +364,8 @@ class RequestQueueFullError(ProxyWhirlError):
         text = super().__str__()
         return text if self.queue_size is None else f"{text} (queue size: {self.queue_size})"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as a dictionary, the size of the queue included."""
-        return {**super().to_dict(), "queue_size": self.queue_size}
+    def _own_facts(self) -> dict[str, Any]:
+        return {"queue_size": self.queue_size}
 
 
 class InternalError(ProxyWhirlError):

@@ -21,8 +21,6 @@ class Proxy(_Model):
         protocol: _Protocol | None = None,
         username: SecretStr | str | None = None,
         password: SecretStr | str | None = None,
-        allow_local: bool = False,
-        rotating: bool = False,
         health_status: HealthStatus | str = ...,
         last_success_at: _Moment | None = None,
         last_failure_at: _Moment | None = None,
@@ -38,16 +36,7 @@ class Proxy(_Model):
         ema_alpha: float = 0.2,
         window_start: _Moment | None = None,
         window_duration_seconds: int = 3600,
-        country_code: str | None = None,
-        region: str | None = None,
         consecutive_failures: int = 0,
-        last_health_check: _Moment | None = None,
-        consecutive_successes: int = 0,
-        recovery_attempt: int = 0,
-        next_check_time: _Moment | None = None,
-        last_health_error: str | None = None,
-        total_checks: int = 0,
-        total_health_failures: int = 0,
         tags: Iterable[str] = ...,
         source: ProxySource | str = ...,
         source_url: str | None = None,
@@ -58,7 +47,7 @@ class Proxy(_Model):
         expires_at: _Moment | None = None,
         cost_per_request: float | None = 0.0,
         geo_location: GeoLocation | Mapping[str, Any] | None = None,
-        **extra: Any,
+        **extra: _TableFields,
     ) -> Self: ...
     max_history_entries: ClassVar[int]
 
@@ -77,9 +66,6 @@ class Proxy(_Model):
     def password(self) -> SecretStr | None: ...
     @password.setter
     def password(self, value: SecretStr | str | None) -> None: ...
-    allow_local: bool
-    rotating: bool
-
     @property
     def health_status(self) -> HealthStatus: ...
     @health_status.setter
@@ -98,16 +84,7 @@ class Proxy(_Model):
     ema_alpha: float
     window_start: datetime | None
     window_duration_seconds: int
-    country_code: str | None
-    region: str | None
     consecutive_failures: int
-    last_health_check: datetime | None
-    consecutive_successes: int
-    recovery_attempt: int
-    next_check_time: datetime | None
-    last_health_error: str | None
-    total_checks: int
-    total_health_failures: int
 
     @property
     def tags(self) -> set[str]: ...

@@ -5,6 +5,7 @@
 
 use super::outcome::{Judgement, Outcome};
 use super::retry_after;
+use super::used_up::says_used_up;
 use crate::net::handshake::{Inexpressible, Refusal};
 use crate::net::{connect, socks4, socks5};
 
@@ -21,16 +22,16 @@ pub fn of_refusal(refusal: &Refusal, now: impl FnOnce() -> f64) -> (Judgement, O
     (judgement, None)
 }
 
-fn of_connect(reply: &connect::Reply, now: impl FnOnce() -> f64) -> (Judgement, Option<f64>) {
+/// A reply to `CONNECT`, and for how many seconds the proxy asks to be left alone.
+#[must_use]
+pub fn of_connect(reply: &connect::Reply, now: impl FnOnce() -> f64) -> (Judgement, Option<f64>) {
     let judgement = of_connect_status(reply.status, &[&reply.reason, &reply.details]);
-    let asks_for_a_pause = judgement.outcome() == Some(Outcome::RateLimited);
-    let value = reply.retry_after.as_deref().filter(|_| asks_for_a_pause);
-    (judgement, value.and_then(|value| retry_after::seconds(value, reply.date.as_deref(), now)))
+    let asked = || retry_after::seconds(reply.retry_after.as_deref()?, reply.date.as_deref(), now);
+    (judgement, judgement.hold(asked))
 }
 
 /// A status other than 2xx to `CONNECT`, and the words beside it: reason, headers about the error, page.
-#[must_use]
-pub fn of_connect_status(status: u16, details: &[&str]) -> Judgement {
+fn of_connect_status(status: u16, details: &[&str]) -> Judgement {
     match status {
         402 | 407 => Outcome::ProxyAuth.into(),
         429 => Outcome::RateLimited.into(),
@@ -74,51 +75,6 @@ pub fn of_inexpressible(what: Inexpressible) -> Judgement {
     }
 }
 
-/// Whether a text says that a plan is used up.
-fn says_used_up(text: &str) -> bool {
-    let text = text.to_lowercase();
-    let mut is_start = true;
-    for (at, letter) in text.char_indices() {
-        if is_start && begins_with_used_up(&text[at..]) {
-            return true;
-        }
-        is_start = !is_word(letter);
-    }
-    false
-}
-
-fn is_word(letter: char) -> bool {
-    letter.is_alphanumeric() || letter == '_'
-}
-
-fn begins_with_used_up(text: &str) -> bool {
-    const ALONE: [&str; 10] = [
-        "quota",
-        "balance",
-        "insufficient funds",
-        "insufficient credit",
-        "insufficient credits",
-        "payment required",
-        "out of traffic",
-        "out of credit",
-        "out of bandwidth",
-        "out of data",
-    ];
-    let is_whole = |rest: &str| !rest.chars().next().is_some_and(is_word);
-    if ALONE.iter().any(|phrase| text.strip_prefix(phrase).is_some_and(is_whole)) {
-        return true;
-    }
-    // "traffic limit has been exceeded"
-    let Some(rest) = ["traffic", "bandwidth", "data"].iter().find_map(|what| text.strip_prefix(what)) else {
-        return false;
-    };
-    let rest = rest.strip_prefix(" limit").unwrap_or(rest);
-    let Some(rest) = rest.strip_prefix(' ') else { return false };
-    let rest = ["is ", "was ", "has been "].iter().find_map(|word| rest.strip_prefix(word)).unwrap_or(rest);
-    let ends = ["exceeded", "exhausted", "used up", "reached", "depleted", "over"];
-    ends.iter().any(|end| rest.strip_prefix(end).is_some_and(is_whole))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,7 +105,8 @@ mod tests {
             (502, "bandwidth over.", (Some(ProxyAuth), None)),
             (502, "you are out of data", (Some(ProxyAuth), None)),
             (502, "imbalance, quotas, dataset over, overdata reached", (None, None)),
-            (502, "data overflow", (None, None)),
+            (502, "data transfer is over", (None, None)),
+            (502, "load balance failure, check your quota settings", (None, None)),
             (503, "", (None, None)),
             (301, "", (None, None)),
         ] {

@@ -222,6 +222,18 @@ impl Judgement {
         self.has(Effects::is_about_the_proxy)
     }
 
+    /// Whether a ban rule may take a failure for a refusal by the site: not what is at fault on this side.
+    #[must_use]
+    pub fn may_be_a_ban(self) -> bool {
+        self != Self::Known(Outcome::ClientFault)
+    }
+
+    /// For how many seconds the pair is held: as long as was `asked`, where the outcome is a hold at all.
+    #[must_use]
+    pub fn hold(self, asked: impl FnOnce() -> Option<f64>) -> Option<f64> {
+        if self.has(|effects| effects.site == SiteEffect::Held) { asked() } else { None }
+    }
+
     /// As [`Effects::is_sites_word`].
     #[must_use]
     pub fn is_sites_word(self) -> bool {
@@ -256,6 +268,7 @@ mod tests {
         assert_eq!(having(Judgement::spends_connections), at_fault);
         assert_eq!(having(Judgement::is_about_the_proxy), [at_fault.as_slice(), &[None]].concat());
         assert_eq!(having(Judgement::is_sites_word), [Banned, RateLimited].map(Some));
+        assert_eq!(having(|judgement| judgement.hold(|| Some(7.0)).is_some()), [Some(RateLimited)]);
         assert_eq!(having(Judgement::is_refusal), [ProxyAuth, Banned, RateLimited].map(Some));
         let silent = [Success, TargetFault, ClientFault].map(Judgement::Known);
         assert!(silent.iter().all(|judgement| !judgement.is_about_the_proxy()));

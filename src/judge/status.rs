@@ -15,6 +15,27 @@ pub struct Answer {
     pub opinion: Option<bool>,
 }
 
+/// Whether `Retry-After` beside a status asks the client to stay away (RFC 9110, 10.2.3: 503; RFC 6585, 4: 429). Beside a
+/// redirect it says when the other address will do.
+#[inline]
+#[must_use]
+pub const fn may_ask_for_a_pause(status: u16) -> bool {
+    matches!(status, 429 | 503)
+}
+
+/// Statuses by which a site refuses a proxy, where no rule says otherwise: 403 is a ban, 429 a rate limit.
+pub const BAN_STATUSES: [u16; 2] = [403, 429];
+
+/// Statuses by which a proxy refuses the credentials, where no rule says otherwise.
+pub const LOGIN_STATUSES: [u16; 1] = [407];
+
+/// Whether the answer of a URL comes through a tunnel, as far as the URL tells: that of `https` does. A plain target behind a
+/// SOCKS proxy has a tunnel too, but what another client did is not known.
+#[must_use]
+pub fn is_tunnelled(url: &str) -> bool {
+    url.trim_start().get(..6).is_some_and(|head| head.eq_ignore_ascii_case("https:"))
+}
+
 /// A set of statuses, 0 to 999.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StatusSet([u64; 16]);
@@ -48,9 +69,8 @@ pub struct StatusRules {
 }
 
 impl Default for StatusRules {
-    /// 403 is a ban, 429 a rate limit; 407 refuses the credentials.
     fn default() -> Self {
-        Self::new([403, 429], [407])
+        Self::new(BAN_STATUSES, LOGIN_STATUSES)
     }
 }
 
@@ -61,10 +81,10 @@ impl StatusRules {
         Self { bans: bans.into_iter().collect(), auth: auth.into_iter().collect() }
     }
 
-    /// The same, with other refusals of the credentials.
+    /// The same by sets that are made already.
     #[must_use]
-    pub fn with_auth(self, auth: impl IntoIterator<Item = u16>) -> Self {
-        Self { auth: auth.into_iter().collect(), ..self }
+    pub fn of_sets(bans: &StatusSet, auth: &StatusSet) -> Self {
+        Self { bans: bans.clone(), auth: auth.clone() }
     }
 
     /// The class of an answer. A 502, 503 or 504 through a tunnel comes from the site; through a forward proxy it may be
@@ -90,7 +110,7 @@ impl StatusRules {
 fn of_status(status: u16, tunnelled: bool, retry_after: bool, is_listed: bool) -> Judgement {
     let outcome = match status {
         407 if !tunnelled => Outcome::ProxyAuth,
-        429 | 503 if retry_after => Outcome::RateLimited,
+        _ if retry_after && may_ask_for_a_pause(status) => Outcome::RateLimited,
         429 if is_listed => Outcome::RateLimited,
         _ if is_listed => Outcome::Banned,
         502..=504 if !tunnelled => return Judgement::Ambiguous,
@@ -130,6 +150,16 @@ mod tests {
             let found = [false, true]
                 .map(|tunnelled| rules.judge(Answer { status, tunnelled, retry_after, opinion: None }).outcome());
             assert_eq!(found, expected, "{status}, retry_after {retry_after}, ban {ban}");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_by_the_url() {
+        for url in ["https://a.test/", " HTTPS://a.test", "https:"] {
+            assert!(is_tunnelled(url), "{url}");
+        }
+        for url in ["http://a.test/https:", "", "https", "ws://a.test", "ht\u{e9}tps:"] {
+            assert!(!is_tunnelled(url), "{url}");
         }
     }
 

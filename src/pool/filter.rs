@@ -167,7 +167,7 @@ impl Filter {
             let one_of = |list: &[CompactString], value: Option<&str>| {
                 list.is_empty() || value.is_some_and(|value| list.iter().any(|entry| same_word(entry, value)))
             };
-            one_of(&self.countries, cold.country.as_deref())
+            one_of(&self.countries, cold.country_code.as_deref())
                 && one_of(&self.regions, cold.region.as_deref())
                 && self.tags.iter().all(|tag| has_tag(cold, tag))
         })

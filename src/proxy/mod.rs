@@ -11,6 +11,7 @@ mod observers;
 mod once;
 mod start;
 mod state;
+pub mod table;
 pub(crate) mod weight;
 mod window;
 

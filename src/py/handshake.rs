@@ -4,10 +4,10 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::clock::{Clock, SystemClock};
-use crate::judge::handshake::{of_connect_status, of_refusal, of_socks4, of_socks5};
+use crate::clock::{Clock, SystemClock, exact_wall};
+use crate::judge::handshake::{of_connect, of_refusal, of_socks4, of_socks5};
 use crate::judge::outcome::{Judgement, Outcome};
-use crate::net::connect::Connect;
+use crate::net::connect::{self, Connect};
 use crate::net::credentials::Credentials;
 use crate::net::destination::Destination;
 use crate::net::handshake::{Handshake, Progress, Refusal};
@@ -15,6 +15,7 @@ use crate::net::protocol::Protocol;
 use crate::net::redact::LoginSecrets;
 use crate::net::{socks4, socks5};
 use crate::py::convert::{self, Lazy};
+use crate::py::judge::headers::headers_of;
 use crate::sync::Mutex;
 
 static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._native.enums", "AMBIGUOUS");
@@ -166,14 +167,28 @@ pub(crate) fn basic_authorization<'py>(py: Python<'py>, username: &str, password
 /// Args:
 ///     status: The status.
 ///     details: What it said besides, in the status line or in a page.
+///     headers: Its headers, as far as they are known: a mapping, or pairs.
 ///
 /// Returns:
-///     The `Outcome`; `AMBIGUOUS` if it may be the site's fault as well.
+///     The `Outcome`, `AMBIGUOUS` if it may be the site's fault as well; and for how many seconds the proxy asks to be left
+///     alone.
 #[proxywhirl_macros::border]
 #[pyfunction]
-#[pyo3(signature = (status, details=""))]
-pub(crate) fn judge_connect(py: Python<'_>, status: u16, details: &str) -> PyResult<Py<PyAny>> {
-    verdict(py, of_connect_status(status, &[details]))
+#[pyo3(signature = (status, details="", headers=None))]
+pub(crate) fn judge_connect(
+    py: Python<'_>,
+    status: u16,
+    details: &str,
+    headers: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(Py<PyAny>, Option<f64>)> {
+    let [retry_after, date] = match headers {
+        Some(headers) => headers_of(headers, ["retry-after", "date"])?,
+        None => [None, None],
+    };
+    let [retry_after, date] = [retry_after, date].map(|value| value.map(Into::into));
+    let reply = connect::Reply { status, reason: "".into(), retry_after, date, details: details.into() };
+    let (judgement, hold) = of_connect(&reply, || exact_wall() as f64 / 1e6);
+    Ok((verdict(py, judgement)?, hold))
 }
 
 /// What it says of a SOCKS proxy that it refused to connect.

@@ -305,7 +305,7 @@ impl<H: Host> Rotation<H> {
         if !may_go_on && !is_login && !outcome.is_sites_word() {
             return self.deliver(answer);
         }
-        let hold = answer.retry_after.filter(|_| outcome == Judgement::Known(Outcome::RateLimited));
+        let hold = outcome.hold(|| answer.retry_after);
         self.end_attempt(outcome, answer.elapsed_ms, hold, answer.status, None)?;
         let then = if tries_again { Then::Seek } else { Then::GiveUp };
         if outcome.spends_connections() { Ok(self.renew(then)) } else { self.then(then) }
@@ -316,7 +316,7 @@ impl<H: Host> Rotation<H> {
         if outcome == Judgement::Ambiguous {
             self.count.fault(outcome, true);
         }
-        let hold = retry_after.filter(|_| outcome == Judgement::Known(Outcome::RateLimited));
+        let hold = outcome.hold(|| retry_after);
         self.end_attempt(outcome, elapsed_ms, hold, None, Some(error))?;
         if outcome == Judgement::Known(Outcome::ClientFault) {
             return self.fail(Failure::Request);

@@ -91,6 +91,15 @@ pub struct Attempt<H: Host + ?Sized> {
     pub fault: Option<H::Fault>,
 }
 
+impl<H: Host + ?Sized> Attempt<H> {
+    /// Whether no more is known than that the proxy carried an answer, as after a block that was left without a report. That
+    /// is good of the proxy; what the site said is not known.
+    #[must_use]
+    pub fn is_merely_carried(&self) -> bool {
+        self.outcome == Outcome::Success.into() && self.status.is_none() && self.fault.is_none()
+    }
+}
+
 /// The request, as far as a rotation must know it.
 #[derive(Debug, Clone, Copy)]
 pub struct Job {

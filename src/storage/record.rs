@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 use speedate::{DateTime, DateTimeConfig, TimestampUnit};
 
 use crate::clock::Micros;
+use crate::proxy::cold::Cold;
+use crate::proxy::table::{self, proxy_fields};
 
 /// The prefix of an encrypted text.
 pub const SEALED: &str = "encrypted:";
@@ -82,13 +84,111 @@ impl Visitor<'_> for StampVisitor {
     }
 }
 
-/// The record of a proxy, one line a field: how it is written, then how it is read, always optional.
+/// How a kind of field is saved: not at all where it is as in a new proxy.
+pub(super) trait Saved: Default {
+    type Written<'a>: Serialize
+    where
+        Self: 'a;
+    type Read;
+
+    fn written(&self) -> Option<Self::Written<'_>>;
+    fn restored(read: &Self::Read) -> Self;
+    /// Whether a new proxy has another value.
+    fn is_news(read: &Self::Read) -> bool;
+}
+
+impl Saved for table::Count {
+    type Written<'a> = u64;
+    type Read = u64;
+
+    fn written(&self) -> Option<u64> {
+        Self::is_news(self).then_some(*self)
+    }
+
+    fn restored(read: &u64) -> Self {
+        *read
+    }
+
+    fn is_news(read: &u64) -> bool {
+        *read > 0
+    }
+}
+
+impl Saved for table::Flag {
+    type Written<'a> = bool;
+    type Read = bool;
+
+    fn written(&self) -> Option<bool> {
+        self.then_some(true)
+    }
+
+    fn restored(read: &bool) -> Self {
+        *read
+    }
+
+    fn is_news(read: &bool) -> bool {
+        *read
+    }
+}
+
+impl Saved for table::Text {
+    type Written<'a> = &'a str;
+    type Read = Box<str>;
+
+    fn written(&self) -> Option<&str> {
+        self.as_deref()
+    }
+
+    fn restored(read: &Box<str>) -> Self {
+        Some(read.clone())
+    }
+
+    fn is_news(_: &Box<str>) -> bool {
+        true
+    }
+}
+
+impl Saved for table::Time {
+    type Written<'a> = Stamp;
+    type Read = Stamp;
+
+    fn written(&self) -> Option<Stamp> {
+        self.map(Stamp)
+    }
+
+    fn restored(read: &Stamp) -> Self {
+        Some(read.0)
+    }
+
+    fn is_news(_: &Stamp) -> bool {
+        true
+    }
+}
+
+fn restored<K: Saved>(read: Option<&K::Read>) -> K {
+    read.map(K::restored).unwrap_or_default()
+}
+
+/// The record of a proxy: a line for each field with rules of its own, how it is written, then how it is read, always optional;
+/// then the fields of the table.
 macro_rules! record {
-    (<$life:lifetime> $($(#[$out:meta])* $name:ident: $written:ty $(=> $(#[$in:meta])* $read:ty)?;)*) => {
+    (
+        { <$life:lifetime> $($(#[$out:meta])* $name:ident: $written:ty $(=> $(#[$in:meta])* $read:ty)?;)* } $all:tt
+        { $($(#[$told_doc:meta])* $told:ident: $told_kind:ident;)* }
+        { $($(#[$learned_doc:meta])* $learned:ident: $learned_kind:ident;)* }
+    ) => {
         /// A record as it is written: the documented fields first, then those that differ from their defaults.
         #[derive(Serialize)]
         pub(super) struct Outward<$life> {
             $($(#[$out])* pub(super) $name: $written,)*
+            $(
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub(super) $told: Option<<table::$told_kind as Saved>::Written<$life>>,
+            )*
+            $(
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub(super) $learned: Option<<table::$learned_kind as Saved>::Written<$life>>,
+            )*
         }
 
         /// A record as it is read. Whatever is missing keeps its default; what is not known is passed over.
@@ -96,13 +196,35 @@ macro_rules! record {
         #[serde(default)]
         pub struct SavedProxy {
             $($($(#[$in])* pub(super) $name: Option<$read>,)?)*
+            $(pub(super) $told: Option<<table::$told_kind as Saved>::Read>,)*
+            $(pub(super) $learned: Option<<table::$learned_kind as Saved>::Read>,)*
             /// A line that takes a proxy out again.
             pub(super) removed: Option<bool>,
+        }
+
+        impl SavedProxy {
+            /// Whether it has a field of the table that users and lists tell.
+            pub(super) fn tells(&self) -> bool {
+                false $(|| self.$told.as_ref().is_some_and(<table::$told_kind as Saved>::is_news))*
+            }
+
+            pub(super) fn tell(&self, cold: &mut Cold) {
+                $(cold.$told = restored(self.$told.as_ref());)*
+            }
+
+            /// Whether it has a field of the table that is learned.
+            pub(super) fn has_learned(&self) -> bool {
+                false $(|| self.$learned.as_ref().is_some_and(<table::$learned_kind as Saved>::is_news))*
+            }
+
+            pub(super) fn teach_cold(&self, cold: &mut Cold) {
+                $(cold.$learned = restored(self.$learned.as_ref());)*
+            }
         }
     };
 }
 
-record! { <'a>
+proxy_fields!(record! { <'a>
     id: &'a str => Box<str>;
     url: &'a str => Box<str>;
     username: Option<&'a str> => Box<str>;
@@ -120,10 +242,6 @@ record! { <'a>
     protocol: Option<&'a str> => Box<str>;
     #[serde(skip_serializing_if = "is_false")]
     credentials_in_url: bool => bool;
-    #[serde(skip_serializing_if = "is_false")]
-    allow_local: bool => bool;
-    #[serde(skip_serializing_if = "is_false")]
-    rotating: bool => bool;
     #[serde(skip_serializing_if = "Option::is_none")]
     last_success_at: Option<Stamp> => Stamp;
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,26 +261,8 @@ record! { <'a>
     window_start: Option<Stamp> => Stamp;
     #[serde(skip_serializing_if = "Option::is_none")]
     window_duration_seconds: Option<u32> => u32;
-    #[serde(skip_serializing_if = "Option::is_none")]
-    country_code: Option<&'a str> => Box<str>;
-    #[serde(skip_serializing_if = "Option::is_none")]
-    region: Option<&'a str> => Box<str>;
     #[serde(skip_serializing_if = "is_zero")]
     consecutive_failures: u64 => u64;
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_health_check: Option<Stamp> => Stamp;
-    #[serde(skip_serializing_if = "is_zero")]
-    consecutive_successes: u64 => u64;
-    #[serde(skip_serializing_if = "is_zero")]
-    recovery_attempt: u64 => u64;
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_check_time: Option<Stamp> => Stamp;
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_health_error: Option<&'a str> => Box<str>;
-    #[serde(skip_serializing_if = "is_zero")]
-    total_checks: u64 => u64;
-    #[serde(skip_serializing_if = "is_zero")]
-    total_health_failures: u64 => u64;
     #[serde(skip_serializing_if = "Option::is_none")]
     source_url: Option<&'a str> => Box<str>;
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,7 +282,7 @@ record! { <'a>
     rest_until: Option<Stamp> => Stamp;
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     standings: &'a [Stood] => Vec<Stood>;
-}
+});
 
 /// What one site holds against the proxy.
 #[derive(Debug, Serialize, Deserialize)]

@@ -94,11 +94,8 @@ impl SavedProxy {
             && self.ttl.is_none()
             && self.ema_alpha.is_none()
             && self.window_duration_seconds.is_none()
-            && self.country_code.is_none()
-            && self.region.is_none()
             && self.source_url.is_none()
-            && self.allow_local != Some(true)
-            && self.rotating != Some(true)
+            && !self.tells()
             && self.cost_per_request.is_none_or(|cost| cost == Some(0.0));
         if !plain {
             proxy.set_cold(|cold| {
@@ -108,11 +105,8 @@ impl SavedProxy {
                 cold.expires_at = expires;
                 cold.ema_alpha = self.ema_alpha.unwrap_or(cold.ema_alpha);
                 cold.window_duration = self.window_duration_seconds.unwrap_or(cold.window_duration);
-                cold.country.clone_from(&self.country_code);
-                cold.region.clone_from(&self.region);
                 cold.source_url = open(&self.source_url);
-                cold.allow_local = self.allow_local == Some(true);
-                cold.rotating = self.rotating == Some(true);
+                self.tell(cold);
                 cold.cost = self.cost_per_request.unwrap_or(cold.cost);
             });
         }
@@ -139,22 +133,23 @@ impl SavedProxy {
     /// A proxy that is known already, and `built`, which is what this record says of it: what has never been used learns
     /// from the record, tags are united, and what was not known is filled in. Whether it learned.
     pub fn merge_into(&self, held: &Arc<Proxy>, built: &Proxy) -> bool {
-        let (tags, country, region) = built.cold(|cold| (cold.tags.clone(), cold.country.clone(), cold.region.clone()));
+        let (tags, country, region) =
+            built.cold(|cold| (cold.tags.clone(), cold.country_code.clone(), cold.region.clone()));
         let wanting = held.cold(|cold| {
             tags.iter().any(|tag| !cold.tags.contains(tag))
-                || (cold.country.is_none() && country.is_some())
-                || (cold.region.is_none() && region.is_some() && cold.country == country)
+                || (cold.country_code.is_none() && country.is_some())
+                || (cold.region.is_none() && region.is_some() && cold.country_code == country)
         });
         if wanting {
             held.set_cold(|cold| {
                 cold.tags.extend(tags);
                 cold.tags.sort_unstable();
                 cold.tags.dedup();
-                if cold.country.is_none() {
-                    cold.country.clone_from(&country);
+                if cold.country_code.is_none() {
+                    cold.country_code.clone_from(&country);
                 }
                 // A region means something in its own country only.
-                if cold.region.is_none() && cold.country == country {
+                if cold.region.is_none() && cold.country_code == country {
                     cold.region = region;
                 }
             });
@@ -197,23 +192,8 @@ impl SavedProxy {
                 proxy.set_latency(self.latency_ms);
             }
         }
-        let checked = self.last_health_check.is_some()
-            || self.next_check_time.is_some()
-            || self.last_health_error.is_some()
-            || [self.consecutive_successes, self.recovery_attempt, self.total_checks, self.total_health_failures]
-                .into_iter()
-                .flatten()
-                .any(|count| count > 0);
-        if checked {
-            proxy.set_cold(|cold| {
-                cold.last_health_check = self.last_health_check.map(|stamp| stamp.0);
-                cold.next_check_time = self.next_check_time.map(|stamp| stamp.0);
-                cold.last_health_error.clone_from(&self.last_health_error);
-                cold.consecutive_successes = self.consecutive_successes.unwrap_or_default();
-                cold.recovery_attempt = self.recovery_attempt.unwrap_or_default();
-                cold.total_checks = self.total_checks.unwrap_or_default();
-                cold.total_health_failures = self.total_health_failures.unwrap_or_default();
-            });
+        if self.has_learned() {
+            proxy.set_cold(|cold| self.teach_cold(cold));
         }
         for (moment, stamp) in [
             (Moment::LastSuccess, self.last_success_at),

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 
 use ahash::{AHashMap, RandomState};
 
-use super::record::{Extra, Outward, Stamp, Stood};
+use super::record::{Extra, Outward, Saved, Stamp, Stood};
 use super::seal::{Seals, Secret, is_secret, without_secrets, written_url};
 use crate::clock::Clock;
 use crate::proxy::cold::{DEFAULT_ALPHA, DEFAULT_WINDOW};
 use crate::proxy::health::Health;
+use crate::proxy::table::proxy_fields;
 use crate::proxy::{Id, Moment, Proxy};
 use crate::resilience::standing::SavedHold;
 use crate::sync::Mutex;
@@ -165,6 +166,21 @@ pub fn write<'a>(
     Ok(done)
 }
 
+/// The record with these fields, and those of the table.
+macro_rules! outward {
+    (
+        { $cold:ident $is_learned:ident { $($own:tt)* } } $all:tt
+        { $($(#[$told_doc:meta])* $told:ident: $told_kind:ident;)* }
+        { $($(#[$learned_doc:meta])* $learned:ident: $learned_kind:ident;)* }
+    ) => {
+        Outward {
+            $($own)*
+            $($told: $cold.$told.written(),)*
+            $($learned: $cold.$learned.written().filter(|_| $is_learned),)*
+        }
+    };
+}
+
 fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(), WriteError> {
     let learned = options.learned;
     let extra = options.extras.get(&proxy.id());
@@ -209,8 +225,7 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
             (Some(url), Secrets::Omitted) => Some(without_secrets(url)),
             (url, _) => url.map(str::to_owned),
         };
-        let known = |count: u64| if learned { count } else { 0 };
-        let record = Outward {
+        let record = proxy_fields!(outward! { cold learned {
             id: &id,
             url: &url,
             username: username.as_deref(),
@@ -226,8 +241,6 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
             updated_at,
             protocol: cold.raw_url.as_ref().map(|_| protocol.as_str()),
             credentials_in_url: credentials_in_url && username.is_some(),
-            allow_local: cold.allow_local,
-            rotating: cold.rotating,
             last_success_at,
             last_failure_at,
             requests_started: completed,
@@ -237,16 +250,7 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
             ema_alpha: (alpha.to_bits() != DEFAULT_ALPHA.to_bits()).then_some(alpha),
             window_start,
             window_duration_seconds: (cold.window_duration != DEFAULT_WINDOW).then_some(cold.window_duration),
-            country_code: cold.country.as_deref(),
-            region: cold.region.as_deref(),
             consecutive_failures: in_a_row,
-            last_health_check: cold.last_health_check.filter(|_| learned).map(Stamp),
-            consecutive_successes: known(cold.consecutive_successes),
-            recovery_attempt: known(cold.recovery_attempt),
-            next_check_time: cold.next_check_time.filter(|_| learned).map(Stamp),
-            last_health_error: cold.last_health_error.as_deref().filter(|_| learned),
-            total_checks: known(cold.total_checks),
-            total_health_failures: known(cold.total_health_failures),
             source_url: source_url.as_deref(),
             metadata: extra.and_then(|extra| extra.metadata.as_deref()),
             ttl: cold.ttl,
@@ -256,7 +260,7 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
             rest_level: resting.map_or(0, |(level, _)| u64::from(level)),
             rest_until: resting.map(|(_, until)| Stamp::coarse(until)),
             standings: &standings,
-        };
+        } });
         serde_json::to_writer(&mut *buffer, &record)
     });
     if missing {

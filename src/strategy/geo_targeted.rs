@@ -235,7 +235,7 @@ impl Strategy for GeoTargeted {
         eligible
             .iter()
             .filter_map(|slot| table.proxy(*slot))
-            .any(|proxy| proxy.cold(|cold| cold.country.is_some() || cold.region.is_some()))
+            .any(|proxy| proxy.cold(|cold| cold.country_code.is_some() || cold.region.is_some()))
     }
 
     fn honours_region(&self) -> bool {

@@ -164,7 +164,7 @@ impl ListEntry {
                     Some(given.map_or_else(|| url.clone().into(), |given| format!("{given}://{rest}").into()));
                 cold.credentials.clone_from(&details.credentials);
             }
-            cold.country = details.country_code.as_deref().or(details.country.as_deref()).map(Box::from);
+            cold.country_code = details.country_code.as_deref().or(details.country.as_deref()).map(Box::from);
             cold.region.clone_from(&details.region);
             cold.tags.extend(details.tags.iter().cloned());
             cold.tags.extend(details.anonymity.map(|anonymity| anonymity.as_str().into()));

@@ -70,7 +70,7 @@ pub fn pool_of(count: usize) -> (Arc<Domain>, Vec<Arc<Proxy>>) {
 
 /// Puts a proxy somewhere.
 pub fn locate(proxy: &Proxy, country: &str) {
-    proxy.set_cold(|cold| cold.country = Some(country.into()));
+    proxy.set_cold(|cold| cold.country_code = Some(country.into()));
 }
 
 pub fn tag(proxy: &Proxy, tags: &[&str]) {
@@ -203,7 +203,7 @@ pub fn furnish(proxies: &[Arc<Proxy>]) {
         let number = number(proxy);
         proxy.set_cold(|cold| {
             let apart = number.is_multiple_of(10);
-            cold.country = Some(if apart { "FR" } else { "US" }.into());
+            cold.country_code = Some(if apart { "FR" } else { "US" }.into());
             cold.tags = if apart { vec![] } else { vec![if number.is_multiple_of(3) { "a" } else { "b" }.into()] };
             cold.cost = Some(if apart { 5.0 } else { (number % 4) as f64 / 8.0 });
         });

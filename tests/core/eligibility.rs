@@ -86,7 +86,7 @@ proptest! {
                     };
                     let allowed = |n: usize| {
                         inside[n] && eligible(&proxies[n], now) && !excluded.contains(&n)
-                            && (!only_us || proxies[n].cold(|cold| cold.country.as_deref() == Some("US")))
+                            && (!only_us || proxies[n].cold(|cold| cold.country_code.as_deref() == Some("US")))
                     };
                     match select(&*strategy, &pool, &context, &clock) {
                         Ok(chosen) => {
@@ -97,7 +97,7 @@ proptest! {
                         Err(refusal) => {
                             let usable = |n: &usize| {
                                 let cold = |cold: &proxywhirl::proxy::cold::Cold| {
-                                    (cold.country.clone(), cold.cost.unwrap_or(0.0))
+                                    (cold.country_code.clone(), cold.cost.unwrap_or(0.0))
                                 };
                                 let (country, cost) = proxies[*n].cold(cold);
                                 let elsewhere = maker.name.contains("composite") && country.as_deref() != Some("US");

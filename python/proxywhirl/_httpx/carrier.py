@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Hashable
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._core import retry_after
+from proxywhirl._core import pause_of
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
 from proxywhirl._httpx.judge import meaning_of
@@ -40,6 +40,7 @@ class Carrier:
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
+        self.tls = tls
         self.routes = Routes(tls, limits)
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
@@ -97,6 +98,10 @@ class Carrier:
             return failure
         return _answer(payload, elapsed)
 
+    def remove(self, key: Any) -> None:
+        """Close the connections to a proxy."""
+        self.routes.remove(key)
+
     def release(self, identity: Hashable) -> None:
         """Close the connections of a session, those with a request under way when it is done."""
         for pool in self.routes.release(identity):
@@ -119,7 +124,7 @@ class AsyncCarrier:
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
-        self._tls = tls
+        self.tls = tls
         self._limits = limits
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
@@ -210,7 +215,7 @@ class AsyncCarrier:
         scope = self._scopes.get(loop)
         if scope is None or scope.ended:
             self.forget_closed()
-            made = _Scope(AsyncRoutes(self._tls, self._limits))
+            made = _Scope(AsyncRoutes(self.tls, self._limits))
             await made.open()
             with self._lock:
                 scope = self._scopes.get(loop)
@@ -340,9 +345,8 @@ def _allowance(request: Any, terms: SendOptions) -> Allowance:
 
 def _answer(payload: Any, elapsed: float) -> Answer:
     status = payload.status
-    # Only these two statuses mean something else with the header; no other pays for the search.
-    hold = retry_after(payload.headers) if status in (429, 503) else None
-    return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=hold)
+    asked = pause_of(status, payload.headers)
+    return Answer(status, elapsed, payload, tunnel=payload.tunnel, retry_after=asked)
 
 
 def _check_answer(payload: Any, request: Any, terms: SendOptions) -> None:

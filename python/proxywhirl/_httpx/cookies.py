@@ -11,8 +11,19 @@ from typing import Any
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.library import HttpLibrary
+from proxywhirl._native.redact import shown
 
-__all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "client_class", "keep", "sets_cookies"]
+__all__ = [
+    "MOST_JARS",
+    "CookieStore",
+    "OneJar",
+    "PerProxy",
+    "Wearing",
+    "client_class",
+    "keep",
+    "sets_cookies",
+    "store_of",
+]
 
 MOST_JARS = 10_000
 """Proxies, or sessions, whose cookies are kept; those not used for longest go first."""
@@ -31,6 +42,9 @@ class CookieStore:
             kind: The package that makes it.
         """
         raise NotImplementedError
+
+    def drop(self, proxy_id: Any) -> None:
+        """Forget the cookies of a proxy that is gone, where they are its own."""
 
 
 class OneJar(CookieStore):
@@ -71,9 +85,26 @@ class PerProxy(CookieStore):
             return found
 
     def drop(self, proxy_id: Any) -> None:
-        """Forget the cookies of a proxy."""
         with self._lock:
             self._jars.pop(proxy_id, None)
+
+
+def store_of(name: str | None) -> CookieStore | None:
+    """Where the cookies of requests without a session are kept.
+
+    Args:
+        name: ``"proxy"``: a jar for each proxy; ``"shared"``: one for all of them; ``None``: nowhere.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if name is None:
+        return None
+    if name == "proxy":
+        return PerProxy()
+    if name == "shared":
+        return OneJar()
+    raise ValueError(f"cookies must be None, 'proxy' or 'shared', not {shown(name)}")
 
 
 class Wearing:

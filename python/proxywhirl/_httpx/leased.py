@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._core import hold_of
 from proxywhirl._httpx.judge import meaning_of
-from proxywhirl._httpx.rotation import hold_of
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 
 if TYPE_CHECKING:
     from proxywhirl._httpx.judge import Verdict
     from proxywhirl._httpx.library import HttpLibrary
-    from proxywhirl._httpx.payload import AsyncPayload
+    from proxywhirl._httpx.payload import AsyncPayload, Payload
     from proxywhirl._httpx.rotation import Answer
 
-__all__ = ["async_leased_body", "close_shielded", "leased_body"]
+__all__ = ["async_leased_body", "close_shielded", "leased_body", "load", "load_async"]
 
 
 async def close_shielded(payload: AsyncPayload, *, interrupted: bool = False) -> None:
@@ -24,6 +24,32 @@ async def close_shielded(payload: AsyncPayload, *, interrupted: bool = False) ->
 
         with anyio.CancelScope(shield=True):
             await payload.close(interrupted=interrupted)
+
+
+def load(payload: Payload) -> None:
+    """Read the rest of an answer whose status says enough: a body that breaks off is lost, and nothing is raised."""
+    if payload.body is None:
+        try:
+            payload.read()
+        except Exception as error:
+            if meaning_of(error, tunnel=payload.tunnel) is None:
+                raise
+            payload.body = payload.content = b""
+        finally:
+            payload.close()
+
+
+async def load_async(payload: AsyncPayload) -> None:
+    """As :func:`load`."""
+    if payload.body is None:
+        try:
+            await payload.read()
+        except Exception as error:
+            if meaning_of(error, tunnel=payload.tunnel) is None:
+                raise
+            payload.body = payload.content = b""
+        finally:
+            await close_shielded(payload)
 
 
 class _LeasedBody:
@@ -51,7 +77,7 @@ class _LeasedBody:
             lease.finish(outcome, None, error)
         else:
             answer = self._answer
-            lease.finish(outcome, answer.elapsed_ms, hold=hold_of(answer, outcome), status=answer.status)
+            lease.finish(outcome, answer.elapsed_ms, hold=hold_of(outcome, answer.retry_after), status=answer.status)
 
     def _settle_interrupted(self) -> None:
         lease, self._lease = self._lease, None

@@ -21,7 +21,7 @@ from proxywhirl.exceptions import (
 if TYPE_CHECKING:
     from proxywhirl._httpx.judge import Verdict
 
-__all__ = ["Answer", "Failure", "error_of", "hold_of"]
+__all__ = ["Answer", "Failure", "error_of"]
 
 
 class Answer:
@@ -77,16 +77,6 @@ class Failure:
         self.elapsed_ms = elapsed_ms
         self.timed_out = timed_out
         self.retry_after = retry_after
-
-
-def hold_of(answer: Answer, outcome: Verdict) -> float | None:
-    """For how many seconds an answer asks the proxy to stay away.
-
-    Args:
-        answer: The answer.
-        outcome: Its class; only a rate limit is held.
-    """
-    return answer.retry_after if outcome is Outcome.RATE_LIMITED else None
 
 
 def error_of(rotation: _core._Rotation, method: str, url: Any, policy: Any, response: Any = None) -> BaseException:

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Callable, NamedTuple
 from uuid import uuid4
 
+from proxywhirl._core import Proxy
 from proxywhirl._native.enums import HealthStatus, ProxySource
 
 __all__ = ["MODELS", "REQUIRED", "FieldSpec", "ModelSpec"]
@@ -83,52 +84,56 @@ def _moment(name: str) -> FieldSpec:
     return FieldSpec(name, "Optional[datetime]")
 
 
-_PROXY = ModelSpec(
-    (
-        FieldSpec("id", "UUID", factory=uuid4),
-        FieldSpec("url", "str", REQUIRED, url=True),
-        FieldSpec("protocol", "Optional[Literal['http', 'https', 'socks4', 'socks5']]"),
-        FieldSpec("username", "Optional[SecretStr]", secret=True),
-        FieldSpec("password", "Optional[SecretStr]", secret=True),
-        FieldSpec("allow_local", "bool", False),
-        FieldSpec("rotating", "bool", False),
-        FieldSpec("health_status", "HealthStatus", HealthStatus.UNKNOWN, enum=HealthStatus),
-        _moment("last_success_at"),
-        _moment("last_failure_at"),
-        _count("requests_started"),
-        _count("requests_completed"),
-        _count("requests_active"),
-        _count("total_requests"),
-        _count("total_successes"),
-        _count("total_failures"),
-        FieldSpec("average_response_time_ms", "Optional[float]", bounds=_COUNT),
-        FieldSpec("latency_ms", "Optional[float]", bounds=_COUNT),
-        FieldSpec("ema_response_time_ms", "Optional[float]", bounds=_COUNT),
-        FieldSpec("ema_alpha", "float", 0.2, bounds=_ALPHA),
-        _moment("window_start"),
-        FieldSpec("window_duration_seconds", "int", 3600, bounds={"gt": 0}),
-        FieldSpec("country_code", "Optional[str]"),
-        FieldSpec("region", "Optional[str]"),
-        _count("consecutive_failures"),
-        _moment("last_health_check"),
-        _count("consecutive_successes"),
-        _count("recovery_attempt"),
-        _moment("next_check_time"),
-        FieldSpec("last_health_error", "Optional[str]"),
-        _count("total_checks"),
-        _count("total_health_failures"),
-        FieldSpec("tags", "Set[str]", factory=set),
-        FieldSpec("source", "ProxySource", ProxySource.USER, enum=ProxySource),
-        FieldSpec("source_url", "Optional[HttpUrl]", url=True),
-        FieldSpec("metadata", "Dict[str, Any]", factory=dict),
-        FieldSpec("created_at", "datetime", factory=_now),
-        FieldSpec("updated_at", "datetime", factory=_now),
-        FieldSpec("ttl", "Optional[int]"),
-        _moment("expires_at"),
-        FieldSpec("cost_per_request", "Optional[float]", 0.0, bounds=_COUNT),
-        FieldSpec("geo_location", "Optional[GeoLocation]"),
-    )
+_OF_KIND = {
+    "Count": _count,
+    "Flag": lambda name: FieldSpec(name, "bool", False),
+    "Text": lambda name: FieldSpec(name, "Optional[str]"),
+    "Time": _moment,
+}
+"""The kinds of the core's table of fields (``src/proxy/table.rs``)."""
+
+_OWN = (
+    FieldSpec("id", "UUID", factory=uuid4),
+    FieldSpec("url", "str", REQUIRED, url=True),
+    FieldSpec("protocol", "Optional[Literal['http', 'https', 'socks4', 'socks5']]"),
+    FieldSpec("username", "Optional[SecretStr]", secret=True),
+    FieldSpec("password", "Optional[SecretStr]", secret=True),
+    FieldSpec("health_status", "HealthStatus", HealthStatus.UNKNOWN, enum=HealthStatus),
+    _moment("last_success_at"),
+    _moment("last_failure_at"),
+    _count("requests_started"),
+    _count("requests_completed"),
+    _count("requests_active"),
+    _count("total_requests"),
+    _count("total_successes"),
+    _count("total_failures"),
+    FieldSpec("average_response_time_ms", "Optional[float]", bounds=_COUNT),
+    FieldSpec("latency_ms", "Optional[float]", bounds=_COUNT),
+    FieldSpec("ema_response_time_ms", "Optional[float]", bounds=_COUNT),
+    FieldSpec("ema_alpha", "float", 0.2, bounds=_ALPHA),
+    _moment("window_start"),
+    FieldSpec("window_duration_seconds", "int", 3600, bounds={"gt": 0}),
+    _count("consecutive_failures"),
+    FieldSpec("tags", "Set[str]", factory=set),
+    FieldSpec("source", "ProxySource", ProxySource.USER, enum=ProxySource),
+    FieldSpec("source_url", "Optional[HttpUrl]", url=True),
+    FieldSpec("metadata", "Dict[str, Any]", factory=dict),
+    FieldSpec("created_at", "datetime", factory=_now),
+    FieldSpec("updated_at", "datetime", factory=_now),
+    FieldSpec("ttl", "Optional[int]"),
+    _moment("expires_at"),
+    FieldSpec("cost_per_request", "Optional[float]", 0.0, bounds=_COUNT),
+    FieldSpec("geo_location", "Optional[GeoLocation]"),
 )
+"""The fields of a proxy with rules of their own."""
+
+
+def _proxy() -> ModelSpec:
+    """The fields of a proxy in the documented order, which is that of the core's table."""
+    specs = {field.name: field for field in _OWN}
+    specs.update({name: _OF_KIND[kind](name) for name, kind, _ in Proxy._table()})
+    return ModelSpec(tuple(specs[name] for name in Proxy._fields()))
+
 
 _POOL = ModelSpec(
     (
@@ -175,7 +180,7 @@ _SESSION = ModelSpec(
 )
 
 MODELS: dict[str, ModelSpec] = {
-    "Proxy": _PROXY,
+    "Proxy": _proxy(),
     "ProxyPool": _POOL,
     "SelectionContext": _CONTEXT,
     "Session": _SESSION,

@@ -10,13 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from proxywhirl import _core
+    from proxywhirl.config import ProxyConfiguration
     from proxywhirl.retry import RetryPolicy
     from proxywhirl.rotator._attempts import AsyncAttempts, Attempts
 
 __all__ = ["AsyncAttemptsFace", "AttemptsFace"]
 
 
-class AttemptsFace:
+class _Face:
+    _transport: Any
+    _prepare_sources: Any
+    config: ProxyConfiguration
+
+
+class AttemptsFace(_Face):
     """``attempts()`` of the synchronous rotator."""
 
     def attempts(
@@ -77,11 +84,19 @@ class AttemptsFace:
             session_id=session_id, country=country, region=region, tags=tags, protocol=protocol, context=context
         )
         return Attempts(
-            self, url, method, wishes, retry_policy=retry_policy, ban_policy=ban_policy, raise_on_ban=raise_on_ban
+            self._transport,
+            self._prepare_sources,
+            url,
+            method,
+            wishes,
+            patience=self.config.pool_timeout,
+            retry_policy=retry_policy,
+            ban_policy=ban_policy,
+            raise_on_ban=raise_on_ban,
         )
 
 
-class AsyncAttemptsFace:
+class AsyncAttemptsFace(_Face):
     """``attempts()`` of the asynchronous rotator."""
 
     def attempts(
@@ -115,5 +130,13 @@ class AsyncAttemptsFace:
             session_id=session_id, country=country, region=region, tags=tags, protocol=protocol, context=context
         )
         return AsyncAttempts(
-            self, url, method, wishes, retry_policy=retry_policy, ban_policy=ban_policy, raise_on_ban=raise_on_ban
+            self._transport,
+            self._prepare_sources,
+            url,
+            method,
+            wishes,
+            patience=self.config.pool_timeout,
+            retry_policy=retry_policy,
+            ban_policy=ban_policy,
+            raise_on_ban=raise_on_ban,
         )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl._core import ReportJudge
+from proxywhirl._core import ReportJudge, is_tunnelled
 from proxywhirl._httpx.clients import Fault, is_error, read
-from proxywhirl._httpx.judge import Judged, judge_report
+from proxywhirl._httpx.judge import Judged
 from proxywhirl._httpx.rotation import error_of
 from proxywhirl._httpx.selection import LeaseAcquirer
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
-from proxywhirl.bans import BanPolicies
 from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
 from proxywhirl.rotator._attempt import Attempt
 
@@ -35,10 +33,12 @@ class _Loop:
     """What both loops share: everything but the waiting.
 
     Args:
-        rotator: The rotator.
+        transport: How the rotator sends requests of its own: its rules hold here too.
+        prepare: Does what has to be done before a request, until a deadline by ``time.monotonic``.
         url: The target.
         method: The method.
         selection: What is asked of the choice.
+        patience: Seconds to wait for a proxy.
         retry_policy: Instead of the rotator's.
         ban_policy: Ban rules instead of the rotator's, for whichever site.
         raise_on_ban: Whether a final ban or rate limit is raised; ``None`` leaves it to the rotator.
@@ -46,27 +46,25 @@ class _Loop:
 
     def __init__(
         self,
-        rotator: Any,
+        transport: Any,
+        prepare: Callable[[float | None], Any],
         url: str,
         method: str,
         selection: Selection,
         *,
+        patience: float,
         retry_policy: Any,
         ban_policy: Any,
         raise_on_ban: bool | None,
     ) -> None:
-        transport = rotator._transport
-        self._prepare = rotator._prepare_sources
+        self._prepare = prepare
         self._method = method.upper()
         self._url = url
-        self._policy = transport._policy if retry_policy is None else retry_policy
-        judge: Any = transport.report_judge
-        if ban_policy is not None:
-            judge = ReportJudge(BanPolicies(ban_policy), transport._auth_statuses)
-        self._judge = judge_report if judge is None else judge
-        self._raise_on_ban = transport._raise_on_ban if raise_on_ban is None else raise_on_ban
-        self._patience = rotator.config.pool_timeout
-        self._chooser = rotator._chooser
+        self._policy = transport.retry_policy if retry_policy is None else retry_policy
+        self._judge = transport.report_judge_of(ban_policy) or ReportJudge()
+        self._raise_on_ban = transport.raise_on_ban if raise_on_ban is None else raise_on_ban
+        self._patience = patience
+        self._chooser = transport.chooser
         self._selection = selection
         self._rotation: _core._Rotation | None = None
         self._step = ""
@@ -80,9 +78,10 @@ class _Loop:
     def _start(self, deadline: float | None) -> None:
         from proxywhirl.retry.policy import rotation_of
 
-        # Only now: its budget runs from its making.
+        # Only now: the time runs from its making.
+        time_left = None if deadline is None else deadline - time.monotonic()
         self._taking = LeaseAcquirer(
-            self._chooser, self._url, self._selection, method=self._method, budget=self._policy.timeout
+            self._chooser, self._url, self._selection, method=self._method, time_left=time_left
         )
         self._rotation = rotation = rotation_of(
             self._policy,
@@ -91,7 +90,7 @@ class _Loop:
             self._url,
             raise_on_ban=self._raise_on_ban,
             patience=self._patience,
-            time_left=None if deadline is None else deadline - time.monotonic(),
+            time_left=time_left,
         )
         self._step = rotation.start()
 
@@ -202,7 +201,7 @@ class _Loop:
             if judged.status is not None:
                 carried = getattr(error, "response", None) if error is not None else answer
                 self._answer = None if isinstance(carried, int) else carried
-                tunnel = urlsplit(self._url).scheme.lower() == "https"
+                tunnel = is_tunnelled(self._url)
                 step = rotation.answered(judged.outcome, judged.status, elapsed_ms, tunnel, judged.hold)
             else:
                 assert error is not None, "a judgement is of an answer or of an exception"

@@ -25,12 +25,12 @@ ProxiesLike = Union[Iterable[ProxyLike], str, "os.PathLike[str]"]
 
 
 class Members:
-    """The way into a pool.
+    """The way into a pool, and out of it for those that are no good.
 
     Args:
         pool: The pool.
         lists: Learns which proxies the user named, and takes gateways.
-        insight: Called with how many proxies were added.
+        insight: Called with how many proxies were added, and with those that were removed.
         keeping: Decrypts files, and finds the countries of proxies.
     """
 
@@ -63,23 +63,18 @@ class Members:
         self._insight.added(added)
         return added
 
-    def add_one(self, proxy: ProxyLike) -> None:
-        """Add a proxy."""
-        before = len(self._pool)
-        if _is_gateway(proxy):
-            self._lists.add_gateway(proxy)
-        else:
-            made = _as_proxy(proxy)
-            self._pool.add_proxy(made)
-            self._lists.claim((made,))
-            self._keeping.locate([made])
-        self._insight.added(len(self._pool) - before)
-
     def add_parsed(self, parsed: _core.ParsedProxies) -> None:
         """Add the proxies of a list that has been read."""
         pool = _core.ProxyPool(max_pool_size=max(1, len(parsed)))
         pool.load(parsed)
         self.add_all(pool.get_all_proxies())
+
+    def clear_unhealthy(self) -> int:
+        """Remove the unhealthy and the dead; how many there were."""
+        before = self._pool.get_all_proxies() if self._insight.wants_removals else []
+        count = self._pool.clear_unhealthy()
+        self._insight.removed([proxy for proxy in before if proxy not in self._pool] if count else [], count)
+        return count
 
     def _add_file(self, path: str | os.PathLike[str], tag: str | None) -> int:
         """Add the proxies of a file: a saved pool, or a list in any form; how many were new."""

@@ -167,7 +167,8 @@ class ObservedFace:
             timeout=timeout,
             concurrency=concurrency,
             remove=remove,
-            tls=_tls_of(self._transport._carrier),
+            # A check must trust the authorities that requests trust.
+            tls=self._transport.carrier.tls,
         )
 
     def stop_health_monitor(self) -> None:
@@ -215,9 +216,3 @@ class ObservedFace:
     def get_statistics(self) -> dict[str, Any]:
         """As :meth:`get_pool_stats`, and ``source_breakdown``: proxies by source."""
         return {**self.get_pool_stats(), "source_breakdown": self.pool.get_source_breakdown()}
-
-
-def _tls_of(carrier: Any) -> Any:
-    # The contexts that requests use: a check must trust the same authorities.
-    own = getattr(carrier, "_tls", None)
-    return carrier.routes._tls if own is None else own

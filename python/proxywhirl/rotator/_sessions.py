@@ -24,10 +24,12 @@ class Sessions:
     Args:
         chooser: Binds sessions to proxies.
         kind: The package that makes cookies and headers.
+        carrier: Has the connections of sessions.
     """
 
-    def __init__(self, chooser: Chooser, kind: HttpLibrary) -> None:
+    def __init__(self, chooser: Chooser, kind: HttpLibrary, carrier: Any) -> None:
         self._chooser = chooser
+        self._carrier = carrier
         self.identities = Identities(chooser, kind)
         """What each session owns."""
 
@@ -107,8 +109,19 @@ class Sessions:
         found = self._chooser.sessions.get_session(session_id)
         return None if found is None else self._chooser.pool.get_proxy_by_id(found.proxy_id)
 
-    def end(self, session_id: str) -> Identity | None:
-        """End a session; what it owned, if there was anything."""
+    def end(self, session_id: str) -> None:
+        """End a session: it is unbound, and what it owned is gone, connections included."""
+        identity = self._forget(session_id)
+        if identity is not None:
+            self._carrier.release(identity.token)
+
+    async def end_async(self, session_id: str) -> None:
+        """As :meth:`end`."""
+        identity = self._forget(session_id)
+        if identity is not None:
+            await self._carrier.release(identity.token)
+
+    def _forget(self, session_id: str) -> Identity | None:
         self._chooser.sessions.remove_session(session_id)
         return self.identities.end(session_id)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["ConfigLike", "connections_of", "policy_of", "settings_of", "timeout_for"]
+__all__ = ["ConfigLike", "connections_of", "policy_of", "settings_of", "strategy_of", "timeout_for"]
 
 ConfigLike = Union["ProxyConfiguration", "StrategyConfig", Mapping[str, Any], str, "os.PathLike[str]", None]
 
@@ -50,6 +50,23 @@ def settings_of(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig 
     raise TypeError(
         f"config must be a ProxyConfiguration, a StrategyConfig, a mapping or a path, not {type(config).__name__}"
     )
+
+
+def strategy_of(given: Any, settings: StrategyConfig | None, config: ProxyConfiguration) -> Any:
+    """The strategy that was handed over, or that settings name, in the form the core calls.
+
+    Raises:
+        ValueError: An unknown name.
+        TypeError: Something that is no strategy.
+    """
+    from proxywhirl.strategies._registry import resolve
+
+    if given is None:
+        given = (settings and settings.strategy_name) or config.strategy or "round-robin"
+    strategy = resolve(given, warm_up=True)
+    if settings is not None:
+        strategy.configure(settings)
+    return strategy
 
 
 def _listed(proxies: Any) -> Any:

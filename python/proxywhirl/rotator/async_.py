@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Generator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._httpx.cookies import client_class
-from proxywhirl._httpx.selection import Selection, selection_of
 from proxywhirl.rotator._attempted import AsyncAttemptsFace
-from proxywhirl.rotator._session import SessionBase
+from proxywhirl.rotator._session import AsyncRotatorSession
 from proxywhirl.rotator._verbs import AsyncVerbs
-from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
+from proxywhirl.rotator.base import ProxyRotatorBase
 from proxywhirl.rotator.client_pool import LRUAsyncClientPool
 from proxywhirl.transport import AsyncRotatingTransport
+from proxywhirl.transport._source import Source
 
 if TYPE_CHECKING:
     import uuid
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl import _core
+    from proxywhirl._httpx.selection import LeaseAcquirer
     from proxywhirl.rotator._members import ProxiesLike, ProxyLike
     from proxywhirl.sources._supply.refresh import Refresh
 
@@ -50,13 +51,13 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
 
     def _make_transport(self, **options: Any) -> AsyncRotatingTransport:
         # Of the chooser, not of this object: a transport that held its rotator would keep it from being collected.
-        return AsyncRotatingTransport(_Source(self._chooser), **options)
+        return AsyncRotatingTransport(Source(self._chooser), **options)
 
     async def _prepare_sources(self, deadline: float | None = None) -> None:
         """What has to be done before a request: load, wait for the first proxies, log in."""
         await self._keeping.begin_async()
         for proxy_id in await self._lists.wait_async(deadline):
-            await self._transport._carrier.remove(proxy_id)
+            await self._transport.carrier.remove(proxy_id)
         await self._limits.log_in_async()
 
     @property
@@ -128,7 +129,7 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
             An asynchronous context manager with the verbs, ``session_id``, ``proxy``, ``cookies`` and ``headers``.
         """
         identity = self._sessions.open(session_id, on_move, headers, restore, timeout_seconds)
-        return AsyncRotatorSession(self, identity.session_id, timeout_seconds, keep=keep)
+        return AsyncRotatorSession(self, self._sessions, self._prepare_sources, identity, timeout_seconds, keep=keep)
 
     def lease(
         self,
@@ -150,8 +151,10 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
         Raises:
             ProxyPoolEmptyError: No proxy is eligible; raised when it is awaited or entered.
         """
-        selection = selection_of(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
-        return LeaseRequest(self, url, selection, list(exclude), timeout)
+        taking, asked = self._to_lease(
+            url, exclude, timeout, session_id=session_id, country=country, region=region, tags=tags, protocol=protocol
+        )
+        return LeaseRequest(self._prepare_sources, taking, asked)
 
     async def get_proxy(self, **wishes: Any) -> _core.Proxy:
         """As :meth:`get_proxy_sync`; waits for the first proxies of the lists if there is no other proxy to choose."""
@@ -160,7 +163,7 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
 
     async def add_proxy(self, proxy: ProxyLike) -> None:
         """Add a proxy; as :meth:`ProxyRotator.add_proxy`."""
-        self._members.add_one(proxy)
+        self._members.add_all((proxy,))
 
     async def add_proxies(self, proxies: ProxiesLike) -> int:
         """Add proxies, all or none; as :meth:`ProxyRotator.add_proxies`."""
@@ -168,11 +171,11 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
 
     async def remove_proxy(self, proxy_id: str | uuid.UUID) -> None:
         """Remove a proxy, its connections and its sessions; as :meth:`ProxyRotator.remove_proxy`."""
-        await self._transport._carrier.remove(self._remove(proxy_id))
+        await self._transport.carrier.remove(self._remove(proxy_id))
 
     async def clear_unhealthy_proxies(self) -> int:
         """Remove the unhealthy and the dead; how many there were."""
-        return self._clear_unhealthy()
+        return self._members.clear_unhealthy()
 
     async def refresh_proxies(self) -> Refresh:
         """Read all lists now: what is new joins, what is gone leaves, what stays keeps what was learned about it.
@@ -222,12 +225,7 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         await self.aclose()
 
 
@@ -238,28 +236,17 @@ class LeaseRequest:
     """A lease still to be taken: await it, or enter it with ``async with``."""
 
     def __init__(
-        self,
-        rotator: AsyncProxyRotator,
-        url: str | None,
-        selection: Selection | None,
-        exclude: list[Any],
-        timeout: float | None,
+        self, prepare: Callable[[], Awaitable[None]], taking: LeaseAcquirer, asked: tuple[list[Any], int, float]
     ) -> None:
-        self._rotator = rotator
-        self._url = url
-        self._selection = selection
-        self._exclude = exclude
-        self._seconds = _patience(timeout)
+        self._prepare = prepare
+        self._taking = taking
+        self._asked = asked
         self._lease: _core.Lease | None = None
 
     async def _take(self) -> _core.Lease:
-        rotator = self._rotator
-        await rotator._prepare_sources()
-        taking = rotator._taking(self._url, self._selection)
-        lease = taking(self._exclude, 1, self._seconds)
-        if lease is None:
-            lease = await taking.wait_async(self._exclude, 1, self._seconds)
-        return lease
+        await self._prepare()
+        lease = self._taking(*self._asked)
+        return await self._taking.wait_async(*self._asked) if lease is None else lease
 
     def __await__(self) -> Generator[Any, Any, _core.Lease]:
         return self._take().__await__()
@@ -269,53 +256,8 @@ class LeaseRequest:
         return await self._lease.__aenter__()
 
     async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
-            await lease.__aexit__(exc_type, exc_value, traceback)
-
-
-class AsyncRotatorSession(AsyncVerbs, SessionBase):
-    """Requests of one rotator that share a proxy; made by :meth:`AsyncProxyRotator.session`."""
-
-    _rotator: AsyncProxyRotator
-
-    async def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a request through the session's proxy; arguments as for :meth:`AsyncProxyRotator.request`."""
-        await self._bind()
-        return await self._rotator.request(method, url, **{**kwargs, "session_id": self.session_id})
-
-    @asynccontextmanager
-    async def stream(self, method: str, url: Any, **kwargs: Any) -> AsyncIterator[httpx.Response]:
-        """Send a request and leave the body to the caller; arguments as for :meth:`AsyncProxyRotator.stream`."""
-        await self._bind()
-        async with self._rotator.stream(method, url, **{**kwargs, "session_id": self.session_id}) as response:
-            yield response
-
-    async def close(self) -> None:
-        """End the session: its proxy is free of it, its cookies, headers and connections are gone."""
-        identity = self._rotator._sessions.end(self.session_id)
-        if identity is not None:
-            await self._rotator._transport._carrier.release(identity.token)
-
-    async def _bind(self) -> None:
-        rotator = self._rotator
-        if rotator._sessions.needs_binding(self.session_id, self._timeout_seconds):
-            await rotator._prepare_sources()
-            rotator._sessions.bind(self.session_id, None, self._timeout_seconds)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if not self._keep:
-            await self.close()
+            await lease.__aexit__(kind, error, traceback)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
-from urllib.parse import quote
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
 from proxywhirl._base.exports import on_first_use
 from proxywhirl._base.fork import new_lock
-from proxywhirl._httpx.cookies import OneJar, PerProxy
+from proxywhirl._httpx.cookies import store_of
 from proxywhirl._httpx.library import default_name, flavour
-from proxywhirl._httpx.selection import Chooser, LeaseAcquirer, Selection
+from proxywhirl._httpx.selection import Chooser
 from proxywhirl._httpx.wishes import wished
 from proxywhirl._native.redact import shown
+from proxywhirl.rotator._chosen import ChosenFace
 from proxywhirl.rotator._limited import LimitedFace
 from proxywhirl.rotator._observed import ObservedFace
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl._httpx.tls import Verify
-    from proxywhirl._native.explain import Explanation
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.credentials import CredentialRotator
     from proxywhirl.models import ProxyChain
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from proxywhirl.rotator._lists import BootstrapLike, SourcesLike
     from proxywhirl.rotator._members import ProxiesLike, ProxyLike
     from proxywhirl.rotator._settings import ConfigLike
+    from proxywhirl.transport._source import Source
 
 __all__ = ["ProxyLike", "ProxyRotatorBase"]
 
@@ -46,11 +46,13 @@ _NO_PROXIES = (
     "add some with proxies=[...] or add_proxy(), name lists with auto_fetch_sources=[...], or let public lists be used "
     "with bootstrap=True"
 )
+_WISHES = (
+    *("session_id", "country", "region", "tags", "protocol", "context"),
+    *("retry_policy", "ban_policy", "raise_on_ban", "max_body"),
+)
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-class ProxyRotatorBase(ObservedFace, LimitedFace):
+class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -179,11 +181,10 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
         from proxywhirl.rotator._lists import Lists
         from proxywhirl.rotator._members import Members, proxies_of_environment
         from proxywhirl.rotator._sessions import Sessions
-        from proxywhirl.rotator._settings import connections_of, policy_of, settings_of, timeout_for
+        from proxywhirl.rotator._settings import connections_of, policy_of, settings_of, strategy_of, timeout_for
 
-        if cookies not in _COOKIES:
-            raise ValueError(f"cookies must be None, 'proxy' or 'shared', not {shown(cookies)}")
-        if _is_bootstrap(rate_limiter):
+        cookie_store = store_of(cookies)
+        if isinstance(rate_limiter, bool) or type(rate_limiter).__name__ == "BootstrapConfig":
             # In the fifth place 0.3 had the limiter on the synchronous class, and this on the other.
             rate_limiter, bootstrap = None, rate_limiter
         if compat not in (None, "0.3"):
@@ -197,14 +198,8 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
             resilience=resilience,
         )
         self.config, strategy_config, listed = settings_of(config)
-        if strategy is None:
-            named = strategy_config.strategy_name if strategy_config is not None else None
-            strategy = named or self.config.strategy or "round-robin"
-        resolved = _resolved(strategy)
-        if strategy_config is not None:
-            resolved.configure(strategy_config)
         pool = _core.ProxyPool(name="rotator", max_pool_size=self.config.pool_size or _UNLIMITED)
-        self._chooser = Chooser(pool, resolved, when_empty=_NO_PROXIES)
+        self._chooser = Chooser(pool, strategy_of(strategy, strategy_config, self.config), when_empty=_NO_PROXIES)
         self._insight = Insight(
             self._chooser, self.config, metrics=enable_metrics, profiling=enable_profiling, in_loop=self._in_loop
         )
@@ -254,16 +249,16 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
             max_keepalive_connections=self.config.pool_max_keepalive,
             keepalive_expiry=float(self.config.keepalive_timeout),
             timeout_for=timeout_for if self.config.dynamic_timeout else None,
-            auth_statuses=(401, 407) if compat == "0.3" else (407,),
+            auth_statuses=(401, 407) if compat == "0.3" else None,
             ban_policy=ban_policy,
             ban_policies=ban_policies,
             raise_on_ban=raise_on_ban,
             allow_direct=allow_direct,
             max_body=max_body,
         )
-        self._sessions = Sessions(self._chooser, self._flavour)
-        self._transport._keeps_hops = True
-        self._transport._cookies = _COOKIES[cookies]()
+        self._sessions = Sessions(self._chooser, self._flavour, self._transport.carrier)
+        self._transport.keeps_hops = True
+        self._transport.cookies = cookie_store
         self._limits = Limits(
             self._chooser,
             self._insight.watch,
@@ -279,14 +274,17 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
         self._clients: Any = None
         self._configure_guard()
         # Connecting is summed up where connections are made.
-        self._transport._carrier.profile = self._insight.watch.profile
+        self._transport.carrier.profile = self._insight.watch.profile
 
     def _make_transport(self, **options: Any) -> Any:
         raise NotImplementedError
 
-    def request(self, method: str, url: Any, **kwargs: Any) -> Any:
-        """Send a request through a proxy, and through others if that fails."""
-        raise NotImplementedError
+    def _source(self) -> Source:
+        """What a transport over this rotator shares with it."""
+        from proxywhirl.transport._source import Source
+
+        own = self._transport
+        return Source(self._chooser, own.retry_policy, own.bans, own.raise_on_ban)
 
     def _configure_guard(self) -> None:
         """Tell the pool all it has to know at once: what is left out goes back to its default."""
@@ -344,137 +342,6 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
         strategy = type(self.strategy).__name__
         return f"<{type(self).__name__} proxies={len(self.pool)} strategy={strategy}>"
 
-    # The strategy.
-
-    @property
-    def pool(self) -> _core.ProxyPool:
-        """The proxies; adding to it and removing from it directly is fine."""
-        return self._chooser.pool
-
-    @property
-    def strategy(self) -> Any:
-        """The strategy as it was handed over; assigning is :meth:`set_strategy`."""
-        active = self._chooser.strategy
-        return active if isinstance(active, _core.Strategy) else active.user
-
-    @strategy.setter
-    def strategy(self, strategy: Any) -> None:
-        self.set_strategy(strategy)
-
-    @property
-    def strategy_version(self) -> int:
-        """How often the strategy was swapped."""
-        return self._chooser.version
-
-    @property
-    def retry_policy(self) -> RetryPolicy:
-        """How often to try, and after which pauses."""
-        policy: RetryPolicy = self._transport._policy
-        return policy
-
-    @retry_policy.setter
-    def retry_policy(self, policy: RetryPolicy) -> None:
-        self._transport._policy = policy
-
-    def set_strategy(self, strategy: Any, *, atomic: bool = True, **arguments: Any) -> None:
-        """Choose differently from the next selection on.
-
-        Requests under way finish with, and report to, the strategy that chose their proxy. Sessions keep their proxies.
-
-        Args:
-            strategy: Whatever the constructor accepts.
-            atomic: Accepted for compatibility; the swap is always one.
-            **arguments: Of the strategy, when it is a name or a class.
-
-        Raises:
-            ValueError: An unknown name.
-            TypeError: Something that is no strategy.
-        """
-        del atomic
-        before = self._chooser.strategy
-        after = _resolved(strategy, **arguments)
-        self._chooser.swap(after)
-        self._insight.strategy_changed(before, after)
-
-    def register_strategy(self, name: str, strategy_class: Any) -> None:
-        """Register a strategy under a name, for this and every other rotator.
-
-        Args:
-            name: The name.
-            strategy_class: The class.
-
-        Raises:
-            TypeError: It lacks a method of a strategy.
-        """
-        from proxywhirl.strategies._registry import StrategyRegistry
-
-        StrategyRegistry().register_strategy(name, strategy_class)
-
-    # Proxies.
-
-    def get_proxy_sync(self, **wishes: Any) -> _core.Proxy:
-        """Choose a proxy for a request that is sent by other means; its start is counted.
-
-        The caller says how it went with ``strategy.record_result``; a :meth:`lease` does that by itself.
-
-        Args:
-            **wishes: ``url``, ``session_id``, ``country``, ``region``, ``tags``, ``protocol``, ``context``.
-
-        Returns:
-            The proxy.
-
-        Raises:
-            ProxyPoolEmptyError: No proxy is eligible.
-        """
-        self._keeping.begin()
-        url = wishes.pop("url", None)
-        lease = self._chooser.lease(url, Selection(**wishes), [])
-        proxy = lease.proxy
-        # From here on no lease is closed, so the start is passed on to the proxy itself: first the new one, so
-        # that at no moment the proxy looks free.
-        proxy.start_request()
-        lease.release()
-        return proxy
-
-    def explain(
-        self,
-        url: str | None = None,
-        *,
-        session_id: str | None = None,
-        country: str | None = None,
-        region: str | None = None,
-        tags: Iterable[str] | None = None,
-        protocol: str | Iterable[str] | None = None,
-        exclude: Iterable[uuid.UUID | str] = (),
-        context: _core.SelectionContext | None = None,
-    ) -> Explanation:
-        """Say of every proxy whether a request could have it now, and if not, why and until when.
-
-        What a request of this rotator with the same arguments would meet: limits and bans, tokens of the rate limiter,
-        connections in use, and what the strategy passes over, unless it is written in Python.
-
-        Args:
-            url: The target; without it, what holds at single sites is left out.
-            session_id: The session: while the proxy it is bound to may serve, no other is chosen.
-            country: Country of the proxy.
-            region: Region of the proxy.
-            tags: Tags it must have, all of them.
-            protocol: Protocol that it must speak, or several of which one will do.
-            exclude: Ids of proxies not to take.
-            context: A selection context that the other arguments are laid over.
-
-        Returns:
-            The verdicts, with ``eligible``, ``refused``, ``waiting`` and ``summary()``.
-        """
-        selection = Selection(
-            session_id=session_id, country=country, region=region, tags=tags, protocol=protocol, context=context
-        )
-        return self._chooser.explain(url, selection, list(exclude))
-
-    def _taking(self, url: str | None, selection: Selection | None) -> LeaseAcquirer:
-        """How a lease for another client is taken."""
-        return LeaseAcquirer(self._chooser, url, selection, judge=self._transport.report_judge)
-
     def _remove(self, proxy_id: str | uuid.UUID) -> Any:
         import uuid
 
@@ -483,100 +350,11 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
         self.pool.remove_proxy(key)
         if leaving is not None:
             self._insight.removed([leaving])
-        store = self._transport._cookies
-        if isinstance(store, PerProxy):
+        store = self._transport.cookies
+        if store is not None:
             store.drop(key)
         self._sessions.end_at(str(key))
         return key
-
-    def _clear_unhealthy(self) -> int:
-        before = self.pool.get_all_proxies() if self._insight.wants_removals else []
-        count = self.pool.clear_unhealthy()
-        self._insight.removed([proxy for proxy in before if proxy not in self.pool] if count else [], count)
-        return count
-
-    @staticmethod
-    def _get_proxy_dict(proxy: _core.Proxy) -> dict[str, str]:
-        """The proxy's URL by target scheme, credentials quoted."""
-        auth = ""
-        if proxy.username is not None:
-            password = "" if proxy.password is None else proxy.password.get_secret_value()
-            auth = f"{quote(proxy.username.get_secret_value(), safe='')}:{quote(password, safe='')}@"
-        host = f"[{proxy.host}]" if ":" in proxy.host and not proxy.host.startswith("[") else proxy.host
-        url = f"{proxy.protocol}://{auth}{host}:{proxy.port}"
-        return {"http://": url, "https://": url}
-
-    # Chains.
-
-    def add_chain(self, chain: ProxyChain) -> None:
-        """Add the entry proxy of a chain to the pool.
-
-        The chain itself is not tunnelled: it is the entry proxy that forwards, or does not.
-
-        Args:
-            chain: The chain.
-        """
-        self._chains.add(chain)
-
-    def get_chains(self) -> list[ProxyChain]:
-        """The chains, in the order they were added."""
-        return list(self._chains.all)
-
-    def remove_chain(self, name: str) -> bool:
-        """Remove a chain, and its entry proxy from the pool.
-
-        Args:
-            name: Name of the chain.
-
-        Returns:
-            Whether there was one.
-        """
-        found, entry_id = self._chains.remove(name)
-        if entry_id is not None:
-            self._remove(entry_id)
-        return found
-
-    # Sessions.
-
-    def create_session(
-        self,
-        session_id: str | None = None,
-        proxy: _core.Proxy | None = None,
-        timeout_seconds: int | None = None,
-    ) -> _core.Session:
-        """Bind a session to a proxy now, rather than with its first request.
-
-        Args:
-            session_id: 1 to 256 letters, digits and hyphens; made up by default.
-            proxy: The proxy; chosen by the strategy by default.
-            timeout_seconds: Life of the session; by default that of the session strategy, 3600.
-
-        Returns:
-            The session.
-
-        Raises:
-            ValueError: The id has another form.
-            ProxyPoolEmptyError: No proxy is eligible.
-        """
-        return self._sessions.create(session_id, proxy, timeout_seconds)
-
-    def get_session(self, session_id: str) -> _core.Session:
-        """The session of this id.
-
-        Args:
-            session_id: The id.
-
-        Returns:
-            The session.
-
-        Raises:
-            SessionNotFoundError: There is none, or it has expired.
-        """
-        return self._sessions.get(session_id)
-
-    def cleanup_expired_sessions(self) -> int:
-        """Forget sessions that have expired, and what they owned; how many there were."""
-        return self._sessions.forget_expired()
 
     # For the requests of both classes.
 
@@ -591,7 +369,7 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
 
     def _deadline(self, kwargs: Mapping[str, Any]) -> float | None:
         """When a request that begins now must be over, by ``time.monotonic``."""
-        policy = kwargs.get("retry_policy") or self._transport._policy
+        policy = kwargs.get("retry_policy") or self._transport.retry_policy
         return None if policy.timeout is None else time.monotonic() + float(policy.timeout)
 
     def _arguments(
@@ -618,36 +396,3 @@ class ProxyRotatorBase(ObservedFace, LimitedFace):
                 kwargs["headers"] = headers
         kwargs["extensions"] = {**extensions, "proxywhirl": selection}
         return kwargs
-
-
-class _Source:
-    """What a transport needs of a rotator."""
-
-    def __init__(self, chooser: Any) -> None:
-        self._chooser = chooser
-
-
-_COOKIES: dict[str | None, Any] = {None: lambda: None, "proxy": PerProxy, "shared": OneJar}
-_WISHES = (
-    *("session_id", "country", "region", "tags", "protocol", "context"),
-    *("retry_policy", "ban_policy", "raise_on_ban", "max_body"),
-)
-
-
-def _is_bootstrap(given: Any) -> bool:
-    return isinstance(given, bool) or type(given).__name__ == "BootstrapConfig"
-
-
-def _patience(timeout: float | None) -> float:
-    """Seconds that a lease may be waited for."""
-    if timeout is None:
-        return 0.0
-    if timeout != timeout or timeout < 0:
-        raise ValueError(f"timeout must be a number of seconds from 0 up, not {shown(timeout)}")
-    return timeout
-
-
-def _resolved(strategy: Any, **arguments: Any) -> Any:
-    from proxywhirl.transport import resolve_for_rotation
-
-    return resolve_for_rotation(strategy, **arguments)

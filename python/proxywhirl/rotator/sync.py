@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.event_loop import loop_is_running
+from proxywhirl._base.exports import on_first_use
 from proxywhirl._httpx.cookies import client_class
-from proxywhirl._httpx.selection import selection_of
 from proxywhirl.rotator._attempted import AttemptsFace
-from proxywhirl.rotator._session import SessionBase
 from proxywhirl.rotator._verbs import Verbs
-from proxywhirl.rotator.base import ProxyRotatorBase, _patience, _Source
+from proxywhirl.rotator.base import ProxyRotatorBase
 
 if TYPE_CHECKING:
     import uuid
@@ -24,11 +22,14 @@ if TYPE_CHECKING:
 
     from proxywhirl import _core
     from proxywhirl.rotator._members import ProxiesLike, ProxyLike
+    from proxywhirl.rotator._session import RotatorSession
     from proxywhirl.rotator.client_pool import LRUClientPool
     from proxywhirl.sources._supply.refresh import Refresh
     from proxywhirl.transport import RotatingTransport
 
 __all__ = ["ProxyRotator", "ProxyWhirl", "RotatorSession"]
+
+__getattr__, __dir__ = on_first_use(__name__, {"proxywhirl.rotator._session": "RotatorSession"})
 
 
 class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
@@ -49,15 +50,16 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
 
     def _make_transport(self, **options: Any) -> RotatingTransport:
         from proxywhirl.transport import RotatingTransport
+        from proxywhirl.transport._source import Source
 
         # Of the chooser, not of this object: a transport that held its rotator would keep it from being collected.
-        return RotatingTransport(_Source(self._chooser), **options)
+        return RotatingTransport(Source(self._chooser), **options)
 
     def _prepare_sources(self, deadline: float | None = None) -> None:
         """What has to be done before a request: load, wait for the first proxies, log in."""
         self._keeping.begin()
         for proxy_id in self._lists.wait(deadline):
-            self._transport._carrier.routes.remove(proxy_id)
+            self._transport.carrier.remove(proxy_id)
         self._limits.log_in()
 
     @property
@@ -167,8 +169,10 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
         Raises:
             ValueError: The id, ``on_move`` or ``restore`` has another form.
         """
+        from proxywhirl.rotator._session import RotatorSession
+
         identity = self._sessions.open(session_id, on_move, headers, restore, timeout_seconds)
-        return RotatorSession(self, identity.session_id, timeout_seconds, keep=keep)
+        return RotatorSession(self, self._sessions, self._prepare_sources, identity, timeout_seconds, keep=keep)
 
     def lease(
         self,
@@ -202,13 +206,12 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
         Raises:
             ProxyPoolEmptyError: No proxy is eligible.
         """
-        selection = selection_of(session_id=session_id, country=country, region=region, tags=tags, protocol=protocol)
-        taking, excluded, seconds = self._taking(url, selection), list(exclude), _patience(timeout)
+        taking, asked = self._to_lease(
+            url, exclude, timeout, session_id=session_id, country=country, region=region, tags=tags, protocol=protocol
+        )
         self._prepare_sources()
-        lease = taking(excluded, 1, seconds)
-        if lease is None:
-            lease = taking.wait(excluded, 1, seconds)
-        return lease
+        lease = taking(*asked)
+        return taking.wait(*asked) if lease is None else lease
 
     def get_proxy(self, **wishes: Any) -> _core.Proxy:
         """As :meth:`get_proxy_sync`; waits for the first proxies of the lists if there is no other proxy to choose."""
@@ -225,7 +228,7 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
             ProxyValidationError: "Invalid proxy URL ...".
             ValueError: The pool is at its maximum capacity.
         """
-        self._members.add_one(proxy)
+        self._members.add_all((proxy,))
 
     def add_proxies(self, proxies: ProxiesLike) -> int:
         """Add proxies, all or none.
@@ -250,11 +253,11 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
         Raises:
             ValueError: This is no id.
         """
-        self._transport._carrier.routes.remove(self._remove(proxy_id))
+        self._transport.carrier.remove(self._remove(proxy_id))
 
     def clear_unhealthy_proxies(self) -> int:
         """Remove the unhealthy and the dead; how many there were."""
-        return self._clear_unhealthy()
+        return self._members.clear_unhealthy()
 
     def refresh_proxies(self) -> Refresh:
         """Read all lists now: what is new joins, what is gone leaves, what stays keeps what was learned about it.
@@ -327,55 +330,8 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()
 
 
 ProxyWhirl = ProxyRotator
-
-
-class RotatorSession(Verbs, SessionBase):
-    """Requests of one rotator that share a proxy; made by :meth:`ProxyRotator.session`."""
-
-    _rotator: ProxyRotator
-
-    def request(self, method: str, url: Any, **kwargs: Any) -> httpx.Response:
-        """Send a request through the session's proxy; arguments as for :meth:`ProxyRotator.request`."""
-        self._bind()
-        return self._rotator.request(method, url, **{**kwargs, "session_id": self.session_id})
-
-    @contextmanager
-    def stream(self, method: str, url: Any, **kwargs: Any) -> Iterator[httpx.Response]:
-        """Send a request and leave the body to the caller; arguments as for :meth:`ProxyRotator.stream`."""
-        self._bind()
-        with self._rotator.stream(method, url, **{**kwargs, "session_id": self.session_id}) as response:
-            yield response
-
-    def close(self) -> None:
-        """End the session: its proxy is free of it, its cookies, headers and connections are gone."""
-        identity = self._rotator._sessions.end(self.session_id)
-        if identity is not None:
-            self._rotator._transport._carrier.release(identity.token)
-
-    def _bind(self) -> None:
-        rotator = self._rotator
-        if rotator._sessions.needs_binding(self.session_id, self._timeout_seconds):
-            rotator._prepare_sources()
-            rotator._sessions.bind(self.session_id, None, self._timeout_seconds)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if not self._keep:
-            self.close()

@@ -40,8 +40,8 @@ def adapt(obj: Any, *, warm_up: bool = False) -> _core.Strategy | Adapter:
 
     Args:
         obj: A built-in strategy, an adapter, or an object, class or callable of one of the documented shapes.
-        warm_up: Serve requests round-robin while the strategy misses metadata that it requires, as long as no
-            fallback is configured. For rotators; a strategy used on its own says what is missing.
+        warm_up: The strategy serves the requests of a rotator, from a cold start: round-robin while it misses metadata
+            that it requires, as long as no fallback is configured. One used on its own says what is missing.
 
     Returns:
         ``obj`` itself when the core can use it as it is, else an :class:`Adapter` around it.
@@ -55,6 +55,8 @@ def adapt(obj: Any, *, warm_up: bool = False) -> _core.Strategy | Adapter:
     if inspect.isclass(obj):
         obj = instantiated(obj)
     if isinstance(obj, _core.Strategy) and not is_overridden(obj):
+        if warm_up:
+            obj._rotator_defaults()
         return obj
     return Adapter(obj, warm_up=warm_up)
 
@@ -260,9 +262,6 @@ class Adapter:
 
     def validate_metadata(self, pool: ProxyPool) -> bool:
         """Whether the pool has the data that the strategy needs.
-
-        Args:
-            pool: The pool.
 
         Returns:
             What the strategy itself says; ``True`` for one that says nothing.

@@ -129,7 +129,7 @@ impl PyProxy {
             }
             // A model copies what it is made from.
             let value = if name == "metadata" { value.call_method0("copy").unwrap_or(value) } else { value };
-            match self.put(field, &value) {
+            match (field.put)(self, &value) {
                 Ok(()) => {}
                 Err(error) if is_about_the_value(py, &error) => {
                     faults.push(Fault::new(name, message(py, &error), &value))

@@ -1,4 +1,4 @@
-//! The table of the fields, and the single way in for each.
+//! The fields with rules of their own: the single way in for each, from the constructor and from assignments.
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -6,147 +6,82 @@ use pyo3::types::{PyBool, PyDict, PyInt};
 
 use super::PyProxy;
 use super::local::GEO;
-use crate::clock::{ExactClock, Micros};
+use super::table::TABLE;
+use crate::clock::ExactClock;
 use crate::net::address::{Address, Credentials, Protocol};
-use crate::proxy::cold::Cold;
 use crate::proxy::health::reason;
 use crate::proxy::{Counter, Moment};
 use crate::py::convert;
 use crate::py::errors;
 
-/// A field of the documented class: one line of [`FIELDS`]. Its attribute is a getter of the same name, marked `#[assigned]`.
+/// A field of the documented class. Its attribute is a getter of the same name, marked `#[assigned]`.
 pub(super) struct Field {
     pub(super) name: &'static str,
     /// Whether `None` is a value of it; if not, the constructor takes `None` for nothing given.
     pub(super) optional: bool,
-    kept: Kept,
+    /// Checks a value and keeps it.
+    pub(super) put: Put,
 }
 
-/// What values a field takes, and where it is kept.
-enum Kept {
-    /// A number of at least 0.
-    Count(fn(&mut Cold, u64)),
-    /// A number of at least 0, fractions allowed, or `None`.
-    Amount(fn(&mut Cold, Option<f64>)),
-    Flag(fn(&mut Cold, bool)),
-    Text(fn(&mut Cold, Option<Box<str>>)),
-    Time(fn(&mut Cold, Option<Micros>)),
-    /// One of the counters that requests move.
-    Counter(Counter),
-    /// One of the times that requests move.
-    Moment(Moment),
-    /// By a rule of its own.
-    Own(fn(&PyProxy, &Bound<'_, PyAny>) -> PyResult<()>),
-}
-use Kept::{Amount, Count, Flag, Own, Text, Time};
+type Put = fn(&PyProxy, &Bound<'_, PyAny>) -> PyResult<()>;
 
-const fn field(name: &'static str, kept: Kept) -> Field {
-    Field { name, optional: false, kept }
+const fn field(name: &'static str, put: Put) -> Field {
+    Field { name, optional: false, put }
 }
 
-const fn optional(name: &'static str, kept: Kept) -> Field {
-    Field { name, optional: true, kept }
+const fn optional(name: &'static str, put: Put) -> Field {
+    Field { name, optional: true, put }
 }
 
-/// The fields in the documented order.
-pub(super) const FIELDS: &[Field] = &[
-    field("id", Own(set_id)),
-    field("url", Own(set_url)),
-    optional("protocol", Own(set_protocol)),
-    field("username", Own(|this, value| this.put_login(value, |login| &mut login.username))),
-    field("password", Own(|this, value| this.put_login(value, |login| &mut login.password))),
-    field("allow_local", Flag(|cold, on| cold.allow_local = on)),
-    field("rotating", Flag(|cold, on| cold.rotating = on)),
-    field("health_status", Own(|this, value| convert::health_of(value).map(|health| this.core.set_health(health)))),
-    optional("last_success_at", Kept::Moment(Moment::LastSuccess)),
-    optional("last_failure_at", Kept::Moment(Moment::LastFailure)),
-    field("requests_started", Kept::Counter(Counter::Started)),
-    field("requests_completed", Kept::Counter(Counter::Completed)),
-    field("requests_active", Kept::Counter(Counter::Active)),
-    field("total_requests", Kept::Counter(Counter::Total)),
-    field("total_successes", Kept::Counter(Counter::Successes)),
-    field("total_failures", Kept::Counter(Counter::Failures)),
-    optional(
-        "average_response_time_ms",
-        Own(|this, value| convert::optional_amount(value).map(|ms| this.core.set_average(ms))),
-    ),
-    optional("latency_ms", Own(|this, value| convert::optional_amount(value).map(|ms| this.core.set_latency(ms)))),
-    optional(
-        "ema_response_time_ms",
-        Own(|this, value| convert::optional_amount(value).map(|ms| this.core.set_ema(ms))),
-    ),
-    field("ema_alpha", Own(set_alpha)),
-    optional("window_start", Kept::Moment(Moment::WindowStart)),
-    field("window_duration_seconds", Own(set_window)),
-    optional("country_code", Text(|cold, code| cold.country = code)),
-    optional("region", Text(|cold, region| cold.region = region)),
-    field("consecutive_failures", Kept::Counter(Counter::ConsecutiveFailures)),
-    optional("last_health_check", Time(|cold, at| cold.last_health_check = at)),
-    field("consecutive_successes", Count(|cold, count| cold.consecutive_successes = count)),
-    field("recovery_attempt", Count(|cold, count| cold.recovery_attempt = count)),
-    optional("next_check_time", Time(|cold, at| cold.next_check_time = at)),
-    optional("last_health_error", Text(|cold, text| cold.last_health_error = text)),
-    field("total_checks", Count(|cold, count| cold.total_checks = count)),
-    field("total_health_failures", Count(|cold, count| cold.total_health_failures = count)),
-    field("tags", Own(set_tags)),
-    field("source", Own(|this, value| convert::source_of(value).map(|source| this.core.set_source(source)))),
-    optional("source_url", Own(set_source_url)),
-    field("metadata", Own(set_metadata)),
-    field(
-        "created_at",
-        Own(|this, value| convert::micros(value).map(|at| this.core.set_time(Moment::Created, Some(at)))),
-    ),
-    field(
-        "updated_at",
-        Own(|this, value| convert::micros(value).map(|at| this.core.set_time(Moment::Updated, Some(at)))),
-    ),
-    optional("ttl", Own(set_ttl)),
-    optional("expires_at", Own(set_expiry)),
-    optional("cost_per_request", Amount(|cold, cost| cold.cost = cost)),
-    optional("geo_location", Own(|this, value| this.set_geo(value.py(), value))),
+/// The fields with rules of their own; the others are those of [`table`].
+const OWN: &[Field] = &[
+    field("id", set_id),
+    field("url", set_url),
+    optional("protocol", set_protocol),
+    field("username", |this, value| this.put_login(value, |login| &mut login.username)),
+    field("password", |this, value| this.put_login(value, |login| &mut login.password)),
+    field("health_status", |this, value| convert::health_of(value).map(|health| this.core.set_health(health))),
+    optional("last_success_at", |this, value| put_moment(this, Moment::LastSuccess, value)),
+    optional("last_failure_at", |this, value| put_moment(this, Moment::LastFailure, value)),
+    field("requests_started", |this, value| put_counter(this, Counter::Started, value)),
+    field("requests_completed", |this, value| put_counter(this, Counter::Completed, value)),
+    field("requests_active", |this, value| put_counter(this, Counter::Active, value)),
+    field("total_requests", |this, value| put_counter(this, Counter::Total, value)),
+    field("total_successes", |this, value| put_counter(this, Counter::Successes, value)),
+    field("total_failures", |this, value| put_counter(this, Counter::Failures, value)),
+    optional("average_response_time_ms", |this, value| {
+        convert::optional_amount(value).map(|ms| this.core.set_average(ms))
+    }),
+    optional("latency_ms", |this, value| convert::optional_amount(value).map(|ms| this.core.set_latency(ms))),
+    optional("ema_response_time_ms", |this, value| convert::optional_amount(value).map(|ms| this.core.set_ema(ms))),
+    field("ema_alpha", set_alpha),
+    optional("window_start", |this, value| put_moment(this, Moment::WindowStart, value)),
+    field("window_duration_seconds", set_window),
+    field("consecutive_failures", |this, value| put_counter(this, Counter::ConsecutiveFailures, value)),
+    field("tags", set_tags),
+    field("source", |this, value| convert::source_of(value).map(|source| this.core.set_source(source))),
+    optional("source_url", set_source_url),
+    field("metadata", set_metadata),
+    field("created_at", |this, value| convert::micros(value).map(|at| this.core.set_time(Moment::Created, Some(at)))),
+    field("updated_at", |this, value| convert::micros(value).map(|at| this.core.set_time(Moment::Updated, Some(at)))),
+    optional("ttl", set_ttl),
+    optional("expires_at", set_expiry),
+    optional("cost_per_request", |this, value| {
+        convert::optional_amount(value).map(|cost| this.core.set_cold(|cold| cold.cost = cost))
+    }),
+    optional("geo_location", |this, value| this.set_geo(value.py(), value)),
 ];
 
 /// The field of that name.
 pub(super) fn of_name(name: &str) -> Option<&'static Field> {
-    FIELDS.iter().find(|field| field.name == name)
+    OWN.iter().chain(TABLE).find(|field| field.name == name)
 }
 
 impl PyProxy {
     /// Sets one field from a Python value, by its name.
     pub(super) fn assign(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let field = of_name(name).ok_or_else(|| PyTypeError::new_err(format!("Proxy has no field {name}")))?;
-        self.put(field, value)
-    }
-
-    /// Sets one field from a Python value: the single way in, for the constructor and for assignments.
-    pub(super) fn put(&self, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let core = &self.core;
-        match field.kept {
-            Count(keep) => {
-                let count = convert::count(value)?;
-                core.set_cold(|cold| keep(cold, count));
-            }
-            Amount(keep) => {
-                let amount = convert::optional_amount(value)?;
-                core.set_cold(|cold| keep(cold, amount));
-            }
-            Flag(keep) => {
-                let on = value.extract::<bool>()?;
-                core.set_cold(|cold| keep(cold, on));
-            }
-            Text(keep) => {
-                let text = convert::optional_text(value)?;
-                core.set_cold(|cold| keep(cold, text));
-            }
-            Time(keep) => {
-                let at = convert::optional_micros(value)?;
-                core.set_cold(|cold| keep(cold, at));
-            }
-            Kept::Counter(counter) => core.set_counter(counter, convert::count(value)?),
-            Kept::Moment(moment) => core.set_time(moment, convert::optional_micros(value)?),
-            Own(set) => set(self, value)?,
-        }
-        Ok(())
+        (field.put)(self, value)
     }
 
     fn put_login(
@@ -173,7 +108,7 @@ impl PyProxy {
         if value.is_none() {
             let stale = self.local.lock().as_mut().and_then(|local| local.geo_extras.take());
             drop(stale);
-            self.core.set_cold(|cold| (cold.country, cold.region) = (None, None));
+            self.core.set_cold(|cold| (cold.country_code, cold.region) = (None, None));
             return Ok(());
         }
         let class = GEO.get(py)?;
@@ -185,11 +120,19 @@ impl PyProxy {
         for name in ["country_code", "region"] {
             extras.del_item(name)?;
         }
-        self.core.set_cold(|cold| (cold.country, cold.region) = (country, region));
+        self.core.set_cold(|cold| (cold.country_code, cold.region) = (country, region));
         let stale = self.local(|local| local.geo_extras.replace(extras.unbind()));
         drop(stale);
         Ok(())
     }
+}
+
+fn put_counter(this: &PyProxy, counter: Counter, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    convert::count(value).map(|count| this.core.set_counter(counter, count))
+}
+
+fn put_moment(this: &PyProxy, moment: Moment, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    convert::optional_micros(value).map(|at| this.core.set_time(moment, at))
 }
 
 fn set_id(this: &PyProxy, value: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -80,7 +80,7 @@ impl PyProxy {
 
     /// Where it is, as a `GeoLocation`; `None` without a country.
     pub(super) fn place<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let (country, region) = self.core.cold(|cold| (cold.country.clone(), cold.region.clone()));
+        let (country, region) = self.core.cold(|cold| (cold.country_code.clone(), cold.region.clone()));
         let Some(country) = country.filter(|code| is_country_code(code)) else { return Ok(None) };
         let kwargs = match self
             .local

@@ -80,10 +80,10 @@ impl Host for PyHost {
     fn finish(&mut self, outcome: Outcome, attempt: &Attempt<Self>) -> PyResult<()> {
         let Some(lease) = attempt.lease.pooled() else { return Ok(()) };
         attached(|py| {
-            let error = attempt.fault.as_ref().map(|error| error.bind(py));
-            if outcome == Outcome::Success && error.is_none() && attempt.status.is_none() {
+            if attempt.is_merely_carried() {
                 return PyLease::carried(lease.bind(py), attempt.elapsed_ms);
             }
+            let error = attempt.fault.as_ref().map(|error| error.bind(py));
             PyLease::end(lease.bind(py), outcome, attempt.elapsed_ms, attempt.hold, error, attempt.status).map(drop)
         })
     }

@@ -23,7 +23,7 @@ impl<H: Host> Rotation<H> {
     pub(super) fn deliver(&mut self, answer: Answer) -> Result<Step, H::Error> {
         let Some(lease) = self.lease.take() else { out_of_turn() };
         let Answer { mut outcome, status, elapsed_ms, retry_after, .. } = answer;
-        let hold = retry_after.filter(|_| outcome == Judgement::Known(Outcome::RateLimited));
+        let hold = outcome.hold(|| retry_after);
         let mut attempt = Attempt { lease, outcome, elapsed_ms, hold, status, fault: None };
         if !self.job.is_streaming {
             if let Judgement::Known(outcome) = outcome {

@@ -183,7 +183,7 @@ def test_a_jar_for_each_proxy(client: Any, fleet: ProxyFleet) -> None:
     c.get(setting + "second")
     seen = [cookies(c.get(fleet.site_url("shop.test", "/cookies")))["mark"] for _ in range(4)]
     assert seen == ["first", "second"] * 2
-    store = c.rotator._transport._cookies
+    store = c.rotator._transport.cookies
     assert isinstance(store, PerProxy)
     c.run(c.rotator.remove_proxy(next(iter(c.rotator.pool)).id))
     assert len(store._jars) == 1
@@ -323,9 +323,9 @@ def test_the_connections_of_a_session_close_with_it(client: Any) -> None:
         session = c.rotator.session("s")
         c.get(fleet.site_url("shop.test", "/whoami"), session)
         c.get(fleet.site_url("shop.test", "/whoami"))
-        routes = getattr(c.rotator._transport._carrier, "routes", None)
+        routes = getattr(c.rotator._transport.carrier, "routes", None)
         if routes is None:
-            (scope,) = c.rotator._transport._carrier._scopes.values()
+            (scope,) = c.rotator._transport.carrier._scopes.values()
             routes = scope.routes
         assert len(routes._owned) == 1
         c.close(session)
@@ -343,7 +343,7 @@ def test_connections_of_many_sessions_are_bounded() -> None:
         transport: Any = client._transport
         for index in range(20):
             client.get(fleet.site_url("shop.test", "/whoami"), extensions={"proxywhirl": {"session_id": f"s{index}"}})
-        routes = transport._carrier.routes
+        routes = transport.carrier.routes
         assert len(routes._owned) == 5
         (route,) = routes._routes.values()
         assert len(route._lines) == 5

@@ -535,7 +535,7 @@ def test_many_proxies_bounded_connections() -> None:
         with httpx.Client(transport=transport) as client:
             served = Counter(served_by(client.get(fleet.site_url("shop.test", "/whoami"))) for _ in range(180))
             assert set(served.values()) == {3}
-            assert len(transport._carrier.routes) == 10
+            assert len(transport.carrier.routes) == 10
 
 
 def test_a_route_is_not_closed_under_a_request() -> None:

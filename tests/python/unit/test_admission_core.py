@@ -11,7 +11,7 @@ import time
 import pytest
 
 from proxywhirl import AsyncProxyRotator, ProxyPoolEmptyError, ProxyRotator, ResilienceConfig
-from proxywhirl._httpx.selection import Selection
+from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 
 SITES = ("http://a.test/", "http://b.test/", None)
 
@@ -129,18 +129,18 @@ def test_one_line_for_all_users_of_a_pool() -> None:
 
     rotator = ProxyRotator(proxies=urls(1), max_in_flight=1)
     transport = RotatingTransport(rotator.pool)
-    assert transport._chooser is not rotator._chooser
+    assert transport.chooser is not rotator._chooser
 
     def refuse() -> None:
         raise ProxyPoolEmptyError(may_free=True)
 
-    place = transport._chooser.admission.join("x", refuse, None, lambda: None)
+    place = transport.chooser.admission.join("x", refuse, None, lambda: None)
     assert rotator._chooser.admission.waiting == 1
     place.leave()
     assert rotator._chooser.admission.waiting == 0
     held = rotator.lease()
     threading.Timer(0.05, held.release).start()
-    lease = rotator._taking(None, Selection()).wait([], 1, 5.0)
+    lease = LeaseAcquirer(rotator._chooser, None, Selection()).wait([], 1, 5.0)
     lease.release()
 
 

@@ -22,8 +22,8 @@ from proxywhirl import (
     RetryPolicy,
     RoundRobinStrategy,
 )
-from proxywhirl._core import StatusJudge
-from proxywhirl._httpx.rotation import Answer, Failure, error_of, hold_of
+from proxywhirl._core import StatusJudge, hold_of
+from proxywhirl._httpx.rotation import Answer, Failure, error_of
 from proxywhirl._native.enums import AMBIGUOUS
 from proxywhirl.bans import BanPolicy
 from proxywhirl.retry.policy import native_policy, rotation_of
@@ -178,8 +178,8 @@ def test_a_failure_that_is_a_ban() -> None:
 
 
 def test_a_hold_is_of_a_rate_limit_only() -> None:
-    assert hold_of(forward(429, retry_after=7.0), Outcome.RATE_LIMITED) == 7.0
-    assert hold_of(forward(503, retry_after=7.0), TARGET) is None
+    assert hold_of(Outcome.RATE_LIMITED, 7.0) == 7.0
+    assert hold_of(TARGET, 7.0) is None
 
 
 def test_a_fault_of_the_request_is_raised_as_it_is() -> None:

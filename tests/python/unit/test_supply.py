@@ -491,5 +491,5 @@ class TestArguments:
             write(path, fleet.urls[1:2])
             rotator.refresh_proxies()
             rotator.get(target)
-            assert len(rotator._transport._carrier.routes._routes) == 1
+            assert len(rotator._transport.carrier.routes._routes) == 1
             assert isinstance(rotator.pool.get_all_proxies()[0], Proxy)

@@ -76,25 +76,16 @@ _LEARNED = frozenset(
         "latency_ms",
         "ema_response_time_ms",
         "window_start",
-        "last_health_check",
-        "consecutive_successes",
-        "recovery_attempt",
-        "next_check_time",
-        "last_health_error",
-        "total_checks",
-        "total_health_failures",
         "rest_level",
         "rest_until",
         "standings",
+        *(name for name, _, is_learned in _core.Proxy._table() if is_learned),
     )
 )
 
 
 def rows_of(record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The rows of both tables for a record, without the key, which depends on what is there.
-
-    Args:
-        record: In the documented layout.
 
     Returns:
         The identity and the status.

@@ -1,0 +1,373 @@
+"""The way of one request through a transport: the rotation decides, the driver carries its steps out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from proxywhirl._core import RuleJudge, StatusJudge
+from proxywhirl._httpx.body import bound_decoder, preset_decoder
+from proxywhirl._httpx.carrier import AsyncCarrier, Carrier, SendOptions
+from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
+from proxywhirl._httpx.direct import DirectLease
+from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body, load, load_async
+from proxywhirl._httpx.library import HttpLibrary, flavour_of
+from proxywhirl._httpx.rotation import Answer, error_of
+from proxywhirl._httpx.selection import LeaseAcquirer, Selection
+from proxywhirl._native.enums import AMBIGUOUS, Outcome
+from proxywhirl.exceptions import ProxyPoolEmptyError
+from proxywhirl.transport._settings import Settings
+
+if TYPE_CHECKING:
+    from proxywhirl import _core
+
+__all__ = ["AsyncDriver", "Driver"]
+
+_LEFT_OPEN = (401, 407)
+_REFUSALS = (Outcome.BANNED, Outcome.RATE_LIMITED)
+
+_log = logging.getLogger("proxywhirl.rotation")
+
+
+class _Begun(NamedTuple):
+    """One request, as the transport carries it out."""
+
+    kind: HttpLibrary
+    selection: Selection | None
+    rotation: _core._Rotation
+    judge: StatusJudge | RuleJudge
+    policy: Any
+    read: bool
+    """Whether the body is read before the response is handed on."""
+    deadline: float | None
+    taking: LeaseAcquirer
+    authorization: bytes | None
+    """The user's own ``Proxy-Authorization``."""
+    store: CookieStore | None
+    wearing: Wearing | None
+
+
+class _Steps(Settings):
+    """What both drivers share: everything but the waiting."""
+
+    def _begin(self, request: Any) -> _Begun:
+        # Pydantic comes along, which a program that sends no request does without.
+        from proxywhirl.retry.policy import rotation_of
+
+        kind = flavour_of(request)
+        authorization = _take_authorization(request.headers)
+        scheme = request.url.scheme
+        if scheme not in ("http", "https"):
+            what = f"has an unsupported protocol '{scheme}://'" if scheme else "is missing an 'http://' or 'https://'"
+            raise kind.error("UnsupportedProtocol", f"Request URL {what}")
+        given = request.extensions.get("proxywhirl")
+        # Most requests ask for nothing, and most are not redirected: those do without one.
+        selection = None if given is None else Selection.of(given, request)
+        read = self.read_bodies
+        policy = self.retry_policy
+        raise_on_ban = self.raise_on_ban
+        if selection is not None:
+            if selection.read_body is not None:
+                read = selection.read_body
+            if selection.retry_policy is not None:
+                policy = selection.retry_policy
+            if selection.raise_on_ban is not None:
+                raise_on_ban = selection.raise_on_ban
+        deadline = None if selection is None else selection.deadline
+        if deadline is None and policy.timeout is not None:
+            deadline = time.monotonic() + policy.timeout
+        url = str(request.url)
+        timeouts = request.extensions.get("timeout")
+        time_left = None if deadline is None else deadline - time.monotonic()
+        taking = LeaseAcquirer(
+            self.chooser,
+            url,
+            selection,
+            method=request.method,
+            connects=True,
+            timeouts=timeouts,
+            time_left=time_left,
+        )
+        rotation = rotation_of(
+            policy,
+            taking,
+            request.method,
+            url,
+            replayable=_is_replayable(request.stream, kind),
+            streaming=not read,
+            raise_on_ban=raise_on_ban,
+            patience=timeouts.get("pool") if timeouts else None,
+            direct=_going_direct if self.allow_direct else None,
+            time_left=time_left,
+        )
+        store = self.cookies if selection is None or selection.cookies is None else selection.cookies
+        wearing = None
+        if store is not None:
+            wearing = Wearing(store, request, kind, merges=selection is not None and selection.completes_cookies())
+        judge: StatusJudge | RuleJudge = self._judge
+        if selection is not None or not self._judges_alike:
+            judge = self._judge_of(request, kind, selection)
+        return _Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
+
+    def _terms(self, lease: Any, begun: _Begun) -> SendOptions:
+        selection, rotation = begun.selection, begun.rotation
+        if begun.wearing is not None:
+            begun.wearing.put_on(lease.id)
+        timeout = None
+        proxy = lease.proxy
+        if self.timeout_for is not None and proxy is not None and (selection is None or not selection.fixed_timeout):
+            timeout = self.timeout_for(proxy)
+        most = None if selection is None else selection.max_body
+        return SendOptions(
+            begun.kind,
+            read=begun.read,
+            repeatable=rotation.may_repeat,
+            timeout=timeout,
+            time_left=rotation.seconds,
+            max_body=self.max_body if most is None else most,
+            identity=None if selection is None else selection.owner(),
+            authorization=begun.authorization,
+        )
+
+    def _deliver(self, answer: Any, request: Any, begun: _Begun, leased: Any) -> Any:
+        """Make the response of the answer that the rotation delivers."""
+        rotation = begun.rotation
+        lease, outcome, attempts, is_open = rotation.lease, rotation.outcome, rotation.attempts, rotation.is_open
+        kind, selection, store = begun.kind, begun.selection, begun.store
+        payload = answer.payload
+        proxy_id = lease.id
+        facts = _facts(outcome, attempts, proxy_id, answer.elapsed_ms)
+        make = kind.Response
+        is_hop = False
+        if outcome in _REFUSALS and 300 <= answer.status < 400:
+            make = _last_response(kind)
+        elif 300 <= answer.status < 400 or answer.status in _LEFT_OPEN:
+            is_hop = True
+            if selection is None:
+                selection = Selection()
+            selection.note_hop(request, answer.status, proxy_id, begun.deadline)
+            # A dictionary of its own: the user's may serve other requests too. The next hop inherits it.
+            request.extensions = {**request.extensions, "proxywhirl": selection}
+            if begun.wearing is not None and answer.status in _LEFT_OPEN:
+                begun.wearing.take_off()
+        if payload.body is not None:
+            stream = kind.ByteStream(payload.body)
+        else:
+            stream = leased(kind)(payload, lease if is_open else None, outcome, answer, facts, kind)
+        payload.extensions["proxywhirl"] = facts
+        response = _response(make, payload, stream, kind, payload.extensions)
+        if (store is not None or (is_hop and self.keeps_hops)) and sets_cookies(payload.headers):
+            if store is None:
+                # For the redirects of this request through this proxy, and no longer: another exit is another visitor.
+                store = PerProxy()
+            if is_hop and selection is not None:
+                selection.cookies = store
+            response.request = request
+            keep(store, response, proxy_id, kind)
+        return response
+
+    def _attached(self, answer: Answer, request: Any, begun: _Begun) -> Any:
+        """The response that an error carries: complete, with its request."""
+        payload, rotation, kind = answer.payload, begun.rotation, begun.kind
+        outcome = AMBIGUOUS if rotation.last is None else rotation.last[0]
+        facts = _facts(outcome, rotation.attempts, rotation.lease.id, answer.elapsed_ms)
+        extensions = {**payload.extensions, "proxywhirl": facts}
+        stream = kind.ByteStream(payload.body)
+        response = _response(kind.Response, payload, stream, kind, extensions, request=request)
+        response.read()
+        return response
+
+
+class Driver(_Steps):
+    """Carries requests out on the thread of the caller."""
+
+    carrier: Carrier
+    _carrier_class = Carrier
+
+    def handle_request(self, request: Any) -> Any:
+        """Send a request; httpx calls this."""
+        begun = self._begin(request)
+        rotation = begun.rotation
+        current: Answer | None = None
+        try:
+            step = rotation.start()
+            while True:
+                if step == "send":
+                    lease = rotation.lease
+                    reply = self.carrier.send(lease, request, self._terms(lease, begun))
+                    if type(reply) is Answer:
+                        current = reply
+                        outcome = begun.judge.answer(reply)
+                        step = rotation.answered(
+                            outcome, reply.status, reply.elapsed_ms, reply.tunnel, reply.retry_after
+                        )
+                    else:
+                        step = _told(begun, reply)
+                elif step == "deliver":
+                    answer, current = current, None
+                    return self._deliver(answer, request, begun, leased_body)
+                elif step == "admit":
+                    try:
+                        lease = begun.taking.wait(*rotation.admission)
+                    except ProxyPoolEmptyError as empty:
+                        step = rotation.admitted(empty)
+                    else:
+                        step = rotation.admitted(lease)
+                elif step == "fail":
+                    response = None
+                    if current is not None and rotation.has_answer:
+                        load(current.payload)
+                        response = self._attached(current, request, begun)
+                    error = error_of(rotation, request.method, request.url, begun.policy, response)
+                    raise error from error.__cause__
+                else:
+                    if step == "wait":
+                        time.sleep(rotation.seconds or 0.0)
+                    elif step == "renew":
+                        self.carrier.remove(rotation.lease.id)
+                    elif current is not None:
+                        discarded, current = current, None
+                        discarded.payload.close()
+                    step = rotation.done()
+        finally:
+            # Gives back what is open after an interruption; otherwise it does nothing.
+            rotation.close()
+            if current is not None:
+                current.payload.close()
+
+
+class AsyncDriver(_Steps):
+    """Carries requests out in the running event loop."""
+
+    carrier: AsyncCarrier
+    _carrier_class = AsyncCarrier
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request; httpx calls this."""
+        begun = self._begin(request)
+        rotation = begun.rotation
+        current: Answer | None = None
+        try:
+            step = rotation.start()
+            while True:
+                if step == "send":
+                    lease = rotation.lease
+                    reply = await self.carrier.send(lease, request, self._terms(lease, begun))
+                    if type(reply) is Answer:
+                        current = reply
+                        outcome = begun.judge.answer(reply)
+                        step = rotation.answered(
+                            outcome, reply.status, reply.elapsed_ms, reply.tunnel, reply.retry_after
+                        )
+                    else:
+                        step = _told(begun, reply)
+                elif step == "deliver":
+                    answer, current = current, None
+                    return self._deliver(answer, request, begun, async_leased_body)
+                elif step == "admit":
+                    try:
+                        lease = await begun.taking.wait_async(*rotation.admission)
+                    except ProxyPoolEmptyError as empty:
+                        step = rotation.admitted(empty)
+                    else:
+                        step = rotation.admitted(lease)
+                elif step == "fail":
+                    response = None
+                    if current is not None and rotation.has_answer:
+                        await load_async(current.payload)
+                        response = self._attached(current, request, begun)
+                    error = error_of(rotation, request.method, request.url, begun.policy, response)
+                    raise error from error.__cause__
+                else:
+                    if step == "wait":
+                        await _sleep(rotation.seconds or 0.0)
+                    elif step == "renew":
+                        await self.carrier.remove(rotation.lease.id)
+                    elif current is not None:
+                        discarded, current = current, None
+                        await discarded.payload.close()
+                    step = rotation.done()
+        finally:
+            # Gives back what is open after an interruption; otherwise it does nothing.
+            rotation.close()
+            if current is not None:
+                await close_shielded(current.payload)
+
+
+def _going_direct() -> DirectLease:
+    _log.warning("no proxy can be had: the request goes without one, as allow_direct permits")
+    return DirectLease()
+
+
+def _is_replayable(stream: Any, kind: HttpLibrary) -> bool:
+    """Whether a request's body can be sent a second time.
+
+    A generator is used up; a file stands at its end, and would be sent as nothing.
+    """
+    if isinstance(stream, kind.ByteStream):
+        return True
+    # Multipart bodies rewind their files themselves, if these can be.
+    fields = getattr(stream, "fields", None)
+    if isinstance(fields, list):
+        files = (getattr(field, "file", b"") for field in fields)
+        return all(isinstance(file, (str, bytes)) or _is_seekable(file) for file in files)
+    return False
+
+
+def _is_seekable(file: Any) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return bool(seekable()) if callable(seekable) else hasattr(file, "seek")
+
+
+def _facts(outcome: Any, attempts: int, proxy_id: Any, elapsed_ms: float) -> dict[str, Any]:
+    # Whose fault a body still to come is turns out later; until then it counts as the site's.
+    told = Outcome.TARGET_FAULT if outcome is AMBIGUOUS else outcome
+    return {"outcome": told, "attempts": attempts, "proxy_id": proxy_id, "elapsed_ms": elapsed_ms}
+
+
+def _take_authorization(headers: Any) -> bytes | None:
+    """Take the user's own ``Proxy-Authorization`` off a request: it is for a proxy, and never for a site."""
+    found: bytes | None = None
+    for name, value in headers.raw:
+        if len(name) == 19 and name.lower() == b"proxy-authorization":
+            found = value
+    if found is not None:
+        del headers["proxy-authorization"]
+    return found
+
+
+def _response(make: Any, payload: Any, stream: Any, kind: HttpLibrary, extensions: dict[str, Any], **more: Any) -> Any:
+    """The response of an answer; what it unpacks is within the bounds of the answer."""
+    response = make(payload.status, headers=payload.headers, stream=stream, extensions=extensions, **more)
+    if payload.body is None:
+        if payload.max_body is not None:
+            bound_decoder(response, payload.headers, payload.max_body, kind)
+    elif payload.content is not payload.body:
+        preset_decoder(response, payload.content, kind)
+    return response
+
+
+def _last_response(kind: HttpLibrary) -> Any:
+    """The class of a redirect that a client does not follow: where a site sends a banned proxy is not the page."""
+    found = _last_responses.get(kind.name)
+    if found is None:
+        found = _last_responses[kind.name] = type("Response", (kind.Response,), {"has_redirect_location": False})
+    return found
+
+
+_last_responses: dict[str, type] = {}
+
+
+def _told(begun: _Begun, failure: Any) -> str:
+    """Tell the rotation of a failure; the next step."""
+    outcome = begun.judge.failure(failure)
+    return begun.rotation.failed(
+        outcome, failure.error, failure.sent, failure.elapsed_ms, failure.timed_out, failure.retry_after
+    )
+
+
+async def _sleep(seconds: float) -> None:
+    import anyio
+
+    await anyio.sleep(seconds)
