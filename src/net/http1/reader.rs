@@ -1,5 +1,6 @@
 //! Heads of responses out of pieces of any size.
 
+use std::fmt;
 use std::mem::{self, MaybeUninit};
 
 use httparse::{Error, Header, ParserConfig, Response, Status};
@@ -30,7 +31,6 @@ impl Default for Limits {
 const USUAL: usize = 48;
 
 /// Collects the head of a final response from pieces of any size; interim ones are passed over.
-#[derive(Debug)]
 pub struct HeadReader {
     limits: Limits,
     buffer: Vec<u8>,
@@ -38,6 +38,13 @@ pub struct HeadReader {
     /// Bytes of the buffer that were looked through for the end of a line.
     scanned: usize,
     interim: usize,
+}
+
+impl fmt::Debug for HeadReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers carry cookies.
+        write!(f, "HeadReader({} bytes)", self.buffer.len())
+    }
 }
 
 impl HeadReader {
