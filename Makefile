@@ -98,8 +98,9 @@ test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
 
 FUZZ ?= 60
 .PHONY: fuzz
-fuzz: $(DONE)/module-dev $(DONE)/test ## Feed damaged lists to every parser for a minute (FUZZ=seconds)
-	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) * 2 / 3 )) $(CARGO) test --locked --features fleet --test core -- supply_fuzz::damaged
+fuzz: $(DONE)/module-dev $(DONE)/test ## Feed damaged lists and answers to every parser for a minute (FUZZ=seconds)
+	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(CARGO) test --locked --features fleet --test core -- supply_fuzz::damaged
+	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(CARGO) test --locked --features wire --test wire -- fuzz::damaged
 	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(BIN)/python -m pytest -q tests/python/property/test_parsers_fuzz.py
 
 .PHONY: loom

@@ -17,14 +17,12 @@ pub enum Piece<'a> {
 }
 
 /// Reads one body.
-#[derive(Debug)]
 pub struct BodyReader {
     frame: Frame,
     received: u64,
     limit: u64,
 }
 
-#[derive(Debug)]
 enum Frame {
     Length { left: u64, of: u64 },
     Chunked(Chunked),

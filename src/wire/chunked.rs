@@ -11,7 +11,6 @@ use crate::net::http1;
 const DIGITS: u8 = 20;
 
 /// Passes the framing of chunks, and says how many bytes of data come next.
-#[derive(Debug)]
 pub(super) struct Chunked {
     state: State,
     /// Bytes of extensions, and of blanks behind sizes, that may still come.

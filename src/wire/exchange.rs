@@ -20,6 +20,8 @@
 //! assert!(exchange.is_reusable());
 //! ```
 
+use std::fmt;
+
 use super::body::{BodyReader, Piece};
 use super::error::{Error, Kind, Stage};
 use super::limits::Limits;
@@ -50,7 +52,6 @@ enum Sending {
     Stopped,
 }
 
-#[derive(Debug)]
 enum Receiving {
     Head(HeadReader),
     Body(BodyReader),
@@ -58,7 +59,6 @@ enum Receiving {
 }
 
 /// One request and its answer.
-#[derive(Debug)]
 pub struct Exchange {
     limits: Limits,
     outgoing: Vec<u8>,
@@ -74,6 +74,14 @@ pub struct Exchange {
     read: u64,
     /// Bytes of a body that is whole.
     body_read: u64,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is written and read carries logins and cookies.
+        let (written, read) = (self.written, self.read);
+        write!(f, "Exchange({written} bytes written, {} to go, {read} read)", self.outgoing().len())
+    }
 }
 
 impl Exchange {
@@ -194,8 +202,9 @@ impl Exchange {
         match &mut self.receiving {
             Receiving::Head(reader) => {
                 let head = reader.take(input).map_err(bad_head)?;
-                let Some(head) = head else { return Ok(Event::More) };
+                let Some(mut head) = head else { return Ok(Event::More) };
                 self.begin_body(&head)?;
+                head.normalize_framing();
                 Ok(Event::Head(head))
             }
             Receiving::Body(body) => match body.read(input)? {
@@ -241,9 +250,11 @@ impl Exchange {
     pub fn ended(&mut self) -> Result<(), Error> {
         self.is_kept = false;
         match &self.receiving {
-            Receiving::Head(_) => {
+            Receiving::Head(reader) => {
                 let text = "Server disconnected without sending a response.";
-                Err(self.failed(Error::new(Kind::RemoteProtocol, Stage::Head, text)))
+                let nothing = Error::new(Kind::RemoteProtocol, Stage::Head, text);
+                let error = reader.ended().err().map_or(nothing, bad_head);
+                Err(self.failed(error))
             }
             Receiving::Body(body) => {
                 let ended = body.ended();

@@ -1,6 +1,9 @@
 //! The head of a response, and what it says of the body.
 
 use std::fmt;
+use std::ops::Range;
+
+use memchr::memchr;
 
 use super::number;
 
@@ -69,8 +72,12 @@ impl Span {
         Some(Self { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
     }
 
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
     fn of(self, bytes: &[u8]) -> &[u8] {
-        &bytes[self.start as usize..self.end as usize]
+        &bytes[self.range()]
     }
 }
 
@@ -108,6 +115,23 @@ impl ResponseHead {
     /// The values of a header, in any case.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.headers().filter(move |(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// Writes what frames the body in the one way in which h11 hands it out: a length that is given several times is given
+    /// once, and the transfer coding is in small letters. To be called when [`Self::framing`] has found no fault.
+    pub fn normalize_framing(&mut self) {
+        let mut has_length = false;
+        self.headers.retain_mut(|(name, value)| {
+            let name = name.of(&self.bytes);
+            if name.eq_ignore_ascii_case(b"transfer-encoding") {
+                self.bytes[value.range()].make_ascii_lowercase();
+            } else if name.eq_ignore_ascii_case(b"content-length") {
+                let comma = memchr(b',', value.of(&self.bytes)).and_then(|at| u32::try_from(at).ok());
+                value.end = comma.map_or(value.end, |at| value.start + at);
+                return !std::mem::replace(&mut has_length, true);
+            }
+            true
+        });
     }
 
     /// Where the body ends (RFC 9112, 6.3).

@@ -1,5 +1,6 @@
 //! Heads of responses out of pieces of any size.
 
+use std::fmt;
 use std::mem::{self, MaybeUninit};
 
 use httparse::{Error, Header, ParserConfig, Response, Status};
@@ -30,7 +31,6 @@ impl Default for Limits {
 const USUAL: usize = 48;
 
 /// Collects the head of a final response from pieces of any size; interim ones are passed over.
-#[derive(Debug)]
 pub struct HeadReader {
     limits: Limits,
     buffer: Vec<u8>,
@@ -38,6 +38,13 @@ pub struct HeadReader {
     /// Bytes of the buffer that were looked through for the end of a line.
     scanned: usize,
     interim: usize,
+}
+
+impl fmt::Debug for HeadReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers carry cookies.
+        write!(f, "HeadReader({} bytes)", self.buffer.len())
+    }
 }
 
 impl HeadReader {
@@ -95,6 +102,14 @@ impl HeadReader {
         let rest = if head.is_some() { mem::take(&mut self.buffer).len() } else { 0 };
         *input = &input[input.len() - rest..];
         Ok(head)
+    }
+
+    /// Nothing more is received: whether what is there could have become a head.
+    ///
+    /// # Errors
+    /// [`BadResponse`]
+    pub fn ended(&self) -> Result<(), BadResponse> {
+        if self.buffer.is_empty() { Ok(()) } else { self.parse(&self.buffer).map(|_| ()) }
     }
 
     /// Finds the head in all that was read and is in no head yet. Says how much of that is used.
@@ -158,7 +173,7 @@ fn of_parser(parsed: Parsed, bytes: &[u8], most: usize) -> Result<Option<(usize,
         Ok(Some((_, head))) if head.status < 100 => Err(BadResponse::NotHttp),
         Ok(found) => Ok(found),
         Err(Error::TooManyHeaders) => Err(BadResponse::ManyHeaders),
-        Err(Error::HeaderName | Error::HeaderValue) => by_lines(bytes, most),
+        Err(Error::HeaderName | Error::HeaderValue | Error::NewLine) => by_lines(bytes, most),
         Err(_) => Err(BadResponse::NotHttp),
     }
 }

@@ -44,7 +44,7 @@ fn brotli(plain: &[u8]) -> Vec<u8> {
     packed
 }
 
-fn encoded(coding: &str, plain: &[u8]) -> Vec<u8> {
+pub fn encoded(coding: &str, plain: &[u8]) -> Vec<u8> {
     match coding {
         "gzip" => gzip(plain),
         "zlib" => zlib(plain),
@@ -54,9 +54,9 @@ fn encoded(coding: &str, plain: &[u8]) -> Vec<u8> {
     }
 }
 
-const CODINGS: [&str; 5] = ["gzip", "zlib", "raw", "br", "zstd"];
+pub const CODINGS: [&str; 5] = ["gzip", "zlib", "raw", "br", "zstd"];
 
-fn named(coding: &str) -> &str {
+pub fn named(coding: &str) -> &str {
     if ["zlib", "raw"].contains(&coding) { "deflate" } else { coding }
 }
 

@@ -13,7 +13,7 @@ use super::common::{cut, play, sent};
 /// Feeds an endless answer until it is refused; how much was read of it by then.
 fn endless(start: &[u8], part: &[u8], most: usize) -> (String, u64) {
     let mut exchange = sent("GET", Limits::default());
-    let mut feed = |exchange: &mut Exchange, mut piece: &[u8]| loop {
+    let feed = |exchange: &mut Exchange, mut piece: &[u8]| loop {
         match exchange.received(&mut piece) {
             Ok(Event::More) => return None,
             Ok(Event::End) => panic!("an end of what has none"),

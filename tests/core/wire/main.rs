@@ -7,5 +7,7 @@ mod body;
 mod common;
 mod decode;
 mod exchange;
+mod fuzz;
+mod h11;
 mod hostile;
 mod request;
