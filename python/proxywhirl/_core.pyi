@@ -3059,7 +3059,6 @@ class Strategy:
         """The same, by the name of the plan."""
 
 @final
-@final
 class UnsealedText:
     """A secret text of a proxy that has to be encrypted before it is saved."""
 
