@@ -2128,6 +2128,9 @@ class ProxyPool(_Model):
         (`None` where the next request is the probe), and how often in a row.
         """
 
+    def _stats(self, /) -> dict[Any, Any]:
+        """Counts of proxies and requests, by the names that a rotator shows them by."""
+
     def _waiting_line(self, /) -> WaitingLine:
         """The requests that wait for a proxy of this pool: one line for all its users."""
 
