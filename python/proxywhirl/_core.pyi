@@ -77,7 +77,6 @@ __all__ = [
     "SessionPersistenceStrategy",
     "StatusJudge",
     "Strategy",
-    "TokenBucket",
     "UnsealedText",
     "WaitingLine",
     "WeightedStrategy",
@@ -2129,6 +2128,9 @@ class ProxyPool(_Model):
         (`None` where the next request is the probe), and how often in a row.
         """
 
+    def _stats(self, /) -> dict[Any, Any]:
+        """Counts of proxies and requests, by the names that a rotator shows them by."""
+
     def _waiting_line(self, /) -> WaitingLine:
         """The requests that wait for a proxy of this pool: one line for all its users."""
 
@@ -3058,30 +3060,6 @@ class Strategy:
 
     def validate_requirements(self, pool: ProxyPool, metadata: Any = None) -> bool:
         """The same, by the name of the plan."""
-
-@final
-class TokenBucket:
-    """A token bucket, full at first. Thread-safe, without a lock.
-
-    Args:
-        max_requests: Requests per time window, more than 0.
-        time_window: Length of the window in seconds, more than 0.
-        burst: Requests at once, more than 0; by default `max_requests`.
-
-    Raises:
-        ValueError: A number that is not positive and finite.
-    """
-
-    def __new__(cls, max_requests: float, time_window: float, burst: float | None = None) -> Self: ...
-    def __repr__(self, /) -> str: ...
-    def try_acquire(self, /) -> bool:
-        """Takes a token, if there is one; whether there was."""
-
-    def wait_time(self, /) -> float:
-        """Seconds until there is a token; 0.0 if there is one."""
-
-    def would_allow(self, /) -> bool:
-        """Whether there is a token. Takes none."""
 
 @final
 class UnsealedText:

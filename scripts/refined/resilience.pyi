@@ -36,6 +36,3 @@ class CircuitBreaker:
     def create_with_storage(
         cls, proxy_id: str, storage: BreakerStorage, config: Any = None, **overrides: Any
     ) -> Self: ...
-
-class TokenBucket:
-    def __new__(cls, max_requests: float, time_window: float, burst: float | None = None) -> Self: ...

@@ -11,6 +11,7 @@ mod member;
 mod membership;
 mod observer;
 pub mod query;
+mod stats;
 mod table;
 pub(crate) mod view;
 
@@ -29,6 +30,7 @@ pub use member::{Attachment, AttachmentOps, Member, Word};
 use membership::Writer;
 pub use membership::{AddError, Added};
 pub use observer::MembershipObserver;
+pub use stats::Stats;
 use table::{Facet, FacetOf};
 pub use table::{Slot, Table};
 use view::{IndexSpec, View};

@@ -3,7 +3,6 @@
 mod attempts;
 mod border;
 mod breaker;
-mod bucket;
 mod check;
 mod chooser;
 mod connections;
@@ -52,8 +51,6 @@ mod _core {
     use super::border::{_locks_held, _panic, _refuse_subinterpreters};
     #[pymodule_export]
     use super::breaker::PyBreaker;
-    #[pymodule_export]
-    use super::bucket::PyTokenBucket;
     #[pymodule_export]
     use super::check::{CheckResult, CheckRun};
     #[pymodule_export]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-__all__ = ["utc_now"]
+__all__ = ["aware", "utc_now"]
 
 
 def utc_now() -> datetime:
     """The current time, aware and in UTC."""
     return datetime.now(timezone.utc)
+
+
+def aware(moment: datetime) -> datetime:
+    """A time; one without a zone is taken for UTC."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)

@@ -12,12 +12,11 @@ from proxywhirl.cli.checking import Tally, check
 from proxywhirl.cli.errors import CommandError
 from proxywhirl.cli.output import Rows
 from proxywhirl.cli.stored_pool import open_pool
+from proxywhirl.rotator._insight import status_of
 
 __all__ = ["run"]
 
 _COLUMNS = {"at": 20, "status": 9, "proxies": 7, "good": 7, "latency_ms": 10, "reasons": 0}
-# As `get_health_status` of a rotator draws the line.
-_HEALTHY_SHARE = 0.8
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,11 +49,9 @@ def _round(arguments: argparse.Namespace) -> Tally:
 
 
 def _row(tally: Tally) -> dict[str, Any]:
-    share = tally.found / tally.done if tally.done else 0.0
-    status = "healthy" if share >= _HEALTHY_SHARE else "degraded" if tally.found else "unhealthy"
     return {
         "at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "status": status,
+        "status": status_of(tally.found, tally.done),
         "proxies": tally.done,
         "good": tally.found,
         "latency_ms": median(tally.latencies) if tally.latencies else None,

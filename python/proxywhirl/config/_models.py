@@ -1,7 +1,6 @@
 """The two configuration objects: one for strategies, one for rotators."""
 
 # pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
-# ruff: noqa: UP007, UP045
 
 from __future__ import annotations
 

@@ -92,13 +92,13 @@ class ProxyFetcher:
     ) -> None:
         if isinstance(sources, str):
             raise TypeError("sources must be a list, not one string")
-        for name, value, least in (
-            ("timeout", timeout, 0),
-            ("max_bytes", max_bytes, 0),
-            ("max_concurrent", max_concurrent, 0),
-            ("max_attempts", max_attempts, 0),
+        for name, value in (
+            ("timeout", timeout),
+            ("max_bytes", max_bytes),
+            ("max_concurrent", max_concurrent),
+            ("max_attempts", max_attempts),
         ):
-            if not value > least:
+            if not value > 0:
                 raise ValueError(f"{name}: Value must be positive, not {shown(value)}")
         if refresh_interval is not None and not refresh_interval >= 0:
             raise ValueError(f"refresh_interval: {refresh_interval!r} is less than 0")

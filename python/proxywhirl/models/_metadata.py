@@ -1,7 +1,6 @@
 """Counters of one proxy as a plain model."""
 
 # pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
-# ruff: noqa: UP045
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from proxywhirl._base.utc import utc_now
+from proxywhirl._base.utc import aware, utc_now
 from proxywhirl._native.model.quiet import QuietModel
 
 if TYPE_CHECKING:
@@ -109,10 +108,5 @@ class ProxyMetadata(QuietModel, metaclass=_AcceptsLiveViews):
 
     def _prune(self) -> None:
         oldest = utc_now() - timedelta(seconds=self.window_duration_seconds)
-        for minute in [minute for minute in self.request_window if _aware(minute) < oldest]:
+        for minute in [minute for minute in self.request_window if aware(minute) < oldest]:
             del self.request_window[minute]
-
-
-def _aware(moment: datetime) -> datetime:
-    """Read a time without a zone as UTC, so that hand-made buckets can be compared."""
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=utc_now().tzinfo)

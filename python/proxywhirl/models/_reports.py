@@ -1,7 +1,6 @@
 """Reports about a request, a proxy and a pool."""
 
 # pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
-# ruff: noqa: UP045
 
 from __future__ import annotations
 

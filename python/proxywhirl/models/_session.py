@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from proxywhirl._base.utc import utc_now
+from proxywhirl._base.utc import aware, utc_now
 from proxywhirl._native.model.quiet import QuietModel
 
 __all__ = ["ProxySession"]
@@ -35,10 +35,7 @@ class ProxySession(QuietModel):
     @property
     def is_expired(self) -> bool:
         """Whether more than ``timeout_seconds`` have passed since the last use."""
-        last = self.last_accessed
-        if last.tzinfo is None:
-            last = last.replace(tzinfo=utc_now().tzinfo)
-        return utc_now() > last + timedelta(seconds=self.timeout_seconds)
+        return utc_now() > aware(self.last_accessed) + timedelta(seconds=self.timeout_seconds)
 
     def touch(self) -> None:
         """Note a use: the life of the session starts anew."""

@@ -1,7 +1,6 @@
 """Settings of the circuit breaker and of the first filling of an empty pool."""
 
 # pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
-# ruff: noqa: UP007, UP045
 
 from __future__ import annotations
 

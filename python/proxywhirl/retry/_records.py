@@ -1,7 +1,6 @@
 """What is remembered of attempts and of breakers: the models that the metrics hand out."""
 
 # pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
-# ruff: noqa: UP045
 
 from __future__ import annotations
 

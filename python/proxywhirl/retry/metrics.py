@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Optional, Union
 
 from proxywhirl import _core
+from proxywhirl._base.utc import aware
 from proxywhirl._native.enums import CircuitBreakerState, RetryOutcome
 from proxywhirl._native.redact import scrub_text
 from proxywhirl.retry._records import CircuitBreakerEvent, HourlyAggregate, RetryAttempt
@@ -71,15 +72,12 @@ class RetryMetrics:
         Args:
             attempt: The attempt.
         """
-        moment = attempt.timestamp
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
         self.note(
             (
                 attempt.request_id,
                 attempt.attempt_number,
                 attempt.proxy_id,
-                moment.timestamp(),
+                aware(attempt.timestamp).timestamp(),
                 attempt.outcome,
                 attempt.status_code,
                 attempt.delay_before,

@@ -1,7 +1,6 @@
 """The policy of retries: how many, after which answers, with which pauses."""
 
 # pydantic evaluates these annotations, and Python 3.9 does not know `X | None`.
-# ruff: noqa: UP045
 
 from __future__ import annotations
 

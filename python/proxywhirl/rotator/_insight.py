@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from proxywhirl.health.checks import Checker
     from proxywhirl.health.monitor import HealthMonitor
 
-__all__ = ["Insight"]
+__all__ = ["Insight", "status_of"]
 
 # Reasons of explain(), the graver first, and what a proxy counts as for them. What the strategy passes over is healthy.
 _KINDS = {
@@ -170,11 +170,6 @@ class Insight:
         size = sum(counts.values())
         benched = len({proxy.id for proxy, _, kind, _, _ in pool._standings() if kind == "banned"})
         average = sum(averages) / len(averages) if averages else 0.0
-        in_service = counts["healthy"] + counts["busy"]
-        if in_service == 0:
-            status = "unhealthy"
-        else:
-            status = "healthy" if in_service >= _HEALTHY_SHARE * size else "degraded"
         warnings = []
         if not size:
             warnings.append("the pool has no proxies")
@@ -184,7 +179,7 @@ class Insight:
         if average > _SLOW_ON_AVERAGE_MS:
             warnings.append(f"the average response time is {average:.0f} ms, above {_SLOW_ON_AVERAGE_MS:.0f} ms")
         return {
-            "status": status,
+            "status": status_of(counts["healthy"] + counts["busy"], size),
             "pool_size": size,
             **{f"{name}_proxies": count for name, count in counts.items()},
             "benched_proxies": benched,
@@ -266,6 +261,13 @@ class Insight:
         if monitor is not None:
             await monitor.stop()
         self.watch.close()
+
+
+def status_of(good: int, size: int) -> str:
+    """How a pool is, of whose proxies so many are good."""
+    if good == 0:
+        return "unhealthy"
+    return "healthy" if good >= _HEALTHY_SHARE * size else "degraded"
 
 
 def _counted(verdicts: Explanation) -> dict[str, int]:

@@ -185,33 +185,7 @@ class ObservedFace:
             ``dead_proxies``, ``total_requests``, ``total_successes``, ``total_failures``, ``average_success_rate``
             (mean over the proxies with requests, 0 to 1).
         """
-        total = healthy = unhealthy = dead = requests = successes = failures = 0
-        rates: list[float] = []
-        for proxy in self.pool.get_all_proxies():
-            total += 1
-            status = proxy.health_status.value
-            if status == "dead":
-                dead += 1
-            elif status == "unhealthy":
-                unhealthy += 1
-            else:
-                healthy += 1
-            made = proxy.total_requests
-            requests += made
-            successes += proxy.total_successes
-            failures += proxy.total_failures
-            if made:
-                rates.append(proxy.success_rate)
-        return {
-            "total_proxies": total,
-            "healthy_proxies": healthy,
-            "unhealthy_proxies": unhealthy,
-            "dead_proxies": dead,
-            "total_requests": requests,
-            "total_successes": successes,
-            "total_failures": failures,
-            "average_success_rate": sum(rates) / len(rates) if rates else 0.0,
-        }
+        return self.pool._stats()
 
     def get_statistics(self) -> dict[str, Any]:
         """As :meth:`get_pool_stats`, and ``source_breakdown``: proxies by source."""

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from proxywhirl._base.fork import new_lock
 
 __all__ = ["STAGES", "Profile"]
@@ -37,17 +33,6 @@ class Profile:
         with self._lock:
             self._counts[stage] += 1
             self._sums[stage] += ms
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Count how long the ``with`` block takes, if it ends without an exception.
-
-        Yields:
-            Nothing.
-        """
-        started = time.perf_counter()
-        yield
-        self.add(stage, (time.perf_counter() - started) * 1000.0)
 
     def averages(self) -> dict[str, float]:
         """``<stage>_avg_ms`` for every stage, in milliseconds; 0.0 for one that never happened."""

@@ -17,11 +17,6 @@ use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
 
 impl PyPool {
-    fn total(&self, read: impl Fn(&Proxy) -> u64) -> u64 {
-        let table = self.core.table();
-        Pool::members(&table).into_iter().filter_map(|slot| table.proxy(slot).map(&read)).sum()
-    }
-
     fn count(&self, test: impl Fn(&Proxy) -> bool) -> usize {
         let table = self.core.table();
         Pool::members(&table).into_iter().filter(|slot| table.proxy(*slot).is_some_and(&test)).count()
@@ -52,14 +47,30 @@ impl PyPool {
     /// Results recorded over all proxies.
     #[getter]
     fn total_requests(&self) -> u64 {
-        self.total(|proxy| proxy.totals().0)
+        self.core.stats().requests
     }
 
     /// Successes among all results, 0 to 1; 0 without any.
     #[getter]
     fn overall_success_rate(&self) -> f64 {
-        let total = self.total(|proxy| proxy.totals().0);
-        if total == 0 { 0.0 } else { self.total(|proxy| proxy.totals().1) as f64 / total as f64 }
+        let stats = self.core.stats();
+        if stats.requests == 0 { 0.0 } else { stats.successes as f64 / stats.requests as f64 }
+    }
+
+    /// Counts of proxies and requests, by the names that a rotator shows them by.
+    #[pyo3(name = "_stats")]
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.core.stats();
+        let shown = PyDict::new(py);
+        shown.set_item("total_proxies", stats.proxies)?;
+        shown.set_item("healthy_proxies", stats.proxies - stats.unhealthy - stats.dead)?;
+        shown.set_item("unhealthy_proxies", stats.unhealthy)?;
+        shown.set_item("dead_proxies", stats.dead)?;
+        shown.set_item("total_requests", stats.requests)?;
+        shown.set_item("total_successes", stats.successes)?;
+        shown.set_item("total_failures", stats.failures)?;
+        shown.set_item("average_success_rate", stats.mean_success_rate)?;
+        Ok(shown)
     }
 
     /// Removes a proxy; an unknown identifier does nothing.

@@ -24,7 +24,7 @@ LAYERS = (
         *{"bans", "browser", "circuit_breaker", "config", "credentials", "events", "gateways", "geo", "logging_config"},
         *{"metrics_collector", "rate_limiting", "resilience", "strategies", "testing", "validation"},
     },
-    {"_httpx", "checking", "circuit_breaker_async"},
+    {"_httpx", "circuit_breaker_async"},
     {"health", "retry"},
     {"models", "retry_executor", "retry_metrics", "retry_policy", "transport"},
     {"fetchers", "storage", "utils"},
@@ -39,8 +39,8 @@ MOST_LINES = 400
 # Files that are longer, and how long they may be at most. The list shrinks: a file that has become shorter leaves it.
 LONGER = {}
 
-# Six of them are older paths that users import by, of three lines each.
-MOST_ENTRIES = 39
+# Five of them are older paths that users import by, of three lines each.
+MOST_ENTRIES = 38
 PRIVATE_ENTRIES = {"_base", "_core.pyi", "_httpx", "_native"}
 
 

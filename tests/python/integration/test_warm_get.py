@@ -8,8 +8,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+import pytest
+
 import proxywhirl
-from proxywhirl import ProxyRotator
+from proxywhirl import Outcome, ProxyRotator, RateLimiter, RetryPolicy
+from proxywhirl._httpx.selection import LeaseAcquirer, Selection
+from proxywhirl.rate_limiting import RateLimit
+from proxywhirl.retry.policy import rotation_of
 from proxywhirl.testing import ProxyFleet
 
 HERE = str(Path(proxywhirl.__file__).parent)
@@ -55,6 +60,36 @@ def test_a_warm_get_runs_through_little_of_this_package() -> None:
     print(shown)
     # The trace has seen the way from the call to the answer.
     assert {"rotator/sync.py", "transport/_drive.py", "_httpx/carrier.py"} <= found.files, shown
-    assert len(found.files) <= 21, shown
-    assert found.hops <= 46, shown
-    assert len(found.calls) <= 73, shown
+    assert len(found.files) <= 20, shown
+    assert found.hops <= 45, shown
+    assert len(found.calls) <= 71, shown
+
+
+@pytest.mark.parametrize(
+    "limiter",
+    [None, RateLimiter(1000), RateLimiter(global_limit=RateLimit(max_requests=1000, time_window=1))],
+    ids=["no limiter", "a rate for each proxy", "a limit for all"],
+)
+@pytest.mark.parametrize("selection", [None, Selection(session_id="a"), Selection(country="DE")])
+def test_leases_are_taken_without_a_python_call(limiter: Any, selection: Any) -> None:
+    url = "http://shop.test/"
+    proxies = [{"url": f"http://10.0.0.{number}:80", "country_code": "DE"} for number in (1, 2, 3)]
+    with ProxyRotator(proxies=proxies, rate_limiter=limiter) as rotator:
+
+        def rotation() -> Any:
+            taking = LeaseAcquirer(rotator._chooser, url, selection, method="GET", connects=True, time_left=60)
+            return rotation_of(RetryPolicy(), taking, "GET", url)
+
+        first = rotation()
+        assert first.start() == "send"
+        assert first.answered(Outcome.SUCCESS, 200, 1.0) == "deliver"
+        steps: list[str] = []
+        second = rotation()
+        assert trace(lambda: steps.append(second.start())).calls == []
+        # The log is told of the ban; the second lease is taken in the step after that.
+        steps.append(second.answered(Outcome.BANNED, 403, 1.0))
+        assert trace(lambda: steps.append(second.done())).calls == []
+        steps.append(second.done())
+        assert steps == ["send", "renew", "discard", "send"]
+        assert second.attempts == 2
+        second.close()

@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from proxywhirl import CircuitBreakerState, Outcome, ProxyPool, RoundRobinStrategy
-from proxywhirl._core import CircuitBreaker, Lease, TokenBucket
+from proxywhirl._core import CircuitBreaker, Lease, RateBuckets
 from proxywhirl.exceptions import ProxyPoolEmptyError
 
 STRATEGY = RoundRobinStrategy()
@@ -133,22 +133,25 @@ def test_a_breaker_of_the_users_own() -> None:
 
 
 def test_a_bucket() -> None:
-    bucket = TokenBucket(2, 3600.0)
-    assert [bucket.try_acquire() for _ in range(3)] == [True, True, False]
-    assert not bucket.would_allow()
-    assert 1700 < bucket.wait_time() <= 1800
-    assert TokenBucket(1, 60, burst=5).wait_time() == 0.0
-    for bad in [(0, 1.0), (-1, 1.0), (1, 0.0), (1, float("nan")), (1, 1.0, 0)]:
+    buckets = RateBuckets(None, (2, 3600.0, None))
+    assert [buckets.acquire("p") for _ in range(3)] == [True, True, False]
+    assert 1700 < buckets.wait_time("p") <= 1800
+    assert RateBuckets(None, (1, 60, 5)).wait_time("p") == 0.0
+    for bad in [(0, 1.0, None), (-1, 1.0, None), (1, 0.0, None), (1, float("nan"), None), (1, 1.0, 0)]:
+        for arguments in [(bad,), (None, bad)]:
+            with pytest.raises(ValueError, match="positive"):
+                RateBuckets(*arguments)
         with pytest.raises(ValueError, match="positive"):
-            TokenBucket(*bad)
+            buckets.set_own("p", bad)
+    assert buckets.own() == {}
 
 
 def test_threads_share_a_bucket() -> None:
-    bucket = TokenBucket(100, 3600.0)
+    buckets = RateBuckets(None, (100, 3600.0, None))
     taken: list[bool] = []
 
     def take() -> None:
-        taken.extend(bucket.try_acquire() for _ in range(60))
+        taken.extend(buckets.acquire("p") for _ in range(60))
 
     threads = [threading.Thread(target=take) for _ in range(4)]
     for thread in threads:
@@ -156,6 +159,16 @@ def test_threads_share_a_bucket() -> None:
     for thread in threads:
         thread.join()
     assert sum(taken) == 100
+
+
+def test_a_clock_of_the_callers_own() -> None:
+    now = 0
+    buckets = RateBuckets((1, 2.0, None), clock=lambda: now)
+    assert [buckets.acquire("p"), buckets.acquire("p"), buckets.acquire("q")] == [True, False, True]
+    now = 1_500_000_000
+    assert buckets.wait_time("p") == 0.5
+    now = 2_000_000_000
+    assert buckets.acquire("p")
 
 
 # ---- limits and errors ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 PATHS = (
-    *("browser", "checking", "circuit_breaker", "circuit_breaker_async", "cli", "config", "credentials", "events"),
+    *("browser", "circuit_breaker", "circuit_breaker_async", "cli", "config", "credentials", "events"),
     *("exceptions", "fetchers", "gateways", "geo", "logging_config", "metrics_collector", "models", "parsers"),
     *("rate_limiting", "retry", "retry_executor", "retry_metrics", "retry_policy", "rotator", "sources", "storage"),
     *("strategies", "testing", "transport", "utils", "validation", "fetchers.parsers", "models.core"),
@@ -25,11 +25,10 @@ def test_a_path_that_users_import_by_stays(path: str) -> None:
 
 
 def test_what_has_moved_is_the_same_object_at_both_paths() -> None:
-    for old, new in (("parsers", "fetchers.parsers"), ("checking", "validation")):
-        before, now = (importlib.import_module(f"proxywhirl.{path}") for path in (old, new))
-        shared = set(before.__all__) & set(now.__all__)
-        assert shared
-        assert all(getattr(before, name) is getattr(now, name) for name in shared)
+    before, now = (importlib.import_module(f"proxywhirl.{path}") for path in ("parsers", "fetchers.parsers"))
+    shared = set(before.__all__) & set(now.__all__)
+    assert shared
+    assert all(getattr(before, name) is getattr(now, name) for name in shared)
 
 
 def test_the_alias_of_what_names_a_proxy_is_where_it_was() -> None:

@@ -131,7 +131,16 @@ def test_the_stub_in_the_tree_has_every_refinement(tmp_path: Path) -> None:
         found: set[str] = set()
         for node in body:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                found.add(f"{prefix}{node.name} {ast.unparse(node.args)} {ast.unparse(node.returns or node.args)}")
+                keywords = node.args.kwonlyargs
+                found |= {
+                    f"{prefix}{node.name} {argument.arg}: {argument.annotation and ast.unparse(argument.annotation)}"
+                    for argument in keywords
+                }
+                extra = node.args.kwarg and node.args.kwarg.annotation
+                if extra is None or ast.unparse(extra) != "_TableFields":
+                    # Keywords for the fields of a table are put in where it is named: there only those that are
+                    # written here are compared.
+                    found.add(f"{prefix}{node.name} {ast.unparse(node.args)} {ast.unparse(node.returns or node.args)}")
                 if node.returns is not None and any(ast.unparse(mark) == "property" for mark in node.decorator_list):
                     # What is written as a field there is a property here.
                     found.add(f"{prefix}{node.name}: {ast.unparse(node.returns)}")
