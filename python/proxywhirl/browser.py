@@ -18,8 +18,6 @@ from proxywhirl._native.redact import redact_url, scrub_text, shown
 from proxywhirl.exceptions import ProxyFetchError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
 __all__ = ["BrowserRenderer"]
@@ -246,12 +244,7 @@ class BrowserRenderer:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         await self.close()
 
     async def _launched(self) -> Any:

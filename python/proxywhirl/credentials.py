@@ -6,15 +6,15 @@ is no timer. Meanwhile other requests go on with the old pair, so a slow provide
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import math
 import threading
 import time
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Callable, NamedTuple, Union
 
+from proxywhirl._base.event_loop import run_to_end
 from proxywhirl._base.fork import new_lock
 from proxywhirl._native.redact import MASK, scrub_text, shown
 
@@ -159,7 +159,7 @@ class CredentialRotator:
         try:
             found = self.refresh_callback()
             if inspect.isawaitable(found):
-                found = _result_of(found)
+                found = run_to_end(found)
             self._accept(found)
         except Exception as error:  # noqa: BLE001 - whatever it is, the old pair is better than none
             self._note(error)
@@ -197,34 +197,6 @@ class CredentialRotator:
 def _plain(value: Any) -> Any:
     reveal = getattr(value, "get_secret_value", None)
     return reveal() if callable(reveal) else value
-
-
-def _result_of(awaitable: Awaitable[Any]) -> Any:
-    """Run a coroutine to its end from plain code, whether or not a loop runs in this thread."""
-
-    async def wait() -> Any:
-        return await awaitable
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    results: list[Any] = []
-    errors: list[BaseException] = []
-
-    def run(work: Coroutine[Any, Any, Any]) -> None:
-        try:
-            results.append(asyncio.run(work))
-        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
-            errors.append(error)
-
-    # A notebook: its loop cannot be entered a second time.
-    thread = threading.Thread(target=run, args=(wait(),), name="proxywhirl-credentials")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
 
 
 async def _sleep(seconds: float) -> None:

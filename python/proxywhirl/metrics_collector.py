@@ -181,13 +181,10 @@ class MetricsCollector:
         of_rotator = weakref.ref(rotator)
         next_count = 0.0
 
-        def completed(event: ProxyEvent) -> None:
+        def completed(event: ProxyEvent, proxy_id: Any) -> None:
             nonlocal next_count
-            proxy = event.proxy
-            if proxy is None:
-                return
             seconds = None if event.duration_ms is None else event.duration_ms / 1000.0
-            self.record_request(str(event.metadata.get("outcome", "unknown")), seconds, proxy.id)
+            self.record_request(str(event.metadata.get("outcome", "unknown")), seconds, proxy_id)
             now = time.monotonic()
             if now >= next_count:
                 next_count = now + _COUNT_AGAIN
@@ -195,35 +192,25 @@ class MetricsCollector:
                 if found is not None:
                     self.update_active_proxies(len(found.pool.get_healthy_proxies()))
 
-        def checked(event: ProxyEvent) -> None:
-            if event.proxy is not None:
-                self.update_proxy_health(event.proxy.id, bool(event.success))
+        def tripped(event: ProxyEvent, proxy_id: Any) -> None:
+            self.update_circuit_breaker_state(proxy_id, event.metadata["to"])
 
-        def rested(event: ProxyEvent) -> None:
-            if event.proxy is not None:
-                self.update_proxy_health(event.proxy.id, False)
-
-        def revived(event: ProxyEvent) -> None:
-            if event.proxy is not None:
-                self.update_proxy_health(event.proxy.id, True)
-
-        def tripped(event: ProxyEvent) -> None:
-            if event.proxy is not None:
-                self.update_circuit_breaker_state(event.proxy.id, event.metadata["to"])
-
-        def removed(event: ProxyEvent) -> None:
-            if event.proxy is not None:
-                self.clear_proxy_metrics(event.proxy.id)
-
-        callbacks: dict[str, Callable[[ProxyEvent], None]] = {
+        updates: dict[str, Callable[[ProxyEvent, Any], None]] = {
             "request_complete": completed,
-            "proxy_health_check": checked,
-            "proxy_rested": rested,
-            "proxy_revived": revived,
-            "circuit_breaker": tripped,
-            "proxy_removed": removed,
+            "proxy_health_check": lambda event, proxy_id: self.update_proxy_health(proxy_id, bool(event.success)),
+            "proxy_rested": lambda _, proxy_id: self.update_proxy_health(proxy_id, False),
+            "proxy_revived": lambda _, proxy_id: self.update_proxy_health(proxy_id, True),
+            "circuit_breaker": lambda event, proxy_id: self.update_circuit_breaker_state(
+                proxy_id, event.metadata["to"]
+            ),
+            "proxy_removed": lambda _, proxy_id: self.clear_proxy_metrics(proxy_id),
         }
-        ends = [rotator.on(name, callback) for name, callback in callbacks.items()]
+
+        def update(event: ProxyEvent) -> None:
+            if event.proxy is not None:
+                updates[event.name](event, event.proxy.id)
+
+        ends = [rotator.on(name, update) for name in updates]
 
         def end() -> None:
             for unsubscribe in ends:

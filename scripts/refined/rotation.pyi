@@ -1,10 +1,15 @@
 """The attempts of a request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from typing_extensions import Self
+
 from proxywhirl._native.enums import Outcome
+from proxywhirl._native.explain import Explanation
+from proxywhirl.strategies._adapter import Adapter
 
 class AttemptBook:
     def recent(self) -> list[tuple[str, int, str, float, str, int | None, float, float, str | None]]: ...
@@ -39,6 +44,72 @@ class _Rotation:
     def outcome(self) -> Any: ...
     @property
     def last(self) -> tuple[Any, int | None, Any] | None: ...
+
+class Chooser:
+    watch: Any
+    queue: Any
+    attempts: AttemptBook | None
+    gate: Any
+    when_empty: str
+    @property
+    def strategy(self) -> Strategy | Adapter: ...
+    @property
+    def sources(self) -> Any: ...
+    def __new__(cls, pool: ProxyPool, strategy: Strategy | Adapter, *, when_empty: str = ...) -> Self: ...
+    def keep_sources(self, sources: Any) -> Any: ...
+    def swap(self, strategy: Strategy | Adapter) -> None: ...
+    def lease(self, url: str | None, wishes: Wishes | None, exclude: list[Any]) -> Lease: ...
+    def explain(
+        self, url: str | None = None, wishes: Wishes | None = None, exclude: Collection[Any] | None = None
+    ) -> Explanation: ...
+
+class LeaseAcquirer:
+    def __new__(
+        cls,
+        chooser: Chooser,
+        url: str | None,
+        wishes: Wishes | None,
+        *,
+        method: str | None = None,
+        connects: bool = False,
+        judge: Any = None,
+        timeouts: Mapping[str, float | None] | None = None,
+        time_left: float | None = None,
+    ) -> Self: ...
+    def __call__(self, exclude: list[Any], attempt: int, seconds: float | None) -> Lease | None: ...
+    def place(self, exclude: list[Any], attempt: int) -> tuple[str, LeaseAsk]: ...
+
+class RateBuckets:
+    def __new__(
+        cls,
+        each: tuple[float, float, float | None] | None = None,
+        together: tuple[float, float, float | None] | None = None,
+        *,
+        clock: Callable[[], int] | None = None,
+    ) -> Self: ...
+    def own(self) -> dict[str, tuple[float, float, float | None]]: ...
+    def events(self) -> list[tuple[datetime, str, str | None, Any]]: ...
+
+class Wishes:
+    proxy_id: UUID | None
+    @property
+    def tags(self) -> Any: ...
+    @property
+    def protocol(self) -> Any: ...
+    @property
+    def context(self) -> Any: ...
+    def __new__(
+        cls,
+        *,
+        session_id: str | None = None,
+        country: str | None = None,
+        region: str | None = None,
+        tags: Iterable[str] | None = None,
+        protocol: str | Iterable[str] | None = None,
+        context: Any = None,
+        **_others: Any,
+    ) -> Self: ...
+    def session(self) -> str | None: ...
 
 class WaitingLine:
     def is_useless(self, error: BaseException, seconds: float | None = None) -> bool: ...

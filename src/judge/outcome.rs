@@ -222,6 +222,12 @@ impl Judgement {
         self.has(Effects::is_about_the_proxy)
     }
 
+    /// Whether a ban rule may take a failure for a refusal by the site: not what is at fault on this side.
+    #[must_use]
+    pub fn may_be_a_ban(self) -> bool {
+        self != Self::Known(Outcome::ClientFault)
+    }
+
     /// For how many seconds the pair is held: as long as was `asked`, where the outcome is a hold at all.
     #[must_use]
     pub fn hold(self, asked: impl FnOnce() -> Option<f64>) -> Option<f64> {

@@ -23,6 +23,19 @@ pub const fn may_ask_for_a_pause(status: u16) -> bool {
     matches!(status, 429 | 503)
 }
 
+/// Statuses by which a site refuses a proxy, where no rule says otherwise: 403 is a ban, 429 a rate limit.
+pub const BAN_STATUSES: [u16; 2] = [403, 429];
+
+/// Statuses by which a proxy refuses the credentials, where no rule says otherwise.
+pub const LOGIN_STATUSES: [u16; 1] = [407];
+
+/// Whether the answer of a URL comes through a tunnel, as far as the URL tells: that of `https` does. A plain target behind a
+/// SOCKS proxy has a tunnel too, but what another client did is not known.
+#[must_use]
+pub fn is_tunnelled(url: &str) -> bool {
+    url.trim_start().get(..6).is_some_and(|head| head.eq_ignore_ascii_case("https:"))
+}
+
 /// A set of statuses, 0 to 999.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StatusSet([u64; 16]);
@@ -56,9 +69,8 @@ pub struct StatusRules {
 }
 
 impl Default for StatusRules {
-    /// 403 is a ban, 429 a rate limit; 407 refuses the credentials.
     fn default() -> Self {
-        Self::new([403, 429], [407])
+        Self::new(BAN_STATUSES, LOGIN_STATUSES)
     }
 }
 
@@ -69,10 +81,10 @@ impl StatusRules {
         Self { bans: bans.into_iter().collect(), auth: auth.into_iter().collect() }
     }
 
-    /// The same, with other refusals of the credentials.
+    /// The same by sets that are made already.
     #[must_use]
-    pub fn with_auth(self, auth: impl IntoIterator<Item = u16>) -> Self {
-        Self { auth: auth.into_iter().collect(), ..self }
+    pub fn of_sets(bans: &StatusSet, auth: &StatusSet) -> Self {
+        Self { bans: bans.clone(), auth: auth.clone() }
     }
 
     /// The class of an answer. A 502, 503 or 504 through a tunnel comes from the site; through a forward proxy it may be
@@ -138,6 +150,16 @@ mod tests {
             let found = [false, true]
                 .map(|tunnelled| rules.judge(Answer { status, tunnelled, retry_after, opinion: None }).outcome());
             assert_eq!(found, expected, "{status}, retry_after {retry_after}, ban {ban}");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_by_the_url() {
+        for url in ["https://a.test/", " HTTPS://a.test", "https:"] {
+            assert!(is_tunnelled(url), "{url}");
+        }
+        for url in ["http://a.test/https:", "", "https", "ws://a.test", "ht\u{e9}tps:"] {
+            assert!(!is_tunnelled(url), "{url}");
         }
     }
 

@@ -80,22 +80,35 @@ fn authority(bytes: &[u8]) -> usize {
 /// label, a public suffix.
 #[must_use]
 pub fn site_key_of_host(host: &str) -> CompactString {
-    if host.contains(':') {
-        // Without the zone, which names a link of this machine.
-        let address = host.split('%').next().unwrap_or(host);
-        return match address.parse::<Ipv6Addr>() {
-            Ok(address) => CompactString::from(address.to_string()),
-            Err(_) => CompactString::from(host.to_ascii_lowercase()),
-        };
-    }
-    let host = one_spelling(host);
-    let host = host.strip_suffix('.').unwrap_or(&host);
-    if host.parse::<Ipv4Addr>().is_ok() {
+    let host = one_spelling_of_host(host);
+    if host.contains(':') || host.parse::<Ipv4Addr>().is_ok() {
         return CompactString::from(host);
     }
-    match psl::domain_str(host) {
+    match psl::domain_str(&host) {
         Some(domain) => CompactString::from(domain),
         None => CompactString::from(host),
+    }
+}
+
+/// A host in the one spelling that is compared: lower case and ASCII, without a dot at its end; an IPv6 address in its
+/// shortest form, without its zone, which names a link of this machine.
+#[must_use]
+pub fn one_spelling_of_host(host: &str) -> Cow<'_, str> {
+    if host.contains(':') {
+        let address = host.split('%').next().unwrap_or(host);
+        return Cow::Owned(match address.parse::<Ipv6Addr>() {
+            Ok(address) => address.to_string(),
+            Err(_) => host.to_ascii_lowercase(),
+        });
+    }
+    match one_spelling(host) {
+        Cow::Borrowed(host) => Cow::Borrowed(host.strip_suffix('.').unwrap_or(host)),
+        Cow::Owned(mut host) => {
+            if host.ends_with('.') {
+                host.pop();
+            }
+            Cow::Owned(host)
+        }
     }
 }
 

@@ -74,7 +74,7 @@ impl AttemptBook {
     }
 
     /// The log of a request that begins now, for its leases.
-    fn begin(&self) -> AttemptLog {
+    pub(crate) fn begin(&self) -> AttemptLog {
         AttemptLog { core: Arc::new(self.core.begin()) }
     }
 

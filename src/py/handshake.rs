@@ -15,7 +15,7 @@ use crate::net::protocol::Protocol;
 use crate::net::redact::LoginSecrets;
 use crate::net::{socks4, socks5};
 use crate::py::convert::{self, Lazy};
-use crate::py::judge::headers_of;
+use crate::py::judge::headers::headers_of;
 use crate::sync::Mutex;
 
 static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._native.enums", "AMBIGUOUS");

@@ -5,6 +5,7 @@ mod border;
 mod breaker;
 mod bucket;
 mod check;
+mod chooser;
 mod connections;
 mod context;
 mod convert;
@@ -20,6 +21,7 @@ mod histogram;
 mod journal;
 mod judge;
 mod lease;
+mod limiter;
 mod log;
 mod metadata;
 mod policy;
@@ -55,6 +57,12 @@ mod _core {
     #[pymodule_export]
     use super::check::{CheckResult, CheckRun};
     #[pymodule_export]
+    use super::chooser::{
+        PyChooser,
+        acquirer::{LeaseAsk, PyAcquirer},
+        wishes::PyWishes,
+    };
+    #[pymodule_export]
     use super::connections::ConnectionsLimit;
     #[pymodule_export]
     use super::context::PyContext;
@@ -68,11 +76,25 @@ mod _core {
     #[pymodule_export]
     use super::journal::Journal;
     #[pymodule_export]
-    use super::judge::{PyReportJudge, PyStatusJudge, hold_of, pause_of, retry_after};
+    use super::judge::{
+        PyRuleJudge, PyStatusJudge,
+        ban::{PyAnswerView, PyBanRules, PyBanTable},
+        headers::{body_text, hold_of, is_tunnelled, pause_of, retry_after},
+        report::PyReportJudge,
+    };
+    #[pymodule_export]
+    const BAN_BODY_LIMIT: usize = crate::judge::ban::BODY_LIMIT;
+    #[pymodule_export]
+    const BAN_STATUSES: (u16, u16) = {
+        let [ban, limit] = crate::judge::status::BAN_STATUSES;
+        (ban, limit)
+    };
     #[pymodule_export]
     const LONGEST_HOLD: f64 = crate::judge::retry_after::LONGEST;
     #[pymodule_export]
     use super::lease::PyLease;
+    #[pymodule_export]
+    use super::limiter::{PyRateBuckets, RateGate};
     #[pymodule_export]
     use super::metadata::ProxyMetadataView;
     #[pymodule_export]

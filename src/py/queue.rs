@@ -9,6 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::py::border;
 use crate::py::errors::ProxyPoolEmptyError;
 use crate::rotation::Domain;
+use crate::rotation::chooser::is_worth_waiting;
 use crate::rotation::queue::{Ask, Hope, Queue, Refused, Waiter};
 use crate::sync::{Alarm, Arc, Mutex, Weak};
 
@@ -27,7 +28,7 @@ pub(crate) struct Request {
     wake: Wake,
 }
 
-fn hope_of(py: Python<'_>, error: &PyErr) -> Option<Hope> {
+pub(crate) fn hope_of(py: Python<'_>, error: &PyErr) -> Option<Hope> {
     if !error.is_instance_of::<ProxyPoolEmptyError>(py) {
         return None;
     }
@@ -37,7 +38,7 @@ fn hope_of(py: Python<'_>, error: &PyErr) -> Option<Hope> {
     Some(Hope { may_free, retry_after: seconds.map(nanoseconds) })
 }
 
-fn nanoseconds(seconds: f64) -> u64 {
+pub(crate) fn nanoseconds(seconds: f64) -> u64 {
     // A conversion from float saturates; a century is as good as for ever, and leaves room for sums.
     (seconds.max(0.0) * 1e9).min(3.2e18) as u64
 }
@@ -178,10 +179,8 @@ impl WaitingLine {
     ///     seconds: How long the request may wait; `None` for any time.
     #[pyo3(signature = (error, seconds=None))]
     fn is_useless(&self, py: Python<'_>, error: &Bound<'_, PyAny>, seconds: Option<f64>) -> bool {
-        let now = SystemClock.steady();
-        let deadline = seconds.map_or(u64::MAX, |seconds| now.saturating_add(nanoseconds(seconds)));
         let error = PyErr::from_value(error.clone());
-        hope_of(py, &error).is_none_or(|hope| hope.is_vain(now, deadline))
+        !is_worth_waiting(hope_of(py, &error), seconds.map(nanoseconds), SystemClock.steady())
     }
 
     /// Waits in line, blocking the thread.

@@ -10,6 +10,7 @@ use pyo3::types::{PyList, PyString};
 
 use crate::judge::outcome::Judgement;
 use crate::proxy::Id;
+use crate::py::chooser::acquirer::PyAcquirer;
 use crate::py::convert;
 use crate::py::convert::judgement_of;
 use crate::py::errors::{ProxyConnectionError, ProxyPoolEmptyError};
@@ -23,8 +24,9 @@ use crate::rotation::step::{Answer, Event, Failure, Fault, Job, Step, is_idempot
 ///
 /// Args:
 ///     policy: How often and when to try again.
-///     take: Called with the ids of proxies not to take, the number of the attempt, and how many seconds the request may
-///         wait. Returns a lease, or `None` where waiting may help; raises `ProxyPoolEmptyError` where it does not.
+///     take: A `LeaseAcquirer`, or a function that is called with the ids of proxies not to take, the number of the attempt,
+///         and how many seconds the request may wait. It returns a lease, or `None` where waiting may help, and raises
+///         `ProxyPoolEmptyError` where it does not.
 ///     method: The method, upper case.
 ///     url: The target, for what is logged.
 ///     replayable: Whether the body can be sent a second time.
@@ -96,8 +98,15 @@ impl PyRotation {
         exclude: &[Id],
         seconds: Option<f64>,
     ) -> PyResult<Option<Event<Taken, Py<PyAny>>>> {
-        let ids = uuids(py, exclude)?;
-        match self.take.bind(py).call1((ids, self.core.attempts() + 1, seconds)) {
+        let (ids, attempt) = (uuids(py, exclude)?, self.core.attempts() + 1);
+        let take = self.take.bind(py);
+        if let Ok(acquirer) = take.cast::<PyAcquirer>() {
+            return match PyAcquirer::take(acquirer, &ids, attempt.into(), seconds) {
+                Ok(lease) => Ok(lease.map(|lease| Event::Admitted(Taken::Pool(lease)))),
+                Err(error) => refusal(py, error).map(Some),
+            };
+        }
+        match take.call1((ids, attempt, seconds)) {
             Ok(lease) if lease.is_none() => Ok(None),
             Ok(lease) => Ok(Some(Event::Admitted(Taken::of(&lease)))),
             Err(error) => refusal(py, error).map(Some),

@@ -11,6 +11,7 @@
 mod connections;
 pub mod explain;
 pub mod guard;
+pub mod limiter;
 pub mod notice;
 mod panic;
 pub mod settings;

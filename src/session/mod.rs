@@ -148,6 +148,12 @@ pub struct SessionManager {
     count: AtomicUsize,
 }
 
+impl Default for SessionManager {
+    fn default() -> Self {
+        Self::new(10_000, 100)
+    }
+}
+
 impl SessionManager {
     /// At most `max` sessions; the expired are purged every `cleanup_every` new ones.
     #[must_use]

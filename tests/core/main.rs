@@ -4,11 +4,13 @@
 #![allow(clippy::disallowed_methods)]
 
 mod blame;
+mod chooser;
 mod common;
 mod connections;
 mod distribution;
 mod eligibility;
 mod fairness;
+mod gate;
 mod growth;
 mod judging;
 mod layers;

@@ -11,8 +11,6 @@ from proxywhirl._base.file_lock import FileLock
 from proxywhirl._base.files import make_folder
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
 __all__ = ["CLILock", "CLILockHeldError"]
@@ -71,10 +69,5 @@ class CLILock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.release()

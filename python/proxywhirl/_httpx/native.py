@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
-from proxywhirl._core import retry_after
+from proxywhirl._core import pause_of
 from proxywhirl._httpx.address import ProxyAddress
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.body import MOST_BODY, Gatherer, counted
@@ -113,8 +113,8 @@ class NativeCarrier:
         except Exception as error:  # noqa: BLE001 - raised again if it is not about the transfer
             payload.close()
             return _failed(error, request, terms, proxy_url, tunnel, started)
-        hold = retry_after(payload.headers) if status in (429, 503) else None
-        return Answer(status, reply.head_ms, payload, tunnel=tunnel, retry_after=hold)
+        asked = pause_of(status, payload.headers)
+        return Answer(status, reply.head_ms, payload, tunnel=tunnel, retry_after=asked)
 
     def remove(self, key: Any) -> None:
         """Close the connections to a proxy; one that a request is under way on, when it is done."""

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl import _core
 from proxywhirl._native.redact import shown
 from proxywhirl.bans import BanPolicy
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from proxywhirl import _core
     from proxywhirl._httpx.cookies import CookieStore
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["ANYTHING", "Selection", "checked_bound", "selection_of", "wished"]
+__all__ = ["Selection", "checked_bound", "selection_of", "wished"]
 
 
-class Selection:
+class Selection(_core.Wishes):
     """The wishes of one logical request, redirects included; travels in ``request.extensions["proxywhirl"]``.
 
     Args:
@@ -45,21 +45,14 @@ class Selection:
         "_hop_of",
         "_hop_status",
         "ban_policy",
-        "context",
         "cookies",
-        "country",
         "deadline",
         "fixed_timeout",
         "max_body",
         "merges_cookies",
-        "protocol",
-        "proxy_id",
         "raise_on_ban",
         "read_body",
-        "region",
         "retry_policy",
-        "session_id",
-        "tags",
     )
 
     def __init__(
@@ -79,19 +72,8 @@ class Selection:
         max_body: float | None = None,
         deadline: float | None = None,
     ) -> None:
-        if isinstance(tags, str):
-            raise TypeError("tags must be a set or list of strings, not one string")
-        if tags is not None and not isinstance(tags, Collection):
-            # An iterator would be used up by the first attempt.
-            tags = list(tags)
-        if protocol is not None and not isinstance(protocol, str):
-            protocol = tuple(protocol)
-        self.session_id = session_id
-        self.country = country
-        self.region = region
-        self.tags = tags
-        self.protocol = protocol
-        self.context = context
+        # The demands on the proxy are the core's, which has taken them from the same arguments.
+        del session_id, country, region, tags, protocol, context
         self.retry_policy = retry_policy
         self.read_body = read_body
         self.fixed_timeout = fixed_timeout
@@ -103,8 +85,6 @@ class Selection:
         """Where the cookies of this request come from and go to; ``None`` where the client keeps them."""
         self.merges_cookies = False
         """Whether those that the request brought along are completed by them."""
-        self.proxy_id: UUID | None = None
-        """The proxy of the hop before this one."""
         self._hop_of = 0
         self._hop_status = 0
 
@@ -136,18 +116,6 @@ class Selection:
         self._hop_status = status
         self.proxy_id = proxy_id
 
-    def is_plain(self) -> bool:
-        """Whether nothing is asked of the choice."""
-        return (
-            self.session_id is None
-            and self.country is None
-            and self.region is None
-            and self.tags is None
-            and self.protocol is None
-            and self.context is None
-            and self.proxy_id is None
-        )
-
     def _continues(self, request: Any) -> bool:
         """Whether the request is a further hop, rather than the same one sent again by the user."""
         if not self._hop_of:
@@ -165,12 +133,6 @@ class Selection:
         """Whether a ``Cookie`` header that the request has is completed, rather than taken for all there is to send."""
         # What a further hop has, as after a 401, comes from the client and not from the user.
         return self.merges_cookies or self._hop_of != 0
-
-    def session(self) -> str | None:
-        """The session's id; ``None`` without one."""
-        if self.session_id is None and self.context is not None:
-            return self.context.session_id
-        return self.session_id
 
     def _anew(self) -> Selection:
         again = Selection(
@@ -191,12 +153,6 @@ class Selection:
         again.merges_cookies = self.merges_cookies
         return again
 
-    def key(self) -> Hashable:
-        """Equal for selections that ask the same of the choice."""
-        tags = None if self.tags is None else tuple(sorted(self.tags))
-        context = None if self.context is None else id(self.context)
-        return (self.session_id, self.country, self.region, tags, self.protocol, context, self.proxy_id)
-
 
 def checked_bound(most: float | None) -> float | None:
     """A ``max_body`` as it was given.
@@ -215,9 +171,6 @@ def checked_bound(most: float | None) -> float | None:
     if math.isnan(most) or most < 0:
         raise ValueError(f"max_body must be a number of bytes from 0 up, or math.inf, not {shown(most)}")
     return most
-
-
-ANYTHING = Selection()
 
 
 def selection_of(
@@ -243,8 +196,6 @@ def wished(**wishes: Any) -> Selection:
     Raises:
         TypeError: The context is neither that nor a ``SelectionContext``.
     """
-    from proxywhirl import _core
-
     context = wishes.get("context")
     if isinstance(context, Mapping):
         wishes["context"] = _core.SelectionContext(**context)

@@ -20,11 +20,7 @@ def note_error(proxy: Any, error: Any) -> None:
 
 
 class ready:  # noqa: N801 - used like a function
-    """An awaitable that has its value already.
-
-    Args:
-        value: The value.
-    """
+    """An awaitable that has its value already."""
 
     __slots__ = ("_value",)
 

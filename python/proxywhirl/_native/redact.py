@@ -186,9 +186,6 @@ class Secrets:
     def scrub_error(self, error: BaseException) -> BaseException:
         """An exception that does not repeat the login, nor does what it was caused by.
 
-        Args:
-            error: The exception.
-
         Returns:
             The exception itself where nothing of the login is in it or in its causes; else one of the same class with
             the same text, the login hidden. What cannot be made anew becomes a plain ``Exception``.

@@ -30,9 +30,6 @@ def set_homes(homes: Mapping[str, str]) -> None:
 def find(name: str) -> Any:
     """Import one.
 
-    Args:
-        name: Its name.
-
     Returns:
         The class or function.
     """

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import urlsplit
 
 from proxywhirl._native.redact import mask_proxy_url, redact_url, scrub_text
 
-__all__ = ["is_valid_proxy_url", "parse_proxy_url", "validate_target_url_safe"]
+if TYPE_CHECKING:
+    from proxywhirl import _core
+
+__all__ = ["client_url", "is_valid_proxy_url", "masked_url", "parse_proxy_url", "validate_target_url_safe"]
 
 _Address = Union[IPv4Address, IPv6Address]
 _PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".corp")
 _NAT64_PREFIX = bytes.fromhex("0064ff9b0000000000000000")
+
+
+def client_url(proxy: _core.Proxy) -> str:
+    """The URL of a proxy for a client, credentials quoted."""
+    return proxy._client_url()
+
+
+def masked_url(proxy: _core.Proxy) -> str:
+    """The URL of a proxy for people: with ``***:***@`` if it wants a login."""
+    return proxy._client_url(masked=True)
 
 
 def is_valid_proxy_url(url: str) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from proxywhirl._native.redact import scrub_text
+from proxywhirl._native.urls import masked_url
 from proxywhirl.cli.errors import UsageError
-from proxywhirl.cli.masking import masked
 from proxywhirl.cli.output import Rows
 from proxywhirl.cli.terminal import counted, printable
 
@@ -124,9 +124,6 @@ def check(proxies: Sequence[Proxy], arguments: argparse.Namespace, show: Optiona
 def rows_of_checks(arguments: argparse.Namespace) -> Iterator[Rows]:
     """Rows for results, which are written as they come.
 
-    Args:
-        arguments: The parsed command line.
-
     Yields:
         The rows, with the columns that the kind of check fills.
     """
@@ -158,7 +155,7 @@ def show_into(rows: Rows, *, good_only: bool = False) -> Show:
 
 def _row(proxy: Proxy, result: CheckResult) -> dict[str, Any]:
     return {
-        "proxy": masked(proxy),
+        "proxy": masked_url(proxy),
         "ok": result.is_valid,
         "protocol": result.protocol,
         # Of one that is not good it would be the time of its connection, which is another thing.

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import urlsplit
 
 from proxywhirl._native.redact import scrub_text
+from proxywhirl._native.urls import masked_url
 from proxywhirl.cli.answer import Answer, write_answer, write_error, write_summary
 from proxywhirl.cli.errors import CommandError, UsageError
-from proxywhirl.cli.masking import masked
 from proxywhirl.cli.proxy_list import ListReport, read_proxies
 from proxywhirl.cli.settings import configured, settings_of
 from proxywhirl.cli.stored_pool import pool_path
@@ -31,9 +31,6 @@ _FORM = "application/x-www-form-urlencoded"
 
 def run(arguments: argparse.Namespace) -> int:
     """Send the request and write the answer.
-
-    Args:
-        arguments: The parsed command line.
 
     Returns:
         0 for an answer with 2xx or 3xx, else 1.
@@ -60,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _FAILED
         facts = response.extensions["proxywhirl"]
         proxy = rotator.pool.get_proxy_by_id(facts["proxy_id"])
-        answer = Answer(response, None if proxy is None else masked(proxy), facts["attempts"], elapsed_ms)
+        answer = Answer(response, None if proxy is None else masked_url(proxy), facts["attempts"], elapsed_ms)
     write_answer(answer, arguments)
     write_summary(answer, arguments)
     return _OK if answer.is_good else _FAILED
@@ -182,7 +179,7 @@ def _send(
 def _tell_attempts(rotator: ProxyRotator) -> None:
     for proxy in rotator.pool:
         if proxy.requests_started:
-            facts = [f"tried {masked(proxy)}: {counted(proxy.requests_started, 'attempt')}"]
+            facts = [f"tried {masked_url(proxy)}: {counted(proxy.requests_started, 'attempt')}"]
             facts.append(counted(proxy.total_failures, "failure"))
             facts += [str(entry["error"]) for entry in proxy.metadata.get("last_errors") or ()]
             print(printable(scrub_text(", ".join(facts))), file=sys.stderr)

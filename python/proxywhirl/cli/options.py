@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from proxywhirl.cli import argument_types as types
 from proxywhirl.cli.output import FORMATS
 
-__all__ = ["add_config", "add_everywhere", "add_format", "add_lock", "add_verbose"]
+__all__ = ["add_checks", "add_config", "add_everywhere", "add_format", "add_lock", "add_verbose"]
 
 # After a command nothing is preset: what was said before it would be lost.
 _UNSET = argparse.SUPPRESS
@@ -46,3 +47,13 @@ def add_verbose(parser: argparse._ActionsContainer, default: object = _UNSET) ->
 def add_lock(parser: argparse._ActionsContainer, default: object = _UNSET) -> None:
     """Add ``--no-lock``."""
     parser.add_argument("--no-lock", action="store_true", default=default, help="do not hold the lock")
+
+
+def add_checks(parser: argparse.ArgumentParser, *url: str) -> None:
+    """Add the options of checks; the option for the page has these names."""
+    parser.add_argument(*url, metavar="URL", help="page to fetch through each")
+    parser.add_argument("--timeout", metavar="S", type=types.seconds, default=5.0, help="per proxy (default 5)")
+    parser.add_argument(
+        "--concurrency", metavar="N", type=types.AtLeast(1), default=500, help="at a time (default 500)"
+    )
+    parser.add_argument("--cacert", metavar="FILE", help="certificates to trust instead of the usual ones")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn, Optional
 
@@ -18,8 +19,8 @@ examples:
   proxywhirl check proxies.txt -o alive.txt
   proxywhirl get https://example.com --proxies alive.txt
 """
-# Each is a module in proxywhirl.cli.commands with HELP, DESCRIPTION, EPILOG, describe() and run(); what a command needs
-# to run is imported when it runs, so that --help is there at once.
+# Each is a module in proxywhirl.cli.commands with HELP, DESCRIPTION, EPILOG and describe(), and one of the same name in
+# proxywhirl.cli with run(). That one is imported when the command runs, so that --help is there at once.
 _COMMANDS: dict[str, tuple[str, ...]] = {
     "get": ("request",),
     "check": (),
@@ -75,5 +76,10 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.describe(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=partial(_run, name))
     return parser
+
+
+def _run(name: str, arguments: argparse.Namespace) -> int:
+    status: int = import_module(f"proxywhirl.cli.{name}").run(arguments)
+    return status

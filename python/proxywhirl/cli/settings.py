@@ -45,10 +45,6 @@ def settings_of(arguments: argparse.Namespace) -> CLIConfig:
 def configured(arguments: argparse.Namespace, name: str) -> Any:
     """One setting, if the user has set it.
 
-    Args:
-        arguments: The parsed command line.
-        name: The setting.
-
     Returns:
         Its value; ``None`` where only the default is in force.
     """

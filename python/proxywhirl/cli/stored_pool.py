@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from proxywhirl._native.redact import scrub_text
+from proxywhirl._native.urls import masked_url
 from proxywhirl.cli.errors import CommandError, UsageError
-from proxywhirl.cli.masking import masked
 from proxywhirl.cli.proxy_writer import save_pool
 from proxywhirl.cli.settings import configured
 from proxywhirl.cli.terminal import printable
@@ -26,11 +26,7 @@ COLUMNS = ("proxy", "health", "country", "requests", "success_rate", "latency_ms
 
 
 class StoredPool:
-    """A pool and its file.
-
-    Args:
-        path: The file.
-    """
+    """A pool and its file."""
 
     def __init__(self, path: Path) -> None:
         from proxywhirl import ProxyPool
@@ -105,7 +101,7 @@ def found(pool: ProxyPool, text: str) -> Proxy:
     matches = [
         proxy
         for proxy in pool
-        if wanted in (str(proxy.id), proxy.url, masked(proxy), f"{proxy.host}:{proxy.port}", _bare(proxy))
+        if wanted in (str(proxy.id), proxy.url, masked_url(proxy), f"{proxy.host}:{proxy.port}", _bare(proxy))
     ]
     if len(matches) == 1:
         return matches[0]
@@ -118,7 +114,7 @@ def found(pool: ProxyPool, text: str) -> Proxy:
 def row_of(proxy: Proxy) -> dict[str, Any]:
     """What a table shows of a proxy; credentials masked."""
     return {
-        "proxy": masked(proxy),
+        "proxy": masked_url(proxy),
         "health": proxy.health_status.value,
         "country": proxy.country_code,
         "requests": proxy.total_requests,

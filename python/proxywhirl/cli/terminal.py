@@ -16,9 +16,6 @@ __all__ = ["counted", "is_terminal", "printable", "rich_console"]
 def is_terminal(stream: TextIO) -> bool:
     """Whether a stream is a terminal that can do more than print lines.
 
-    Args:
-        stream: The stream.
-
     Returns:
         False for files, pipes, ``TERM=dumb``, and encodings that lack the signs used.
     """
@@ -28,9 +25,6 @@ def is_terminal(stream: TextIO) -> bool:
 
 def rich_console(stream: TextIO) -> Console:
     """A console of rich on a terminal.
-
-    Args:
-        stream: The terminal.
 
     Returns:
         The console; it shows no markup of its own making in texts from elsewhere.
@@ -47,9 +41,6 @@ def rich_console(stream: TextIO) -> Console:
 
 def printable(text: str) -> str:
     r"""A text from elsewhere without characters that would control the terminal.
-
-    Args:
-        text: Any text.
 
     Returns:
         The text, with an escape such as ``\x1b`` for whatever is not printable.

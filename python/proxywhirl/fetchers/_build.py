@@ -25,9 +25,6 @@ _TEXTS = {"country_code": "country_code", "country": "country_code", "region": "
 def drop_local(entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
     """Leave out what points into the user's own network.
 
-    Args:
-        entries: What a list named.
-
     Returns:
         The others, and how many were left out.
     """
@@ -76,14 +73,7 @@ def urls_of(entries: Entries) -> list[str]:
 def build_some(
     entries: Entries, positions: Sequence[int], source: Source, *, allow_local: bool = False
 ) -> list[_core.Proxy]:
-    """As :func:`build`, of some of the entries.
-
-    Args:
-        entries: All entries.
-        positions: Which of them.
-        source: Where they are from.
-        allow_local: As for :func:`build`.
-    """
+    """As :func:`build`, of some of the entries."""
     if len(positions) == len(entries):
         return build(entries, source, allow_local=allow_local)
     some = [entries[index] for index in positions]

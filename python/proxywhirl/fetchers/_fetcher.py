@@ -22,8 +22,6 @@ from proxywhirl.fetchers._source import Source
 from proxywhirl.models._sources import SourceStats
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
     from proxywhirl._native.enums import ValidationLevel
@@ -274,12 +272,7 @@ class ProxyFetcher:
         self._keeping = True
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:
@@ -354,7 +347,7 @@ class ProxyFetcher:
                     result = await register.read(reader, source)
                 except ProxyFetchError as error:
                     _log.warning("source skipped: %s", error, extra={"source": source.name, "error": str(error)})
-                    result = SourceResult(source, [], error=error)
+                    result = SourceResult(source, [])
             done += 1
             found += len(result.entries)
             if progress is not None:

@@ -17,9 +17,6 @@ class _PublicOnly:
     """A network backend that gives up connections to addresses that are not public, before anything is sent.
 
     Judged is the address that was reached, whatever the name led to when it was looked up before.
-
-    Args:
-        backend: What opens the connections.
     """
 
     def __init__(self, backend: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 from urllib.parse import urlsplit
 
 from proxywhirl import _core
@@ -30,25 +30,17 @@ _BY_TYPE = {"application/json": "json", "text/csv": "csv", "text/tab-separated-v
 _BY_SUFFIX = {".json": "json", ".jsonl": "json_lines", ".csv": "csv", ".tsv": "tsv"}
 
 
-class Listing:
-    """What a list said.
+class Listing(NamedTuple):
+    """What a list said."""
 
-    Attributes:
-        entries: Its proxies: ``url``, and whatever else the list knows of each.
-        rejected: What could not be read: line (from 1), and why; the first hundred thousand of them.
-        rejected_count: How many there were.
-        local_count: How many of those were refused because they point into the user's own network.
-    """
-
-    __slots__ = ("entries", "local_count", "rejected", "rejected_count")
-
-    def __init__(
-        self, entries: Entries, rejected: list[tuple[int, str]], rejected_count: int, local_count: int = 0
-    ) -> None:
-        self.entries = entries
-        self.rejected = rejected
-        self.rejected_count = rejected_count
-        self.local_count = local_count
+    entries: Entries
+    """Its proxies: ``url``, and whatever else the list knows of each."""
+    rejected: list[tuple[int, str]]
+    """What could not be read: line (from 1), and why; the first hundred thousand of them."""
+    rejected_count: int
+    """How many there were."""
+    local_count: int
+    """How many of those were refused because they point into the user's own network."""
 
 
 async def read(data: bytes, source: Source, content_type: str | None = None, *, public_only: bool = False) -> Listing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from proxywhirl._native.enums import RenderMode
 from proxywhirl._native.redact import scrub_text
@@ -23,33 +23,13 @@ T = TypeVar("T")
 _PER_HOST = 4
 
 
-class SourceResult:
-    """What came of one source in one round.
+class SourceResult(NamedTuple):
+    """What came of one source in one round."""
 
-    Attributes:
-        source: Which.
-        entries: Its proxies, those of the time before when it has not changed.
-        unchanged: Whether it has not changed.
-        error: Why it could not be read; then there are no entries.
-        elapsed_ms: How long it took.
-    """
-
-    __slots__ = ("elapsed_ms", "entries", "error", "source", "unchanged")
-
-    def __init__(
-        self,
-        source: Source,
-        entries: Entries,
-        *,
-        unchanged: bool = False,
-        error: ProxyFetchError | None = None,
-        elapsed_ms: float = 0.0,
-    ) -> None:
-        self.source = source
-        self.entries = entries
-        self.unchanged = unchanged
-        self.error = error
-        self.elapsed_ms = elapsed_ms
+    source: Source
+    entries: Entries
+    """Its proxies, those of the time before when it has not changed; none when it could not be read."""
+    unchanged: bool = False
 
 
 class Reader:

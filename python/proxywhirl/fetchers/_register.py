@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxywhirl._base.utc import utc_now
 from proxywhirl._native.redact import scrub_text
@@ -27,15 +27,12 @@ _AFTER_FAILURE = 60.0
 _FOREVER = float("inf")
 
 
-class _Known:
+class _Known(NamedTuple):
     """A source as it was read the last time."""
 
-    __slots__ = ("entries", "read_at", "validators")
-
-    def __init__(self, entries: Entries, validators: Validators, read_at: float) -> None:
-        self.entries = entries
-        self.validators = validators
-        self.read_at = read_at
+    entries: Entries
+    validators: Validators
+    read_at: float
 
 
 class Register:
@@ -113,15 +110,15 @@ class Register:
                 self._failed[source.key] = time.monotonic()
             raise
         finally:
-            elapsed_ms = (time.perf_counter() - began) * 1000.0
             stats.last_fetch_at = utc_now()
-            stats.last_fetch_duration_ms = elapsed_ms
+            stats.last_fetch_duration_ms = (time.perf_counter() - began) * 1000.0
         stats.last_error = None
         self._failed.pop(source.key, None)
         if found is None:
             assert known is not None  # only what is known can be unchanged
-            known.read_at = time.monotonic()
-            return SourceResult(source, known.entries, unchanged=True, elapsed_ms=elapsed_ms)
+            if source.key in self.sources:
+                self._known[source.key] = known._replace(read_at=time.monotonic())
+            return SourceResult(source, known.entries, unchanged=True)
         listing, validators = found
         entries, dropped = listing.entries, listing.local_count
         if dropped:
@@ -139,4 +136,4 @@ class Register:
         stats.local_count += dropped
         if source.key in self.sources:
             self._known[source.key] = _Known(entries, validators, time.monotonic())
-        return SourceResult(source, entries, elapsed_ms=elapsed_ms)
+        return SourceResult(source, entries)

@@ -16,9 +16,6 @@ class Template:
 
     What is filled in is percent-encoded; the rest is taken as it is.
 
-    Args:
-        text: The URL.
-
     Raises:
         ValueError: A placeholder is empty or malformed. The text of the error shows nothing of the URL but the names of
             placeholders: there may be secrets in it.
@@ -43,9 +40,6 @@ class Template:
 
     def fill(self, values: Mapping[str, str]) -> str:
         """The URL with every placeholder filled in.
-
-        Args:
-            values: A value for each.
 
         Raises:
             ValueError: What comes out is no proxy URL; the text shows nothing of it.

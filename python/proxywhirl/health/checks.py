@@ -7,9 +7,9 @@ import functools
 import inspect
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
-from urllib.parse import quote
 
 from proxywhirl._native.redact import scrub_text
+from proxywhirl._native.urls import client_url
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -101,7 +101,7 @@ class HttpCheck:
         from proxywhirl._httpx.carrier import SendOptions
 
         terms = SendOptions(self._flavour, read=True, repeatable=True)
-        sending = self._carrier.send(_Stand(proxy.id, _url_of(proxy)), self._request(), terms)
+        sending = self._carrier.send(_Stand(proxy.id, client_url(proxy)), self._request(), terms)
         try:
             reply = await asyncio.wait_for(sending, self.timeout)
         except asyncio.TimeoutError:
@@ -175,13 +175,3 @@ def probe_of(checker: Checker) -> Probe:
             raise CheckFailed("the checker says no")
 
     return ask
-
-
-def _url_of(proxy: Proxy) -> str:
-    """The URL with the credentials, quoted."""
-    login = ""
-    if proxy.username is not None:
-        password = "" if proxy.password is None else proxy.password.get_secret_value()
-        login = f"{quote(proxy.username.get_secret_value(), safe='')}:{quote(password, safe='')}@"
-    host = f"[{proxy.host}]" if ":" in proxy.host and not proxy.host.startswith("[") else proxy.host
-    return f"{proxy.protocol}://{login}{host}:{proxy.port}"

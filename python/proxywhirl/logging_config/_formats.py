@@ -22,13 +22,7 @@ def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class ScrubbingFormatter(logging.Formatter):
-    """What the formats have in common.
-
-    Args:
-        redact: Whether credentials are hidden.
-        backtrace: Whether tracebacks are shown.
-        colour: Whether levels are coloured.
-    """
+    """What the formats have in common."""
 
     def __init__(self, *, redact: bool = True, backtrace: bool = True, colour: bool = False) -> None:
         super().__init__()

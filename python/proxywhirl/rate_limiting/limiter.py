@@ -7,22 +7,20 @@ the caller: a rotator delays the request, or takes another proxy.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from proxywhirl import _core
-from proxywhirl._base.fork import new_lock
 from proxywhirl._native.redact import shown
 from proxywhirl.rate_limiting.models import RateLimit, RateLimitEvent
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
 __all__ = ["AsyncRateLimiter", "RateLimiter", "Refusal", "SyncRateLimiter"]
 
-_MOST_EVENTS = 1000
-# Buckets of proxies without a limit of their own; eviction is least recently used first.
-_MOST_BUCKETS = 100_000
+# Nanoseconds on a steady clock; None for the system's.
+_clock: Callable[[], int] | None = None
 
 
 class Refusal(NamedTuple):
@@ -80,12 +78,13 @@ class RateLimiter:
         """How many may go at once; ``None`` if it was not given."""
         self.global_limit = global_limit
         """The limit of all proxies together; ``None`` if there is none."""
-        self._lock = new_lock()
-        self._global = None if global_limit is None else _bucket(global_limit)
-        self._limits: dict[str, RateLimit] = {}
-        self._own: dict[str, _core.TokenBucket] = {}
-        self._each: OrderedDict[str, _core.TokenBucket] = OrderedDict()
-        self._events: deque[RateLimitEvent] = deque(maxlen=_MOST_EVENTS)
+        rate = self.rate
+        self.buckets = _core.RateBuckets(
+            None if rate is None else (rate[0], rate[1], float(rate[2])),
+            None if global_limit is None else _numbers(global_limit),
+            clock=_clock,
+        )
+        """The tokens, in the core."""
 
     def __repr__(self) -> str:
         if self.requests_per_second is not None:
@@ -102,13 +101,12 @@ class RateLimiter:
     @property
     def proxy_limits(self) -> dict[str, RateLimit]:
         """The limits set for single proxies, by proxy id: a copy."""
-        with self._lock:
-            return self._limits.copy()
+        return {key: _limit(*numbers) for key, numbers in self.buckets.own().items()}
 
     @property
     def events(self) -> list[RateLimitEvent]:
         """The latest refusals and changes, oldest first, 1,000 at most: a copy."""
-        return list(self._events)
+        return [_event(*event) for event in self.buckets.events()]
 
     def set_proxy_limit(self, proxy_id: str | UUID, limit: RateLimit | None) -> None:
         """Give one proxy a limit of its own; it starts with a full bucket.
@@ -122,17 +120,7 @@ class RateLimiter:
         """
         if limit is not None and not isinstance(limit, RateLimit):
             raise TypeError(f"a limit is a RateLimit, not {type(limit).__name__}")
-        key = str(proxy_id)
-        with self._lock:
-            self._each.pop(key, None)
-            if limit is None:
-                self._limits.pop(key, None)
-                self._own.pop(key, None)
-            else:
-                self._limits[key] = limit
-                self._own[key] = _bucket(limit)
-        details = {"limit": None if limit is None else limit.model_dump()}
-        self._events.append(RateLimitEvent(proxy_id=key, event_type="limit_changed", details=details))
+        self.buckets.set_own(str(proxy_id), None if limit is None else _numbers(limit))
 
     def check_limit(self, proxy_id: str | UUID) -> bool:
         """As :meth:`acquire`: takes a token if there is one. :meth:`would_allow` only looks.
@@ -151,9 +139,7 @@ class RateLimiter:
         Args:
             proxy_id: Id of the proxy.
         """
-        with self._lock:
-            own = self._bucket_of(str(proxy_id), make=False)
-            return (self._global is None or self._global.would_allow()) and (own is None or own.would_allow())
+        return self.buckets.wait_time(str(proxy_id)) == 0.0
 
     def acquire(self, proxy_id: str | UUID) -> bool:
         """Let a request through this proxy go, if it may; never waits.
@@ -164,10 +150,7 @@ class RateLimiter:
         Returns:
             Whether it may go; if not, nothing was taken.
         """
-        key = str(proxy_id)
-        with self._lock:
-            refusal = self._take(key, self._bucket_of(key, make=True))
-        return self._noted(key, refusal) is None
+        return self.buckets.acquire(str(proxy_id))
 
     def wait_time(self, proxy_id: str | UUID) -> float:
         """How long until a request through this proxy may go, without other requests.
@@ -178,10 +161,7 @@ class RateLimiter:
         Returns:
             Seconds; 0.0 if it may go now.
         """
-        with self._lock:
-            own = self._bucket_of(str(proxy_id), make=False)
-            waits = [bucket.wait_time() for bucket in (self._global, own) if bucket is not None]
-        return max(waits, default=0.0)
+        return self.buckets.wait_time(str(proxy_id))
 
     def admit(self, proxy_id: str) -> Refusal | None:
         """As :meth:`acquire`, for a rotator, which keeps the tokens of ``requests_per_second`` itself.
@@ -192,9 +172,8 @@ class RateLimiter:
         Returns:
             ``None``: it may go; else why not.
         """
-        with self._lock:
-            refusal = self._take(proxy_id, self._own.get(proxy_id))
-        return self._noted(proxy_id, refusal)
+        refused = self.buckets.admit(proxy_id)
+        return None if refused is None else Refusal(*refused)
 
     def would_refuse(self, proxy_id: str) -> float | None:
         """What :meth:`admit` would say, taking nothing.
@@ -205,15 +184,12 @@ class RateLimiter:
         Returns:
             Seconds until asking again makes sense; ``None`` where the request may go now.
         """
-        with self._lock:
-            buckets = [bucket for bucket in (self._global, self._own.get(proxy_id)) if bucket is not None]
-            waits = [bucket.wait_time() for bucket in buckets if not bucket.would_allow()]
-        return max(waits, default=None)
+        return self.buckets.would_refuse(proxy_id)
 
     @property
     def is_idle(self) -> bool:
         """Whether :meth:`admit` has nothing to look at."""
-        return self._global is None and not self._own
+        return self.buckets.is_idle
 
     @property
     def rate(self) -> tuple[int, float, int] | None:
@@ -226,42 +202,6 @@ class RateLimiter:
         if self.burst_size is not None:
             return self.burst_size
         return max(1, math.ceil(self.requests_per_second or 0))
-
-    # Called with the lock held.
-
-    def _bucket_of(self, key: str, *, make: bool) -> _core.TokenBucket | None:
-        own = self._own.get(key)
-        rate = self.rate
-        if own is not None or rate is None:
-            return own
-        found = self._each.get(key)
-        if found is None:
-            if not make:
-                return None  # a full one, which allows everything
-            found = self._each[key] = _core.TokenBucket(*rate)
-            while len(self._each) > _MOST_BUCKETS:
-                self._each.popitem(last=False)
-        elif make:
-            self._each.move_to_end(key)
-        return found
-
-    def _take(self, key: str, own: _core.TokenBucket | None) -> Refusal | None:
-        """Take a token of both buckets, or of none."""
-        both = self._global
-        if both is not None and not both.would_allow():
-            return Refusal("global", both.wait_time())
-        # Only here, under the lock, are tokens taken, so what was there a moment ago still is.
-        if own is not None and not own.try_acquire():
-            return Refusal("proxy", own.wait_time())
-        if both is not None:
-            both.try_acquire()
-        return None
-
-    def _noted(self, key: str, refusal: Refusal | None) -> Refusal | None:
-        if refusal is not None:
-            details = {"scope": refusal.scope, "retry_after": refusal.retry_after}
-            self._events.append(RateLimitEvent(proxy_id=key, event_type="exceeded", details=details))
-        return refusal
 
 
 SyncRateLimiter = RateLimiter
@@ -326,5 +266,20 @@ def _check_rate(rate: Any, burst: Any) -> None:
         raise ValueError(f"burst_size must be at least 1, not {burst}")
 
 
-def _bucket(limit: RateLimit) -> _core.TokenBucket:
-    return _core.TokenBucket(limit.max_requests, limit.time_window, limit.burst)
+def _numbers(limit: RateLimit) -> tuple[float, float, float | None]:
+    return (limit.max_requests, limit.time_window, limit.burst_allowance)
+
+
+def _limit(requests: float, seconds: float, burst: float | None) -> RateLimit:
+    return RateLimit(
+        max_requests=int(requests), time_window=seconds, burst_allowance=None if burst is None else int(burst)
+    )
+
+
+def _event(at: datetime, proxy_id: str, scope: str | None, what: Any) -> RateLimitEvent:
+    """An event of the core's: a refusal where there is a scope, else a change."""
+    if scope is not None:
+        kind, details = "exceeded", {"scope": scope, "retry_after": what}
+    else:
+        kind, details = "limit_changed", {"limit": None if what is None else _limit(*what).model_dump()}
+    return RateLimitEvent(timestamp=at, proxy_id=proxy_id, event_type=kind, details=details)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -115,24 +114,16 @@ class Attempt:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> bool:
-        return self._loop.leave(self, exc_value)
+    def __exit__(self, kind: object = None, error: BaseException | None = None, traceback: object = None) -> bool:
+        return self._loop.leave(self, error)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
+        self, kind: object = None, error: BaseException | None = None, traceback: object = None
     ) -> bool:
-        return self._loop.leave(self, exc_value)
+        return self._loop.leave(self, error)
 
     def __repr__(self) -> str:
         return f"<Attempt {self.number} through {self._lease!r}>"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable
-from urllib.parse import urlsplit
 
+from proxywhirl._core import ReportJudge, is_tunnelled
 from proxywhirl._httpx.clients import Fault, is_error, read
-from proxywhirl._httpx.judge import Judged, judge_report
+from proxywhirl._httpx.judge import Judged
 from proxywhirl._httpx.rotation import error_of
 from proxywhirl._httpx.selection import LeaseAcquirer
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
@@ -61,7 +61,7 @@ class _Loop:
         self._method = method.upper()
         self._url = url
         self._policy = transport.retry_policy if retry_policy is None else retry_policy
-        self._judge = transport.report_judge_of(ban_policy) or judge_report
+        self._judge = transport.report_judge_of(ban_policy) or ReportJudge()
         self._raise_on_ban = transport.raise_on_ban if raise_on_ban is None else raise_on_ban
         self._patience = patience
         self._chooser = transport.chooser
@@ -78,9 +78,10 @@ class _Loop:
     def _start(self, deadline: float | None) -> None:
         from proxywhirl.retry.policy import rotation_of
 
-        # Only now: its budget runs from its making.
+        # Only now: the time runs from its making.
+        time_left = None if deadline is None else deadline - time.monotonic()
         self._taking = LeaseAcquirer(
-            self._chooser, self._url, self._selection, method=self._method, budget=self._policy.timeout
+            self._chooser, self._url, self._selection, method=self._method, time_left=time_left
         )
         self._rotation = rotation = rotation_of(
             self._policy,
@@ -89,7 +90,7 @@ class _Loop:
             self._url,
             raise_on_ban=self._raise_on_ban,
             patience=self._patience,
-            time_left=None if deadline is None else deadline - time.monotonic(),
+            time_left=time_left,
         )
         self._step = rotation.start()
 
@@ -200,7 +201,7 @@ class _Loop:
             if judged.status is not None:
                 carried = getattr(error, "response", None) if error is not None else answer
                 self._answer = None if isinstance(carried, int) else carried
-                tunnel = urlsplit(self._url).scheme.lower() == "https"
+                tunnel = is_tunnelled(self._url)
                 step = rotation.answered(judged.outcome, judged.status, elapsed_ms, tunnel, judged.hold)
             else:
                 assert error is not None, "a judgement is of an answer or of an exception"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from proxywhirl import _core
 from proxywhirl._httpx.selection import Chooser, LeaseAcquirer, Selection, selection_of
@@ -178,12 +177,9 @@ class ChosenFace:
     @staticmethod
     def _get_proxy_dict(proxy: _core.Proxy) -> dict[str, str]:
         """The proxy's URL by target scheme, credentials quoted."""
-        auth = ""
-        if proxy.username is not None:
-            password = "" if proxy.password is None else proxy.password.get_secret_value()
-            auth = f"{quote(proxy.username.get_secret_value(), safe='')}:{quote(password, safe='')}@"
-        host = f"[{proxy.host}]" if ":" in proxy.host and not proxy.host.startswith("[") else proxy.host
-        url = f"{proxy.protocol}://{auth}{host}:{proxy.port}"
+        from proxywhirl._native.urls import client_url
+
+        url = client_url(proxy)
         return {"http://": url, "https://": url}
 
     # Chains.

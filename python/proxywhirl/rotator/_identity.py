@@ -123,9 +123,6 @@ class Identities:
         """The identity of a session, a new one if the session is new or was over.
 
         A session that has run out keeps its headers, which the user set, and loses its cookies, which sites set.
-
-        Args:
-            session_id: The session.
         """
         self.renew(session_id)
         with self._lock:
@@ -142,9 +139,6 @@ class Identities:
         """Make a new identity where there is one of a session that is over.
 
         To be called before a session of that id is bound anew: after that it would look as if it had gone on.
-
-        Args:
-            session_id: The session.
         """
         found = self._by_id.get(session_id)
         # Asked without the lock: it is the core that answers.

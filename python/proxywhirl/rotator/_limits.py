@@ -68,10 +68,9 @@ class Limits:
 
     def use(self, given: Any) -> None:
         """Use a limiter for requests that begin from now on."""
-        from proxywhirl.rotator._gate import LimiterGate, limiter_of
+        from proxywhirl.rotator._gate import gate_of, limiter_of
 
-        limiter = limiter_of(given)
-        self._chooser.gate = None if limiter is None else LimiterGate(limiter, waits=self.queue is not None)
+        self._chooser.gate = gate_of(limiter_of(given), waits=self.queue is not None)
         self.limiter = given
         """The limiter as it was handed over."""
 

@@ -90,9 +90,6 @@ class Metrics:
     def groups(self, by: str) -> dict[str, dict[str, Any]]:
         """The counts apart.
 
-        Args:
-            by: ``proxy``, ``site`` or ``outcome``.
-
         Returns:
             The counts by id of the proxy, key of the site, or value of the outcome.
 

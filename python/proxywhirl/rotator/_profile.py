@@ -42,9 +42,6 @@ class Profile:
     def measure(self, stage: str) -> Iterator[None]:
         """Count how long the ``with`` block takes, if it ends without an exception.
 
-        Args:
-            stage: One of :data:`STAGES`.
-
         Yields:
             Nothing.
         """

@@ -21,9 +21,6 @@ class RequestQueue:
     """Places for requests that wait; thread-safe.
 
     It bounds the line and counts it. The order, and how requests wait, is a matter of ``_core.WaitingLine``.
-
-    Args:
-        max_size: Number of places.
     """
 
     def __init__(self, max_size: int) -> None:

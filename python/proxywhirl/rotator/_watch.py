@@ -6,7 +6,6 @@ otherwise leases are taken and settled without a trace of it.
 
 from __future__ import annotations
 
-import time
 import weakref
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -94,37 +93,42 @@ class Watch:
         """
         self._notice_taps = (*self._notice_taps, tap)
 
-    def take(
-        self,
-        choose: Callable[[Any], _core.Lease],
-        strategy: str,
-        url: str | None,
-        method: str | None,
-        attempt: int,
-        *,
-        tell: bool = True,
-    ) -> _core.Lease:
-        """Take a lease and tell that it was.
+    def attempt(self, strategy: str, url: str | None, method: str | None, attempt: int) -> Attempt:
+        """The observer of a lease that is about to be taken.
 
         Args:
-            choose: Takes the lease, with the observer it is given.
             strategy: Name of the strategy.
             url: The target.
             method: The method, where it is known.
             attempt: Which attempt of the request this is, from 1.
-            tell: Whether it is certain that the lease will be used; if not, :meth:`chosen` follows.
-
-        Returns:
-            The lease.
         """
-        started = time.perf_counter()
-        lease = choose(Attempt(self, strategy, url, method, attempt))
-        elapsed = (time.perf_counter() - started) * 1000.0
+        return Attempt(self, strategy, url, method, attempt)
+
+    def taken(
+        self,
+        lease: _core.Lease,
+        strategy: str,
+        url: str | None,
+        method: str | None,
+        attempt: int,
+        elapsed_ms: float,
+        tell: bool,
+    ) -> None:
+        """A lease was taken.
+
+        Args:
+            lease: The lease.
+            strategy: As for :meth:`attempt`, as the rest.
+            url: See there.
+            method: See there.
+            attempt: See there.
+            elapsed_ms: How long the choice took.
+            tell: Whether it is certain that the lease will be used; if not, :meth:`chosen` follows.
+        """
         if self.profile is not None:
-            self.profile.add("proxy_selection", elapsed)
+            self.profile.add("proxy_selection", elapsed_ms)
         if tell:
-            self.chosen(lease, strategy, url, method, attempt, elapsed)
-        return lease
+            self.chosen(lease, strategy, url, method, attempt, elapsed_ms)
 
     def chosen(
         self,

@@ -225,12 +225,7 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         await self.aclose()
 
 
@@ -261,11 +256,8 @@ class LeaseRequest:
         return await self._lease.__aenter__()
 
     async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
-            await lease.__aexit__(exc_type, exc_value, traceback)
+            await lease.__aexit__(kind, error, traceback)

@@ -252,7 +252,7 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
             max_keepalive_connections=self.config.pool_max_keepalive,
             keepalive_expiry=float(self.config.keepalive_timeout),
             timeout_for=timeout_for if self.config.dynamic_timeout else None,
-            auth_statuses=(401, 407) if compat == "0.3" else (407,),
+            auth_statuses=(401, 407) if compat == "0.3" else None,
             ban_policy=ban_policy,
             ban_policies=ban_policies,
             raise_on_ban=raise_on_ban,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
@@ -11,6 +10,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
+from proxywhirl._base.event_loop import run_to_end
 from proxywhirl._base.fork import new_lock
 from proxywhirl.storage._pool_file import PoolFile, Saved
 from proxywhirl.storage._reading import load_into, read_file, settings_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from proxywhirl.rotator._profile import Profile
     from proxywhirl.storage._vault import Vault
 
-__all__ = ["Autosave", "FilePlace", "ForeignPlace", "Place", "run_apart"]
+__all__ = ["Autosave", "FilePlace", "ForeignPlace", "Place"]
 
 _log = logging.getLogger("proxywhirl.storage")
 
@@ -87,12 +87,12 @@ class ForeignPlace:
     def save(self, pool: _core.ProxyPool, settings: dict[str, Any], *, credentials: bool, **how: Any) -> Saved:
         """See :class:`Place`."""
         del settings, how
-        run_apart(self.storage.save(self.proxies(pool, credentials)))
+        run_to_end(self.storage.save(self.proxies(pool, credentials)))
         return Saved(len(pool), len(pool), 0, True)
 
     def load(self, pool: _core.ProxyPool) -> int:
         """See :class:`Place`."""
-        return self.add(pool, run_apart(self.storage.load()))
+        return self.add(pool, run_to_end(self.storage.load()))
 
     def close(self) -> None:
         """See :class:`Place`; the maker of the storage closes it."""
@@ -119,29 +119,6 @@ class ForeignPlace:
         for proxy in proxies:
             pool.add_proxy(proxy)
         return len(pool) - before
-
-
-def run_apart(work: Any) -> Any:
-    """Run a coroutine to its end, in a loop of its own: on a thread of its own where a loop runs already."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    outcome: list[Any] = []
-
-    def run() -> None:
-        try:
-            outcome.append((asyncio.run(work), None))
-        except BaseException as error:  # noqa: BLE001
-            outcome.append((None, error))
-
-    thread = threading.Thread(target=run, name="proxywhirl-storage")
-    thread.start()
-    thread.join()
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value
 
 
 class Autosave:

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from proxywhirl import _core
 from proxywhirl._native.redact import scrub_credentials_from_dict
@@ -19,25 +19,18 @@ if TYPE_CHECKING:
 
     _Decorate = Callable[[_core.Proxy, str | None, str | None, str | None, str | None, str], None]
 
-__all__ = ["decorator", "extras_of"]
+__all__ = ["decorator", "with_secrets"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("proxywhirl.storage")
 _STRETCH = 16
+_TRIES = 5
 _PAUSE = 0.0002
 
 
-def extras_of(source: Source, vault: Vault | None, *, credentials: bool, gentle: bool = False) -> _core.SaveExtras:
-    """Collect what is to be written beside what the core knows.
-
-    Args:
-        source: A pool, or a list of proxies.
-        vault: Encrypts metadata, if it has a key.
-        credentials: Whether secrets in metadata are kept; otherwise they are masked.
-        gentle: Let others have the interpreter at least every millisecond.
-
-    Returns:
-        What ``dump_proxies`` takes.
-    """
+def _extras_of(source: Source, vault: Vault, *, credentials: bool, gentle: bool) -> _core.SaveExtras:
+    """Collect what is to be written beside what the core knows; without credentials, secrets in it are masked."""
     extras = _core.SaveExtras()
     for number, proxy in enumerate(_core.proxies_with_extras(source)):
         metadata, geo = proxy.metadata, proxy.geo_location
@@ -45,7 +38,7 @@ def extras_of(source: Source, vault: Vault | None, *, credentials: bool, gentle:
         if metadata:
             kept = metadata if credentials else scrub_credentials_from_dict(metadata)
             text = _json(kept)
-            if text is not None and credentials and vault is not None and vault.key is not None:
+            if text is not None and credentials and vault.key is not None:
                 text = json.dumps(vault.seal(text, _core.proxy_seal_binding("metadata", proxy)))
         place = None
         if geo is not None:
@@ -57,6 +50,34 @@ def extras_of(source: Source, vault: Vault | None, *, credentials: bool, gentle:
         if gentle and number % _STRETCH == 0:
             time.sleep(_PAUSE)
     return extras
+
+
+def with_secrets(
+    source: Source,
+    vault: Vault,
+    write: Callable[[_core.SealedTexts | None, _core.SaveExtras], T | None],
+    *,
+    credentials: bool,
+    gentle: bool,
+) -> T:
+    """Write proxies with what is encrypted of them, and again where credentials change between the two steps.
+
+    Args:
+        source: A pool, or a list of proxies.
+        vault: Encrypts.
+        write: Called with the encrypted texts and the extras; returns ``None`` where a text is missing.
+        credentials: Whether credentials are written at all.
+        gentle: Let others have the interpreter at least every millisecond.
+
+    Raises:
+        OSError: They change faster than they can be encrypted.
+    """
+    for _ in range(_TRIES):
+        sealed = vault.seals_for(source, gentle=gentle) if credentials else None
+        written = write(sealed, _extras_of(source, vault, credentials=credentials, gentle=gentle))
+        if written is not None:
+            return written
+    raise OSError("credentials change faster than they can be encrypted")
 
 
 def _json(metadata: dict[str, Any]) -> str | None:

@@ -124,10 +124,6 @@ def fill_pool(
 def image_of(path: str | os.PathLike[str], vault: Vault) -> Found:
     """As :func:`open_file`, where a list is distinguished from a saved pool without making proxies of it.
 
-    Args:
-        path: The file.
-        vault: Decrypts what is encrypted.
-
     Returns:
         A saved pool, or the proxies of a list.
 

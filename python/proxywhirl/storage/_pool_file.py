@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl import _core
 from proxywhirl._base.files import create_private, file_lock, local_path, make_folder, sync_folder
 from proxywhirl._base.fork import new_lock
-from proxywhirl.storage._extras import extras_of
+from proxywhirl.storage._extras import with_secrets
 from proxywhirl.storage._reading import DamagedFileError, backup_of, is_lines, read_file
 from proxywhirl.storage._vault import Vault
 
@@ -32,7 +32,6 @@ _log = logging.getLogger("proxywhirl.storage")
 _HEADER = re.compile(rb'"credentials":\s*"(clear|encrypted|omitted)"')
 # Less is not worth rewriting a file of JSON Lines for.
 _COMPACT_FROM = 1 << 20
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -162,18 +161,15 @@ class PoolFile:
         return max(2 * self._base, _COMPACT_FROM)
 
     def _dump(self, source: Source, descriptor: int, arguments: dict[str, Any], gentle: bool) -> tuple[int, int, int]:
-        credentials = arguments["credentials"]
-        for _ in range(_TRIES):
-            seals = self._vault.seals_for(source, gentle=gentle) if credentials else None
-            extras = extras_of(source, self._vault, credentials=credentials, gentle=gentle)
-            start = os.lseek(descriptor, 0, os.SEEK_END)
-            written = _core.dump_proxies(source, descriptor, sealed=seals, extras=extras, **arguments)
-            if written is not None:
-                return written
-            # Credentials changed between the two steps; what was written so far has to go.
+        start = os.lseek(descriptor, 0, os.SEEK_END)
+
+        def write(sealed: _core.SealedTexts | None, extras: _core.SaveExtras) -> tuple[int, int, int] | None:
+            # Of an attempt before, which credentials that changed have ended.
             os.ftruncate(descriptor, start)
             os.lseek(descriptor, start, os.SEEK_SET)
-        raise OSError("credentials change faster than they can be encrypted")
+            return _core.dump_proxies(source, descriptor, sealed=sealed, extras=extras, **arguments)
+
+        return with_secrets(source, self._vault, write, credentials=arguments["credentials"], gentle=gentle)
 
     def _append(self, target: Path, source: Source, arguments: dict[str, Any], gentle: bool) -> Saved:
         descriptor = os.open(target, os.O_WRONLY | os.O_APPEND)

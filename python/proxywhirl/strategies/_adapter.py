@@ -263,9 +263,6 @@ class Adapter:
     def validate_metadata(self, pool: ProxyPool) -> bool:
         """Whether the pool has the data that the strategy needs.
 
-        Args:
-            pool: The pool.
-
         Returns:
             What the strategy itself says; ``True`` for one that says nothing.
         """

@@ -274,13 +274,8 @@ def candidates_of(pool: ProxyPool, context: SelectionContext | None) -> list[Pro
 
 def _offered(pool: ProxyPool, context: SelectionContext | None) -> list[Proxy]:
     """The list for a strategy that takes one; it never gets to see an empty one."""
-    healthy = pool.get_healthy_proxies()
-    if not healthy:
-        raise ProxyPoolEmptyError("No healthy proxies available")
-    excluded = _excluded(context)
-    if not excluded:
-        return healthy
-    left = [proxy for proxy in healthy if str(proxy.id) not in excluded]
-    if not left:
-        raise ProxyPoolEmptyError("No healthy proxies available after failed proxies were filtered out")
-    return left
+    offered = candidates_of(pool, context)
+    if not offered:
+        filtered = " after failed proxies were filtered out" if pool.get_healthy_proxies() else ""
+        raise ProxyPoolEmptyError(f"No healthy proxies available{filtered}")
+    return offered

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from proxywhirl._base.fork import new_lock
+from proxywhirl._base.utc import utc_now
 from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["ProxyMetrics", "StrategyState"]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def _check_alpha(alpha: float) -> float:
@@ -90,7 +87,7 @@ class StrategyState:
         window_duration_seconds: int = 3600,
         *,
         max_proxies: int = 100_000,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         if window_duration_seconds <= 0:
             raise ValueError(f"window_duration_seconds must be positive, not {shown(window_duration_seconds)}")

@@ -8,7 +8,6 @@ import ssl
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
 from typing import Any
 
 from proxywhirl import _core
@@ -137,23 +136,13 @@ class ProxyFleet:
     def __enter__(self) -> ProxyFleet:
         return self.start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.stop()
 
     async def __aenter__(self) -> ProxyFleet:
         return await asyncio.to_thread(self.start)
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         await asyncio.to_thread(self.stop)
 
     def _started(self) -> _core.Fleet:

@@ -59,7 +59,7 @@ class RotatingTransport(Driver, _SyncBase):
         max_proxies: Most proxies with open connections; the least recently used goes first. By default a quarter of
             the file descriptors allowed, from 100 to 2,000.
         timeout_for: Seconds for each phase of a request through this proxy; ``None`` leaves the request's own.
-        auth_statuses: Statuses by which a proxy refuses credentials.
+        auth_statuses: Statuses by which a proxy refuses credentials; 407 by default.
         ban_policy: By which answers a site refuses a proxy: a :class:`BanPolicy`, its arguments, or what its ``custom``
             takes. By default the rotator's rules, or that 403 is a ban and 429 a rate limit;
             ``BanPolicy(statuses=())`` turns that off.

@@ -6,12 +6,11 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from proxywhirl._core import StatusJudge
+from proxywhirl._core import RuleJudge, StatusJudge
 from proxywhirl._httpx.carrier import AsyncCarrier, Carrier, SendOptions
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
 from proxywhirl._httpx.engine import engine_of
-from proxywhirl._httpx.judge import RuleJudge
 from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body, load, load_async
 from proxywhirl._httpx.library import HttpLibrary, flavour_of
 from proxywhirl._httpx.native import NativeCarrier
@@ -84,6 +83,7 @@ class _Steps(Settings):
             deadline = time.monotonic() + policy.timeout
         url = str(request.url)
         timeouts = request.extensions.get("timeout")
+        time_left = None if deadline is None else deadline - time.monotonic()
         taking = LeaseAcquirer(
             self.chooser,
             url,
@@ -91,9 +91,8 @@ class _Steps(Settings):
             method=request.method,
             connects=True,
             timeouts=timeouts,
-            budget=policy.timeout,
+            time_left=time_left,
         )
-        patience = timeouts.get("pool") if timeouts else None
         rotation = rotation_of(
             policy,
             taking,
@@ -102,9 +101,9 @@ class _Steps(Settings):
             replayable=_is_replayable(request.stream, kind),
             streaming=not read,
             raise_on_ban=raise_on_ban,
-            patience=patience,
+            patience=timeouts.get("pool") if timeouts else None,
             direct=_going_direct if self.allow_direct else None,
-            time_left=None if deadline is None else deadline - time.monotonic(),
+            time_left=time_left,
         )
         store = self.cookies if selection is None or selection.cookies is None else selection.cookies
         wearing = None

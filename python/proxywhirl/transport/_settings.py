@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl._core import ConnectionsLimit, ReportJudge, StatusJudge
+from proxywhirl._core import ConnectionsLimit, ReportJudge, RuleJudge, StatusJudge
 from proxywhirl._httpx.cookies import CookieStore
-from proxywhirl._httpx.judge import RuleJudge
-from proxywhirl._httpx.look import inspect
+from proxywhirl._httpx.look import response_of
 from proxywhirl._httpx.routes import Limits, most_routes
 from proxywhirl._httpx.selection import Selection, checked_bound
 from proxywhirl._httpx.tls import Tls, Verify
@@ -48,7 +47,7 @@ class Settings:
         keepalive_expiry: float | None = 300.0,
         max_proxies: int | None = None,
         timeout_for: Callable[[Any], float | None] | None = None,
-        auth_statuses: tuple[int, ...] = (407,),
+        auth_statuses: tuple[int, ...] | None = None,
         ban_policy: Any = None,
         ban_policies: Mapping[str, Any] | None = None,
         raise_on_ban: bool | None = None,
@@ -85,7 +84,7 @@ class Settings:
         self.report_judge = None
         """What ``report()`` of a lease judges by; ``None`` means as everywhere."""
         self._auth_statuses = auth_statuses
-        if not self.bans.is_plain or auth_statuses != (407,):
+        if not self.bans.is_plain or auth_statuses is not None:
             self.report_judge = ReportJudge(self.bans, auth_statuses)
         self._judge = StatusJudge(self.bans.general, auth_statuses)
         self._judges_alike = self.bans.is_plain
@@ -122,7 +121,5 @@ class Settings:
         if policy is None:
             policy = self.bans.for_host(request.url.host)
         if policy.looks_inside or policy.judges_failures:
-            return RuleJudge(
-                policy, request, lambda answer: inspect(answer.payload, request, kind), self._auth_statuses
-            )
+            return RuleJudge(policy, request, lambda payload: response_of(payload, request, kind), self._auth_statuses)
         return self._judge if policy is self.bans.general else StatusJudge(policy, self._auth_statuses)

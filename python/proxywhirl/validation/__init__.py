@@ -20,7 +20,6 @@ import itertools
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Optional
 
 from proxywhirl._native.enums import ValidationLevel
@@ -314,9 +313,7 @@ class ProxyValidator:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         await self.close()
 
 

@@ -8,6 +8,7 @@ use super::PyContext;
 use super::draft::{FIELDS, Rest, read_foreign};
 use crate::pool::context::Context;
 use crate::proxy::Id;
+use crate::py::chooser::acquirer::PyAcquirer;
 use crate::py::convert;
 use crate::sync::{AtomicBool, Mutex, OnceLock};
 
@@ -21,7 +22,7 @@ pub(crate) struct Overlay<'a, 'py> {
     pub(crate) attempt: u64,
     /// Tags that were demanded.
     pub(crate) tags: Option<&'a Bound<'py, PyAny>>,
-    /// Milliseconds that the request may take: a number, `None`, or a callable that returns either.
+    /// Milliseconds that the request may take: a number, `None`, a callable that returns either, or the request's acquirer.
     pub(crate) timeout: Option<&'a Bound<'py, PyAny>>,
 }
 
@@ -97,7 +98,11 @@ fn attributes_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyDict>>> {
 /// The shorter of two times in milliseconds, where the second may have to be asked for.
 fn shorter(own: Option<f64>, other: Option<&Bound<'_, PyAny>>) -> PyResult<Option<f64>> {
     let Some(other) = other.filter(|other| !other.is_none()) else { return Ok(own) };
-    let other: Option<f64> = if other.is_callable() { other.call0()?.extract()? } else { other.extract()? };
+    let other: Option<f64> = match other.cast::<PyAcquirer>() {
+        Ok(acquirer) => acquirer.get().milliseconds(other.py())?,
+        Err(_) if other.is_callable() => other.call0()?.extract()?,
+        Err(_) => other.extract()?,
+    };
     Ok(match (own, other) {
         (Some(own), Some(other)) => Some(own.min(other)),
         (own, other) => own.or(other),

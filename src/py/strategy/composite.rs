@@ -39,6 +39,11 @@ impl PyComposite {
         Ok(())
     }
 
+    /// The object that chooses in the end, as users see it.
+    pub(crate) fn chosen_by<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        shown(self.parts(py).1.bind(py))
+    }
+
     fn parts(&self, py: Python<'_>) -> (Vec<Py<PyAny>>, Py<PyAny>) {
         let made_of = self.made_of.lock();
         (made_of.0.iter().map(|filter| filter.clone_ref(py)).collect(), made_of.1.clone_ref(py))
@@ -102,8 +107,7 @@ impl PyComposite {
     /// The strategy that chooses in the end.
     #[getter]
     fn selector<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        let (_, selector) = self.parts(py);
-        shown(selector.bind(py))
+        self.chosen_by(py)
     }
 
     #[setter(selector)]

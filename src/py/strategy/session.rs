@@ -29,6 +29,28 @@ pub(crate) struct PySessionStrategy {
     manager: Py<PySessionManager>,
 }
 
+impl PySessionStrategy {
+    /// A sticky strategy over another object's strategy, with the default settings.
+    pub(crate) fn over<'py>(first: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+        let py = first.py();
+        let manager = Arc::new(SessionManager::default());
+        let core = Arc::new(SessionPersistence::new(manager.clone(), None, Some(shared(first)?), None));
+        let manager = Py::new(py, PySessionManager::wrap(manager))?;
+        let parts = vec![first.clone().unbind()];
+        Bound::new(py, PyStrategy::of_parts(core.clone(), parts).under(Self { core, manager }))
+    }
+
+    /// The sessions.
+    pub(crate) fn sessions(&self, py: Python<'_>) -> Py<PySessionManager> {
+        self.manager.clone_ref(py)
+    }
+
+    /// The strategy of the core.
+    pub(crate) fn core(&self) -> &Arc<SessionPersistence> {
+        &self.core
+    }
+}
+
 #[proxywhirl_macros::border]
 #[pymethods]
 impl PySessionStrategy {

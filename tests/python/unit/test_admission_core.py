@@ -11,7 +11,7 @@ import time
 import pytest
 
 from proxywhirl import AsyncProxyRotator, ProxyPoolEmptyError, ProxyRotator, ResilienceConfig
-from proxywhirl._httpx.selection import Selection
+from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 
 SITES = ("http://a.test/", "http://b.test/", None)
 
@@ -140,7 +140,7 @@ def test_one_line_for_all_users_of_a_pool() -> None:
     assert rotator._chooser.admission.waiting == 0
     held = rotator.lease()
     threading.Timer(0.05, held.release).start()
-    lease = rotator._taking(None, Selection()).wait([], 1, 5.0)
+    lease = LeaseAcquirer(rotator._chooser, None, Selection()).wait([], 1, 5.0)
     lease.release()
 
 

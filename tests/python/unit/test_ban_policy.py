@@ -6,20 +6,22 @@ import copy
 import logging
 import pickle
 import re
+import sys
 from typing import Any
 
 import httpx
 import pytest
 
 from proxywhirl import BanPolicy
-from proxywhirl.bans import BanPolicies, Seen
+from proxywhirl._core import ReportJudge
+from proxywhirl.bans import AnswerView, BanPolicies
 from proxywhirl.models import BanPolicy as FromModels
 
 
-def seen(status: int = 200, text: str | None = None, request: Any = None, **headers: str) -> Seen:
+def seen(status: int = 200, text: str | None = None, request: Any = None, **headers: str) -> AnswerView:
     found = {name.replace("_", "-"): value for name, value in headers.items()}
     response = httpx.Response(status, headers=found, text=text or "")
-    return Seen(status, response.headers, lambda: text, lambda: response, request)
+    return AnswerView(status, response.headers, text, lambda: response, request)
 
 
 def test_where_it_lives() -> None:
@@ -167,12 +169,21 @@ def test_policies_by_site() -> None:
     assert policies.for_url("http://other.test:81/y") is other
     assert policies.for_url(None) is policies.general
     assert policies.general.statuses == {418}
+    assert not policies.is_plain
+    assert BanPolicies().is_plain
+    assert BanPolicies({"statuses": (429, 403)}).is_plain
+    assert not any(
+        BanPolicies(given).is_plain for given in ({"statuses": (403,)}, {"body": ["x"]}, {"exceptions": ["E"]})
+    )
 
 
-@pytest.mark.parametrize("key", ["", " ", "a/b", "a b", "http://"])
+@pytest.mark.parametrize("key", ["", " ", "a/b", "a b", "http://", "u:secret@h"])
 def test_keys_that_are_no_domains(key: str) -> None:
-    with pytest.raises(ValueError, match="no domain"):
+    with pytest.raises(ValueError, match="no domain") as caught:
         BanPolicies(None, {key: None})
+    assert "secret" not in str(caught.value)
+    with pytest.raises(TypeError):
+        BanPolicies(None, {3: None})  # type: ignore[dict-item]
 
 
 def test_it_is_a_value() -> None:
@@ -187,8 +198,75 @@ def test_it_is_a_value() -> None:
 
 
 def test_a_large_input_is_bounded() -> None:
-    from proxywhirl._httpx.judge import judge_report
+    judge = ReportJudge(BanPolicies(BanPolicy(body=["needle"])))
+    for needle, filler in ((b"needle", b"x"), ("needle", "x")):
+        assert judge(None, 200, None, filler * 65_530 + needle)[0] == "banned"
+        assert judge(None, 200, None, filler * 65_536 + needle)[0] == "success"
 
-    policies = BanPolicies(BanPolicy(body=["needle"]))
-    assert judge_report(None, 200, None, b"x" * 65_530 + b"needle", policies=policies)[0] == "banned"
-    assert judge_report(None, 200, None, b"x" * 65_536 + b"needle", policies=policies)[0] == "success"
+
+def test_plain_texts_are_looked_for_without_asking_python() -> None:
+    rules = BanPolicy(
+        body=["captcha", r"error \(1020\)"], headers={"server": "^ddos-guard"}, redirect=["/blocked"]
+    ).rules
+    calls: list[str] = []
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        if event in ("call", "c_call"):
+            calls.append(getattr(argument, "__name__", frame.f_code.co_name))
+
+    headers = [(b"Server", b"nginx"), (b"Location", b"/welcome"), (b"Content-Type", b"text/html; charset=utf-8")]
+    views = [
+        AnswerView(200, headers, body, pytest.fail)
+        for body in ("Grüße: captcha?".encode(), b"an Error (1020)", b"welcome")
+    ]
+    views.append(AnswerView(302, [(b"Location", b"https://x.test/BLOCKED")], None, pytest.fail))
+    found = []
+    sys.setprofile(note)
+    try:
+        for view in views:
+            found.append(rules.opinion(view))
+    finally:
+        sys.setprofile(None)
+    assert found == [True, True, None, True]
+    assert set(calls) <= {"opinion", "append", "setprofile"}
+
+
+def test_expressions_are_asked_of_re() -> None:
+    asked: list[str] = []
+
+    class Noting:
+        """A compiled expression that notes what it is asked about."""
+
+        def search(self, text: str) -> re.Match[str] | None:
+            asked.append(text)
+            return re.search("x", text)
+
+    from proxywhirl._core import BanRules
+
+    rules = BanRules([], [("plain", None), ("a.c", Noting())], [], [])  # type: ignore[list-item]
+    assert rules.opinion(seen(text="a plain text")) is True
+    assert asked == [], "what is cheaper goes first"
+    assert rules.opinion(seen(text="box")) is True
+    assert asked == ["box"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "text"),
+    [
+        ("hé".encode(), None, "hé"),
+        ("hé".encode("latin-1"), "text/html; charset=ISO-8859-1", "hé"),
+        ("hé".encode("utf-16"), 'text/html; a=b; Charset="utf-16"', "hé"),
+        (b"h\xff", "text/html; charset=utf-8", "h\ufffd"),
+        (b"h\xff", "text/html; charset=ascii", "h\ufffd"),
+        ("hé".encode(), "text/html; charset=martian", "hé"),
+        ("hé".encode(), "text/html; charset=hex", "hé"),
+        ("hé".encode(), "text/html; charset=\0", "hé"),
+        (bytearray(b"h"), None, "h"),
+        (memoryview(b"h"), None, "h"),
+        ("hé", "text/html; charset=utf-16", "hé"),
+        (None, None, None),
+    ],
+)
+def test_the_text_of_a_body(body: Any, content_type: str | None, text: str | None) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    assert AnswerView(200, headers, body, pytest.fail).text == text

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from proxywhirl import BanPolicy, Outcome, ProxyRotator
+from proxywhirl._core import ReportJudge
 from proxywhirl._httpx.clients import answer_of
-from proxywhirl._httpx.judge import judge_report
 
 PAGE = "http://shop.test/"
 
@@ -156,7 +156,7 @@ def test_what_is_no_response(thing: Any) -> None:
 @pytest.mark.parametrize("status", [-1, 1000, 10**30])
 def test_a_number_that_is_no_status(status: int) -> None:
     with pytest.raises(ValueError, match="no HTTP status"):
-        judge_report(PAGE, status)
+        ReportJudge()(PAGE, status)
 
 
 @pytest.mark.parametrize(
@@ -174,12 +174,12 @@ def test_a_number_that_is_no_status(status: int) -> None:
     ],
 )
 def test_how_long_a_site_asks_to_be_left_alone(response: Any, hold: float | None) -> None:
-    assert judge_report(PAGE, response) == (Outcome.RATE_LIMITED, hold, 429)
+    assert ReportJudge()(PAGE, response) == (Outcome.RATE_LIMITED, hold, 429)
 
 
 def test_what_is_given_goes_before_what_the_response_has() -> None:
     response = SimpleNamespace(status_code=429, headers={"Retry-After": "4"})
-    assert judge_report(PAGE, response, {"Retry-After": "40"}).hold == 40.0
+    assert ReportJudge()(PAGE, response, {"Retry-After": "40"}).hold == 40.0
     policy = BanPolicy(body=["captcha"])
     with ProxyRotator(proxies=["http://10.0.0.1:80", "http://10.0.0.2:80"], ban_policy=policy) as rotator:
         assert rotator.lease(PAGE).report(Slotted(200)) is Outcome.BANNED

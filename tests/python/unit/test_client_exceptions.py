@@ -22,8 +22,9 @@ import httpx
 import pytest
 
 from proxywhirl import Outcome, ProxyRotator
+from proxywhirl._core import ReportJudge
 from proxywhirl._httpx.clients import AMBIGUOUS, Fault, read
-from proxywhirl._httpx.judge import judge_report, outcome_of_error
+from proxywhirl._httpx.judge import outcome_of_error
 
 
 def made(path: str, *args: Any, bases: tuple[type, ...] = (Exception,), **attributes: Any) -> Any:
@@ -304,7 +305,7 @@ NAMES = f"HTTPConnectionPool(host='10.0.4.7', port=40700): Max retries exceeded 
     ],
 )
 def test_a_number_in_a_text_is_no_status(error: BaseException) -> None:
-    assert judge_report(URL, None, error=error).outcome is Outcome.PROXY_DOWN
+    assert ReportJudge()(URL, None, error=error).outcome is Outcome.PROXY_DOWN
 
 
 @pytest.mark.parametrize(
@@ -326,10 +327,10 @@ def test_an_answer_to_connect(status: int, outcome: str) -> None:
         status=status,
         headers={"Retry-After": "7"},
     )
-    judged = judge_report("https://shop.test/", None, error=error)
+    judged = ReportJudge()("https://shop.test/", None, error=error)
     assert (judged.outcome, judged.hold, judged.status) == (outcome, 7.0 if status == 429 else None, None)
     other = made("aiohttp.client_exceptions.ClientError.ClientResponseError.ClientHttpProxyError", status=503)
-    assert judge_report("https://shop.test/", None, error=other).outcome == outcome_of_error(TimeoutError())
+    assert ReportJudge()("https://shop.test/", None, error=other).outcome == outcome_of_error(TimeoutError())
     assert read(other).fault is Fault.CONNECT
 
 

@@ -9,20 +9,23 @@ import ssl
 import sys
 import urllib.error
 from email.utils import formatdate
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
 from proxywhirl import BanPolicy, Outcome, ProxyPool, RoundRobinStrategy
-from proxywhirl._core import LONGEST_HOLD, ReportJudge, StatusJudge, judge_connect, pause_of, retry_after
-from proxywhirl._httpx.judge import RuleJudge, judge_report, outcome_of_error
+from proxywhirl._core import LONGEST_HOLD, ReportJudge, RuleJudge, StatusJudge, judge_connect, pause_of, retry_after
+from proxywhirl._httpx.judge import outcome_of_error
 from proxywhirl._httpx.library import flavour
 from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._native.enums import AMBIGUOUS
-from proxywhirl.bans import BanPolicies, Seen
+from proxywhirl.bans import BanPolicies
 
 NOW = 1_700_000_000.0
+
+judge_report = ReportJudge()
 
 
 @pytest.mark.parametrize(
@@ -117,9 +120,9 @@ def test_the_core_knows_the_statuses() -> None:
 
 
 def by_rules(policy: BanPolicy, status: int, text: str = "") -> Outcome:
-    response = httpx.Response(status, text=text)
-    judge = RuleJudge(policy, None, lambda _: Seen(status, response.headers, lambda: text, lambda: response))
-    return judge.answer(answer(status))
+    payload = SimpleNamespace(headers=[(b"Content-Type", b"text/html")], content=text.encode())
+    judge = RuleJudge(policy, None, lambda given: httpx.Response(status, content=given.content))
+    return judge.answer(Answer(status, 1.0, payload))
 
 
 def test_rules_come_before_the_status() -> None:
@@ -135,7 +138,7 @@ def test_rules_come_before_the_status() -> None:
 
 def test_failures() -> None:
     def judged(error: Exception, outcome: Outcome = Outcome.PROXY_DOWN) -> Outcome:
-        judge = RuleJudge(BanPolicy(exceptions=[httpx.ReadError]), None, lambda _: Seen(0, {}, str, str))
+        judge = RuleJudge(BanPolicy(exceptions=[httpx.ReadError]), None, pytest.fail)
         return judge.failure(Failure(outcome, error, sent=True))
 
     assert judged(httpx.ReadError("")) is Outcome.BANNED
@@ -282,6 +285,29 @@ def test_rules_that_look_inside_are_asked() -> None:
     for answer, body, outcome in [(200, "a captcha", "banned"), (200, "welcome", "success"), (403, "", "banned")]:
         lease = pool.lease(RoundRobinStrategy(), "https://shop.test/", judge=judge)
         assert lease.report(answer, None, body) == outcome
+
+
+def test_by_status_each_site_is_judged_without_python() -> None:
+    judge = ReportJudge(BanPolicies(None, {"shop.test": BanPolicy(statuses=[404]), "deep.shop.test": {"body": ["x"]}}))
+    calls: list[str] = []
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    found = []
+    for url in ("https://www.shop.test/", "https://other.test/", "https://deep.shop.test/"):
+        for status in (403, 404):
+            pool = ProxyPool(name="judged", proxies=["http://10.0.0.1:80", "http://10.0.0.2:80"])
+            lease = pool.lease(RoundRobinStrategy(), url, judge=judge)
+            sys.setprofile(note)
+            try:
+                found.append(lease.report(status, {"Server": "x"}))
+            finally:
+                sys.setprofile(None)
+    assert found == ["success", "banned", "banned", "success", "banned", "success"]
+    # Only the rules of the last site look inside, at a body that is not there.
+    assert calls == []
 
 
 def test_a_number_that_is_no_status() -> None:

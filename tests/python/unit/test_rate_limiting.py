@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 import proxywhirl
-from proxywhirl.rate_limiting import AsyncRateLimiter, RateLimit, RateLimiter, SyncRateLimiter, limiter
+from proxywhirl.rate_limiting import AsyncRateLimiter, RateLimit, RateLimiter, SyncRateLimiter
 
 # Slow enough that nothing comes back while a test runs.
 SLOW = {"time_window": 3600.0}
@@ -106,7 +106,15 @@ def test_check_limit_takes_a_token_of_a_proxys_own_limit() -> None:
     found = RateLimiter(100)
     found.set_proxy_limit("a", RateLimit(max_requests=1, **SLOW))
     assert (found.check_limit("a"), found.check_limit("a")) == (True, False)
-    assert [event.event_type for event in found.events] == ["limit_changed", "exceeded"]
+    events = found.events
+    assert [(event.proxy_id, event.event_type) for event in events] == [("a", "limit_changed"), ("a", "exceeded")]
+    own = RateLimit(max_requests=1, **SLOW)
+    assert events[0].details == {"limit": own.model_dump()}
+    assert found.proxy_limits == {"a": own}
+    assert events[0].timestamp <= events[1].timestamp
+    found.set_proxy_limit("a", None)
+    assert found.events[-1].details == {"limit": None}
+    assert found.proxy_limits == {}
 
 
 @pytest.mark.parametrize("form", [{"requests_per_second": 0.001, "burst_size": 1}, {"global_limit": 1}])
@@ -153,14 +161,6 @@ def test_what_a_rotator_asks_leaves_the_rate_alone() -> None:
     assert refusal is not None
     assert refusal.scope == "proxy"
     assert refusal.retry_after == pytest.approx(3600, rel=0.01)
-
-
-def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limiter, "_MOST_BUCKETS", 3)
-    found = RateLimiter(1)
-    for number in range(10):
-        found.acquire(str(number))
-    assert list(found._each) == ["7", "8", "9"]
 
 
 def test_the_async_face_is_the_same_limiter() -> None:

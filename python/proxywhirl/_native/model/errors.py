@@ -49,10 +49,6 @@ def error_from_details(title: str, details: list[InitErrorDetails]) -> Validatio
 def without_secrets(title: str, error: ValidationError) -> ValidationError:
     """Copy an error of pydantic, which quotes what was given, without the texts in it.
 
-    Args:
-        title: Name of the class.
-        error: The error.
-
     Returns:
         The error, to be raised ``from None``. Of what was given it shows numbers, and addresses without credentials.
     """

@@ -59,10 +59,3 @@ def describe(parser: argparse.ArgumentParser) -> None:
     add_format(parser)
     add_verbose(parser)
     output.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; the exit status."""
-    from proxywhirl.cli.check import run as run_check
-
-    return run_check(arguments)

@@ -40,10 +40,3 @@ def describe(parser: argparse.ArgumentParser) -> None:
     put.add_argument("key", metavar="KEY")
     put.add_argument("value", metavar="VALUE")
     actions.add_parser("init", help="write a file with the defaults, if there is none")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; the exit status."""
-    from proxywhirl.cli.config import run as run_config
-
-    return run_config(arguments)

@@ -71,10 +71,3 @@ def describe(parser: argparse.ArgumentParser) -> None:
     add_format(parser)
     add_verbose(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no summary")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; the exit status."""
-    from proxywhirl.cli.fetch import run as run_fetch
-
-    return run_fetch(arguments)

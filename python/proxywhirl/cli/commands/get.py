@@ -66,10 +66,3 @@ def describe(parser: argparse.ArgumentParser) -> None:
     )
     add_config(output)
     add_verbose(output)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; the exit status."""
-    from proxywhirl.cli.get import run as run_get
-
-    return run_get(arguments)

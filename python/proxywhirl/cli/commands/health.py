@@ -6,7 +6,7 @@ import argparse
 
 from proxywhirl.cli import argument_types as types
 from proxywhirl.cli.commands.pool import add_pool
-from proxywhirl.cli.options import add_format
+from proxywhirl.cli.options import add_checks, add_format
 
 HELP = "check a stored pool, once or continuously"
 DESCRIPTION = "Checks all proxies of a stored pool, stores what was found, and shows how the pool is."
@@ -31,17 +31,5 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-i", "--interval", metavar="S", type=types.seconds, default=60.0, help="between checks (default 60)"
     )
-    parser.add_argument("-t", "--url", "--target-url", metavar="URL", help="page to fetch through each")
-    parser.add_argument("--timeout", metavar="S", type=types.seconds, default=5.0, help="per proxy (default 5)")
-    parser.add_argument(
-        "--concurrency", metavar="N", type=types.AtLeast(1), default=500, help="at a time (default 500)"
-    )
-    parser.add_argument("--cacert", metavar="FILE", help="certificates to trust instead of the usual ones")
+    add_checks(parser, "-t", "--url", "--target-url")
     add_format(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; the exit status."""
-    from proxywhirl.cli.health import run as run_health
-
-    return run_health(arguments)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from proxywhirl.cli import argument_types as types
-from proxywhirl.cli.options import add_config, add_format, add_lock
+from proxywhirl.cli.options import add_checks, add_config, add_format, add_lock
 
 HELP = "list, add, remove and test the proxies of a stored pool"
 DESCRIPTION = "Manages a pool in a file, with what was learned about its proxies."
@@ -43,10 +42,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
     remove.add_argument("proxies", metavar="PROXY", nargs="+", help="URL, host:port or id")
     test = actions.add_parser("test", help="check the proxies, and store what was found")
     test.add_argument("proxies", metavar="PROXY", nargs="*", help="only these (URL, host:port or id)")
-    test.add_argument("--url", "--target-url", metavar="URL", help="page to fetch through each")
-    test.add_argument("--timeout", metavar="S", type=types.seconds, default=5.0, help="per proxy (default 5)")
-    test.add_argument("--concurrency", metavar="N", type=types.AtLeast(1), default=500, help="at a time (default 500)")
-    test.add_argument("--cacert", metavar="FILE", help="certificates to trust instead of the usual ones")
+    add_checks(test, "--url", "--target-url")
     add_format(test)
 
 
@@ -55,10 +51,3 @@ def add_pool(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pool", metavar="FILE", help="the stored pool")
     add_config(parser)
     add_lock(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; the exit status."""
-    from proxywhirl.cli.pool import run as run_pool
-
-    return run_pool(arguments)

@@ -33,10 +33,3 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", metavar="S", type=types.seconds, default=15.0, help="per source (default 15)")
     parser.add_argument("--concurrency", metavar="N", type=types.AtLeast(1), default=20, help="at a time (default 20)")
     add_format(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; the exit status."""
-    from proxywhirl.cli.sources import run as run_sources
-
-    return run_sources(arguments)

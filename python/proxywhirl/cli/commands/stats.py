@@ -28,10 +28,3 @@ def describe(parser: argparse.ArgumentParser) -> None:
         "--by", choices=("health", "protocol", "country", "source", "tag"), default="health", help="default health"
     )
     add_format(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command; the exit status."""
-    from proxywhirl.cli.stats import run as run_stats
-
-    return run_stats(arguments)

@@ -32,9 +32,6 @@ class Roster:
     A proxy that stays on its list stays in the pool as the same object, with everything learned about it. One that is
     on no list any more leaves: it is not chosen again, and requests under way on it finish. What the user added is
     never removed, listed or not. Thread-safe.
-
-    Args:
-        pool: The pool.
     """
 
     def __init__(self, pool: _core.ProxyPool) -> None:
@@ -117,10 +114,6 @@ class Roster:
     def add(self, key: str, proxies: Sequence[_core.Proxy]) -> Joined:
         """Add proxies of a list that the pool does not have.
 
-        Args:
-            key: Which list.
-            proxies: The proxies.
-
         Returns:
             Those that joined.
         """
@@ -149,10 +142,6 @@ class Roster:
 
     def keep_only(self, key: str, urls: Iterable[str]) -> list[_core.Proxy]:
         """Remove what a list had and has no more.
-
-        Args:
-            key: Which list.
-            urls: What it has now.
 
         Returns:
             Those that left the pool.

@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
@@ -159,7 +160,7 @@ class Supply:
         self._bell.set()
         _settle(self._offer)
         if asked is not None:
-            _fail(asked, RuntimeError("the rotator was closed"))
+            _settle(asked, error=RuntimeError("the rotator was closed"))
         if running is not None:
             loop, task = running
             try:
@@ -224,7 +225,7 @@ class Supply:
                 _settle(self._promised)
                 _settle(self._offer)
                 if asked is not None:
-                    _fail(asked, RuntimeError("the refresh failed; the log says why"))
+                    _settle(asked, error=RuntimeError("the refresh failed; the log says why"))
                 if closed:
                     return
                 if threading.main_thread().is_alive():
@@ -245,7 +246,7 @@ class Supply:
             due = self.fetcher.register.enabled() if asked is not None else self._due()
         except BaseException as error:
             if asked is not None:
-                _fail(asked, _as_exception(error))
+                _settle(asked, error=_as_exception(error))
             raise
         if asked is not None or due:
             self._work(asked, due)
@@ -278,10 +279,7 @@ class Supply:
             self._ended_at = time.monotonic()
         _settle(self._promised)
         if asked is not None:
-            if failure is not None:
-                _fail(asked, failure)
-            else:
-                _complete(asked, report)
+            _settle(asked, report, failure)
 
     def _pause(self) -> float | None:
         """Seconds until there may be something to do; ``None`` if there never will be."""
@@ -347,18 +345,13 @@ def _stop_all() -> None:
         supply.close(wait=1.0)
 
 
-def _settle(future: concurrent.futures.Future[None]) -> None:
-    try:
-        future.set_result(None)
-    except concurrent.futures.InvalidStateError:
-        return  # another thread was faster, which is as good
-
-
-def _complete(future: concurrent.futures.Future[Report], report: Report) -> None:
-    try:
-        future.set_result(report)
-    except concurrent.futures.InvalidStateError:
-        return
+def _settle(future: concurrent.futures.Future[Any], result: Any = None, error: BaseException | None = None) -> None:
+    """End a future, unless another thread was faster, which is as good."""
+    with suppress(concurrent.futures.InvalidStateError):
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
 
 
 def _as_exception(error: BaseException) -> Exception:
@@ -368,10 +361,3 @@ def _as_exception(error: BaseException) -> Exception:
     failure = RuntimeError(f"the refresh was ended by {type(error).__name__}")
     failure.__cause__ = error
     return failure
-
-
-def _fail(future: concurrent.futures.Future[Report], error: BaseException) -> None:
-    try:
-        future.set_exception(error)
-    except concurrent.futures.InvalidStateError:
-        return

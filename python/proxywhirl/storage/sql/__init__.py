@@ -11,7 +11,7 @@ from proxywhirl import _core
 from proxywhirl._base.crypto import KEY_VARIABLE
 from proxywhirl._base.fork import new_lock
 from proxywhirl._native.redact import redact_url
-from proxywhirl.storage._extras import extras_of
+from proxywhirl.storage._extras import with_secrets
 from proxywhirl.storage._pool_file import Saved
 from proxywhirl.storage._reading import load_into
 from proxywhirl.storage._vault import Vault
@@ -29,7 +29,6 @@ __all__ = ["SQLiteStorage"]
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
-_TRIES = 5
 # Lets a thread that waits for the interpreter have it.
 _PAUSE = 0.0002
 
@@ -291,10 +290,9 @@ class SQLiteStorage:
     ) -> list[str]:
         if credentials and self._vault.key is None and _core.has_credentials(source):
             self._vault.warn_of_clear_text(repr(self), gentle=gentle)
-        for _ in range(_TRIES):
-            sealed = self._vault.seals_for(source, gentle=gentle) if credentials else None
-            extras = extras_of(source, self._vault, credentials=credentials, gentle=gentle)
-            records = _core.records_of(
+
+        def write(sealed: _core.SealedTexts | None, extras: _core.SaveExtras) -> list[str] | None:
+            return _core.records_of(
                 source,
                 credentials=credentials,
                 learned=learned,
@@ -303,9 +301,8 @@ class SQLiteStorage:
                 marks=marks,
                 only_changed=only_changed,
             )
-            if records is not None:
-                return records
-        raise OSError("credentials change faster than they can be encrypted")
+
+        return with_secrets(source, self._vault, write, credentials=credentials, gentle=gentle)
 
     def _image(self, records: list[str]) -> _core.PoolImage:
         return _core.PoolImage(f"[{','.join(records)}]".encode())

@@ -93,9 +93,6 @@ _LEARNED = frozenset(
 def rows_of(record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The rows of both tables for a record, without the key, which depends on what is there.
 
-    Args:
-        record: In the documented layout.
-
     Returns:
         The identity and the status.
     """

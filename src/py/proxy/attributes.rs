@@ -1,0 +1,311 @@
+//! The fields of a proxy as attributes.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDateTime, PyDict};
+
+use crate::proxy::Moment;
+use crate::py::convert;
+
+use super::PyProxy;
+
+#[proxywhirl_macros::border]
+#[pymethods]
+impl PyProxy {
+    /// Its identifier, a `uuid.UUID`.
+    #[getter]
+    #[assigned]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::uuid(py, self.core.id())
+    }
+
+    /// User name to log in with, a `SecretStr`.
+    #[getter]
+    #[assigned]
+    fn username<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let login = self.core.credentials().filter(|login| !login.username.is_empty());
+        login.map(|login| convert::secret(py, &login.username)).transpose()
+    }
+
+    /// Password to log in with, a `SecretStr`.
+    #[getter]
+    #[assigned]
+    fn password<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        // Empty beside a user name: an API key. Alone it is no login.
+        let login = self.core.credentials().filter(|login| !login.password.is_empty() || !login.username.is_empty());
+        login.map(|login| convert::secret(py, &login.password)).transpose()
+    }
+
+    /// Its documented state of health.
+    #[getter]
+    #[assigned]
+    fn health_status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::health(py, self.core.health())
+    }
+
+    /// Where it came from.
+    #[getter]
+    #[assigned]
+    fn source<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::source(py, self.core.source())
+    }
+
+    /// Its tags: a set that may be changed in place.
+    #[getter]
+    #[assigned]
+    fn tags(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::tag_set(slf)
+    }
+
+    /// Anything the user wants to keep with it: a dict that may be changed in place.
+    #[getter]
+    #[assigned]
+    fn metadata(&self, py: Python<'_>) -> Py<PyDict> {
+        self.metadata_dict(py)
+    }
+
+    /// Where it is, as a `GeoLocation`; `None` without a country.
+    #[getter]
+    #[assigned]
+    fn geo_location<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.place(py)
+    }
+
+    /// Requests started in the current counting window.
+    #[getter]
+    #[assigned]
+    fn requests_started(&self) -> u64 {
+        self.core.usage().0
+    }
+
+    /// Requests completed in the current counting window.
+    #[getter]
+    #[assigned]
+    fn requests_completed(&self) -> u64 {
+        self.core.usage().1
+    }
+
+    /// Requests in flight.
+    #[getter]
+    #[assigned]
+    fn requests_active(&self) -> u32 {
+        self.core.usage().2
+    }
+
+    /// All results recorded.
+    #[getter]
+    #[assigned]
+    fn total_requests(&self) -> u64 {
+        self.core.totals().0
+    }
+
+    /// Successes recorded.
+    #[getter]
+    #[assigned]
+    fn total_successes(&self) -> u64 {
+        self.core.totals().1
+    }
+
+    /// Failures recorded.
+    #[getter]
+    #[assigned]
+    fn total_failures(&self) -> u64 {
+        self.core.totals().2
+    }
+
+    /// Failures since the last success.
+    #[getter]
+    #[assigned]
+    fn consecutive_failures(&self) -> u32 {
+        self.core.consecutive_failures()
+    }
+
+    /// Moving average of the response time in milliseconds, the published one.
+    #[getter]
+    #[assigned]
+    fn average_response_time_ms(&self) -> Option<f64> {
+        self.core.average()
+    }
+
+    /// Moving average of the response time in milliseconds.
+    #[getter]
+    #[assigned]
+    fn ema_response_time_ms(&self) -> Option<f64> {
+        self.core.ema()
+    }
+
+    /// Weight of the newest sample in the moving average, 0 to 1.
+    #[getter]
+    #[assigned]
+    fn ema_alpha(&self) -> f64 {
+        self.core.ema_alpha()
+    }
+
+    /// Latency measured last, in milliseconds.
+    #[getter]
+    #[assigned]
+    fn latency_ms(&self) -> Option<f64> {
+        self.core.latency()
+    }
+
+    /// Length of the counting window in seconds.
+    #[getter]
+    #[assigned]
+    fn window_duration_seconds(&self) -> u32 {
+        self.core.cold(|cold| cold.window_duration)
+    }
+
+    /// Country, ISO 3166-1 alpha-2.
+    #[getter]
+    #[assigned]
+    fn country_code(&self) -> Option<String> {
+        self.core.cold(|cold| cold.country.as_deref().map(str::to_owned))
+    }
+
+    /// Region or state.
+    #[getter]
+    #[assigned]
+    fn region(&self) -> Option<String> {
+        self.core.cold(|cold| cold.region.as_deref().map(str::to_owned))
+    }
+
+    /// Successful checks in a row.
+    #[getter]
+    #[assigned]
+    fn consecutive_successes(&self) -> u64 {
+        self.core.cold(|cold| cold.consecutive_successes)
+    }
+
+    /// Attempts made to bring it back.
+    #[getter]
+    #[assigned]
+    fn recovery_attempt(&self) -> u64 {
+        self.core.cold(|cold| cold.recovery_attempt)
+    }
+
+    /// What the last failed check said.
+    #[getter]
+    #[assigned]
+    fn last_health_error(&self) -> Option<String> {
+        self.core.cold(|cold| cold.last_health_error.as_deref().map(str::to_owned))
+    }
+
+    /// Checks made.
+    #[getter]
+    #[assigned]
+    fn total_checks(&self) -> u64 {
+        self.core.cold(|cold| cold.total_checks)
+    }
+
+    /// Checks failed.
+    #[getter]
+    #[assigned]
+    fn total_health_failures(&self) -> u64 {
+        self.core.cold(|cold| cold.total_health_failures)
+    }
+
+    /// Where the list came from.
+    #[getter]
+    #[assigned]
+    fn source_url(&self) -> Option<String> {
+        self.core.cold(|cold| cold.source_url.as_deref().map(str::to_owned))
+    }
+
+    /// Time to live in seconds.
+    #[getter]
+    #[assigned]
+    fn ttl(&self) -> Option<i64> {
+        self.core.cold(|cold| cold.ttl)
+    }
+
+    /// Price of one request, in whatever unit limits are given in.
+    #[getter]
+    #[assigned]
+    fn cost_per_request(&self) -> Option<f64> {
+        self.core.cold(|cold| cold.cost)
+    }
+
+    /// Whether a local address is accepted whatever the source.
+    #[getter]
+    #[assigned]
+    fn allow_local(&self) -> bool {
+        self.core.cold(|cold| cold.allow_local)
+    }
+
+    /// Whether each new connection leaves by another exit address, as a gateway's do; false by default. A site that refuses
+    /// one exit is then tried again by another, and three in a row have to be refused before the proxy is benched there.
+    #[getter]
+    #[assigned]
+    fn rotating(&self) -> bool {
+        self.core.is_rotating()
+    }
+
+    /// How it is spoken to: http, https, socks4 or socks5.
+    #[getter]
+    #[assigned]
+    fn protocol(&self) -> &'static str {
+        self.core.protocol().as_str()
+    }
+
+    /// The URL as given, with credentials where it had them.
+    #[getter]
+    #[assigned]
+    fn url(&self) -> String {
+        self.core.url()
+    }
+
+    /// Time of the last success.
+    #[getter]
+    #[assigned]
+    fn last_success_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        convert::optional_datetime(py, self.core.time(Moment::LastSuccess))
+    }
+
+    /// Time of the last failure.
+    #[getter]
+    #[assigned]
+    fn last_failure_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        convert::optional_datetime(py, self.core.time(Moment::LastFailure))
+    }
+
+    /// When the counting window began.
+    #[getter]
+    #[assigned]
+    fn window_start<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        convert::optional_datetime(py, self.core.time(Moment::WindowStart))
+    }
+
+    /// When it was made.
+    #[getter]
+    #[assigned]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        convert::optional_datetime(py, self.core.time(Moment::Created))
+    }
+
+    /// When anything last happened to it.
+    #[getter]
+    #[assigned]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        convert::optional_datetime(py, self.core.time(Moment::Updated))
+    }
+
+    /// Time of the last check.
+    #[getter]
+    #[assigned]
+    fn last_health_check<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        convert::optional_datetime(py, self.core.cold(|cold| cold.last_health_check))
+    }
+
+    /// When to check again.
+    #[getter]
+    #[assigned]
+    fn next_check_time<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        convert::optional_datetime(py, self.core.cold(|cold| cold.next_check_time))
+    }
+
+    /// When it stops being offered.
+    #[getter]
+    #[assigned]
+    fn expires_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        convert::optional_datetime(py, self.core.cold(|cold| cold.expires_at))
+    }
+}
