@@ -13,7 +13,8 @@ from proxywhirl._httpx.direct import DirectLease
 from proxywhirl._httpx.engine import engine_of
 from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body, load, load_async
 from proxywhirl._httpx.library import HttpLibrary, flavour_of
-from proxywhirl._httpx.native import NativeCarrier
+from proxywhirl._httpx.native.sync import NativeCarrier
+from proxywhirl._httpx.native.tasks import AsyncNativeCarrier
 from proxywhirl._httpx.rotation import Answer, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
@@ -255,11 +256,10 @@ class Driver(_Steps):
 class AsyncDriver(_Steps):
     """Carries requests out in the running event loop."""
 
-    carrier: AsyncCarrier
+    carrier: AsyncCarrier | AsyncNativeCarrier
 
-    def _make_carrier(self, engine: str | None, tls: Tls, limits: Limits) -> AsyncCarrier:
-        engine_of(engine, tls, "httpx")
-        return AsyncCarrier(tls, limits)
+    def _make_carrier(self, engine: str | None, tls: Tls, limits: Limits) -> AsyncCarrier | AsyncNativeCarrier:
+        return (AsyncNativeCarrier if engine_of(engine, tls, "httpx") == "native" else AsyncCarrier)(tls, limits)
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""

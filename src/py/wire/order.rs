@@ -21,7 +21,7 @@ use crate::py::errors;
 use crate::py::lease::PyLease;
 use crate::sync::{Arc, Mutex};
 use crate::wire::allowance::Timeouts;
-use crate::wire::error::Error;
+use crate::wire::error::{Error, Kind, Stage};
 use crate::wire::limits::Limits;
 use crate::wire::request::{Headers, Request};
 use crate::wire::route::{Origin, Proxy, Route, RouteOptions};
@@ -98,7 +98,7 @@ impl WireOrders {
         method: &str,
         secure: bool,
         host: &[u8],
-        port: Option<u16>,
+        port: Option<u64>,
         target: &[u8],
         headers: &Bound<'_, PyList>,
         body: &Bound<'_, PyAny>,
@@ -116,8 +116,16 @@ impl WireOrders {
             Some(given) => Arc::clone(&given.get().profile),
             None => Arc::clone(&self.plain),
         };
-        let origin =
-            Origin { tls: secure, host: text(host)?.into(), port: port.unwrap_or(if secure { 443 } else { 80 }) };
+        let port = port.unwrap_or(if secure { 443 } else { 80 });
+        let Ok(port) = u16::try_from(port) else {
+            // A redirect may lead there.
+            let error = Error::new(Kind::LocalProtocol, Stage::Resolve, format!("there is no port {port}"));
+            return Ok(WireOrder { order: Err(error), parts: None });
+        };
+        // A redirect may lead to a port that there is not.
+        let port = u16::try_from(port.unwrap_or(if secure { 443 } else { 80 }));
+        let missing = port.is_err();
+        let origin = Origin { tls: secure, host: text(host)?.into(), port: port.unwrap_or(0) };
         let route = Route::new(RouteOptions {
             proxy: self.proxy_of(lease, proxy_url)?,
             origin,
@@ -128,7 +136,11 @@ impl WireOrders {
             always_tunnel: false,
             by_origin: false,
         });
-        let request = Request::new(method, text(target)?, headers_of(headers)?);
+        let request = if missing {
+            Err(Error::new(Kind::LocalProtocol, Stage::Write, "the port of the URL is beyond 65535"))
+        } else {
+            Request::new(method, text(target)?, headers_of(headers)?)
+        };
         let (body, parts) = body_of(body)?;
         let most = most.unwrap_or(u64::MAX);
         let limits = if whole { Limits { body: most, decoded: most, ..Limits::default() } } else { Limits::streamed() };

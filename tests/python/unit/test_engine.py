@@ -13,7 +13,7 @@ import pytest
 from proxywhirl import AsyncRotatingTransport, ProxyRotator, RotatingTransport
 from proxywhirl._httpx import engine
 from proxywhirl._httpx.carrier import Carrier
-from proxywhirl._httpx.native import NativeCarrier
+from proxywhirl._httpx.native.sync import NativeCarrier
 from proxywhirl.testing import ProxyFleet
 
 PROXIES = ["http://proxy.test:8080"]

@@ -1,0 +1,145 @@
+"""The native engine on the thread of the caller.
+
+The inner interface is that of :mod:`proxywhirl._httpx.carrier`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl import _core
+from proxywhirl._base.fork import new_lock
+from proxywhirl._httpx.body import counted
+from proxywhirl._httpx.carrier import Carrier
+from proxywhirl._httpx.engine import is_mocked
+from proxywhirl._httpx.native.parcel import NativePayload, Orders
+from proxywhirl._httpx.rotation import Answer, Failure
+
+if TYPE_CHECKING:
+    from proxywhirl._httpx.payload import SendOptions
+    from proxywhirl._httpx.route import Limits
+    from proxywhirl._httpx.tls import Tls
+    from proxywhirl.rotator._profile import Profile
+
+__all__ = ["NativeCarrier"]
+
+
+class NativeCarrier:
+    """Carries synchronous requests through the native engine; may be shared by threads.
+
+    Args:
+        tls: The certificates that are believed.
+        limits: The bounds of the connections.
+
+    Raises:
+        ValueError: The bounds let no request pass.
+    """
+
+    def __init__(self, tls: Tls, limits: Limits) -> None:
+        limits.check()
+        self._limits = limits
+        self._wire = _core.Wire(
+            keepalive=limits.keepalive, keepalive_seconds=limits.keepalive_seconds, proxies=limits.routes
+        )
+        self._orders = Orders(tls, self._wire.release)
+        self._lock = new_lock()
+        self._mocked: Carrier | None = None
+
+    @property
+    def tls(self) -> Tls:
+        """The certificates that are believed."""
+        return self._orders.tls
+
+    @property
+    def profile(self) -> Profile | None:
+        """Where the time that connections take is summed up, if it is."""
+        return self._orders.profile
+
+    @profile.setter
+    def profile(self, profile: Profile | None) -> None:
+        self._orders.profile = profile
+        if self._mocked is not None:
+            self._mocked.profile = profile
+
+    def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
+        """As :meth:`Carrier.send`."""
+        if is_mocked():
+            return self._for_mocks().send(lease, request, terms)
+        parcel = self._orders.parcel(lease, request, terms)
+        reply = self._wire.send(parcel.order)
+        if type(reply) is _core.WireFailure:
+            return parcel.failed(reply)
+        payload = _Payload(reply, parcel)
+        answer = parcel.answered(reply, payload)
+        if type(answer) is Failure:
+            payload.close()
+        return answer
+
+    def remove(self, key: Any) -> None:
+        """Close the connections to a proxy; one that a request is under way on, when it is done."""
+        self._wire.evict(key)
+        if self._mocked is not None:
+            self._mocked.routes.remove(key)
+
+    def release(self, identity: Hashable) -> None:
+        """Close the connections of a session, those with a request under way when it is done."""
+        number = self._orders.forget(identity)
+        if number is not None:
+            self._wire.release(number)
+        if self._mocked is not None:
+            self._mocked.release(identity)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._wire.close()
+        if self._mocked is not None:
+            self._mocked.close()
+
+    def _for_mocks(self) -> Carrier:
+        """What carries requests while httpx is mocked."""
+        with self._lock:
+            if self._mocked is None:
+                self._mocked = Carrier(self.tls, self._limits)
+                self._mocked.profile = self.profile
+            return self._mocked
+
+
+class _Payload(NativePayload):
+    """An answer, with the way to its body; closing it gives the connection back."""
+
+    __slots__ = ()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection was given back."""
+        return self._reply.closed
+
+    def parts(self) -> Iterator[bytes]:
+        """The parts of a body that the caller reads, within its bound if it has one."""
+        return self._parts() if self.max_body is None else counted(self._parts(), self.max_body)
+
+    def read(self) -> None:
+        """Read the rest of the body, within its bounds."""
+        gatherer = self._gatherer()
+        for part in self._parts():
+            gatherer.add(part)
+        self._complete(gatherer)
+
+    def close(self, *, interrupted: bool = False) -> None:
+        """Give back the connection; a body that was not read to its end costs the connection.
+
+        Args:
+            interrupted: Of no concern here.
+        """
+        del interrupted
+        self._reply.close()
+
+    def _parts(self) -> Iterator[bytes]:
+        while True:
+            part = self._reply.next_part()
+            if part is None:
+                return
+            if type(part) is _core.WireFailure:
+                raise self._broken(part)
+            yield part

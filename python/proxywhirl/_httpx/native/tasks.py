@@ -1,0 +1,287 @@
+"""The native engine in event loops, on their own threads: no thread, no executor, one look at all sockets per turn.
+
+The inner interface is that of :mod:`proxywhirl._httpx.carrier`. A loop that cannot watch descriptors (trio's, and the
+proactor of Windows) has the packages of httpx instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable
+from typing import TYPE_CHECKING, Any, Callable
+
+from proxywhirl import _core
+from proxywhirl._base.fork import new_lock
+from proxywhirl._httpx.body import counted_async
+from proxywhirl._httpx.carrier import AsyncCarrier
+from proxywhirl._httpx.engine import is_mocked
+from proxywhirl._httpx.native.parcel import NativePayload, Orders, Parcel
+from proxywhirl._httpx.rotation import Answer, Failure
+
+if TYPE_CHECKING:
+    from proxywhirl._httpx.payload import SendOptions
+    from proxywhirl._httpx.route import Limits
+    from proxywhirl._httpx.tls import Tls
+    from proxywhirl.rotator._profile import Profile
+
+__all__ = ["AsyncNativeCarrier"]
+
+_wires: weakref.WeakSet[_core.LoopedWire] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    # The loops of the parent do not run in the child, and the copies of its descriptors keep its connections open.
+    for wire in list(_wires):
+        wire.shut()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class AsyncNativeCarrier:
+    """Carries asynchronous requests through the native engine. Connections belong to an event loop; each gets its own.
+
+    They are closed when their loop ends (``asyncio.run`` sees to that), when the carrier is closed, or when it is
+    collected.
+
+    Args:
+        tls: The certificates that are believed.
+        limits: The bounds of the connections, per loop.
+
+    Raises:
+        ValueError: The bounds let no request pass.
+    """
+
+    def __init__(self, tls: Tls, limits: Limits) -> None:
+        limits.check()
+        self._limits = limits
+        self._orders = Orders(tls, self._release)
+        self._lock = new_lock()
+        self._scopes: dict[asyncio.AbstractEventLoop, _Scope] = {}
+        self._other: AsyncCarrier | None = None
+
+    @property
+    def tls(self) -> Tls:
+        """The certificates that are believed."""
+        return self._orders.tls
+
+    @property
+    def profile(self) -> Profile | None:
+        """Where the time that connections take is summed up, if it is."""
+        return self._orders.profile
+
+    @profile.setter
+    def profile(self, profile: Profile | None) -> None:
+        self._orders.profile = profile
+        if self._other is not None:
+            self._other.profile = profile
+
+    async def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
+        """As :meth:`Carrier.send`."""
+        loop = asyncio._get_running_loop()
+        if loop is None or is_mocked():
+            return await self._by_httpx().send(lease, request, terms)
+        scope = self._scopes.get(loop)
+        if scope is None or scope.wire.is_shut:
+            scope = await self._enter(loop)
+            if scope is None:
+                return await self._by_httpx().send(lease, request, terms)
+        parcel = self._orders.parcel(lease, request, terms)
+        future = loop.create_future()
+        key = scope.wire.send(parcel.order, future)
+        try:
+            reply = await future
+            if reply is None:
+                reply = await _with_body(loop, scope.wire, key, parcel)
+        except BaseException:
+            scope.wire.cancel(key)
+            raise
+        if type(reply) is _core.WireFailure:
+            return parcel.failed(reply)
+        payload = _Payload(reply, parcel, scope, key)
+        answer = parcel.answered(reply, payload)
+        if type(answer) is Failure:
+            await payload.close()
+        return answer
+
+    async def remove(self, key: Any) -> None:
+        """Close the connections to a proxy, in this loop now, in others soon."""
+        self._in_each(lambda wire: wire.evict(key))
+        if self._other is not None:
+            await self._other.remove(key)
+
+    async def release(self, identity: Hashable) -> None:
+        """Close the connections of a session, in every loop; those with a request under way when it is done."""
+        number = self._orders.forget(identity)
+        if number is not None:
+            self._release(number)
+        if self._other is not None:
+            await self._other.release(identity)
+
+    async def aclose(self) -> None:
+        """Close all connections, of whichever loop; those with a request under way when it is done."""
+        self._in_each(_core.LoopedWire.close)
+        here = asyncio._get_running_loop()
+        with self._lock:
+            scopes, self._scopes = self._scopes, {}
+        for loop, scope in scopes.items():
+            if loop is here and scope.wire.counts()[0] == 0:
+                await scope.aclose()
+        if self._other is not None:
+            await self._other.aclose()
+
+    def forget_closed(self) -> None:
+        """Drop what belongs to loops that have ended."""
+        with self._lock:
+            for loop in [loop for loop in self._scopes if loop.is_closed()]:
+                del self._scopes[loop]
+        if self._other is not None:
+            self._other.forget_closed()
+
+    def _release(self, number: int) -> None:
+        self._in_each(lambda wire: wire.release(number))
+
+    def _in_each(self, call: Callable[[_core.LoopedWire], None]) -> None:
+        """Call with the connections of each loop, on its thread."""
+        here = asyncio._get_running_loop()
+        with self._lock:
+            scopes = list(self._scopes.items())
+        for loop, scope in scopes:
+            if loop is here:
+                call(scope.wire)
+                continue
+            try:
+                loop.call_soon_threadsafe(call, scope.wire)
+            except RuntimeError:
+                # The loop has ended, and has taken its connections along.
+                continue
+
+    async def _enter(self, loop: asyncio.AbstractEventLoop) -> _Scope | None:
+        """The connections of the running loop; ``None`` if it cannot watch descriptors."""
+        self.forget_closed()
+        limits = self._limits
+        wire = _core.LoopedWire(
+            loop, keepalive=limits.keepalive, keepalive_seconds=limits.keepalive_seconds, proxies=limits.routes
+        )
+        _wires.add(wire)
+        scope = _Scope(loop, wire)
+        try:
+            await scope.open()
+        except NotImplementedError:
+            wire.shut()
+            return None
+        with self._lock:
+            before = self._scopes.get(loop)
+            if before is None or before.wire.is_shut:
+                self._scopes[loop] = scope
+                return scope
+        await scope.aclose()
+        return before
+
+    def _by_httpx(self) -> AsyncCarrier:
+        """What carries requests where the native engine cannot."""
+        with self._lock:
+            if self._other is None:
+                self._other = AsyncCarrier(self.tls, self._limits)
+                self._other.profile = self.profile
+            return self._other
+
+
+class _Scope:
+    """The connections of one event loop, closed with it."""
+
+    __slots__ = ("_closer", "loop", "wire")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wire: _core.LoopedWire) -> None:
+        self.loop = loop
+        self.wire = wire
+        # An event loop runs asynchronous generators to their end before it closes (PEP 525), and also when they are
+        # collected. That is the one public hook to be told of either.
+        self._closer: AsyncGenerator[None, None] = _watched(loop, wire)
+
+    async def open(self) -> None:
+        await self._closer.__anext__()
+
+    async def aclose(self) -> None:
+        await self._closer.aclose()
+
+
+async def _watched(loop: asyncio.AbstractEventLoop, wire: _core.LoopedWire) -> AsyncGenerator[None, None]:
+    descriptor = wire.fileno()
+    loop.add_reader(descriptor, wire.turn)
+    try:
+        yield
+    finally:
+        loop.remove_reader(descriptor)
+        wire.shut()
+
+
+async def _with_body(loop: asyncio.AbstractEventLoop, wire: _core.LoopedWire, key: int, parcel: Parcel) -> Any:
+    """Give the parts of a request's body as they are wanted; what comes back."""
+    parts: Any = parcel.body
+    while True:
+        try:
+            part = await parts.__anext__() if hasattr(parts, "__anext__") else next(parts)
+        except (StopAsyncIteration, StopIteration):
+            part = None
+        future = loop.create_future()
+        wire.give(key, part, future)
+        reply = await future
+        if reply is not None:
+            return reply
+
+
+class _Payload(NativePayload):
+    """An answer, with the way to its body; closing it gives the connection back."""
+
+    __slots__ = ("_key", "_scope", "closed")
+
+    def __init__(self, reply: _core.WireAnswer, parcel: Parcel, scope: _Scope, key: int) -> None:
+        super().__init__(reply, parcel)
+        # Held, so that the connections outlive the carrier while a body is read.
+        self._scope = scope
+        self._key = key
+        self.closed = self.body is not None
+        """Whether the connection was given back."""
+
+    def parts(self) -> Any:
+        """The parts of a body that the caller reads, within its bound if it has one."""
+        return self._parts() if self.max_body is None else counted_async(self._parts(), self.max_body)
+
+    async def read(self) -> None:
+        """Read the rest of the body, within its bounds."""
+        gatherer = self._gatherer()
+        async for part in self._parts():
+            gatherer.add(part)
+        self._complete(gatherer)
+
+    async def close(self, *, interrupted: bool = False) -> None:
+        """Give back the connection; a body that was not read to its end costs the connection.
+
+        Args:
+            interrupted: Of no concern here.
+        """
+        del interrupted
+        if not self.closed:
+            self.closed = True
+            self._scope.wire.cancel(self._key)
+
+    async def _parts(self) -> AsyncIterator[bytes]:
+        scope = self._scope
+        while not self.closed:
+            future = scope.loop.create_future()
+            scope.wire.pull(self._key, future)
+            try:
+                part = await future
+            except BaseException:
+                await self.close()
+                raise
+            if type(part) is bytes:
+                yield part
+                continue
+            self.closed = True
+            if part is not None:
+                raise self._broken(part)
