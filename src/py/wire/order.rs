@@ -122,10 +122,7 @@ impl WireOrders {
             let error = Error::new(Kind::LocalProtocol, Stage::Resolve, format!("there is no port {port}"));
             return Ok(WireOrder { order: Err(error), parts: None });
         };
-        // A redirect may lead to a port that there is not.
-        let port = u16::try_from(port.unwrap_or(if secure { 443 } else { 80 }));
-        let missing = port.is_err();
-        let origin = Origin { tls: secure, host: text(host)?.into(), port: port.unwrap_or(0) };
+        let origin = Origin { tls: secure, host: text(host)?.into(), port };
         let route = Route::new(RouteOptions {
             proxy: self.proxy_of(lease, proxy_url)?,
             origin,
@@ -136,11 +133,7 @@ impl WireOrders {
             always_tunnel: false,
             by_origin: false,
         });
-        let request = if missing {
-            Err(Error::new(Kind::LocalProtocol, Stage::Write, "the port of the URL is beyond 65535"))
-        } else {
-            Request::new(method, text(target)?, headers_of(headers)?)
-        };
+        let request = Request::new(method, text(target)?, headers_of(headers)?);
         let (body, parts) = body_of(body)?;
         let most = most.unwrap_or(u64::MAX);
         let limits = if whole { Limits { body: most, decoded: most, ..Limits::default() } } else { Limits::streamed() };
