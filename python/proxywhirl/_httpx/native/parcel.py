@@ -36,10 +36,12 @@ class Orders:
     Args:
         tls: The certificates that are believed.
         release: Closes the connections of a session that is forgotten, by its number.
+        is_async: Whether bodies are pulled in an event loop.
     """
 
-    def __init__(self, tls: Tls, release: Callable[[int], None]) -> None:
+    def __init__(self, tls: Tls, release: Callable[[int], None], *, is_async: bool = False) -> None:
         self.tls = tls
+        self._is_async = is_async
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
         self._release = release
@@ -59,7 +61,7 @@ class Orders:
         if most is None and terms.read:
             most = MOST_BODY
         proxy_url = lease.url
-        body = _body_of(request, terms)
+        body = _body_of(request, terms, is_async=self._is_async)
         order = self._orders.order(
             lease,
             proxy_url,
@@ -228,9 +230,10 @@ class NativePayload:
         return error_of_wire(failure, self._parcel.terms.flavour, None, has_proxy=True, tunnel=self.tunnel)
 
 
-def _body_of(request: Any, terms: SendOptions) -> Any:
+def _body_of(request: Any, terms: SendOptions, *, is_async: bool) -> Any:
     """The body of a request: as it is, or to be pulled part by part."""
     stream = request.stream
     if isinstance(stream, terms.flavour.ByteStream):
         return b"".join(stream)
-    return stream.__aiter__() if hasattr(stream, "__aiter__") else iter(stream)
+    # Multipart bodies are both.
+    return stream.__aiter__() if is_async else iter(stream)

@@ -58,7 +58,7 @@ class AsyncNativeCarrier:
     def __init__(self, tls: Tls, limits: Limits) -> None:
         limits.check()
         self._limits = limits
-        self._orders = Orders(tls, self._release)
+        self._orders = Orders(tls, self._release, is_async=True)
         self._lock = new_lock()
         self._scopes: dict[asyncio.AbstractEventLoop, _Scope] = {}
         self._other: AsyncCarrier | None = None
