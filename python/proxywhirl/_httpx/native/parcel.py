@@ -36,15 +36,15 @@ class Orders:
     Args:
         tls: The certificates that are believed.
         release: Closes the connections of a session that is forgotten, by its number.
-        is_async: Whether bodies are pulled in an event loop.
+        pulled: What the parts of a request's body are taken from, made of its stream.
     """
 
-    def __init__(self, tls: Tls, release: Callable[[int], None], *, is_async: bool = False) -> None:
+    def __init__(self, tls: Tls, release: Callable[[int], None], pulled: Callable[[Any], Any]) -> None:
         self.tls = tls
-        self._is_async = is_async
         self.profile: Profile | None = None
         """Where the time that connections take is summed up, if it is."""
         self._release = release
+        self._pulled = pulled
         self._orders = _core.WireOrders(named_by_others)
         self._owners: OrderedDict[Hashable, int] = OrderedDict()
         self._numbers = 0
@@ -61,7 +61,8 @@ class Orders:
         if most is None and terms.read:
             most = MOST_BODY
         proxy_url = lease.url
-        body = _body_of(request, terms, is_async=self._is_async)
+        stream = request.stream
+        body = b"".join(stream) if isinstance(stream, terms.flavour.ByteStream) else self._pulled(stream)
         order = self._orders.order(
             lease,
             proxy_url,
@@ -228,12 +229,3 @@ class NativePayload:
     def _broken(self, failure: _core.WireFailure) -> Exception:
         """The exception of a body that broke off."""
         return error_of_wire(failure, self._parcel.terms.flavour, None, has_proxy=True, tunnel=self.tunnel)
-
-
-def _body_of(request: Any, terms: SendOptions, *, is_async: bool) -> Any:
-    """The body of a request: as it is, or to be pulled part by part."""
-    stream = request.stream
-    if isinstance(stream, terms.flavour.ByteStream):
-        return b"".join(stream)
-    # Multipart bodies are both.
-    return stream.__aiter__() if is_async else iter(stream)

@@ -42,7 +42,7 @@ class NativeCarrier:
         self._wire = _core.Wire(
             keepalive=limits.keepalive, keepalive_seconds=limits.keepalive_seconds, proxies=limits.routes
         )
-        self._orders = Orders(tls, self._wire.release)
+        self._orders = Orders(tls, self._wire.release, iter)
         self._lock = new_lock()
         self._mocked: Carrier | None = None
 

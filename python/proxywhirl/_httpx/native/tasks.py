@@ -58,7 +58,7 @@ class AsyncNativeCarrier:
     def __init__(self, tls: Tls, limits: Limits) -> None:
         limits.check()
         self._limits = limits
-        self._orders = Orders(tls, self._release, is_async=True)
+        self._orders = Orders(tls, self._release, lambda stream: stream.__aiter__())
         self._lock = new_lock()
         self._scopes: dict[asyncio.AbstractEventLoop, _Scope] = {}
         self._other: AsyncCarrier | None = None
@@ -224,8 +224,8 @@ async def _with_body(loop: asyncio.AbstractEventLoop, wire: _core.LoopedWire, ke
     parts: Any = parcel.body
     while True:
         try:
-            part = await parts.__anext__() if hasattr(parts, "__anext__") else next(parts)
-        except (StopAsyncIteration, StopIteration):
+            part = await parts.__anext__()
+        except StopAsyncIteration:
             part = None
         future = loop.create_future()
         wire.give(key, part, future)
