@@ -11,6 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._base.fork import new_lock
 from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
@@ -23,20 +24,16 @@ ENGINES = ("native", "httpx")
 _VARIABLE = "PROXYWHIRL_ENGINE"
 _log = logging.getLogger("proxywhirl.rotation")
 
-# What mocks of httpx replace: package, class and method.
-_REPLACED = tuple(
-    (package, name, method)
-    for packages, names in (
-        (("httpcore", "httpcore2"), ("ConnectionPool", "AsyncConnectionPool")),
-        (("httpx", "httpx2"), ("HTTPTransport", "AsyncHTTPTransport")),
-    )
-    for package in packages
-    for name, method in zip(names, ("handle_request", "handle_async_request"))
-)
-# Those of the packages that are imported: package, class, method, and what the package itself has there if it is known.
+# What mocks of httpx replace: by package, classes and their methods.
+_CONNECTS = (("ConnectionPool", "handle_request"), ("AsyncConnectionPool", "handle_async_request"))
+_SENDS = (("HTTPTransport", "handle_request"), ("AsyncHTTPTransport", "handle_async_request"))
+_REPLACED = {"httpcore": _CONNECTS, "httpcore2": _CONNECTS, "httpx": _SENDS, "httpx2": _SENDS}
+# Packages that had not been imported at the last look.
+_missing = list(_REPLACED)
+# Of those that are imported: package, class, method, and what the package itself has there if it is known.
 _methods: list[tuple[str, Any, str, Any]] = []
-_seen: set[tuple[str, str, str]] = set()
 _told: set[str] = set()
+_lock = new_lock()
 
 
 def engine_of(engine: str | None, tls: Tls, default: str) -> str:
@@ -63,8 +60,10 @@ def engine_of(engine: str | None, tls: Tls, default: str) -> str:
 
 def is_mocked() -> bool:
     """Whether a mock, as those of respx and pytest-httpx, has replaced methods of httpx; said once in the log."""
-    if len(_seen) < len(_REPLACED):
-        _look()
+    for package in _missing:
+        if package in sys.modules:
+            _look()
+            break
     for package, cls, method, own in _methods:
         found = getattr(cls, method)
         if found is not own and not _is_of(package, found):
@@ -74,14 +73,18 @@ def is_mocked() -> bool:
 
 
 def _look() -> None:
-    """Note the packages that were imported since the last time."""
-    for entry in _REPLACED:
-        package, name, method = entry
-        cls = getattr(sys.modules.get(package), name, None)
-        if entry not in _seen and cls is not None:
-            _seen.add(entry)
-            found = getattr(cls, method)
-            _methods.append((package, cls, method, found if _is_of(package, found) else None))
+    """Note the packages that were imported since the last look."""
+    with _lock:
+        for package in tuple(_missing):
+            module = sys.modules.get(package)
+            found = [(getattr(module, name, None), method) for name, method in _REPLACED[package]]
+            if any(cls is None for cls, _ in found):
+                # Another thread is importing it.
+                continue
+            for cls, method in found:
+                there = getattr(cls, method)
+                _methods.append((package, cls, method, there if _is_of(package, there) else None))
+            _missing.remove(package)
 
 
 def _is_of(package: str, function: Any) -> bool:

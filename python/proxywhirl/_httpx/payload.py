@@ -158,7 +158,9 @@ class Payload(_Payload):
         self.closed = True
         clean = False
         try:
-            self.stream.close()
+            # That of a mock may have nothing to close.
+            if hasattr(self.stream, "close"):
+                self.stream.close()
             clean = not interrupted
         finally:
             for pool in self._routes.check_in(self._route, self._line, interrupted=not clean):
@@ -209,7 +211,8 @@ class AsyncPayload(_Payload):
         self.closed = True
         clean = False
         try:
-            await self.stream.aclose()
+            if hasattr(self.stream, "aclose"):
+                await self.stream.aclose()
             clean = not interrupted
         finally:
             for pool in self._routes.check_in(self._route, self._line, interrupted=not clean):

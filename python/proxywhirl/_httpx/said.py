@@ -31,12 +31,18 @@ def check_answer(payload: Any, request: Any, terms: Any) -> None:
     Raises:
         Exception: It redirects to where it must not.
     """
+    status = payload.status
+    is_redirect = 300 <= status < 400
+    reason = payload.extensions.get("reason_phrase")
+    # Nearly all answers have the reason of the standard, and lead nowhere.
+    if not is_redirect and (not reason or reason == _REASONS.get(status)):
+        return
     # What came through a tunnel was said by a site, which knows no login.
     secrets = None if payload.tunnel else payload.secrets
     if secrets is not None:
-        scrub_reason(payload.status, payload.extensions, secrets)
-    if 300 <= payload.status < 400:
-        check_redirect(payload.status, payload.headers, request, terms.flavour, secrets)
+        scrub_reason(status, payload.extensions, secrets)
+    if is_redirect:
+        check_redirect(status, payload.headers, request, terms.flavour, secrets)
 
 
 def scrub_reason(status: int, extensions: dict[str, Any], secrets: Secrets) -> None:

@@ -1,0 +1,130 @@
+"""What only the native engine does its own way: interrupts, the connections it keeps, bodies that are pulled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from hostile_servers import HostileServer, says
+from scripted_site import ScriptedSite
+
+from proxywhirl import ProxyRotator, RetryPolicy, RotatingTransport
+from proxywhirl.exceptions import ProxyConnectionError
+from proxywhirl.testing import ProxyFleet, ProxySpec
+
+ONCE = RetryPolicy(max_attempts=1)
+
+
+def hangs() -> HostileServer:
+    return HostileServer(says(then=lambda connection: connection.recv(1)))
+
+
+@pytest.mark.timeout(30)
+def test_an_interrupt_ends_a_request_that_waits() -> None:
+    server = hangs()
+    kill = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        with ProxyRotator(proxies=[f"http://127.0.0.1:{server.port}"], engine="native") as rotator:
+            kill.start()
+            with pytest.raises(KeyboardInterrupt):
+                rotator.get("http://site.test/", timeout=600.0)
+            (proxy,) = rotator.pool
+            assert (proxy.requests_active, proxy.total_failures) == (0, 0)
+    finally:
+        kill.join()
+        server.close()
+
+
+def test_other_threads_run_while_a_request_waits() -> None:
+    server = hangs()
+    try:
+        with ProxyRotator(proxies=[f"http://127.0.0.1:{server.port}"], engine="native", retry_policy=ONCE) as rotator:
+            counted = 0
+            done = threading.Event()
+
+            def count() -> None:
+                nonlocal counted
+                while not done.is_set():
+                    counted += 1
+
+            thread = threading.Thread(target=count)
+            thread.start()
+            with pytest.raises(ProxyConnectionError, match="ReadTimeout"):
+                rotator.get("http://site.test/", timeout=0.3)
+            done.set()
+            thread.join()
+            assert counted > 1000
+    finally:
+        server.close()
+
+
+def test_an_error_of_the_iterator_that_gives_a_body_is_the_callers() -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"one"
+        raise LookupError("no more")
+
+    with ProxyFleet(2) as fleet, ProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+        with pytest.raises(LookupError, match="no more"):
+            rotator.post(fleet.site_url("shop.test", "/whoami"), content=parts())
+        assert all((proxy.requests_active, proxy.total_failures) == (0, 0) for proxy in rotator.pool)
+
+
+def test_connections_are_kept_by_session_and_end_with_it() -> None:
+    with ProxyFleet([ProxySpec(name="only")]) as fleet, ProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+        url = fleet.site_url("shop.test", "/whoami")
+        counts = rotator._transport.carrier._wire.counts
+        session = rotator.session("s")
+        for _ in range(3):
+            session.get(url)
+            rotator.get(url)
+        assert counts() == (2, 2)
+        session.close()
+        assert counts() == (1, 1)
+        rotator.close()
+        assert counts() == (0, 0)
+        assert rotator.get(url).status_code == 200
+
+
+def test_few_proxies_have_idle_connections() -> None:
+    with ProxyFleet(12) as fleet:
+        transport = RotatingTransport(fleet.urls, max_proxies=4, engine="native")
+        with httpx.Client(transport=transport) as client:
+            for _ in range(24):
+                client.get(fleet.site_url("shop.test", "/whoami"))
+            assert transport.carrier._wire.counts() == (4, 4)
+    with pytest.raises(ValueError, match="at least 1"):
+        RotatingTransport(["http://a.test:1"], max_proxies=0, engine="native")
+
+
+def test_connections_of_removed_proxies_are_closed() -> None:
+    with ProxyFleet(2) as fleet, ProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+        for _ in range(2):
+            rotator.get(fleet.site_url("shop.test", "/whoami"))
+        assert rotator._transport.carrier._wire.counts() == (2, 2)
+        rotator.remove_proxy(rotator.pool.get_all_proxies()[0].id)
+        assert rotator._transport.carrier._wire.counts() == (1, 1)
+
+
+def test_a_stream_that_is_left_early_costs_its_connection() -> None:
+    with ProxyFleet(1) as fleet, ProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+        counts = rotator._transport.carrier._wire.counts
+        with rotator.stream("GET", fleet.site_url("shop.test", "/bytes/3000000")) as response:
+            next(response.iter_raw())
+            assert counts() == (1, 0)
+        assert counts() == (0, 0)
+        with rotator.stream("GET", fleet.site_url("shop.test", "/bytes/30000")) as response:
+            assert sum(map(len, response.iter_raw())) == 30_000
+        assert counts() == (1, 1)
+
+
+def test_a_site_that_closes_after_each_answer_costs_nothing() -> None:
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage"
+    with ScriptedSite({"/": page}, {"/"}) as site:
+        with ProxyRotator(proxies=[site.url], engine="native", retry_policy=ONCE) as rotator:
+            assert [rotator.get("http://site.test/").text for _ in range(300)] == ["page"] * 300
+            (proxy,) = rotator.pool
+            assert (proxy.total_requests, proxy.total_failures) == (300, 0)
