@@ -26,13 +26,14 @@ use self::names::Names;
 use self::request::{Late, Phase, Task};
 use self::timers::Timers;
 use super::answer::Cost;
-use super::now;
 use super::order::Order;
+use super::{is_login_refused, now};
 use crate::net::http1::ResponseHead;
 use crate::wire::channel::Channel;
 use crate::wire::collect::Body;
 use crate::wire::connections::{Bounds, Checkout, Connections, Counts, Leaving, Ticket};
 use crate::wire::error::Error;
+use crate::wire::route::Identity;
 
 /// One request of a reactor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -429,7 +430,12 @@ impl Reactor {
     /// Gives the connection of an answer that is whole back.
     fn give_back(&mut self, key: Key) {
         let Some(task) = self.task(key) else { return };
+        let is_refused = is_login_refused(&task.order.route, task.head(), None);
         let Some((ticket, line, channel)) = task.take_connection() else { return };
+        if is_refused {
+            let identity = ticket.identity().clone();
+            self.evict(|those| those.identity(&identity));
+        }
         let mut leaving = Leaving::new();
         match channel {
             Some(channel) if self.lines.get_mut(line).is_some_and(Line::rest) => {
@@ -469,6 +475,7 @@ impl Reactor {
     /// A request has failed; or its connection was stale, and it goes over a new one.
     fn fail(&mut self, key: Key, error: Error) {
         let Some(task) = self.task(key) else { return };
+        let is_refused = is_login_refused(&task.order.route, None, Some(&error));
         let is_stale = task.is_stale(&error);
         let is_again = is_stale && task.may_go_again(&error);
         let identity = task.order.route.identity().clone();
@@ -476,6 +483,9 @@ impl Reactor {
             self.connections.note_stale(&identity, now());
         }
         self.hang_up(key);
+        if is_refused {
+            self.evict(|those| those.identity(&identity));
+        }
         if is_again {
             if let Some(task) = self.task(key) {
                 task.restart();
@@ -511,6 +521,11 @@ pub struct Evictor<'a> {
 }
 
 impl Evictor<'_> {
+    /// Those of one identity.
+    fn identity(&mut self, identity: &Identity) {
+        self.connections.evict(identity, self.leaving);
+    }
+
     /// Those of a proxy.
     pub fn proxy(&mut self, id: u128) {
         self.connections.evict_proxy(id, self.leaving);

@@ -12,6 +12,7 @@ use crate::drive::dial::failed;
 use crate::drive::names::{admit, literal};
 use crate::drive::now;
 use crate::drive::order::{Order, OrderBody};
+use crate::net::http1::ResponseHead;
 use crate::wire::allowance::Allowance;
 use crate::wire::channel::Channel;
 use crate::wire::connections::Ticket;
@@ -299,6 +300,11 @@ impl Task {
     /// Whether the answer is whole and the connection can be given back.
     pub(super) fn is_done(&self) -> bool {
         matches!(&self.phase, Phase::Flying(flight) if flight.is_done())
+    }
+
+    /// The head of the answer, until it is handed over.
+    pub(super) fn head(&self) -> Option<&ResponseHead> {
+        self.collected.head.as_ref()
     }
 
     /// Whether the last reply was taken.
