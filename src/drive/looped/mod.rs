@@ -8,14 +8,15 @@
 //!
 //! Dropped in the child of a fork a reactor closes the child's copies of its sockets, and says nothing on them.
 
+mod connecting;
 mod line;
 mod names;
+mod reply;
 mod request;
 mod timers;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 
 use mio::{Events, Poll, Token, Waker};
@@ -23,69 +24,16 @@ use slab::Slab;
 
 use self::line::Line;
 use self::names::Names;
+use self::reply::SERIAL;
+pub use self::reply::{Answer, Key, Reply};
 use self::request::{Late, Phase, Task};
 use self::timers::Timers;
-use super::answer::Cost;
 use super::order::Order;
 use super::{is_login_refused, now};
-use crate::net::http1::ResponseHead;
 use crate::wire::channel::Channel;
-use crate::wire::collect::Body;
-use crate::wire::connections::{Bounds, Checkout, Connections, Counts, Leaving, Ticket};
+use crate::wire::connections::{Bounds, Connections, Counts, Leaving, Ticket};
 use crate::wire::error::Error;
 use crate::wire::route::Identity;
-
-/// One request of a reactor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key {
-    number: usize,
-    /// Numbers are used again.
-    serial: u64,
-}
-
-impl Key {
-    /// As one number, never zero.
-    #[must_use]
-    pub fn to_bits(self) -> u64 {
-        (self.number as u64) << SERIAL | (self.serial & ((1 << SERIAL) - 1))
-    }
-
-    /// The key of that number.
-    #[must_use]
-    pub fn from_bits(bits: u64) -> Self {
-        Self { number: (bits >> SERIAL) as usize, serial: bits & ((1 << SERIAL) - 1) }
-    }
-}
-
-/// Bits of a key that tell apart the requests that had its number: at a million requests a second they last for 12 days, and
-/// then a request would have to be as old to be confused.
-const SERIAL: u32 = 40;
-
-/// What came of a call.
-#[derive(Debug)]
-pub enum Reply {
-    /// The answer, as far as it was to be read.
-    Answer(Box<Answer>),
-    /// The next piece of the request's body is wanted, see [`Reactor::give`].
-    WantsBody,
-    /// A piece of the answer's body, as it is on the wire; not empty.
-    Piece(Vec<u8>),
-    /// The answer's body has ended.
-    End,
-    /// The request has failed.
-    Failed(Error),
-}
-
-/// An answer.
-#[derive(Debug)]
-pub struct Answer {
-    /// Its head.
-    pub head: ResponseHead,
-    /// The body; `None` if it is read by [`Reactor::pull`].
-    pub body: Option<Body>,
-    /// What it took so far.
-    pub cost: Cost,
-}
 
 /// The connection of a request: its socket, and what is spoken on it.
 struct Idle {
@@ -268,118 +216,6 @@ impl Reactor {
 
     fn task(&mut self, key: Key) -> Option<&mut Task> {
         self.tasks.get_mut(key.number).filter(|task| task.serial == key.serial)
-    }
-
-    /// Takes a connection for a request; `fresh`: a new one.
-    fn begin(&mut self, key: Key, fresh: bool) {
-        let mut leaving = Leaving::new();
-        loop {
-            let now = now();
-            let Some(task) = self.tasks.get_mut(key.number) else { break };
-            match self.connections.check_out(task.order.route.identity(), fresh, now, &mut leaving) {
-                Checkout::Idle(ticket, mut idle) => {
-                    let Idle { line, channel } = &mut idle;
-                    if !self.lines.get_mut(*line).is_some_and(|line| line.is_silent(channel, &mut self.buffer)) {
-                        self.connections.note_stale(ticket.identity(), now);
-                        self.connections.close(ticket);
-                        leaving.push(idle);
-                        continue;
-                    }
-                    self.lines[idle.line].user = Some(key);
-                    task.take(ticket, idle.line);
-                    match task.fly(Some(idle.channel), now) {
-                        Ok(()) => self.go_on(key),
-                        Err(error) => self.fail(key, error),
-                    }
-                }
-                Checkout::Room(ticket) => {
-                    task.ticket = Some(ticket);
-                    self.dial(key);
-                }
-                Checkout::Full => {
-                    task.wait(now);
-                    self.timers.set(key.number, task.ends());
-                    self.waiting.push_back(key);
-                }
-            }
-            break;
-        }
-        self.close_lines(leaving);
-    }
-
-    /// Closes the sockets of connections that have left.
-    fn close_lines(&mut self, leaving: Leaving<Idle>) {
-        for idle in leaving {
-            self.lines.try_remove(idle.line);
-        }
-    }
-
-    /// There may be room for those that wait.
-    fn admit_waiting(&mut self) {
-        for _ in 0..self.waiting.len() {
-            let Some(key) = self.waiting.pop_front() else { return };
-            if self.task(key).is_some_and(|task| matches!(task.phase, Phase::Waiting)) {
-                // It goes to the end of the queue again, or on its way.
-                self.begin(key, false);
-                if self.waiting.back() == Some(&key) {
-                    // Those behind it may want another proxy; its own place is kept.
-                    self.waiting.rotate_right(1);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Looks up where the connection goes to.
-    fn dial(&mut self, key: Key) {
-        let Some(task) = self.tasks.get_mut(key.number) else { return };
-        let dialled = task.dial(now());
-        match dialled {
-            Ok(Some(address)) => self.found(key, Ok(vec![address])),
-            Ok(None) => self.look_up(key),
-            Err(error) => self.fail(key, error),
-        }
-    }
-
-    fn look_up(&mut self, key: Key) {
-        let Some(task) = self.tasks.get_mut(key.number) else { return };
-        let (host, port) = task.order.route.first_hop();
-        match self.names.ask(key, host, port) {
-            Ok(is_asked) => {
-                task.phase = Phase::Resolving { ask_again: (!is_asked).then(|| now() + ASK_AGAIN) };
-                self.timers.set(key.number, task.ends());
-            }
-            Err(error) => self.fail(key, error),
-        }
-    }
-
-    fn found(&mut self, key: Key, found: Result<Vec<SocketAddr>, Error>) {
-        let Some(task) = self.task(key) else { return };
-        match found.map(|addresses| task.found(addresses, now())) {
-            Ok(()) => self.connect(key),
-            Err(error) => self.fail(key, error),
-        }
-    }
-
-    /// Begins to connect to the next address.
-    fn connect(&mut self, key: Key) {
-        loop {
-            let Some(task) = self.tasks.get_mut(key.number) else { return };
-            let address = match task.next_address(now()) {
-                Ok(address) => address,
-                Err(error) => return self.fail(key, error),
-            };
-            let entry = self.lines.vacant_entry();
-            match Line::connect(address, self.poll.registry(), Token(entry.key()), key) {
-                Ok(line) => {
-                    task.line = Some(entry.key());
-                    self.timers.set(key.number, task.ends());
-                    entry.insert(line);
-                    return;
-                }
-                Err(error) => task.failed_address(error),
-            }
-        }
     }
 
     /// Does what a request can do now.
