@@ -25,7 +25,6 @@ from proxywhirl.strategies._adapter import Adapter
 __all__ = [
     "BAN_BODY_LIMIT",
     "BAN_STATUSES",
-    "DEFAULT_STRATEGY",
     "LONGEST_HOLD",
     "__version__",
     "AddReport",
@@ -45,6 +44,7 @@ __all__ = [
     "Fleet",
     "GeoTargetedStrategy",
     "HandshakeRefusal",
+    "HttpObjects",
     "Journal",
     "LatencyHistogram",
     "Lease",
@@ -52,6 +52,7 @@ __all__ = [
     "LeaseAsk",
     "LeastUsedStrategy",
     "LoginSecrets",
+    "LoopedWire",
     "ParsedIterator",
     "ParsedProxies",
     "PerformanceBasedStrategy",
@@ -77,9 +78,16 @@ __all__ = [
     "SessionPersistenceStrategy",
     "StatusJudge",
     "Strategy",
+    "TokenBucket",
     "UnsealedText",
     "WaitingLine",
     "WeightedStrategy",
+    "Wire",
+    "WireAnswer",
+    "WireFailure",
+    "WireOrder",
+    "WireOrders",
+    "WireTls",
     "Wishes",
     "_RetryPolicy",
     "_Rotation",
@@ -200,7 +208,6 @@ _Source: TypeAlias = ProxyPool | Sequence[Proxy]
 _StrategyLike: TypeAlias = str | Mapping[str, Any] | type | Callable[..., Any] | object
 BAN_BODY_LIMIT: Final[int]
 BAN_STATUSES: tuple[int, int]
-DEFAULT_STRATEGY: Final[str]
 LONGEST_HOLD: Final[float]
 __version__: Final[str]
 
@@ -972,6 +979,101 @@ class HandshakeRefusal:
         """Seconds for which the proxy asks to be left alone; `None` for none."""
 
 @final
+class HttpObjects:
+    """Fills requests and responses of one package. Does not change; shared by threads.
+
+    Args:
+        response: The class of responses.
+        request: The class of requests.
+        url: The class of URLs.
+        headers: The class of headers.
+        parts: The named tuple that a URL keeps its parts in.
+        stream: The class of streams that consist of bytes.
+    """
+
+    def __new__(cls, /, *, response: Any, request: Any, url: Any, headers: Any, parts: Any, stream: Any) -> Self: ...
+    def plain_request(
+        self,
+        /,
+        method: str,
+        url: str,
+        query: str | None,
+        defaults: Any,
+        given: Any,
+        content: bytes,
+        extensions: dict[Any, Any],
+    ) -> Any | None:
+        """A request as `build_request` of a client makes it.
+
+        Args:
+            method: The method, upper case.
+            url: The URL.
+            query: Its query, in place of the URL's own; already escaped.
+            defaults: The headers of the client.
+            given: The caller's, as they were given.
+            content: The body.
+            extensions: Its extensions; the dictionary becomes the request's own.
+
+        Returns:
+            The request; `None` if the package has to make it.
+        """
+
+    def request(self, /, method: str, url: Any, headers: list[Any], content: bytes, extensions: dict[Any, Any]) -> Any:
+        """A request whose body is known.
+
+        Args:
+            method: The method, upper case.
+            url: The URL, an object of the package.
+            headers: Names and values as they are to be sent, all of them.
+            content: The body.
+            extensions: Its extensions; the dictionary becomes the request's own.
+        """
+
+    def response(self, /, status: SupportsIndex, headers: list[Any], extensions: dict[Any, Any], stream: Any) -> Any:
+        """A response whose body is still to be read.
+
+        Args:
+            status: The status.
+            headers: Names and values as they were received.
+            extensions: Its extensions; the dictionary becomes the response's own.
+            stream: The body, a stream of the package; or bytes, for which one is made.
+        """
+
+    def url(self, /, text: str, query: str | None = None) -> Any | None:
+        """A URL that needs no normalising.
+
+        Args:
+            text: The URL.
+            query: Its query, in place of the URL's own; already escaped.
+
+        Returns:
+            The URL; `None` if the package has to make it.
+        """
+
+    def whole_response(
+        self,
+        /,
+        status: SupportsIndex,
+        headers: list[Any],
+        extensions: dict[Any, Any],
+        request: Any,
+        body: bytes,
+        content: bytes,
+        elapsed: SupportsFloat | SupportsIndex,
+    ) -> Any:
+        """A response that has been read.
+
+        Args:
+            status: The status.
+            headers: Names and values as they were received.
+            extensions: Its extensions; the dictionary becomes the response's own.
+            request: The request.
+            body: The body as it came over the wire.
+            content: The body without its content coding.
+            elapsed: Seconds that the request took.
+        """
+
+@final
 class Journal:
     """Notes the starts and completions made on this thread while it is open. Not thread-safe: use it where it is made."""
 
@@ -1317,6 +1419,113 @@ class LoginSecrets:
         """The text with the login hidden."""
 
 @final
+class LoopedWire:
+    """The connections of one transport in one event loop, and what sends requests over them. To be used by the loop's thread.
+
+    The caller has the loop watch `fileno()` for reading, with `turn` as the callback.
+
+    Args:
+        loop: The event loop.
+        keepalive: Most idle connections per proxy; `None` for no bound.
+        keepalive_seconds: How long an idle connection is kept; `None` for ever.
+        proxies: Most proxies with idle connections.
+
+    Raises:
+        OSError: The system has no descriptors left.
+    """
+
+    def __new__(
+        cls,
+        /,
+        loop: Any,
+        *,
+        keepalive: SupportsIndex | None,
+        keepalive_seconds: SupportsFloat | SupportsIndex | None,
+        proxies: SupportsIndex,
+    ) -> Self: ...
+    def _ring(self, /) -> None:
+        """The loop's timer has rung."""
+
+    def cancel(self, /, key: SupportsIndex) -> None:
+        """End a request; its connection is closed, unless the answer was read to its end. What is awaited of it never comes.
+        Does nothing if it is over.
+        """
+
+    def close(self, /) -> None:
+        """Close all connections; those that requests are under way on, when they are done."""
+
+    def counts(self, /) -> tuple[int, int]:
+        """How many connections are open, and how many of them are idle."""
+
+    def evict(self, /, key: Any) -> None:
+        """Close the connections to a proxy; one that a request is under way on, when it is done.
+
+        Args:
+            key: The proxy's identifier; any other object closes nothing.
+        """
+
+    def fileno(self, /) -> int:
+        """The descriptor that is readable when `turn` has something to do.
+
+        Raises:
+            RuntimeError: It is shut.
+        """
+
+    def give(self, /, key: SupportsIndex, part: bytes | None, future: Any) -> None:
+        """Give the next part of a request's body.
+
+        Args:
+            key: The request.
+            part: The part, of any length; `None` after the last.
+            future: As that of `send`.
+
+        Raises:
+            RuntimeError: It is shut, or the request is over.
+        """
+
+    @property
+    def is_shut(self, /) -> bool:
+        """Whether it was shut."""
+
+    def pull(self, /, key: SupportsIndex, future: Any) -> None:
+        """Ask for the next part of an answer's body.
+
+        Args:
+            key: The request.
+            future: Gets the part as bytes, `None` at the end, or a `WireFailure`.
+
+        Raises:
+            RuntimeError: It is shut, or the request is over.
+        """
+
+    def release(self, /, owner: SupportsIndex) -> None:
+        """Close the connections of a session; one that a request is under way on, when it is done."""
+
+    def send(self, /, order: WireOrder, future: Any) -> int:
+        """Send a request.
+
+        Args:
+            order: The request.
+            future: Gets a `WireAnswer`, a `WireFailure`, or `None` where the next part of the request's body is wanted.
+
+        Returns:
+            The key of the request, for the other methods.
+
+        Raises:
+            RuntimeError: It is shut.
+        """
+
+    def shut(self, /) -> None:
+        """Close everything at once, requests under way included: what is awaited of them never comes."""
+
+    def turn(self, /) -> None:
+        """Do what can be done now, and set the results of what has come.
+
+        Raises:
+            OSError: The system does not say what is ready.
+        """
+
+@final
 class ParsedIterator:
     """Goes through the proxies of a list."""
 
@@ -1510,6 +1719,8 @@ class Proxy(_Model):
         protocol: _Protocol | None = None,
         username: SecretStr | str | None = None,
         password: SecretStr | str | None = None,
+        allow_local: bool = False,
+        rotating: bool = False,
         health_status: HealthStatus | str = ...,
         last_success_at: _Moment | None = None,
         last_failure_at: _Moment | None = None,
@@ -1525,7 +1736,16 @@ class Proxy(_Model):
         ema_alpha: float = 0.2,
         window_start: _Moment | None = None,
         window_duration_seconds: int = 3600,
+        country_code: str | None = None,
+        region: str | None = None,
         consecutive_failures: int = 0,
+        last_health_check: _Moment | None = None,
+        consecutive_successes: int = 0,
+        recovery_attempt: int = 0,
+        next_check_time: _Moment | None = None,
+        last_health_error: str | None = None,
+        total_checks: int = 0,
+        total_health_failures: int = 0,
         tags: Iterable[str] = ...,
         source: ProxySource | str = ...,
         source_url: str | None = None,
@@ -1536,17 +1756,6 @@ class Proxy(_Model):
         expires_at: _Moment | None = None,
         cost_per_request: float | None = 0.0,
         geo_location: GeoLocation | Mapping[str, Any] | None = None,
-        allow_local: bool = False,
-        consecutive_successes: int = 0,
-        country_code: str | None = None,
-        last_health_check: _Moment | None = None,
-        last_health_error: str | None = None,
-        next_check_time: _Moment | None = None,
-        recovery_attempt: int = 0,
-        region: str | None = None,
-        rotating: bool = False,
-        total_checks: int = 0,
-        total_health_failures: int = 0,
         **extra: Any,
     ) -> Self: ...
     def __reduce__(self, /) -> tuple[Any, tuple[dict[Any, Any]]]: ...
@@ -1576,10 +1785,6 @@ class Proxy(_Model):
         """Keeps a result in `history` that was recorded by other means."""
 
     def _put_tags(self, tags: list[str]) -> None: ...
-    @staticmethod
-    def _table() -> list[tuple[str, str, bool]]:
-        """The fields of the table: name, kind, and whether checks teach it rather than users and lists."""
-
     @property
     def allow_local(self, /) -> bool:
         """Whether a local address is accepted whatever the source."""
@@ -1805,9 +2010,8 @@ class Proxy(_Model):
 
     @property
     def rotating(self, /) -> bool:
-        """Whether each new connection leaves by another exit address, as a gateway's do; false by default. A site that
-        refuses one exit is then tried again by another, and three in a row have to be refused before the proxy is
-        benched there.
+        """Whether each new connection leaves by another exit address, as a gateway's do; false by default. A site that refuses
+        one exit is then tried again by another, and three in a row have to be refused before the proxy is benched there.
         """
 
     @rotating.setter
@@ -2127,9 +2331,6 @@ class ProxyPool(_Model):
         """Every pair of proxy and site that is out of favour: the proxy, the site's key, "banned" or "rate_limited", until when
         (`None` where the next request is the probe), and how often in a row.
         """
-
-    def _stats(self, /) -> dict[Any, Any]:
-        """Counts of proxies and requests, by the names that a rotator shows them by."""
 
     def _waiting_line(self, /) -> WaitingLine:
         """The requests that wait for a proxy of this pool: one line for all its users."""
@@ -3062,6 +3263,30 @@ class Strategy:
         """The same, by the name of the plan."""
 
 @final
+class TokenBucket:
+    """A token bucket, full at first. Thread-safe, without a lock.
+
+    Args:
+        max_requests: Requests per time window, more than 0.
+        time_window: Length of the window in seconds, more than 0.
+        burst: Requests at once, more than 0; by default `max_requests`.
+
+    Raises:
+        ValueError: A number that is not positive and finite.
+    """
+
+    def __new__(cls, max_requests: float, time_window: float, burst: float | None = None) -> Self: ...
+    def __repr__(self, /) -> str: ...
+    def try_acquire(self, /) -> bool:
+        """Takes a token, if there is one; whether there was."""
+
+    def wait_time(self, /) -> float:
+        """Seconds until there is a token; 0.0 if there is one."""
+
+    def would_allow(self, /) -> bool:
+        """Whether there is a token. Takes none."""
+
+@final
 class UnsealedText:
     """A secret text of a proxy that has to be encrypted before it is saved."""
 
@@ -3148,6 +3373,225 @@ class WeightedStrategy(Strategy):
     """
 
     def __new__(cls, weights: Mapping[str, float] | None = None, *, seed: int | None = None) -> Self: ...
+
+@final
+class Wire:
+    """The connections of one transport, and what sends requests over them. May be shared by threads.
+
+    Args:
+        keepalive: Most idle connections per proxy; `None` for no bound.
+        keepalive_seconds: How long an idle connection is kept; `None` for ever.
+        proxies: Most proxies with idle connections.
+    """
+
+    def __new__(
+        cls,
+        /,
+        *,
+        keepalive: SupportsIndex | None,
+        keepalive_seconds: SupportsFloat | SupportsIndex | None,
+        proxies: SupportsIndex,
+    ) -> Self: ...
+    def close(self, /) -> None:
+        """Close all connections; those that requests are under way on, when they are done."""
+
+    def counts(self, /) -> tuple[int, int]:
+        """How many connections are open, and how many of them are idle."""
+
+    def evict(self, /, key: Any) -> None:
+        """Close the connections to a proxy; one that a request is under way on, when it is done.
+
+        Args:
+            key: The proxy's identifier; any other object closes nothing.
+        """
+
+    def release(self, /, owner: SupportsIndex) -> None:
+        """Close the connections of a session; one that a request is under way on, when it is done."""
+
+    def send(self, /, order: WireOrder) -> Any:
+        """Send a request, and wait for the answer.
+
+        Args:
+            order: The request.
+
+        Returns:
+            A `WireAnswer` or a `WireFailure`.
+
+        Raises:
+            Exception: What a signal handler, or the iterator that gives the body, has raised.
+        """
+
+@final
+class WireAnswer:
+    """An answer. Thread-safe, but for its body, which one thread takes at a time."""
+
+    def __repr__(self, /) -> str: ...
+    @property
+    def body(self, /) -> bytes | None:
+        """The body as it came over the wire; `None` where it is still to come."""
+
+    def close(self, /) -> None:
+        """Give the connection back; a body that was not read to its end costs the connection."""
+
+    @property
+    def closed(self, /) -> bool:
+        """Whether nothing more comes, and the connection was given back."""
+
+    @property
+    def content(self, /) -> bytes | None:
+        """The body without its content coding; the same object as `body` where it has none."""
+
+    @property
+    def dialled_ms(self, /) -> float | None:
+        """Milliseconds that opening a connection took; `None` where an idle one was used."""
+
+    @property
+    def head_ms(self, /) -> float:
+        """Milliseconds from sending to the end of the head."""
+
+    @property
+    def headers(self, /) -> list[Any]:
+        """Names and values as they were received; another list each time."""
+
+    @property
+    def http_version(self, /) -> bytes:
+        """The version, as httpx names it."""
+
+    def next_part(self, /) -> Any | None:
+        """The next part of the body as it comes over the wire.
+
+        Returns:
+            The part; `None` at the end; a `WireFailure`.
+
+        Raises:
+            RuntimeError: Another thread is taking a part.
+        """
+
+    @property
+    def reason(self, /) -> bytes:
+        """The reason, as it was received."""
+
+    @property
+    def status(self, /) -> int:
+        """The status."""
+
+@final
+class WireFailure:
+    """Why a request got no answer."""
+
+    @property
+    def errno(self, /) -> int | None:
+        """The number of the system's error; `None` where it was none."""
+
+    @property
+    def excess(self, /) -> str | None:
+        """The bound of a body that was passed: "body" or "decoded"."""
+
+    @property
+    def message(self, /) -> str:
+        """What happened."""
+
+    @property
+    def name(self, /) -> str:
+        """The class of httpx that tells it best."""
+
+    @property
+    def outcome(self, /) -> Any | None:
+        """What a proxy's refusal says of it: an `Outcome`, or `AMBIGUOUS`."""
+
+    @property
+    def phase(self, /) -> str | None:
+        """What of opening the way failed; `None` where it was open."""
+
+    @property
+    def retry_after(self, /) -> float | None:
+        """Seconds for which the proxy asks to be left alone."""
+
+    @property
+    def sent(self, /) -> bool:
+        """Whether some of the request can have left."""
+
+@final
+class WireOrder:
+    """What is to be sent, with the iterator that its body is pulled from."""
+
+@final
+class WireOrders:
+    """Reads what is to be sent. Thread-safe.
+
+    Args:
+        is_public_only: Called with a lease whose proxy is new here: whether the proxy must not be in the user's own network.
+    """
+
+    def __new__(cls, /, is_public_only: Any) -> Self: ...
+    def order(
+        self,
+        /,
+        lease: Any,
+        proxy_url: str,
+        method: str,
+        secure: bool,
+        host: bytes,
+        port: SupportsIndex | None,
+        target: bytes,
+        headers: list[Any],
+        body: Any,
+        timeouts: tuple[
+            SupportsFloat | SupportsIndex | None,
+            SupportsFloat | SupportsIndex | None,
+            SupportsFloat | SupportsIndex | None,
+        ],
+        *,
+        time_left: SupportsFloat | SupportsIndex | None = None,
+        repeatable: bool = False,
+        whole: bool = True,
+        most: SupportsIndex | None = None,
+        owner: SupportsIndex | None = None,
+        authorization: SupportsGetItem[int, SupportsIndex] | None = None,
+        target_tls: WireTls | None = None,
+        proxy_tls: WireTls | None = None,
+    ) -> WireOrder:
+        """Reads what is to be sent.
+
+        Args:
+            lease: The lease; one without a proxy goes to the target itself.
+            proxy_url: Its proxy, credentials included; empty for none.
+            method: The method.
+            secure: Whether the target wants TLS.
+            host: The target's host, as bytes.
+            port: Its port; `None` for the usual one.
+            target: Path and query, as bytes.
+            headers: Names and values as they are to be sent.
+            body: Bytes, or an iterator of bytes.
+            timeouts: Seconds for connecting, for a read and for a write; `None` for no bound.
+            time_left: Seconds for everything.
+            repeatable: Whether the request may reach the target twice.
+            whole: Whether the body of the answer is read.
+            most: Most bytes of that body, on the wire and unpacked.
+            owner: Number of the session that has its connections to itself.
+            authorization: A ready `Proxy-Authorization`, for an HTTP proxy without a login.
+            target_tls: Settings of TLS with the target, needed where it wants TLS.
+            proxy_tls: Settings of TLS with the proxy, likewise.
+
+        Raises:
+            ValueError: The URL of the proxy cannot be read.
+        """
+
+@final
+class WireTls:
+    """Which certificates the wire accepts. Making one reads the certificates of all authorities; it does not change, and is
+    to be shared.
+
+    Args:
+        verify: Whether certificates are checked.
+        authorities: Those that are believed, in PEM; `None` for the system's.
+
+    Raises:
+        ValueError: There is no certificate of an authority in the text.
+    """
+
+    def __new__(cls, /, verify: bool, authorities: str | None = None) -> Self: ...
+    def __repr__(self, /) -> str: ...
 
 @disjoint_base
 class Wishes:

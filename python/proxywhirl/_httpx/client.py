@@ -72,7 +72,7 @@ class _ShortWay:
 
     def _begin(self, method: Any, url: Any, given: dict[str, Any]) -> tuple[Any, bool]:
         """Make a request; the request, and whether it goes the short way. Without one, it is all the client's."""
-        objects = objects_of(self._kind)
+        objects = self._kind.objects or objects_of(self._kind)
         if objects is None or self.is_closed or not _OF_AUTH.isdisjoint(given):
             return None, False
         request = self._plain_request(objects, method, url, given) if given.keys() <= _PLAIN else None

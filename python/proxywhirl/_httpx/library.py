@@ -24,7 +24,10 @@ _core: Any = None
 class HttpLibrary:
     """The parts of httpx, or of httpx2, that the transports make responses with."""
 
-    __slots__ = ("AsyncByteStream", "ByteStream", "Response", "SyncByteStream", "decodes_to_bytes", "module", "name")
+    __slots__ = (
+        *("AsyncByteStream", "ByteStream", "Response", "SyncByteStream"),
+        *("decodes_to_bytes", "module", "name", "objects"),
+    )
 
     def __init__(self, name: str) -> None:
         try:
@@ -32,6 +35,8 @@ class HttpLibrary:
         except ImportError as error:
             raise ImportError(f"{name} is not installed: pip install {name}") from error
         self.name = name
+        self.objects: Any = None
+        """What fills its objects (:mod:`.objects`); ``False``: its constructors; ``None`` while that is not known."""
         self.Response = self.module.Response
         self.ByteStream = self.module.ByteStream
         self.SyncByteStream = self.module.SyncByteStream

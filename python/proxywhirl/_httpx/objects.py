@@ -17,7 +17,6 @@ from proxywhirl._httpx.library import HttpLibrary
 __all__ = ["objects_of"]
 
 _log = logging.getLogger("proxywhirl.rotation")
-_known: dict[str, _core.HttpObjects | None] = {}
 
 _URL = "http://a.test:81/b?c=d"
 _HEADERS = [(b"X-Part", b"1"), (b"x-part", b"2")]
@@ -30,12 +29,11 @@ def objects_of(kind: HttpLibrary) -> _core.HttpObjects | None:
     Args:
         kind: The package.
     """
-    try:
-        return _known[kind.name]
-    except KeyError:
+    found = kind.objects
+    if found is None:
         # Two threads may both look; they find the same.
-        found = _known[kind.name] = _checked(kind)
-        return found
+        found = kind.objects = _checked(kind) or False
+    return found or None
 
 
 def _checked(kind: HttpLibrary) -> _core.HttpObjects | None:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl._httpx.client import client_class
 from proxywhirl.rotator._attempted import AsyncAttemptsFace
 from proxywhirl.rotator._session import AsyncRotatorSession
 from proxywhirl.rotator._verbs import AsyncVerbs
@@ -68,6 +67,8 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
         with self._lock:
             client = self._opened
             if client is None or client.is_closed:
+                from proxywhirl._httpx.client import client_class
+
                 client = self._opened = client_class(self._flavour, "AsyncClient")(**self._client_options())
             made: httpx.AsyncClient = client
         return made

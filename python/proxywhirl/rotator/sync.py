@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._base.exports import on_first_use
-from proxywhirl._httpx.client import client_class
 from proxywhirl.rotator._attempted import AttemptsFace
 from proxywhirl.rotator._verbs import Verbs
 from proxywhirl.rotator.base import ProxyRotatorBase
@@ -70,6 +69,8 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
         with self._lock:
             client = self._opened
             if client is None or client.is_closed:
+                from proxywhirl._httpx.client import client_class
+
                 client = self._opened = client_class(self._flavour, "Client")(**self._client_options())
             made: httpx.Client = client
         return made

@@ -35,7 +35,7 @@ def response_of(
 
 def whole_response(make: Any, payload: Any, request: Any, kind: HttpLibrary, started: float) -> Any:
     """The response of an answer that was read, as a client hands it out."""
-    objects = objects_of(kind) if make is kind.Response else None
+    objects = (kind.objects or objects_of(kind)) if make is kind.Response else None
     if objects is not None:
         elapsed = time.perf_counter() - started
         return objects.whole_response(

@@ -10,7 +10,7 @@ use super::failure::WireFailure;
 use super::order::WireOrder;
 use crate::drive::answer::Cost;
 use crate::drive::blocking::{Abort, Pull, Reply, Wire};
-use crate::py::convert;
+use crate::py::{border, convert};
 use crate::sync::Mutex;
 use crate::wire::connections::Bounds;
 
@@ -34,12 +34,14 @@ impl Interruption {
 
 /// Whether a signal handler has raised something, as that of Ctrl-C does.
 pub(super) fn interrupted(interruption: &Interruption) -> bool {
-    match Python::attach(|py| py.check_signals()) {
-        Ok(()) => false,
-        Err(error) => {
+    match border::attach(|py| py.check_signals()) {
+        Some(Ok(())) => false,
+        Some(Err(error)) => {
             interruption.keep(error);
             true
         }
+        // The interpreter ends.
+        None => true,
     }
 }
 
@@ -131,13 +133,17 @@ impl PyWire {
 /// The next part of a request's body.
 fn next_part(parts: Option<&Py<PyAny>>, interruption: &Interruption) -> Result<Option<Vec<u8>>, Abort> {
     let Some(parts) = parts else { return Ok(None) };
-    let next = Python::attach(|py| {
+    let next = border::attach(|py| {
         let Some(part) = parts.bind(py).try_iter()?.next() else { return Ok(None) };
         let part = part?;
         Ok::<_, PyErr>(Some(part.cast::<PyBytes>()?.as_bytes().to_vec()))
     });
-    next.map_err(|error| {
-        interruption.keep(error);
-        Abort
-    })
+    match next {
+        Some(Ok(part)) => Ok(part),
+        Some(Err(error)) => {
+            interruption.keep(error);
+            Err(Abort)
+        }
+        None => Err(Abort),
+    }
 }

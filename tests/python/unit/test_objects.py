@@ -273,7 +273,7 @@ def test_another_layout_falls_back_and_says_so_once(kind: HttpLibrary, caplog: p
 
     Module.Response = Response  # type: ignore[attr-defined]
     other = HttpLibrary.__new__(HttpLibrary)
-    other.name, other.module = f"{kind.name} of another layout", Module
+    other.name, other.module, other.objects = kind.name, Module, None
     with caplog.at_level(logging.WARNING, logger="proxywhirl.rotation"):
         assert [objects.objects_of(other) for _ in range(3)] == [None, None, None]
     (record,) = caplog.records
@@ -283,7 +283,7 @@ def test_another_layout_falls_back_and_says_so_once(kind: HttpLibrary, caplog: p
 
 def test_a_package_without_these_parts_falls_back(kind: HttpLibrary, caplog: pytest.LogCaptureFixture) -> None:
     other = HttpLibrary.__new__(HttpLibrary)
-    other.name, other.module = f"{kind.name} without parts", object()
+    other.name, other.module, other.objects = kind.name, object(), None
     with caplog.at_level(logging.WARNING, logger="proxywhirl.rotation"):
         assert objects.objects_of(other) is None
     assert "AttributeError" in caplog.text
