@@ -3,7 +3,7 @@
 use ahash::AHashSet;
 use smallvec::SmallVec;
 
-use crate::pool::filter::Filter;
+use crate::pool::filter::{Filter, Protocols};
 use crate::proxy::{Id, Proxy};
 
 /// Demands on what a proxy has shown so far.
@@ -128,6 +128,38 @@ pub struct Context {
 }
 
 impl Context {
+    /// Lays demands over it. A country is a demand under every strategy: one that looks at places chooses among the proxies that
+    /// meet it. A region of two letters may also be a country, which such a strategy knows, so that it is left to it.
+    pub fn demand(
+        &mut self,
+        country: Option<&str>,
+        region: Option<&str>,
+        tags: Option<&[Box<str>]>,
+        protocols: Option<Protocols>,
+        honours_region: bool,
+    ) {
+        let mut required = Filter::default();
+        if let Some(country) = country {
+            self.target_country = Some(country.into());
+            required.countries = Filter::countries([country]).countries;
+        }
+        if let Some(region) = region {
+            self.target_region = Some(region.into());
+            if !honours_region {
+                required.regions = Filter::regions([region]).regions;
+            }
+        }
+        if let Some(tags) = tags {
+            required.tags = Filter::tags(tags.iter().map(|tag| &**tag)).tags;
+        }
+        if let Some(protocols) = protocols {
+            required.protocols = protocols;
+        }
+        if !required.is_empty() {
+            self.required = Some(required);
+        }
+    }
+
     /// Nothing in particular, for a selection of a rotator or one by hand.
     #[must_use]
     pub const fn nothing(in_rotation: bool) -> Self {

@@ -93,6 +93,26 @@ impl Proxy {
         result
     }
 
+    /// Sets its time to live in seconds; it expires so long after it was made.
+    pub fn set_ttl(&self, seconds: Option<i64>) {
+        let created = self.time(Moment::Created).unwrap_or_default();
+        self.set_cold(|cold| {
+            cold.ttl = seconds;
+            if let Some(seconds) = seconds {
+                cold.expires_at = Some(end_of_life(created, seconds));
+            }
+        });
+    }
+
+    /// Sets when it stops being offered.
+    pub fn set_expiry(&self, at: Option<Micros>, clock: &dyn Clock) {
+        self.set_cold(|cold| cold.expires_at = at);
+        // A selection looks at a clock that lags: a time in the past holds from now on.
+        if self.is_expired(clock) {
+            self.set_reason(reason::EXPIRED, true);
+        }
+    }
+
     /// Sets the length of its counting window in seconds, at least 1.
     pub fn set_window_duration(&self, seconds: u32) {
         if self.store_window_duration(seconds) {
@@ -342,6 +362,12 @@ pub enum Moment {
     LastFailure,
     /// When its counting window began.
     WindowStart,
+}
+
+/// When a proxy made at that time, to live so many seconds, expires.
+#[must_use]
+pub fn end_of_life(created: Micros, ttl: i64) -> Micros {
+    created.saturating_add(ttl.saturating_mul(1_000_000))
 }
 
 fn saturate(value: u64) -> u32 {

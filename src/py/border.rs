@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pyo3::prelude::*;
 
 use crate::fork;
-use crate::sync::assert_no_lock_held;
+use crate::sync::{Mutex, assert_no_lock_held};
 
 pyo3::import_exception!(proxywhirl.exceptions, InternalError);
 
@@ -79,12 +79,18 @@ pub(crate) fn detach<R: Send>(py: Python<'_>, work: impl FnOnce() -> R + Send) -
     py.detach(|| fork::inside(work))
 }
 
+/// Waits without the interpreter for as long as it takes: a fork may happen meanwhile.
+pub(crate) fn wait<R: Send>(py: Python<'_>, until: impl FnOnce() -> R + Send) -> R {
+    assert_no_lock_held("the interpreter is released");
+    py.detach(until)
+}
+
 /// Before a fork: waits, without the interpreter, until no detached thread is inside the core.
 #[proxywhirl_macros::border]
 #[pyfunction]
 pub(super) fn before_fork(py: Python<'_>) {
     if fork::shut() {
-        py.detach(fork::wait_for_others);
+        wait(py, fork::wait_for_others);
     }
 }
 
@@ -129,6 +135,21 @@ pub(super) fn _panic(text: Option<&str>) {
         match text {
             None => panic!("a deliberate panic"),
             Some(text) => std::panic::panic_any(text.to_owned()),
+        }
+    }
+}
+
+/// Goes over the border with a lock held, in a debug build, to test that this is refused: by "attach", "detach" or "wait".
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(super) fn _cross_locked(py: Python<'_>, way: &str) {
+    if cfg!(debug_assertions) {
+        let lock = Mutex::new(());
+        let _held = lock.lock();
+        match way {
+            "attach" => drop(attach(|_| ())),
+            "detach" => detach(py, || ()),
+            _ => wait(py, || ()),
         }
     }
 }

@@ -168,7 +168,8 @@ impl CheckRun {
                 None => return Ok(None),
                 Some(reports) if !reports.is_empty() => return Ok(Some(self.results(reports))),
                 Some(_) => {
-                    py.detach(|| self.run.wait(STEP)).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+                    border::wait(py, || self.run.wait(STEP))
+                        .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
                     py.check_signals()?;
                 }
             }
@@ -185,12 +186,12 @@ impl CheckRun {
                 }
             });
         };
-        py.detach(|| self.run.wake(Box::new(wake)));
+        border::wait(py, || self.run.wake(Box::new(wake)));
     }
 
     /// Ends the checks; returns when their sockets are closed. Results that are ready can still be taken.
     fn cancel(&self, py: Python<'_>) {
-        py.detach(|| self.run.cancel());
+        border::wait(py, || self.run.cancel());
     }
 
     fn __repr__(&self) -> String {

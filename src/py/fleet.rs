@@ -12,6 +12,7 @@ use crate::fleet::{
     Bans, Behaviour, Fault, Flap, FlapUnit, Fleet, FleetError, FleetSpec, Latency, Login, ProxyCounts, ProxySpec,
     RateLimit, Scheme, SpecError,
 };
+use crate::py::border;
 
 /// A running fleet.
 #[pyclass(name = "Fleet", module = "proxywhirl._core", frozen)]
@@ -35,13 +36,13 @@ impl PyFleet {
     ) -> PyResult<Self> {
         let spec =
             FleetSpec { proxies: proxies.iter().map(proxy_spec).collect::<PyResult<_>>()?, seed, workers, ipv6, hosts };
-        let fleet = py.detach(|| Fleet::start(&spec)).map_err(to_py)?;
+        let fleet = border::wait(py, || Fleet::start(&spec)).map_err(to_py)?;
         Ok(Self { fleet })
     }
 
     /// Stops it and joins its threads. Does nothing the second time, nor in a forked child.
     fn stop(&self, py: Python<'_>) {
-        py.detach(|| self.fleet.stop());
+        border::wait(py, || self.fleet.stop());
     }
 
     /// Whether it serves.
@@ -110,7 +111,7 @@ impl PyFleet {
     /// Lets a proxy behave as this dictionary says; what is no behaviour in it is passed over.
     fn set_behaviour(&self, py: Python<'_>, index: usize, proxy: &Bound<'_, PyDict>) -> PyResult<()> {
         let behaviour = behaviour(proxy)?;
-        py.detach(|| self.fleet.set_behaviour(index, behaviour)).map_err(to_py)
+        border::wait(py, || self.fleet.set_behaviour(index, behaviour)).map_err(to_py)
     }
 }
 

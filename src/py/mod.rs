@@ -48,7 +48,7 @@ mod _core {
     #[pymodule_export]
     use super::attempts::{AttemptBook, AttemptLog, AttemptMetrics};
     #[pymodule_export]
-    use super::border::{_locks_held, _panic, _refuse_subinterpreters};
+    use super::border::{_cross_locked, _locks_held, _panic, _refuse_subinterpreters};
     #[pymodule_export]
     use super::breaker::PyBreaker;
     #[pymodule_export]

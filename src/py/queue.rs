@@ -205,7 +205,7 @@ impl WaitingLine {
             let sleep = waiter.sleep(SystemClock.steady()).map(Duration::from_nanos);
             let sleep = slice.map_or(sleep, |slice| Some(sleep.map_or(slice, |sleep| sleep.min(slice))));
             // Not inside the core, which a fork would wait for.
-            py.detach(|| alarm.wait(sleep));
+            border::wait(py, || alarm.wait(sleep));
             if let Err(interrupt) = py.check_signals() {
                 self.core.leave(&waiter);
                 return Err(interrupt);

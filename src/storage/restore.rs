@@ -7,7 +7,7 @@ use super::record::{Extra, SavedProxy, Stood};
 use crate::clock::{Clock, Micros, SystemClock};
 use crate::net::address::{Address, Credentials, Protocol};
 use crate::proxy::health::{Health, Source};
-use crate::proxy::{Counter, Id, Moment, Proxy};
+use crate::proxy::{Counter, Id, Moment, Proxy, end_of_life};
 use crate::resilience::standing::{Kind, SavedHold};
 use crate::sync::Arc;
 
@@ -87,7 +87,7 @@ impl SavedProxy {
         tags.sort_unstable();
         tags.dedup();
         let expires = self.expires_at.map(|stamp| stamp.0);
-        let expires = expires.or_else(|| self.ttl.map(|ttl| created.saturating_add(ttl.saturating_mul(1_000_000))));
+        let expires = expires.or_else(|| self.ttl.map(|ttl| end_of_life(created, ttl)));
         let plain = raw.is_none()
             && tags.is_empty()
             && expires.is_none()

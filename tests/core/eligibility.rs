@@ -280,3 +280,17 @@ fn a_refusal_says_why() {
         assert!(matches!(refusal, Refusal::NoHealthy { size: 30 }), "{name}: {refusal}");
     }
 }
+
+#[test]
+fn a_country_is_a_demand_and_a_region_is_left_to_a_strategy_that_knows_regions() {
+    let demanded = |honours_region: bool| {
+        let mut context = Context::default();
+        context.demand(Some("us"), Some("CA"), None, None, honours_region);
+        let required = context.required.unwrap();
+        (required.countries.len(), required.regions.len(), context.target_region.is_some())
+    };
+    assert_eq!((demanded(false), demanded(true)), ((1, 1, true), (1, 0, true)));
+    let mut nothing = Context::default();
+    nothing.demand(None, None, None, None, false);
+    assert!(nothing.required.is_none());
+}

@@ -151,6 +151,20 @@ fn the_list_of_arrows_has_no_circle() {
     }
 }
 
+/// Where the interpreter is attached and released, so that the check for locks is always made.
+#[test]
+fn the_interpreter_is_attached_and_released_in_one_file() {
+    let ways = ["Python::attach(", "Python::try_attach(", "Python::assume_attached(", "py.detach("];
+    let elsewhere: Vec<_> = sources()
+        .into_iter()
+        .filter(|(name, text)| name != "py/border.rs" && ways.iter().any(|way| code(text).contains(way)))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(elsewhere.is_empty(), "use border::attach, border::detach or border::wait: {elsewhere:?}");
+    let border = &sources()["py/border.rs"];
+    assert!(border.contains("Python::try_attach(") && border.contains("py.detach("));
+}
+
 /// The type of an `impl` block's line, without its path and its parameters.
 fn implemented(line: &str) -> Option<(&str, bool)> {
     let rest = line.strip_prefix("impl")?;

@@ -6,7 +6,7 @@ use pyo3::types::PyString;
 
 use crate::net::address::Protocol;
 use crate::pool::context::{Context, Excluded};
-use crate::pool::filter::{Filter, Protocols};
+use crate::pool::filter::Protocols;
 use crate::proxy::Id;
 use crate::py::attempts::AttemptLog;
 use crate::py::convert;
@@ -72,29 +72,9 @@ pub(crate) fn text_of<'py>(url: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyStr
 
 fn narrow(wanted: &mut Context, honours_region: bool, demands: &Demands<'_, '_>) -> PyResult<()> {
     let Demands { country, region, tags, protocol } = *demands;
-    let mut required = Filter::default();
-    // A country is a demand under every strategy: one that looks at places chooses among the proxies that meet it. A region
-    // of two letters may also be a country, which such a strategy knows.
-    if let Some(country) = country {
-        wanted.target_country = Some(country.into());
-        required.countries = Filter::countries([country]).countries;
-    }
-    if let Some(region) = region {
-        wanted.target_region = Some(region.into());
-        if !honours_region {
-            required.regions = Filter::regions([region]).regions;
-        }
-    }
-    if let Some(tags) = tags.filter(|tags| !tags.is_none()) {
-        let tags = convert::texts(tags)?;
-        required.tags = Filter::tags(tags.iter().map(|tag| &**tag)).tags;
-    }
-    if let Some(protocol) = protocol.filter(|protocol| !protocol.is_none()) {
-        required.protocols = protocols(protocol)?;
-    }
-    if !required.is_empty() {
-        wanted.required = Some(required);
-    }
+    let tags = tags.filter(|tags| !tags.is_none()).map(convert::texts).transpose()?;
+    let protocols = protocol.filter(|protocol| !protocol.is_none()).map(protocols).transpose()?;
+    wanted.demand(country, region, tags.as_deref(), protocols, honours_region);
     Ok(())
 }
 

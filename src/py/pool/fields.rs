@@ -87,25 +87,17 @@ impl PyPool {
 
     /// Its identifier, a `uuid.UUID`.
     #[getter]
+    #[assigned]
     fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let id = *self.id.lock();
         convert::uuid(py, id)
     }
 
-    #[setter(id)]
-    fn set_id(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("id", value)
-    }
-
     /// Its name.
     #[getter]
+    #[assigned]
     pub(super) fn name(&self) -> String {
         self.name.lock().clone()
-    }
-
-    #[setter(name)]
-    fn set_name(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("name", value)
     }
 
     /// Its proxies in order: a list that may be changed in place.
@@ -122,57 +114,37 @@ impl PyPool {
 
     /// Most proxies that `add_proxy` will add.
     #[getter]
+    #[assigned]
     fn max_pool_size(&self) -> usize {
         self.core.limit()
     }
 
-    #[setter(max_pool_size)]
-    fn set_max_pool_size(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("max_pool_size", value)
-    }
-
     /// Whether proxies that die are removed.
     #[getter]
+    #[assigned]
     fn auto_remove_dead(&self) -> bool {
         self.core.removal_of_dead().0
     }
 
-    #[setter(auto_remove_dead)]
-    fn set_auto_remove_dead(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("auto_remove_dead", value)
-    }
-
     /// Failures in a row after which a dead proxy is removed.
     #[getter]
+    #[assigned]
     fn dead_proxy_threshold(&self) -> u32 {
         self.core.removal_of_dead().1
     }
 
-    #[setter(dead_proxy_threshold)]
-    fn set_dead_proxy_threshold(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("dead_proxy_threshold", value)
-    }
-
     /// When it was made.
     #[getter]
+    #[assigned]
     fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
         convert::datetime(py, self.created.load(Ordering::Relaxed))
     }
 
-    #[setter(created_at)]
-    fn set_created_at(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("created_at", value)
-    }
-
     /// When its membership last changed.
     #[getter]
+    #[assigned]
     fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
         convert::datetime(py, self.core.updated())
-    }
-
-    #[setter(updated_at)]
-    fn set_updated_at(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign("updated_at", value)
     }
 
     #[staticmethod]

@@ -9,7 +9,6 @@ use super::local::GEO;
 use super::table::TABLE;
 use crate::clock::ExactClock;
 use crate::net::address::{Address, Credentials, Protocol};
-use crate::proxy::health::reason;
 use crate::proxy::{Counter, Moment};
 use crate::py::convert;
 use crate::py::errors;
@@ -65,7 +64,9 @@ const OWN: &[Field] = &[
     field("created_at", |this, value| convert::micros(value).map(|at| this.core.set_time(Moment::Created, Some(at)))),
     field("updated_at", |this, value| convert::micros(value).map(|at| this.core.set_time(Moment::Updated, Some(at)))),
     optional("ttl", set_ttl),
-    optional("expires_at", set_expiry),
+    optional("expires_at", |this, value| {
+        convert::optional_micros(value).map(|at| this.core.set_expiry(at, &ExactClock))
+    }),
     optional("cost_per_request", |this, value| {
         convert::optional_amount(value).map(|cost| this.core.set_cold(|cold| cold.cost = cost))
     }),
@@ -198,24 +199,7 @@ fn set_metadata(this: &PyProxy, value: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 fn set_ttl(this: &PyProxy, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let ttl = if value.is_none() { None } else { Some(whole(value)?) };
-    let created = this.core.time(Moment::Created).unwrap_or_default();
-    this.core.set_cold(|cold| {
-        cold.ttl = ttl;
-        if let Some(seconds) = ttl {
-            cold.expires_at = Some(created.saturating_add(seconds.saturating_mul(1_000_000)));
-        }
-    });
-    Ok(())
-}
-
-fn set_expiry(this: &PyProxy, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let at = convert::optional_micros(value)?;
-    this.core.set_cold(|cold| cold.expires_at = at);
-    // A selection looks at a clock that lags: a time in the past holds from now on.
-    if this.core.is_expired(&ExactClock) {
-        this.core.set_reason(reason::EXPIRED, true);
-    }
+    this.core.set_ttl(if value.is_none() { None } else { Some(whole(value)?) });
     Ok(())
 }
 

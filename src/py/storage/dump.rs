@@ -16,7 +16,7 @@ use crate::clock::SystemClock;
 use crate::proxy::Id;
 use crate::py::border;
 use crate::py::proxy::PyProxy;
-use crate::storage::{Extra, Marks, Options, Secrets, Shape, WriteError, write};
+use crate::storage::{Extra, Marks, Options, Secrets, Shape, WriteError, Written, write};
 use crate::sync::Mutex;
 
 use super::seals::SealedTexts;
@@ -83,6 +83,40 @@ impl Write for Borrowed {
     }
 }
 
+/// What of the proxies is written, and how.
+struct Form<'a> {
+    credentials: bool,
+    learned: bool,
+    only_changed: bool,
+    shape: Shape,
+    sealed: Option<&'a SealedTexts>,
+    extras: Option<&'a SaveExtras>,
+    marks: Option<&'a SaveMarks>,
+}
+
+impl Form<'_> {
+    fn write(&self, out: &mut dyn Write, members: &Members) -> Result<Written, WriteError> {
+        let sealed = self.sealed.map(|sealed| sealed.0.lock());
+        let extras = self.extras.map(|extras| extras.0.lock());
+        let none = AHashMap::new();
+        let held = if self.learned { members.held() } else { AHashMap::new() };
+        let options = Options {
+            secrets: match &sealed {
+                _ if !self.credentials => Secrets::Omitted,
+                Some(sealed) => Secrets::Sealed(sealed),
+                None => Secrets::Clear,
+            },
+            learned: self.learned,
+            only_changed: self.only_changed,
+            shape: self.shape,
+            extras: extras.as_deref().unwrap_or(&none),
+            held: &held,
+            clock: &SystemClock,
+        };
+        write(out, members.iter(), options, self.marks.map(|marks| &marks.0))
+    }
+}
+
 /// Writes the proxies of a pool or a list to an open file, detached from the interpreter.
 ///
 /// Args:
@@ -127,29 +161,13 @@ pub(crate) fn dump_proxies(
     only_changed: bool,
 ) -> PyResult<Option<(usize, usize, usize)>> {
     let members = Members::of(py, source)?;
-    let (sealed, extras) = (sealed.map(Bound::get), extras.map(Bound::get));
-    let marks = marks.map(|marks| &marks.get().0);
+    let (sealed, extras, marks) = (sealed.map(Bound::get), extras.map(Bound::get), marks.map(Bound::get));
+    let shape = if lines { Shape::Lines } else { Shape::Array };
+    let form = Form { credentials, learned, only_changed, shape, sealed, extras, marks };
     let outcome = border::detach(py, || {
-        let sealed = sealed.map(|sealed| sealed.0.lock());
-        let extras = extras.map(|extras| extras.0.lock());
-        let none = AHashMap::new();
-        let held = if learned { members.held() } else { AHashMap::new() };
-        let options = Options {
-            secrets: match &sealed {
-                _ if !credentials => Secrets::Omitted,
-                Some(sealed) => Secrets::Sealed(sealed),
-                None => Secrets::Clear,
-            },
-            learned,
-            only_changed,
-            shape: if lines { Shape::Lines } else { Shape::Array },
-            extras: extras.as_deref().unwrap_or(&none),
-            held: &held,
-            clock: &SystemClock,
-        };
         let all = |out: &mut dyn Write| {
             out.write_all(head.as_deref().unwrap_or_default())?;
-            let written = write(out, members.iter(), options, marks)?;
+            let written = form.write(out, &members)?;
             out.write_all(tail.as_deref().unwrap_or_default())?;
             Ok::<_, WriteError>(written)
         };
@@ -205,29 +223,12 @@ pub(crate) fn records_of(
     only_changed: bool,
 ) -> PyResult<Option<Vec<String>>> {
     let members = Members::of(py, source)?;
-    let (sealed, extras) = (sealed.map(Bound::get), extras.map(Bound::get));
-    let marks = marks.map(|marks| &marks.get().0);
+    let (sealed, extras, marks) = (sealed.map(Bound::get), extras.map(Bound::get), marks.map(Bound::get));
+    let shape = Shape::Lines;
+    let form = Form { credentials, learned, only_changed, shape, sealed, extras, marks };
     let outcome = border::detach(py, || {
-        let sealed = sealed.map(|sealed| sealed.0.lock());
-        let extras = extras.map(|extras| extras.0.lock());
-        let none = AHashMap::new();
-        let held = if learned { members.held() } else { AHashMap::new() };
-        let secrets = match &sealed {
-            _ if !credentials => Secrets::Omitted,
-            Some(sealed) => Secrets::Sealed(sealed),
-            None => Secrets::Clear,
-        };
-        let options = Options {
-            secrets,
-            learned,
-            only_changed,
-            shape: Shape::Lines,
-            extras: extras.as_deref().unwrap_or(&none),
-            held: &held,
-            clock: &SystemClock,
-        };
         let mut text = Vec::new();
-        write(&mut text, members.iter(), options, marks)?;
+        form.write(&mut text, &members)?;
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         Ok(lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect())
     });

@@ -72,7 +72,7 @@ pub(crate) fn parse_proxy_file(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<PyParsed> {
     let options = options_of(options)?;
-    let parsed = py.detach(|| parse_reader(File::open(path)?, &options)).map_err(failed)?;
+    let parsed = border::wait(py, || parse_reader(File::open(path)?, &options)).map_err(failed)?;
     Ok(PyParsed { parsed: Arc::new(parsed) })
 }
 

@@ -14,6 +14,7 @@ import pytest
 from proxywhirl import (
     CompositeStrategy,
     GeoTargetedStrategy,
+    InternalError,
     LeastUsedStrategy,
     PerformanceBasedStrategy,
     Proxy,
@@ -159,3 +160,10 @@ def test_in_every_use_of_a_pool(watch: list[int | None]) -> None:
     assert len(watch) > 1_000
     assert "asked" in events
     assert set(watch) == {0}
+
+
+@pytest.mark.parametrize("way", ["attach", "detach", "wait"])
+def test_the_border_is_not_crossed_with_a_lock_held(way: str) -> None:
+    with pytest.raises(InternalError, match="with a lock held"):
+        _core._cross_locked(way)
+    assert _core._locks_held() == 0
