@@ -26,6 +26,7 @@ __all__ = [
     "BAN_BODY_LIMIT",
     "BAN_STATUSES",
     "LONGEST_HOLD",
+    "RETRY_STATUSES",
     "__version__",
     "AddReport",
     "AnswerView",
@@ -106,12 +107,14 @@ __all__ = [
     "dump_proxies",
     "has_credentials",
     "hold_of",
+    "is_idempotent_method",
     "is_plain_name",
     "is_secret_key",
     "is_tunnelled",
     "judge_connect",
     "judge_socks",
     "mask_url",
+    "may_be_of_the_proxy",
     "parse_proxies",
     "parse_proxy_file",
     "parse_proxy_url",
@@ -209,6 +212,7 @@ _StrategyLike: TypeAlias = str | Mapping[str, Any] | type | Callable[..., Any] |
 BAN_BODY_LIMIT: Final[int]
 BAN_STATUSES: tuple[int, int]
 LONGEST_HOLD: Final[float]
+RETRY_STATUSES: Final[tuple[int, int, int]]
 __version__: Final[str]
 
 @final
@@ -3979,6 +3983,13 @@ def hold_of(outcome: Outcome | Doubt, asked: float | None) -> float | None:
         `asked` after a rate limit; else `None`.
     """
 
+def is_idempotent_method(method: str) -> bool:
+    """Whether a request by that method may reach the site twice without harm (RFC 9110, 9.2.2).
+
+    Args:
+        method: The method, upper case.
+    """
+
 def is_plain_name(value: str) -> bool:
     """Whether a value is a word that an error may quote."""
 
@@ -4014,6 +4025,9 @@ def judge_socks(reply: int, version: int) -> Outcome | Doubt:
 
 def mask_url(url: str) -> str:
     """Replaces the user information of a URL by a mask; a URL without any comes back unchanged."""
+
+def may_be_of_the_proxy(status: SupportsIndex) -> bool:
+    """Whether a proxy may have made up an answer of that status: it wants credentials, or cannot reach the site."""
 
 def parse_proxies(
     data: bytes | str,

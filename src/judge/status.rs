@@ -15,6 +15,18 @@ pub struct Answer {
     pub opinion: Option<bool>,
 }
 
+/// Whether a status is what a gateway answers in the place of the site (RFC 9110, 15.6.3 to 15.6.5).
+#[inline]
+const fn is_of_a_gateway(status: u16) -> bool {
+    matches!(status, 502..=504)
+}
+
+/// Whether a proxy may have made up an answer of that status: it wants credentials, or cannot reach the site.
+#[must_use]
+pub fn may_be_of_the_proxy(status: u16) -> bool {
+    is_of_a_gateway(status) || LOGIN_STATUSES.contains(&status)
+}
+
 /// Whether `Retry-After` beside a status asks the client to stay away (RFC 9110, 10.2.3: 503; RFC 6585, 4: 429). Beside a
 /// redirect it says when the other address will do.
 #[inline]
@@ -113,7 +125,7 @@ fn of_status(status: u16, tunnelled: bool, retry_after: bool, is_listed: bool) -
         _ if retry_after && may_ask_for_a_pause(status) => Outcome::RateLimited,
         429 if is_listed => Outcome::RateLimited,
         _ if is_listed => Outcome::Banned,
-        502..=504 if !tunnelled => return Judgement::Ambiguous,
+        _ if is_of_a_gateway(status) && !tunnelled => return Judgement::Ambiguous,
         500..=599 => Outcome::TargetFault,
         _ => Outcome::Success,
     };
@@ -150,6 +162,16 @@ mod tests {
             let found = [false, true]
                 .map(|tunnelled| rules.judge(Answer { status, tunnelled, retry_after, opinion: None }).outcome());
             assert_eq!(found, expected, "{status}, retry_after {retry_after}, ban {ban}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_makes_up_is_never_a_success_outside_a_tunnel() {
+        let made_up: Vec<u16> = (100..600).filter(|status| may_be_of_the_proxy(*status)).collect();
+        assert_eq!(made_up, [407, 502, 503, 504]);
+        for status in made_up {
+            let judgement = StatusRules::default().judge(Answer { status, ..Answer::default() });
+            assert!(judgement.is_about_the_proxy(), "{status}");
         }
     }
 

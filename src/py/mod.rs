@@ -76,7 +76,7 @@ mod _core {
     use super::judge::{
         PyRuleJudge, PyStatusJudge,
         ban::{PyAnswerView, PyBanRules, PyBanTable},
-        headers::{body_text, hold_of, is_tunnelled, pause_of, retry_after},
+        headers::{body_text, hold_of, is_tunnelled, may_be_of_the_proxy, pause_of, retry_after},
         report::PyReportJudge,
     };
     #[pymodule_export]
@@ -105,7 +105,12 @@ mod _core {
     #[pymodule_export]
     use super::redact::{PyLoginSecrets, is_plain_name, is_secret_key, mask_url, redact_url, scrub_text, shown_url};
     #[pymodule_export]
-    use super::rotation::PyRotation;
+    use super::rotation::{PyRotation, is_idempotent_method};
+    #[pymodule_export]
+    const RETRY_STATUSES: (u16, u16, u16) = {
+        let [bad, unavailable, late] = crate::rotation::policy::RETRY_STATUSES;
+        (bad, unavailable, late)
+    };
     #[pymodule_export]
     use super::session::{PySession, PySessionManager};
     #[pymodule_export]

@@ -374,3 +374,13 @@ impl Drop for PyRotation {
         }
     }
 }
+
+/// Whether a request by that method may reach the site twice without harm (RFC 9110, 9.2.2).
+///
+/// Args:
+///     method: The method, upper case.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(crate) fn is_idempotent_method(method: &str) -> bool {
+    is_idempotent(method)
+}

@@ -2,6 +2,9 @@
 
 use crate::random::Random;
 
+/// Statuses that are worth another attempt, where the policy does not say otherwise.
+pub const RETRY_STATUSES: [u16; 3] = [502, 503, 504];
+
 /// How the pause grows from attempt to attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Growth {
@@ -87,7 +90,7 @@ impl Default for Policy {
         Self {
             max_attempts: 3,
             is_open_ended: true,
-            retry_statuses: [502, 503, 504].into(),
+            retry_statuses: RETRY_STATUSES.into(),
             backoff: Backoff { growth: Growth::Exponential(2.0), base: 1.0, longest: 30.0, jitter: false },
             timeout: None,
             retry_non_idempotent: false,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "Loaded", "Loader", "Validators"]
 
-_RETRIED = (429, 502, 503, 504)
+_RETRIED = (429, *_core.RETRY_STATUSES)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
 _LONGEST_WAIT = 60.0

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
 
+from proxywhirl._core import may_be_of_the_proxy
 from proxywhirl._native.redact import scrub_text
 from proxywhirl._native.urls import client_url
 
@@ -21,9 +22,6 @@ __all__ = ["CheckFailed", "HttpCheck", "TcpCheck", "probe_of"]
 
 Probe = Callable[["Proxy"], Awaitable[None]]
 Checker = Union["HealthChecker", Callable[["Proxy"], Any]]
-
-# Statuses of the proxy itself: it cannot reach the site, or wants credentials. Any other status came from the site.
-_OF_THE_PROXY = (407, 502, 503, 504)
 
 
 class CheckFailed(Exception):
@@ -112,7 +110,7 @@ class HttpCheck:
         if failure is not None:
             raise CheckFailed(scrub_text(f"{type(failure).__name__}: {failure}"))
         status = getattr(reply, "status", 0)
-        if status in _OF_THE_PROXY:
+        if may_be_of_the_proxy(status):
             raise CheckFailed(f"status {status}")
 
     async def check(self, proxy: Proxy) -> bool:

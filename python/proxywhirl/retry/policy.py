@@ -41,7 +41,7 @@ class RetryPolicy(QuietModel):
     multiplier: float = Field(default=2.0, gt=1.0, le=10.0)
     max_backoff_delay: float = Field(default=30.0, gt=0.0, le=300.0)
     jitter: bool = False
-    retry_status_codes: list[int] = Field(default_factory=lambda: [502, 503, 504])
+    retry_status_codes: list[int] = Field(default_factory=lambda: list(_core.RETRY_STATUSES))
     timeout: Optional[float] = Field(default=None, gt=0.0)
     retry_non_idempotent: bool = False
 

@@ -65,6 +65,13 @@ pub(crate) fn is_tunnelled(url: &str) -> bool {
     crate::judge::status::is_tunnelled(url)
 }
 
+/// Whether a proxy may have made up an answer of that status: it wants credentials, or cannot reach the site.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(crate) fn may_be_of_the_proxy(status: u16) -> bool {
+    crate::judge::status::may_be_of_the_proxy(status)
+}
+
 /// The beginning of a body as text, whatever is in it: what ban rules look at.
 ///
 /// Args:
