@@ -32,15 +32,24 @@ FRAMES = [
     (b"content-length: 5, 5\nContent-Length:5\n\n", [b"hello"]),
     (b"Content-Length: 0\r\n\r\n", []),
     (b"\r\n", [b"until the end"]),
-    (b"Transfer-Encoding: Chunked\r\n\r\n", [b"5\r\nhello\r\n", b"a;x=\"y\"\r\n0123456789\r\n", b"0\r\n\r\n"]),
+    (b"Transfer-Encoding: Chunked\r\n\r\n", [b"5\r\nhello\r\n", b'a;x="y"\r\n0123456789\r\n', b"0\r\n\r\n"]),
     (b"Transfer-Encoding: chunked\r\n\r\n", [b"003 \t\r\nabc\r\n", b"0\r\nTrailer: x\r\nOther: y\r\n z\r\n\r\n"]),
     (b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", [b"3\r\nabc\r\n0\r\n\r\n"]),
 ]
 BYTES = b"\r\n\r\n :;,\t\x00\x0b\x0c\x01\xff059afgHT/."
-TEXTS = [b"\r\n", b"\r\n ", b"\n", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\n"]
+TEXTS = [
+    b"\r\n",
+    b"\r\n ",
+    b"\n",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n",
+]
 
 
 def mutate(rng: random.Random, answer: bytes) -> bytes:
+    """Damage an answer in one to three places."""
     data = bytearray(answer)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         # The last lines are those that frame the body.
@@ -103,6 +112,7 @@ def read(method: str, answer: bytes) -> dict[str, object]:
 
 
 def main() -> None:
+    """Record what h11 makes of answers."""
     rng = random.Random(11)
     whole = [
         head + headers + frame + b"".join(parts) for head in HEADS for headers in HEADERS for frame, parts in FRAMES

@@ -25,6 +25,7 @@ from proxywhirl.strategies._adapter import Adapter
 __all__ = [
     "BAN_BODY_LIMIT",
     "BAN_STATUSES",
+    "DEFAULT_STRATEGY",
     "LONGEST_HOLD",
     "RETRY_STATUSES",
     "__version__",
@@ -79,7 +80,6 @@ __all__ = [
     "SessionPersistenceStrategy",
     "StatusJudge",
     "Strategy",
-    "TokenBucket",
     "UnsealedText",
     "WaitingLine",
     "WeightedStrategy",
@@ -92,6 +92,7 @@ __all__ = [
     "Wishes",
     "_RetryPolicy",
     "_Rotation",
+    "_cross_locked",
     "_locks_held",
     "_panic",
     "_refuse_subinterpreters",
@@ -211,6 +212,7 @@ _Source: TypeAlias = ProxyPool | Sequence[Proxy]
 _StrategyLike: TypeAlias = str | Mapping[str, Any] | type | Callable[..., Any] | object
 BAN_BODY_LIMIT: Final[int]
 BAN_STATUSES: tuple[int, int]
+DEFAULT_STRATEGY: Final[str]
 LONGEST_HOLD: Final[float]
 RETRY_STATUSES: Final[tuple[int, int, int]]
 __version__: Final[str]
@@ -1723,8 +1725,6 @@ class Proxy(_Model):
         protocol: _Protocol | None = None,
         username: SecretStr | str | None = None,
         password: SecretStr | str | None = None,
-        allow_local: bool = False,
-        rotating: bool = False,
         health_status: HealthStatus | str = ...,
         last_success_at: _Moment | None = None,
         last_failure_at: _Moment | None = None,
@@ -1740,16 +1740,7 @@ class Proxy(_Model):
         ema_alpha: float = 0.2,
         window_start: _Moment | None = None,
         window_duration_seconds: int = 3600,
-        country_code: str | None = None,
-        region: str | None = None,
         consecutive_failures: int = 0,
-        last_health_check: _Moment | None = None,
-        consecutive_successes: int = 0,
-        recovery_attempt: int = 0,
-        next_check_time: _Moment | None = None,
-        last_health_error: str | None = None,
-        total_checks: int = 0,
-        total_health_failures: int = 0,
         tags: Iterable[str] = ...,
         source: ProxySource | str = ...,
         source_url: str | None = None,
@@ -1760,6 +1751,17 @@ class Proxy(_Model):
         expires_at: _Moment | None = None,
         cost_per_request: float | None = 0.0,
         geo_location: GeoLocation | Mapping[str, Any] | None = None,
+        allow_local: bool = False,
+        consecutive_successes: int = 0,
+        country_code: str | None = None,
+        last_health_check: _Moment | None = None,
+        last_health_error: str | None = None,
+        next_check_time: _Moment | None = None,
+        recovery_attempt: int = 0,
+        region: str | None = None,
+        rotating: bool = False,
+        total_checks: int = 0,
+        total_health_failures: int = 0,
         **extra: Any,
     ) -> Self: ...
     def __reduce__(self, /) -> tuple[Any, tuple[dict[Any, Any]]]: ...
@@ -1789,6 +1791,10 @@ class Proxy(_Model):
         """Keeps a result in `history` that was recorded by other means."""
 
     def _put_tags(self, tags: list[str]) -> None: ...
+    @staticmethod
+    def _table() -> list[tuple[str, str, bool]]:
+        """The fields of the table: name, kind, and whether checks teach it rather than users and lists."""
+
     @property
     def allow_local(self, /) -> bool:
         """Whether a local address is accepted whatever the source."""
@@ -2014,8 +2020,9 @@ class Proxy(_Model):
 
     @property
     def rotating(self, /) -> bool:
-        """Whether each new connection leaves by another exit address, as a gateway's do; false by default. A site that refuses
-        one exit is then tried again by another, and three in a row have to be refused before the proxy is benched there.
+        """Whether each new connection leaves by another exit address, as a gateway's do; false by default. A site that
+        refuses one exit is then tried again by another, and three in a row have to be refused before the proxy is
+        benched there.
         """
 
     @rotating.setter
@@ -2335,6 +2342,9 @@ class ProxyPool(_Model):
         """Every pair of proxy and site that is out of favour: the proxy, the site's key, "banned" or "rate_limited", until when
         (`None` where the next request is the probe), and how often in a row.
         """
+
+    def _stats(self, /) -> dict[Any, Any]:
+        """Counts of proxies and requests, by the names that a rotator shows them by."""
 
     def _waiting_line(self, /) -> WaitingLine:
         """The requests that wait for a proxy of this pool: one line for all its users."""
@@ -3267,30 +3277,6 @@ class Strategy:
         """The same, by the name of the plan."""
 
 @final
-class TokenBucket:
-    """A token bucket, full at first. Thread-safe, without a lock.
-
-    Args:
-        max_requests: Requests per time window, more than 0.
-        time_window: Length of the window in seconds, more than 0.
-        burst: Requests at once, more than 0; by default `max_requests`.
-
-    Raises:
-        ValueError: A number that is not positive and finite.
-    """
-
-    def __new__(cls, max_requests: float, time_window: float, burst: float | None = None) -> Self: ...
-    def __repr__(self, /) -> str: ...
-    def try_acquire(self, /) -> bool:
-        """Takes a token, if there is one; whether there was."""
-
-    def wait_time(self, /) -> float:
-        """Seconds until there is a token; 0.0 if there is one."""
-
-    def would_allow(self, /) -> bool:
-        """Whether there is a token. Takes none."""
-
-@final
 class UnsealedText:
     """A secret text of a proxy that has to be encrypted before it is saved."""
 
@@ -3851,6 +3837,9 @@ class _Rotation:
 
     def start(self, /) -> str:
         """The first step."""
+
+def _cross_locked(way: str) -> None:
+    """Goes over the border with a lock held, in a debug build, to test that this is refused: by "attach", "detach" or "wait"."""
 
 def _locks_held() -> int | None:
     """Number of locks of the core that the calling thread holds, in a debug build; `None` in a release build, which does not
