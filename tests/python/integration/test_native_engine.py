@@ -241,7 +241,9 @@ async def test_one_call_about_a_request_at_a_time() -> None:
     try:
         async with AsyncProxyRotator(proxies=[f"http://127.0.0.1:{server.port}"], engine="native") as rotator:
             waiting = asyncio.ensure_future(rotator.get("http://site.test/"))
-            while not server.accepted:
+            for _ in range(3000):
+                if server.accepted:
+                    break
                 await asyncio.sleep(0.01)
             (scope,) = rotator._transport.carrier._scopes.values()
             loop = asyncio.get_running_loop()
