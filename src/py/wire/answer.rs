@@ -10,6 +10,7 @@ use crate::drive::answer::{Answer, Cost};
 use crate::drive::looped;
 use crate::drive::stream::Stream;
 use crate::net::http1::ResponseHead;
+use crate::py::border;
 use crate::sync::Mutex;
 use crate::wire::allowance::Timeouts;
 
@@ -105,7 +106,7 @@ impl WireAnswer {
         };
         let interruption = Interruption::default();
         let (timeouts, deadline) = (self.timeouts, self.deadline);
-        let (part, stream) = py.detach(|| {
+        let (part, stream) = border::wait(py, || {
             let part = stream.next(timeouts, deadline, &mut || interrupted(&interruption));
             (part, stream)
         });

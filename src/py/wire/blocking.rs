@@ -85,7 +85,7 @@ impl PyWire {
         };
         let interruption = Interruption::default();
         let mut cost = Cost::default();
-        let sent = py.detach(|| {
+        let sent = border::wait(py, || {
             let mut pull = || next_part(parts, &interruption);
             let pull: Option<&mut Pull<'_>> = if parts.is_some() { Some(&mut pull) } else { None };
             self.core.send(order, pull, &mut || interrupted(&interruption), &mut cost)

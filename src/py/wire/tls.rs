@@ -4,6 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::net::tls::Verification;
+use crate::py::border;
 use crate::sync::Arc;
 use crate::wire::tls::Profile;
 
@@ -32,7 +33,7 @@ impl WireTls {
             Some(text) => Verification::Authorities(text.into()),
             None => Verification::System,
         };
-        let profile = py.detach(|| Profile::new(&verification, None));
+        let profile = border::detach(py, || Profile::new(&verification, None));
         let profile = profile.map_err(|_| PyValueError::new_err("no certificates of authorities can be read there"))?;
         Ok(Self { profile: Arc::new(profile) })
     }
