@@ -1486,7 +1486,7 @@ class LoopedWire:
             future: As that of `send`.
 
         Raises:
-            RuntimeError: It is shut, or the request is over.
+            RuntimeError: It is shut, the request is over, or another call about it is under way.
         """
 
     @property
@@ -1501,7 +1501,7 @@ class LoopedWire:
             future: Gets the part as bytes, `None` at the end, or a `WireFailure`.
 
         Raises:
-            RuntimeError: It is shut, or the request is over.
+            RuntimeError: It is shut, the request is over, or another call about it is under way.
         """
 
     def release(self, /, owner: SupportsIndex) -> None:

@@ -146,7 +146,8 @@ impl<'a> Attempt<'a, '_> {
                 source.give_short(flight, now)?;
             }
             self.patience.check(now, flight.stage()).map_err(|error| error.with_sent(flight.is_sent()))?;
-            let is_blocked = write(socket, flight, source, now)?;
+            let reads = is_whole || !flight.has_head() || collected.pending.len() < AHEAD;
+            let is_blocked = write(socket, flight, source, reads, now)?;
             let is_written = !is_blocked && !flight.is_writing();
             if flight.is_done() || (!is_whole && flight.has_head() && is_written) {
                 return Ok(());
@@ -155,7 +156,6 @@ impl<'a> Attempt<'a, '_> {
             if flight.ends().is_some_and(|ends| ends <= now) {
                 return Err(flight.timed_out(now));
             }
-            let reads = is_whole || !flight.has_head() || collected.pending.len() < AHEAD;
             let time = slice(flight.ends(), now);
             // A body that is still pulled is looked away from only where something has come.
             let time = if is_written || is_blocked { time } else { Duration::ZERO };

@@ -28,11 +28,13 @@ fn with_buffer<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
 }
 
 /// Writes what can be written without waiting, and takes pieces of the body as they are wanted; whether the socket has no
-/// room. Before each piece but the first it is left for a look at what was answered, and after a slice for one at the time.
+/// room. Before each piece but the first it is left for a look at what was answered (if `reads`), and after a slice for one at
+/// the time.
 pub(super) fn write(
     socket: &Socket,
     flight: &mut Flight,
     source: &mut Source<'_, '_>,
+    reads: bool,
     mut now: u64,
 ) -> Result<bool, Error> {
     let begun = now;
@@ -44,7 +46,7 @@ pub(super) fn write(
             }
             let mut at = usize::try_from(flight.body_given()).unwrap_or(usize::MAX);
             let is_long = now.saturating_sub(begun) >= SLICE.as_nanos() as u64;
-            if at > 0 && (is_long || socket.has_something()) {
+            if at > 0 && (is_long || (reads && socket.has_something())) {
                 return Ok(false);
             }
             source.give(flight, &mut at, now)?;

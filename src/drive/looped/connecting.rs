@@ -96,7 +96,7 @@ impl Reactor {
     }
 
     pub(super) fn found(&mut self, key: Key, found: Result<Vec<SocketAddr>, Error>) {
-        let Some(task) = self.task(key) else { return };
+        let Some(task) = self.task(key).filter(|task| matches!(task.phase, Phase::Resolving { .. })) else { return };
         match found.map(|addresses| task.found(addresses, now())) {
             Ok(()) => self.connect(key),
             Err(error) => self.fail(key, error),

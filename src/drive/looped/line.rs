@@ -115,19 +115,17 @@ impl Line {
         !self.has_ended
     }
 
-    /// Whether an idle connection can be used: the other side has neither closed it nor said anything. Tickets of TLS are
-    /// nothing said.
+    /// Whether an idle connection can be used: the other side has neither closed it nor said anything, up to this moment. Tickets
+    /// of TLS are nothing said.
     pub(super) fn is_silent(&mut self, channel: &mut Channel, buffer: &mut [u8]) -> bool {
-        while self.is_readable && !self.has_ended {
-            let is_ticket = match self.read(buffer) {
-                Ok(None) => break,
-                Ok(Some(count)) => count > 0 && !channel.is_plain() && channel.takes_silently(&buffer[..count]),
-                Err(_) => false,
-            };
-            if !is_ticket {
-                return false;
+        while !self.has_ended {
+            // The poll has not told yet of what has come since the last turn.
+            match self.read(buffer) {
+                Ok(None) => return true,
+                Ok(Some(count)) if count > 0 && !channel.is_plain() && channel.takes_silently(&buffer[..count]) => {}
+                Ok(Some(_)) | Err(_) => return false,
             }
         }
-        !self.has_ended
+        false
     }
 }

@@ -9,11 +9,13 @@
 //! Dropped in the child of a fork a reactor closes the child's copies of its sockets, and says nothing on them.
 
 mod connecting;
+mod evictor;
 mod line;
 mod names;
 mod reply;
 mod request;
 mod timers;
+mod transfer;
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,6 +24,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
+pub use self::evictor::Evictor;
 use self::line::Line;
 use self::names::Names;
 use self::reply::SERIAL;
@@ -33,7 +36,6 @@ use super::{is_login_refused, now};
 use crate::wire::channel::Channel;
 use crate::wire::connections::{Bounds, Connections, Counts, Leaving, Ticket};
 use crate::wire::error::Error;
-use crate::wire::route::Identity;
 
 /// The connection of a request: its socket, and what is spoken on it.
 struct Idle {
@@ -52,13 +54,15 @@ pub struct Reactor {
     connections: Connections<Idle>,
     /// Requests for which there was no room, in order.
     waiting: VecDeque<Key>,
+    /// Requests that had more to move than a turn allows.
+    unfinished: Vec<Key>,
     timers: Timers,
     replies: Vec<(Key, Reply)>,
     buffer: Vec<u8>,
 }
 
 /// Of the waker, which no line has.
-const NAMES: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX);
 /// Bytes that are read at a time, and that a stream has in stock at most before it stops to read.
 const PIECE: usize = 64 << 10;
 /// Nanoseconds after which a look-up is asked for again, where too many were under way.
@@ -73,7 +77,7 @@ impl Reactor {
     /// The system has no descriptors left.
     pub fn new(bounds: Bounds) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let names = Names::new(Waker::new(poll.registry(), NAMES)?);
+        let names = Names::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
             poll,
             events: Some(Events::with_capacity(EVENTS)),
@@ -83,6 +87,7 @@ impl Reactor {
             serial: 0,
             connections: Connections::new(bounds),
             waiting: VecDeque::new(),
+            unfinished: Vec::new(),
             timers: Timers::default(),
             replies: Vec::new(),
             buffer: vec![0; PIECE],
@@ -111,6 +116,8 @@ impl Reactor {
         let Some(task) = self.task(key) else { return };
         let given = task.give(piece, now());
         match given {
+            // It was over before the piece came.
+            Ok(()) if task.line.is_none() => self.reply(key),
             Ok(()) => self.go_on(key),
             Err(error) => self.fail(key, error),
         }
@@ -163,30 +170,33 @@ impl Reactor {
     }
 
     fn turn_with(&mut self, events: &mut Events) -> io::Result<()> {
-        loop {
-            match self.poll.poll(events, Some(std::time::Duration::ZERO)) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            }
-            let mut count = 0;
-            for event in events.iter() {
-                count += 1;
-                if event.token() == NAMES {
-                    for (key, found) in self.names.take() {
-                        self.found(key, found);
-                    }
-                } else if let Some(line) = self.lines.get_mut(event.token().0) {
-                    line.note(event);
-                    if let Some(key) = line.user {
-                        self.go_on(key);
-                    }
-                }
-            }
-            if count < EVENTS {
-                return Ok(());
+        let unfinished = std::mem::take(&mut self.unfinished);
+        while let Err(error) = self.poll.poll(events, Some(std::time::Duration::ZERO)) {
+            if error.kind() != io::ErrorKind::Interrupted {
+                self.unfinished = unfinished;
+                return Err(error);
             }
         }
+        // Events beyond these keep the descriptor readable: the loop has its turn in between.
+        for event in events.iter() {
+            if event.token() == WAKER {
+                for (key, found) in self.names.take() {
+                    self.found(key, found);
+                }
+            } else if let Some(line) = self.lines.get_mut(event.token().0) {
+                line.note(event);
+                if let Some(key) = line.user {
+                    self.go_on(key);
+                }
+            }
+        }
+        for key in unfinished {
+            if let Some(task) = self.task(key) {
+                task.is_unfinished = false;
+                self.go_on(key);
+            }
+        }
+        Ok(())
     }
 
     /// When [`Reactor::turn`] has to be called at the latest; nanoseconds of the steady clock.
@@ -239,8 +249,12 @@ impl Reactor {
             }
         }
         match task.run(line, buffer) {
-            Ok(()) => {
+            Ok(is_finished) => {
                 self.timers.set(key.number, task.ends());
+                if !is_finished && !std::mem::replace(&mut task.is_unfinished, true) {
+                    self.unfinished.push(key);
+                    self.names.wake();
+                }
                 self.reply(key);
             }
             Err(error) => self.fail(key, error),
@@ -250,7 +264,12 @@ impl Reactor {
     /// Hands a request's reply over, if it has one and one is awaited.
     fn reply(&mut self, key: Key) {
         let Some(task) = self.task(key) else { return };
-        if task.is_done() {
+        if is_login_refused(&task.order.route, task.head(), None) {
+            // Before its own connection is given back, which is not kept either.
+            let identity = task.order.route.identity().clone();
+            self.evict(|those| those.identity(&identity));
+        }
+        if self.task(key).is_some_and(|task| task.is_done()) {
             self.give_back(key);
         }
         let Some(task) = self.task(key) else { return };
@@ -266,12 +285,7 @@ impl Reactor {
     /// Gives the connection of an answer that is whole back.
     fn give_back(&mut self, key: Key) {
         let Some(task) = self.task(key) else { return };
-        let is_refused = is_login_refused(&task.order.route, task.head(), None);
         let Some((ticket, line, channel)) = task.take_connection() else { return };
-        if is_refused {
-            let identity = ticket.identity().clone();
-            self.evict(|those| those.identity(&identity));
-        }
         let mut leaving = Leaving::new();
         match channel {
             Some(channel) if self.lines.get_mut(line).is_some_and(Line::rest) => {
@@ -347,34 +361,6 @@ impl Reactor {
         self.hang_up(key);
         self.tasks.try_remove(key.number);
         self.admit_waiting();
-    }
-}
-
-/// Says which connections are closed.
-pub struct Evictor<'a> {
-    connections: &'a mut Connections<Idle>,
-    leaving: &'a mut Leaving<Idle>,
-}
-
-impl Evictor<'_> {
-    /// Those of one identity.
-    fn identity(&mut self, identity: &Identity) {
-        self.connections.evict(identity, self.leaving);
-    }
-
-    /// Those of a proxy.
-    pub fn proxy(&mut self, id: u128) {
-        self.connections.evict_proxy(id, self.leaving);
-    }
-
-    /// Those of a session.
-    pub fn owner(&mut self, owner: u64) {
-        self.connections.evict_owner(owner, self.leaving);
-    }
-
-    /// All.
-    pub fn all(&mut self) {
-        self.connections.evict_all(self.leaving);
     }
 }
 

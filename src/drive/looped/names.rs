@@ -38,6 +38,12 @@ impl Names {
         })
     }
 
+    /// Makes the descriptor of the poll readable.
+    pub(super) fn wake(&self) {
+        // A full counter of wakes has woken, too.
+        let _ = self.0.waker.wake();
+    }
+
     /// What was found meanwhile.
     pub(super) fn take(&self) -> Vec<Found> {
         std::mem::take(&mut *self.0.found.lock())

@@ -4,20 +4,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::line::Line;
-use super::{Answer, Held, PIECE, Reply};
+use super::{Answer, Held, Reply};
 use crate::drive::answer::Cost;
 use crate::drive::collected::Collected;
 use crate::drive::dial::failed;
 use crate::drive::names::{admit, literal};
-use crate::drive::now;
 use crate::drive::order::{Order, OrderBody};
 use crate::net::http1::ResponseHead;
 use crate::wire::allowance::Allowance;
 use crate::wire::channel::Channel;
 use crate::wire::connections::Ticket;
 use crate::wire::error::{Error, Kind, Stage};
-use crate::wire::flight::{Event, Flight};
+use crate::wire::flight::Flight;
 
 /// Where a request stands.
 pub(super) enum Phase {
@@ -66,13 +64,17 @@ pub(super) struct Task {
     /// Whether a piece of the answer's body is asked for.
     pub(super) is_pulled: bool,
     allowance: Allowance,
-    began: u64,
-    dial_began: u64,
-    cost: Cost,
+    pub(super) began: u64,
+    pub(super) dial_began: u64,
+    pub(super) cost: Cost,
     /// Bytes of the body that were sent, or whether any were given.
-    sent: usize,
-    collected: Collected,
+    pub(super) sent: usize,
+    pub(super) collected: Collected,
     has_waited: bool,
+    /// Whether it is among those that had more to move than a turn allows.
+    pub(super) is_unfinished: bool,
+    /// Bytes that went over a first connection, sent and received.
+    pub(super) before: (u64, u64),
     /// Whether it has gone over a second connection.
     is_second: bool,
 }
@@ -98,6 +100,8 @@ impl Task {
             sent: 0,
             collected: Collected::default(),
             has_waited: false,
+            is_unfinished: false,
+            before: (0, 0),
             is_second: false,
         }
     }
@@ -175,56 +179,6 @@ impl Task {
         Ok(())
     }
 
-    /// Writes and reads what can be written and read now.
-    pub(super) fn run(&mut self, line: &mut Line, buffer: &mut [u8]) -> Result<(), Error> {
-        let Phase::Flying(flight) = &mut self.phase else { return Ok(()) };
-        let Self { order, cost, sent, collected, began, dial_began, .. } = self;
-        let is_whole = order.is_whole;
-        loop {
-            let mut has_moved = false;
-            while line.is_writable() {
-                if flight.outgoing().is_empty() && !feed(flight, &order.body, sent)? {
-                    break;
-                }
-                match line.write(flight.outgoing()) {
-                    Ok(Some(count)) => {
-                        flight.wrote(count, now());
-                        has_moved = true;
-                    }
-                    Ok(None) => {}
-                    Err(error) => {
-                        flight.broken(&error, true)?;
-                        line.stop_writing();
-                    }
-                }
-            }
-            if let Some(dialled) = &mut cost.dialled
-                && dialled.is_zero()
-                && flight.is_open()
-            {
-                *dialled = Duration::from_nanos(now().saturating_sub(*dial_began).max(1));
-            }
-            while line.is_readable() && !flight.is_done() && (is_whole || collected.pending.len() < PIECE) {
-                let now = now();
-                let mut sink = |event: Event<'_>| collected.take(order, event);
-                match line.read(buffer) {
-                    Ok(None) => {}
-                    Ok(Some(0)) => flight.ended(now, &mut sink)?,
-                    Ok(Some(count)) => {
-                        flight.received(&buffer[..count], now, &mut sink)?;
-                        has_moved = true;
-                    }
-                    Err(error) => flight.broken(&error, false)?,
-                }
-            }
-            if !has_moved || flight.is_done() {
-                (cost.sent, cost.received) = flight.bytes();
-                cost.head = collected.head_at.map(|at| Duration::from_nanos(at.saturating_sub(*began)));
-                return Ok(());
-            }
-        }
-    }
-
     /// Gives a piece of the request's body.
     pub(super) fn give(&mut self, piece: Option<&[u8]>, now: u64) -> Result<(), Error> {
         self.is_awaited = true;
@@ -287,6 +241,9 @@ impl Task {
     pub(super) fn restart(&mut self) {
         self.is_second = true;
         self.sent = 0;
+        if let Phase::Flying(flight) = &self.phase {
+            self.before = flight.bytes();
+        }
         self.collected = Collected::default();
         self.allowance = Allowance::new(self.order.timeouts, self.order.deadline, self.order.is_whole);
         self.phase = Phase::Waiting;
@@ -369,26 +326,4 @@ impl Task {
         let is_pulled = matches!(self.order.body, OrderBody::Pulled);
         is_pulled && matches!(&self.phase, Phase::Flying(flight) if flight.owes_body() && !flight.is_done())
     }
-}
-
-/// Goes on with the body of a request; whether there is something to be written.
-fn feed(flight: &mut Flight, body: &OrderBody, sent: &mut usize) -> Result<bool, Error> {
-    if !flight.wants_body() {
-        return Ok(false);
-    }
-    let now = now();
-    match body {
-        OrderBody::Pulled => return Ok(false),
-        OrderBody::Empty => flight.finish(now)?,
-        OrderBody::Bytes(bytes) => {
-            let bytes = (**bytes).as_ref();
-            let end = bytes.len().min(*sent + PIECE);
-            flight.push(&bytes[*sent..end], now)?;
-            *sent = end;
-            if end == bytes.len() {
-                flight.finish(now)?;
-            }
-        }
-    }
-    Ok(!flight.outgoing().is_empty())
 }

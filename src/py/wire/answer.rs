@@ -95,13 +95,13 @@ impl WireAnswer {
     /// Raises:
     ///     RuntimeError: Another thread is taking a part.
     fn next_part<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let lent = std::mem::replace(&mut *self.rest.lock(), Rest::Lent);
+        let lent = {
+            let rest = &mut *self.rest.lock();
+            if matches!(rest, Rest::Nothing) { Rest::Nothing } else { std::mem::replace(rest, Rest::Lent) }
+        };
         let mut stream = match lent {
             Rest::Body(stream) => stream,
-            Rest::Nothing => {
-                *self.rest.lock() = Rest::Nothing;
-                return Ok(None);
-            }
+            Rest::Nothing => return Ok(None),
             Rest::Lent => return Err(PyRuntimeError::new_err("another thread is reading this body")),
         };
         let interruption = Interruption::default();
@@ -110,7 +110,13 @@ impl WireAnswer {
             let part = stream.next(timeouts, deadline, &mut || interrupted(&interruption));
             (part, stream)
         });
-        *self.rest.lock() = if stream.is_ended() { Rest::Nothing } else { Rest::Body(stream) };
+        let left = if stream.is_ended() { Rest::Nothing } else { Rest::Body(stream) };
+        let unwanted = {
+            let rest = &mut *self.rest.lock();
+            // Closed meanwhile, it stays closed.
+            if matches!(rest, Rest::Nothing) { left } else { std::mem::replace(rest, left) }
+        };
+        drop(unwanted);
         if let Some(error) = interruption.take() {
             return Err(error);
         }

@@ -119,7 +119,7 @@ impl LoopedWire {
     ///     future: As that of `send`.
     ///
     /// Raises:
-    ///     RuntimeError: It is shut, or the request is over.
+    ///     RuntimeError: It is shut, the request is over, or another call about it is under way.
     fn give(slf: &Bound<'_, Self>, key: u64, part: Option<&Bound<'_, PyBytes>>, future: Py<PyAny>) -> PyResult<()> {
         let part = part.map(|part| part.as_bytes());
         Self::call(slf, key, future, |reactor, key| reactor.give(key, part))
@@ -132,7 +132,7 @@ impl LoopedWire {
     ///     future: Gets the part as bytes, `None` at the end, or a `WireFailure`.
     ///
     /// Raises:
-    ///     RuntimeError: It is shut, or the request is over.
+    ///     RuntimeError: It is shut, the request is over, or another call about it is under way.
     fn pull(slf: &Bound<'_, Self>, key: u64, future: Py<PyAny>) -> PyResult<()> {
         Self::call(slf, key, future, Reactor::pull)
     }
@@ -236,6 +236,10 @@ impl LoopedWire {
             if !reactor.is_open(key) {
                 return Err(PyRuntimeError::new_err("the request is over"));
             }
+            if state.awaited.contains_key(&key) {
+                // Its future would never be done.
+                return Err(PyRuntimeError::new_err("another call about the request is under way"));
+            }
             call(reactor, key);
             state.awaited.insert(key, Awaited { future, route: None });
         }
@@ -280,7 +284,8 @@ impl LoopedWire {
     fn set_alarm(slf: &Bound<'_, Self>, at: u64) -> PyResult<()> {
         let py = slf.py();
         let this = slf.get();
-        let delay = at.saturating_sub(SystemClock.steady()) as f64 / 1e9;
+        // Rounded up, as some loops round to milliseconds: a timer that is early finds nothing to do, and is set again.
+        let delay = at.saturating_sub(SystemClock.steady()).div_ceil(1_000_000) as f64 / 1e3;
         let ring = slf.getattr(intern!(py, "_ring"))?;
         let timer = this.event_loop.call_method1(py, intern!(py, "call_later"), (delay, ring))?;
         let before = this.state.lock().alarm.replace((at, timer));
@@ -291,19 +296,26 @@ impl LoopedWire {
     }
 }
 
-/// Sets a result; a future that was cancelled meanwhile takes none.
+/// Sets a result, or the exception of one that cannot be made; a future that was cancelled meanwhile takes neither.
 fn tell(py: Python<'_>, awaited: &Awaited, reply: Reply) -> PyResult<()> {
     let future = awaited.future.bind(py);
     if future.call_method0(intern!(py, "done"))?.is_truthy()? {
         return Ok(());
     }
-    let result = match reply {
+    match result_of(py, awaited, reply) {
+        Ok(result) => future.call_method1(intern!(py, "set_result"), (result,)),
+        Err(error) => future.call_method1(intern!(py, "set_exception"), (error,)),
+    }
+    .map(drop)
+}
+
+fn result_of<'py>(py: Python<'py>, awaited: &Awaited, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match reply {
         Reply::Answer(answer) => Bound::new(py, WireAnswer::looped(py, *answer))?.into_any(),
         Reply::WantsBody | Reply::End => py.None().into_bound(py),
         Reply::Piece(piece) => PyBytes::new(py, &piece).into_any(),
         Reply::Failed(error) => Bound::new(py, WireFailure::new(py, &error, awaited.route.as_ref())?)?.into_any(),
-    };
-    future.call_method1(intern!(py, "set_result"), (result,)).map(drop)
+    })
 }
 
 fn os_error(error: io::Error) -> PyErr {

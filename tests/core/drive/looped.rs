@@ -6,60 +6,16 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxywhirl::drive::looped::{Answer, Key, Reactor, Reply};
+use proxywhirl::drive::looped::{Key, Reactor, Reply};
 use proxywhirl::drive::order::{Order, OrderBody};
 use proxywhirl::fleet::Scheme;
 use proxywhirl::net::protocol::Protocol;
 use proxywhirl::wire::allowance::Timeouts;
 use proxywhirl::wire::connections::Bounds;
-use proxywhirl::wire::error::{Error, Kind, Stage};
+use proxywhirl::wire::error::{Kind, Stage};
 
 use crate::common::*;
-
-fn reactor() -> Reactor {
-    Reactor::new(Bounds { keep_alive: Some(Duration::from_secs(60)), ..Bounds::default() }).unwrap()
-}
-
-/// Lets the reactor work until that many replies have come; in a loop that waits for its descriptor alone, as an event loop
-/// does.
-fn replies(reactor: &mut Reactor, count: usize) -> Vec<(Key, Reply)> {
-    let mut all = reactor.replies();
-    for _ in 0..30_000 {
-        if all.len() >= count {
-            return all;
-        }
-        let mut poll = libc::pollfd { fd: reactor.descriptor(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry is passed, and lives across the call.
-        unsafe { libc::poll(&raw mut poll, 1, 1) };
-        reactor.turn().unwrap();
-        all.extend(reactor.replies());
-    }
-    panic!("waited for half a minute: {all:?}");
-}
-
-fn one(reactor: &mut Reactor) -> Reply {
-    let mut all = replies(reactor, 1);
-    assert_eq!(all.len(), 1);
-    all.remove(0).1
-}
-
-fn answer(reply: Reply) -> Answer {
-    match reply {
-        Reply::Answer(answer) => *answer,
-        other => panic!("no answer: {other:?}"),
-    }
-}
-
-fn failure(reply: Reply) -> Error {
-    match reply {
-        Reply::Failed(error) => error,
-        other => panic!("no failure: {other:?}"),
-    }
-}
-
-fn body(answer: &Answer) -> String {
-    String::from_utf8(answer.body.as_ref().unwrap().decoded.clone()).unwrap()
-}
+use crate::replies::*;
 
 #[test]
 fn every_protocol_gets_the_page_and_keeps_its_connection() {

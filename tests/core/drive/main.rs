@@ -9,6 +9,8 @@ mod faults;
 mod identities;
 mod idle;
 mod looped;
+mod replies;
 mod reuse;
 mod streams;
+mod turns;
 mod ways;

@@ -165,3 +165,43 @@ fn an_answer_before_the_close_is_read_though_writing_fails() {
     let answer = send(&wire(), &order).unwrap();
     assert_eq!((answer.head.status, &answer.body.decoded[..]), (403, &b"no"[..]));
 }
+
+#[test]
+fn a_body_is_given_to_its_end_though_the_answer_is_not_taken() {
+    let at = serve(|_, mut stream| {
+        std::thread::spawn(move || {
+            read_head(&mut stream);
+            let mut answering = stream.try_clone().unwrap();
+            std::thread::spawn(move || {
+                write!(answering, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 16 << 20).unwrap();
+                let _ = answering.write_all(&vec![b'x'; 16 << 20]);
+            });
+            let mut seen = Vec::new();
+            let mut piece = [0; 1024];
+            while !seen.ends_with(b"0\r\n\r\n") {
+                let count = stream.read(&mut piece).unwrap();
+                seen.extend_from_slice(&piece[..count]);
+            }
+        });
+    });
+    let order = ask("POST", &direct(at), "/", &[("Transfer-Encoding", "chunked")]);
+    let order = Order { body: OrderBody::Pulled, is_whole: false, ..order };
+    let mut pieces = 0;
+    let mut pull = || {
+        pieces += 1;
+        std::thread::sleep(Duration::from_millis(2));
+        Ok((pieces <= 100).then(|| b"piece".to_vec()))
+    };
+    let mut asked = 0;
+    let mut interrupted = || {
+        asked += 1;
+        asked > 100
+    };
+    let reply = wire().send(&order, Some(&mut pull), &mut interrupted, &mut Cost::default()).unwrap();
+    let Reply::Stream(_, mut stream) = reply else { panic!("a stream was ordered") };
+    let mut total = 0;
+    while let Some(piece) = next(&mut stream) {
+        total += piece.len();
+    }
+    assert_eq!((total, pieces), (16 << 20, 101));
+}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 from hostile_servers import HostileServer, says
 from scripted_site import ScriptedSite
 
-from proxywhirl import ProxyRotator, RetryPolicy, RotatingTransport
-from proxywhirl.exceptions import ProxyConnectionError
+from proxywhirl import AsyncProxyRotator, ProxyRotator, RetryPolicy, RotatingTransport
+from proxywhirl.exceptions import ProxyConnectionError, ProxyFetchError
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 ONCE = RetryPolicy(max_attempts=1)
@@ -128,3 +130,130 @@ def test_a_site_that_closes_after_each_answer_costs_nothing() -> None:
             assert [rotator.get("http://site.test/").text for _ in range(300)] == ["page"] * 300
             (proxy,) = rotator.pool
             assert (proxy.total_requests, proxy.total_failures) == (300, 0)
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors by /proc")
+@pytest.mark.timeout(120)
+def test_after_many_requests_with_faults_and_cancellations_nothing_is_left() -> None:
+    specs = [
+        ProxySpec(name="plain"),
+        ProxySpec(name="tls", scheme="https"),
+        ProxySpec(name="socks", scheme="socks5"),
+        ProxySpec(name="resets", fail_with="reset", fail_rate=0.1),
+        ProxySpec(name="cuts", fail_with="cut", fail_rate=0.1),
+        ProxySpec(name="slow", latency=(0, 20)),
+    ]
+
+    async def one(rotator: AsyncProxyRotator, site: str, number: int) -> str:
+        async def parts() -> AsyncIterator[bytes]:
+            for _ in range(3):
+                await asyncio.sleep(0)
+                yield b"x" * 1000
+
+        try:
+            if number % 5 == 1:
+                return (await rotator.post(f"{site}echo", content=parts())).reason_phrase
+            if number % 5 == 2:
+                async with rotator.stream("GET", f"{site}bytes/300000") as response:
+                    async for _ in response.aiter_raw():
+                        if number % 2:
+                            break
+                return "stream"
+            return (await rotator.get(f"{site}whoami")).reason_phrase
+        except (ProxyConnectionError, ProxyFetchError, httpx.HTTPError) as error:
+            return type(error).__name__
+
+    async def many(fleet: ProxyFleet) -> None:
+        sites = [fleet.site_url("shop.test"), fleet.site_url("shop.test", https=True)]
+        room = asyncio.Semaphore(50)
+
+        async def within(number: int) -> str:
+            async with room:
+                if number % 50 == 7:
+                    task = asyncio.current_task()
+                    assert task is not None
+                    asyncio.get_running_loop().call_later(number % 9 / 1000, task.cancel)
+                return await one(rotator, sites[number % 2], number)
+
+        async with AsyncProxyRotator(proxies=fleet.urls, engine="native", verify=False, proxy_verify=False) as rotator:
+            results = await asyncio.gather(*(within(number) for number in range(1000)), return_exceptions=True)
+            unexpected = [found for found in results if isinstance(found, Exception)]
+            assert not unexpected
+            assert sum(isinstance(found, asyncio.CancelledError) for found in results) > 0
+            assert results.count("OK") > 500
+            (scope,) = rotator._transport.carrier._scopes.values()
+            opened, idle = scope.wire.counts()
+            assert opened == idle
+            for proxy in rotator.pool:
+                assert proxy.requests_active == 0
+                assert proxy.total_successes + proxy.total_failures <= proxy.total_requests
+        assert scope.wire.is_shut
+
+    before = _descriptors()
+    with ProxyFleet(specs) as fleet:
+        asyncio.run(many(fleet))
+    gc.collect()
+    assert _descriptors() <= before
+
+
+async def test_a_response_that_is_dropped_gives_its_connection_back() -> None:
+    with ProxyFleet(1) as fleet:
+        async with AsyncProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+            entered = rotator.stream("GET", fleet.site_url("shop.test", "/bytes/3000000"))
+            await entered.__aenter__()
+            (scope,) = rotator._transport.carrier._scopes.values()
+            assert scope.wire.counts() == (1, 0)
+            del entered
+            gc.collect()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert scope.wire.counts() == (0, 0)
+
+
+async def test_a_body_that_comes_faster_than_it_is_read_leaves_other_tasks_their_turns() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(640):
+            yield b"x" * 1000
+
+    with ProxyFleet(1) as fleet:
+        async with AsyncProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+            await rotator.get(fleet.site_url("shop.test", "/whoami"))
+            task = asyncio.ensure_future(other())
+            await rotator.post(fleet.site_url("shop.test", "/echo"), content=parts())
+            assert turns >= 640 // 16
+            task.cancel()
+
+
+async def test_one_call_about_a_request_at_a_time() -> None:
+    server = hangs()
+    try:
+        async with AsyncProxyRotator(proxies=[f"http://127.0.0.1:{server.port}"], engine="native") as rotator:
+            waiting = asyncio.ensure_future(rotator.get("http://site.test/"))
+            for _ in range(3000):
+                if server.accepted:
+                    break
+                await asyncio.sleep(0.01)
+            (scope,) = rotator._transport.carrier._scopes.values()
+            loop = asyncio.get_running_loop()
+            assert scope.wire.counts() == (1, 0)
+            with pytest.raises(RuntimeError, match="another call"):
+                # The key of the first request.
+                scope.wire.pull(1, loop.create_future())
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert scope.wire.counts() == (0, 0)
+    finally:
+        server.close()

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncNativeCarrier"]
 
+_MOST_AT_ONCE = 16
+"""Parts of a body that are moved without a pause, where none has to be waited for."""
+
 _wires: weakref.WeakSet[_core.LoopedWire] = weakref.WeakSet()
 
 
@@ -104,7 +107,11 @@ class AsyncNativeCarrier:
         if type(reply) is _core.WireFailure:
             return parcel.failed(reply)
         payload = _Payload(reply, parcel, scope, key)
-        answer = parcel.answered(reply, payload)
+        try:
+            answer = parcel.answered(reply, payload)
+        except BaseException:
+            await payload.close()
+            raise
         if type(answer) is Failure:
             await payload.close()
         return answer
@@ -231,6 +238,7 @@ async def _watched(loop: asyncio.AbstractEventLoop, wire: _core.LoopedWire) -> A
 async def _with_body(loop: asyncio.AbstractEventLoop, wire: _core.LoopedWire, key: int, parcel: Parcel) -> Any:
     """Give the parts of a request's body as they are wanted; what comes back."""
     parts: Any = parcel.body
+    pause = _Pause()
     while True:
         try:
             part = await parts.__anext__()
@@ -238,13 +246,30 @@ async def _with_body(loop: asyncio.AbstractEventLoop, wire: _core.LoopedWire, ke
             part = None
         future = loop.create_future()
         wire.give(key, part, future)
+        await pause.after(future)
         reply = await future
         if reply is not None:
             return reply
 
 
+class _Pause:
+    """Lets other tasks run now and then: a future that is done already does not interrupt the task that awaits it."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    async def after(self, future: asyncio.Future[Any]) -> None:
+        if future.done():
+            self._count += 1
+            if self._count >= _MOST_AT_ONCE:
+                self._count = 0
+                await asyncio.sleep(0)
+
+
 class _Payload(NativePayload):
-    """An answer, with the way to its body; closing it gives the connection back."""
+    """An answer, with the way to its body; closing it, or dropping it, gives the connection back."""
 
     __slots__ = ("_key", "_scope", "closed")
 
@@ -278,12 +303,26 @@ class _Payload(NativePayload):
             self.closed = True
             self._scope.wire.cancel(self._key)
 
+    def __del__(self) -> None:
+        # Not set where the constructor has failed.
+        if getattr(self, "closed", True) or self._scope.wire.is_shut:
+            return
+        scope = self._scope
+        try:
+            # What is dropped by the collector is dropped on any thread.
+            scope.loop.call_soon_threadsafe(scope.wire.cancel, self._key)
+        except RuntimeError:
+            # The loop is closed, and the connections go with the scope.
+            return
+
     async def _parts(self) -> AsyncIterator[bytes]:
         scope = self._scope
+        pause = _Pause()
         while not self.closed:
             future = scope.loop.create_future()
             scope.wire.pull(self._key, future)
             try:
+                await pause.after(future)
                 part = await future
             except BaseException:
                 await self.close()
