@@ -52,8 +52,9 @@ def engine_of(engine: str | None, tls: Tls, default: str) -> str:
         asked, name = os.environ.get(_VARIABLE) or default, _VARIABLE
     if asked not in ENGINES:
         raise ValueError(f"{name} must be 'native' or 'httpx', not {shown(asked)}")
-    if asked == "native" and tls.has_context():
-        _tell_once("verify= is an ssl.SSLContext, whose settings cannot be read: httpx carries the requests")
+    reason = tls.needs_openssl() if asked == "native" else None
+    if reason is not None:
+        _tell_once(f"{reason}: httpx carries the requests")
         return "httpx"
     return asked
 
