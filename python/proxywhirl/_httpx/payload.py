@@ -12,7 +12,7 @@ from proxywhirl._httpx.route import ConnectionPool, Route
 from proxywhirl._httpx.routes import AsyncRoutes, Routes
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["AsyncPayload", "Payload", "SendOptions", "close_shielded", "secrets_of"]
+__all__ = ["AsyncPayload", "Payload", "ReadPayload", "SendOptions", "close_shielded", "secrets_of"]
 
 
 class SendOptions:
@@ -63,7 +63,7 @@ class SendOptions:
         self.time_left = time_left
 
 
-class _Payload:
+class ReadPayload:
     """What an answer holds: the head, and the body or the way to it."""
 
     _route: Route
@@ -114,7 +114,7 @@ class _Payload:
         self.content = gatherer.content(body, self._flavour)
 
 
-class Payload(_Payload):
+class Payload(ReadPayload):
     """As above; closing it gives the connection back."""
 
     __slots__ = ("_line", "_route", "_routes")
@@ -167,7 +167,7 @@ class Payload(_Payload):
                 pool.close()
 
 
-class AsyncPayload(_Payload):
+class AsyncPayload(ReadPayload):
     """The same without blocking."""
 
     __slots__ = ("_line", "_route", "_routes")
