@@ -3575,12 +3575,21 @@ class WireTls:
     Args:
         verify: Whether certificates are checked.
         authorities: Those that are believed, in PEM; `None` for the system's.
+        certificate: What this side proves who it is with, in PEM: its certificate, and those that lead to an authority.
+        key: The private key of `certificate`, in PEM, without a password; by default it is in the same text.
 
     Raises:
-        ValueError: There is no certificate of an authority in the text.
+        ValueError: There is no certificate of an authority in the text, or the key does not fit the certificate.
     """
 
-    def __new__(cls, /, verify: bool, authorities: str | None = None) -> Self: ...
+    def __new__(
+        cls,
+        /,
+        verify: bool,
+        authorities: str | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
+    ) -> Self: ...
     def __repr__(self, /) -> str: ...
 
 @disjoint_base

@@ -15,9 +15,11 @@ from proxywhirl._base.fork import new_lock
 from proxywhirl._core import pause_of
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
+from proxywhirl._httpx.engine import are_transports_mocked
 from proxywhirl._httpx.failing import failure_of
 from proxywhirl._httpx.library import core
 from proxywhirl._httpx.limits import Limits
+from proxywhirl._httpx.mocked import send_mocked, send_mocked_async
 from proxywhirl._httpx.payload import AsyncPayload, Payload, close_shielded, secrets_of
 from proxywhirl._httpx.rotation import Answer, Failure, SendOptions
 from proxywhirl._httpx.route import ConnectionPool, Owner, Route
@@ -56,6 +58,8 @@ class Carrier:
         Returns:
             The answer, or what the failure means. Other exceptions, as those of the user's own body, are raised.
         """
+        if are_transports_mocked(terms.flavour.name, forwards=_is_forwarded(lease, request)):
+            return send_mocked(lease, request, terms, self.tls)
         routes = self.routes
         secure = request.url.scheme == "https"
         owner = _owner(terms, secure)
@@ -133,6 +137,8 @@ class AsyncCarrier:
 
     async def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
+        if are_transports_mocked(terms.flavour.name, forwards=_is_forwarded(lease, request)):
+            return await send_mocked_async(lease, request, terms, self.tls)
         routes = await self._routes_here()
         secure = request.url.scheme == "https"
         owner = _owner(terms, secure)
@@ -308,6 +314,12 @@ def _message(route: Route, request: Any, terms: SendOptions, allowance: Allowanc
         method=request.method, url=target, headers=headers, content=request.stream, extensions=extensions
     )
     return message, tunnel
+
+
+def _is_forwarded(lease: Any, request: Any) -> bool:
+    """Whether the proxy is asked to forward a request, rather than for a tunnel."""
+    forwarded: bool = request.url.scheme == "http" and lease.url.startswith("http")
+    return forwarded
 
 
 def _owner(terms: SendOptions, secure: bool) -> Owner | None:

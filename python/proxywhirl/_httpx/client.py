@@ -69,6 +69,12 @@ class _ShortWay:
     timeout: Any
 
     _kind: HttpLibrary
+    _completes_urls = False
+    """Whether relative URLs are taken for parts of a base."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._completes_urls = "base_url" in options
 
     def _begin(self, method: Any, url: Any, given: dict[str, Any]) -> tuple[Any, bool]:
         """Make a request; the request, and whether it goes the short way. Without one, it is all the client's."""
@@ -91,6 +97,8 @@ class _ShortWay:
         if content is None:
             content = b""
         if type(url) is not str or type(method) is not str or type(content) is not bytes or self.params:
+            return None
+        if self._completes_urls and not url.startswith(("http://", "https://")):
             return None
         query = None
         params = given.get("params")

@@ -7,13 +7,17 @@ the client. The client of a rotator has no jar at all; that of a user's own, ove
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._httpx.library import HttpLibrary
+from proxywhirl._httpx.library import HttpLibrary, default_name, flavour
 from proxywhirl._native.redact import shown
 
-__all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "keep", "sets_cookies"]
+if TYPE_CHECKING:
+    from http.cookiejar import Cookie
+
+__all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "cookies_of", "keep", "new_jar", "sets_cookies"]
 
 MOST_JARS = 10_000
 """Proxies, or sessions, whose cookies are kept; those not used for longest go first."""
@@ -57,9 +61,14 @@ class OneJar(CookieStore):
 
 
 class PerProxy(CookieStore):
-    """A jar for each proxy. Thread-safe."""
+    """A jar for each proxy. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        first: The cookies that each begins with.
+    """
+
+    def __init__(self, first: Sequence[Cookie] = ()) -> None:
+        self._first = first
         self._jars: OrderedDict[Any, Any] = OrderedDict()
         self._lock = new_lock()
 
@@ -67,7 +76,7 @@ class PerProxy(CookieStore):
         with self._lock:
             found = self._jars.get(proxy_id)
             if found is None:
-                found = self._jars[proxy_id] = kind.module.Cookies()
+                found = self._jars[proxy_id] = new_jar(kind, self._first)
                 if len(self._jars) > MOST_JARS:
                     self._jars.popitem(last=False)
             else:
@@ -79,22 +88,42 @@ class PerProxy(CookieStore):
             self._jars.pop(proxy_id, None)
 
 
-def store_of(name: str | None) -> CookieStore | None:
-    """Where the cookies of requests without a session are kept.
+def new_jar(kind: HttpLibrary, first: Sequence[Cookie]) -> Any:
+    """A jar of a package, with the cookies that it begins with."""
+    made = kind.module.Cookies()
+    for cookie in first:
+        made.jar.set_cookie(cookie)
+    return made
+
+
+def cookies_of(given: Any) -> tuple[CookieStore | None, tuple[Cookie, ...]]:
+    """What the argument ``cookies`` of a rotator says.
 
     Args:
-        name: ``"proxy"``: a jar for each proxy; ``"shared"``: one for all of them; ``None``: nowhere.
+        given: ``"proxy"``: a jar for each proxy; ``"shared"``: one for all of them; ``None``: nothing is kept. Or
+            cookies, in any form that httpx takes.
+
+    Returns:
+        Where the cookies of requests without a session are kept, and those that every jar begins with.
 
     Raises:
-        ValueError: Anything else.
+        ValueError: Another name.
+        TypeError: No cookies.
     """
-    if name is None:
-        return None
-    if name == "proxy":
-        return PerProxy()
-    if name == "shared":
-        return OneJar()
-    raise ValueError(f"cookies must be None, 'proxy' or 'shared', not {shown(name)}")
+    if given is None:
+        return None, ()
+    if isinstance(given, str):
+        if given == "proxy":
+            return PerProxy(), ()
+        if given == "shared":
+            return OneJar(), ()
+        raise ValueError(f"cookies must be None, 'proxy', 'shared', or cookies, not {shown(given)}")
+    jar = getattr(given, "jar", given)
+    try:
+        # A jar is copied: sites must not write into that of the caller.
+        return None, tuple(flavour(default_name()).module.Cookies(jar).jar)
+    except (TypeError, ValueError):
+        raise TypeError(f"cookies must be a mapping, pairs or a jar, not {type(given).__name__}") from None
 
 
 class Wearing:

@@ -17,7 +17,7 @@ from proxywhirl._native.redact import shown
 if TYPE_CHECKING:
     from proxywhirl._httpx.tls import Tls
 
-__all__ = ["ENGINES", "engine_of", "is_mocked", "tell_once"]
+__all__ = ["ENGINES", "are_transports_mocked", "engine_of", "is_mocked", "tell_once"]
 
 ENGINES = ("native", "httpx")
 
@@ -28,6 +28,8 @@ _log = logging.getLogger("proxywhirl.rotation")
 _CONNECTS = (("ConnectionPool", "handle_request"), ("AsyncConnectionPool", "handle_async_request"))
 _SENDS = (("HTTPTransport", "handle_request"), ("AsyncHTTPTransport", "handle_async_request"))
 _REPLACED = {"httpcore": _CONNECTS, "httpcore2": _CONNECTS, "httpx": _SENDS, "httpx2": _SENDS}
+# What each library opens connections with.
+_CORES = {"httpx": "httpcore", "httpx2": "httpcore2"}
 # Packages that had not been imported at the last look.
 _missing = list(_REPLACED)
 # Of those that are imported: package, class, method, and what the package itself has there if it is known.
@@ -52,24 +54,46 @@ def engine_of(engine: str | None, tls: Tls, default: str) -> str:
         asked, name = os.environ.get(_VARIABLE) or default, _VARIABLE
     if asked not in ENGINES:
         raise ValueError(f"{name} must be 'native' or 'httpx', not {shown(asked)}")
-    if asked == "native" and tls.has_context():
-        tell_once("verify= is an ssl.SSLContext, whose settings cannot be read: httpx carries the requests")
+    reason = tls.needs_openssl() if asked == "native" else None
+    if reason is not None:
+        tell_once(f"{reason}: httpx carries the requests")
         return "httpx"
     return asked
 
 
 def is_mocked() -> bool:
     """Whether a mock, as those of respx and pytest-httpx, has replaced methods of httpx; said once in the log."""
+    package = _mocked_package(None)
+    if package is not None:
+        tell_once(f"{package} is mocked: httpx carries the requests as long as it is")
+    return package is not None
+
+
+def are_transports_mocked(library: str, *, forwards: bool) -> bool:
+    """Whether a request is to go through the transports of httpx itself for the mock that is there to see it.
+
+    Args:
+        library: ``"httpx"`` or ``"httpx2"``.
+        forwards: Whether a proxy is asked to forward the request, rather than for a tunnel: what a carrier tells
+            httpcore then names the proxy, and a mock of httpcore looks for the site.
+    """
+    if _mocked_package(library) is not None:
+        return True
+    return forwards and _mocked_package(_CORES[library]) is not None
+
+
+def _mocked_package(only: str | None) -> str | None:
+    """A package of which methods are replaced; ``only`` that one, if it is named."""
     for package in _missing:
         if package in sys.modules:
             _look()
             break
     for package, cls, method, own in _methods:
-        found = getattr(cls, method)
-        if found is not own and not _is_of(package, found):
-            tell_once(f"{package} is mocked: httpx carries the requests as long as it is")
-            return True
-    return False
+        if only is None or only == package:
+            found = getattr(cls, method)
+            if found is not own and not _is_of(package, found):
+                return package
+    return None
 
 
 def _look() -> None:

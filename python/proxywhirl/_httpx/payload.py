@@ -11,10 +11,10 @@ from proxywhirl._httpx.route import ConnectionPool, Route
 from proxywhirl._httpx.routes import AsyncRoutes, Routes
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["AsyncPayload", "Payload", "close_shielded", "secrets_of"]
+__all__ = ["AsyncPayload", "Payload", "ReadPayload", "close_shielded", "secrets_of"]
 
 
-class _Payload:
+class ReadPayload:
     """What an answer holds: the head, and the body or the way to it."""
 
     _route: Route
@@ -65,7 +65,7 @@ class _Payload:
         self.content = gatherer.content(body, self._flavour)
 
 
-class Payload(_Payload):
+class Payload(ReadPayload):
     """As above; closing it gives the connection back."""
 
     __slots__ = ("_line", "_route", "_routes")
@@ -118,7 +118,7 @@ class Payload(_Payload):
                 pool.close()
 
 
-class AsyncPayload(_Payload):
+class AsyncPayload(ReadPayload):
     """The same without blocking."""
 
     __slots__ = ("_line", "_route", "_routes")

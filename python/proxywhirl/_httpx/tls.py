@@ -6,16 +6,23 @@ must not pay for that a thousand times, and plain HTTP must not pay at all.
 
 from __future__ import annotations
 
+import os
 import ssl
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 
-__all__ = ["Tls", "Verify"]
+__all__ = ["Cert", "Tls", "Verify"]
 
 Verify = Union[bool, str, ssl.SSLContext]
 """``True`` checks certificates, ``False`` does not, a path names a CA file or folder, a context is used as it is."""
+
+_Path = Union[str, "os.PathLike[str]"]
+Cert = Union[_Path, tuple[_Path, _Path], tuple[_Path, _Path, Optional[str]]]
+"""Paths of a certificate and its key, in one file or two, and the password of the key."""
+
+_NO_CERTIFICATE = "cert= is no certificate with its private key, or the password is wrong"
 
 _lock = new_lock()
 _shared: dict[tuple[Any, bool], ssl.SSLContext] = {}
@@ -37,8 +44,6 @@ def _context(verify: Verify, trust_env: bool) -> ssl.SSLContext:
 
 def _make(verify: bool | str, trust_env: bool) -> ssl.SSLContext:
     if isinstance(verify, str):
-        import os
-
         if not os.path.exists(verify):
             raise FileNotFoundError(f"no CA file or folder at {verify!r}")
         if os.path.isdir(verify):
@@ -66,8 +71,6 @@ def _authorities(verify: Verify, trust_env: bool) -> str | None:
     """Certificates of the authorities that httpx would believe, as text; ``None`` for the system's own, or for all."""
     if verify is False:
         return None
-    import os
-
     place = verify if isinstance(verify, str) else None
     if place is None and trust_env:
         place = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
@@ -102,25 +105,59 @@ class Tls:
         verify: For targets.
         proxy_verify: For HTTPS proxies; ``None`` means like ``verify``.
         trust_env: Whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured.
+        cert: The certificate that targets are shown, and proxies are not.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: There is both a certificate and an ``ssl.SSLContext`` for targets.
+        FileNotFoundError: There is no such certificate.
     """
 
-    __slots__ = ("_proxy_verify", "_trust_env", "_verify")
+    __slots__ = ("_cert", "_own_context", "_own_profile", "_proxy_verify", "_trust_env", "_verify")
 
-    def __init__(self, verify: Verify = True, proxy_verify: Verify | None = None, *, trust_env: bool = False) -> None:
+    def __init__(
+        self,
+        verify: Verify = True,
+        proxy_verify: Verify | None = None,
+        *,
+        trust_env: bool = False,
+        cert: Cert | None = None,
+    ) -> None:
         for given in (verify, proxy_verify):
             if given is not None and not isinstance(given, (bool, str, ssl.SSLContext)):
                 raise TypeError(f"verify must be a bool, a path or an ssl.SSLContext, not {type(given).__name__}")
+        self._cert = None if cert is None else _Certificate(cert)
+        if self._cert is not None and isinstance(verify, ssl.SSLContext):
+            # It may be used elsewhere, for proxies too.
+            raise ValueError("cert= and verify= an ssl.SSLContext: load the certificate into the context instead")
+        # Not among the shared ones: these are told apart by who holds the key.
+        self._own_context: ssl.SSLContext | None = None
+        self._own_profile: _core.WireTls | None = None
         self._verify = verify
         self._proxy_verify = verify if proxy_verify is None else proxy_verify
         self._trust_env = trust_env
 
-    def has_context(self) -> bool:
-        """Whether a context was given, of which nothing else is known."""
-        return isinstance(self._verify, ssl.SSLContext) or isinstance(self._proxy_verify, ssl.SSLContext)
+    def needs_openssl(self) -> str | None:
+        """Why the native engine cannot do what is asked for; ``None`` if it can."""
+        if isinstance(self._verify, ssl.SSLContext) or isinstance(self._proxy_verify, ssl.SSLContext):
+            return "verify= is an ssl.SSLContext, whose settings cannot be read"
+        if self._cert is not None and self._cert.password is not None:
+            return "the key of cert= has a password"
+        return None
 
     def native_target(self) -> _core.WireTls:
-        """The same as :meth:`target` for the native engine; not where a context was given."""
-        return _profile(self._verify, self._trust_env)
+        """The same as :meth:`target` for the native engine; not where that cannot do it."""
+        cert = self._cert
+        if cert is None:
+            return _profile(self._verify, self._trust_env)
+        found = self._own_profile
+        if found is None:
+            with _lock:
+                found = self._own_profile
+                if found is None:
+                    authorities = _authorities(self._verify, self._trust_env)
+                    found = self._own_profile = cert.profile(self._verify is not False, authorities)
+        return found
 
     def native_proxy(self) -> _core.WireTls:
         """The same as :meth:`proxy` for the native engine; not where a context was given."""
@@ -128,8 +165,64 @@ class Tls:
 
     def target(self) -> ssl.SSLContext:
         """The context for targets."""
-        return _context(self._verify, self._trust_env)
+        cert = self._cert
+        if cert is None or isinstance(self._verify, ssl.SSLContext):
+            return _context(self._verify, self._trust_env)
+        found = self._own_context
+        if found is None:
+            with _lock:
+                found = self._own_context
+                if found is None:
+                    found = _make(self._verify, self._trust_env)
+                    cert.load_into(found)
+                    self._own_context = found
+        return found
 
     def proxy(self) -> ssl.SSLContext:
         """The context for HTTPS proxies."""
         return _context(self._proxy_verify, self._trust_env)
+
+
+class _Certificate:
+    """The certificate of this side.
+
+    Args:
+        given: As the user gave it.
+
+    Raises:
+        TypeError: It has another form.
+        FileNotFoundError: One of the files is not there.
+    """
+
+    __slots__ = ("_chain", "_key", "password")
+
+    def __init__(self, given: Cert) -> None:
+        parts: tuple[Any, ...] = given if isinstance(given, tuple) else (given,)
+        paths, password = parts[:2], parts[2] if len(parts) == 3 else None
+        if not 1 <= len(parts) <= 3 or not all(isinstance(path, (str, os.PathLike)) for path in paths):
+            raise TypeError("cert must be a path, or a tuple of the paths of certificate and key, and a password")
+        for path in paths:
+            if not os.path.isfile(path):
+                raise FileNotFoundError(f"no certificate or key at {os.fspath(path)!r}")
+        self._chain = os.fspath(paths[0])
+        self._key = os.fspath(paths[1]) if len(paths) == 2 else None
+        self.password: str | None = password
+        """Of the key; ``None`` for none."""
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Have a context show it."""
+        try:
+            # Without a password OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(self._chain, self._key, self.password or "")
+        except (ssl.SSLError, ValueError):
+            raise ValueError(_NO_CERTIFICATE) from None
+
+    def profile(self, verify: bool, authorities: str | None) -> _core.WireTls:
+        """What connections of the native engine that show it are made with."""
+        texts = [None if path is None else _text_of(path) for path in (self._chain, self._key)]
+        return _core.WireTls(verify, authorities, *texts)
+
+
+def _text_of(path: str) -> str:
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._httpx.cookies import MOST_JARS, CookieStore
+from proxywhirl._httpx.cookies import MOST_JARS, CookieStore, new_jar
 from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
@@ -29,9 +29,17 @@ class Identity(CookieStore):
         chooser: Knows where the session is.
         kind: The package that makes cookies and headers.
         on_move: What becomes of the cookies when the session moves to another proxy: ``"keep"`` or ``"drop"``.
+        first: The cookies that it begins with, then too.
     """
 
-    def __init__(self, session_id: str, chooser: Chooser, kind: HttpLibrary, on_move: str = "keep") -> None:
+    def __init__(
+        self,
+        session_id: str,
+        chooser: Chooser,
+        kind: HttpLibrary,
+        on_move: str = "keep",
+        first: Sequence[Cookie] = (),
+    ) -> None:
         self.session_id = session_id
         # Costs more to import than the rest of this module, and most programs have no sessions.
         import uuid
@@ -39,7 +47,8 @@ class Identity(CookieStore):
         self.token = uuid.uuid4()
         """Names its connections: a later session of the same id must not get them."""
         self.on_move = on_move
-        self.cookies: Any = kind.module.Cookies()
+        self._first = first
+        self.cookies: Any = new_jar(kind, first)
         self.headers: Any = kind.module.Headers()
         self._chooser = chooser
         self._proxy_id: Any = None
@@ -48,7 +57,7 @@ class Identity(CookieStore):
     def jar(self, proxy_id: Any, kind: HttpLibrary) -> Any:
         if proxy_id != self._proxy_id:
             if self._proxy_id is not None and self.on_move == "drop":
-                self.cookies = kind.module.Cookies()
+                self.cookies = new_jar(kind, self._first)
             self._proxy_id = proxy_id
         if not self._was_bound:
             self._was_bound = self._chooser.sessions.get_session(self.session_id) is not None
@@ -108,9 +117,11 @@ class Identities:
     Args:
         chooser: Knows the sessions.
         kind: The package that makes cookies and headers.
+        first: The cookies that every session begins with.
     """
 
-    def __init__(self, chooser: Chooser, kind: HttpLibrary) -> None:
+    def __init__(self, chooser: Chooser, kind: HttpLibrary, first: Sequence[Cookie] = ()) -> None:
+        self._first = first
         self._chooser = chooser
         self._kind = kind
         self._by_id: OrderedDict[str, Identity] = OrderedDict()
@@ -118,6 +129,9 @@ class Identities:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    def _new(self, session_id: str, on_move: str = "keep") -> Identity:
+        return Identity(session_id, self._chooser, self._kind, on_move, self._first)
 
     def of(self, session_id: str) -> Identity:
         """The identity of a session, a new one if the session is new or was over.
@@ -128,7 +142,7 @@ class Identities:
         with self._lock:
             found = self._by_id.get(session_id)
             if found is None:
-                found = self._by_id[session_id] = Identity(session_id, self._chooser, self._kind)
+                found = self._by_id[session_id] = self._new(session_id)
                 if len(self._by_id) > MOST_JARS:
                     self._by_id.popitem(last=False)
             else:
@@ -145,7 +159,7 @@ class Identities:
         if found is not None and found.has_ended():
             with self._lock:
                 if self._by_id.get(session_id) is found:
-                    again = self._by_id[session_id] = Identity(session_id, self._chooser, self._kind, found.on_move)
+                    again = self._by_id[session_id] = self._new(session_id, found.on_move)
                     again.headers = found.headers
 
     def end(self, session_id: str) -> Identity | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
@@ -11,6 +11,8 @@ from proxywhirl.exceptions import SessionNotFoundError
 from proxywhirl.rotator._identity import Identities, Identity, checked_on_move
 
 if TYPE_CHECKING:
+    from http.cookiejar import Cookie
+
     from proxywhirl._httpx.library import HttpLibrary
 
 __all__ = ["Sessions"]
@@ -25,12 +27,13 @@ class Sessions:
         chooser: Binds sessions to proxies.
         kind: The package that makes cookies and headers.
         carrier: Has the connections of sessions.
+        first: The cookies that every session begins with.
     """
 
-    def __init__(self, chooser: Chooser, kind: HttpLibrary, carrier: Any) -> None:
+    def __init__(self, chooser: Chooser, kind: HttpLibrary, carrier: Any, first: Sequence[Cookie] = ()) -> None:
         self._chooser = chooser
         self._carrier = carrier
-        self.identities = Identities(chooser, kind)
+        self.identities = Identities(chooser, kind, first)
         """What each session owns."""
 
     def open(

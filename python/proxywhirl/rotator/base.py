@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
 from proxywhirl._base.exports import on_first_use
 from proxywhirl._base.fork import new_lock
-from proxywhirl._httpx.cookies import store_of
+from proxywhirl._httpx.cookies import cookies_of
 from proxywhirl._httpx.library import default_name, flavour
 from proxywhirl._httpx.selection import Chooser
-from proxywhirl._httpx.wishes import wished
 from proxywhirl._native.redact import shown
 from proxywhirl.rotator._chosen import ChosenFace
 from proxywhirl.rotator._limited import LimitedFace
 from proxywhirl.rotator._observed import ObservedFace
+from proxywhirl.rotator._requests import RequestsFace, Unset, client_options
 
 if TYPE_CHECKING:
     import uuid
 
     from typing_extensions import Self
 
-    from proxywhirl._httpx.tls import Verify
+    from proxywhirl._httpx.tls import Cert, Verify
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.credentials import CredentialRotator
     from proxywhirl.models import ProxyChain
@@ -46,13 +45,9 @@ _NO_PROXIES = (
     "add some with proxies=[...] or add_proxy(), name lists with auto_fetch_sources=[...], or let public lists be used "
     "with bootstrap=True"
 )
-_WISHES = (
-    *("session_id", "country", "region", "tags", "protocol", "context"),
-    *("retry_policy", "ban_policy", "raise_on_ban", "max_body"),
-)
 
 
-class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
+class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -114,7 +109,20 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
         engine: ``"native"`` or ``"httpx"``; by default what ``PROXYWHIRL_ENGINE`` says, or else ``"native"``. See
             :class:`RotatingTransport`.
         cookies: Where cookies of requests without a session are kept: by default not beyond the redirects of the
-            request; ``"proxy"`` keeps a jar for each proxy, ``"shared"`` one for all. A session has its own.
+            request; ``"proxy"`` keeps a jar for each, ``"shared"`` one for all. A session has its own. Or cookies
+            themselves, as httpx takes them: every request, and every session, begins with those.
+        headers: Headers of every request. Those of a session go before, and those of a request before both.
+        user_agent: The ``User-Agent`` of every request that has no such header; ``proxywhirl/`` and the version by
+            default.
+        base_url: What relative URLs of requests are appended to.
+        auth: How every request authenticates to its site: user name and password, an ``httpx.Auth``, or a function.
+        event_hooks: Functions by ``"request"`` and ``"response"``, called for each request and each redirect; not for
+            each proxy tried. Those of :class:`AsyncProxyRotator` are coroutine functions.
+        follow_redirects: Whether redirects are followed; by default what ``config.follow_redirects`` says.
+        timeout: Seconds for each step of a request, an ``httpx.Timeout``, or ``None`` for no bound; by default
+            ``config.timeout``, and ``config.pool_timeout`` to wait for a proxy.
+        cert: Certificate by which sites know this side: the path of a PEM file with certificate and key, or of two
+            files, and the key's password. Proxies are not shown it.
 
     Raises:
         ProxyValidationError: One of the proxies is not acceptable.
@@ -172,7 +180,15 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
         geo_database: str | os.PathLike[str] | None = None,
         max_body: float | None = None,
         engine: str | None = None,
-        cookies: str | None = None,
+        cookies: Any = None,
+        headers: Any = None,
+        user_agent: str | None = None,
+        base_url: Any = None,
+        auth: Any = None,
+        event_hooks: Mapping[str, Any] | None = None,
+        follow_redirects: bool | None = None,
+        timeout: Any = Unset.UNSET,
+        cert: Cert | None = None,
     ) -> None:
         # Making a rotator costs more than importing these; importing the class is to cost little.
         from proxywhirl.resilience import guard_settings
@@ -185,7 +201,7 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
         from proxywhirl.rotator._sessions import Sessions
         from proxywhirl.rotator._settings import connections_of, policy_of, settings_of, strategy_of, timeout_for
 
-        cookie_store = store_of(cookies)
+        cookie_store, first_cookies = cookies_of(cookies)
         if isinstance(rate_limiter, bool) or type(rate_limiter).__name__ == "BootstrapConfig":
             # In the fifth place 0.3 had the limiter on the synchronous class, and this on the other.
             rate_limiter, bootstrap = None, rate_limiter
@@ -241,8 +257,19 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
         self._tls_options: dict[str, Any] = {
             "verify": self.config.verify_ssl if verify is None else verify,
             "proxy_verify": proxy_verify,
+            "cert": cert,
             "trust_env": trust_env,
         }
+        self._given = client_options(
+            self._flavour,
+            headers=headers,
+            user_agent=user_agent,
+            base_url=base_url,
+            auth=auth,
+            event_hooks=event_hooks,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+        )
         self._transport = self._make_transport(
             **self._tls_options,
             retry_policy=policy_of(self.config) if retry_policy is None else retry_policy,
@@ -259,9 +286,10 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
             max_body=max_body,
             engine=engine,
         )
-        self._sessions = Sessions(self._chooser, self._flavour, self._transport.carrier)
+        self._sessions = Sessions(self._chooser, self._flavour, self._transport.carrier, first_cookies)
         self._transport.keeps_hops = True
         self._transport.cookies = cookie_store
+        self._transport.first_cookies = first_cookies
         self._limits = Limits(
             self._chooser,
             self._insight.watch,
@@ -358,44 +386,3 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
             store.drop(key)
         self._sessions.end_at(str(key))
         return key
-
-    # For the requests of both classes.
-
-    def _client_options(self) -> dict[str, Any]:
-        config = self.config
-        return {
-            "transport": self._transport,
-            "timeout": self._flavour.module.Timeout(config.timeout, pool=config.pool_timeout),
-            "follow_redirects": config.follow_redirects,
-            "trust_env": self._trust_env,
-        }
-
-    def _deadline(self, kwargs: Mapping[str, Any]) -> float | None:
-        """When a request that begins now must be over, by ``time.monotonic``."""
-        policy = kwargs.get("retry_policy") or self._transport.retry_policy
-        return None if policy.timeout is None else time.monotonic() + float(policy.timeout)
-
-    def _arguments(
-        self, kwargs: dict[str, Any], deadline: float | None = None, *, read_body: bool = True
-    ) -> dict[str, Any]:
-        """Turn the keywords that concern the choice into the extension that the transport reads."""
-        wishes = {name: kwargs.pop(name) for name in _WISHES if name in kwargs}
-        extensions = kwargs.get("extensions") or {}
-        fixed = kwargs.get("timeout", self) is not self
-        given = extensions.get("proxywhirl")
-        if not wishes and read_body and not fixed and given is None and deadline is None:
-            return kwargs
-        if isinstance(given, Mapping):
-            wishes = {**given, **wishes}
-        selection = wished(**{"read_body": read_body, "fixed_timeout": fixed, **wishes, "deadline": deadline})
-        selection.merges_cookies = kwargs.get("cookies") is not None
-        session_id = selection.session()
-        if session_id is not None:
-            identity = self._sessions.identities.of(session_id)
-            selection.cookies = identity
-            if len(identity.headers):
-                headers = identity.headers.copy()
-                headers.update(kwargs.get("headers"))
-                kwargs["headers"] = headers
-        kwargs["extensions"] = {**extensions, "proxywhirl": selection}
-        return kwargs

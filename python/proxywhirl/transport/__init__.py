@@ -16,6 +16,7 @@ body cut short is asked for again through another proxy.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from proxywhirl._httpx.library import default_name, flavour
@@ -23,6 +24,7 @@ from proxywhirl.transport._drive import AsyncDriver, Driver
 
 if TYPE_CHECKING:
     import httpx
+    from typing_extensions import Self
 
     _SyncBase = httpx.BaseTransport
     _AsyncBase = httpx.AsyncBaseTransport
@@ -50,6 +52,8 @@ class RotatingTransport(Driver, _SyncBase):
         read_bodies: Whether to read the body before returning; see the text of the module.
         verify: Certificates of targets: ``True``, ``False``, a CA file or folder, or an ``ssl.SSLContext``.
         proxy_verify: Certificates of HTTPS proxies; as ``verify`` by default.
+        cert: Certificate by which sites know this side: the path of a PEM file with certificate and key, or of two
+            files, and the key's password. Proxies are not shown it.
         trust_env: Whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured.
         max_connections: Most requests of transports under way per proxy of the pool, each with a connection of its own.
             A proxy with as many is passed over; when all are, the request waits as long as its ``pool`` timeout says.
@@ -78,13 +82,22 @@ class RotatingTransport(Driver, _SyncBase):
             ``PROXYWHIRL_ENGINE`` says, or else the native one. With ``verify=`` an ``ssl.SSLContext``, while httpx is
             mocked, and in event loops that cannot watch descriptors (trio's), it is httpx.
 
+    Warns:
+        RuntimeWarning: Once, if the client has a proxy of its own that requests take instead (by ``proxy=``, or by
+            ``mounts=``): seen when the client is entered or closed, or when a request comes here after all.
+
     Raises:
         TypeError: ``source`` or ``verify`` is none of these, or another argument has the wrong type.
         ValueError: A number or a rule is not acceptable.
     """
 
+    def __enter__(self) -> Self:
+        self._meet(sys._getframe(1))
+        return self
+
     def close(self) -> None:
         """Close all connections. The transport can be used again; it then opens new ones."""
+        self._meet(sys._getframe(1))
         self.carrier.close()
 
 
@@ -95,6 +108,11 @@ class AsyncRotatingTransport(AsyncDriver, _AsyncBase):
     and are closed when it ends.
     """
 
+    async def __aenter__(self) -> Self:
+        self._meet(sys._getframe(1))
+        return self
+
     async def aclose(self) -> None:
         """Close all connections. The transport can be used again; it then opens new ones."""
+        self._meet(sys._getframe(1))
         await self.carrier.aclose()

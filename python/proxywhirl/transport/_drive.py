@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ from proxywhirl._httpx.rotation import Answer, SendOptions, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 from proxywhirl.exceptions import ProxyPoolEmptyError
+from proxywhirl.transport._bypass import BypassWarning
 from proxywhirl.transport._responses import facts_of, last_response, response_of, whole_response
 from proxywhirl.transport._settings import Settings
 
@@ -53,7 +55,7 @@ class _Begun(NamedTuple):
     wearing: Wearing | None
 
 
-class _Steps(Settings):
+class _Steps(BypassWarning, Settings):
     """What both drivers share: everything but the waiting."""
 
     def _begin(self, request: Any) -> _Begun:
@@ -107,6 +109,9 @@ class _Steps(Settings):
             time_left=time_left,
         )
         store = self.cookies if selection is None or selection.cookies is None else selection.cookies
+        if store is None and self.first_cookies:
+            # As below for redirects: what sites set is gone with the request.
+            store = PerProxy(self.first_cookies)
         wearing = None
         if store is not None:
             wearing = Wearing(store, request, kind, merges=selection is not None and selection.completes_cookies())
@@ -200,6 +205,8 @@ class Driver(_Steps):
 
     def handle_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
+        if not self._has_met_client:
+            self._meet(sys._getframe(1))
         return self._carry(request, None)
 
     def handle_whole(self, request: Any) -> Any:
@@ -271,6 +278,8 @@ class AsyncDriver(_Steps):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
+        if not self._has_met_client:
+            self._meet(sys._getframe(1))
         return await self._carry(request, None)
 
     async def handle_whole_async(self, request: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._core import ConnectionsLimit, ReportJudge, RuleJudge, StatusJudge
@@ -10,12 +10,14 @@ from proxywhirl._httpx.cookies import CookieStore
 from proxywhirl._httpx.limits import Limits, most_routes
 from proxywhirl._httpx.look import response_of
 from proxywhirl._httpx.selection import Selection, checked_bound
-from proxywhirl._httpx.tls import Tls, Verify
+from proxywhirl._httpx.tls import Cert, Tls, Verify
 from proxywhirl.bans import BanPolicies
 from proxywhirl.resilience import guard_settings
 from proxywhirl.transport._source import Source
 
 if TYPE_CHECKING:
+    from http.cookiejar import Cookie
+
     from proxywhirl import _core
     from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl.resilience import ResilienceConfig
@@ -29,6 +31,8 @@ class Settings:
 
     cookies: CookieStore | None = None
     """Where cookies go without a session; ``None``: to the client."""
+    first_cookies: Sequence[Cookie] = ()
+    """Cookies of every request without a session, where that is `None`."""
     keeps_hops = False
     """Whether cookies set by a redirect are kept for the rest of the redirects, as the client has no jar."""
 
@@ -41,6 +45,7 @@ class Settings:
         read_bodies: bool = False,
         verify: Verify = True,
         proxy_verify: Verify | None = None,
+        cert: Cert | None = None,
         trust_env: bool = False,
         max_connections: int | None = 100,
         max_keepalive_connections: int | None = 20,
@@ -88,7 +93,7 @@ class Settings:
             self.report_judge = ReportJudge(self.bans, auth_statuses)
         self._judge = StatusJudge(self.bans.general, auth_statuses)
         self._judges_alike = self.bans.is_plain
-        tls = Tls(verify, proxy_verify, trust_env=trust_env)
+        tls = Tls(verify, proxy_verify, trust_env=trust_env, cert=cert)
         limits = Limits(
             max_keepalive_connections, keepalive_expiry, most_routes() if max_proxies is None else max_proxies
         )

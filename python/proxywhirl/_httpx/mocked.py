@@ -1,0 +1,194 @@
+"""Requests while a mock of httpx is there, as pytest-httpx and respx are: they go through the transports of httpx.
+
+Carriers open connections themselves, below these transports; a mock would not see the request, or not its site.
+"""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl._core import pause_of
+from proxywhirl._httpx.address import ProxyAddress
+from proxywhirl._httpx.allowance import Allowance
+from proxywhirl._httpx.body import counted, counted_async
+from proxywhirl._httpx.failing import failure_of
+from proxywhirl._httpx.payload import ReadPayload
+from proxywhirl._httpx.rotation import Answer, Failure
+from proxywhirl._httpx.said import check_answer
+from proxywhirl._native.redact import Secrets
+
+if TYPE_CHECKING:
+    from proxywhirl._httpx.rotation import SendOptions
+    from proxywhirl._httpx.tls import Tls
+
+__all__ = ["send_mocked", "send_mocked_async"]
+
+
+def send_mocked(lease: Any, request: Any, terms: SendOptions, tls: Tls) -> Answer | Failure:
+    """As ``send`` of a carrier, through a transport of httpx that is made for this request.
+
+    Args:
+        lease: The lease.
+        request: The request.
+        terms: How to.
+        tls: The contexts.
+    """
+    sending = _Sending(lease, request, terms)
+    payload: _Payload | None = None
+    transport = sending.transport(terms.flavour.module.HTTPTransport, tls)
+    try:
+        payload = _Payload(sending.received(transport.handle_request(request)), sending, transport)
+        check_answer(payload, request, terms)
+        if terms.read:
+            payload.read()
+    except BaseException as error:  # noqa: BLE001 - raised again if it is not about the transfer
+        if payload is not None:
+            payload.close()
+        transport.close()
+        return sending.failed(error)
+    return sending.answered(payload)
+
+
+async def send_mocked_async(lease: Any, request: Any, terms: SendOptions, tls: Tls) -> Answer | Failure:
+    """As :func:`send_mocked`."""
+    sending = _Sending(lease, request, terms)
+    payload: _AsyncPayload | None = None
+    transport = sending.transport(terms.flavour.module.AsyncHTTPTransport, tls)
+    try:
+        payload = _AsyncPayload(sending.received(await transport.handle_async_request(request)), sending, transport)
+        check_answer(payload, request, terms)
+        if terms.read:
+            await payload.read()
+    except BaseException as error:  # noqa: BLE001 - raised again if it is not about the transfer
+        if payload is not None:
+            await payload.close()
+        await transport.aclose()
+        return sending.failed(error)
+    return sending.answered(payload)
+
+
+class _Sending:
+    """One request."""
+
+    def __init__(self, lease: Any, request: Any, terms: SendOptions) -> None:
+        self._url: str = lease.url
+        self._request = request
+        self.terms = terms
+        self.tunnel = request.url.scheme == "https" or not self._url.startswith("http")
+        self._started = time.perf_counter()
+        own = ProxyAddress(self._url).secrets if "@" in self._url else None
+        if own is None and terms.authorization is not None:
+            own = Secrets.of_authorization(terms.authorization)
+        self.secrets = own
+
+    def transport(self, make: Any, tls: Tls) -> Any:
+        """The transport that the mock stands in for. What the mock lets pass goes through the proxy of the lease."""
+        package = self.terms.flavour.module
+        if not self._url:
+            return make(verify=tls.target())
+        if not self._url.startswith("http"):
+            made = make(verify=tls.target())
+            # Never without its proxy: httpx cannot do all of SOCKS.
+            made._pool = _Refusing(package)
+            return made
+        authorization = self.terms.authorization
+        headers = {} if authorization is None else {"Proxy-Authorization": authorization.decode("latin-1")}
+        context = tls.proxy() if self._url.startswith("https:") else None
+        return make(verify=tls.target(), proxy=package.Proxy(self._url, headers=headers, ssl_context=context))
+
+    def received(self, response: Any) -> Any:
+        """A response of httpx in the form of httpcore's."""
+        return SimpleNamespace(
+            status=response.status_code,
+            headers=response.headers.raw,
+            extensions=dict(response.extensions),
+            stream=response.stream,
+        )
+
+    def answered(self, payload: Any) -> Answer:
+        elapsed = (time.perf_counter() - self._started) * 1000.0
+        asked = pause_of(payload.status, payload.headers)
+        return Answer(payload.status, elapsed, payload, tunnel=self.tunnel, retry_after=asked)
+
+    def failed(self, error: BaseException) -> Failure:
+        """What an exception means; raises it if it is not about the transfer."""
+        meaning = failure_of(error, self._request, self.terms.flavour, self.secrets, self.tunnel, self._started)
+        if meaning is None:
+            raise error
+        return meaning
+
+
+class _Refusing:
+    """Takes the place of the connections of a transport that must make none."""
+
+    def __init__(self, package: Any) -> None:
+        self._error = package.UnsupportedProtocol("a request that a mock lets pass goes through HTTP proxies only")
+
+    def handle_request(self, request: Any) -> Any:
+        raise self._error
+
+    async def handle_async_request(self, request: Any) -> Any:
+        raise self._error
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+
+class _Mocked(ReadPayload):
+    __slots__ = ("_sending", "_transport")
+
+    def __init__(self, response: Any, sending: _Sending, transport: Any) -> None:
+        super().__init__(response, sending.terms, Allowance({}), tunnel=sending.tunnel)
+        self._sending = sending
+        self._transport = transport
+
+    @property
+    def secrets(self) -> Secrets | None:
+        return self._sending.secrets
+
+
+class _Payload(_Mocked):
+    __slots__ = ()
+
+    def parts(self) -> Any:
+        return self.stream if self.max_body is None else counted(self.stream, self.max_body)
+
+    def read(self) -> None:
+        gatherer = self._gather()
+        for part in self.stream:
+            gatherer.add(part)
+        self.close()
+        self._complete(gatherer)
+
+    def close(self, *, interrupted: bool = False) -> None:
+        del interrupted
+        if not self.closed:
+            self.closed = True
+            self.stream.close()
+            self._transport.close()
+
+
+class _AsyncPayload(_Mocked):
+    __slots__ = ()
+
+    def parts(self) -> Any:
+        return self.stream if self.max_body is None else counted_async(self.stream, self.max_body)
+
+    async def read(self) -> None:
+        gatherer = self._gather()
+        async for part in self.stream:
+            gatherer.add(part)
+        await self.close()
+        self._complete(gatherer)
+
+    async def close(self, *, interrupted: bool = False) -> None:
+        del interrupted
+        if not self.closed:
+            self.closed = True
+            await self.stream.aclose()
+            await self._transport.aclose()

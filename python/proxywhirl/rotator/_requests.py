@@ -1,0 +1,139 @@
+"""What a rotator says of all its requests, and what each request says of itself, as its client takes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from proxywhirl import _core
+from proxywhirl._httpx.wishes import wished
+from proxywhirl._native.redact import shown
+
+if TYPE_CHECKING:
+    from proxywhirl._httpx.library import HttpLibrary
+    from proxywhirl.config import ProxyConfiguration
+    from proxywhirl.rotator._sessions import Sessions
+
+__all__ = ["RequestsFace", "Unset", "client_options"]
+
+_WISHES = (
+    *("session_id", "country", "region", "tags", "protocol", "context"),
+    *("retry_policy", "ban_policy", "raise_on_ban", "max_body"),
+)
+_HOOKS = ("request", "response")
+
+
+class Unset(Enum):
+    """Stands for an argument that was not given, where ``None`` says something."""
+
+    UNSET = "unset"
+
+
+def client_options(
+    kind: HttpLibrary,
+    *,
+    headers: Any,
+    user_agent: str | None,
+    base_url: Any,
+    auth: Any,
+    event_hooks: Mapping[str, Any] | None,
+    follow_redirects: bool | None,
+    timeout: Any,
+) -> dict[str, Any]:
+    """The arguments of the client that were given to the rotator; see :class:`ProxyRotatorBase`.
+
+    Args:
+        kind: The package of the client.
+        headers: As there, like all the others.
+        user_agent: Where ``headers`` has none.
+        base_url: A URL.
+        auth: As httpx takes it.
+        event_hooks: Functions by event.
+        follow_redirects: ``None`` leaves it to the settings.
+        timeout: :attr:`Unset.UNSET` leaves it to the settings.
+
+    Returns:
+        What was given, as the client takes it.
+
+    Raises:
+        TypeError: One has the wrong type.
+        ValueError: An event that no client has.
+    """
+    package = kind.module
+    said = package.Headers(headers)
+    if "User-Agent" not in said:
+        agent = f"proxywhirl/{_core.__version__}" if user_agent is None else user_agent
+        # In front: httpx has it there, too.
+        said = package.Headers([("User-Agent", agent), *said.multi_items()])
+    options: dict[str, Any] = {"headers": said}
+    if base_url is not None:
+        options["base_url"] = package.URL(base_url)
+    if auth is not None:
+        if not isinstance(auth, (tuple, package.Auth)) and not callable(auth):
+            raise TypeError(f"auth must be a pair, an Auth of {kind.name} or a function, not {type(auth).__name__}")
+        options["auth"] = auth
+    if event_hooks is not None:
+        unknown = sorted(set(event_hooks) - set(_HOOKS))
+        if unknown:
+            raise ValueError(f"event_hooks are 'request' and 'response', not {shown(unknown[0])}")
+        options["event_hooks"] = {event: list(hooks) for event, hooks in event_hooks.items()}
+    if follow_redirects is not None:
+        options["follow_redirects"] = follow_redirects
+    if timeout is not Unset.UNSET:
+        options["timeout"] = package.Timeout(timeout)
+    return options
+
+
+class RequestsFace:
+    """The way from the arguments of a request to its client."""
+
+    config: ProxyConfiguration
+    _flavour: HttpLibrary
+    _sessions: Sessions
+    _transport: Any
+    _trust_env: bool
+    _given: dict[str, Any]
+    """What :func:`client_options` made."""
+
+    def _client_options(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "transport": self._transport,
+            "timeout": self._flavour.module.Timeout(config.timeout, pool=config.pool_timeout),
+            "follow_redirects": config.follow_redirects,
+            "trust_env": self._trust_env,
+            **self._given,
+        }
+
+    def _deadline(self, kwargs: Mapping[str, Any]) -> float | None:
+        """When a request that begins now must be over, by ``time.monotonic``."""
+        policy = kwargs.get("retry_policy") or self._transport.retry_policy
+        return None if policy.timeout is None else time.monotonic() + float(policy.timeout)
+
+    def _arguments(
+        self, kwargs: dict[str, Any], deadline: float | None = None, *, read_body: bool = True
+    ) -> dict[str, Any]:
+        """Turn the keywords that concern the choice into the extension that the transport reads."""
+        wishes = {name: kwargs.pop(name) for name in _WISHES if name in kwargs}
+        extensions = kwargs.get("extensions") or {}
+        fixed = kwargs.get("timeout", self) is not self
+        merges = kwargs.get("cookies") is not None
+        given = extensions.get("proxywhirl")
+        if not wishes and read_body and not fixed and not merges and given is None and deadline is None:
+            return kwargs
+        if isinstance(given, Mapping):
+            wishes = {**given, **wishes}
+        selection = wished(**{"read_body": read_body, "fixed_timeout": fixed, **wishes, "deadline": deadline})
+        selection.merges_cookies = merges
+        session_id = selection.session()
+        if session_id is not None:
+            identity = self._sessions.identities.of(session_id)
+            selection.cookies = identity
+            if len(identity.headers):
+                headers = identity.headers.copy()
+                headers.update(kwargs.get("headers"))
+                kwargs["headers"] = headers
+        kwargs["extensions"] = {**extensions, "proxywhirl": selection}
+        return kwargs
