@@ -1,4 +1,4 @@
-//! One attempt: what is looked after before the choice, the choice, and what is told of it.
+//! One attempt: upkeep before the choice, the choice, and its report to observers and the log.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
