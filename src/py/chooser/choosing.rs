@@ -155,7 +155,7 @@ impl PyChooser {
         PyLease::take(pool, serving.handle.object.bind(py), &asked, observer, judge)
     }
 
-    /// The error for a request without a proxy; the log hears of an empty pool.
+    /// The error for a request without a proxy; an empty pool is logged.
     #[cold]
     fn without_proxy(
         &self,
