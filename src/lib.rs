@@ -1,8 +1,10 @@
 //! Rotation of HTTP requests through a pool of proxies: choosing, leasing and judging proxies, fast.
 //!
 //! # Layers
-//! [`proxy`] is one proxy, [`pool`] is many, [`strategy`] chooses, [`session`] remembers, [`rotation`] ties them into
-//! leases. Nothing but the binding layer knows that Python exists.
+//! [`proxy`] is one proxy, [`pool`] is many; [`resilience`] keeps the ineligible out, [`judge`] says what an answer means,
+//! [`strategy`] chooses, [`session`] keeps sessions on one proxy; [`rotation`] ties all of it into leases and requests,
+//! without I/O. Beside them `wire` is HTTP without I/O, and `drive` its sockets (feature `wire`). [`net`] serves both. Only
+//! the binding layer names Python.
 
 pub mod clock;
 #[cfg(feature = "wire")]

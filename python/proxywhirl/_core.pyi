@@ -100,9 +100,7 @@ __all__ = [
     "ascii_host",
     "basic_authorization",
     "body_text",
-    "builtin_strategy",
     "builtin_strategy_classes",
-    "builtin_strategy_names",
     "check_fleet_proxy",
     "deduplicate",
     "dump_proxies",
@@ -3897,22 +3895,8 @@ def body_text(body: Any, content_type: str | None = None) -> str:
         The text of the first 64 KiB.
     """
 
-def builtin_strategy(name: str, **kwargs: Any) -> Strategy:
-    """A built-in strategy by name.
-
-    Args:
-        name: Its name; case does not matter, `_` is as good as `-`.
-        kwargs: Arguments of its class.
-
-    Raises:
-        ValueError: "Unknown strategy ...", with the names there are.
-    """
-
 def builtin_strategy_classes() -> dict[str, type[Strategy]]:
     """The classes of the built-in strategies by name, further names included; a class's canonical name is its first."""
-
-def builtin_strategy_names() -> list[str]:
-    """Names of the built-in strategies."""
 
 def check_fleet_proxy(proxy: dict[str, Any]) -> None:
     """Raises what a fleet of this proxy would raise."""

@@ -192,9 +192,6 @@ class MetricsCollector:
                 if found is not None:
                     self.update_active_proxies(len(found.pool.get_healthy_proxies()))
 
-        def tripped(event: ProxyEvent, proxy_id: Any) -> None:
-            self.update_circuit_breaker_state(proxy_id, event.metadata["to"])
-
         updates: dict[str, Callable[[ProxyEvent, Any], None]] = {
             "request_complete": completed,
             "proxy_health_check": lambda event, proxy_id: self.update_proxy_health(proxy_id, bool(event.success)),

@@ -72,7 +72,7 @@ impl Socket {
         if count < 0 {
             return Err(io::Error::last_os_error());
         }
-        // Errors and the end of the stream are told by the next read or write.
+        // The next read or write shows errors and the end of the stream.
         let other = poll.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0;
         Ok(Ready {
             read: want.read && (other || poll.revents & libc::POLLIN != 0),

@@ -20,7 +20,7 @@ pub enum Verification {
     Nothing,
 }
 
-/// What this side proves who it is with: PEM texts, which may be one and the same.
+/// The certificate that this side shows, and its key: PEM texts, which may be one and the same.
 #[derive(Clone)]
 pub struct ClientCertificate {
     /// The certificate, and those that lead to its authority.

@@ -21,7 +21,7 @@ pub struct Mask {
     viewed: Mutex<u64>,
 }
 
-/// A change of a mask that views hear of: the mask, and the slot.
+/// A change of a mask by which views are reindexed: the mask, and the slot.
 pub(crate) type MaskChange = (u64, u32);
 
 impl Mask {
@@ -66,7 +66,7 @@ impl Mask {
         self.marks.store(marks);
     }
 
-    /// Changes marks of that generation; whether views hear of the change. The caller holds its own lock.
+    /// Changes marks of that generation; whether views have to follow the change. The caller holds its own lock.
     pub(crate) fn write(&self, generation: u64, change: impl FnOnce() -> Option<Arc<Marks>>) -> bool {
         // One step together with `note_view`: a view noted before is reindexed, one noted after reads the mark.
         let viewed = self.viewed.lock();
@@ -76,7 +76,7 @@ impl Mask {
         *viewed == generation
     }
 
-    /// A view of a table is about to leave out the held slots: from now on it hears of changes. False if the marks are of a
+    /// A view of a table is about to leave out the held slots: from now on it follows changes. False if the marks are of a
     /// later table.
     pub(crate) fn note_view(&self, generation: u64) -> bool {
         let mut viewed = self.viewed.lock();

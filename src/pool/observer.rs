@@ -1,4 +1,4 @@
-//! What a pool belongs to, and what it hears of the membership.
+//! The owner of a pool, and the changes of the membership that it is notified of.
 
 use ahash::AHashMap;
 

@@ -43,11 +43,11 @@ pub(crate) mod watch {
     pub(crate) const LATENCY: u8 = 1;
     /// Weights by success rate.
     pub(crate) const RATE: u8 = 1 << 1;
-    /// Orders by use: hear of counts that fall.
+    /// Orders by use: notified of counts that fall.
     pub(crate) const COUNTS: u8 = 1 << 2;
-    /// Sets of proxies with few results: hear of totals that fall.
+    /// Sets of proxies with few results: notified of totals that fall.
     pub(crate) const TOTALS: u8 = 1 << 3;
-    /// Limits on what is in flight: hear of requests that end.
+    /// Limits on what is in flight: notified of requests that end.
     pub(crate) const CAPACITY: u8 = 1 << 4;
 }
 

@@ -1,4 +1,4 @@
-//! The pools that keep derived state about a proxy, and how they hear of its changes.
+//! The pools that keep derived state about a proxy, and how they are notified of its changes.
 
 use std::any::Any;
 

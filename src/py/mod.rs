@@ -129,9 +129,7 @@ mod _core {
         cost_aware::PyCostAware,
         geo_targeted::PyGeoTargeted,
         least_used::PyLeastUsed,
-        names::{
-            builtin_strategy, builtin_strategy_classes, builtin_strategy_names, settings_strategy_names, strategy_key,
-        },
+        names::{builtin_strategy_classes, settings_strategy_names, strategy_key},
         performance::PyPerformance,
         random::PyRandom,
         round_robin::PyRoundRobin,

@@ -1,6 +1,6 @@
 //! Limits that users set for each proxy, for single ones, and for all of them together: a token bucket each.
 //!
-//! A request takes a token of every bucket that concerns it, or none. None waits here: who asks decides whether to wait.
+//! A request takes a token of every bucket that concerns it, or none. Nothing waits here: that is the caller's choice.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -113,7 +113,7 @@ impl<H: Handle> Active<H> {
         if self.given.sessions().is_some() { Ok(&self.given) } else { self.wrapped(&self.sticky) }
     }
 
-    /// What serves a request of a session: the strategy itself where it knows sessions.
+    /// What serves a request of a session: the strategy itself where it keeps sessions.
     ///
     /// # Errors
     /// What [`Handle::sticky`] fails with.

@@ -100,7 +100,7 @@ impl<H: Host + ?Sized> Attempt<H> {
     }
 }
 
-/// The request, as far as a rotation must know it.
+/// The request, as far as it matters to a rotation.
 #[derive(Debug, Clone, Copy)]
 pub struct Job {
     /// Whether the method may reach the site twice without harm (RFC 9110, 9.2.2).

@@ -2,7 +2,7 @@
 //!
 //! [`request`] is what is sent, [`exchange`] one request and its answer over one connection, [`body`] where an answer's
 //! body ends, [`decode`] its content codings, [`collect`] a body held in memory. [`limits`] bounds everything that a server
-//! could let grow; [`error`] is everything that can go wrong, in the classes of httpx. Nothing here knows of pools, rotation
+//! could let grow; [`error`] is everything that can go wrong, in the classes of httpx. Nothing here names pools, rotation
 //! or Python.
 //!
 //! [`route`] says where a connection leads and which requests may share it, [`tls`] how TLS is spoken, [`channel`] what the

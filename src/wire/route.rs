@@ -92,7 +92,7 @@ struct Inner {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Party {
     pub(super) proxy: Option<Arc<Proxy>>,
-    /// What a proxy without a login of its own is told when a tunnel is opened.
+    /// The `Proxy-Authorization` that a proxy without a login of its own gets when a tunnel is opened.
     pub(super) authorization: Option<Box<[u8]>>,
     pub(super) owner: Option<u64>,
 }

@@ -1,4 +1,4 @@
-"""Where a proxy is and how it wants to be spoken to, read once from a lease's URL."""
+"""Where a proxy is and how to speak to it, read once from a lease's URL."""
 
 from __future__ import annotations
 

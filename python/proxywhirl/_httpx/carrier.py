@@ -1,7 +1,7 @@
 """The inner interface: send this request through this lease; get status, headers and body, or an error.
 
-Everything above it (the loop, the transports, the rotators) knows a carrier only by ``send`` and by the two replies.
-These carriers speak HTTP through httpcore; another engine goes in here.
+Everything above it (the transports, the rotators) uses a carrier by ``send`` and the two replies alone. These carriers
+speak HTTP through httpcore, the engine ``"httpx"``; those of :mod:`proxywhirl._httpx.native` use the core's own.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class _Scope:
     def __init__(self, routes: AsyncRoutes) -> None:
         self.routes = routes
         # An event loop runs asynchronous generators to their end before it closes (PEP 525), and also when they are
-        # collected. That is the one public hook to be told of either.
+        # collected. That is the one public hook for either.
         self._closer: AsyncGenerator[None, None] = _close_at_end(routes)
 
     async def open(self) -> None:

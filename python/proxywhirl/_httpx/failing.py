@@ -1,4 +1,4 @@
-"""A failed transfer as the rotation hears of it: what it means, and the exception of httpx that tells it."""
+"""A failed transfer as the rotation takes it: what it means, and its exception of httpx."""
 
 from __future__ import annotations
 

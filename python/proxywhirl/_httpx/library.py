@@ -73,13 +73,13 @@ class HttpLibrary:
 
 
 def flavour(name: str) -> HttpLibrary:
-    """The flavour of this name, imported on first use.
+    """The package of this name, imported on first use.
 
     Args:
         name: ``"httpx"`` or ``"httpx2"``.
 
     Returns:
-        The flavour.
+        The package.
 
     Raises:
         ValueError: Another name.
@@ -94,7 +94,7 @@ def flavour(name: str) -> HttpLibrary:
 
 
 def flavour_of(request: Any) -> HttpLibrary:
-    """The flavour a request object belongs to."""
+    """The package that a request object belongs to."""
     kind = type(request)
     found = _by_request_type.get(kind)
     if found is None:

@@ -35,7 +35,7 @@ def check_answer(payload: Any, request: Any, terms: Any) -> None:
     # Nearly all answers have the reason of the standard, and lead nowhere.
     if not is_redirect and (not reason or reason == _REASONS.get(status)):
         return
-    # What came through a tunnel was said by a site, which knows no login.
+    # What came through a tunnel was said by a site, which never gets the login.
     secrets = None if payload.tunnel else payload.secrets
     if secrets is not None:
         scrub_reason(status, payload.extensions, secrets)

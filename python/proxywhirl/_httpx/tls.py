@@ -68,7 +68,7 @@ def _profile(verify: Verify, trust_env: bool) -> _core.WireTls:
 
 
 def _authorities(verify: Verify, trust_env: bool) -> str | None:
-    """Certificates of the authorities that httpx would believe, as text; ``None`` for the system's own, or for all."""
+    """Certificates of the authorities that httpx would accept, as text; ``None`` for the system's own, or for all."""
     if verify is False:
         return None
     place = verify if isinstance(verify, str) else None
@@ -78,7 +78,7 @@ def _authorities(verify: Verify, trust_env: bool) -> str | None:
         from proxywhirl._httpx.library import default_name
 
         if default_name() != "httpx":
-            # httpx2 believes those of the system.
+            # httpx2 accepts those of the system.
             return None
         import certifi
 
@@ -99,7 +99,7 @@ def _certificates(place: str) -> list[str]:
 
 
 class Tls:
-    """Which certificates are believed: of targets and, apart from that if wished, of HTTPS proxies.
+    """Which certificates are accepted: of targets and, apart from that if wished, of HTTPS proxies.
 
     Args:
         verify: For targets.

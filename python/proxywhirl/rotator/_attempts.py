@@ -142,7 +142,7 @@ class _Loop:
         self, attempt: Attempt, answer: Any, headers: Any, body: Any, error: BaseException | None, elapsed_ms: Any
     ) -> Outcome:
         if self._open != attempt.number or self._rotation is None:
-            raise RuntimeError("this attempt has ended: its outcome has been told already")
+            raise RuntimeError("this attempt has ended: its outcome has been reported already")
         judged = self._judge(self._url, answer, headers, body, error)
         cause = error if error is not None else answer if is_error(answer) else None
         outcome = Outcome.CLIENT_FAULT if judged.outcome is None else judged.outcome

@@ -1,4 +1,4 @@
-"""What users set and see of the choice of proxies: the documentation, and calls of what knows them."""
+"""What users set and see of the choice of proxies: the documentation, and calls of what makes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users set and see of the limits of a rotator: the documentation, and calls of what knows them."""
+"""What users set and see of the limits of a rotator: the documentation, and calls of what keeps them."""
 
 from __future__ import annotations
 

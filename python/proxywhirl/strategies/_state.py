@@ -69,7 +69,7 @@ class StrategyState:
     """Metrics by proxy id, for one strategy. Every method may be called from any thread.
 
     Counts cover one window: the first result after the window has run out begins a new one at zero. The average
-    lives on. When more proxies are known than ``max_proxies``, the one not heard of for longest is forgotten.
+    lives on. When more proxies are known than ``max_proxies``, the least recently updated one is forgotten.
 
     Args:
         ema_alpha: Weight of a new response time in the average, 0 to 1.

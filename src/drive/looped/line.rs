@@ -1,4 +1,4 @@
-//! A socket that is told what it is ready for, and is never waited for.
+//! A socket with what it is ready for, which is never waited for.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use mio::{Interest, Registry, Token};
 use super::Key;
 use crate::wire::channel::Channel;
 
-/// One socket. The poll tells only of changes, so what it has told is kept.
+/// One socket. The poll reports changes only, so readiness is kept.
 #[derive(Debug)]
 pub(super) struct Line {
     stream: TcpStream,
@@ -30,7 +30,7 @@ impl Line {
         Ok(Self { stream, user: Some(user), is_readable: false, is_writable: false, has_ended: false })
     }
 
-    /// Keeps what the poll tells.
+    /// Keeps what the poll reports.
     pub(super) fn note(&mut self, event: &Event) {
         let is_broken = event.is_error();
         self.has_ended |= event.is_read_closed() || is_broken;
@@ -75,7 +75,7 @@ impl Line {
         loop {
             match self.stream.write(bytes) {
                 Ok(count) => {
-                    // Room that was filled is told of when there is more.
+                    // Once the room is filled, the poll reports when there is more.
                     self.is_writable = count == bytes.len();
                     return Ok(Some(count));
                 }
@@ -94,7 +94,7 @@ impl Line {
         loop {
             match self.stream.read(buffer) {
                 Ok(count) => {
-                    // Fewer bytes than asked for were all; the end that was told of is still to be read.
+                    // Fewer bytes than asked for were all; an end that was reported is still to be read.
                     self.is_readable = count == buffer.len() || (self.has_ended && count > 0);
                     self.has_ended |= count == 0;
                     return Ok(Some(count));

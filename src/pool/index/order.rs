@@ -142,8 +142,8 @@ impl Order {
     }
 
     /// Takes the least used proxy that `accept` allows and counts its start, in one step. The callbacks are called under
-    /// the lock, so they must not change a proxy in a way that its pool hears of. The second value is whether the proxy's
-    /// counts fell because its window was over: its pools are to hear of that once the lock is gone.
+    /// the lock, so they must not make a change that its pools are notified of. The second value is whether the proxy's
+    /// counts fell because its window was over: its pools are notified of that once the lock is gone.
     pub(crate) fn take<'p>(
         &self,
         random: &Random,

@@ -1,4 +1,4 @@
-//! One attempt: what is looked after before the choice, the choice, and what is told of it.
+//! One attempt: upkeep before the choice, the choice, and its report to observers and the log.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -155,7 +155,7 @@ impl PyChooser {
         PyLease::take(pool, serving.handle.object.bind(py), &asked, observer, judge)
     }
 
-    /// The error for a request without a proxy; the log hears of an empty pool.
+    /// The error for a request without a proxy; an empty pool is logged.
     #[cold]
     fn without_proxy(
         &self,

@@ -36,7 +36,7 @@ static EXPLANATION: Lazy = Lazy::new("proxywhirl._native.explain", "Explanation"
 /// A pool and the strategy that chooses from it, which can be swapped at any time. Thread-safe.
 ///
 /// A lease remembers the strategy that made it, so a result always reaches that one. Requests of a session stay on one
-/// proxy under any strategy: one that knows no sessions is wrapped in one that does.
+/// proxy under any strategy: one that keeps no sessions is wrapped in one that does.
 ///
 /// Args:
 ///     pool: The proxies.
@@ -47,7 +47,7 @@ pub(crate) struct PyChooser {
     pool: Py<PyPool>,
     core: Chooser<PyHandle>,
     around: ArcSwap<Surroundings>,
-    // Bounds how often the log is told of an empty pool.
+    // Bounds how often an empty pool is logged.
     seldom: Py<PyAny>,
 }
 

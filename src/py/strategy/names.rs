@@ -1,6 +1,5 @@
 //! Built-in strategies made by name; the names are the core's.
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
@@ -18,38 +17,6 @@ pub(super) fn make<'py>(
 /// The class of a built-in strategy, which this module has under its own name.
 fn class<'py>(py: Python<'py>, builtin: &Builtin) -> PyResult<Bound<'py, PyType>> {
     Ok(py.import("proxywhirl._core")?.getattr(builtin.class)?.cast_into()?)
-}
-
-/// A built-in strategy by name.
-///
-/// Args:
-///     name: Its name; case does not matter, `_` is as good as `-`.
-///     kwargs: Arguments of its class.
-///
-/// Raises:
-///     ValueError: "Unknown strategy ...", with the names there are.
-#[proxywhirl_macros::border]
-#[pyfunction]
-#[pyo3(signature = (name, **kwargs))]
-pub(crate) fn builtin_strategy<'py>(
-    py: Python<'py>,
-    name: &str,
-    kwargs: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let Some(builtin) = Builtin::of_name(name) else {
-        return Err(PyValueError::new_err(format!(
-            "Unknown strategy {name:?}: the built-in ones are {}",
-            names::all().collect::<Vec<_>>().join(", ")
-        )));
-    };
-    make(py, builtin, kwargs)
-}
-
-/// Names of the built-in strategies.
-#[proxywhirl_macros::border]
-#[pyfunction]
-pub(crate) fn builtin_strategy_names() -> Vec<&'static str> {
-    names::all().collect()
 }
 
 /// The classes of the built-in strategies by name, further names included; a class's canonical name is its first.

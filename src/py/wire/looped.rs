@@ -271,7 +271,7 @@ impl LoopedWire {
         let mut first = None;
         for (awaited, reply) in replies {
             if let Err(error) = tell(py, &awaited, reply) {
-                // The others are told all the same.
+                // The other replies are handed out all the same.
                 first.get_or_insert(error);
             }
         }

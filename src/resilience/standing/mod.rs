@@ -9,7 +9,7 @@
 //! 1. [`Sites::of_url`] finds the site of its URL, once.
 //! 2. For each choice: load the table, make the query [`masked`](crate::pool::query::Query::masked) by
 //!    [`SiteBans::mask_of`], choose, and ask [`SiteBans::admit_at`]. Refused there, take the start back and begin this step
-//!    again: the mask knows of the thread that was faster.
+//!    again: the mask shows what the faster thread has done.
 //! 3. [`SiteBans::settle_at`] with what came of it, or with [`SiteOutcome::Released`]. After [`SiteChange::Freed`] a request
 //!    that waits may be served; requests that wait for time to pass ask [`Site::next_release`], or [`SiteBans::next_due`]
 //!    for all sites.

@@ -22,7 +22,7 @@ pub(super) struct SiteLedger {
 }
 
 impl SiteLedger {
-    /// Writes a mark, in marks that have room for it; whether views hear of it.
+    /// Writes a mark, in marks that have room for it; whether views have to follow.
     pub(super) fn mark(&mut self, entries: &[Entry], at: u32, mark: Mark) -> bool {
         let slot = entries[at as usize].slot;
         if slot == NONE {

@@ -144,12 +144,12 @@ def test_a_name_is_needed(name: str) -> None:
 
 
 def test_the_registry_has_every_name_of_the_native_list() -> None:
-    for name in _core.builtin_strategy_names():
+    for name in _core.builtin_strategy_classes():
         cls = StrategyRegistry().get_strategy(name)
         if cls is _core.CompositeStrategy:
             continue  # not made without parts
         made = resolve(name)
-        assert type(made) is type(_core.builtin_strategy(name)) is cls
+        assert type(made) is cls
         assert repr(made) == f"{cls.__name__}()"
 
 
@@ -162,13 +162,13 @@ def test_a_class_of_the_package_has_a_name_and_is_exported() -> None:
 
 
 def test_an_error_lists_every_name() -> None:
-    for name in _core.builtin_strategy_names():
+    for name in _core.builtin_strategy_classes():
         with pytest.raises(ValueError, match=rf"[ ,]{name}\b"):
             resolve("no-such")
 
 
 def test_the_settings_of_the_command_line_take_what_the_list_says() -> None:
-    for name in _core.builtin_strategy_names():
+    for name in _core.builtin_strategy_classes():
         if name in _core.settings_strategy_names():
             assert CLIConfig(rotation_strategy=name).rotation_strategy == name
         else:

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["NativePayload", "Orders", "Parcel"]
 
 _MOST_OWNERS = 10_000
-"""Sessions whose connections are told apart; those not seen for longest go first."""
+"""Sessions whose connections are told apart; the least recently used go first."""
 
 
 class Orders:
     """Makes of requests what the core sends. May be shared by threads.
 
     Args:
-        tls: The certificates that are believed.
+        tls: The certificates that are accepted.
         release: Closes the connections of a session that is forgotten, by its number.
         pulled: What the parts of a request's body are taken from, made of its stream.
     """

@@ -29,7 +29,7 @@ class NativeCarrier:
     """Carries synchronous requests through the native engine; may be shared by threads.
 
     Args:
-        tls: The certificates that are believed.
+        tls: The certificates that are accepted.
         limits: The bounds of the connections.
 
     Raises:
@@ -48,7 +48,7 @@ class NativeCarrier:
 
     @property
     def tls(self) -> Tls:
-        """The certificates that are believed."""
+        """The certificates that are accepted."""
         return self._orders.tls
 
     @property

@@ -51,7 +51,7 @@ class AsyncNativeCarrier:
     collected.
 
     Args:
-        tls: The certificates that are believed.
+        tls: The certificates that are accepted.
         limits: The bounds of the connections, per loop.
 
     Raises:
@@ -68,7 +68,7 @@ class AsyncNativeCarrier:
 
     @property
     def tls(self) -> Tls:
-        """The certificates that are believed."""
+        """The certificates that are accepted."""
         return self._orders.tls
 
     @property
@@ -215,7 +215,7 @@ class _Scope:
         self.loop = loop
         self.wire = wire
         # An event loop runs asynchronous generators to their end before it closes (PEP 525), and also when they are
-        # collected. That is the one public hook to be told of either.
+        # collected. That is the one public hook for either.
         self._closer: AsyncGenerator[None, None] = _watched(loop, wire)
 
     async def open(self) -> None:
