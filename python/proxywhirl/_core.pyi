@@ -547,7 +547,7 @@ class Chooser:
     """A pool and the strategy that chooses from it, which can be swapped at any time. Thread-safe.
 
     A lease remembers the strategy that made it, so a result always reaches that one. Requests of a session stay on one
-    proxy under any strategy: one that knows no sessions is wrapped in one that does.
+    proxy under any strategy: one that keeps no sessions is wrapped in one that does.
 
     Args:
         pool: The proxies.
@@ -3581,12 +3581,7 @@ class WireTls:
     """
 
     def __new__(
-        cls,
-        /,
-        verify: bool,
-        authorities: str | None = None,
-        certificate: str | None = None,
-        key: str | None = None,
+        cls, /, verify: bool, authorities: str | None = None, certificate: str | None = None, key: str | None = None
     ) -> Self: ...
     def __repr__(self, /) -> str: ...
 
