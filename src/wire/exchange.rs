@@ -68,6 +68,8 @@ pub struct Exchange {
     receiving: Receiving,
     is_head: bool,
     is_connect: bool,
+    /// Whether another protocol was asked for, which 101 agrees to.
+    asks_upgrade: bool,
     /// Whether the connection may carry another request after this one, by all that is known yet.
     is_kept: bool,
     written: u64,
@@ -104,6 +106,7 @@ impl Exchange {
             receiving: Receiving::Head(HeadReader::new(limits.head)),
             is_head: request.method() == "HEAD",
             is_connect: request.method() == "CONNECT",
+            asks_upgrade: request.headers().values("upgrade").any(|value| !value.trim_ascii().is_empty()),
             is_kept: !says_close(request.headers().values("connection")),
             written: 0,
             read: 0,
@@ -225,6 +228,9 @@ impl Exchange {
     }
 
     fn begin_body(&mut self, head: &ResponseHead) -> Result<(), Error> {
+        if head.status == 101 && !self.asks_upgrade {
+            return Err(Error::new(Kind::RemoteProtocol, Stage::Head, "101, and no other protocol was asked for"));
+        }
         let is_switched = head.status == 101 || (self.is_connect && (200..300).contains(&head.status));
         let framing = head.framing(self.is_head || is_switched).map_err(bad_head)?;
         let is_early = self.sending != Sending::Whole || !self.outgoing().is_empty();

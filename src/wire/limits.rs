@@ -23,10 +23,11 @@ pub struct Limits {
 
 impl Default for Limits {
     /// For an answer that is held in memory: one GiB of body and of decoded body; 16 KiB of chunk extensions; five codings,
-    /// and from 32 MiB on what one layer of deflate can do, which is 1,032 times.
+    /// and from 32 MiB on what one layer of deflate can do, which is 1,032 times. A head begins with its status line, as h11
+    /// wants it: what comes before that may be the end of another answer.
     fn default() -> Self {
         Self {
-            head: http1::Limits::default(),
+            head: http1::Limits { empty_lines: false, ..http1::Limits::default() },
             body: 1 << 30,
             extensions: 16 << 10,
             decoded: 1 << 30,

@@ -36,8 +36,6 @@ _GRACE = 2.0
 # A socket takes zero for "do not wait".
 _LEAST = 0.001
 
-_core: Any = core()
-
 
 class Allowance:
     """The bounds of one attempt; handed to httpcore as each of its timeouts.
@@ -77,7 +75,7 @@ class Allowance:
         """
         left = self._least(self._connect)
         if left is not None and left <= 0.0:
-            raise _core.ConnectTimeout("no time left to connect")
+            raise core().ConnectTimeout("no time left to connect")
         return left
 
     def writing(self) -> float | None:
@@ -88,7 +86,7 @@ class Allowance:
         """
         left = self._least(self._write)
         if left is not None and left <= 0.0:
-            raise _core.WriteTimeout("no time left to send the request")
+            raise core().WriteTimeout("no time left to send the request")
         return left
 
     def reading(self) -> float | None:
@@ -106,11 +104,11 @@ class Allowance:
                 until = self._until = now + _GRACE * self._read
             if until is not None:
                 if until <= now:
-                    raise _core.ReadTimeout(self._why())
+                    raise core().ReadTimeout(self._why())
                 if left is None or until - now < left:
                     left = max(until - now, _LEAST)
         if left is not None and left <= 0.0:
-            raise _core.ReadTimeout(self._why())
+            raise core().ReadTimeout(self._why())
         return left
 
     def timed_out(self, error: Exception) -> Exception:
@@ -119,7 +117,7 @@ class Allowance:
         now = time.monotonic()
         if (deadline is None or now < deadline) and (until is None or now < until or self._phase is _STREAM):
             return error
-        expired: Exception = _core.ReadTimeout(self._why())
+        expired: Exception = core().ReadTimeout(self._why())
         return expired
 
     def received(self, count: int) -> None:
@@ -131,7 +129,7 @@ class Allowance:
         if self._phase is _HEAD:
             self._received += count
             if self._received > MOST_HEAD:
-                raise _core.RemoteProtocolError(f"the head of the answer has more than {MOST_HEAD} bytes")
+                raise core().RemoteProtocolError(f"the head of the answer has more than {MOST_HEAD} bytes")
 
     def begin_body(self, *, whole: bool) -> None:
         """Go on to the body.

@@ -17,9 +17,10 @@ from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
 from proxywhirl._httpx.failing import failure_of
 from proxywhirl._httpx.library import core
-from proxywhirl._httpx.payload import AsyncPayload, Payload, SendOptions, close_shielded, secrets_of
-from proxywhirl._httpx.rotation import Answer, Failure
-from proxywhirl._httpx.route import ConnectionPool, Limits, Owner, Route
+from proxywhirl._httpx.limits import Limits
+from proxywhirl._httpx.payload import AsyncPayload, Payload, close_shielded, secrets_of
+from proxywhirl._httpx.rotation import Answer, Failure, SendOptions
+from proxywhirl._httpx.route import ConnectionPool, Owner, Route
 from proxywhirl._httpx.routes import AsyncRoutes, Routes
 from proxywhirl._httpx.said import check_answer
 from proxywhirl._httpx.tls import Tls
@@ -27,7 +28,7 @@ from proxywhirl._httpx.tls import Tls
 if TYPE_CHECKING:
     from proxywhirl.rotator._profile import Profile
 
-__all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload", "SendOptions"]
+__all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload"]
 
 
 class Carrier:

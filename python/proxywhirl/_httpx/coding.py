@@ -15,7 +15,6 @@ from proxywhirl._httpx.library import core
 
 __all__ = ["Unpacker", "coding_of", "excess", "too_large"]
 
-_core: Any = core()
 
 # Most that zlib takes as a bound.
 _MOST_ZLIB = 2**31 - 2
@@ -28,7 +27,7 @@ _BROTLI_OUTPUT = 256 * 1024
 
 def too_large(most: float, *, packed: bool) -> Exception:
     """The error of a body beyond its bound."""
-    error: Exception = _core.RemoteProtocolError(excess(most, packed=packed))
+    error: Exception = core().RemoteProtocolError(excess(most, packed=packed))
     return error
 
 

@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 from proxywhirl._httpx.address import ProxyAddress
 from proxywhirl._httpx.handshake import Refused, opened
-from proxywhirl._httpx.judge import Verdict
 from proxywhirl._httpx.library import core
 from proxywhirl._httpx.stream import (
     AsyncStream,
@@ -26,9 +25,9 @@ from proxywhirl._httpx.stream import (
     seconds_to_connect,
 )
 from proxywhirl._httpx.tls import Tls
-from proxywhirl._native.enums import Outcome
+from proxywhirl._httpx.unreachable import ProxyUnreachable
 
-__all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "ProxyUnreachable", "dialled", "dialled_ms"]
+__all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "dialled", "dialled_ms"]
 
 dialled: ContextVar[bool] = ContextVar("dialled", default=False)
 """Set when a connection is opened. A request that clears it before it is sent can tell a new connection from one that
@@ -41,30 +40,6 @@ _core: Any = core()
 _READ_SIZE = 4096
 _TIMEOUTS = (_core.ConnectTimeout, _core.ReadTimeout, _core.WriteTimeout)
 _ERRORS = (*_TIMEOUTS, _core.ConnectError, _core.ReadError, _core.WriteError)
-
-
-class ProxyUnreachable(Exception):
-    """The way through the proxy could not be opened; nothing of the request was sent.
-
-    Args:
-        message: What happened.
-        kind: Name of the httpx exception that tells it best.
-        outcome: What it says of the proxy.
-        retry_after: Seconds for which the proxy asks to be left alone.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        kind: str,
-        outcome: Verdict = Outcome.PROXY_DOWN,
-        retry_after: float | None = None,
-    ) -> None:
-        self.kind = kind
-        self.outcome = outcome
-        self.retry_after = retry_after
-        super().__init__(message)
 
 
 def _fail(error: Exception, phase: str) -> NoReturn:

@@ -17,7 +17,7 @@ from proxywhirl._native.redact import shown
 if TYPE_CHECKING:
     from proxywhirl._httpx.tls import Tls
 
-__all__ = ["ENGINES", "engine_of", "is_mocked"]
+__all__ = ["ENGINES", "engine_of", "is_mocked", "tell_once"]
 
 ENGINES = ("native", "httpx")
 
@@ -53,7 +53,7 @@ def engine_of(engine: str | None, tls: Tls, default: str) -> str:
     if asked not in ENGINES:
         raise ValueError(f"{name} must be 'native' or 'httpx', not {shown(asked)}")
     if asked == "native" and tls.has_context():
-        _tell_once("verify= is an ssl.SSLContext, whose settings cannot be read: httpx carries the requests")
+        tell_once("verify= is an ssl.SSLContext, whose settings cannot be read: httpx carries the requests")
         return "httpx"
     return asked
 
@@ -67,7 +67,7 @@ def is_mocked() -> bool:
     for package, cls, method, own in _methods:
         found = getattr(cls, method)
         if found is not own and not _is_of(package, found):
-            _tell_once(f"{package} is mocked: httpx carries the requests as long as it is")
+            tell_once(f"{package} is mocked: httpx carries the requests as long as it is")
             return True
     return False
 
@@ -92,7 +92,8 @@ def _is_of(package: str, function: Any) -> bool:
     return str(getattr(function, "__module__", None)).partition(".")[0] == package
 
 
-def _tell_once(text: str) -> None:
+def tell_once(text: str) -> None:
+    """Say in the log why httpx carries requests; each reason once in a process."""
     if text not in _told:
         _told.add(text)
         _log.info(text)

@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._httpx.coding import excess
-from proxywhirl._httpx.dial import ProxyUnreachable
 from proxywhirl._httpx.judge import meaning_of
 from proxywhirl._httpx.rotation import Failure
+from proxywhirl._httpx.unreachable import ProxyUnreachable
 from proxywhirl._native.enums import Outcome
 
 if TYPE_CHECKING:

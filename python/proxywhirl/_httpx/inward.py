@@ -7,24 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxywhirl._core import Proxy, address_locality
+from proxywhirl._core import address_locality
 from proxywhirl._httpx.library import core
-from proxywhirl._native.enums import ProxySource
 
-__all__ = ["AsyncPublicOnly", "PublicOnly", "named_by_others"]
+__all__ = ["AsyncPublicOnly", "PublicOnly"]
 
 _core: Any = core()
 _REFUSED = "the proxy's name leads into a private network, where a list of others must not point (see allow_local)"
-
-
-def named_by_others(lease: Any) -> bool:
-    """Whether the proxy of a lease came from a list of others, and so may not be in the user's own network.
-
-    Args:
-        lease: The lease; one without a proxy has none that a list named.
-    """
-    proxy = getattr(lease, "proxy", None)
-    return isinstance(proxy, Proxy) and proxy.source in (ProxySource.FETCHED, ProxySource.API) and not proxy.allow_local
 
 
 def _is_inward(stream: Any) -> bool:

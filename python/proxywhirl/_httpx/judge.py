@@ -15,6 +15,7 @@ from proxywhirl._core import judge_connect
 from proxywhirl._httpx import clients as _clients
 from proxywhirl._httpx.clients import AMBIGUOUS as AMBIGUOUS_FAULTS
 from proxywhirl._httpx.clients import Answer, Fault, Finding
+from proxywhirl._httpx.unreachable import ProxyUnreachable
 from proxywhirl._native.enums import AMBIGUOUS, Doubt, Outcome
 
 __all__ = [
@@ -114,11 +115,8 @@ def meaning_of(error: Exception, *, tunnel: bool) -> Meaning | None:
     Returns:
         Its meaning; ``None`` if it is no exception of a transfer, as one raised by the user's own body iterator.
     """
-    if type(error).__module__ == "proxywhirl._httpx.dial" and type(error).__name__ == "ProxyUnreachable":
-        kind: str = error.kind  # type: ignore[attr-defined]
-        if _is_local(error):
-            return Meaning(_CLIENT, False, kind)
-        return Meaning(error.outcome, False, kind)  # type: ignore[attr-defined]
+    if isinstance(error, ProxyUnreachable):
+        return Meaning(_CLIENT if _is_local(error) else error.outcome, False, error.kind)
     found = _row_of(error)
     if found is None:
         return None

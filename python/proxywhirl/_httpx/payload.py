@@ -1,14 +1,13 @@
-"""What goes into a carrier with a request, and what comes out with an answer."""
+"""What comes out of a carrier of httpx with an answer."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.body import MOST_BODY, Gatherer, counted, counted_async
-from proxywhirl._httpx.library import HttpLibrary
 from proxywhirl._httpx.objects import fill
+from proxywhirl._httpx.rotation import SendOptions
 from proxywhirl._httpx.route import ConnectionPool, Route
 from proxywhirl._httpx.routes import AsyncRoutes, Routes
 from proxywhirl._native.redact import Secrets
@@ -16,55 +15,7 @@ from proxywhirl._native.redact import Secrets
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["AsyncPayload", "Payload", "SendOptions", "close_shielded", "secrets_of"]
-
-
-class SendOptions:
-    """How an attempt is to be made.
-
-    Args:
-        flavour: Whose exceptions to report.
-        read: Whether to read the body before answering.
-        repeatable: Whether the request may reach the target twice.
-        timeout: Seconds for each phase instead of the request's own; ``None`` leaves those.
-        time_left: Seconds left for everything.
-        max_body: Most bytes of the body, on the wire and unpacked; ``None`` for the default, which bounds what is read
-            whole.
-        identity: Of the session that has its connections to itself; ``None`` for none.
-        authorization: The user's own ``Proxy-Authorization``, for an HTTP proxy without a login.
-    """
-
-    __slots__ = (
-        "authorization",
-        "flavour",
-        "identity",
-        "max_body",
-        "read",
-        "repeatable",
-        "time_left",
-        "timeout",
-    )
-
-    def __init__(
-        self,
-        flavour: HttpLibrary,
-        *,
-        read: bool,
-        repeatable: bool,
-        timeout: float | None = None,
-        time_left: float | None = None,
-        max_body: float | None = None,
-        identity: Hashable | None = None,
-        authorization: bytes | None = None,
-    ) -> None:
-        self.flavour = flavour
-        self.identity = identity
-        self.authorization = authorization
-        self.read = read
-        self.max_body = max_body
-        self.repeatable = repeatable
-        self.timeout = timeout
-        self.time_left = time_left
+__all__ = ["AsyncPayload", "Payload", "close_shielded", "secrets_of"]
 
 
 class _Payload:

@@ -1,4 +1,4 @@
-"""What the drivers of the core's rotation share: the replies of a carrier, and the error that ends a request.
+"""What the drivers of the core's rotation share: the terms and replies of a carrier, and the error that ends a request.
 
 The rotation itself (``_core._Rotation``) decides: how often a request is tried, through which proxies, after which
 pauses, and what is returned or raised. A driver carries its steps out.
@@ -6,6 +6,7 @@ pauses, and what is returned or raised. A driver carries its steps out.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
@@ -20,8 +21,57 @@ from proxywhirl.exceptions import (
 
 if TYPE_CHECKING:
     from proxywhirl._httpx.judge import Verdict
+    from proxywhirl._httpx.library import HttpLibrary
 
-__all__ = ["Answer", "Failure", "error_of"]
+__all__ = ["Answer", "Failure", "SendOptions", "error_of"]
+
+
+class SendOptions:
+    """How an attempt is to be made.
+
+    Args:
+        flavour: Whose exceptions to report.
+        read: Whether to read the body before answering.
+        repeatable: Whether the request may reach the target twice.
+        timeout: Seconds for each phase instead of the request's own; ``None`` leaves those.
+        time_left: Seconds left for everything.
+        max_body: Most bytes of the body, on the wire and unpacked; ``None`` for the default, which bounds what is read
+            whole.
+        identity: Of the session that has its connections to itself; ``None`` for none.
+        authorization: The user's own ``Proxy-Authorization``, for an HTTP proxy without a login.
+    """
+
+    __slots__ = (
+        "authorization",
+        "flavour",
+        "identity",
+        "max_body",
+        "read",
+        "repeatable",
+        "time_left",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        flavour: HttpLibrary,
+        *,
+        read: bool,
+        repeatable: bool,
+        timeout: float | None = None,
+        time_left: float | None = None,
+        max_body: float | None = None,
+        identity: Hashable | None = None,
+        authorization: bytes | None = None,
+    ) -> None:
+        self.flavour = flavour
+        self.identity = identity
+        self.authorization = authorization
+        self.read = read
+        self.max_body = max_body
+        self.repeatable = repeatable
+        self.timeout = timeout
+        self.time_left = time_left
 
 
 class Answer:

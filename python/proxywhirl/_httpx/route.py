@@ -9,52 +9,13 @@ from proxywhirl._httpx.address import ProxyAddress
 from proxywhirl._httpx.dial import AsyncDialer, AsyncDirect, Dialer, Direct
 from proxywhirl._httpx.inward import AsyncPublicOnly, PublicOnly
 from proxywhirl._httpx.library import core
+from proxywhirl._httpx.limits import Limits
 from proxywhirl._httpx.tls import Tls
 
-__all__ = ["ConnectionPool", "Limits", "Owner", "Route", "most_routes"]
+__all__ = ["ConnectionPool", "Owner", "Route"]
 
 # Once is bad luck: a proxy may end waiting connections after a while. Twice is its habit.
 _STALE_ENOUGH = 2
-
-
-def most_routes() -> int:
-    """How many proxies may have open connections, by default.
-
-    A request to a proxy that has just lost its connections pays for a new one, so the bound should lie above the number
-    of proxies in use; but each holds file descriptors and some 10 kB.
-
-    Returns:
-        A quarter of the file descriptors this process may have, at least 100, at most 2,000.
-    """
-    try:
-        import resource
-    except ImportError:
-        return 100
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return 2000 if allowed == resource.RLIM_INFINITY else max(100, min(2000, allowed // 4))
-
-
-class Limits(NamedTuple):
-    """Bounds of the connections.
-
-    Attributes:
-        keepalive: Most idle connections kept per proxy.
-        keepalive_seconds: How long an idle connection is kept, in seconds.
-        routes: Most proxies with connections at the same time.
-    """
-
-    keepalive: int | None = 20
-    keepalive_seconds: float | None = 300.0
-    routes: int = 100
-
-    def check(self) -> None:
-        """Refuse bounds that let no request pass.
-
-        Raises:
-            ValueError: There is no room for any proxy.
-        """
-        if self.routes < 1:
-            raise ValueError(f"the number of proxies with connections must be at least 1, not {self.routes}")
 
 
 class Owner(NamedTuple):

@@ -14,13 +14,14 @@ from collections.abc import Hashable
 from typing import Any
 
 from proxywhirl._base.fork import new_lock
-from proxywhirl._httpx.inward import named_by_others
-from proxywhirl._httpx.route import ConnectionPool, Limits, Owner, Route, most_routes
+from proxywhirl._httpx.limits import Limits
+from proxywhirl._httpx.listed import named_by_others
+from proxywhirl._httpx.route import ConnectionPool, Owner, Route
 from proxywhirl._httpx.said import hide_in_debug_logs
 from proxywhirl._httpx.tls import Tls
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["AsyncRoutes", "ConnectionPool", "Limits", "Route", "Routes", "most_routes"]
+__all__ = ["AsyncRoutes", "Routes"]
 
 
 _caches: weakref.WeakSet[_Cache] = weakref.WeakSet()

@@ -17,8 +17,6 @@ _LOGGERS = [f"{package}.{part}" for package in ("httpcore", "httpcore2") for par
 _REASONS = {status: reason.encode() for status, reason in responses.items()}
 _REDIRECTS = (301, 302, 303, 307, 308)
 
-_core: Any = core()
-
 
 def check_answer(payload: Any, request: Any, terms: Any) -> None:
     """Look at a head before it is handed on.
@@ -77,7 +75,7 @@ def check_redirect(
         return
     text = kind.module.Headers([(b"location", location)])["location"]
     if secrets is not None and secrets.gives_away(text):
-        raise _core.RemoteProtocolError("the proxy redirects to an address that contains its own login")
+        raise core().RemoteProtocolError("the proxy redirects to an address that contains its own login")
     try:
         url = kind.module.URL(text)
         if url.scheme and not url.host:
@@ -85,7 +83,7 @@ def check_redirect(
         if url.is_relative_url:
             request.url.join(url)
     except (kind.module.InvalidURL, ValueError) as error:
-        raise _core.RemoteProtocolError(f"the answer redirects to what is no URL: {error}") from None
+        raise core().RemoteProtocolError(f"the answer redirects to what is no URL: {error}") from None
 
 
 def hide_in_debug_logs(in_use: Callable[[], Iterable[Secrets]]) -> None:

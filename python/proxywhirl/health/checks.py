@@ -72,7 +72,7 @@ class HttpCheck:
     def __init__(self, url: str, timeout: float = 10.0, tls: Any = None) -> None:
         from proxywhirl._httpx.carrier import AsyncCarrier
         from proxywhirl._httpx.library import default_name, flavour
-        from proxywhirl._httpx.routes import Limits
+        from proxywhirl._httpx.limits import Limits
         from proxywhirl._httpx.tls import Tls
 
         self.url = url
@@ -96,7 +96,7 @@ class HttpCheck:
         Raises:
             CheckFailed: It cannot be had through this proxy.
         """
-        from proxywhirl._httpx.carrier import SendOptions
+        from proxywhirl._httpx.rotation import SendOptions
 
         terms = SendOptions(self._flavour, read=True, repeatable=True)
         sending = self._carrier.send(_Stand(proxy.id, client_url(proxy)), self._request(), terms)

@@ -55,8 +55,9 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
     async def _prepare_sources(self, deadline: float | None = None) -> None:
         """What has to be done before a request: load, wait for the first proxies, log in."""
         await self._keeping.begin_async()
-        for proxy_id in await self._lists.wait_async(deadline):
-            await self._transport.carrier.remove(proxy_id)
+        if self._lists.supply is not None:
+            for proxy_id in await self._lists.wait_async(deadline):
+                await self._transport.carrier.remove(proxy_id)
         await self._limits.log_in_async()
 
     @property

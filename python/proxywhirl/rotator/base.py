@@ -111,7 +111,8 @@ class ProxyRotatorBase(ChosenFace, ObservedFace, LimitedFace):
         max_body: Most bytes of a body, on the wire and unpacked. By default 64 MiB for a body that is read whole, and
             no bound for :meth:`stream`; ``math.inf`` for no bound. A larger one is an answer that cannot be read: the
             request goes on through another proxy, and fails with ``ProxyConnectionError`` when there is no other.
-        engine: ``"native"``, ``"httpx"``, or what ``PROXYWHIRL_ENGINE`` says; see :class:`RotatingTransport`.
+        engine: ``"native"`` or ``"httpx"``; by default what ``PROXYWHIRL_ENGINE`` says, or else ``"native"``. See
+            :class:`RotatingTransport`.
         cookies: Where cookies of requests without a session are kept: by default not beyond the redirects of the
             request; ``"proxy"`` keeps a jar for each proxy, ``"shared"`` one for all. A session has its own.
 

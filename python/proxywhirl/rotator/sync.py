@@ -57,8 +57,9 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
     def _prepare_sources(self, deadline: float | None = None) -> None:
         """What has to be done before a request: load, wait for the first proxies, log in."""
         self._keeping.begin()
-        for proxy_id in self._lists.wait(deadline):
-            self._transport.carrier.remove(proxy_id)
+        if self._lists.supply is not None:
+            for proxy_id in self._lists.wait(deadline):
+                self._transport.carrier.remove(proxy_id)
         self._limits.log_in()
 
     @property

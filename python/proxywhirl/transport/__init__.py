@@ -75,7 +75,8 @@ class RotatingTransport(Driver, _SyncBase):
             whole, and no bound for one that the client reads; ``math.inf`` for no bound. A larger one is an answer that
             cannot be read: the request goes on through another proxy, or the reader gets ``RemoteProtocolError``.
         engine: What carries the requests: ``"native"``, the core's own HTTP and TLS, or ``"httpx"``; by default what
-            ``PROXYWHIRL_ENGINE`` says. With ``verify=`` an ``ssl.SSLContext``, and while httpx is mocked, it is httpx.
+            ``PROXYWHIRL_ENGINE`` says, or else the native one. With ``verify=`` an ``ssl.SSLContext``, while httpx is
+            mocked, and in event loops that cannot watch descriptors (trio's), it is httpx.
 
     Raises:
         TypeError: ``source`` or ``verify`` is none of these, or another argument has the wrong type.

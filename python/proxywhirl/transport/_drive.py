@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxywhirl._core import RuleJudge, StatusJudge, request_facts
-from proxywhirl._httpx.carrier import AsyncCarrier, Carrier, SendOptions
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
 from proxywhirl._httpx.engine import engine_of
@@ -16,7 +15,7 @@ from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_b
 from proxywhirl._httpx.library import HttpLibrary, flavour_of
 from proxywhirl._httpx.native.sync import NativeCarrier
 from proxywhirl._httpx.native.tasks import AsyncNativeCarrier
-from proxywhirl._httpx.rotation import Answer, error_of
+from proxywhirl._httpx.rotation import Answer, SendOptions, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 from proxywhirl.exceptions import ProxyPoolEmptyError
@@ -25,7 +24,8 @@ from proxywhirl.transport._settings import Settings
 
 if TYPE_CHECKING:
     from proxywhirl import _core
-    from proxywhirl._httpx.route import Limits
+    from proxywhirl._httpx.carrier import AsyncCarrier, Carrier
+    from proxywhirl._httpx.limits import Limits
     from proxywhirl._httpx.tls import Tls
 
 __all__ = ["AsyncDriver", "Driver"]
@@ -198,7 +198,11 @@ class Driver(_Steps):
     carrier: Carrier | NativeCarrier
 
     def _make_carrier(self, engine: str | None, tls: Tls, limits: Limits) -> Carrier | NativeCarrier:
-        return (NativeCarrier if engine_of(engine, tls, "httpx") == "native" else Carrier)(tls, limits)
+        if engine_of(engine, tls, "native") == "native":
+            return NativeCarrier(tls, limits)
+        from proxywhirl._httpx.carrier import Carrier
+
+        return Carrier(tls, limits)
 
     def handle_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""
@@ -265,7 +269,11 @@ class AsyncDriver(_Steps):
     carrier: AsyncCarrier | AsyncNativeCarrier
 
     def _make_carrier(self, engine: str | None, tls: Tls, limits: Limits) -> AsyncCarrier | AsyncNativeCarrier:
-        return (AsyncNativeCarrier if engine_of(engine, tls, "httpx") == "native" else AsyncCarrier)(tls, limits)
+        if engine_of(engine, tls, "native") == "native":
+            return AsyncNativeCarrier(tls, limits)
+        from proxywhirl._httpx.carrier import AsyncCarrier
+
+        return AsyncCarrier(tls, limits)
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; httpx calls this."""

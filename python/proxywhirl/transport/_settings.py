@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._core import ConnectionsLimit, ReportJudge, RuleJudge, StatusJudge
 from proxywhirl._httpx.cookies import CookieStore
+from proxywhirl._httpx.limits import Limits, most_routes
 from proxywhirl._httpx.look import response_of
-from proxywhirl._httpx.routes import Limits, most_routes
 from proxywhirl._httpx.selection import Selection, checked_bound
 from proxywhirl._httpx.tls import Tls, Verify
 from proxywhirl.bans import BanPolicies

@@ -12,6 +12,8 @@ use super::number;
 pub enum BadResponse {
     /// It does not begin as HTTP/1 does.
     NotHttp,
+    /// It begins with an empty line.
+    EmptyLine,
     /// A line is no header.
     HeaderLine,
     /// More bytes than the limit.
@@ -34,6 +36,7 @@ impl fmt::Display for BadResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotHttp => "illegal status line",
+            Self::EmptyLine => "no response line received",
             Self::HeaderLine => "illegal header line",
             Self::LongHead => "Receive buffer too long",
             Self::ManyHeaders => "too many headers",

@@ -18,12 +18,14 @@ pub struct Limits {
     pub headers: usize,
     /// Interim answers (1xx) before the real one.
     pub interim: usize,
+    /// Whether empty lines may come before a head. A client may pass over them (RFC 9112, 2.2); h11 does not.
+    pub empty_lines: bool,
 }
 
 impl Default for Limits {
-    /// 64 KiB, where httpx has 100; 128 headers, 8 interim answers.
+    /// 64 KiB, where httpx has 100; 128 headers, 8 interim answers; empty lines are passed over.
     fn default() -> Self {
-        Self { bytes: 64 << 10, headers: 128, interim: 8 }
+        Self { bytes: 64 << 10, headers: 128, interim: 8, empty_lines: true }
     }
 }
 
@@ -117,8 +119,11 @@ impl HeadReader {
         let mut used = 0;
         loop {
             if self.parsed_at == 0 {
-                // Empty lines before an answer, of which there may be some (RFC 9112, 2.2), count as its head.
+                // Empty lines before an answer count as its head.
                 let empty = bytes[used..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+                if empty > 0 && !self.limits.empty_lines {
+                    return Err(BadResponse::EmptyLine);
+                }
                 self.limits.bytes = self.limits.bytes.checked_sub(empty).ok_or(BadResponse::LongHead)?;
                 used += empty;
                 self.scanned = self.scanned.saturating_sub(empty);

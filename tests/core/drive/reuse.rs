@@ -138,7 +138,7 @@ fn what_says_that_it_ends_is_not_kept() {
             read_head(&mut stream);
         });
         let wire = wire();
-        send(&wire, &get(&direct(at), "/")).unwrap();
+        send(&wire, &ask("GET", &direct(at), "/", &[("Upgrade", "x")])).unwrap();
         assert_eq!((wire.counts().open, wire.counts().idle), (0, 0), "{}", String::from_utf8_lossy(answer));
     }
 }

@@ -35,11 +35,11 @@ fn a_connection_is_reused_after_an_answer_that_is_whole() {
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
             "two lengths, of which another reader may believe the other",
         ),
-        ("HTTP/1.1 101 Switch\r\nUpgrade: x\r\n\r\n", "another protocol"),
     ] {
         let played = get(answer.as_bytes());
         assert!(played.end.is_ok() && !played.is_reusable && !played.exchange.is_reusable(), "{why}");
     }
+    assert!(!upgrading(b"HTTP/1.1 101 Switch\r\nUpgrade: x\r\n\r\n").is_reusable, "another protocol");
     let closed = post(&[("Connection", "close")]);
     assert!(!play(written(closed), [OK]).is_reusable, "we say close");
     assert!(!get(&OK[..OK.len() - 1]).exchange.is_reusable(), "the rest is not read");
@@ -88,8 +88,40 @@ fn interim_answers_are_passed_over() {
     assert_eq!((played.head.unwrap().status, &*played.body, played.is_reusable), (200, &b"ok"[..], true));
     let flood = "HTTP/1.1 100 Continue\r\n\r\n".repeat(9);
     assert_eq!(get(flood.as_bytes()).text(), "too many interim responses");
-    let switched = get(b"HTTP/1.1 101 Switch\r\nContent-Length: 3\r\n\r\nraw");
+}
+
+/// The answer to a GET that asks for another protocol.
+fn upgrading(answer: &[u8]) -> Played {
+    let request = Request::new("GET", "/", Headers::from_iter([("Host", "shop.test"), ("Upgrade", "x")])).unwrap();
+    let exchange = Exchange::new(&request, "", &Headers::new(), Limits::default()).unwrap();
+    play(written(exchange), [answer])
+}
+
+#[test]
+fn another_protocol_only_where_one_was_asked_for() {
+    let answer = b"HTTP/1.1 101 Switch\r\nContent-Length: 3\r\n\r\nraw";
+    let switched = upgrading(answer);
+    assert!(switched.end.is_ok());
     assert_eq!((switched.head.unwrap().status, switched.left, switched.is_reusable), (101, 3, false));
+    for exchange in [sent("GET", Limits::default()), written(post(&[("Upgrade", " ")]))] {
+        let refused = play(exchange, [&answer[..]]);
+        assert_eq!(
+            (refused.kind(), refused.text()),
+            (&Kind::RemoteProtocol, "101, and no other protocol was asked for")
+        );
+        assert!(refused.head.is_none() && !refused.is_reusable);
+    }
+}
+
+#[test]
+fn a_head_begins_with_its_status_line() {
+    let after_interim = b"HTTP/1.1 100 Continue\r\n\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    for answer in [&[b"\r\n", OK].concat()[..], &[b"\n", OK].concat(), &[b"\r", OK].concat(), after_interim] {
+        for pieces in [vec![answer], answer.chunks(1).collect()] {
+            let refused = play(sent("GET", Limits::default()), pieces);
+            assert_eq!((refused.kind(), refused.text()), (&Kind::RemoteProtocol, "no response line received"));
+        }
+    }
 }
 
 #[test]

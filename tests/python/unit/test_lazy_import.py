@@ -55,6 +55,39 @@ print(*sorted(set(sys.modules) - before))
     assert sum(name.split(".")[0] == "proxywhirl" for name in imported) <= 30
 
 
+def test_requests_of_the_native_engine_do_without_httpcore() -> None:
+    code = """
+import asyncio, sys
+from proxywhirl import AsyncProxyRotator, ProxyConnectionError, ProxyRotator, RetryPolicy
+from proxywhirl.testing import ProxyFleet
+
+async def get(fleet, url):
+    async with AsyncProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+        return (await rotator.get(url)).status_code
+
+with ProxyFleet(1) as fleet:
+    url = fleet.site_url("shop.test", "/whoami")
+    with ProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+        print(rotator.get(url).status_code, asyncio.run(get(fleet, url)))
+once = RetryPolicy(max_attempts=1)
+for url in ("http://shop.test/", "https://shop.test/"):
+    with ProxyRotator(proxies=["http://127.0.0.1:1"], engine="native", retry_policy=once) as rotator:
+        try:
+            rotator.get(url)
+        except ProxyConnectionError as error:
+            print(type(error.__cause__).__name__, end=" ")
+print()
+print(*sorted({name.split(".")[0] for name in sys.modules} & {"anyio", "h11", "httpcore", "httpcore2"}))
+with ProxyRotator(proxies=["http://127.0.0.1:1"], engine="httpx") as rotator:
+    print("httpcore" in sys.modules or "httpcore2" in sys.modules)
+"""
+    answers, failures, imported, by_httpx = run(code).split("\n")[:4]
+    assert answers == "200 200"
+    assert failures.split() == ["ConnectError", "ConnectError"]
+    assert imported == ""
+    assert by_httpx == "True"
+
+
 def test_native_objects_work_without_pydantic_and_httpx() -> None:
     code = """
 import sys

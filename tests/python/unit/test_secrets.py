@@ -13,10 +13,10 @@ import httpcore
 import httpx
 import pytest
 
-from proxywhirl._httpx.dial import ProxyUnreachable
 from proxywhirl._httpx.handshake import ProxyHandshake, Refused, opened
 from proxywhirl._httpx.library import flavour
 from proxywhirl._httpx.said import check_redirect
+from proxywhirl._httpx.unreachable import ProxyUnreachable
 from proxywhirl._native.redact import Secrets
 
 LOGINS = [

@@ -20,12 +20,13 @@ import pytest
 
 from proxywhirl import Outcome, ProxyConnectionError, ProxyPool, ProxyPoolEmptyError, RetryPolicy
 from proxywhirl._httpx.address import ProxyAddress
-from proxywhirl._httpx.dial import ProxyUnreachable
 from proxywhirl._httpx.handshake import ProxyHandshake, Refused, opened
 from proxywhirl._httpx.judge import meaning_of
-from proxywhirl._httpx.routes import Limits, Routes, most_routes
+from proxywhirl._httpx.limits import Limits, most_routes
+from proxywhirl._httpx.routes import Routes
 from proxywhirl._httpx.selection import Selection
 from proxywhirl._httpx.tls import Tls
+from proxywhirl._httpx.unreachable import ProxyUnreachable
 from proxywhirl.transport import AsyncRotatingTransport, RotatingTransport
 
 QUICK = RetryPolicy(base_delay=0.01)

@@ -13,14 +13,14 @@ from proxywhirl._httpx.address import ProxyAddress
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.body import MOST_BODY, Gatherer
 from proxywhirl._httpx.failing import error_of_wire, failure_of
-from proxywhirl._httpx.inward import named_by_others
+from proxywhirl._httpx.listed import named_by_others
 from proxywhirl._httpx.objects import fill
 from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._httpx.said import check_answer
 from proxywhirl._native.redact import Secrets
 
 if TYPE_CHECKING:
-    from proxywhirl._httpx.payload import SendOptions
+    from proxywhirl._httpx.rotation import SendOptions
     from proxywhirl._httpx.tls import Tls
     from proxywhirl.rotator._profile import Profile
 

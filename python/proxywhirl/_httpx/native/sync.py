@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.body import counted
-from proxywhirl._httpx.carrier import Carrier
 from proxywhirl._httpx.engine import is_mocked
 from proxywhirl._httpx.native.parcel import NativePayload, Orders
 from proxywhirl._httpx.rotation import Answer, Failure
 
 if TYPE_CHECKING:
-    from proxywhirl._httpx.payload import SendOptions
-    from proxywhirl._httpx.route import Limits
+    from proxywhirl._httpx.carrier import Carrier
+    from proxywhirl._httpx.limits import Limits
+    from proxywhirl._httpx.rotation import SendOptions
     from proxywhirl._httpx.tls import Tls
     from proxywhirl.rotator._profile import Profile
 
@@ -98,6 +98,8 @@ class NativeCarrier:
 
     def _for_mocks(self) -> Carrier:
         """What carries requests while httpx is mocked."""
+        from proxywhirl._httpx.carrier import Carrier
+
         with self._lock:
             if self._mocked is None:
                 self._mocked = Carrier(self.tls, self._limits)

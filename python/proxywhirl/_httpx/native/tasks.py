@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Callable
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.body import counted_async
-from proxywhirl._httpx.carrier import AsyncCarrier
-from proxywhirl._httpx.engine import is_mocked
+from proxywhirl._httpx.engine import is_mocked, tell_once
 from proxywhirl._httpx.native.parcel import NativePayload, Orders, Parcel
 from proxywhirl._httpx.rotation import Answer, Failure
 
 if TYPE_CHECKING:
-    from proxywhirl._httpx.payload import SendOptions
-    from proxywhirl._httpx.route import Limits
+    from proxywhirl._httpx.carrier import AsyncCarrier
+    from proxywhirl._httpx.limits import Limits
+    from proxywhirl._httpx.rotation import SendOptions
     from proxywhirl._httpx.tls import Tls
     from proxywhirl.rotator._profile import Profile
 
@@ -82,13 +82,15 @@ class AsyncNativeCarrier:
     async def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
         loop = asyncio._get_running_loop()
-        if loop is None or is_mocked():
+        if is_mocked():
             return await self._by_httpx().send(lease, request, terms)
+        if loop is None:
+            return await self._unwatched().send(lease, request, terms)
         scope = self._scopes.get(loop)
         if scope is None or scope.wire.is_shut:
             scope = await self._enter(loop)
             if scope is None:
-                return await self._by_httpx().send(lease, request, terms)
+                return await self._unwatched().send(lease, request, terms)
         parcel = self._orders.parcel(lease, request, terms)
         future = loop.create_future()
         key = scope.wire.send(parcel.order, future)
@@ -181,8 +183,15 @@ class AsyncNativeCarrier:
         await scope.aclose()
         return before
 
+    def _unwatched(self) -> AsyncCarrier:
+        """What carries requests in a loop that cannot watch descriptors."""
+        tell_once("the event loop cannot watch descriptors: httpx carries the requests")
+        return self._by_httpx()
+
     def _by_httpx(self) -> AsyncCarrier:
         """What carries requests where the native engine cannot."""
+        from proxywhirl._httpx.carrier import AsyncCarrier
+
         with self._lock:
             if self._other is None:
                 self._other = AsyncCarrier(self.tls, self._limits)
