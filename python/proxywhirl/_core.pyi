@@ -123,6 +123,7 @@ __all__ = [
     "read_proxy_entry",
     "records_of",
     "redact_url",
+    "request_facts",
     "retry_after",
     "scrub_text",
     "seal_binding",
@@ -996,6 +997,21 @@ class HttpObjects:
     """
 
     def __new__(cls, /, *, response: Any, request: Any, url: Any, headers: Any, parts: Any, stream: Any) -> Self: ...
+    def answer(
+        self, /, answer: WireAnswer, extensions: dict[Any, Any], request: Any, elapsed: SupportsFloat | SupportsIndex
+    ) -> Any:
+        """A response that has been read, of an answer of the native engine: as `whole_response` makes it.
+
+        Args:
+            answer: The answer, with its body.
+            extensions: Its extensions; the dictionary becomes the response's own.
+            request: The request.
+            elapsed: Seconds that the request took.
+
+        Raises:
+            ValueError: The body has not been read.
+        """
+
     def plain_request(
         self,
         /,
@@ -3460,6 +3476,10 @@ class WireAnswer:
         """The reason, as it was received."""
 
     @property
+    def retry_after(self, /) -> float | None:
+        """Seconds for which it asks to be left alone, if its status can ask for that; `None` if it does not say."""
+
+    @property
     def status(self, /) -> int:
         """The status."""
 
@@ -3517,12 +3537,8 @@ class WireOrders:
         /,
         lease: Any,
         proxy_url: str,
-        method: str,
+        request: Any,
         secure: bool,
-        host: bytes,
-        port: SupportsIndex | None,
-        target: bytes,
-        headers: list[Any],
         body: Any,
         timeouts: tuple[
             SupportsFloat | SupportsIndex | None,
@@ -3544,12 +3560,8 @@ class WireOrders:
         Args:
             lease: The lease; one without a proxy goes to the target itself.
             proxy_url: Its proxy, credentials included; empty for none.
-            method: The method.
+            request: The request, of httpx or httpx2: its method, URL and headers are read.
             secure: Whether the target wants TLS.
-            host: The target's host, as bytes.
-            port: Its port; `None` for the usual one.
-            target: Path and query, as bytes.
-            headers: Names and values as they are to be sent.
             body: Bytes, or an iterator of bytes.
             timeouts: Seconds for connecting, for a read and for a write; `None` for no bound.
             time_left: Seconds for everything.
@@ -4149,6 +4161,16 @@ def records_of(
 
 def redact_url(url: str) -> str:
     """Drops the user information of a URL and hides the values of secret query parameters."""
+
+def request_facts(request: Any) -> tuple[str, str, bytes | None]:
+    """What a rotation asks of a request.
+
+    Args:
+        request: A request of httpx or httpx2.
+
+    Returns:
+        The scheme, the URL as text, and the last `Proxy-Authorization` if there is one.
+    """
 
 def retry_after(headers: Any, now: SupportsFloat | SupportsIndex | None = None) -> float | None:
     """How long an answer asks to be left alone.

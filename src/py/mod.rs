@@ -152,6 +152,7 @@ mod _core {
         looped::LoopedWire,
         objects::HttpObjects,
         order::{WireOrder, WireOrders},
+        read::request_facts,
         tls::WireTls,
     };
 

@@ -32,7 +32,7 @@ def client_class(kind: HttpLibrary, name: str) -> Any:
     if found is None:
         none = type("_NoCookies", (kind.module.Cookies,), {"extract_cookies": _ignore, "__bool__": _never})()
         own = _AsyncShort if name == "AsyncClient" else _Short
-        names = {"cookies": property(lambda client: none), "_kind": kind}
+        names = {"cookies": property(lambda client: none), "_kind": kind, "_logger": logging.getLogger(kind.name)}
         found = _clients[kind.name, name] = type(name, (own, getattr(kind.module, name)), names)
     return found
 
@@ -69,6 +69,7 @@ class _ShortWay:
     timeout: Any
 
     _kind: HttpLibrary
+    _logger: logging.Logger
     _completes_urls = False
     """Whether relative URLs are taken for parts of a base."""
 
@@ -118,9 +119,11 @@ class _ShortWay:
 
     def _next_hop(self, request: Any, response: Any, history: list[Any], follows: bool) -> Any:
         """Complete a response; the request that its redirect leads to, if it is to be followed."""
-        response.history = list(history)
-        self._log(request, response)
-        if not response.has_redirect_location:
+        if history:
+            response.history = list(history)
+        if self._logger.isEnabledFor(logging.INFO):
+            self._log(request, response)
+        if not 300 <= response.status_code < 400 or not response.has_redirect_location:
             return None
         following = self._build_redirect_request(request, response)
         if not follows:
@@ -132,16 +135,14 @@ class _ShortWay:
         return following
 
     def _log(self, request: Any, response: Any) -> None:
-        log = logging.getLogger(self._kind.name)
-        if log.isEnabledFor(logging.INFO):
-            log.info(
-                'HTTP Request: %s %s "%s %d %s"',
-                request.method,
-                request.url,
-                response.http_version,
-                response.status_code,
-                response.reason_phrase,
-            )
+        self._logger.info(
+            'HTTP Request: %s %s "%s %d %s"',
+            request.method,
+            request.url,
+            response.http_version,
+            response.status_code,
+            response.reason_phrase,
+        )
 
     def _follows(self, given: dict[str, Any]) -> bool:
         follows = given.get("follow_redirects")

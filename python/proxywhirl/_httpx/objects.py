@@ -14,7 +14,7 @@ from typing import Any
 from proxywhirl import _core
 from proxywhirl._httpx.library import HttpLibrary
 
-__all__ = ["objects_of"]
+__all__ = ["fill", "objects_of"]
 
 _log = logging.getLogger("proxywhirl.rotation")
 
@@ -34,6 +34,20 @@ def objects_of(kind: HttpLibrary) -> _core.HttpObjects | None:
         # Two threads may both look; they find the same.
         found = kind.objects = _checked(kind) or False
     return found or None
+
+
+def fill(objects: _core.HttpObjects, payload: Any, request: Any, elapsed: float) -> Any:
+    """The response of an answer that was read.
+
+    Args:
+        objects: What fills it.
+        payload: What a carrier got.
+        request: The request.
+        elapsed: Seconds that it took.
+    """
+    return objects.whole_response(
+        payload.status, payload.headers, payload.extensions, request, payload.body, payload.content, elapsed
+    )
 
 
 def _checked(kind: HttpLibrary) -> _core.HttpObjects | None:

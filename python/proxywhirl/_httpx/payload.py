@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.body import MOST_BODY, Gatherer, counted, counted_async
+from proxywhirl._httpx.objects import fill
 from proxywhirl._httpx.rotation import SendOptions
 from proxywhirl._httpx.route import ConnectionPool, Route
 from proxywhirl._httpx.routes import AsyncRoutes, Routes
 from proxywhirl._native.redact import Secrets
+
+if TYPE_CHECKING:
+    from proxywhirl import _core
 
 __all__ = ["AsyncPayload", "Payload", "ReadPayload", "close_shielded", "secrets_of"]
 
@@ -55,6 +59,10 @@ class ReadPayload:
     def secrets(self) -> Secrets | None:
         """What must not be repeated of what the proxy says; ``None`` if it was sent nothing."""
         return secrets_of(self._route, self._authorization)
+
+    def fill(self, objects: _core.HttpObjects, request: Any, elapsed: float) -> Any:
+        """The response, where the body was read whole, as :func:`.objects.fill` makes it."""
+        return fill(objects, self, request, elapsed)
 
     def _gather(self) -> Gatherer:
         self._allowance.begin_body(whole=True)

@@ -116,7 +116,7 @@ class RequestsFace:
         self, kwargs: dict[str, Any], deadline: float | None = None, *, read_body: bool = True
     ) -> dict[str, Any]:
         """Turn the keywords that concern the choice into the extension that the transport reads."""
-        wishes = {name: kwargs.pop(name) for name in _WISHES if name in kwargs}
+        wishes = {name: kwargs.pop(name) for name in _WISHES if name in kwargs} if kwargs else {}
         extensions = kwargs.get("extensions") or {}
         fixed = kwargs.get("timeout", self) is not self
         merges = kwargs.get("cookies") is not None

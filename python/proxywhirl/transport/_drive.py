@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from proxywhirl._core import RuleJudge, StatusJudge
+from proxywhirl._core import RuleJudge, StatusJudge, request_facts
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
 from proxywhirl._httpx.engine import engine_of
@@ -58,13 +59,19 @@ class _Begun(NamedTuple):
 class _Steps(BypassWarning, Settings):
     """What both drivers share: everything but the waiting."""
 
-    def _begin(self, request: Any) -> _Begun:
+    @functools.cached_property
+    def _rotation_of(self) -> Any:
         # Pydantic comes along, which a program that sends no request does without.
         from proxywhirl.retry.policy import rotation_of
 
+        return rotation_of
+
+    def _begin(self, request: Any) -> _Begun:
         kind = flavour_of(request)
-        authorization = _take_authorization(request.headers)
-        scheme = request.url.scheme
+        scheme, url, authorization = request_facts(request)
+        if authorization is not None:
+            # The user's own is for a proxy, and never for a site.
+            del request.headers["proxy-authorization"]
         if scheme not in ("http", "https"):
             what = f"has an unsupported protocol '{scheme}://'" if scheme else "is missing an 'http://' or 'https://'"
             raise kind.error("UnsupportedProtocol", f"Request URL {what}")
@@ -84,7 +91,6 @@ class _Steps(BypassWarning, Settings):
         deadline = None if selection is None else selection.deadline
         if deadline is None and policy.timeout is not None:
             deadline = time.monotonic() + policy.timeout
-        url = str(request.url)
         timeouts = request.extensions.get("timeout")
         time_left = None if deadline is None else deadline - time.monotonic()
         taking = LeaseAcquirer(
@@ -96,7 +102,7 @@ class _Steps(BypassWarning, Settings):
             timeouts=timeouts,
             time_left=time_left,
         )
-        rotation = rotation_of(
+        rotation = self._rotation_of(
             policy,
             taking,
             request.method,
@@ -360,17 +366,6 @@ def _is_replayable(stream: Any, kind: HttpLibrary) -> bool:
 def _is_seekable(file: Any) -> bool:
     seekable = getattr(file, "seekable", None)
     return bool(seekable()) if callable(seekable) else hasattr(file, "seek")
-
-
-def _take_authorization(headers: Any) -> bytes | None:
-    """Take the user's own ``Proxy-Authorization`` off a request: it is for a proxy, and never for a site."""
-    found: bytes | None = None
-    for name, value in headers.raw:
-        if len(name) == 19 and name.lower() == b"proxy-authorization":
-            found = value
-    if found is not None:
-        del headers["proxy-authorization"]
-    return found
 
 
 def _told(begun: _Begun, failure: Any) -> str:

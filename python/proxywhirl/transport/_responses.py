@@ -37,10 +37,7 @@ def whole_response(make: Any, payload: Any, request: Any, kind: HttpLibrary, sta
     """The response of an answer that was read, as a client hands it out."""
     objects = (kind.objects or objects_of(kind)) if make is kind.Response else None
     if objects is not None:
-        elapsed = time.perf_counter() - started
-        return objects.whole_response(
-            payload.status, payload.headers, payload.extensions, request, payload.body, payload.content, elapsed
-        )
+        return payload.fill(objects, request, time.perf_counter() - started)
     stream = kind.ByteStream(payload.body)
     response = response_of(make, payload, stream, kind, payload.extensions, request=request)
     response.read()

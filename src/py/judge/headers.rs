@@ -87,7 +87,7 @@ pub(crate) fn body_text(body: &Bound<'_, PyAny>, content_type: Option<&str>) -> 
     text_of(body, content_type)
 }
 
-pub(super) fn seconds_asked(headers: &Bound<'_, PyAny>, now: Option<f64>) -> PyResult<Option<f64>> {
+pub(in crate::py) fn seconds_asked(headers: &Bound<'_, PyAny>, now: Option<f64>) -> PyResult<Option<f64>> {
     let [value, date] = headers_of(headers, ["retry-after", "date"])?;
     let Some(value) = value else { return Ok(None) };
     Ok(pause::seconds(&value, date.as_deref(), || now.unwrap_or_else(|| exact_wall() as f64 / 1e6)))

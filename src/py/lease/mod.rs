@@ -13,7 +13,6 @@ use pyo3::types::PyString;
 use crate::proxy::Proxy;
 use crate::py::attempts::LoggedAttempt;
 use crate::py::border;
-use crate::py::convert;
 use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
 use crate::py::strategy::PyStrategy;
@@ -96,7 +95,7 @@ impl PyLease {
     /// Identifier of the proxy.
     #[getter]
     fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::uuid(py, self.core.proxy().id())
+        self.core.references().proxy.get().uuid(py)
     }
 
     /// Key of the site it was taken for: the registrable domain of the target, or what the pool's rule makes of it. `None`

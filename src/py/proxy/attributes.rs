@@ -15,7 +15,7 @@ impl PyProxy {
     #[getter]
     #[assigned]
     fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::uuid(py, self.core.id())
+        self.uuid(py)
     }
 
     /// User name to log in with, a `SecretStr`.

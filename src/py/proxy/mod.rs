@@ -11,6 +11,7 @@ mod url;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
 use crate::net::address::Credentials;
@@ -31,12 +32,20 @@ static CREDENTIALS: Lazy = Lazy::upper("ProxyCredentials");
 pub(crate) struct PyProxy {
     pub(crate) core: Arc<Proxy>,
     local: Mutex<Option<Box<Local>>>,
+    /// Its identifier as an object, from the first use on: every answer names its proxy.
+    uuid: PyOnceLock<Py<PyAny>>,
 }
 
 impl PyProxy {
     /// A Python object for a proxy of the core.
     pub(crate) fn wrap(core: Arc<Proxy>) -> Self {
-        Self { core, local: Mutex::new(None) }
+        Self { core, local: Mutex::new(None), uuid: PyOnceLock::new() }
+    }
+
+    /// Its identifier, a `uuid.UUID`.
+    pub(crate) fn uuid<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let made = self.uuid.get_or_try_init(py, || convert::uuid(py, self.core.id()).map(Bound::unbind))?;
+        Ok(made.bind(py).clone())
     }
 }
 

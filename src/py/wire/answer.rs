@@ -9,8 +9,10 @@ use super::failure::WireFailure;
 use crate::drive::answer::{Answer, Cost};
 use crate::drive::looped;
 use crate::drive::stream::Stream;
+use crate::judge::status::may_ask_for_a_pause;
 use crate::net::http1::ResponseHead;
 use crate::py::border;
+use crate::py::judge::headers::seconds_asked;
 use crate::sync::Mutex;
 use crate::wire::allowance::Timeouts;
 
@@ -21,10 +23,10 @@ pub(crate) struct WireAnswer {
     cost: Cost,
     /// The body as it came over the wire; `None` where it is still to come.
     #[pyo3(get)]
-    body: Option<Py<PyBytes>>,
+    pub(super) body: Option<Py<PyBytes>>,
     /// The body without its content coding; the same object as `body` where it has none.
     #[pyo3(get)]
-    content: Option<Py<PyBytes>>,
+    pub(super) content: Option<Py<PyBytes>>,
     rest: Mutex<Rest>,
     timeouts: Timeouts,
     deadline: Option<u64>,
@@ -67,6 +69,12 @@ impl WireAnswer {
             list.append((PyBytes::new(py, name), PyBytes::new(py, value)))?;
         }
         Ok(list)
+    }
+
+    /// Seconds for which it asks to be left alone, if its status can ask for that; `None` if it does not say.
+    #[getter]
+    fn retry_after(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        if may_ask_for_a_pause(self.head.status) { seconds_asked(self.headers(py)?.as_any(), None) } else { Ok(None) }
     }
 
     /// Milliseconds from sending to the end of the head.
@@ -138,6 +146,10 @@ impl WireAnswer {
 }
 
 impl WireAnswer {
+    pub(super) fn head(&self) -> &ResponseHead {
+        &self.head
+    }
+
     pub(super) fn whole(py: Python<'_>, answer: Answer) -> Self {
         let content = PyBytes::new(py, &answer.body.decoded).unbind();
         let body = match &answer.body.coded {

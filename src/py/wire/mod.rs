@@ -11,5 +11,6 @@ pub(crate) mod failure;
 pub(crate) mod looped;
 pub(crate) mod objects;
 pub(crate) mod order;
+pub(crate) mod read;
 pub(crate) mod tls;
 mod url;

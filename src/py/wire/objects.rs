@@ -4,12 +4,13 @@
 //! attributes costs. Which attributes there are is compared with an object of the public constructors before the first use
 //! (`proxywhirl._httpx.objects`).
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDelta, PyDict, PyList, PyString, PyTuple};
 
+use super::answer::WireAnswer;
 use super::compose::{headers, lowered};
 use super::url::{PlainUrl, plain};
 
@@ -69,7 +70,8 @@ impl HttpObjects {
         extensions: &Bound<'py, PyDict>,
         stream: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let made = self.head(py, status, headers, extensions, &py.None().into_bound(py), false)?;
+        let made =
+            self.head(py, status, self.headers_of(py, headers)?, extensions, &py.None().into_bound(py), false)?;
         let stream = match stream.cast::<PyBytes>() {
             Ok(bytes) => self.stream_of(py, bytes)?,
             Err(_) => stream.clone(),
@@ -101,11 +103,38 @@ impl HttpObjects {
         content: &Bound<'py, PyBytes>,
         elapsed: f64,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let made = self.head(py, status, headers, extensions, request, true)?;
-        made.setattr(intern!(py, "stream"), self.stream_of(py, body)?)?;
-        made.setattr(intern!(py, "_num_bytes_downloaded"), body.as_bytes().len())?;
-        made.setattr(intern!(py, "_content"), content)?;
-        made.setattr(intern!(py, "_elapsed"), delta(py, elapsed)?)?;
+        let made = self.head(py, status, self.headers_of(py, headers)?, extensions, request, true)?;
+        self.read(&made, body, content, elapsed)?;
+        Ok(made)
+    }
+
+    /// A response that has been read, of an answer of the native engine: as `whole_response` makes it.
+    ///
+    /// Args:
+    ///     answer: The answer, with its body.
+    ///     extensions: Its extensions; the dictionary becomes the response's own.
+    ///     request: The request.
+    ///     elapsed: Seconds that the request took.
+    ///
+    /// Raises:
+    ///     ValueError: The body has not been read.
+    fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        answer: &WireAnswer,
+        extensions: &Bound<'py, PyDict>,
+        request: &Bound<'py, PyAny>,
+        elapsed: f64,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (Some(body), Some(content)) = (&answer.body, &answer.content) else {
+            return Err(PyValueError::new_err("the body has not been read"));
+        };
+        let list = PyList::empty(py);
+        for (name, value) in answer.head().headers() {
+            list.append((PyBytes::new(py, name), lowered(py, name), PyBytes::new(py, value)))?;
+        }
+        let made = self.head(py, answer.head().status, self.headers_with(py, &list)?, extensions, request, true)?;
+        self.read(&made, body.bind(py), content.bind(py), elapsed)?;
         Ok(made)
     }
 
@@ -196,14 +225,14 @@ impl HttpObjects {
         &self,
         py: Python<'py>,
         status: u16,
-        headers: &Bound<'py, PyList>,
+        headers: Bound<'py, PyAny>,
         extensions: &Bound<'py, PyDict>,
         request: &Bound<'py, PyAny>,
         is_read: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let made = self.empty(py, &self.response)?;
         made.setattr(intern!(py, "status_code"), status)?;
-        made.setattr(intern!(py, "headers"), self.headers_of(py, headers)?)?;
+        made.setattr(intern!(py, "headers"), headers)?;
         made.setattr(intern!(py, "_request"), request)?;
         made.setattr(intern!(py, "next_request"), py.None())?;
         made.setattr(intern!(py, "extensions"), extensions)?;
@@ -212,6 +241,21 @@ impl HttpObjects {
         made.setattr(intern!(py, "is_stream_consumed"), is_read)?;
         made.setattr(intern!(py, "default_encoding"), intern!(py, "utf-8"))?;
         Ok(made)
+    }
+
+    /// What a response has of a body that has been read.
+    fn read<'py>(
+        &self,
+        made: &Bound<'py, PyAny>,
+        body: &Bound<'py, PyBytes>,
+        content: &Bound<'py, PyBytes>,
+        elapsed: f64,
+    ) -> PyResult<()> {
+        let py = made.py();
+        made.setattr(intern!(py, "stream"), self.stream_of(py, body)?)?;
+        made.setattr(intern!(py, "_num_bytes_downloaded"), body.as_bytes().len())?;
+        made.setattr(intern!(py, "_content"), content)?;
+        made.setattr(intern!(py, "_elapsed"), delta(py, elapsed)?)
     }
 
     fn request_with<'py>(

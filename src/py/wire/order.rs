@@ -9,8 +9,9 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyString};
 
+use super::read::{Target, headers_of};
 use super::tls::WireTls;
 use crate::clock::{Clock, SystemClock};
 use crate::drive::order::{Order, OrderBody};
@@ -23,7 +24,7 @@ use crate::sync::{Arc, Mutex};
 use crate::wire::allowance::Timeouts;
 use crate::wire::error::{Error, Kind, Stage};
 use crate::wire::limits::Limits;
-use crate::wire::request::{Headers, Request};
+use crate::wire::request::Request;
 use crate::wire::route::{Origin, Proxy, Route, RouteOptions};
 use crate::wire::tls::Profile;
 
@@ -70,12 +71,8 @@ impl WireOrders {
     /// Args:
     ///     lease: The lease; one without a proxy goes to the target itself.
     ///     proxy_url: Its proxy, credentials included; empty for none.
-    ///     method: The method.
+    ///     request: The request, of httpx or httpx2: its method, URL and headers are read.
     ///     secure: Whether the target wants TLS.
-    ///     host: The target's host, as bytes.
-    ///     port: Its port; `None` for the usual one.
-    ///     target: Path and query, as bytes.
-    ///     headers: Names and values as they are to be sent.
     ///     body: Bytes, or an iterator of bytes.
     ///     timeouts: Seconds for connecting, for a read and for a write; `None` for no bound.
     ///     time_left: Seconds for everything.
@@ -89,18 +86,14 @@ impl WireOrders {
     ///
     /// Raises:
     ///     ValueError: The URL of the proxy cannot be read.
-    #[pyo3(signature = (lease, proxy_url, method, secure, host, port, target, headers, body, timeouts, *, time_left=None, repeatable=false, whole=true, most=None, owner=None, authorization=None, target_tls=None, proxy_tls=None))]
+    #[pyo3(signature = (lease, proxy_url, request, secure, body, timeouts, *, time_left=None, repeatable=false, whole=true, most=None, owner=None, authorization=None, target_tls=None, proxy_tls=None))]
     #[allow(clippy::too_many_arguments)]
     fn order(
         &self,
         lease: &Bound<'_, PyAny>,
         proxy_url: &str,
-        method: &str,
+        request: &Bound<'_, PyAny>,
         secure: bool,
-        host: &[u8],
-        port: Option<u64>,
-        target: &[u8],
-        headers: &Bound<'_, PyList>,
         body: &Bound<'_, PyAny>,
         timeouts: (Option<f64>, Option<f64>, Option<f64>),
         time_left: Option<f64>,
@@ -116,13 +109,15 @@ impl WireOrders {
             Some(given) => Arc::clone(&given.get().profile),
             None => Arc::clone(&self.plain),
         };
-        let port = port.unwrap_or(if secure { 443 } else { 80 });
+        let py = request.py();
+        let target = Target::of(&request.getattr(intern!(py, "url"))?)?;
+        let port = target.port.unwrap_or(if secure { 443 } else { 80 });
         let Ok(port) = u16::try_from(port) else {
             // A redirect may lead there.
             let error = Error::new(Kind::LocalProtocol, Stage::Resolve, format!("there is no port {port}"));
             return Ok(WireOrder { order: Err(error), parts: None });
         };
-        let origin = Origin { tls: secure, host: text(host)?.into(), port };
+        let origin = Origin { tls: secure, host: target.host.into(), port };
         let route = Route::new(RouteOptions {
             proxy: self.proxy_of(lease, proxy_url)?,
             origin,
@@ -133,7 +128,9 @@ impl WireOrders {
             always_tunnel: false,
             by_origin: false,
         });
-        let request = Request::new(method, text(target)?, headers_of(headers)?);
+        let method = request.getattr(intern!(py, "method"))?;
+        let headers = headers_of(&request.getattr(intern!(py, "headers"))?)?;
+        let request = Request::new(method.cast::<PyString>()?.to_str()?, &target.path, headers);
         let (body, parts) = body_of(body)?;
         let most = most.unwrap_or(u64::MAX);
         let limits = if whole { Limits { body: most, decoded: most, ..Limits::default() } } else { Limits::streamed() };
@@ -192,36 +189,12 @@ impl WireOrders {
     }
 }
 
-/// The headers, `Host` before the others (RFC 9110, 7.2), as h11 writes them.
-fn headers_of(pairs: &Bound<'_, PyList>) -> PyResult<Headers> {
-    let mut headers = Headers::new();
-    for is_host in [true, false] {
-        for pair in pairs {
-            let pair = pair.cast::<PyTuple>()?;
-            if pair.len() != 2 {
-                return Err(PyTypeError::new_err("a header must be a pair of name and value"));
-            }
-            let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
-            let (name, value) = (name.cast::<PyBytes>()?, value.cast::<PyBytes>()?);
-            if name.as_bytes().eq_ignore_ascii_case(b"host") == is_host {
-                headers.push(name.as_bytes(), value.as_bytes());
-            }
-        }
-    }
-    Ok(headers)
-}
-
 fn body_of(body: &Bound<'_, PyAny>) -> PyResult<(OrderBody, Option<Py<PyAny>>)> {
     let Ok(bytes) = body.cast::<PyBytes>() else { return Ok((OrderBody::Pulled, Some(body.clone().unbind()))) };
     if bytes.as_bytes().is_empty() {
         return Ok((OrderBody::Empty, None));
     }
     Ok((OrderBody::Bytes(Arc::new(PyBackedBytes::from(bytes.clone()))), None))
-}
-
-/// What httpx has encoded is ASCII.
-fn text(bytes: &[u8]) -> PyResult<&str> {
-    std::str::from_utf8(bytes).map_err(|_| PyValueError::new_err("the URL has bytes outside of ASCII"))
 }
 
 /// Seconds; a number that is none, or beyond all times, does not bound.

@@ -295,3 +295,43 @@ def test_the_collector_sees_the_classes() -> None:
     maker = objects.objects_of(flavour(NAMES[0]))
     assert isinstance(maker, _core.HttpObjects)
     assert flavour(NAMES[0]).Response in gc.get_referents(maker)
+
+
+class _Public:
+    """Has the properties of what it stands for, and none of what is behind them."""
+
+    def __init__(self, of: Any, *names: str) -> None:
+        self._of = of
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._names:
+            raise AttributeError(name)
+        return getattr(self._of, name)
+
+    def __str__(self) -> str:
+        return str(self._of)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a.test",
+        "https://a.test:8443/b/c?d=e",
+        "http://a.test/?",
+        "http://user:secret@a.test/#part",
+        "https://[::1]:81/x?y",
+        "http://b\u00fccher.test/\u00e4?\u00f6=\u00fc",
+        "/relative",
+        "ftp://a.test/",
+    ],
+)
+def test_what_a_rotation_asks_of_a_request_is_what_its_properties_say(kind: HttpLibrary, url: str) -> None:
+    headers = [("Proxy-Authorization", "first"), ("X-A", "1"), ("proxy-authorization", "last")]
+    for given_headers, login in (([], None), (headers, b"last")):
+        request = kind.module.Request("GET", url, headers=given_headers)
+        expected = (request.url.scheme, str(request.url), login)
+        assert _core.request_facts(request) == expected
+        request.url = _Public(request.url, "scheme")
+        request.headers = _Public(request.headers, "raw")
+        assert _core.request_facts(request) == expected

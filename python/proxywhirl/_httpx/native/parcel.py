@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
-from proxywhirl._core import pause_of
 from proxywhirl._httpx.address import ProxyAddress
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.body import MOST_BODY, Gatherer
 from proxywhirl._httpx.failing import error_of_wire, failure_of
 from proxywhirl._httpx.listed import named_by_others
+from proxywhirl._httpx.objects import fill
 from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._httpx.said import check_answer
 from proxywhirl._native.redact import Secrets
@@ -52,8 +52,7 @@ class Orders:
 
     def parcel(self, lease: Any, request: Any, terms: SendOptions) -> Parcel:
         """A request, ready to be sent."""
-        url = request.url
-        secure = url.scheme == "https"
+        secure = request.url.scheme == "https"
         timeouts = request.extensions.get("timeout") or {}
         if terms.timeout is not None:
             timeouts = {"connect": terms.timeout, "read": terms.timeout, "write": terms.timeout}
@@ -66,12 +65,8 @@ class Orders:
         order = self._orders.order(
             lease,
             proxy_url,
-            request.method,
+            request,
             secure,
-            url.raw_host,
-            url.port,
-            url.raw_path,
-            request.headers.raw,
             body,
             (timeouts.get("connect"), timeouts.get("read"), timeouts.get("write")),
             time_left=terms.time_left,
@@ -169,8 +164,7 @@ class Parcel:
         except Exception as error:  # noqa: BLE001 - raised again if it is not about the transfer
             return self._meaning(error)
         status = payload.status
-        asked = pause_of(status, payload.headers)
-        return Answer(status, reply.head_ms, payload, tunnel=self.tunnel, retry_after=asked)
+        return Answer(status, reply.head_ms, payload, tunnel=self.tunnel, retry_after=reply.retry_after)
 
     def secrets(self) -> Secrets | None:
         """What must not be repeated of what the proxy says; ``None`` if it was sent nothing."""
@@ -194,19 +188,41 @@ class NativePayload:
         parcel: The request.
     """
 
-    __slots__ = ("_parcel", "_reply", "body", "content", "extensions", "headers", "status", "tunnel")
+    __slots__ = ("_headers", "_parcel", "_reply", "body", "content", "extensions", "status", "tunnel")
 
     def __init__(self, reply: _core.WireAnswer, parcel: Parcel) -> None:
         self._reply = reply
         self._parcel = parcel
         self.tunnel = parcel.tunnel
         self.status: int = reply.status
-        self.headers: list[tuple[bytes, bytes]] = reply.headers
+        self._headers: list[tuple[bytes, bytes]] | None = None
         self.extensions: dict[str, Any] = {"http_version": reply.http_version, "reason_phrase": reply.reason}
         self.body: bytes | None = reply.body
         """The body as it came over the wire; ``None`` until it is read."""
         self.content: bytes | None = reply.content
         """The body without its content coding."""
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Names and values as they were received."""
+        found = self._headers
+        if found is None:
+            found = self._headers = self._reply.headers
+        return found
+
+    def fill(self, objects: _core.HttpObjects, request: Any, elapsed: float) -> Any:
+        """The response, where the body was read whole.
+
+        Args:
+            objects: What fills it.
+            request: The request.
+            elapsed: Seconds that it took.
+        """
+        reply = self._reply
+        if reply.body is not None:
+            # The headers need not become objects twice.
+            return objects.answer(reply, self.extensions, request, elapsed)
+        return fill(objects, self, request, elapsed)
 
     @property
     def max_body(self) -> float | None:
