@@ -1,8 +1,13 @@
 //! Which certificates are accepted, from targets and from proxies that speak TLS.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    WantsVerifier,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
@@ -56,14 +61,14 @@ pub(crate) fn client_config(
         Verification::Nothing => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anything(provider))),
         Verification::System => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            builder.with_root_certificates(roots)
+            trusting(builder, roots, provider)?
         }
         Verification::Authorities(pem) => {
             let (added, _) = roots.add_parsable_certificates(certificates(pem)?);
             if added == 0 {
                 return Err(BadCertificates);
             }
-            builder.with_root_certificates(roots)
+            trusting(builder, roots, provider)?
         }
     };
     let mut config = match own {
@@ -79,6 +84,86 @@ pub(crate) fn client_config(
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, BadCertificates> {
     CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(|_| BadCertificates)
+}
+
+fn trusting(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    roots: RootCertStore,
+    provider: Arc<CryptoProvider>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, BadCertificates> {
+    if roots.is_empty() {
+        return Ok(builder.with_root_certificates(roots));
+    }
+    let roots = Arc::new(roots);
+    let chains = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider)
+        .build()
+        .map_err(|_| BadCertificates)?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(Trusted { roots, chains })))
+}
+
+/// Accepts what an authority has signed, and an authority that is a server itself: certificates that `openssl req -x509`
+/// makes are such, and OpenSSL accepts them where they are trusted.
+#[derive(Debug)]
+struct Trusted {
+    roots: Arc<RootCertStore>,
+    chains: Arc<WebPkiServerVerifier>,
+}
+
+impl Trusted {
+    /// Whether a certificate has the name and the key of an authority that may vouch for any name.
+    fn is_root(&self, certificate: &CertificateDer<'_>) -> bool {
+        let mut own = RootCertStore::empty();
+        own.add(certificate.clone().into_owned()).is_ok()
+            && own.roots.iter().all(|own| own.name_constraints.is_none() && self.roots.roots.contains(own))
+    }
+}
+
+impl ServerCertVerifier for Trusted {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.chains.verify_server_cert(certificate, chain, name, ocsp, now);
+        let is_authority = matches!(&verified, Err(error) if is_of_an_authority(error));
+        if !is_authority || !self.is_root(certificate) {
+            return verified;
+        }
+        verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate is refused for being that of an authority. The time for which it is valid is looked at before.
+fn is_of_an_authority(error: &Error) -> bool {
+    let Error::InvalidCertificate(CertificateError::Other(why)) = error else { return false };
+    // The type of this error belongs to a package that rustls does not export.
+    why.0.to_string() == "CaUsedAsEndEntity"
 }
 
 /// Accepts any certificate, but still proves that the other side has its key.

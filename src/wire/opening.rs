@@ -104,6 +104,13 @@ impl Opening {
 
     /// The error of a layer of TLS.
     pub(super) fn tls_fault(&self, stage: Stage, error: &rustls::Error) -> Error {
+        let error = match error {
+            // By this text, which is OpenSSL's, users tell that a certificate was refused.
+            rustls::Error::InvalidCertificate(why) => {
+                format!("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {why}")
+            }
+            _ => error.to_string(),
+        };
         let text = match stage {
             Stage::ProxyTls => format!("{error} while starting TLS with the proxy"),
             Stage::Handshake => format!("{error} while talking to the proxy"),

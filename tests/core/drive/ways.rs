@@ -194,6 +194,52 @@ fn certificates_are_judged_at_the_proxy_and_at_the_site_apart() {
 }
 
 #[test]
+fn a_trusted_authority_may_be_the_server_itself() {
+    let server_of = |name: &str, year: i32| {
+        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        let chain = vec![certificate.der().clone()];
+        let key = rustls_pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        let config = Arc::new(config);
+        let at = serve(move |_, stream| {
+            let mut stream =
+                rustls::StreamOwned::new(rustls::ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
+            let mut read = [0; 1024];
+            // A client that refuses the certificate sends nothing.
+            if std::io::Read::read(&mut stream, &mut read).is_ok_and(|count| count > 0) {
+                std::io::Write::write_all(&mut stream, OK).unwrap();
+            }
+        });
+        (at, certificate.pem())
+    };
+    let fate = |at: std::net::SocketAddr, trusted: &str| {
+        let profile = Arc::new(Profile::new(&Verification::Authorities(trusted.into()), None).unwrap());
+        let route = Route::new(RouteOptions::new(None, origin(true, "127.0.0.1", at.port()), profile));
+        send(&wire(), &get(&route, "/")).map(|answer| answer.head.status).map_err(|error| error.text().to_owned())
+    };
+    let refused = |fate: Result<u16, String>| {
+        let text = fate.unwrap_err();
+        assert!(text.contains("certificate verify failed"), "{text}");
+    };
+    let (at, own) = server_of("127.0.0.1", 4096);
+    assert_eq!(fate(at, &own), Ok(200));
+    let (elsewhere, other) = server_of("10.0.0.1", 4096);
+    refused(fate(at, &other));
+    refused(fate(elsewhere, &other));
+    let (late, expired) = server_of("127.0.0.1", 2000);
+    refused(fate(late, &expired));
+}
+
+#[test]
 fn a_closed_port_refuses() {
     let fleet = plain_fleet(Behaviour { fault: Some(Fault::Refuse), ..Behaviour::default() });
     for tls in [false, true] {
