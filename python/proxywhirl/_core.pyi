@@ -3583,12 +3583,7 @@ class WireTls:
     """
 
     def __new__(
-        cls,
-        /,
-        verify: bool,
-        authorities: str | None = None,
-        certificate: str | None = None,
-        key: str | None = None,
+        cls, /, verify: bool, authorities: str | None = None, certificate: str | None = None, key: str | None = None
     ) -> Self: ...
     def __repr__(self, /) -> str: ...
 
