@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._core import pause_of
+from proxywhirl._httpx import engine
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
-from proxywhirl._httpx.engine import are_transports_mocked
 from proxywhirl._httpx.failing import failure_of
 from proxywhirl._httpx.library import core
 from proxywhirl._httpx.limits import Limits
@@ -33,7 +33,21 @@ if TYPE_CHECKING:
 __all__ = ["AsyncCarrier", "AsyncPayload", "Carrier", "Payload"]
 
 
-class Carrier:
+class _ForMocks:
+    """Which requests a mock of httpx is to see."""
+
+    def __init__(self) -> None:
+        self._looked_at: set[str] = set()
+
+    def _is_for_mocks(self, lease: Any, request: Any, library: str) -> bool:
+        # Imported, it can be looked at.
+        core()
+        self._looked_at.add(library)
+        forwards = request.url.scheme == "http" and lease.url.startswith("http")
+        return engine.are_transports_mocked(library, forwards=forwards)
+
+
+class Carrier(_ForMocks):
     """Carries synchronous requests; may be shared by threads.
 
     Args:
@@ -42,6 +56,7 @@ class Carrier:
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
+        super().__init__()
         self.tls = tls
         self.routes = Routes(tls, limits)
         self.profile: Profile | None = None
@@ -58,7 +73,13 @@ class Carrier:
         Returns:
             The answer, or what the failure means. Other exceptions, as those of the user's own body, are raised.
         """
-        if are_transports_mocked(terms.flavour.name, forwards=_is_forwarded(lease, request)):
+        library = terms.flavour.name
+        replaced = library not in self._looked_at
+        for _, cls, method, own in engine.methods:
+            if getattr(cls, method) is not own:
+                replaced = True
+        # Most requests do without the call.
+        if replaced and self._is_for_mocks(lease, request, library):
             return send_mocked(lease, request, terms, self.tls)
         routes = self.routes
         secure = request.url.scheme == "https"
@@ -116,7 +137,7 @@ class Carrier:
         self.routes.close()
 
 
-class AsyncCarrier:
+class AsyncCarrier(_ForMocks):
     """Carries asynchronous requests. Connections belong to an event loop; each loop gets its own.
 
     They are closed when their loop ends (``asyncio.run`` sees to that), when the carrier is closed, or when it is
@@ -128,6 +149,7 @@ class AsyncCarrier:
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
+        super().__init__()
         self.tls = tls
         self._limits = limits
         self.profile: Profile | None = None
@@ -137,7 +159,13 @@ class AsyncCarrier:
 
     async def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
-        if are_transports_mocked(terms.flavour.name, forwards=_is_forwarded(lease, request)):
+        library = terms.flavour.name
+        replaced = library not in self._looked_at
+        for _, cls, method, own in engine.methods:
+            if getattr(cls, method) is not own:
+                replaced = True
+        # Most requests do without the call.
+        if replaced and self._is_for_mocks(lease, request, library):
             return await send_mocked_async(lease, request, terms, self.tls)
         routes = await self._routes_here()
         secure = request.url.scheme == "https"
@@ -314,12 +342,6 @@ def _message(route: Route, request: Any, terms: SendOptions, allowance: Allowanc
         method=request.method, url=target, headers=headers, content=request.stream, extensions=extensions
     )
     return message, tunnel
-
-
-def _is_forwarded(lease: Any, request: Any) -> bool:
-    """Whether the proxy is asked to forward a request, rather than for a tunnel."""
-    forwarded: bool = request.url.scheme == "http" and lease.url.startswith("http")
-    return forwarded
 
 
 def _owner(terms: SendOptions, secure: bool) -> Owner | None:

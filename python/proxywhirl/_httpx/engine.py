@@ -33,8 +33,8 @@ _REPLACED = {"httpcore": _CONNECTS, "httpcore2": _CONNECTS, "httpx": _SENDS, "ht
 _CORES = {"httpx": "httpcore", "httpx2": "httpcore2"}
 # Packages that had not been imported at the last look.
 _missing = list(_REPLACED)
-# Of those that are imported: package, class, method, and what the package itself has there if it is known.
-_methods: list[tuple[str, Any, str, Any]] = []
+methods: list[tuple[str, Any, str, Any]] = []
+"""Of those that are imported: package, class, method, and what the package itself has there if it is known."""
 _told: set[str] = set()
 _lock = new_lock()
 
@@ -89,7 +89,7 @@ def _mocked_package(only: str | None) -> str | None:
         if package in sys.modules:
             _look()
             break
-    for package, cls, method, own in _methods:
+    for package, cls, method, own in methods:
         if only is None or only == package:
             found = getattr(cls, method)
             if found is not own and not _is_of(package, found):
@@ -108,7 +108,7 @@ def _look() -> None:
                 continue
             for cls, method in found:
                 there = getattr(cls, method)
-                _methods.append((package, cls, method, there if _is_of(package, there) else None))
+                methods.append((package, cls, method, there if _is_of(package, there) else None))
             _missing.remove(package)
 
 

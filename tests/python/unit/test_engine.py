@@ -130,7 +130,7 @@ def test_what_mocks_replace(cls: Any, method: str, monkeypatch: pytest.MonkeyPat
 
 def test_a_mock_that_was_there_first_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     own = httpx.HTTPTransport.handle_request
-    monkeypatch.setattr(engine, "_methods", [])
+    monkeypatch.setattr(engine, "methods", [])
     monkeypatch.setattr(engine, "_missing", ["httpcore", "httpx"])
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda self, request: None)
     assert engine.is_mocked()
