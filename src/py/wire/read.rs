@@ -143,6 +143,9 @@ pub(super) fn headers_of(given: &Bound<'_, PyAny>) -> PyResult<Headers> {
     Ok(headers)
 }
 
+/// Scheme, URL, and a ready `Proxy-Authorization`.
+type Facts<'py> = (Bound<'py, PyString>, Bound<'py, PyString>, Option<Py<PyBytes>>);
+
 /// What a rotation asks of a request.
 ///
 /// Args:
@@ -152,9 +155,7 @@ pub(super) fn headers_of(given: &Bound<'_, PyAny>) -> PyResult<Headers> {
 ///     The scheme, the URL as text, and the last `Proxy-Authorization` if there is one.
 #[proxywhirl_macros::border]
 #[pyfunction]
-pub(crate) fn request_facts<'py>(
-    request: &Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyString>, Bound<'py, PyString>, Option<Py<PyBytes>>)> {
+pub(crate) fn request_facts<'py>(request: &Bound<'py, PyAny>) -> PyResult<Facts<'py>> {
     let py = request.py();
     let url = request.getattr(intern!(py, "url"))?;
     let parts = Parts::of(&url);
