@@ -12,6 +12,7 @@ from typing import Any, Optional, Union
 
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
+from proxywhirl._native.redact import shown_path
 
 __all__ = ["Cert", "Tls", "Verify"]
 
@@ -45,7 +46,7 @@ def _context(verify: Verify, trust_env: bool) -> ssl.SSLContext:
 def _make(verify: bool | str, trust_env: bool) -> ssl.SSLContext:
     if isinstance(verify, str):
         if not os.path.exists(verify):
-            raise FileNotFoundError(f"no CA file or folder at {verify!r}")
+            raise FileNotFoundError(f"no CA file or folder at {shown_path(verify)}")
         if os.path.isdir(verify):
             return ssl.create_default_context(capath=verify)
         return ssl.create_default_context(cafile=verify)
@@ -92,7 +93,7 @@ def _certificates(place: str) -> list[str]:
 
     path = Path(place)
     if not path.exists():
-        raise FileNotFoundError(f"no CA file or folder at {place!r}")
+        raise FileNotFoundError(f"no CA file or folder at {shown_path(place)}")
     files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
     texts = (file.read_text(encoding="ascii", errors="replace") for file in files)
     return [text for text in texts if "-----BEGIN" in text]
@@ -203,7 +204,7 @@ class _Certificate:
             raise TypeError("cert must be a path, or a tuple of the paths of certificate and key, and a password")
         for path in paths:
             if not os.path.isfile(path):
-                raise FileNotFoundError(f"no certificate or key at {os.fspath(path)!r}")
+                raise FileNotFoundError(f"no certificate or key at {shown_path(os.fspath(path))}")
         self._chain = os.fspath(paths[0])
         self._key = os.fspath(paths[1]) if len(paths) == 2 else None
         self.password: str | None = password

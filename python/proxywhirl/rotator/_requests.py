@@ -69,7 +69,7 @@ def client_options(
         said = package.Headers([("User-Agent", agent), *said.multi_items()])
     options: dict[str, Any] = {"headers": said}
     if base_url is not None:
-        options["base_url"] = package.URL(base_url)
+        options["base_url"] = _url_of(base_url, package)
     if auth is not None:
         if not isinstance(auth, (tuple, package.Auth)) and not callable(auth):
             raise TypeError(f"auth must be a pair, an Auth of {kind.name} or a function, not {type(auth).__name__}")
@@ -84,6 +84,17 @@ def client_options(
     if timeout is not Unset.UNSET:
         options["timeout"] = package.Timeout(timeout)
     return options
+
+
+def _url_of(base_url: Any, package: Any) -> Any:
+    try:
+        url = package.URL(base_url)
+    except package.InvalidURL:
+        url = None
+    if url is None:
+        # The message of httpx quotes what may be a login; raised here, it has none of it behind it.
+        raise ValueError("base_url is not a URL that httpx can read")
+    return url
 
 
 class RequestsFace:

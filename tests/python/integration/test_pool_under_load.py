@@ -11,6 +11,9 @@ import textwrap
 
 import pytest
 
+# The watchdog in the process comes first: it shows the stacks.
+pytestmark = pytest.mark.timeout(180)
+
 PREAMBLE = """
 import faulthandler, os, sys, threading
 faulthandler.dump_traceback_later({limit}, exit=True)

@@ -79,15 +79,16 @@ def inward_name(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_name_of_a_list_is_judged_where_it_is_dialled(fleet: Any, inward_name: str, secure: bool) -> None:
+    # The native engine asks the system for names, which no patch of this process changes: the core's own tests judge it.
     target = fleet.site_url("shop.test", "/whoami")
     if secure:
         target = "https://shop.test/whoami"
     url = f"http://{inward_name}:{fleet[0].port}"
-    with ProxyRotator(proxies=[fetched(url)]) as rotator, pytest.raises(ProxyWhirlError):
+    with ProxyRotator(proxies=[fetched(url)], engine="httpx") as rotator, pytest.raises(ProxyWhirlError):
         rotator.get(target, timeout=5)
     if not secure:
         for proxy in (fetched(url, allow_local=True), Proxy(url=url)):
-            with ProxyRotator(proxies=[proxy]) as rotator:
+            with ProxyRotator(proxies=[proxy], engine="httpx") as rotator:
                 assert rotator.get(target, timeout=5).status_code == 200
 
 
