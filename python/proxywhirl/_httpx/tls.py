@@ -202,9 +202,10 @@ class _Certificate:
         paths, password = parts[:2], parts[2] if len(parts) == 3 else None
         if not 1 <= len(parts) <= 3 or not all(isinstance(path, (str, os.PathLike)) for path in paths):
             raise TypeError("cert must be a path, or a tuple of the paths of certificate and key, and a password")
-        for path in paths:
+        for path, what in zip(paths, ("certificate", "key")):
             if not os.path.isfile(path):
-                raise FileNotFoundError(f"no certificate or key at {shown_path(os.fspath(path))}")
+                # What was given may be the key itself.
+                raise FileNotFoundError(f"the {what} of cert= is not the path of a file")
         self._chain = os.fspath(paths[0])
         self._key = os.fspath(paths[1]) if len(paths) == 2 else None
         self.password: str | None = password

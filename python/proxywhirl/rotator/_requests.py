@@ -87,6 +87,8 @@ def client_options(
 
 
 def _url_of(base_url: Any, package: Any) -> Any:
+    if not isinstance(base_url, (str, package.URL)):
+        raise TypeError(f"base_url must be a str or a URL, not {type(base_url).__name__}")
     try:
         url = package.URL(base_url)
     except package.InvalidURL:
