@@ -74,7 +74,7 @@ demo: $(DONE)/module-release ## Build, start proxies on loopback, fetch pages th
 	PYTHONPATH=examples $(BIN)/python -m demo $(ARGS)
 
 .PHONY: bench
-bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md (five minutes)
+bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md (twelve minutes)
 	$(BIN)/python benches/python/report.py $(ARGS)
 
 .PHONY: resilience

@@ -1,4 +1,6 @@
-"""What a rotator's request costs in processor time, beside httpx rotated by hand over the same proxies.
+"""What a rotator adds to a request of httpx: the engine "httpx" beside httpx rotated by hand over the same proxies.
+
+What the native engine costs is measured by `engines.py`.
 
     python benches/python/rotator.py [--quick] [--json FILE]
 
@@ -82,7 +84,7 @@ Block = Callable[[int], float]
 
 
 def _sync(served: Served) -> tuple[Block, Block, Callable[[], None]]:
-    rotator = ProxyRotator(proxies=served.urls, strategy="round-robin")
+    rotator = ProxyRotator(proxies=served.urls, strategy="round-robin", engine="httpx")
     shared = ssl.create_default_context()
     clients = [httpx.Client(proxy=url, verify=shared, trust_env=False, limits=LIMITS) for url in served.urls]
     turn = itertools.cycle(clients)
@@ -110,7 +112,7 @@ def _sync(served: Served) -> tuple[Block, Block, Callable[[], None]]:
 
 def _async(served: Served, at_once: int) -> tuple[Block, Block, Callable[[], None]]:
     loop = asyncio.new_event_loop()
-    rotator = AsyncProxyRotator(proxies=served.urls, strategy="round-robin")
+    rotator = AsyncProxyRotator(proxies=served.urls, strategy="round-robin", engine="httpx")
     shared = ssl.create_default_context()
     clients = [httpx.AsyncClient(proxy=url, verify=shared, trust_env=False, limits=LIMITS) for url in served.urls]
     turn = itertools.cycle(clients)
@@ -199,6 +201,7 @@ def tables(quick: bool) -> list[Table]:
         times.add(f"{client} by hand, {way.partition(', ')[2]}", *(result["by_hand"] for result in found))
         count += sum(result["pairs"] for result in found)
     ratios.text = (
+        'The rotator carries its requests by httpx here (`engine="httpx"`); for the native engine see `engines.py`. '
         "By hand is the best that httpx offers: a client per proxy, kept open, all with one TLS context, "
         "`next(cycle(clients)).get(url)`, no retries, no counts. 256 bytes over plain HTTP, connections open before, "
         "no latency: with real proxies the client's share is the same and everything else is waiting. Blocks of 100 "
