@@ -11,14 +11,13 @@ mod url;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
 use crate::net::address::Credentials;
 use crate::proxy::Proxy;
 use crate::py::convert::{self, Lazy};
 use crate::py::metadata::ProxyMetadataView;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, OnceLock};
 use local::Local;
 pub(crate) use url::parse_proxy_url;
 
@@ -33,19 +32,24 @@ pub(crate) struct PyProxy {
     pub(crate) core: Arc<Proxy>,
     local: Mutex<Option<Box<Local>>>,
     /// Its identifier as an object, from the first use on: every answer names its proxy.
-    uuid: PyOnceLock<Py<PyAny>>,
+    uuid: OnceLock<Py<PyAny>>,
 }
 
 impl PyProxy {
     /// A Python object for a proxy of the core.
     pub(crate) fn wrap(core: Arc<Proxy>) -> Self {
-        Self { core, local: Mutex::new(None), uuid: PyOnceLock::new() }
+        Self { core, local: Mutex::new(None), uuid: OnceLock::new() }
     }
 
     /// Its identifier, a `uuid.UUID`.
     pub(crate) fn uuid<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let made = self.uuid.get_or_try_init(py, || convert::uuid(py, self.core.id()).map(Bound::unbind))?;
-        Ok(made.bind(py).clone())
+        if let Some(made) = self.uuid.get() {
+            return Ok(made.bind(py).clone());
+        }
+        // Made outside: a cell that is filled by a call would release the interpreter for each proxy, and among many threads
+        // each release costs a turn of all the others.
+        let made = convert::uuid(py, self.core.id())?.unbind();
+        Ok(self.uuid.get_or_init(|| made).bind(py).clone())
     }
 }
 
