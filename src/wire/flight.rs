@@ -258,7 +258,7 @@ impl Flight {
         let was_ended = self.exchange.is_ended();
         self.exchange.ended().map_err(|error| error.with_sent(self.is_sent))?;
         if !was_ended {
-            sink(Event::End)?;
+            sink(Event::End).map_err(|error| error.with_sent(self.is_sent))?;
         }
         self.update_stage(now);
         Ok(())

@@ -12,6 +12,7 @@ use proxywhirl::wire::error::{Kind, Stage};
 use proxywhirl::wire::route::{Route, RouteOptions};
 
 use crate::common::*;
+use crate::replies::*;
 
 fn limited(order: Order) -> Order {
     let soon = Some(Duration::from_secs(20));
@@ -45,6 +46,21 @@ fn an_answer_that_ends_at_any_byte_is_an_error() {
         }
         assert_eq!(wire.counts().open, 0);
         assert_eq!(send(&wire, &limited(get(&direct(at), "/"))).unwrap().body.decoded, b"hello");
+    }
+}
+
+#[test]
+fn a_coded_body_that_the_end_of_the_connection_cuts_off_was_asked_for() {
+    let at = serve(|_, mut stream| {
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08").unwrap();
+    });
+    let order = limited(ask("POST", &direct(at), "/", &[]));
+    let blocking = send(&wire(), &order).unwrap_err();
+    let mut reactor = reactor();
+    reactor.send(order);
+    for error in [blocking, failure(one(&mut reactor))] {
+        assert_eq!((&error.kind, error.sent), (&Kind::Decoding, true), "{error:?}");
     }
 }
 
