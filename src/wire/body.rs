@@ -56,7 +56,7 @@ impl BodyReader {
         if self.is_whole() {
             return Ok(Piece::End);
         }
-        let most = usize::try_from(self.direct()).unwrap_or(usize::MAX).min(input.len());
+        let most = usize::try_from(self.left()).unwrap_or(usize::MAX).min(input.len());
         if most == 0 {
             return Ok(Piece::More);
         }
@@ -75,8 +75,7 @@ impl BodyReader {
     }
 
     /// Bytes that come next and are the body's.
-    #[must_use]
-    pub fn direct(&self) -> u64 {
+    fn left(&self) -> u64 {
         match &self.frame {
             Frame::Length { left, .. } => *left,
             Frame::Chunked(chunked) => chunked.left(),
@@ -84,11 +83,8 @@ impl BodyReader {
         }
     }
 
-    /// So many of those were read elsewhere.
-    ///
-    /// # Errors
-    /// [`Kind::TooLarge`]
-    pub fn passed(&mut self, bytes: u64) -> Result<(), Error> {
+    /// So many of those are gone.
+    fn passed(&mut self, bytes: u64) -> Result<(), Error> {
         self.received = self.received.saturating_add(bytes);
         match &mut self.frame {
             Frame::Length { left, .. } => *left = left.saturating_sub(bytes),
@@ -96,12 +92,6 @@ impl BodyReader {
             Frame::UntilClose => {}
         }
         if self.received > self.limit { Err(too_large()) } else { Ok(()) }
-    }
-
-    /// Bytes of the body that were received.
-    #[must_use]
-    pub fn received(&self) -> u64 {
-        self.received
     }
 
     /// The connection has ended.

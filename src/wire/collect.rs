@@ -49,7 +49,7 @@ impl Collector {
     /// [`Kind::Decoding`](super::error::Kind::Decoding), [`Kind::TooLarge`](super::error::Kind::TooLarge)
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), Error> {
         self.body.received += piece.len() as u64;
-        self.reserve();
+        self.body.decoded.reserve(std::mem::take(&mut self.expected));
         let Some(decoder) = &mut self.decoder else {
             self.body.decoded.extend_from_slice(piece);
             return Ok(());
@@ -59,26 +59,6 @@ impl Collector {
         }
         while decoder.decode(&mut piece, &mut self.body.decoded, ROOM)? == Progress::Full {}
         Ok(())
-    }
-
-    /// Where bytes of the body go that are read past the exchange, as
-    /// [`Exchange::direct`](super::exchange::Exchange::direct) allows: behind what is in it, and [`Self::passed`] says how
-    /// many. `None` where they are to be decoded.
-    pub fn direct(&mut self) -> Option<&mut Vec<u8>> {
-        if self.decoder.is_some() {
-            return None;
-        }
-        self.reserve();
-        Some(&mut self.body.decoded)
-    }
-
-    fn reserve(&mut self) {
-        self.body.decoded.reserve(std::mem::take(&mut self.expected));
-    }
-
-    /// So many bytes were read there.
-    pub fn passed(&mut self, bytes: usize) {
-        self.body.received += bytes as u64;
     }
 
     /// The body is whole.

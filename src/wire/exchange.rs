@@ -74,8 +74,6 @@ pub struct Exchange {
     is_kept: bool,
     written: u64,
     read: u64,
-    /// Bytes of a body that is whole.
-    body_read: u64,
 }
 
 impl fmt::Debug for Exchange {
@@ -110,7 +108,6 @@ impl Exchange {
             is_kept: !says_close(request.headers().values("connection")),
             written: 0,
             read: 0,
-            body_read: 0,
         })
     }
 
@@ -214,7 +211,6 @@ impl Exchange {
                 Piece::More => Ok(Event::More),
                 Piece::Data(data) => Ok(Event::Data(data)),
                 Piece::End => {
-                    self.body_read = body.received();
                     self.receiving = Receiving::Ended;
                     self.is_kept &= input.is_empty();
                     Ok(Event::End)
@@ -264,35 +260,11 @@ impl Exchange {
             }
             Receiving::Body(body) => {
                 let ended = body.ended();
-                self.body_read = body.received();
                 self.receiving = Receiving::Ended;
                 ended.map_err(|error| self.failed(error))
             }
             Receiving::Ended => Ok(()),
         }
-    }
-
-    /// Bytes of the stream that come next and are the body's, one by one: the driver may read up to so many past this
-    /// exchange to where they are to go, and says so by [`Self::passed`].
-    #[must_use]
-    pub fn direct(&self) -> u64 {
-        if let Receiving::Body(body) = &self.receiving { body.direct() } else { 0 }
-    }
-
-    /// So many bytes of the body were read past this exchange.
-    ///
-    /// # Errors
-    /// [`Kind::TooLarge`]
-    pub fn passed(&mut self, bytes: usize) -> Result<(), Error> {
-        self.read += bytes as u64;
-        let passed = if let Receiving::Body(body) = &mut self.receiving { body.passed(bytes as u64) } else { Ok(()) };
-        passed.map_err(|error| self.failed(error))
-    }
-
-    /// Bytes of the body on the wire so far, without the framing of chunks.
-    #[must_use]
-    pub fn body_read(&self) -> u64 {
-        if let Receiving::Body(body) = &self.receiving { body.received() } else { self.body_read }
     }
 
     /// Whether the answer is whole.
@@ -319,12 +291,6 @@ impl Exchange {
     #[must_use]
     pub fn is_sent(&self) -> bool {
         self.written > 0
-    }
-
-    /// Bytes written.
-    #[must_use]
-    pub fn bytes_written(&self) -> u64 {
-        self.written
     }
 
     /// Bytes received.

@@ -129,12 +129,6 @@ impl Request {
         self.framing
     }
 
-    /// Whether it has a body to be sent.
-    #[must_use]
-    pub fn has_body(&self) -> bool {
-        self.framing != Framing::Length(0)
-    }
-
     /// Writes the head behind what is in `out`: `onward` goes before the target, as `http://host` does for a proxy that
     /// passes the request on, and `first` are headers for that proxy, which come before the others.
     ///

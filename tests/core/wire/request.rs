@@ -75,8 +75,6 @@ fn the_headers_say_how_the_body_is_framed() {
     ] {
         assert_eq!(framing(headers), Err(text.to_owned()));
     }
-    assert!(!request(&[("content-length", "0")]).unwrap().has_body() && !request(&[]).unwrap().has_body());
-    assert!(request(&[("content-length", "1")]).unwrap().has_body());
 }
 
 #[test]
@@ -126,5 +124,4 @@ fn what_was_written_in_part_goes_on_where_it_stopped() {
     assert!(exchange.is_sent());
     exchange.push(b"abc").unwrap();
     assert_eq!(exchange.outgoing(), [&head[7..], b"abc"].concat());
-    assert_eq!(exchange.bytes_written(), 7);
 }
