@@ -24,19 +24,26 @@ pub(super) fn dial(route: &Route, allowance: &mut Allowance, patience: &mut Pati
     for (index, address) in addresses.iter().enumerate() {
         admit(route, *address)?;
         let begun = now();
-        let left = (addresses.len() - index) as u64;
-        let ends = allowance.ends().map(|ends| begun + ends.saturating_sub(begun) / left);
-        match connect(*address, ends, patience)? {
+        match connect(*address, share(allowance, begun, addresses.len() - index), patience)? {
             Ok(socket) => return Ok(socket),
             Err(error) => last = Some(error),
         }
     }
-    let ended = now();
-    Err(match last {
-        Some(error) if error.kind() == io::ErrorKind::TimedOut && allowance.is_over(ended) => allowance.error(ended),
+    Err(none_connected(route, allowance, last, now()))
+}
+
+/// When the next of so many addresses that are left has had its share of the time.
+pub(super) fn share(allowance: &Allowance, now: u64, left: usize) -> Option<u64> {
+    allowance.ends().map(|ends| now + ends.saturating_sub(now) / left as u64)
+}
+
+/// The error of a route none of whose addresses can be connected to: that of the last one.
+pub(super) fn none_connected(route: &Route, allowance: &Allowance, last: Option<io::Error>, now: u64) -> Error {
+    match last {
+        Some(error) if error.kind() == io::ErrorKind::TimedOut && allowance.is_over(now) => allowance.error(now),
         Some(error) => failed(route, &error),
         None => Error::new(Kind::Connect, Stage::Tcp, "no address"),
-    })
+    }
 }
 
 /// The addresses of the name that the connection is opened to.
@@ -70,7 +77,7 @@ fn resolve(route: &Route, allowance: &Allowance, patience: &mut Patience<'_>) ->
 }
 
 /// The error of an address that cannot be connected to.
-pub(super) fn failed(route: &Route, error: &io::Error) -> Error {
+fn failed(route: &Route, error: &io::Error) -> Error {
     let plain = Error::of_io(Kind::Connect, Stage::Tcp, error);
     if route.proxy().is_none() {
         return plain;

@@ -33,7 +33,7 @@ fn now() -> u64 {
     SystemClock.steady()
 }
 
-/// How long to wait now for something that must be over at `ends`: a slice at most, and not so short that nothing is waited.
+/// How long to wait now for something that must be over at `ends`: a slice at most.
 fn slice(ends: Option<u64>, now: u64) -> Duration {
     let left = ends.map_or(SLICE, |ends| Duration::from_nanos(ends.saturating_sub(now)));
     left.min(SLICE)

@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::{Answer, Held, Reply};
 use crate::drive::answer::Cost;
 use crate::drive::collected::Collected;
-use crate::drive::dial::failed;
+use crate::drive::dial::{none_connected, share};
 use crate::drive::names::{admit, literal};
 use crate::drive::order::{Order, OrderBody};
 use crate::net::http1::ResponseHead;
 use crate::wire::allowance::Allowance;
 use crate::wire::channel::Channel;
 use crate::wire::connections::Ticket;
-use crate::wire::error::{Error, Kind, Stage};
+use crate::wire::error::{Error, Stage};
 use crate::wire::flight::Flight;
 
 /// Where a request stands.
@@ -139,17 +139,10 @@ impl Task {
     pub(super) fn next_address(&mut self, now: u64) -> Result<SocketAddr, Error> {
         let Phase::Connecting(addresses) = &mut self.phase else { return Err(self.allowance.error(now)) };
         let Some(address) = addresses.all.get(addresses.next).copied() else {
-            return Err(match addresses.last.take() {
-                Some(error) if error.kind() == io::ErrorKind::TimedOut && self.allowance.is_over(now) => {
-                    self.allowance.error(now)
-                }
-                Some(error) => failed(&self.order.route, &error),
-                None => Error::new(Kind::Connect, Stage::Tcp, "no address"),
-            });
+            return Err(none_connected(&self.order.route, &self.allowance, addresses.last.take(), now));
         };
         admit(&self.order.route, address)?;
-        let left = (addresses.all.len() - addresses.next) as u64;
-        addresses.until = self.allowance.ends().map(|ends| now + ends.saturating_sub(now) / left);
+        addresses.until = share(&self.allowance, now, addresses.all.len() - addresses.next);
         addresses.next += 1;
         Ok(address)
     }
