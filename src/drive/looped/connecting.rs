@@ -58,18 +58,24 @@ impl Reactor {
 
     /// There may be room for those that wait.
     pub(super) fn admit_waiting(&mut self) {
+        // A request that fails at once makes room for the next, which this loop goes on to: a call within the call would take
+        // as much of the stack as there are requests.
+        if std::mem::replace(&mut self.is_admitting, true) {
+            return;
+        }
         for _ in 0..self.waiting.len() {
-            let Some(key) = self.waiting.pop_front() else { return };
+            let Some(key) = self.waiting.pop_front() else { break };
             if self.task(key).is_some_and(|task| matches!(task.phase, Phase::Waiting)) {
                 // It goes to the end of the queue again, or on its way.
                 self.begin(key, false);
                 if self.waiting.back() == Some(&key) {
                     // Those behind it may want another proxy; its own place is kept.
                     self.waiting.rotate_right(1);
-                    return;
+                    break;
                 }
             }
         }
+        self.is_admitting = false;
     }
 
     /// Looks up where the connection goes to.

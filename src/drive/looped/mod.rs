@@ -54,6 +54,7 @@ pub struct Reactor {
     connections: Connections<Idle>,
     /// Requests for which there was no room, in order.
     waiting: VecDeque<Key>,
+    is_admitting: bool,
     /// Requests that had more to move than a turn allows.
     unfinished: Vec<Key>,
     timers: Timers,
@@ -87,6 +88,7 @@ impl Reactor {
             serial: 0,
             connections: Connections::new(bounds),
             waiting: VecDeque::new(),
+            is_admitting: false,
             unfinished: Vec::new(),
             timers: Timers::default(),
             replies: Vec::new(),

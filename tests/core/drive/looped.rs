@@ -13,6 +13,7 @@ use proxywhirl::net::protocol::Protocol;
 use proxywhirl::wire::allowance::Timeouts;
 use proxywhirl::wire::connections::Bounds;
 use proxywhirl::wire::error::{Kind, Stage};
+use proxywhirl::wire::route::{Proxy, Route, RouteOptions};
 
 use crate::common::*;
 use crate::replies::*;
@@ -286,6 +287,23 @@ fn no_more_connections_than_the_bound_and_those_that_wait_come_in_order() {
     for (place, number) in numbers.iter().enumerate() {
         assert!(place.abs_diff(*number) <= 2, "{numbers:?}");
     }
+}
+
+#[test]
+fn many_that_wait_and_fail_at_once_take_no_stack() {
+    const MANY: usize = 20_000;
+    let at = serve(|_, stream| std::mem::forget(stream));
+    let mut reactor = Reactor::new(Bounds { open: 1, ..Bounds::default() }).unwrap();
+    let first = reactor.send(get(&direct(at), "/"));
+    // In a private network, which is seen before anything is dialled.
+    let private = Arc::new(Proxy { public_only: true, ..(*proxy(1, Protocol::Http, at, None)).clone() });
+    let refused = get(&Route::new(RouteOptions::new(Some(private), site(false), no_tls())), "/");
+    let sent: Vec<Key> = (0..MANY).map(|_| reactor.send(refused.clone())).collect();
+    assert!(reactor.replies().is_empty());
+    reactor.cancel(first);
+    let failed: Vec<Key> = reactor.replies().into_iter().map(|(key, _)| key).collect();
+    assert!(failed == sent, "{} of {MANY} in order", failed.len());
+    assert_eq!(reactor.counts().open, 0);
 }
 
 #[test]
