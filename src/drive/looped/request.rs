@@ -67,8 +67,8 @@ pub(super) struct Task {
     pub(super) began: u64,
     pub(super) dial_began: u64,
     pub(super) cost: Cost,
-    /// Bytes of the body that were sent, or whether any were given.
-    pub(super) sent: usize,
+    /// Whether the caller was asked for a piece of the request's body and gave it, which it does once.
+    has_given: bool,
     pub(super) collected: Collected,
     has_waited: bool,
     /// Whether it is among those that had more to move than a turn allows.
@@ -97,7 +97,7 @@ impl Task {
             began: now,
             dial_began: now,
             cost: Cost::default(),
-            sent: 0,
+            has_given: false,
             collected: Collected::default(),
             has_waited: false,
             is_unfinished: false,
@@ -164,7 +164,6 @@ impl Task {
             if bytes.len() <= SMALL {
                 flight.push(bytes, now)?;
                 flight.finish(now)?;
-                self.sent = bytes.len();
             }
         }
         self.phase = Phase::Flying(Box::new(flight));
@@ -176,7 +175,7 @@ impl Task {
     pub(super) fn give(&mut self, piece: Option<&[u8]>, now: u64) -> Result<(), Error> {
         self.is_awaited = true;
         let Phase::Flying(flight) = &mut self.phase else { return Ok(()) };
-        self.sent = 1;
+        self.has_given = true;
         match piece {
             Some(piece) => flight.push(piece, now),
             None => flight.finish(now),
@@ -226,14 +225,12 @@ impl Task {
 
     /// Whether the request may be sent again over a new connection.
     pub(super) fn may_go_again(&self, error: &Error) -> bool {
-        let is_there = !matches!(self.order.body, OrderBody::Pulled) || self.sent == 0;
-        !self.is_second && is_there && (self.order.is_repeatable || !error.sent)
+        !self.is_second && !self.has_given && (self.order.is_repeatable || !error.sent)
     }
 
     /// Begins anew.
     pub(super) fn restart(&mut self) {
         self.is_second = true;
-        self.sent = 0;
         if let Phase::Flying(flight) = &self.phase {
             self.before = flight.bytes();
         }

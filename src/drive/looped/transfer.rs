@@ -18,13 +18,13 @@ impl Task {
     /// Writes and reads what can be written and read now; `false` where there is more to be done at once.
     pub(super) fn run(&mut self, line: &mut Line, buffer: &mut [u8]) -> Result<bool, Error> {
         let Phase::Flying(flight) = &mut self.phase else { return Ok(true) };
-        let Self { order, cost, sent, collected, began, dial_began, before, .. } = self;
+        let Self { order, cost, collected, began, dial_began, before, .. } = self;
         let is_whole = order.is_whole;
         let mut moved = 0;
         let is_finished = loop {
             let moved_before = moved;
             while line.is_writable() && moved < TURN {
-                if flight.outgoing().is_empty() && !feed(flight, &order.body, sent)? {
+                if flight.outgoing().is_empty() && !feed(flight, &order.body)? {
                     break;
                 }
                 match line.write(flight.outgoing()) {
@@ -80,7 +80,7 @@ impl Task {
 }
 
 /// Goes on with the body of a request; whether there is something to be written.
-fn feed(flight: &mut Flight, body: &OrderBody, sent: &mut usize) -> Result<bool, Error> {
+fn feed(flight: &mut Flight, body: &OrderBody) -> Result<bool, Error> {
     if !flight.wants_body() {
         return Ok(false);
     }
@@ -90,9 +90,9 @@ fn feed(flight: &mut Flight, body: &OrderBody, sent: &mut usize) -> Result<bool,
         OrderBody::Empty => flight.finish(now)?,
         OrderBody::Bytes(bytes) => {
             let bytes = (**bytes).as_ref();
-            let end = bytes.len().min(*sent + PIECE);
-            flight.push(&bytes[*sent..end], now)?;
-            *sent = end;
+            let given = usize::try_from(flight.body_given()).map_or(bytes.len(), |given| given.min(bytes.len()));
+            let end = bytes.len().min(given + PIECE);
+            flight.push(&bytes[given..end], now)?;
             if end == bytes.len() {
                 flight.finish(now)?;
             }
