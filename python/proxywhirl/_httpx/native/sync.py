@@ -71,7 +71,11 @@ class NativeCarrier:
         if type(reply) is _core.WireFailure:
             return parcel.failed(reply)
         payload = _Payload(reply, parcel)
-        answer = parcel.answered(reply, payload)
+        try:
+            answer = parcel.answered(reply, payload)
+        except BaseException:
+            payload.close()
+            raise
         if type(answer) is Failure:
             payload.close()
         return answer
