@@ -114,6 +114,7 @@ __all__ = [
     "judge_socks",
     "mask_url",
     "may_be_of_the_proxy",
+    "must_be_public",
     "parse_proxies",
     "parse_proxy_file",
     "parse_proxy_url",
