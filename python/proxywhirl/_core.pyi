@@ -114,6 +114,7 @@ __all__ = [
     "judge_socks",
     "mask_url",
     "may_be_of_the_proxy",
+    "must_be_public",
     "parse_proxies",
     "parse_proxy_file",
     "parse_proxy_url",
@@ -3525,13 +3526,9 @@ class WireOrder:
 
 @final
 class WireOrders:
-    """Reads what is to be sent. Thread-safe.
+    """Reads what is to be sent. Thread-safe."""
 
-    Args:
-        is_public_only: Called with a lease whose proxy is new here: whether the proxy must not be in the user's own network.
-    """
-
-    def __new__(cls, /, is_public_only: Any) -> Self: ...
+    def __new__(cls, /) -> Self: ...
     def order(
         self,
         /,
@@ -4017,6 +4014,13 @@ def mask_url(url: str) -> str:
 
 def may_be_of_the_proxy(status: SupportsIndex) -> bool:
     """Whether a proxy may have made up an answer of that status: it wants credentials, or cannot reach the site."""
+
+def must_be_public(lease: Any) -> bool:
+    """Whether the proxy of a lease must not be in the user's own network.
+
+    Args:
+        lease: The lease; one without a proxy has none that others have named.
+    """
 
 def parse_proxies(
     data: bytes | str,

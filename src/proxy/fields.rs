@@ -38,6 +38,12 @@ impl Proxy {
         Source::from_number(self.source.load(Ordering::Relaxed))
     }
 
+    /// Whether it must not lie in the user's own network: others have named it, and the user does not allow it.
+    #[must_use]
+    pub fn must_be_public(&self) -> bool {
+        !self.source().may_be_local(self.cold(|cold| cold.allow_local))
+    }
+
     /// Sets where it came from.
     pub fn set_source(&self, source: Source) {
         self.source.store(source as u8, Ordering::Relaxed);

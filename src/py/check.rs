@@ -217,7 +217,7 @@ fn items_of(proxies: &Bound<'_, PyAny>, record: bool) -> PyResult<Vec<Item>> {
         let shares = Pool::members(&table).into_iter().filter_map(|slot| table.slot(slot)?.share());
         let of = |proxy: crate::sync::Arc<crate::proxy::Proxy>| Item {
             address: Some(proxy.address()),
-            public_only: must_be_public(&proxy),
+            public_only: proxy.must_be_public(),
             proxy: record.then_some(proxy),
         };
         return Ok(shares.map(of).collect());
@@ -231,7 +231,7 @@ fn items_of(proxies: &Bound<'_, PyAny>, record: bool) -> PyResult<Vec<Item>> {
 fn item_of(proxy: &Bound<'_, PyAny>, record: bool) -> PyResult<Item> {
     if let Ok(proxy) = proxy.cast::<PyProxy>() {
         let core = proxy.get().core.clone();
-        let public_only = must_be_public(&core);
+        let public_only = core.must_be_public();
         return Ok(Item { address: Some(core.address()), proxy: record.then_some(core), public_only });
     }
     let address = if let Ok(text) = proxy.cast::<PyString>() {
@@ -243,10 +243,6 @@ fn item_of(proxy: &Bound<'_, PyAny>, record: bool) -> PyResult<Item> {
         return Err(PyTypeError::new_err("a proxy must be a Proxy, a URL or a dict"));
     };
     Ok(Item { address, proxy: None, public_only: false })
-}
-
-fn must_be_public(proxy: &crate::proxy::Proxy) -> bool {
-    !proxy.source().may_be_local(proxy.cold(|cold| cold.allow_local))
 }
 
 fn target_of(value: &Bound<'_, PyAny>) -> PyResult<Target> {

@@ -151,7 +151,7 @@ mod _core {
         failure::WireFailure,
         looped::LoopedWire,
         objects::HttpObjects,
-        order::{WireOrder, WireOrders},
+        order::{WireOrder, WireOrders, must_be_public},
         read::request_facts,
         tls::WireTls,
     };

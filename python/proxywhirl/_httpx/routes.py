@@ -14,8 +14,8 @@ from collections.abc import Hashable
 from typing import Any
 
 from proxywhirl._base.fork import new_lock
+from proxywhirl._core import must_be_public
 from proxywhirl._httpx.limits import Limits
-from proxywhirl._httpx.listed import named_by_others
 from proxywhirl._httpx.route import ConnectionPool, Owner, Route
 from proxywhirl._httpx.said import hide_in_debug_logs
 from proxywhirl._httpx.tls import Tls
@@ -100,7 +100,7 @@ class _Cache:
                 self._retire(routes.pop(key), leaving)
                 route = None
             if route is None:
-                public = named_by_others(lease)
+                public = must_be_public(lease)
                 route = Route(key, url, self._tls, self._limits, is_async=self.is_async, public_only=public)
                 routes[key] = route
                 while len(routes) > self._limits.routes:

@@ -185,14 +185,8 @@ impl LoopedWire {
 
     /// Close everything at once, requests under way included: what is awaited of them never comes.
     fn shut(&self, py: Python<'_>) -> PyResult<()> {
-        let (reactor, awaited, alarm) = {
-            let mut state = self.state.lock();
-            (state.reactor.take(), std::mem::take(&mut state.awaited), state.alarm.take())
-        };
-        drop(reactor);
-        drop(awaited);
-        match alarm {
-            Some((_, timer)) => timer.call_method0(py, intern!(py, "cancel")).map(drop),
+        match self.empty() {
+            Some(timer) => timer.call_method0(py, intern!(py, "cancel")).map(drop),
             None => Ok(()),
         }
     }
@@ -224,9 +218,25 @@ impl LoopedWire {
         }
         state.awaited.values().try_for_each(|awaited| visit.call(&awaited.future))
     }
+
+    /// A timer of uvloop does not let go of its callback, so the cycle through it ends here.
+    fn __clear__(&self) {
+        drop(self.empty());
+    }
 }
 
 impl LoopedWire {
+    /// Closes everything; the timer that was set.
+    fn empty(&self) -> Option<Py<PyAny>> {
+        let (reactor, awaited, alarm) = {
+            let mut state = self.state.lock();
+            (state.reactor.take(), std::mem::take(&mut state.awaited), state.alarm.take())
+        };
+        drop(reactor);
+        drop(awaited);
+        alarm.map(|(_, timer)| timer)
+    }
+
     /// A call about a request that is open.
     fn call(slf: &Bound<'_, Self>, key: u64, future: Py<PyAny>, call: impl FnOnce(&mut Reactor, Key)) -> PyResult<()> {
         let key = Key::from_bits(key);

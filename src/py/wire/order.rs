@@ -20,6 +20,7 @@ use crate::net::tls::Verification;
 use crate::py::convert;
 use crate::py::errors;
 use crate::py::lease::PyLease;
+use crate::py::proxy::PyProxy;
 use crate::sync::{Arc, Mutex};
 use crate::wire::allowance::Timeouts;
 use crate::wire::error::{Error, Kind, Stage};
@@ -32,12 +33,8 @@ use crate::wire::tls::Profile;
 const KNOWN: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 
 /// Reads what is to be sent. Thread-safe.
-///
-/// Args:
-///     is_public_only: Called with a lease whose proxy is new here: whether the proxy must not be in the user's own network.
 #[pyclass(name = "WireOrders", module = "proxywhirl._core", frozen)]
 pub(crate) struct WireOrders {
-    is_public_only: Py<PyAny>,
     known: Mutex<LruCache<u128, Known>>,
     /// For what has no TLS.
     plain: Arc<Profile>,
@@ -58,12 +55,20 @@ pub(crate) struct WireOrder {
 
 #[proxywhirl_macros::border]
 #[pymethods]
+impl WireOrder {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.parts)
+    }
+}
+
+#[proxywhirl_macros::border]
+#[pymethods]
 impl WireOrders {
     #[new]
-    fn new(is_public_only: Py<PyAny>) -> PyResult<Self> {
+    fn new() -> PyResult<Self> {
         let plain = Profile::new(&Verification::Nothing, None);
         let plain = plain.map_err(|_| PyValueError::new_err("TLS is not to be had"))?;
-        Ok(Self { is_public_only, known: Mutex::new(LruCache::new(KNOWN)), plain: Arc::new(plain) })
+        Ok(Self { known: Mutex::new(LruCache::new(KNOWN)), plain: Arc::new(plain) })
     }
 
     /// Reads what is to be sent.
@@ -151,10 +156,6 @@ impl WireOrders {
         });
         Ok(WireOrder { order, parts })
     }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.is_public_only)
-    }
 }
 
 impl WireOrders {
@@ -181,12 +182,26 @@ impl WireOrders {
             port: address.effective_port(),
             host: address.host,
             credentials: address.credentials,
-            public_only: self.is_public_only.bind(lease.py()).call1((lease,))?.is_truthy()?,
+            public_only: must_be_public(lease)?,
         });
         let known = Known { url: url.into(), proxy: Arc::clone(&proxy) };
         self.known.lock().put(id, known);
         Ok(Some(proxy))
     }
+}
+
+/// Whether the proxy of a lease must not be in the user's own network.
+///
+/// Args:
+///     lease: The lease; one without a proxy has none that others have named.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(crate) fn must_be_public(lease: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if let Ok(lease) = lease.cast::<PyLease>() {
+        return Ok(lease.get().core().proxy().must_be_public());
+    }
+    let proxy = lease.getattr_opt(intern!(lease.py(), "proxy"))?;
+    Ok(proxy.is_some_and(|proxy| proxy.cast::<PyProxy>().is_ok_and(|proxy| proxy.get().core.must_be_public())))
 }
 
 fn body_of(body: &Bound<'_, PyAny>) -> PyResult<(OrderBody, Option<Py<PyAny>>)> {

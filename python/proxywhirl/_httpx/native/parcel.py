@@ -13,7 +13,6 @@ from proxywhirl._httpx.address import ProxyAddress
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.body import MOST_BODY, Gatherer
 from proxywhirl._httpx.failing import error_of_wire, failure_of
-from proxywhirl._httpx.listed import named_by_others
 from proxywhirl._httpx.objects import fill
 from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._httpx.said import check_answer
@@ -45,7 +44,7 @@ class Orders:
         """Where the time that connections take is summed up, if it is."""
         self._release = release
         self._pulled = pulled
-        self._orders = _core.WireOrders(named_by_others)
+        self._orders = _core.WireOrders()
         self._owners: OrderedDict[Hashable, int] = OrderedDict()
         self._numbers = 0
         self._lock = new_lock()

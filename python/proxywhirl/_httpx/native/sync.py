@@ -12,20 +12,19 @@ from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.body import counted
 from proxywhirl._httpx.engine import is_mocked
+from proxywhirl._httpx.native.base import NativeBase
 from proxywhirl._httpx.native.parcel import NativePayload, Orders
 from proxywhirl._httpx.rotation import Answer, Failure
 
 if TYPE_CHECKING:
-    from proxywhirl._httpx.carrier import Carrier
     from proxywhirl._httpx.limits import Limits
     from proxywhirl._httpx.rotation import SendOptions
     from proxywhirl._httpx.tls import Tls
-    from proxywhirl.rotator._profile import Profile
 
 __all__ = ["NativeCarrier"]
 
 
-class NativeCarrier:
+class NativeCarrier(NativeBase):
     """Carries synchronous requests through the native engine; may be shared by threads.
 
     Args:
@@ -44,23 +43,6 @@ class NativeCarrier:
         )
         self._orders = Orders(tls, self._wire.release, iter)
         self._lock = new_lock()
-        self._mocked: Carrier | None = None
-
-    @property
-    def tls(self) -> Tls:
-        """The certificates that are accepted."""
-        return self._orders.tls
-
-    @property
-    def profile(self) -> Profile | None:
-        """Where the time that connections take is summed up, if it is."""
-        return self._orders.profile
-
-    @profile.setter
-    def profile(self, profile: Profile | None) -> None:
-        self._orders.profile = profile
-        if self._mocked is not None:
-            self._mocked.profile = profile
 
     def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
@@ -71,7 +53,11 @@ class NativeCarrier:
         if type(reply) is _core.WireFailure:
             return parcel.failed(reply)
         payload = _Payload(reply, parcel)
-        answer = parcel.answered(reply, payload)
+        try:
+            answer = parcel.answered(reply, payload)
+        except BaseException:
+            payload.close()
+            raise
         if type(answer) is Failure:
             payload.close()
         return answer
@@ -79,32 +65,28 @@ class NativeCarrier:
     def remove(self, key: Any) -> None:
         """Close the connections to a proxy; one that a request is under way on, when it is done."""
         self._wire.evict(key)
-        if self._mocked is not None:
-            self._mocked.routes.remove(key)
+        if self._other is not None:
+            self._other.routes.remove(key)
 
     def release(self, identity: Hashable) -> None:
         """Close the connections of a session, those with a request under way when it is done."""
         number = self._orders.forget(identity)
         if number is not None:
             self._wire.release(number)
-        if self._mocked is not None:
-            self._mocked.release(identity)
+        if self._other is not None:
+            self._other.release(identity)
 
     def close(self) -> None:
         """Close all connections."""
         self._wire.close()
-        if self._mocked is not None:
-            self._mocked.close()
+        if self._other is not None:
+            self._other.close()
 
-    def _for_mocks(self) -> Carrier:
+    def _for_mocks(self) -> Any:
         """What carries requests while httpx is mocked."""
         from proxywhirl._httpx.carrier import Carrier
 
-        with self._lock:
-            if self._mocked is None:
-                self._mocked = Carrier(self.tls, self._limits)
-                self._mocked.profile = self.profile
-            return self._mocked
+        return self._other_by(Carrier)
 
 
 class _Payload(NativePayload):

@@ -16,15 +16,14 @@ from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.body import counted_async
 from proxywhirl._httpx.engine import is_mocked, tell_once
+from proxywhirl._httpx.native.base import NativeBase
 from proxywhirl._httpx.native.parcel import NativePayload, Orders, Parcel
 from proxywhirl._httpx.rotation import Answer, Failure
 
 if TYPE_CHECKING:
-    from proxywhirl._httpx.carrier import AsyncCarrier
     from proxywhirl._httpx.limits import Limits
     from proxywhirl._httpx.rotation import SendOptions
     from proxywhirl._httpx.tls import Tls
-    from proxywhirl.rotator._profile import Profile
 
 __all__ = ["AsyncNativeCarrier"]
 
@@ -44,7 +43,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-class AsyncNativeCarrier:
+class AsyncNativeCarrier(NativeBase):
     """Carries asynchronous requests through the native engine. Connections belong to an event loop; each gets its own.
 
     They are closed when their loop ends (``asyncio.run`` sees to that), when the carrier is closed, or when it is
@@ -64,23 +63,6 @@ class AsyncNativeCarrier:
         self._orders = Orders(tls, self._release, lambda stream: stream.__aiter__())
         self._lock = new_lock()
         self._scopes: dict[asyncio.AbstractEventLoop, _Scope] = {}
-        self._other: AsyncCarrier | None = None
-
-    @property
-    def tls(self) -> Tls:
-        """The certificates that are accepted."""
-        return self._orders.tls
-
-    @property
-    def profile(self) -> Profile | None:
-        """Where the time that connections take is summed up, if it is."""
-        return self._orders.profile
-
-    @profile.setter
-    def profile(self, profile: Profile | None) -> None:
-        self._orders.profile = profile
-        if self._other is not None:
-            self._other.profile = profile
 
     async def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
         """As :meth:`Carrier.send`."""
@@ -190,20 +172,16 @@ class AsyncNativeCarrier:
         await scope.aclose()
         return before
 
-    def _unwatched(self) -> AsyncCarrier:
+    def _unwatched(self) -> Any:
         """What carries requests in a loop that cannot watch descriptors."""
         tell_once("the event loop cannot watch descriptors: httpx carries the requests")
         return self._by_httpx()
 
-    def _by_httpx(self) -> AsyncCarrier:
+    def _by_httpx(self) -> Any:
         """What carries requests where the native engine cannot."""
         from proxywhirl._httpx.carrier import AsyncCarrier
 
-        with self._lock:
-            if self._other is None:
-                self._other = AsyncCarrier(self.tls, self._limits)
-                self._other.profile = self.profile
-            return self._other
+        return self._other_by(AsyncCarrier)
 
 
 class _Scope:

@@ -1,0 +1,48 @@
+"""What both carriers of the native engine share: their settings, and the carrier for what is not theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from proxywhirl._httpx.limits import Limits
+    from proxywhirl._httpx.native.parcel import Orders
+    from proxywhirl._httpx.tls import Tls
+    from proxywhirl.rotator._profile import Profile
+
+__all__ = ["NativeBase"]
+
+
+class NativeBase:
+    """A carrier of the native engine."""
+
+    _limits: Limits
+    _lock: Any
+    _orders: Orders
+    _other: Any = None
+    """The carrier of httpx, from the first request on that the native engine cannot carry."""
+
+    @property
+    def tls(self) -> Tls:
+        """The certificates that are accepted."""
+        return self._orders.tls
+
+    @property
+    def profile(self) -> Profile | None:
+        """Where the time that connections take is summed up, if it is."""
+        return self._orders.profile
+
+    @profile.setter
+    def profile(self, profile: Profile | None) -> None:
+        self._orders.profile = profile
+        if self._other is not None:
+            self._other.profile = profile
+
+    def _other_by(self, make: Callable[[Tls, Limits], Any]) -> Any:
+        """The carrier of httpx, made on first need."""
+        with self._lock:
+            if self._other is None:
+                other = make(self.tls, self._limits)
+                other.profile = self.profile
+                self._other = other
+            return self._other
