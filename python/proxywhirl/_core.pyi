@@ -106,7 +106,6 @@ __all__ = [
     "dump_proxies",
     "has_credentials",
     "hold_of",
-    "is_idempotent_method",
     "is_plain_name",
     "is_secret_key",
     "is_tunnelled",
@@ -114,6 +113,7 @@ __all__ = [
     "judge_socks",
     "mask_url",
     "may_be_of_the_proxy",
+    "may_call_again",
     "parse_proxies",
     "parse_proxy_file",
     "parse_proxy_url",
@@ -3972,13 +3972,6 @@ def hold_of(outcome: Outcome | Doubt, asked: float | None) -> float | None:
         `asked` after a rate limit; else `None`.
     """
 
-def is_idempotent_method(method: str) -> bool:
-    """Whether a request by that method may reach the site twice without harm (RFC 9110, 9.2.2).
-
-    Args:
-        method: The method, upper case.
-    """
-
 def is_plain_name(value: str) -> bool:
     """Whether a value is a word that an error may quote."""
 
@@ -4017,6 +4010,13 @@ def mask_url(url: str) -> str:
 
 def may_be_of_the_proxy(status: SupportsIndex) -> bool:
     """Whether a proxy may have made up an answer of that status: it wants credentials, or cannot reach the site."""
+
+def may_call_again(method: str) -> bool:
+    """Whether a retry around a function of the user's calls it again unasked: for GET, HEAD, OPTIONS, DELETE and PUT.
+
+    Args:
+        method: The method, upper case.
+    """
 
 def parse_proxies(
     data: bytes | str,
