@@ -106,7 +106,6 @@ __all__ = [
     "dump_proxies",
     "has_credentials",
     "hold_of",
-    "is_idempotent_method",
     "is_plain_name",
     "is_secret_key",
     "is_tunnelled",
@@ -114,7 +113,7 @@ __all__ = [
     "judge_socks",
     "mask_url",
     "may_be_of_the_proxy",
-    "must_be_public",
+    "may_call_again",
     "parse_proxies",
     "parse_proxy_file",
     "parse_proxy_url",
@@ -3526,9 +3525,13 @@ class WireOrder:
 
 @final
 class WireOrders:
-    """Reads what is to be sent. Thread-safe."""
+    """Reads what is to be sent. Thread-safe.
 
-    def __new__(cls, /) -> Self: ...
+    Args:
+        is_public_only: Called with a lease whose proxy is new here: whether the proxy must not be in the user's own network.
+    """
+
+    def __new__(cls, /, is_public_only: Any) -> Self: ...
     def order(
         self,
         /,
@@ -3969,13 +3972,6 @@ def hold_of(outcome: Outcome | Doubt, asked: float | None) -> float | None:
         `asked` after a rate limit; else `None`.
     """
 
-def is_idempotent_method(method: str) -> bool:
-    """Whether a request by that method may reach the site twice without harm (RFC 9110, 9.2.2).
-
-    Args:
-        method: The method, upper case.
-    """
-
 def is_plain_name(value: str) -> bool:
     """Whether a value is a word that an error may quote."""
 
@@ -4015,11 +4011,11 @@ def mask_url(url: str) -> str:
 def may_be_of_the_proxy(status: SupportsIndex) -> bool:
     """Whether a proxy may have made up an answer of that status: it wants credentials, or cannot reach the site."""
 
-def must_be_public(lease: Any) -> bool:
-    """Whether the proxy of a lease must not be in the user's own network.
+def may_call_again(method: str) -> bool:
+    """Whether a retry around a function of the user's calls it again unasked: for GET, HEAD, OPTIONS, DELETE and PUT.
 
     Args:
-        lease: The lease; one without a proxy has none that others have named.
+        method: The method, upper case.
     """
 
 def parse_proxies(

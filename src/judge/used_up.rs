@@ -18,6 +18,8 @@ const METERS: [&str; 9] = ["limit", "limits", "quota", "allowance", "plan", "cap
 const BETWEEN: [&str; 9] = ["is", "was", "has", "have", "been", "are", "were", "already", "fully"];
 const GONE: [&str; 10] =
     ["exceeded", "exhausted", "depleted", "reached", "consumed", "spent", "gone", "empty", "expired", "insufficient"];
+/// What is left of an account that has next to nothing.
+const AS_GOOD_AS_GONE: [&str; 3] = ["zero", "low", "negative"];
 const BEFORE: [&str; 18] = [
     "your",
     "the",
@@ -121,6 +123,7 @@ fn is_gone(words: &[Word<'_>], resource: Resource) -> bool {
             || begins_with(rest, &["used", "up"])
             || begins_with(rest, &["too", "low"])
             || begins_with(rest, &["run", "out"])
+            || (resource == Resource::Account && AS_GOOD_AS_GONE.contains(&next.text))
             // Not "traffic over port 25".
             || (next.text == "over" && next.is_last);
         return says_gone && (resource != Resource::Data || has_meter);
@@ -140,7 +143,11 @@ fn is_lacking(words: &[Word<'_>], resource: Resource) -> bool {
             return true;
         }
         if resource == Resource::Account
-            && (has(&["insufficient"]) || has(&["not", "enough"]) || has(&["over"]) || has(&["no"]))
+            && (has(&["insufficient"])
+                || has(&["not", "enough"])
+                || has(&["over"])
+                || has(&["no"])
+                || AS_GOOD_AS_GONE.iter().any(|word| has(&[word])))
         {
             return true;
         }
@@ -177,6 +184,9 @@ mod tests {
             "Insufficient account balance, top up",
             "Insufficient funds",
             "balance is too low",
+            "Your balance is zero.",
+            "negative account balance",
+            "Low credits: top up",
             "Not Enough Credits",
             "no credits left",
             "{\"error\": \"insufficient_credits\"}",
@@ -210,6 +220,7 @@ mod tests {
             "deadline exceeded\ntraffic",
             "bandwidth measured. Exceeded retries",
             "check your balance",
+            "low load balance, zero traffic",
             "see https://quota.test/balance",
             "Payment. Required fields are missing",
         ] {

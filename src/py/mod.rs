@@ -105,7 +105,7 @@ mod _core {
     #[pymodule_export]
     use super::redact::{PyLoginSecrets, is_plain_name, is_secret_key, mask_url, redact_url, scrub_text, shown_url};
     #[pymodule_export]
-    use super::rotation::{PyRotation, is_idempotent_method};
+    use super::rotation::{PyRotation, may_call_again};
     #[pymodule_export]
     const RETRY_STATUSES: (u16, u16, u16) = {
         let [bad, unavailable, late] = crate::rotation::policy::RETRY_STATUSES;

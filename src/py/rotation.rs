@@ -17,7 +17,7 @@ use crate::py::errors::{ProxyConnectionError, ProxyPoolEmptyError};
 use crate::py::policy::PyRetryPolicy;
 use crate::py::rotation::host::{PyHost, Taken};
 use crate::rotation::retry::Rotation;
-use crate::rotation::step::{Answer, Event, Failure, Fault, Job, Step, is_idempotent};
+use crate::rotation::step::{self, Answer, Event, Failure, Fault, Job, Step, is_idempotent};
 
 /// The rotation of one request: says what to do next. Each method returns the name of the next step: "admit", "send", "wait",
 /// "discard", "renew", "deliver" or "fail". Belongs to one request; not for several threads at once.
@@ -375,12 +375,12 @@ impl Drop for PyRotation {
     }
 }
 
-/// Whether a request by that method may reach the site twice without harm (RFC 9110, 9.2.2).
+/// Whether a retry around a function of the user's calls it again unasked: for GET, HEAD, OPTIONS, DELETE and PUT.
 ///
 /// Args:
 ///     method: The method, upper case.
 #[proxywhirl_macros::border]
 #[pyfunction]
-pub(crate) fn is_idempotent_method(method: &str) -> bool {
-    is_idempotent(method)
+pub(crate) fn may_call_again(method: &str) -> bool {
+    step::may_call_again(method)
 }

@@ -136,6 +136,13 @@ pub fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE" | "PUT" | "TRACE")
 }
 
+/// The methods for which a retry around a function of the user's calls it again unasked: those above that its documentation
+/// lists, which are all but TRACE.
+#[must_use]
+pub fn may_call_again(method: &str) -> bool {
+    is_idempotent(method) && method != "TRACE"
+}
+
 /// What the driver does next.
 #[derive(Debug, PartialEq)]
 pub enum Step {

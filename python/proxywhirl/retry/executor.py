@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Awaitable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from proxywhirl._core import is_idempotent_method
+from proxywhirl._core import may_call_again
 from proxywhirl._httpx.judge import outcome_of_error
 from proxywhirl._native.enums import AMBIGUOUS, Outcome, RetryOutcome
 from proxywhirl.exceptions import (
@@ -66,9 +66,9 @@ class RetryExecutor:
     ) -> T:
         """Call the function, and again while the failure is one that may pass.
 
-        GET, HEAD, OPTIONS, DELETE, PUT and TRACE are tried again, others only with ``retry_non_idempotent``. Retryable
-        are connect errors, timeouts and network errors of known clients, :class:`RetryableError`, and the statuses that
-        the policy lists.
+        GET, HEAD, OPTIONS, DELETE and PUT are tried again, others only with ``retry_non_idempotent``. Retryable are
+        connect errors, timeouts and network errors of known clients, :class:`RetryableError`, and the statuses that the
+        policy lists.
 
         Args:
             request_fn: Sends the request and returns its response.
@@ -196,7 +196,7 @@ def _attempts(
     breaker = executor._breaker(proxy_id)
     run = _Run(executor.retry_metrics, breaker, proxy_id, uuid.uuid4().hex if request_id is None else request_id)
     what = f"{method.upper()} {redact_url(str(url))}"
-    may_repeat = is_idempotent_method(method.upper()) or policy.retry_non_idempotent
+    may_repeat = may_call_again(method.upper()) or policy.retry_non_idempotent
     most = policy.max_attempts if may_repeat else 1
     deadline = None if policy.timeout is None else time.monotonic() + policy.timeout
     delay: float | None = None

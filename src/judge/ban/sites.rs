@@ -81,13 +81,13 @@ impl<T> BySite<T> {
 
 fn domain_of(site: &str) -> Option<CompactString> {
     let text = site.trim();
-    let host = if text.contains("://") { host_of(text)? } else { text };
+    let host = if text.contains("://") || text.starts_with('[') { host_of(text)? } else { text };
     let host = host.strip_prefix("*.").unwrap_or(host).trim_matches(['[', ']', '.']);
     if host.contains(['/', '@', '?', '#']) || host.contains(char::is_whitespace) {
         return None;
     }
     // Rules are for a site, whatever its ports.
-    let has_port = host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err();
+    let has_port = host.contains(':') && host.split('%').next()?.parse::<std::net::Ipv6Addr>().is_err();
     let host = if has_port { host_of(host)? } else { host };
     (!host.is_empty()).then(|| one_spelling_of_host(host).into())
 }
@@ -104,6 +104,7 @@ mod tests {
             ("https://other.test/x", "other"),
             ("m\u{fc}nchen.test", "city"),
             ("[::1]", "here"),
+            ("[fe80::1%eth0]:8080", "link"),
             (".dotted.test.", "dotted"),
             ("ported.test:8080", "ported"),
             ("10.0.0.1", "address"),
@@ -128,6 +129,8 @@ mod tests {
             ("::1", "here"),
             ("0:0:0:0:0:0:0:1", "here"),
             ("[::1]", "here"),
+            ("fe80::1", "link"),
+            ("[fe80::1%eth1]", "link"),
             ("a.dotted.test", "dotted"),
             ("ported.test", "ported"),
             ("10.0.0.1", "address"),

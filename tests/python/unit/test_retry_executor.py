@@ -114,6 +114,14 @@ def test_other_errors_are_not_tried_again_and_blame_no_proxy() -> None:
         run(RetryExecutor(POLICY), scripted(ProxyAuthenticationError()))
 
 
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [*((method, 200) for method in ("GET", "head", "OPTIONS", "DELETE", "PUT")), ("TRACE", 503), ("PATCH", 503)],
+)
+def test_the_methods_of_the_list_are_tried_again(method: str, status: int) -> None:
+    assert run(RetryExecutor(POLICY), scripted(503, 200), method).status_code == status
+
+
 def test_a_post_is_sent_once() -> None:
     executor = RetryExecutor(POLICY)
     with pytest.raises(httpx.ConnectError):
