@@ -28,6 +28,8 @@ SOURCES := $(shell find src macros -name '*.rs') macros/Cargo.toml Cargo.toml Ca
 MATURIN := $(BIN)/maturin
 PIP     := $(BIN)/python -m pip install
 FEATURES := python,fleet
+# Without Python; the same for every run of tests, so that nothing is compiled twice.
+TESTED := fleet,check
 
 .PHONY: help
 help: ## What there is to do
@@ -90,7 +92,7 @@ test: test-rust test-python ## Run all tests, Rust's and Python's
 
 .PHONY: test-rust
 test-rust: ## Run the core's tests
-	$(CARGO) test --locked --features fleet,check
+	$(CARGO) test --locked --features $(TESTED)
 
 .PHONY: test-python
 test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
@@ -99,8 +101,8 @@ test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
 FUZZ ?= 60
 .PHONY: fuzz
 fuzz: $(DONE)/module-dev $(DONE)/test ## Feed damaged lists and answers to every parser for a minute (FUZZ=seconds)
-	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(CARGO) test --locked --features fleet --test core -- supply_fuzz::damaged
-	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(CARGO) test --locked --features wire --test wire -- fuzz::damaged
+	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(CARGO) test --locked --features $(TESTED) --test core -- supply_fuzz::damaged
+	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(CARGO) test --locked --features $(TESTED) --test wire -- fuzz::damaged
 	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(BIN)/python -m pytest -q tests/python/property/test_parsers_fuzz.py
 
 .PHONY: loom
