@@ -29,11 +29,34 @@ def test_the_main_job(tmp_path: Path) -> None:
 
 
 def test_the_commands() -> None:
-    targets = re.findall(r"`?make ([a-z]+)", README)
-    assert {"demo", "test", "bench", "help"} <= set(targets)
+    assert {"demo", "test", "bench", "help"} <= set(re.findall(r"`?make ([a-z]+)", README))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_scripts_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in targets:
-        assert f"\n{target}:" in makefile, target
+    for line in re.findall(r"(?:`|\$ )make ([a-z][a-z -]*)", text):
+        for target in line.split():
+            assert f"\n{target}:" in makefile, target
+    for script in re.findall(r"\b(?:benches|scripts|tests|examples)/[\w/]+\.(?:py|rs|sh)\b", text):
+        assert (ROOT / script).exists(), script
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for extra in re.findall(r"proxywhirl-rs\[([a-z,]+)\]", text):
+        for name in extra.split(","):
+            assert f"\n{name} = [" in project, name
+
+
+def test_flags_of_the_benches_are_theirs() -> None:
+    found = re.findall(r"`\.venv/bin/python (benches/python/\w+\.py)((?: --?[\w-]+(?: \w+)?)*)`", README)
+    assert len(found) >= 2, "the commands that print the figures"
+    for script, flags in found:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / script), "--help"], capture_output=True, text=True, timeout=50
+        )
+        assert done.returncode == 0, done.stderr
+        for flag in re.findall(r"--[\w-]+", flags):
+            assert flag in done.stdout, f"{script} has no {flag}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
