@@ -118,7 +118,7 @@ smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
 	$(BIN)/python tests/smoke/run.py $(PYTHONS)
 
 .PHONY: check
-check: check-format check-clippy check-doc check-python check-stubs check-types check-tree ## Formatting, lints, types, stubs, documentation, layers
+check: check-format check-clippy check-doc check-python check-stubs check-types check-tree ## Formatting, lints, types, stubs, documentation, layers, the way of a request
 
 .PHONY: check-format
 check-format:
@@ -147,12 +147,13 @@ check-types: $(DONE)/module-dev $(DONE)/check
 
 .PHONY: check-tree
 check-tree: $(DONE)/module-dev $(DONE)/check
-	$(BIN)/python -m pytest -q tests/python/docs/test_tree.py tests/python/docs/test_layers.py
+	$(BIN)/python -m pytest -q tests/python/docs/test_tree.py tests/python/docs/test_layers.py tests/python/integration/test_warm_get.py
+	$(CARGO) test --locked --features $(TESTED) --test core -- layers::
 
-# A build of its own, with what PyO3 knows of the signatures in it.
+# A build of its own, with what PyO3 knows of the signatures in it; it is read and never run, so nothing is optimised.
 STUB := python/proxywhirl/_core.pyi
 target/stubs/_core.pyi: $(SOURCES) scripts/stub.py $(wildcard scripts/refined/*.pyi) | $(DONE)/check
-	$(MATURIN) generate-stubs --locked --features $(FEATURES),pyo3/experimental-inspect --out target/stubs
+	CARGO_PROFILE_DEV_OPT_LEVEL=0 $(MATURIN) generate-stubs --locked --features $(FEATURES),pyo3/experimental-inspect --out target/stubs
 	$(BIN)/python scripts/stub.py target/stubs/proxywhirl/_core.pyi scripts/refined > $@
 	$(BIN)/ruff check --quiet --fix --select I $@
 	$(BIN)/ruff format --quiet $@
