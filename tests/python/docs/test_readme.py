@@ -77,3 +77,20 @@ def test_places_that_contributors_are_sent_to_are_there() -> None:
     homes = (ROOT, ROOT / "python")
     missing = [place for place in places if "NAME" not in place and not any((home / place).exists() for home in homes)]
     assert missing == []
+
+
+def test_answers_to_where_to_look_name_what_is_there() -> None:
+    text = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+\?) \| (.+) \|$", text.partition("## Where to look")[2], re.MULTILINE)
+    assert len(rows) >= 12
+    for question, answer in rows:
+        marked = re.findall(r"`([^`]+)`", answer)
+        places = [word for word in marked if re.fullmatch(r"(?:src|python)/[\w/.]+", word)]
+        assert places, question
+        files = [ROOT / place for place in places if (ROOT / place).is_file()]
+        code = "\n".join(file.read_text(encoding="utf-8") for file in files)
+        for word in set(marked) - set(places):
+            # `delay`, `BanPolicy(statuses=...)`; not a file beside another, a method of users or a target of make.
+            name = re.fullmatch(r"([A-Za-z_]+)(?:\([^()]*\))?", word)
+            if name:
+                assert re.search(rf"\b{name[1]}\b", code), f"{question} {places} do not know {word}"
