@@ -139,3 +139,20 @@ def test_the_top_shows_what_there_is() -> None:
     assert len(entries) <= MOST_ENTRIES, sorted(entries)
     private = {name for name in entries if name.startswith("_") and not name.startswith("__")}
     assert private <= PRIVATE_ENTRIES, sorted(private - PRIVATE_ENTRIES)
+
+
+def test_python_talks_no_proxy_protocol() -> None:
+    """Handshakes are the core's (``src/net``): here no socket is read, and no line of one is written."""
+    handshake = re.compile(r"\.recv(_into)?\(|\bsock_recv\b|\bstruct\.(un)?pack\b|[\"']CONNECT ")
+    found = [path.name for _, path in modules() if handshake.search(path.read_text(encoding="utf-8"))]
+    assert found == []
+
+
+def test_what_is_composed_inherits_no_mixin() -> None:
+    classes = [
+        f"{path.name}: {node.name}"
+        for _, path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and "mixin" in node.name.lower()
+    ]
+    assert classes == []
