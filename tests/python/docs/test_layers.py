@@ -149,10 +149,6 @@ def test_python_talks_no_proxy_protocol() -> None:
 
 
 def test_what_is_composed_inherits_no_mixin() -> None:
-    classes = [
-        f"{path.name}: {node.name}"
-        for _, path in modules()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef) and "mixin" in node.name.lower()
-    ]
+    named = re.compile(r"^class \w*mixin", re.IGNORECASE | re.MULTILINE)
+    classes = [path.name for _, path in modules() if named.search(path.read_text(encoding="utf-8"))]
     assert classes == []
