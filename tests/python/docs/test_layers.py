@@ -7,6 +7,7 @@ are imported on first use), and the modules that the core imports by name. Impor
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -76,6 +77,7 @@ def _names(tree: ast.AST) -> Iterator[str]:
                 yield node.value
 
 
+@functools.cache
 def all_arrows() -> dict[tuple[str, str], set[str]]:
     """Which room imports which, and where."""
     rooms = {room for room, _ in modules()} | {"_core"}
