@@ -79,6 +79,22 @@ def test_places_that_contributors_are_sent_to_are_there() -> None:
     assert missing == []
 
 
+def test_commands_of_the_shell_are_there() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\$ proxywhirl (\w+)(.*)", README + page, re.MULTILINE)
+    shown += [(name, "") for name in re.findall(r"^\| `(\w+)[ `]", page, re.MULTILINE)]
+    assert len(shown) >= 14
+    helps: dict[str, str] = {}
+    for name, rest in shown:
+        if name not in helps:
+            command = [sys.executable, "-m", "proxywhirl", name, "--help"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+            assert done.returncode == 0, f"{name}: {done.stderr}"
+            helps[name] = done.stdout
+        for flag in re.findall(r"(?<=\s)--?[a-z][\w-]*", rest):
+            assert re.search(rf"(?<![\w-]){flag}\b", helps[name]), f"{name} has no {flag}"
+
+
 def test_answers_to_where_to_look_name_what_is_there() -> None:
     text = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([^|]+\?) \| (.+) \|$", text.partition("## Where to look")[2], re.MULTILINE)
