@@ -28,6 +28,8 @@ SOURCES := $(shell find src macros -name '*.rs') macros/Cargo.toml Cargo.toml Ca
 MATURIN := $(BIN)/maturin
 PIP     := $(BIN)/python -m pip install
 FEATURES := python,fleet
+# Without Python; the same for every run of tests, so that nothing is compiled twice.
+TESTED := fleet,check
 
 .PHONY: help
 help: ## What there is to do
@@ -90,7 +92,7 @@ test: test-rust test-python ## Run all tests, Rust's and Python's
 
 .PHONY: test-rust
 test-rust: ## Run the core's tests
-	$(CARGO) test --locked --features fleet,check
+	$(CARGO) test --locked --features $(TESTED)
 
 .PHONY: test-python
 test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
@@ -99,8 +101,8 @@ test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
 FUZZ ?= 60
 .PHONY: fuzz
 fuzz: $(DONE)/module-dev $(DONE)/test ## Feed damaged lists and answers to every parser for a minute (FUZZ=seconds)
-	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(CARGO) test --locked --features fleet --test core -- supply_fuzz::damaged
-	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(CARGO) test --locked --features wire --test wire -- fuzz::damaged
+	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(CARGO) test --locked --features $(TESTED) --test core -- supply_fuzz::damaged
+	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(CARGO) test --locked --features $(TESTED) --test wire -- fuzz::damaged
 	PROXYWHIRL_FUZZ_SECONDS=$$(( $(FUZZ) / 3 )) $(BIN)/python -m pytest -q tests/python/property/test_parsers_fuzz.py
 
 .PHONY: loom
@@ -116,7 +118,7 @@ smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
 	$(BIN)/python tests/smoke/run.py $(PYTHONS)
 
 .PHONY: check
-check: check-format check-clippy check-doc check-python check-stubs check-types check-tree ## Formatting, lints, types, stubs, documentation, layers
+check: check-format check-clippy check-doc check-python check-stubs check-types check-tree ## Formatting, lints, types, stubs, documentation, layers, the way of a request
 
 .PHONY: check-format
 check-format:
@@ -145,12 +147,13 @@ check-types: $(DONE)/module-dev $(DONE)/check
 
 .PHONY: check-tree
 check-tree: $(DONE)/module-dev $(DONE)/check
-	$(BIN)/python -m pytest -q tests/python/docs/test_tree.py tests/python/docs/test_layers.py
+	$(BIN)/python -m pytest -q tests/python/docs/test_tree.py tests/python/docs/test_layers.py tests/python/integration/test_warm_get.py
+	$(CARGO) test --locked --features $(TESTED) --test core -- layers::
 
-# A build of its own, with what PyO3 knows of the signatures in it.
+# A build of its own, with what PyO3 knows of the signatures in it; it is read and never run, so nothing is optimised.
 STUB := python/proxywhirl/_core.pyi
 target/stubs/_core.pyi: $(SOURCES) scripts/stub.py $(wildcard scripts/refined/*.pyi) | $(DONE)/check
-	$(MATURIN) generate-stubs --locked --features $(FEATURES),pyo3/experimental-inspect --out target/stubs
+	CARGO_PROFILE_DEV_OPT_LEVEL=0 $(MATURIN) generate-stubs --locked --features $(FEATURES),pyo3/experimental-inspect --out target/stubs
 	$(BIN)/python scripts/stub.py target/stubs/proxywhirl/_core.pyi scripts/refined > $@
 	$(BIN)/ruff check --quiet --fix --select I $@
 	$(BIN)/ruff format --quiet $@

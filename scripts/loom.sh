@@ -12,5 +12,7 @@ export RUSTFLAGS="--cfg loom ${RUSTFLAGS:-}"
 export LOOM_MAX_BRANCHES="${LOOM_MAX_BRANCHES:-20000}"
 # Built apart: the flag above would otherwise rebuild everything each time.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom"
+# The models take seconds, optimising across crates a minute and a half.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 # One after the other: a model is one thread's work, and its time is easier to see alone.
 exec cargo test --release --lib "model::${1:-}" -- --test-threads=1

@@ -46,7 +46,7 @@ INTRODUCTION = """\
 # Benchmarks
 
 `make bench` measures, prints the tables, and writes this page. Nothing on it is typed by hand but the [notes](#notes),
-which it takes from `benchmarks-notes.md`.
+which it takes from `benchmarks-notes.md`. {standing}
 
 ## Method
 
@@ -84,6 +84,12 @@ def _commit() -> str | None:
     except FileNotFoundError:
         return None
     return done.stdout.strip() or None
+
+
+def _standing() -> str:
+    commit = _commit()
+    tree = f"commit {commit}" if commit else "a tree without a commit"
+    return f"**Measured at {tree}: what has changed since is not in it.**"
 
 
 def _load() -> str:
@@ -222,7 +228,7 @@ def page(sections: dict[str, list[Table]], about: Sequence[str], notes: str) -> 
     Returns:
         Markdown.
     """
-    parts = [INTRODUCTION, "## Conditions\n\n" + "".join(f"- {line}\n" for line in about)]
+    parts = [INTRODUCTION.format(standing=_standing()), "## Conditions\n\n" + "".join(f"- {line}\n" for line in about)]
     for heading, tables in sections.items():
         parts.append(f"## {heading}\n")
         parts += [table.markdown() for table in tables]

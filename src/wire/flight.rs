@@ -1,5 +1,5 @@
 //! One request over one connection, from "TCP is connected" to the answer's end, without I/O: [`Channel`],
-//! [`opening`](super::opening) and [`Exchange`] put together.
+//! `opening` and [`Exchange`] put together.
 //!
 //! A driver has a socket and does this, in any order:
 //! - it writes [`Flight::outgoing`], and says how much by [`Flight::wrote`];

@@ -32,7 +32,7 @@ const fn optional(name: &'static str, put: Put) -> Field {
     Field { name, optional: true, put }
 }
 
-/// The fields with rules of their own; the others are those of [`table`].
+/// The fields with rules of their own; the others are those of [`table`](crate::proxy::table).
 const OWN: &[Field] = &[
     field("id", set_id),
     field("url", set_url),

@@ -7,6 +7,7 @@ are imported on first use), and the modules that the core imports by name. Impor
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -76,6 +77,7 @@ def _names(tree: ast.AST) -> Iterator[str]:
                 yield node.value
 
 
+@functools.cache
 def all_arrows() -> dict[tuple[str, str], set[str]]:
     """Which room imports which, and where."""
     rooms = {room for room, _ in modules()} | {"_core"}
@@ -139,3 +141,16 @@ def test_the_top_shows_what_there_is() -> None:
     assert len(entries) <= MOST_ENTRIES, sorted(entries)
     private = {name for name in entries if name.startswith("_") and not name.startswith("__")}
     assert private <= PRIVATE_ENTRIES, sorted(private - PRIVATE_ENTRIES)
+
+
+def test_python_talks_no_proxy_protocol() -> None:
+    """Handshakes are the core's (``src/net``): here no socket is read, and no line of one is written."""
+    handshake = re.compile(r"\.recv(_into)?\(|\bsock_recv\b|\bstruct\.(un)?pack\b|[\"']CONNECT ")
+    found = [path.name for _, path in modules() if handshake.search(path.read_text(encoding="utf-8"))]
+    assert found == []
+
+
+def test_what_is_composed_inherits_no_mixin() -> None:
+    named = re.compile(r"^class \w*mixin", re.IGNORECASE | re.MULTILINE)
+    classes = [path.name for _, path in modules() if named.search(path.read_text(encoding="utf-8"))]
+    assert classes == []

@@ -64,6 +64,15 @@ def test_unsafe_code_argues_for_itself() -> None:
                 assert "SAFETY" in above, f"{path.name}:{number + 1}"
 
 
+def test_the_noun_is_named() -> None:
+    """A proxy, a caller or a thread is called that: none of these words says which."""
+    vague = re.compile(r"\b(whom|whoever|whomever|somebody|nobody|anybody|everybody)\b", re.IGNORECASE)
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
+    sources = [*SOURCE.rglob("*.rs"), *(ROOT / "python").rglob("*.py"), *(ROOT / "python").rglob("*.pyi")]
+    found = [path.name for path in (*pages, *sources) if vague.search(path.read_text(encoding="utf-8"))]
+    assert found == []
+
+
 def test_nothing_that_failed_is_passed_over() -> None:
     for path in sorted((ROOT / "python").rglob("*.py")):
         text = path.read_text(encoding="utf-8")

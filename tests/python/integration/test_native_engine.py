@@ -257,3 +257,32 @@ async def test_one_call_about_a_request_at_a_time() -> None:
             assert scope.wire.counts() == (0, 0)
     finally:
         server.close()
+
+
+def test_a_loop_of_uvloop() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main(fleet: ProxyFleet) -> None:
+        page = fleet.site_url("shop.test", "/bytes/1000", https=True)
+        async with AsyncProxyRotator(proxies=fleet.urls, verify=fleet.ca_file(), engine="native") as rotator:
+            responses = await asyncio.gather(*(rotator.get(page) for _ in range(50)))
+            assert [response.status_code for response in responses] == [200] * 50
+            late = asyncio.ensure_future(rotator.get(fleet.site_url("slow.test", "/delay/5000")))
+            await asyncio.sleep(0.05)
+            late.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await late
+            async with rotator.stream("GET", fleet.site_url("shop.test", "/bytes/300000")) as response:
+                assert len(await response.aread()) == 300_000
+            # It was the core that sent these: the loop has a wire of its own.
+            (scope,) = rotator._transport.carrier._scopes.values()
+            assert sum(scope.wire.counts()) > 0
+            assert sum(proxy.total_successes for proxy in rotator.pool) == 51
+            assert [proxy.requests_active for proxy in rotator.pool] == [0, 0]
+
+    loop = uvloop.new_event_loop()
+    try:
+        with ProxyFleet(2) as fleet:
+            loop.run_until_complete(main(fleet))
+    finally:
+        loop.close()

@@ -116,7 +116,7 @@ def user(number):
 
 MEANWHILE = {
     "load": """
-        for round in range(4):
+        for round in range(2):
             report = pool.load("\\n".join(urls(100_000 + round * 10_000, 5_000)), allow_local=True)
             assert report.added == 5_000, report
             for proxy in pool.get_all_proxies()[2_000:]:
@@ -125,7 +125,7 @@ MEANWHILE = {
     "load_file": """
         import tempfile
         with tempfile.TemporaryDirectory() as folder:
-            for round in range(4):
+            for round in range(2):
                 path = os.path.join(folder, "list.txt")
                 with open(path, "w") as file:
                     file.write("\\n".join(urls(100_000 + round * 10_000, 5_000)))
@@ -134,7 +134,7 @@ MEANWHILE = {
                     pool.remove_proxy(proxy.id)
     """,
     "clear_unhealthy": """
-        for round in range(4):
+        for round in range(2):
             pool.add_many(urls(100_000 + round * 10_000, 5_000))
             for proxy in pool.get_all_proxies():
                 if "kept" not in proxy.tags:
@@ -143,7 +143,7 @@ MEANWHILE = {
             assert len(pool) >= 2_000 - 1
     """,
     "replaced as a whole": """
-        for round in range(4):
+        for round in range(2):
             pool.proxies = kept + [Proxy(url=url) for url in urls(100_000 + round * 1_000, 500)]
         pool.proxies = kept
     """,
@@ -153,7 +153,7 @@ MEANWHILE = {
         port = closed.getsockname()[1]
         pool.auto_remove_dead = True
         pool.dead_proxy_threshold = 1
-        for round in range(4):
+        for round in range(2):
             doomed = [Proxy(url=f"http://127.0.{n // 250 + 1}.{n % 250 + 1}:{port}") for n in range(1_000)]
             for proxy in doomed:
                 pool.add_proxy(proxy)

@@ -72,7 +72,8 @@ def texts_of(error: BaseException, given: Any) -> Iterator[str]:
 
 
 def public() -> dict[str, Callable[..., Any]]:
-    found = {}
+    """What users can call, each once: an alias is the same object."""
+    found: dict[str, Callable[..., Any]] = {}
     for module in MODULES:
         for name in dir(module):
             thing = getattr(module, name)
@@ -80,7 +81,8 @@ def public() -> dict[str, Callable[..., Any]]:
                 continue
             if isinstance(thing, type) and issubclass(thing, BaseException):
                 continue
-            if str(getattr(thing, "__module__", "")).startswith("proxywhirl"):
+            is_alias = any(thing is other for known, other in found.items() if known != name)
+            if not is_alias and str(getattr(thing, "__module__", "")).startswith("proxywhirl"):
                 found[name] = thing
     return found
 
