@@ -261,6 +261,7 @@ def test_a_timeout_of_the_rotator_ends_a_request(make: Maker) -> None:
     ("options", "error"),
     [
         ({"auth": 3}, TypeError),
+        ({"auth": ("user",)}, TypeError),
         ({"cookies": 3}, TypeError),
         ({"cookies": "jar"}, ValueError),
         ({"event_hooks": {"answer": []}}, ValueError),
