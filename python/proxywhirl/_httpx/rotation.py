@@ -16,6 +16,7 @@ from proxywhirl.exceptions import (
     ProxyAuthenticationError,
     ProxyBannedError,
     ProxyConnectionError,
+    ProxyPoolEmptyError,
     ProxyWhirlError,
 )
 
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.judge import Verdict
     from proxywhirl._httpx.library import HttpLibrary
 
-__all__ = ["Answer", "Failure", "SendOptions", "error_of"]
+__all__ = ["NO_LEASE", "Answer", "Failure", "SendOptions", "error_of"]
+
+NO_LEASE = (ProxyPoolEmptyError, ProxyConnectionError)
+"""Refusals of a lease that are the rotation's to judge: it may hold an answer, or have another way."""
 
 
 class SendOptions:

@@ -25,6 +25,7 @@ class LeaseAcquirer(_core.LeaseAcquirer):
 
         Raises:
             ProxyPoolEmptyError: Time is up, or waiting has become useless.
+            ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
             RequestQueueFullError: There is no place left.
         """
         key, take = self.place(exclude, attempt)

@@ -42,6 +42,10 @@ class Listing(NamedTuple):
     local_count: int
     """How many of those were refused because they point into the user's own network."""
 
+    def __repr__(self) -> str:
+        # Not the entries: there are logins among them.
+        return f"Listing({len(self.entries)} entries, {self.rejected_count} rejected)"
+
 
 async def read(data: bytes, source: Source, content_type: str | None = None, *, public_only: bool = False) -> Listing:
     """Read a list in the way its source asks for.

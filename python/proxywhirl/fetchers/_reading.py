@@ -31,6 +31,10 @@ class SourceResult(NamedTuple):
     """Its proxies, those of the time before when it has not changed; none when it could not be read."""
     unchanged: bool = False
 
+    def __repr__(self) -> str:
+        # Not the entries: there are logins among them.
+        return f"SourceResult({self.source!r}, {len(self.entries)} entries)"
+
 
 class Reader:
     """What a round of reading works with; belongs to one event loop.

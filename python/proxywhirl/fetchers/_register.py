@@ -34,6 +34,10 @@ class _Known(NamedTuple):
     validators: Validators
     read_at: float
 
+    def __repr__(self) -> str:
+        # Not the entries: there are logins among them.
+        return f"_Known({len(self.entries)} entries)"
+
 
 class Register:
     """The sources of one fetcher."""

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Callable
 from proxywhirl._core import ReportJudge, is_tunnelled
 from proxywhirl._httpx.clients import Fault, is_error, read
 from proxywhirl._httpx.judge import Judged
-from proxywhirl._httpx.rotation import error_of
+from proxywhirl._httpx.rotation import NO_LEASE, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
-from proxywhirl.exceptions import ProxyConnectionError, ProxyPoolEmptyError
 from proxywhirl.rotator._attempt import Attempt
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncAttempts", "Attempts"]
 
-# What the rotation decides about: it may hold an answer, or have another way.
-_NO_LEASE = (ProxyPoolEmptyError, ProxyConnectionError)
 # Failures after which nothing of the request can have reached the site.
 _UNSENT = frozenset({Fault.PROXY, Fault.LOGIN, Fault.RULESET, Fault.UNREACHED, Fault.CONNECT})
 
@@ -110,7 +107,7 @@ class _Loop:
         """Take a lease without waiting; whether the step is done."""
         try:
             lease = self._taking(*rotation.admission)
-        except _NO_LEASE as error:
+        except NO_LEASE as error:
             self._step = rotation.admitted(error)
             return True
         except BaseException:
@@ -276,7 +273,7 @@ class Attempts(_Loop):
     def _wait_in_line(self, rotation: _core._Rotation) -> None:
         try:
             lease = self._taking.wait(*rotation.admission)
-        except ProxyPoolEmptyError as error:
+        except NO_LEASE as error:
             self._step = rotation.admitted(error)
         except BaseException:
             self.close()
@@ -323,7 +320,7 @@ class AsyncAttempts(_Loop):
     async def _wait_in_line(self, rotation: _core._Rotation) -> None:
         try:
             lease = await self._taking.wait_async(*rotation.admission)
-        except ProxyPoolEmptyError as error:
+        except NO_LEASE as error:
             self._step = rotation.admitted(error)
         except BaseException:
             self.close()

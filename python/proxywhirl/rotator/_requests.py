@@ -71,7 +71,8 @@ def client_options(
     if base_url is not None:
         options["base_url"] = _url_of(base_url, package)
     if auth is not None:
-        if not isinstance(auth, (tuple, package.Auth)) and not callable(auth):
+        is_pair = isinstance(auth, tuple) and len(auth) == 2
+        if not is_pair and not isinstance(auth, package.Auth) and not callable(auth):
             raise TypeError(f"auth must be a pair, an Auth of {kind.name} or a function, not {type(auth).__name__}")
         options["auth"] = auth
     if event_hooks is not None:

@@ -164,9 +164,10 @@ class PoolFile:
         start = os.lseek(descriptor, 0, os.SEEK_END)
 
         def write(sealed: _core.SealedTexts | None, extras: _core.SaveExtras) -> tuple[int, int, int] | None:
-            # Of an attempt before, which credentials that changed have ended.
-            os.ftruncate(descriptor, start)
-            os.lseek(descriptor, start, os.SEEK_SET)
+            if os.lseek(descriptor, 0, os.SEEK_END) != start:
+                # Of an attempt before, which credentials that changed have ended.
+                os.ftruncate(descriptor, start)
+                os.lseek(descriptor, start, os.SEEK_SET)
             return _core.dump_proxies(source, descriptor, sealed=sealed, extras=extras, **arguments)
 
         return with_secrets(source, self._vault, write, credentials=arguments["credentials"], gentle=gentle)

@@ -16,10 +16,9 @@ from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_b
 from proxywhirl._httpx.library import HttpLibrary, flavour_of
 from proxywhirl._httpx.native.sync import NativeCarrier
 from proxywhirl._httpx.native.tasks import AsyncNativeCarrier
-from proxywhirl._httpx.rotation import Answer, SendOptions, error_of
+from proxywhirl._httpx.rotation import NO_LEASE, Answer, SendOptions, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
-from proxywhirl.exceptions import ProxyPoolEmptyError
 from proxywhirl.transport._bypass import BypassWarning
 from proxywhirl.transport._responses import facts_of, last_response, response_of, whole_response
 from proxywhirl.transport._settings import Settings
@@ -243,8 +242,8 @@ class Driver(_Steps):
                 elif step == "admit":
                     try:
                         lease = begun.taking.wait(*rotation.admission)
-                    except ProxyPoolEmptyError as empty:
-                        step = rotation.admitted(empty)
+                    except NO_LEASE as refusal:
+                        step = rotation.admitted(refusal)
                     else:
                         step = rotation.admitted(lease)
                 elif step == "fail":
@@ -316,8 +315,8 @@ class AsyncDriver(_Steps):
                 elif step == "admit":
                     try:
                         lease = await begun.taking.wait_async(*rotation.admission)
-                    except ProxyPoolEmptyError as empty:
-                        step = rotation.admitted(empty)
+                    except NO_LEASE as refusal:
+                        step = rotation.admitted(refusal)
                     else:
                         step = rotation.admitted(lease)
                 elif step == "fail":

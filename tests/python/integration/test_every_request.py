@@ -261,6 +261,7 @@ def test_a_timeout_of_the_rotator_ends_a_request(make: Maker) -> None:
     ("options", "error"),
     [
         ({"auth": 3}, TypeError),
+        ({"auth": ("user",)}, TypeError),
         ({"cookies": 3}, TypeError),
         ({"cookies": "jar"}, ValueError),
         ({"event_hooks": {"answer": []}}, ValueError),
@@ -271,5 +272,27 @@ def test_a_timeout_of_the_rotator_ends_a_request(make: Maker) -> None:
     ],
 )
 def test_what_is_refused(kind: type[Any], options: dict[str, Any], error: type[Exception]) -> None:
-    with pytest.raises(error, match=f"{next(iter(options))}|certificate|str"):
+    with pytest.raises(error, match=f"{next(iter(options))}|certificate"):
         kind(proxies=["http://proxy.test:8080"], **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"base_url": "http://user:secret@shop.test\0/"},
+        {"base_url": "http://user:secret@shop.test:port/"},
+        {"base_url": ["secret"]},
+        {"auth": "secret"},
+        {"cookies": ["secret"]},
+        {"cert": "-----BEGIN PRIVATE KEY-----secret"},
+        {"cert": ("/nowhere/secret.pem", "/nowhere/secret.key", "secret")},
+        {"cert": ("/nowhere/secret.pem", "/nowhere/secret.key", "secret", "secret")},
+    ],
+)
+def test_refusals_quote_nothing(kind: type[Any], options: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError, OSError)) as caught:
+        kind(proxies=["http://proxy.test:8080"], **options)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "secret" not in f"{error} {error!r} {vars(error)}"
+        error = error.__cause__ or error.__context__

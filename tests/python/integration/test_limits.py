@@ -149,6 +149,55 @@ class TestRates:
                 rotator.get(url)
             assert at_rest(rotator)
 
+    @pytest.mark.parametrize("is_async", [False, True])
+    @pytest.mark.parametrize("by_hand", [False, True])
+    def test_a_refusal_after_waiting_in_line_leaves_the_answer(
+        self, running: ProxyFleet, by_hand: bool, is_async: bool
+    ) -> None:
+        class Once:
+            left = 1
+
+            def acquire(self, proxy_id: str) -> bool:
+                self.left -= 1
+                return self.left >= 0
+
+        banned = running.site_url("shop.test", "/status/403")
+
+        def release_when_waited_for(rotator: Any, held: Any) -> None:
+            while not rotator._chooser.admission.waiting:
+                time.sleep(0.001)
+            held.release()
+
+        def alone(rotator: Any, held: Any) -> threading.Thread:
+            rotator.rate_limiter = Once()
+            thread = threading.Thread(target=release_when_waited_for, args=(rotator, held), daemon=True)
+            thread.start()
+            return thread
+
+        def get() -> list[int]:
+            with ProxyRotator(proxies=running.urls[:2], max_in_flight=1) as rotator:
+                thread = alone(rotator, rotator.lease())
+                if by_hand:
+                    statuses = [attempt.report(403) and 403 for attempt in rotator.attempts(banned)]
+                else:
+                    statuses = [rotator.get(banned).status_code]
+                thread.join()
+                assert at_rest(rotator)
+                return statuses
+
+        async def get_async() -> list[int]:
+            async with AsyncProxyRotator(proxies=running.urls[:2], max_in_flight=1) as rotator:
+                thread = alone(rotator, await rotator.lease())
+                if by_hand:
+                    statuses = [attempt.report(403) and 403 async for attempt in rotator.attempts(banned)]
+                else:
+                    statuses = [(await rotator.get(banned)).status_code]
+                thread.join()
+                assert at_rest(rotator)
+                return statuses
+
+        assert (asyncio.run(get_async()) if is_async else get()) == [403]
+
     def test_the_fifth_place_is_read_as_either_class_had_it(self) -> None:
         limiter = RateLimiter(5)
         with ProxyRotator([], None, None, None, limiter, False) as rotator:

@@ -102,6 +102,16 @@ def test_few_proxies_have_idle_connections() -> None:
         RotatingTransport(["http://a.test:1"], max_proxies=0, engine="native")
 
 
+def test_connections_of_many_sessions_are_bounded() -> None:
+    with ProxyFleet([ProxySpec(name="only")]) as fleet:
+        transport = RotatingTransport(fleet.urls, max_keepalive_connections=5, engine="native")
+        with httpx.Client(transport=transport) as client:
+            for index in range(20):
+                facts = {"proxywhirl": {"session_id": f"s{index}"}}
+                client.get(fleet.site_url("shop.test", "/whoami"), extensions=facts)
+            assert transport.carrier._wire.counts() == (5, 5)
+
+
 def test_connections_of_removed_proxies_are_closed() -> None:
     with ProxyFleet(2) as fleet, ProxyRotator(proxies=fleet.urls, engine="native") as rotator:
         for _ in range(2):

@@ -484,12 +484,16 @@ class TestArguments:
             tags = {proxy.host: set(proxy.tags) for proxy in rotator.pool}
         assert tags == {"1.1.1.1": {"source:fetched", "site:127.0.0.1"}, "1.1.1.2": {"source:user"}}
 
-    def test_connections_of_removed_proxies_are_closed(self, fleet: ProxyFleet, target: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("engine", ["httpx", "native"])
+    def test_connections_of_removed_proxies_are_closed(
+        self, fleet: ProxyFleet, target: str, tmp_path: Path, engine: str
+    ) -> None:
         path = write(tmp_path / "list.txt", fleet.urls[:1])
-        with ProxyRotator(auto_fetch_sources=lists(path), engine="httpx") as rotator:
+        with ProxyRotator(auto_fetch_sources=lists(path), engine=engine) as rotator:
             rotator.get(target)
             write(path, fleet.urls[1:2])
             rotator.refresh_proxies()
             rotator.get(target)
-            assert len(rotator._transport.carrier.routes._routes) == 1
+            carrier = rotator._transport.carrier
+            assert (len(carrier.routes._routes) if engine == "httpx" else carrier._wire.counts()[0]) == 1
             assert isinstance(rotator.pool.get_all_proxies()[0], Proxy)

@@ -14,6 +14,7 @@ import pytest
 
 from proxywhirl import ProxyFetchError, ProxySource, ProxySourceConfig, ProxyValidator
 from proxywhirl.fetchers import ProxyFetcher, RenderMode
+from proxywhirl.fetchers._listing import read
 from proxywhirl.sources import fetch_all_sources
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
@@ -475,3 +476,14 @@ async def test_checks_of_its_own(web: Any) -> None:
         assert (entry["url"], entry["status"]) == (fleet.urls[0], "active")
         found = await fetch_all_sources(sources=[url], allow_local=True, validator=validator)
         assert [entry["url"] for entry in found] == [fleet.urls[0]]
+
+
+async def test_what_a_list_said_is_shown_without_its_logins(web: Any) -> None:
+    made = fetcher(web.text("/list", "http://user:secret@1.1.1.1:80\n"))
+    await made.fetch()
+    (source,) = made.register.enabled()
+    listing = await read(b'[{"url": "http://user:secret@1.1.1.1:80"}]', source)
+    for kept in (listing, made.register.unread(source), made.register._known[source.key]):
+        assert len(kept.entries) == 1
+        assert "secret" not in repr(kept)
+        assert "1 entries" in repr(kept)

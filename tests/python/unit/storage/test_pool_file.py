@@ -248,8 +248,9 @@ def test_only_what_changed_is_appended(tmp_path: Path) -> None:
     assert again.proxies[3].total_successes == 1
 
 
-def test_an_unchanged_pool_leaves_the_file_alone(tmp_path: Path) -> None:
-    path = tmp_path / "p.json"
+@pytest.mark.parametrize("name", ["p.json", "p.jsonl"])
+def test_an_unchanged_pool_leaves_the_file_alone(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     pool = pool_of("http://a.test:1")
     file = PoolFile(path, Vault())
     file.save(pool)
