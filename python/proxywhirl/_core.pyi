@@ -114,6 +114,7 @@ __all__ = [
     "mask_url",
     "may_be_of_the_proxy",
     "may_call_again",
+    "must_be_public",
     "parse_proxies",
     "parse_proxy_file",
     "parse_proxy_url",
@@ -3525,13 +3526,9 @@ class WireOrder:
 
 @final
 class WireOrders:
-    """Reads what is to be sent. Thread-safe.
+    """Reads what is to be sent. Thread-safe."""
 
-    Args:
-        is_public_only: Called with a lease whose proxy is new here: whether the proxy must not be in the user's own network.
-    """
-
-    def __new__(cls, /, is_public_only: Any) -> Self: ...
+    def __new__(cls, /) -> Self: ...
     def order(
         self,
         /,
@@ -4016,6 +4013,13 @@ def may_call_again(method: str) -> bool:
 
     Args:
         method: The method, upper case.
+    """
+
+def must_be_public(lease: Any) -> bool:
+    """Whether the proxy of a lease must not be in the user's own network.
+
+    Args:
+        lease: The lease; one without a proxy has none that others have named.
     """
 
 def parse_proxies(

@@ -14,8 +14,12 @@ use crate::common::*;
 
 /// What the fast ways must agree with: looked up plainly, one by one.
 fn eligible(proxy: &Proxy, now: i64) -> bool {
-    proxy.health().is_usable()
-        && proxy.reasons() & !(reason::UNHEALTHY | reason::EXPIRED) == 0
+    proxy.health().is_usable() && is_open(proxy, now)
+}
+
+/// Whether nothing but its health can rule it out.
+fn is_open(proxy: &Proxy, now: i64) -> bool {
+    proxy.reasons() & !(reason::UNHEALTHY | reason::EXPIRED) == 0
         && proxy.cold(|cold| cold.expires_at).is_none_or(|at| at >= now)
 }
 
@@ -67,14 +71,16 @@ proptest! {
         let clock = clock();
         let mut now = START;
         let mut inside = [true; SIZE];
+        // Since when it has failed; one that fell by itself comes back on trial after a rest, of ten seconds at the least.
+        let mut failed = [None; SIZE];
         for step in steps {
             match step {
-                Step::Health(n, health) => proxies[n].set_health(Health::ALL[health]),
+                Step::Health(n, health) => { proxies[n].set_health(Health::ALL[health]); failed[n] = None; }
                 // An expiry that was noticed is forgotten only by a later one in real time; see `ManualClock` in 2023.
                 Step::Expiry(n, at) => expire_at(&proxies[n], at.map(|at| now + at * SECOND)),
                 Step::Reason(n, bit, on) => proxies[n].set_reason(bit, on),
-                Step::Fail(n) => { proxies[n].start(&clock); proxies[n].complete(Verdict::Failure(1.0), None, &clock); }
-                Step::Succeed(n) => { proxies[n].start(&clock); proxies[n].complete(Verdict::Success(9.0), None, &clock); }
+                Step::Fail(n) => { proxies[n].start(&clock); proxies[n].complete(Verdict::Failure(1.0), None, &clock); failed[n].get_or_insert(now); }
+                Step::Succeed(n) => { proxies[n].start(&clock); proxies[n].complete(Verdict::Success(9.0), None, &clock); failed[n] = None; }
                 Step::Advance(by) => { clock.advance(by * SECOND); now += by * SECOND; }
                 Step::Remove(n) => { inside[n] = false; pool.remove(proxies[n].id()); }
                 Step::Country(n, us) => locate(&proxies[n], if us { "US" } else { "FR" }),
@@ -84,14 +90,15 @@ proptest! {
                         required: only_us.then(|| Filter::countries(["us"])),
                         ..maker.context()
                     };
-                    let allowed = |n: usize| {
-                        inside[n] && eligible(&proxies[n], now) && !excluded.contains(&n)
+                    let wanted = |n: usize| {
+                        inside[n] && !excluded.contains(&n)
                             && (!only_us || proxies[n].cold(|cold| cold.country_code.as_deref() == Some("US")))
                     };
                     match select(&*strategy, &pool, &context, &clock) {
                         Ok(chosen) => {
                             let n = number(&chosen);
-                            prop_assert!(allowed(n), "{} chose {n}", maker.name);
+                            let on_trial = failed[n].is_some_and(|at: i64| now - at >= 10 * SECOND) && is_open(&chosen, now);
+                            prop_assert!(wanted(n) && (eligible(&chosen, now) || on_trial), "{} chose {n}", maker.name);
                             chosen.complete(Verdict::Elsewhere, None, &clock);
                         }
                         Err(refusal) => {
@@ -102,7 +109,7 @@ proptest! {
                                 let (country, cost) = proxies[*n].cold(cold);
                                 let elsewhere = maker.name.contains("composite") && country.as_deref() != Some("US");
                                 let dear = (maker.name.contains("cost") || maker.name.contains("in a composite")) && cost > 1.0;
-                                allowed(*n) && !elsewhere && !dear
+                                wanted(*n) && eligible(&proxies[*n], now) && !elsewhere && !dear
                             };
                             prop_assert_eq!((0..SIZE).find(usable), None, "{} refused: {}", maker.name, refusal);
                         }
