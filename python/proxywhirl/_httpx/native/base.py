@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from proxywhirl._httpx.carrier import AsyncCarrier, Carrier
     from proxywhirl._httpx.limits import Limits
     from proxywhirl._httpx.native.parcel import Orders
     from proxywhirl._httpx.tls import Tls
@@ -12,14 +13,16 @@ if TYPE_CHECKING:
 
 __all__ = ["NativeBase"]
 
+ByHttpx = TypeVar("ByHttpx", bound="Carrier | AsyncCarrier")
 
-class NativeBase:
+
+class NativeBase(Generic[ByHttpx]):
     """A carrier of the native engine."""
 
     _limits: Limits
     _lock: Any
     _orders: Orders
-    _other: Any = None
+    _other: ByHttpx | None = None
     """The carrier of httpx, from the first request on that the native engine cannot carry."""
 
     @property
@@ -38,7 +41,7 @@ class NativeBase:
         if self._other is not None:
             self._other.profile = profile
 
-    def _other_by(self, make: Callable[[Tls, Limits], Any]) -> Any:
+    def _other_by(self, make: Callable[[Tls, Limits], ByHttpx]) -> ByHttpx:
         """The carrier of httpx, made on first need."""
         with self._lock:
             if self._other is None:

@@ -17,6 +17,7 @@ from proxywhirl._httpx.native.parcel import NativePayload, Orders
 from proxywhirl._httpx.rotation import Answer, Failure
 
 if TYPE_CHECKING:
+    from proxywhirl._httpx.carrier import Carrier
     from proxywhirl._httpx.limits import Limits
     from proxywhirl._httpx.rotation import SendOptions
     from proxywhirl._httpx.tls import Tls
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["NativeCarrier"]
 
 
-class NativeCarrier(NativeBase):
+class NativeCarrier(NativeBase["Carrier"]):
     """Carries synchronous requests through the native engine; may be shared by threads.
 
     Args:
@@ -82,7 +83,7 @@ class NativeCarrier(NativeBase):
         if self._other is not None:
             self._other.close()
 
-    def _for_mocks(self) -> Any:
+    def _for_mocks(self) -> Carrier:
         """What carries requests while httpx is mocked."""
         from proxywhirl._httpx.carrier import Carrier
 

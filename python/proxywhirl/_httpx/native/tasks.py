@@ -21,6 +21,7 @@ from proxywhirl._httpx.native.parcel import NativePayload, Orders, Parcel
 from proxywhirl._httpx.rotation import Answer, Failure
 
 if TYPE_CHECKING:
+    from proxywhirl._httpx.carrier import AsyncCarrier
     from proxywhirl._httpx.limits import Limits
     from proxywhirl._httpx.rotation import SendOptions
     from proxywhirl._httpx.tls import Tls
@@ -43,7 +44,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-class AsyncNativeCarrier(NativeBase):
+class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
     """Carries asynchronous requests through the native engine. Connections belong to an event loop; each gets its own.
 
     They are closed when their loop ends (``asyncio.run`` sees to that), when the carrier is closed, or when it is
@@ -172,12 +173,12 @@ class AsyncNativeCarrier(NativeBase):
         await scope.aclose()
         return before
 
-    def _unwatched(self) -> Any:
+    def _unwatched(self) -> AsyncCarrier:
         """What carries requests in a loop that cannot watch descriptors."""
         tell_once("the event loop cannot watch descriptors: httpx carries the requests")
         return self._by_httpx()
 
-    def _by_httpx(self) -> Any:
+    def _by_httpx(self) -> AsyncCarrier:
         """What carries requests where the native engine cannot."""
         from proxywhirl._httpx.carrier import AsyncCarrier
 
