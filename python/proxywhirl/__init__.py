@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         NonRetryableError,
         ProxyAuthenticationError,
         ProxyBannedError,
+        ProxyBudgetExceededError,
         ProxyConnectionError,
         ProxyError,
         ProxyFetchError,
@@ -259,6 +260,7 @@ __all__ = [
     "Proxy",
     "ProxyAuthenticationError",
     "ProxyBannedError",
+    "ProxyBudgetExceededError",
     "ProxyChain",
     "ProxyConfiguration",
     "ProxyConnectionError",
@@ -340,7 +342,7 @@ _HOMES = {
     "proxywhirl.events": "ProxyEvent",
     "proxywhirl.exceptions": (
         "CacheCorruptionError CacheStorageError CacheValidationError InternalError NonRetryableError "
-        "ProxyAuthenticationError ProxyBannedError ProxyConnectionError ProxyError ProxyFetchError "
+        "ProxyAuthenticationError ProxyBannedError ProxyBudgetExceededError ProxyConnectionError ProxyError ProxyFetchError "
         "ProxyPoolEmptyError ProxyStorageError ProxyValidationError ProxyWhirlError RegexComplexityError "
         "RegexTimeoutError RequestQueueFullError RetryableError SessionNotFoundError StrategyMetadataError"
     ),

@@ -114,6 +114,23 @@ impl Saved for table::Count {
     }
 }
 
+impl Saved for table::Amount {
+    type Written<'a> = f64;
+    type Read = f64;
+
+    fn written(&self) -> Option<f64> {
+        *self
+    }
+
+    fn restored(read: &f64) -> Self {
+        Some(*read)
+    }
+
+    fn is_news(_: &f64) -> bool {
+        true
+    }
+}
+
 impl Saved for table::Flag {
     type Written<'a> = bool;
     type Read = bool;
@@ -234,6 +251,12 @@ proxy_fields!(record! { <'a>
     total_requests: u64 => u64;
     total_successes: u64 => u64;
     total_failures: u64 => u64;
+    #[serde(skip_serializing_if = "is_zero")]
+    bytes_sent: u64 => u64;
+    #[serde(skip_serializing_if = "is_zero")]
+    bytes_received: u64 => u64;
+    #[serde(skip_serializing_if = "is_nothing")]
+    spent: f64 => f64;
     average_response_time_ms: Option<f64> => f64;
     tags: &'a [Box<str>] => Vec<Box<str>>;
     created_at: Option<Stamp> => Stamp;
@@ -300,6 +323,10 @@ fn is_false(value: &bool) -> bool {
 
 fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+fn is_nothing(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn is_free(value: &Option<f64>) -> bool {

@@ -15,6 +15,7 @@ from proxywhirl._httpx.selection import Chooser
 from proxywhirl._native.redact import shown
 from proxywhirl.rotator._chosen import ChosenFace
 from proxywhirl.rotator._limited import LimitedFace
+from proxywhirl.rotator._money import MoneyFace
 from proxywhirl.rotator._observed import ObservedFace
 from proxywhirl.rotator._requests import RequestsFace, Unset, client_options
 
@@ -47,7 +48,7 @@ _NO_PROXIES = (
 )
 
 
-class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
+class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace, MoneyFace):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -121,6 +122,7 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
         follow_redirects: Whether redirects are followed; by default what ``config.follow_redirects`` says.
         timeout: Seconds for each step of a request, an ``httpx.Timeout``, or ``None`` for no bound; by default
             ``config.timeout``, and ``config.pool_timeout`` to wait for a proxy.
+        budget: The most that may be spent on paid proxies; no bound by default. See :attr:`budget`.
         cert: Certificate by which sites know this side: the path of a PEM file with certificate and key, or of two
             files, and the key's password. Proxies are not shown it.
 
@@ -189,6 +191,7 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
         follow_redirects: bool | None = None,
         timeout: Any = Unset.UNSET,
         cert: Cert | None = None,
+        budget: float | None = None,
     ) -> None:
         # Making a rotator costs more than importing these; importing the class is to cost little.
         from proxywhirl.resilience import guard_settings
@@ -217,6 +220,7 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
         )
         self.config, strategy_config, listed = settings_of(config)
         pool = _core.ProxyPool(name="rotator", max_pool_size=self.config.pool_size or _UNLIMITED)
+        pool._budget = budget
         self._chooser = Chooser(pool, strategy_of(strategy, strategy_config, self.config), when_empty=_NO_PROXIES)
         self._insight = Insight(
             self._chooser, self.config, metrics=enable_metrics, profiling=enable_profiling, in_loop=self._in_loop

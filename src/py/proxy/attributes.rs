@@ -112,6 +112,27 @@ impl PyProxy {
         self.core.totals().2
     }
 
+    /// Bytes sent through it, TLS and what was said to the proxy itself included.
+    #[getter]
+    #[assigned]
+    fn bytes_sent(&self) -> u64 {
+        self.core.bytes().0
+    }
+
+    /// Bytes received through it, likewise.
+    #[getter]
+    #[assigned]
+    fn bytes_received(&self) -> u64 {
+        self.core.bytes().1
+    }
+
+    /// What requests through it have cost, by `cost_per_request` and `cost_per_gb` at their time.
+    #[getter]
+    #[assigned]
+    fn spent(&self) -> f64 {
+        self.core.spent().amount()
+    }
+
     /// Failures since the last success.
     #[getter]
     #[assigned]
