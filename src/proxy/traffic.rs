@@ -134,9 +134,9 @@ impl Proxy {
     /// Bytes sent and received through it, TLS and what was said to the proxy itself included.
     #[must_use]
     pub fn bytes(&self) -> (u64, u64) {
-        self.traffic.get().map_or((0, 0), |traffic| {
-            (traffic.sent.load(Ordering::Relaxed), traffic.received.load(Ordering::Relaxed))
-        })
+        self.traffic
+            .get()
+            .map_or((0, 0), |traffic| (traffic.sent.load(Ordering::Relaxed), traffic.received.load(Ordering::Relaxed)))
     }
 
     /// What requests through it have cost.

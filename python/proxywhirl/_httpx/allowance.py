@@ -58,9 +58,7 @@ class Allowance:
         "_write",
     )
 
-    def __init__(
-        self, timeouts: Mapping[str, float | None], deadline: float | None = None, lease: Any = None
-    ) -> None:
+    def __init__(self, timeouts: Mapping[str, float | None], deadline: float | None = None, lease: Any = None) -> None:
         self._connect = timeouts.get("connect")
         self._read = timeouts.get("read")
         self._write = timeouts.get("write")

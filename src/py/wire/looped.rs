@@ -72,7 +72,12 @@ impl LoopedWire {
         let keep_alive = keepalive_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
         let idle_per_proxy = keepalive.unwrap_or(usize::MAX);
         let reactor = Reactor::new(Bounds { idle_per_proxy, proxies, keep_alive, ..Bounds::default() });
-        let state = State { reactor: Some(reactor.map_err(os_error)?), awaited: AHashMap::new(), leases: AHashMap::new(), alarm: None };
+        let state = State {
+            reactor: Some(reactor.map_err(os_error)?),
+            awaited: AHashMap::new(),
+            leases: AHashMap::new(),
+            alarm: None,
+        };
         Ok(Self { event_loop: r#loop, state: Mutex::new(state) })
     }
 

@@ -56,7 +56,10 @@ def test_the_budget_stops_paid_proxies(engine: str) -> None:
             assert (caught.value.budget, caught.value.spent) == (0.3, 0.3)
             assert caught.value.error_code is ProxyErrorCode.BUDGET_EXCEEDED
             assert not caught.value.retry_recommended
-            for take in (lambda: rotator.lease("http://shop.test/"), lambda: next(iter(rotator.attempts("http://shop.test/")))):
+            for take in (
+                lambda: rotator.lease("http://shop.test/"),
+                lambda: next(iter(rotator.attempts("http://shop.test/"))),
+            ):
                 with pytest.raises(ProxyBudgetExceededError):
                     take()
             assert rotator.spent == 0.3
@@ -122,7 +125,9 @@ def test_a_retry_stops_at_the_budget() -> None:
             assert rotator.spent == 1.0
 
 
-@pytest.mark.parametrize("strategy", ["round-robin", "random", "weighted", "least-used", "performance-based", "cost-aware"])
+@pytest.mark.parametrize(
+    "strategy", ["round-robin", "random", "weighted", "least-used", "performance-based", "cost-aware"]
+)
 def test_threads_cannot_exceed_the_budget_by_requests(strategy: str) -> None:
     proxies = [Proxy(url=f"http://10.0.0.{n}:1", cost_per_request=0.01) for n in range(1, 6)]
     with ProxyRotator(proxies=proxies, budget=1.0, strategy=strategy) as rotator:

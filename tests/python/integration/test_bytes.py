@@ -44,7 +44,11 @@ def assert_counted(rotator: ProxyRotator | AsyncProxyRotator, relay: CountingRel
     (proxy,) = rotator.pool
     assert (proxy.bytes_sent, proxy.bytes_received) == counted
     assert (rotator.bytes_sent, rotator.bytes_received) == counted
-    for counts in (rotator.get_metrics(), *rotator.get_metrics(by="site").values(), *rotator.get_metrics(by="proxy").values()):
+    for counts in (
+        rotator.get_metrics(),
+        *rotator.get_metrics(by="site").values(),
+        *rotator.get_metrics(by="proxy").values(),
+    ):
         assert (counts["bytes_sent"], counts["bytes_received"]) == counted
 
 
