@@ -16,7 +16,7 @@ from proxywhirl._core import pause_of
 from proxywhirl._httpx import engine
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
-from proxywhirl._httpx.failing import failure_of
+from proxywhirl._httpx.failing import as_closed, failure_of
 from proxywhirl._httpx.library import core
 from proxywhirl._httpx.limits import Limits
 from proxywhirl._httpx.mocked import send_mocked, send_mocked_async
@@ -367,7 +367,7 @@ def _is_stale(error: Exception, terms: SendOptions) -> bool:
     if dialled.get() or not terms.repeatable:
         return False
     package = core()
-    return isinstance(error, (package.RemoteProtocolError, package.ReadError, package.WriteError))
+    return isinstance(as_closed(error), (package.RemoteProtocolError, package.ReadError, package.WriteError))
 
 
 def _allowance(request: Any, terms: SendOptions) -> Allowance:
@@ -386,4 +386,5 @@ def _answer(payload: Any, elapsed: float) -> Answer:
 def _failure(
     error: BaseException, request: Any, terms: SendOptions, route: Route, tunnel: bool, started: float
 ) -> Failure | None:
-    return failure_of(error, request, terms.flavour, secrets_of(route, terms.authorization), tunnel, started)
+    secrets = secrets_of(route, terms.authorization)
+    return failure_of(as_closed(error), request, terms.flavour, secrets, tunnel, started)

@@ -1,8 +1,8 @@
 """Which engine carries requests: the native one, or the packages of httpx.
 
-The native engine has its own HTTP and TLS. What cannot pass through it stays with httpx: an ``ssl.SSLContext``, whose
-settings cannot be read back, and mocks that have replaced the methods by which httpx opens connections. An event loop
-that cannot watch descriptors is noticed by :mod:`proxywhirl._httpx.native.tasks`.
+The native engine has its own HTTP and TLS. What cannot pass through it stays with httpx: HTTP/2, an ``ssl.SSLContext``,
+whose settings cannot be read back, and mocks that have replaced the methods by which httpx opens connections. An event
+loop that cannot watch descriptors is noticed by :mod:`proxywhirl._httpx.native.tasks`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def engine_of(engine: str | None, tls: Tls, default: str) -> str:
         asked, name = os.environ.get(_VARIABLE) or default, _VARIABLE
     if asked not in ENGINES:
         raise ValueError(f"{name} must be 'native' or 'httpx', not {shown(asked)}")
-    reason = tls.needs_openssl() if asked == "native" else None
+    reason = tls.needs_httpx() if asked == "native" else None
     if reason is not None:
         tell_once(f"{reason}: httpx carries the requests")
         return "httpx"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._httpx.coding import excess
 from proxywhirl._httpx.judge import meaning_of
+from proxywhirl._httpx.library import core
 from proxywhirl._httpx.rotation import Failure
 from proxywhirl._httpx.unreachable import ProxyUnreachable
 from proxywhirl._native.enums import Outcome
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl._native.redact import Secrets
 
-__all__ = ["error_of_wire", "failure_of"]
+__all__ = ["as_closed", "error_of_wire", "failure_of"]
 
 
 def failure_of(
@@ -61,6 +62,19 @@ def failure_of(
         timed_out=meaning.name.endswith("Timeout"),
         retry_after=getattr(error, "retry_after", None),
     )
+
+
+def as_closed(error: BaseException) -> BaseException:
+    """The error of a connection that the other side has ended, where httpcore takes that for a fault of this side.
+
+    Requests share a connection of HTTP/2. When one of them reads that it ends, the others find it closed as they write.
+    """
+    package = core()
+    if isinstance(error, package.LocalProtocolError) and "ConnectionState.CLOSED" in str(error):
+        closed: BaseException = package.RemoteProtocolError("the connection was ended while the request was under way")
+        closed.__cause__ = error
+        return closed
+    return error
 
 
 def error_of_wire(

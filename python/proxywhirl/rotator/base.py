@@ -123,8 +123,10 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
             ``config.timeout``, and ``config.pool_timeout`` to wait for a proxy.
         cert: Certificate by which sites know this side: the path of a PEM file with certificate and key, or of two
             files, and the key's password. Proxies are not shown it.
+        http2: Whether sites with TLS are offered HTTP/2 (extra ``http2``); httpx carries the requests then.
 
     Raises:
+        ImportError: ``http2=True`` without the package that it needs.
         ProxyValidationError: One of the proxies is not acceptable.
         ValueError: An unknown strategy or setting, or a setting out of its range.
         TypeError: An argument of the wrong type.
@@ -189,6 +191,7 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
         follow_redirects: bool | None = None,
         timeout: Any = Unset.UNSET,
         cert: Cert | None = None,
+        http2: bool = False,
     ) -> None:
         # Making a rotator costs more than importing these; importing the class is to cost little.
         from proxywhirl.resilience import guard_settings
@@ -259,6 +262,7 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
             "proxy_verify": proxy_verify,
             "cert": cert,
             "trust_env": trust_env,
+            "http2": http2,
         }
         self._given = client_options(
             self._flavour,

@@ -63,6 +63,7 @@ class Settings:
         resilience: ResilienceConfig | None = None,
         max_body: float | None = None,
         engine: str | None = None,
+        http2: bool = False,
     ) -> None:
         guard = guard_settings(
             max_in_flight=max_in_flight, slow_start=slow_start, site_rate_limit=site_rate_limit, resilience=resilience
@@ -93,7 +94,7 @@ class Settings:
             self.report_judge = ReportJudge(self.bans, auth_statuses)
         self._judge = StatusJudge(self.bans.general, auth_statuses)
         self._judges_alike = self.bans.is_plain
-        tls = Tls(verify, proxy_verify, trust_env=trust_env, cert=cert)
+        tls = Tls(verify, proxy_verify, trust_env=trust_env, cert=cert, http2=http2)
         limits = Limits(
             max_keepalive_connections, keepalive_expiry, most_routes() if max_proxies is None else max_proxies
         )

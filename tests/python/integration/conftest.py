@@ -128,9 +128,12 @@ def dante(folder: Path, programs: Programs) -> str:
 
 @pytest.fixture(scope="module")
 def nginx(folder: Path, programs: Programs, certificate: tuple[Path, Path]) -> dict[str, str]:
-    """A web server, plain and with TLS (HTTP/2 if the client asks for it): the bases of its URLs, by scheme."""
+    """A web server: the bases of its URLs, ``http``, ``https`` and ``short``.
+
+    With TLS it speaks HTTP/2 to clients that ask for it. ``short`` has TLS and ends connections after twelve requests.
+    """
     command = program("nginx")
-    plain, secure = free_port(), free_port()
+    plain, secure, short = free_port(), free_port(), free_port()
     pages = folder / "pages"
     pages.mkdir()
     (pages / "text.txt").write_text("Ein schöner Text über nichts.\n" * 400, encoding="utf-8")
@@ -172,16 +175,17 @@ def nginx(folder: Path, programs: Programs, certificate: tuple[Path, Path]) -> d
             scgi_temp_path {folder}/scgi;
             types {{ text/plain txt; application/json json; }}
             default_type application/octet-stream;
-            keepalive_requests 7;
-            server {{ listen 127.0.0.1:{plain}; {locations} }}
-            server {{
-                listen 127.0.0.1:{secure} ssl http2;
-                ssl_certificate {certificate[0]};
-                ssl_certificate_key {certificate[1]};
-                {locations}
-            }}
+            server {{ listen 127.0.0.1:{plain}; keepalive_requests 7; {locations} }}
+            ssl_certificate {certificate[0]};
+            ssl_certificate_key {certificate[1]};
+            server {{ listen 127.0.0.1:{secure} ssl http2; {locations} }}
+            server {{ listen 127.0.0.1:{short} ssl http2; keepalive_requests 12; {locations} }}
         }}
         """
     )
     programs.start([command, "-c", str(config), "-e", str(folder / "nginx.log")], plain)
-    return {"http": f"http://localhost:{plain}", "https": f"https://localhost:{secure}"}
+    return {
+        "http": f"http://localhost:{plain}",
+        "https": f"https://localhost:{secure}",
+        "short": f"https://localhost:{short}",
+    }
