@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Union
 
 from proxywhirl import _core
+from proxywhirl._base.event_loop import in_thread
 from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
@@ -193,8 +194,6 @@ class Keeping:
         return added
 
     async def _load_async(self, autosave: Autosave) -> int:
-        import asyncio
-
         from proxywhirl.storage._autosave import ForeignPlace
 
         if isinstance(autosave.place, ForeignPlace) and not autosave.loaded:
@@ -204,11 +203,10 @@ class Keeping:
             except BaseException:
                 autosave.loaded = False
                 raise
-        return await asyncio.to_thread(autosave.load)
+        return await in_thread(autosave.load)
 
     async def save_async(self, path: Any, *, credentials: bool, learned: bool) -> None:
         """As ``made().save``, without blocking the loop."""
-        import asyncio
         import time
 
         from proxywhirl.storage._autosave import ForeignPlace
@@ -220,7 +218,7 @@ class Keeping:
             await autosave.place.asave(autosave.pool, credentials)
             autosave.note((time.perf_counter() - started) * 1000.0)
         else:
-            await asyncio.to_thread(autosave.save, path, credentials=credentials, learned=learned)
+            await in_thread(autosave.save, path, credentials=credentials, learned=learned)
 
     def end(self) -> None:
         """Save a last time, and end what runs in the background."""
@@ -229,10 +227,8 @@ class Keeping:
 
     async def end_async(self) -> None:
         """As :meth:`end`, without blocking the loop."""
-        import asyncio
-
         if self.autosave is not None and self.autosave.place is not None:
-            await asyncio.to_thread(self.autosave.stop)
+            await in_thread(self.autosave.stop)
 
     def locate(self, proxies: list[_core.Proxy] | None = None) -> None:
         """Find the countries of proxies, or of all, that have none, if a database was given."""
