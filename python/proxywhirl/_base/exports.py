@@ -16,12 +16,7 @@ __all__ = ["on_first_use"]
 def on_first_use(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make ``__getattr__`` and ``__dir__`` of a package.
 
-    Args:
-        package: Name of the package.
-        homes: The public names that live in each module, with spaces between them.
-
-    Returns:
-        The two functions. A name is stored in the package when it has been found, so that it is asked for once.
+    A name is stored in the package when it has been found, so that it is asked for once.
     """
     own = vars(sys.modules[package])
     modules = {name: module for module, names in homes.items() for name in names.split()}

@@ -75,14 +75,7 @@ class FileLock:
         return self._descriptor is not None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free.
-
-        Returns:
-            Whether it is held now.
-
-        Raises:
-            OSError: The file cannot be opened.
-        """
+        """Take the lock if it is free; whether it is held now."""
         if self._descriptor is not None:
             return True
         with _opening:

@@ -102,14 +102,7 @@ def file_lock(path: _Path, timeout: float = 30.0) -> Iterator[None]:
 
 
 def local_path(path: _Path) -> Path:
-    """A path, expanded; a URL is refused, because it would be quoted with its password as a file that is not there.
-
-    Args:
-        path: The path; ``~`` is the user's folder.
-
-    Raises:
-        ValueError: It is a URL.
-    """
+    """A path, expanded; a URL is refused, because it would be quoted with its password as a file that is not there."""
     if _URL.match(os.fsdecode(path)):
         raise ValueError("the path of a file is needed, not a URL")
     return Path(path).expanduser()
@@ -118,11 +111,7 @@ def local_path(path: _Path) -> Path:
 def make_folder(path: _Path) -> None:
     """Make a folder and those above it that are missing, each with mode 0700 under any umask.
 
-    Args:
-        path: The folder. What exists stays as it is.
-
-    Raises:
-        OSError: It cannot be made, or is something else.
+    What exists stays as it is.
     """
     folder = Path(path)
     missing = []
@@ -140,18 +129,7 @@ def make_folder(path: _Path) -> None:
 
 
 def create_private(path: _Path) -> int:
-    """Create a file that only its owner may read and write, under any umask, and open it for writing.
-
-    Args:
-        path: The file; it must not exist.
-
-    Returns:
-        The descriptor.
-
-    Raises:
-        FileExistsError: It exists.
-        OSError: It cannot be made.
-    """
+    """Create a file that only its owner may read and write, under any umask, and open it for writing."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     if os.name == "posix":
         os.fchmod(descriptor, 0o600)

@@ -16,22 +16,14 @@ _locks: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def new_lock() -> threading.Lock:
-    """A lock that every child of a fork finds free: for a lock that lives as long as what it guards.
-
-    Returns:
-        A ``threading.Lock``.
-    """
+    """A lock that every child of a fork finds free: for a lock that lives as long as what it guards."""
     lock = threading.Lock()
     _locks.add(lock)
     return lock
 
 
 def new_rlock() -> RLock:
-    """As :func:`new_lock`, reentrant.
-
-    Returns:
-        A ``threading.RLock``.
-    """
+    """As :func:`new_lock`, reentrant."""
     lock = threading.RLock()
     _locks.add(lock)
     return lock

@@ -42,13 +42,7 @@ class ProxyAddress:
         return self._secrets
 
     def handshake(self, host: str, port: int, authorization: bytes | None = None) -> ProxyHandshake:
-        """Begin the talk that opens the way to a target.
-
-        Args:
-            host: The target.
-            port: Its port.
-            authorization: The user's own ``Proxy-Authorization``, for an HTTP proxy without a login.
-        """
+        """Begin the talk that opens the way to a target."""
         return ProxyHandshake(self.scheme, host, port, self._auth, authorization)
 
     def __repr__(self) -> str:

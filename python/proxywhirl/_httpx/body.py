@@ -39,11 +39,7 @@ class Gatherer:
         self._size = 0
 
     def add(self, part: bytes) -> None:
-        """Take one more part.
-
-        Raises:
-            RemoteProtocolError: The body is too large, or says that it is going to be.
-        """
+        """Take one more part."""
         count = len(part)
         if self._size and len(self._parts) == 1:
             # Only now: most bodies come in one part.
@@ -62,12 +58,7 @@ class Gatherer:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def content(self, body: bytes, kind: HttpLibrary) -> bytes:
-        """The body without its content coding; itself where it has none.
-
-        Raises:
-            RemoteProtocolError: It is too large.
-            Exception: The package's ``DecodingError``.
-        """
+        """The body without its content coding; itself where it has none."""
         codings = coding_of(self._headers) if body else []
         if not codings:
             return body
@@ -89,11 +80,7 @@ def _length_of(headers: list[tuple[bytes, bytes]]) -> int | None:
 
 
 def counted(stream: Any, most: float) -> Iterator[bytes]:
-    """The parts of a body left to the caller, up to a bound.
-
-    Raises:
-        RemoteProtocolError: The body is larger.
-    """
+    """The parts of a body left to the caller, up to a bound."""
     size = 0
     for part in stream:
         size += len(part)

@@ -65,13 +65,7 @@ class Carrier(_ForMocks):
     def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
         """Send a request through a leased proxy.
 
-        Args:
-            lease: The lease; its verdict is the caller's business.
-            request: Anything with ``method``, ``url``, ``headers``, ``stream`` and ``extensions`` as httpx has them.
-            terms: How to.
-
-        Returns:
-            The answer, or what the failure means. Other exceptions, as those of the user's own body, are raised.
+        Other exceptions, as those of the user's own body, are raised.
         """
         library = terms.flavour.name
         replaced = library not in self._looked_at

@@ -74,11 +74,7 @@ class Unpacker:
         return data
 
     def end(self) -> None:
-        """Tell that there is no more.
-
-        Raises:
-            ValueError: Something is missing.
-        """
+        """Tell that there is no more."""
         for layer in self._layers:
             layer.end()
 

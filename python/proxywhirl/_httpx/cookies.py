@@ -29,12 +29,7 @@ class CookieStore:
     """Tells which jar belongs to an attempt."""
 
     def jar(self, proxy_id: Any, kind: HttpLibrary) -> Any:
-        """The jar for requests through a proxy, an ``httpx.Cookies``; made on first use.
-
-        Args:
-            proxy_id: The proxy.
-            kind: The package that makes it.
-        """
+        """The jar for requests through a proxy, an ``httpx.Cookies``; made on first use."""
         raise NotImplementedError
 
     def drop(self, proxy_id: Any) -> None:
@@ -97,19 +92,7 @@ def new_jar(kind: HttpLibrary, first: Sequence[Cookie]) -> Any:
 
 
 def cookies_of(given: Any) -> tuple[CookieStore | None, tuple[Cookie, ...]]:
-    """What the argument ``cookies`` of a rotator says.
-
-    Args:
-        given: ``"proxy"``: a jar for each proxy; ``"shared"``: one for all of them; ``None``: nothing is kept. Or
-            cookies, in any form that httpx takes.
-
-    Returns:
-        Where the cookies of requests without a session are kept, and those that every jar begins with.
-
-    Raises:
-        ValueError: Another name.
-        TypeError: No cookies.
-    """
+    """What the argument ``cookies`` of a rotator says: a form of keeping, or cookies in any form that httpx takes."""
     if given is None:
         return None, ()
     if isinstance(given, str):
@@ -179,14 +162,7 @@ def _merged(own: str, kept: str | None) -> str:
 
 
 def keep(store: CookieStore, response: Any, proxy_id: Any, kind: HttpLibrary) -> None:
-    """Take the cookies that an answer sets into the jar they belong to.
-
-    Args:
-        store: Where they go.
-        response: The response, with its request.
-        proxy_id: The proxy that it came through.
-        kind: The package that it belongs to.
-    """
+    """Take the cookies that an answer sets into the jar they belong to."""
     store.jar(proxy_id, kind).extract_cookies(response)
 
 

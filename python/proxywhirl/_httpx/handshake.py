@@ -29,17 +29,7 @@ class Refused(Exception):
 
 
 def opened(step: Union[bytes, HandshakeRefusal, None]) -> bytes | None:
-    """What comes next of a handshake.
-
-    Args:
-        step: What the handshake returned.
-
-    Returns:
-        Bytes to write before the next read, perhaps none; ``None`` when the way is open.
-
-    Raises:
-        Refused: The proxy does not open it.
-    """
+    """What comes next of a handshake."""
     if isinstance(step, HandshakeRefusal):
         raise Refused(step.message, outcome=step.outcome, retry_after=step.retry_after)
     return step

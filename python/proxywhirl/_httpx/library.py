@@ -47,44 +47,21 @@ class HttpLibrary:
         """Whether a decoder returns bytes, as that of httpx, or pieces, as that of httpx2; ``None`` if it has none."""
 
     def error(self, name: str, message: str) -> Exception:
-        """Make an exception of this package.
-
-        Args:
-            name: Name of the class, the same in both packages.
-            message: The text.
-
-        Returns:
-            The exception, not raised.
-        """
+        """Make an exception of this package."""
         made: Exception = getattr(self.module, name)(message)
         return made
 
     def raise_for_host(self, error: UnicodeError) -> None:
         """Raise this package's error for a URL whose host is no name; the package lets that of ``idna`` pass.
 
-        Args:
-            error: What a request came to. Nothing is raised if ``idna`` has not raised it.
-
-        Raises:
-            InvalidURL: The host is no domain name.
+        Nothing is raised if ``idna`` has not raised it.
         """
         if type(error).__module__.partition(".")[0] == "idna":
             raise self.error("InvalidURL", f"Invalid IDNA hostname: {error}") from error
 
 
 def flavour(name: str) -> HttpLibrary:
-    """The package of this name, imported on first use.
-
-    Args:
-        name: ``"httpx"`` or ``"httpx2"``.
-
-    Returns:
-        The package.
-
-    Raises:
-        ValueError: Another name.
-        ImportError: The package is not installed.
-    """
+    """The package of this name, imported on first use."""
     found = _known.get(name)
     if found is None:
         if name not in _NAMES:

@@ -12,9 +12,6 @@ def most_routes() -> int:
 
     A request to a proxy that has just lost its connections pays for a new one, so the bound should lie above the number
     of proxies in use; but each holds file descriptors and some 10 kB.
-
-    Returns:
-        A quarter of the file descriptors this process may have, at least 100, at most 2,000.
     """
     try:
         import resource
@@ -38,10 +35,6 @@ class Limits(NamedTuple):
     routes: int = 100
 
     def check(self) -> None:
-        """Refuse bounds that let no request pass.
-
-        Raises:
-            ValueError: There is no room for any proxy.
-        """
+        """Refuse bounds that let no request pass."""
         if self.routes < 1:
             raise ValueError(f"the number of proxies with connections must be at least 1, not {self.routes}")

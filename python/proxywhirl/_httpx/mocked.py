@@ -27,14 +27,7 @@ __all__ = ["send_mocked", "send_mocked_async"]
 
 
 def send_mocked(lease: Any, request: Any, terms: SendOptions, tls: Tls) -> Answer | Failure:
-    """As ``send`` of a carrier, through a transport of httpx that is made for this request.
-
-    Args:
-        lease: The lease.
-        request: The request.
-        terms: How to.
-        tls: The contexts.
-    """
+    """As ``send`` of a carrier, through a transport of httpx that is made for this request."""
     sending = _Sending(lease, request, terms)
     payload: _Payload | None = None
     transport = sending.transport(terms.flavour.module.HTTPTransport, tls)

@@ -24,11 +24,7 @@ _SECONDS = 1.25
 
 
 def objects_of(kind: HttpLibrary) -> _core.HttpObjects | None:
-    """What fills objects of a package; ``None`` if its constructors have to be used.
-
-    Args:
-        kind: The package.
-    """
+    """What fills objects of a package; ``None`` if its constructors have to be used."""
     found = kind.objects
     if found is None:
         # Two threads may both look; they find the same.

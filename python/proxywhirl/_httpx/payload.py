@@ -107,11 +107,7 @@ class Payload(ReadPayload):
         self._complete(gatherer)
 
     def close(self, *, interrupted: bool = False) -> None:
-        """Give back the connection; a body that was not read to its end costs the connection.
-
-        Args:
-            interrupted: Whether reading was interrupted from outside.
-        """
+        """Give back the connection; a body that was not read to its end costs the connection."""
         if self.closed:
             return
         self.closed = True
@@ -160,11 +156,7 @@ class AsyncPayload(ReadPayload):
         self._complete(gatherer)
 
     async def close(self, *, interrupted: bool = False) -> None:
-        """Give back the connection; a body that was not read to its end costs the connection.
-
-        Args:
-            interrupted: Whether reading was interrupted from outside.
-        """
+        """Give back the connection; a body that was not read to its end costs the connection."""
         if self.closed:
             return
         self.closed = True

@@ -118,10 +118,6 @@ class Route:
 
         A plain target behind an HTTP proxy is no tunnel: then the connections go to the proxy itself and serve all
         targets alike.
-
-        Args:
-            secure: Whether the target wants TLS.
-            owner: Whose connections to use.
         """
         found = self._lines.get((secure, owner))
         if found is None:

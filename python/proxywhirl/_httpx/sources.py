@@ -42,11 +42,7 @@ class Sources:
         return int(added)
 
     def before(self) -> int:
-        """Before a choice: start what has not begun, replace what a gateway has to replace. Never waits.
-
-        Returns:
-            How many proxies the gateways have replaced so far, for :meth:`in_need`.
-        """
+        """Before a choice: start what has not begun, replace what a gateway has to replace. Never waits."""
         if self.supply is not None:
             self.supply.begin()
         replaced = 0
@@ -58,11 +54,7 @@ class Sources:
     def in_need(self, error: ProxyPoolEmptyError, replaced: int, failed: Collection[Any] = ()) -> bool:
         """No proxy can be chosen: whether that has just changed.
 
-        Args:
-            error: Why no proxy can be chosen.
-            replaced: What :meth:`before` returned before that choice.
-            failed: Ids of the proxies that have failed for this request. Those of a gateway are replaced: a new session
-                is a proxy that the request has not tried yet.
+        Sessions of a gateway that failed are replaced: a new one is a proxy that the request has not tried yet.
         """
         if not self._gateway_pools:
             return False

@@ -36,11 +36,7 @@ class Clock:
         self._deadline = None if timeout is None else time.monotonic() + timeout
 
     def left(self) -> float | None:
-        """Seconds left.
-
-        Raises:
-            ConnectTimeout: None are.
-        """
+        """Seconds left."""
         if self._deadline is None:
             return None
         left = self._deadline - time.monotonic()
@@ -59,20 +55,6 @@ def connect(backend: Any, host: str, port: int, clock: Clock, **options: Any) ->
     """Open a TCP connection, blocking.
 
     The addresses of a name are tried in turn, each with an equal share of the time left.
-
-    Args:
-        backend: Opens the connection to one address.
-        host: A name or an address.
-        port: The port.
-        clock: How long everything may take.
-        **options: Of the backend.
-
-    Returns:
-        The backend's stream.
-
-    Raises:
-        ConnectError: No address can be reached.
-        ConnectTimeout: Time is up.
     """
     addresses = resolve(host, port, clock.left())
     for index, address in enumerate(addresses):

@@ -90,15 +90,7 @@ class Selection(_core.Wishes):
 
     @classmethod
     def of(cls, value: Any, request: Any) -> Selection:
-        """Make a selection of what a request carries, or go on with the one of the hop before.
-
-        Args:
-            value: ``None``, a mapping of the constructor's arguments, or a selection.
-            request: The request that carries it.
-
-        Raises:
-            TypeError: It is something else, or names an unknown wish.
-        """
+        """Make a selection of what a request carries, or go on with the one of the hop before."""
         if value is None:
             return cls()
         if isinstance(value, cls):
@@ -188,14 +180,7 @@ def selection_of(
 
 
 def wished(**wishes: Any) -> Selection:
-    """The selection that keywords stand for.
-
-    Args:
-        **wishes: Arguments of :class:`Selection`; the context may be a mapping of its fields.
-
-    Raises:
-        TypeError: The context is neither that nor a ``SelectionContext``.
-    """
+    """The selection that keywords stand for."""
     context = wishes.get("context")
     if isinstance(context, Mapping):
         wishes["context"] = _core.SelectionContext(**context)

@@ -19,16 +19,7 @@ Storage = Union[str, "os.PathLike[str]", MutableMapping[str, Any]]
 
 
 def save_state(breaker: Any, storage: Storage) -> None:
-    """Keep the state of a breaker under its proxy id.
-
-    Args:
-        breaker: The breaker.
-        storage: Path of a JSON file, which may hold many, or a mapping from proxy id to state.
-
-    Raises:
-        ValueError: The breaker has no ``proxy_id``.
-        OSError: The file cannot be written.
-    """
+    """Keep the state of a breaker under its proxy id; whether there was one."""
     key = _key(breaker)
     upcoming = breaker.next_test_time
     state = {
@@ -49,17 +40,6 @@ def load_state(breaker: Any, storage: Storage) -> bool:
 
     Time has gone on meanwhile: failures that have left the window are forgotten. A half-open breaker comes back open
     and due: its probe has got lost.
-
-    Args:
-        breaker: The breaker.
-        storage: As for :func:`save_state`.
-
-    Returns:
-        Whether there was one.
-
-    Raises:
-        ValueError: The breaker has no ``proxy_id``, or what was kept is no state.
-        OSError: The file cannot be read.
     """
     key = _key(breaker)
     state = storage.get(key) if isinstance(storage, MutableMapping) else _read(storage).get(key)
@@ -78,15 +58,7 @@ def load_state(breaker: Any, storage: Storage) -> bool:
 
 
 def delete_state(breaker: Any, storage: Storage) -> bool:
-    """Forget what was kept under a breaker's proxy id.
-
-    Args:
-        breaker: The breaker; it stays as it is.
-        storage: As for :func:`save_state`.
-
-    Returns:
-        Whether there was something.
-    """
+    """Forget what was kept under a breaker's proxy id; whether there was something."""
     key = _key(breaker)
     if isinstance(storage, MutableMapping):
         return storage.pop(key, None) is not None

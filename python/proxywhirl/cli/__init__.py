@@ -26,14 +26,7 @@ _WITH_ROWS = ("check", "fetch", "pool", "sources", "health", "stats")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run one command.
-
-    Args:
-        argv: The arguments after the program's name; those of the process by default.
-
-    Returns:
-        The exit status: 0 success, 1 failure, 2 wrong usage, 4 another process holds the lock, 130 interrupted.
-    """
+    """Run one command."""
     from proxywhirl.cli.parser import build_parser
 
     secrecy = Secrecy(argv)

@@ -37,15 +37,7 @@ class Answer(NamedTuple):
 
 
 def write_answer(answer: Answer, arguments: argparse.Namespace) -> None:
-    """Write body or JSON to where the user wants it.
-
-    Args:
-        answer: The answer.
-        arguments: The parsed command line: ``format``, ``include``, ``output``.
-
-    Raises:
-        CommandError: The file cannot be written, or the body is nothing for a terminal.
-    """
+    """Write body or JSON to where the user wants it."""
     response = answer.response
     body: bytes = response.content
     if arguments.include and arguments.format == "text":
@@ -80,12 +72,7 @@ def write_error(error: Exception, elapsed_ms: float, arguments: argparse.Namespa
 
 
 def write_summary(answer: Answer, arguments: argparse.Namespace) -> None:
-    """Report how the answer came, on standard error if that is a terminal.
-
-    Args:
-        answer: The answer.
-        arguments: The parsed command line; with ``verbose`` also where it is no terminal.
-    """
+    """Report how the answer came, on standard error if that is a terminal."""
     watched = is_terminal(sys.stderr)
     if not watched and not arguments.verbose:
         return

@@ -15,13 +15,7 @@ _ROOM = 2**31 - 1
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check the list, show what is found, and write the good ones; the exit status.
-
-    Raises:
-        UsageError: The list cannot be read, or the arguments ask for something that cannot be done.
-        CommandError: The list has no proxies, or the file cannot be written.
-        KeyboardInterrupt: The checks were interrupted; what was found is shown and written.
-    """
+    """Check the list, show what is found, and write the good ones; the exit status."""
     from proxywhirl import ProxyPool
 
     pool = ProxyPool(max_pool_size=_ROOM)

@@ -30,15 +30,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Send the request and write the answer.
-
-    Returns:
-        0 for an answer with 2xx or 3xx, else 1.
-
-    Raises:
-        UsageError: The arguments ask for something that cannot be done.
-        CommandError: The list has no proxies, or the output cannot be written.
-    """
+    """Send the request and write the answer."""
     _check_url(arguments.url)
     arguments.format = arguments.format or "text"
     if arguments.format == "csv":

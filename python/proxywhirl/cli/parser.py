@@ -50,12 +50,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Make the parser.
-
-    Returns:
-        A parser whose result has ``command``, ``run`` (which takes the result and returns the exit status) and the
-        arguments of the command.
-    """
+    """Make the parser."""
     parser = Parser(
         prog="proxywhirl",
         description="Sends HTTP requests through a pool of proxies.",

@@ -36,20 +36,7 @@ class ListReport(NamedTuple):
 
 
 def read_proxies(pool: ProxyPool, name: str, *, protocol: Optional[str] = None) -> ListReport:
-    """Add the proxies of a file to a pool.
-
-    Args:
-        pool: The pool.
-        name: The file: a saved pool, or a list in any form that can be recognised, gzipped or not. ``-`` is standard
-            input.
-        protocol: The protocol of entries that name none.
-
-    Returns:
-        What became of it.
-
-    Raises:
-        UsageError: The file cannot be read, or its name ends in ``.json`` and it has nothing that is a proxy.
-    """
+    """Add the proxies of a file, or of standard input for ``-``, to a pool."""
     from proxywhirl import _core
     from proxywhirl.storage._open import open_file
     from proxywhirl.storage._reading import NotSavedError, load_into

@@ -17,16 +17,7 @@ __all__ = ["save_pool", "write_proxies"]
 
 
 def write_proxies(proxies: Iterable[Proxy], name: str) -> None:
-    """Write a list that any tool can read, credentials included; only its owner may read the file.
-
-    Args:
-        proxies: The proxies.
-        name: The file: ``.json`` and ``.jsonl`` (and either with ``.gz``) are written as pools, anything else as one
-            URL per line.
-
-    Raises:
-        CommandError: It cannot be written.
-    """
+    """Write a list that any tool can read, credentials included; only its owner may read the file."""
     from proxywhirl.utils import atomic_write
 
     path = Path(name)
@@ -42,15 +33,7 @@ def write_proxies(proxies: Iterable[Proxy], name: str) -> None:
 
 
 def save_pool(path: Path, proxies: Union[ProxyPool, list[Proxy]]) -> None:
-    """Save proxies and what was learned about them; credentials are encrypted if there is a key in ``PROXYWHIRL_KEY``.
-
-    Args:
-        path: The file; only its owner may read it.
-        proxies: The proxies.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Save proxies and what was learned; credentials are encrypted if there is a key in ``PROXYWHIRL_KEY``."""
     from proxywhirl.storage._pool_file import PoolFile
     from proxywhirl.storage._vault import ClearTextWarning, Vault
 

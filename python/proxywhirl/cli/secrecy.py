@@ -46,21 +46,13 @@ class Secrecy:
                 yield from _passwords(word[2:])
 
     def hide(self, text: str) -> str:
-        """A text without the secrets.
-
-        Args:
-            text: Any text, for instance the message of an error.
-        """
+        """A text without the secrets."""
         for secret in self._secrets:
             text = secret.scrub(text)
         return scrub_text(text)
 
     def hide_arguments(self, text: str) -> str:
-        """A usage error without what was given: names of options stay, values do not.
-
-        Args:
-            text: The message of the parser, which quotes arguments.
-        """
+        """A usage error without what was given: names of options stay, values do not."""
         values: set[str] = set()
         for word in self._words:
             if not word.startswith("-"):

@@ -16,14 +16,7 @@ __all__ = ["configured", "reason_of", "settings_of"]
 
 
 def settings_of(arguments: argparse.Namespace) -> CLIConfig:
-    """The configuration in force, read once per command line.
-
-    Args:
-        arguments: The parsed command line: ``config`` names a file.
-
-    Raises:
-        UsageError: It cannot be read, or a setting in it is wrong.
-    """
+    """The configuration in force, read once per command line."""
     from proxywhirl.config import CLIConfig, load_config
 
     known: Any = getattr(arguments, "settings", None)
@@ -43,11 +36,7 @@ def settings_of(arguments: argparse.Namespace) -> CLIConfig:
 
 
 def configured(arguments: argparse.Namespace, name: str) -> Any:
-    """One setting, if the user has set it.
-
-    Returns:
-        Its value; ``None`` where only the default is in force.
-    """
+    """One setting, if the user has set it."""
     settings = settings_of(arguments)
     return getattr(settings, name) if name in settings.model_fields_set else None
 

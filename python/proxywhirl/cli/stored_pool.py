@@ -39,11 +39,7 @@ class StoredPool:
         self.pool.max_pool_size = 2**31 - 1
 
     def save(self) -> None:
-        """Write the pool to its file, whole and at once.
-
-        Raises:
-            CommandError: It cannot be written.
-        """
+        """Write the pool to its file, whole and at once."""
         try:
             save_pool(self.path, self.pool)
         except OSError as error:
@@ -54,16 +50,7 @@ class StoredPool:
 def open_pool(arguments: argparse.Namespace, *, must_exist: bool = False) -> Iterator[StoredPool]:
     """The stored pool of a command, locked until the block is left.
 
-    Args:
-        arguments: The parsed command line: ``pool``, ``config``, ``no_lock``.
-        must_exist: Whether it is an error that there is none yet.
-
-    Yields:
-        The pool. A caller that changes it saves it.
-
-    Raises:
-        CommandError: It cannot be read.
-        SystemExit: Another process holds the lock; status 4.
+    A caller that changes it saves it.
     """
     from proxywhirl.utils import CLILock
 
@@ -88,15 +75,7 @@ def pool_path(arguments: argparse.Namespace) -> Path:
 
 
 def found(pool: ProxyPool, text: str) -> Proxy:
-    """The proxy of a pool that a user means.
-
-    Args:
-        pool: The pool.
-        text: Its URL, ``host:port`` or id.
-
-    Raises:
-        CommandError: There is none, or more than one.
-    """
+    """The proxy of a pool that a user means."""
     wanted = text.strip()
     matches = [
         proxy

@@ -51,18 +51,6 @@ async def read(data: bytes, source: Source, content_type: str | None = None, *, 
     """Read a list in the way its source asks for.
 
     The work is done in a thread: a list may have a million lines, and the event loop has others to serve.
-
-    Args:
-        data: The list.
-        source: How it is written, and whose it is.
-        content_type: What the server says it is.
-        public_only: Whether addresses of the user's own network are refused.
-
-    Returns:
-        The entries, and what could not be read.
-
-    Raises:
-        ProxyFetchError: It is not in the format that the source names, or a parser of the user's raised.
     """
     config = source.config
     custom = config.custom_parser

@@ -127,14 +127,7 @@ class Loader:
         The address of a list is the user's own word and may be local. Where it is public, it stays public: neither a
         redirect nor another answer to the look-up of its name leads into the user's own network.
 
-        Args:
-            source: Which.
-            known: Of the time before: a list that has not changed since is not sent again.
-            allow_local: Whether a public list may lead there all the same.
-
-        Raises:
-            ProxyFetchError: It can't be had. ``attempt_count`` says how often that was tried, ``status`` in the
-                metadata what the server said last.
+        ``attempt_count`` says how often that was tried, ``status`` in the metadata what the server said last.
         """
         if source.path is not None:
             return await asyncio.to_thread(_read_file, source.path, known, self._limits.max_bytes)

@@ -60,13 +60,7 @@ class Bars:
         )
 
     def watch(self, title: str, what: str, also: Progress) -> Progress:
-        """A callback that moves a bar and tells the user's callback.
-
-        Args:
-            title: What is going on.
-            what: What is counted as found.
-            also: The user's callback.
-        """
+        """A callback that moves a bar and tells the user's callback."""
         if self._bars is None:
             return also
         bars, states = self._bars, self._states

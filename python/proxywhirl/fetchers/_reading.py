@@ -70,18 +70,7 @@ class Reader:
             await self._loader.close()
 
     async def read(self, source: Source, known: Validators | None) -> tuple[_listing.Listing, Validators] | None:
-        """Read a list, in its turn.
-
-        Args:
-            source: Which.
-            known: What tells whether it has changed since the time before.
-
-        Returns:
-            The list, and what tells next time; ``None`` if it has not changed.
-
-        Raises:
-            ProxyFetchError: It cannot be loaded, or it is no list.
-        """
+        """Read a list, in its turn."""
         host = self._hosts.setdefault(source.site, asyncio.Semaphore(_PER_HOST))
         async with host, self._turn:
             return await self._read(source, known)

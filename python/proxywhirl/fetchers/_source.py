@@ -51,12 +51,7 @@ class Source:
     def of(cls, given: SourceLike) -> Source:
         """Make one of what the user gave.
 
-        Args:
-            given: A ``ProxySourceConfig``, a mapping of its fields, a URL, or the path of a file.
-
-        Raises:
-            pydantic.ValidationError: A field is missing or out of its range. It is a ``ValueError``.
-            TypeError: It is none of these.
+        Raises a ``ValueError`` for what is no source.
         """
         if isinstance(given, cls):
             return given

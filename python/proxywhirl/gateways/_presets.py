@@ -84,11 +84,7 @@ def presets() -> list[Preset]:
 
 
 def find(name: str) -> Preset:
-    """The preset of this name, in any case.
-
-    Raises:
-        ValueError: There is none; the text lists those there are.
-    """
+    """The preset of this name, in any case."""
     found = _all().get(str(name).casefold())
     if found is None:
         names = ", ".join(_all())

@@ -40,12 +40,7 @@ class Sessions:
         self._begin()
 
     def next(self) -> str:
-        """Another id.
-
-        Raises:
-            RuntimeError: The user's function keeps returning ids that were there before.
-            TypeError: It returns something else than a text.
-        """
+        """Another id."""
         if self._make is not None:
             return self._of_user(self._make)
         with self._lock:

@@ -39,11 +39,7 @@ class Template:
         """Names of the placeholders."""
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The URL with every placeholder filled in.
-
-        Raises:
-            ValueError: What comes out is no proxy URL; the text shows nothing of it.
-        """
+        """The URL with every placeholder filled in."""
         url = "".join(literal + ("" if name is None else quote(values[name], safe="")) for literal, name in self._parts)
         try:
             _core.parse_proxy_url(url, require_port=True)

@@ -61,18 +61,7 @@ class Breakers(Mapping[str, "_core.CircuitBreaker"]):
 
 
 def breaker_settings(template: Any) -> dict[str, Any]:
-    """What a pool has to know of ``circuit_breaker=``.
-
-    Args:
-        template: ``None``, a breaker, a ``CircuitBreakerConfig``, or a mapping of its fields.
-
-    Returns:
-        The settings by name; empty for ``None``.
-
-    Raises:
-        TypeError: It is none of these.
-        ValueError: A setting out of its range.
-    """
+    """What a pool has to know of ``circuit_breaker=``."""
     if template is None:
         return {}
     template = getattr(template, "machine", template)

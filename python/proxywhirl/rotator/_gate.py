@@ -35,12 +35,7 @@ class LimiterGate:
         """Whether a refused request waits for its turn; otherwise it fails."""
 
     def admit(self, lease: _core.Lease) -> tuple[str, float] | None:
-        """Ask for a proxy.
-
-        Returns:
-            ``None``: the lease may be used; else that the limit is the proxy's, and seconds until asking again makes
-            sense.
-        """
+        """Ask for a proxy."""
         key = lease.proxy._key()
         if self._limiter.acquire(key):
             return None
@@ -48,15 +43,7 @@ class LimiterGate:
 
 
 def gate_of(limiter: Any, *, waits: bool) -> _core.RateGate | LimiterGate | None:
-    """What has the last word on leases.
-
-    Args:
-        limiter: What :func:`limiter_of` returned.
-        waits: Whether a refused request waits for its turn even if the limiter does not delay.
-
-    Returns:
-        The core's own gate for a limiter of this package; ``None`` without a limiter.
-    """
+    """What has the last word on leases."""
     from proxywhirl import _core
     from proxywhirl.rate_limiting.limiter import RateLimiter
 
@@ -68,14 +55,7 @@ def gate_of(limiter: Any, *, waits: bool) -> _core.RateGate | LimiterGate | None
 
 
 def limiter_of(given: Any) -> Any:
-    """The limiter that does the work, of whatever was given as ``rate_limiter``.
-
-    Args:
-        given: ``None``, a limiter of this package, or an object with ``acquire(proxy_id) -> bool``.
-
-    Raises:
-        TypeError: It is none of these.
-    """
+    """The limiter that does the work, of whatever was given as ``rate_limiter``."""
     if given is None:
         return None
     limiter = getattr(given, "limiter", given)

@@ -84,11 +84,7 @@ class Identity(CookieStore):
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take in what :meth:`dump` gave.
-
-        Raises:
-            ValueError: It is something else.
-        """
+        """Take in what :meth:`dump` gave."""
         from http.cookiejar import Cookie
 
         try:
@@ -177,11 +173,7 @@ class Identities:
 
 
 def checked_on_move(on_move: str) -> str:
-    """``on_move`` as it was given.
-
-    Raises:
-        ValueError: It is neither ``"keep"`` nor ``"drop"``.
-    """
+    """``on_move`` as it was given."""
     if on_move not in _ON_MOVE:
         raise ValueError(f"on_move must be 'keep' or 'drop', not {shown(on_move)}")
     return on_move

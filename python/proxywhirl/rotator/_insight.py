@@ -116,12 +116,7 @@ class Insight:
         return self.watch.events.wants("proxy_removed")
 
     def removed(self, proxies: Iterable[_core.Proxy], count: int | None = None) -> None:
-        """Tell that proxies were removed.
-
-        Args:
-            proxies: The proxies; may be left out without a listener.
-            count: How many; as many as were named by default.
-        """
+        """Tell that proxies were removed."""
         proxies = list(proxies)
         count = len(proxies) if count is None else count
         _log_events.pool_changed("proxy_removed", count, size=len(self._chooser.pool))

@@ -245,15 +245,7 @@ class Keeping:
 def open_file(
     path: str | os.PathLike[str], options: dict[str, Any]
 ) -> tuple[_core.ParsedProxies | _core.PoolImage, dict[str, Any]]:
-    """Read the file that a rotator is to be made from.
-
-    Args:
-        path: A saved pool, or a list.
-        options: Arguments of the rotator.
-
-    Returns:
-        What was read, and the arguments: with the strategy that the file names, if they name none.
-    """
+    """Read the file that a rotator is to be made from."""
     from proxywhirl.storage._open import image_of
     from proxywhirl.storage._reading import settings_of
     from proxywhirl.storage._vault import Vault

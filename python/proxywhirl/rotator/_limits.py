@@ -93,11 +93,7 @@ class Limits:
         return self.queue.clear(self._chooser.admission)
 
     def breaker_of(self, proxy_id: Any) -> _core.CircuitBreaker:
-        """The breaker of a proxy.
-
-        Raises:
-            KeyError: "No circuit breaker found ...".
-        """
+        """The breaker of a proxy."""
         try:
             return self.breakers[str(proxy_id)]
         except KeyError:

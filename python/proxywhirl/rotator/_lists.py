@@ -106,14 +106,7 @@ class Lists:
             self.supply.roster.disown(proxies)
 
     def wait(self, deadline: float | None = None) -> Iterable[Any]:
-        """Wait for the first proxies of the lists if there is none to choose.
-
-        Args:
-            deadline: When the request must be over, by ``time.monotonic``.
-
-        Returns:
-            Ids of proxies that lists have removed, whose connections can go.
-        """
+        """Wait for the first proxies of the lists if there is none to choose."""
         supply = self.supply
         if supply is None:
             return ()

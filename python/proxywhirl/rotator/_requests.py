@@ -42,25 +42,7 @@ def client_options(
     follow_redirects: bool | None,
     timeout: Any,
 ) -> dict[str, Any]:
-    """The arguments of the client that were given to the rotator; see :class:`ProxyRotatorBase`.
-
-    Args:
-        kind: The package of the client.
-        headers: As there, like all the others.
-        user_agent: Where ``headers`` has none.
-        base_url: A URL.
-        auth: As httpx takes it.
-        event_hooks: Functions by event.
-        follow_redirects: ``None`` leaves it to the settings.
-        timeout: :attr:`Unset.UNSET` leaves it to the settings.
-
-    Returns:
-        What was given, as the client takes it.
-
-    Raises:
-        TypeError: One has the wrong type.
-        ValueError: An event that no client has.
-    """
+    """The arguments of the client that were given to the rotator; see :class:`ProxyRotatorBase`."""
     package = kind.module
     said = package.Headers(headers)
     if "User-Agent" not in said:

@@ -23,12 +23,7 @@ _CONNECTIONS_PER_PROXY = 100
 
 
 def settings_of(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | None, Any]:
-    """The rotator's settings, the strategy's if they were meant, and the proxies of a file.
-
-    Raises:
-        TypeError: This is no configuration.
-        ValueError: A setting that is unknown or out of its range.
-    """
+    """The rotator's settings, the strategy's if they were meant, and the proxies of a file."""
     from proxywhirl.config import ProxyConfiguration, StrategyConfig, load_config_file
 
     if config is None:
@@ -55,12 +50,7 @@ def settings_of(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig 
 
 
 def strategy_of(given: Any, settings: StrategyConfig | None, config: ProxyConfiguration) -> Any:
-    """The strategy that was handed over, or that settings name, in the form the core calls.
-
-    Raises:
-        ValueError: An unknown name.
-        TypeError: Something that is no strategy.
-    """
+    """The strategy that was handed over, or that settings name, in the form the core calls."""
     from proxywhirl.strategies._registry import resolve
 
     if given is None:

@@ -30,23 +30,7 @@ _POOLS = (b"{", b"[", b'"', b"gAAAAA")
 def load_pool(
     cls: type[P], path: str | os.PathLike[str], lazy: bool = False, encryption_key: str | bytes | None = None
 ) -> P:
-    """Read a pool from a file.
-
-    Args:
-        cls: The class of the pool.
-        path: A saved pool, or a list of proxies in any form that can be recognised; gzipped or not.
-        lazy: The native pool makes a Python object for a proxy when it is first asked for, so there is nothing left to
-            put off; the argument is accepted for its users.
-        encryption_key: A Fernet key, for credentials that are encrypted; by default that in ``PROXYWHIRL_KEY``.
-
-    Returns:
-        The pool.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is a saved pool that is damaged, or has nothing in it that is a proxy; nothing of it is quoted.
-        cryptography.fernet.InvalidToken: It is encrypted with another key.
-    """
+    """Read a pool from a file."""
     from proxywhirl.storage._reading import NotSavedError, load_into, settings_of
     from proxywhirl.storage._vault import Vault
 
@@ -77,22 +61,7 @@ def fill_pool(
     tags: Iterable[str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> _core.ParsedProxies | tuple[int, int]:
-    """Add a saved pool to a pool, or read a list for it.
-
-    Args:
-        pool: The pool.
-        path: The file.
-        source: Where its proxies are from; by default what a saved pool says of each.
-        tags: Further tags for the proxies of a saved pool.
-        options: Options of ``parse_proxies``; if there are any, the file is a list.
-
-    Returns:
-        Numbers of proxies added and of those that were there; or the list, of which nothing has been added.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is a saved pool that is damaged, or the pool would be over its maximum capacity.
-    """
+    """Add a saved pool to a pool, or read a list for it."""
     from proxywhirl.storage._reading import NotSavedError, load_into
     from proxywhirl.storage._vault import Vault
 
@@ -122,15 +91,7 @@ def fill_pool(
 
 
 def image_of(path: str | os.PathLike[str], vault: Vault) -> Found:
-    """As :func:`open_file`, where a list is distinguished from a saved pool without making proxies of it.
-
-    Returns:
-        A saved pool, or the proxies of a list.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: As :func:`load_pool`.
-    """
+    """As :func:`open_file`, where a list is distinguished from a saved pool without making proxies of it."""
     from proxywhirl.storage._reading import NotSavedError, load_into
 
     found = open_file(path, vault)
@@ -143,21 +104,7 @@ def image_of(path: str | os.PathLike[str], vault: Vault) -> Found:
 
 
 def open_file(path: str | os.PathLike[str], vault: Vault, *, strict: bool = True) -> Found:
-    """Read a file, whichever it is: a saved pool, or a list.
-
-    Args:
-        path: The file.
-        vault: Decrypts a saved pool that is encrypted as a whole.
-        strict: Whether a list without a proxy is an error.
-
-    Returns:
-        A saved pool, of which no proxies have been made yet, or the proxies of a list.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: As :func:`load_pool`.
-        cryptography.fernet.InvalidToken: It is encrypted with another key.
-    """
+    """Read a file, whichever it is: a saved pool, or a list."""
     from proxywhirl.storage._reading import DamagedFileError, is_lines, read_file
 
     if not (_may_be_pool(path) or is_lines(Path(path))):

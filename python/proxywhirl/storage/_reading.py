@@ -49,18 +49,7 @@ def is_lines(path: Path) -> bool:
 def read_file(path: str | os.PathLike[str], vault: Vault, *, quiet: bool = False) -> _core.PoolImage:
     """Read a file without making proxies yet. What a save that was interrupted left behind is passed over.
 
-    Args:
-        path: JSON, JSON Lines, either of them gzipped, or one of them encrypted as a whole.
-        vault: Decrypts what is encrypted.
-        quiet: Whether nothing is logged of an end that was cut off.
-
-    Returns:
-        What was read.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        DamagedFileError: It cannot be read; a ``ValueError``. The message does not quote it.
-        cryptography.fernet.InvalidToken: It is encrypted with another key.
+    The message of an error does not quote the file.
     """
     data = local_path(path).read_bytes()
     if data.startswith(_TOKEN):
@@ -87,23 +76,7 @@ def settings_of(image: _core.PoolImage) -> dict[str, Any]:
 def load_into(
     image: _core.PoolImage, pool: _core.ProxyPool, vault: Vault, path: Any, *, merge: bool = False
 ) -> tuple[int, int]:
-    """Add what was read to a pool.
-
-    Args:
-        image: What was read.
-        pool: The pool; it must have room.
-        vault: Decrypts what is encrypted.
-        path: Named in errors.
-        merge: A proxy that is in the pool already, and has not been used, takes over what the file has learned of it.
-
-    Returns:
-        Numbers of proxies added, and of those that were there.
-
-    Raises:
-        NotSavedError: An entry has no URL, so this is no saved pool; nothing has been added.
-        ValueError: An entry is no proxy; the message names it.
-        cryptography.fernet.InvalidToken: It is encrypted with another key.
-    """
+    """Add what was read to a pool."""
 
     def make(number: int, text: str) -> _core.Proxy:
         entry = json.loads(text)

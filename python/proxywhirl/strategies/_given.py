@@ -85,14 +85,7 @@ def is_explicit(config: Any, name: str) -> bool:
 
 
 def check(what: Any) -> None:
-    """See whether something can be registered as a strategy, without making an instance.
-
-    Args:
-        what: A class, an instance or a callable.
-
-    Raises:
-        TypeError: It is none, or one of the two methods that belong together is missing.
-    """
+    """See whether something can be registered as a strategy, without making an instance."""
     if method(what, "select_proxy") is not None:
         return
     present = {name: method(what, name) is not None for name in ("select", "record_result")}

@@ -47,14 +47,7 @@ def answer_of(response: Any) -> Answer | None:
 
 
 def status_of(holder: Any) -> int | None:
-    """The status that an object has as ``status_code``, ``status`` or ``code``.
-
-    Args:
-        holder: A response, or an exception that carries one.
-
-    Returns:
-        A number from 100 to 599; ``None`` if there is none.
-    """
+    """The status that an object has as ``status_code``, ``status`` or ``code``."""
     own = _plain(holder)
     for name in _STATUSES:
         # A plain attribute first: niquests' property waits for the answer.

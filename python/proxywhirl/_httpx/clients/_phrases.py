@@ -130,16 +130,7 @@ _LONGEST = 4096
 
 
 def finding_of(package: str, error: BaseException, name: str | None = None) -> Finding | None:
-    """What an exception says in a fixed phrase.
-
-    Args:
-        package: The package of the class whose row counts.
-        error: The exception.
-        name: The class whose phrases count; by default its own and its bases'.
-
-    Returns:
-        The finding; ``None`` if the exception has no such phrase.
-    """
+    """What an exception says in a fixed phrase."""
     package = _SAME.get(package, package)
     if package == "pyreqwest":
         return _of_causes(error)

@@ -89,12 +89,7 @@ class RefreshRound:
         self._on_first = on_first
 
     async def run(self, due: list[Source], report: Report) -> None:
-        """Read lists, and change the pool accordingly.
-
-        Args:
-            due: Which lists.
-            report: What to note it in.
-        """
+        """Read lists, and change the pool accordingly."""
         self.expire(report)
         dead = self._drop_dead(report) if self._remove_dead else set()
         await self._read(self._fetcher, due, report, dead)

@@ -123,11 +123,7 @@ class Supply:
         return self._offer
 
     def refresh(self) -> concurrent.futures.Future[Report]:
-        """Read all lists now, or take part in a reading that was asked for and has not begun.
-
-        Returns:
-            Done when they are read, checked, and the pool is changed accordingly.
-        """
+        """Read all lists now, or take part in a reading that was asked for and has not begun."""
         if self._process != os.getpid():
             self._after_fork()
         with self._lock:
