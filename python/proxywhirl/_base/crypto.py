@@ -13,17 +13,6 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-__all__ = [
-    "KEY_VARIABLE",
-    "PREFIX",
-    "decrypt_credentials",
-    "encrypt_credentials",
-    "generate_encryption_key",
-    "is_bound",
-    "open_sealed",
-    "seal_bound",
-]
-
 PREFIX = "encrypted:"
 """The prefix of an encrypted text in a file."""
 

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Awaitable
 from typing import TypeVar
 
-__all__ = ["loop_is_running", "run_to_end"]
-
 T = TypeVar("T")
 
 

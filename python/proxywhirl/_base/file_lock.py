@@ -11,8 +11,6 @@ import threading
 import time
 from typing import Union
 
-__all__ = ["FileLock"]
-
 _Path = Union[str, "os.PathLike[str]"]
 _log = logging.getLogger("proxywhirl.storage")
 _PAUSE = 0.01

@@ -15,16 +15,6 @@ from typing import Any, Union
 
 from proxywhirl._base.file_lock import FileLock
 
-__all__ = [
-    "atomic_write",
-    "atomic_write_json",
-    "create_private",
-    "file_lock",
-    "local_path",
-    "make_folder",
-    "sync_folder",
-]
-
 _Path = Union[str, "os.PathLike[str]"]
 # A Path makes one slash of two; one letter before the colon is a drive.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:/")

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _thread import RLock
 
-__all__ = ["new_lock", "new_rlock"]
-
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from proxywhirl._core import ProxyHandshake, basic_authorization, parse_proxy_url
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["ProxyAddress"]
-
 
 class ProxyAddress:
     """A proxy as the connections need it.

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Callable
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["wait_async"]
-
 
 async def wait_async(line: _core.WaitingLine, key: str, take: Callable[[], Any], seconds: float | None) -> Any:
     """As ``line.wait``, on asyncio or trio. Cancellation leaves the line.

@@ -21,8 +21,6 @@ from typing import Any
 
 from proxywhirl._httpx.library import core
 
-__all__ = ["LONGEST_BODY", "MOST_HEAD", "SLOWEST", "Allowance"]
-
 SLOWEST = 500.0
 """Bytes per second that a body read whole must bring on average, once its grace is over."""
 LONGEST_BODY = 3600.0

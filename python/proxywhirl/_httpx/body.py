@@ -14,8 +14,6 @@ from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.coding import Unpacker, coding_of, too_large
 from proxywhirl._httpx.library import HttpLibrary, core
 
-__all__ = ["MOST_BODY", "Gatherer", "bound_decoder", "counted", "counted_async", "preset_decoder"]
-
 MOST_BODY = 64 * 1024 * 1024
 """Most bytes of a body that is read whole, where nothing else is said."""
 

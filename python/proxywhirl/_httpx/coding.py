@@ -13,9 +13,6 @@ from typing import Any, Optional
 
 from proxywhirl._httpx.library import core
 
-__all__ = ["Unpacker", "coding_of", "excess", "too_large"]
-
-
 # Most that zlib takes as a bound.
 _MOST_ZLIB = 2**31 - 2
 # A block of zstd is at most 128 kB out of four bytes (RFC 8878, 3.1.1.2.3), so a piece of input is at most 8 MB.

@@ -17,8 +17,6 @@ from proxywhirl._native.redact import shown
 if TYPE_CHECKING:
     from http.cookiejar import Cookie
 
-__all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "cookies_of", "keep", "new_jar", "sets_cookies"]
-
 MOST_JARS = 10_000
 """Proxies, or sessions, whose cookies are kept; those not used for longest go first."""
 

@@ -27,8 +27,6 @@ from proxywhirl._httpx.stream import (
 from proxywhirl._httpx.tls import Tls
 from proxywhirl._httpx.unreachable import ProxyUnreachable
 
-__all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "dialled", "dialled_ms"]
-
 dialled: ContextVar[bool] = ContextVar("dialled", default=False)
 """Set when a connection is opened. A request that clears it before it is sent can tell a new connection from one that
 had been waiting: opening happens in the thread, or the task, of the request."""

@@ -18,8 +18,6 @@ from proxywhirl._native.redact import shown
 if TYPE_CHECKING:
     from proxywhirl._httpx.tls import Tls
 
-__all__ = ["ENGINES", "are_transports_mocked", "engine_of", "is_mocked", "tell_once"]
-
 ENGINES = ("native", "httpx")
 
 _VARIABLE = "PROXYWHIRL_ENGINE"

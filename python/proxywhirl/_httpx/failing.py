@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl._native.redact import Secrets
 
-__all__ = ["error_of_wire", "failure_of"]
-
 
 def failure_of(
     error: BaseException,

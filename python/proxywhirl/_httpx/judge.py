@@ -18,17 +18,6 @@ from proxywhirl._httpx.clients import Answer, Fault, Finding
 from proxywhirl._httpx.unreachable import ProxyUnreachable
 from proxywhirl._native.enums import AMBIGUOUS, Doubt, Outcome
 
-__all__ = [
-    "Judged",
-    "Meaning",
-    "Reading",
-    "Verdict",
-    "meaning_of",
-    "outcome_of_error",
-    "read_error",
-    "tell_unknown",
-]
-
 _log = logging.getLogger("proxywhirl.lease")
 
 _DOWN = Outcome.PROXY_DOWN

@@ -13,8 +13,6 @@ from typing import Any
 
 from proxywhirl._native.redact import shown
 
-__all__ = ["HttpLibrary", "core", "default_name", "flavour", "flavour_of"]
-
 _NAMES = ("httpx", "httpx2")
 _known: dict[str, HttpLibrary] = {}
 _by_request_type: dict[type, HttpLibrary] = {}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Limits", "most_routes"]
-
 
 def most_routes() -> int:
     """How many proxies may have open connections, by default.

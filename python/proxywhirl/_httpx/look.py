@@ -7,8 +7,6 @@ from typing import Any
 from proxywhirl._httpx.body import preset_decoder
 from proxywhirl._httpx.library import HttpLibrary
 
-__all__ = ["response_of"]
-
 
 def response_of(payload: Any, request: Any, kind: HttpLibrary) -> Any:
     """Show an answer to a rule of the user's."""

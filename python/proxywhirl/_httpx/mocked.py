@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.rotation import SendOptions
     from proxywhirl._httpx.tls import Tls
 
-__all__ = ["send_mocked", "send_mocked_async"]
-
 
 def send_mocked(lease: Any, request: Any, terms: SendOptions, tls: Tls) -> Answer | Failure:
     """As ``send`` of a carrier, through a transport of httpx that is made for this request."""

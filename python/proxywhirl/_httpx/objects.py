@@ -14,8 +14,6 @@ from typing import Any
 from proxywhirl import _core
 from proxywhirl._httpx.library import HttpLibrary
 
-__all__ = ["fill", "objects_of"]
-
 _log = logging.getLogger("proxywhirl.rotation")
 
 _URL = "http://a.test:81/b?c=d"

@@ -15,8 +15,6 @@ from proxywhirl._native.redact import Secrets
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["AsyncPayload", "Payload", "ReadPayload", "close_shielded", "secrets_of"]
-
 
 class ReadPayload:
     """What an answer holds: the head, and the body or the way to it."""

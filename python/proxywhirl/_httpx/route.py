@@ -12,8 +12,6 @@ from proxywhirl._httpx.library import core
 from proxywhirl._httpx.limits import Limits
 from proxywhirl._httpx.tls import Tls
 
-__all__ = ["ConnectionPool", "Owner", "Route"]
-
 # Once is bad luck: a proxy may end waiting connections after a while. Twice is its habit.
 _STALE_ENOUGH = 2
 

@@ -21,9 +21,6 @@ from proxywhirl._httpx.said import hide_in_debug_logs
 from proxywhirl._httpx.tls import Tls
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["AsyncRoutes", "Routes"]
-
-
 _caches: weakref.WeakSet[_Cache] = weakref.WeakSet()
 
 

@@ -10,8 +10,6 @@ from typing import Any, Callable
 from proxywhirl._httpx.library import HttpLibrary, core
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["check_answer", "check_redirect", "hide_in_debug_logs", "scrub_reason"]
-
 # Those of httpcore that quote what was received.
 _LOGGERS = [f"{package}.{part}" for package in ("httpcore", "httpcore2") for part in ("connection", "http11", "http2")]
 _REASONS = {status: reason.encode() for status, reason in responses.items()}

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from proxywhirl.exceptions import ProxyPoolEmptyError
     from proxywhirl.sources._supply.supply import Supply
 
-__all__ = ["Sources"]
-
 # After a refill attempt without result: pause for this multiple of its duration, unless something has changed.
 _PAUSE = 10.0
 # Reasons that a new exit does away with; a proxy at capacity or out of tokens is not replaced.

@@ -16,8 +16,6 @@ from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.library import core
 from proxywhirl._httpx.resolve import resolve, resolve_async
 
-__all__ = ["AsyncStream", "Clock", "Stream", "close_for_good", "connect", "connect_async", "seconds_to_connect"]
-
 _core: Any = core()
 # As much as one record of TLS holds. A write is bounded per piece, so a piece must be small to a socket's buffer.
 _PIECE = 16 * 1024

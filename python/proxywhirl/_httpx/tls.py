@@ -14,8 +14,6 @@ from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._native.redact import shown_path
 
-__all__ = ["Cert", "Tls", "Verify"]
-
 Verify = Union[bool, str, ssl.SSLContext]
 """``True`` checks certificates, ``False`` does not, a path names a CA file or folder, a context is used as it is."""
 

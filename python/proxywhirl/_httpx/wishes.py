@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.cookies import CookieStore
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["Selection", "checked_bound", "selection_of", "wished"]
-
 
 class Selection(_core.Wishes):
     """The wishes of one logical request, redirects included; travels in ``request.extensions["proxywhirl"]``.

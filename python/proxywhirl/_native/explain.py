@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Optional, overload
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy
 
-__all__ = ["Explanation", "Verdict"]
-
 # The reasons in the words of a sentence, in the order in which they are listed.
 _WORDS = {
     "unhealthy": "unhealthy",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-__all__ = ["note_error", "ready"]
-
 
 def note_error(proxy: Any, error: Any) -> None:
     """Keep what a failed request said with the proxy: the last ten, without credentials."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-__all__ = ["CLASSES", "METHODS", "prepare"]
-
 # Written down here because their tables are what should not be imported; a test compares.
 CLASSES = ("Proxy", "ProxyPool", "SelectionContext", "Session")
 METHODS = (

@@ -9,22 +9,6 @@ from typing import Any, Callable
 from proxywhirl import _core
 from proxywhirl._core import LoginSecrets
 
-__all__ = [
-    "MASK",
-    "MASKED_USERINFO",
-    "SECRET_MASK",
-    "Secrets",
-    "mask_proxy_url",
-    "mask_secret_str",
-    "redact_url",
-    "scrub_credentials_from_dict",
-    "scrub_text",
-    "scrub_value",
-    "shown",
-    "shown_path",
-    "shown_url",
-]
-
 MASK = "***"
 MASKED_USERINFO = "***:***@"
 SECRET_MASK = "**********"  # what pydantic prints for a SecretStr

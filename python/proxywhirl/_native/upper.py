@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["find", "set_homes"]
-
 _homes: dict[str, str] = {}
 
 

@@ -12,8 +12,6 @@ from proxywhirl._native.redact import mask_proxy_url, redact_url, scrub_text
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["client_url", "is_valid_proxy_url", "masked_url", "parse_proxy_url", "validate_target_url_safe"]
-
 _Address = Union[IPv4Address, IPv6Address]
 _PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".corp")
 _NAT64_PREFIX = bytes.fromhex("0064ff9b0000000000000000")

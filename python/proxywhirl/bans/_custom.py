@@ -8,8 +8,6 @@ from typing import Any, Callable, Optional
 
 from proxywhirl._core import AnswerView
 
-__all__ = ["CustomRule", "is_one_of"]
-
 _log = logging.getLogger("proxywhirl.ban")
 
 

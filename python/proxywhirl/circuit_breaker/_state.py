@@ -12,8 +12,6 @@ from typing import Any, Union
 from proxywhirl._base.files import atomic_write_json, file_lock
 from proxywhirl._native.enums import CircuitBreakerState
 
-__all__ = ["Storage", "delete_state", "load_state", "save_state"]
-
 Storage = Union[str, "os.PathLike[str]", MutableMapping[str, Any]]
 """Path of a JSON file, or a mapping from proxy id to state."""
 

@@ -15,8 +15,6 @@ from typing import Optional
 from proxywhirl.cli.errors import CommandError
 from proxywhirl.cli.secrecy import Secrecy
 
-__all__ = ["main"]
-
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _READER_LEFT = 1
 # These tell by themselves what they do.

@@ -14,8 +14,6 @@ from proxywhirl._native.redact import mask_proxy_url, scrub_text
 from proxywhirl.cli.errors import CommandError
 from proxywhirl.cli.terminal import counted, is_terminal, printable, rich_console
 
-__all__ = ["Answer", "write_answer", "write_error", "write_summary"]
-
 
 class Answer(NamedTuple):
     """An answer and how it came."""

@@ -9,8 +9,6 @@ from proxywhirl.cli.errors import CommandError
 from proxywhirl.cli.proxy_list import read_proxies
 from proxywhirl.cli.proxy_writer import write_proxies
 
-__all__ = ["run"]
-
 _ROOM = 2**31 - 1
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from proxywhirl._core import CheckResult
     from proxywhirl.validation import Checks
 
-__all__ = ["Tally", "check", "rows_of_checks", "show_into", "tell"]
-
 Show = Callable[["Proxy", "CheckResult"], None]
 
 

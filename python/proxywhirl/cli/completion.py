@@ -7,8 +7,6 @@ import argparse
 from proxywhirl.cli.errors import CommandError
 from proxywhirl.cli.parser import build_parser
 
-__all__ = ["run"]
-
 # What arguments that are files are called in the help.
 _FILES = ("FILE", "LIST", "SOURCE")
 

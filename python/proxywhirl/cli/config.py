@@ -21,8 +21,6 @@ from proxywhirl.cli.terminal import printable
 if TYPE_CHECKING:
     from proxywhirl.config import CLIConfig
 
-__all__ = ["run"]
-
 _HEAD = """\
 # Settings of proxywhirl's command line. What is commented out is the default.
 """

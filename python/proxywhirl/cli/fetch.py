@@ -20,8 +20,6 @@ from proxywhirl.cli.terminal import counted, printable
 if TYPE_CHECKING:
     from proxywhirl import Proxy
 
-__all__ = ["run"]
-
 _COLUMNS = ("proxy", "country", "tags")
 _CHECKED = (*_COLUMNS, "latency_ms")
 _ROOM = 2**31 - 1

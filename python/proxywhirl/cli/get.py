@@ -23,8 +23,6 @@ from proxywhirl.cli.terminal import counted, printable
 if TYPE_CHECKING:
     from proxywhirl import ProxyPool, ProxyRotator
 
-__all__ = ["run"]
-
 _OK, _FAILED = 0, 1
 _FORM = "application/x-www-form-urlencoded"
 

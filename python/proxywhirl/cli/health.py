@@ -14,8 +14,6 @@ from proxywhirl.cli.output import Rows
 from proxywhirl.cli.stored_pool import open_pool
 from proxywhirl.rotator._insight import status_of
 
-__all__ = ["run"]
-
 _COLUMNS = {"at": 20, "status": 9, "proxies": 7, "good": 7, "latency_ms": 10, "reasons": 0}
 
 

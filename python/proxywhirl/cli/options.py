@@ -7,8 +7,6 @@ import argparse
 from proxywhirl.cli import argument_types as types
 from proxywhirl.cli.output import FORMATS
 
-__all__ = ["add_checks", "add_config", "add_everywhere", "add_format", "add_lock", "add_verbose"]
-
 # After a command nothing is preset: what was said before it would be lost.
 _UNSET = argparse.SUPPRESS
 

@@ -15,8 +15,6 @@ from proxywhirl.cli.terminal import is_terminal, printable
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["FORMATS", "Rows", "chosen_format"]
-
 FORMATS = ("text", "json", "csv")
 """What ``--format`` takes."""
 

@@ -12,8 +12,6 @@ from proxywhirl import __version__
 from proxywhirl.cli.options import add_everywhere
 from proxywhirl.cli.secrecy import Secrecy
 
-__all__ = ["build_parser"]
-
 _EXAMPLES = """\
 examples:
   proxywhirl check proxies.txt -o alive.txt

@@ -18,8 +18,6 @@ from proxywhirl.cli.terminal import counted, printable
 if TYPE_CHECKING:
     from proxywhirl import Proxy
 
-__all__ = ["run"]
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line says; the exit status."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from proxywhirl import ProxyPool
     from proxywhirl._core import ParsedProxies
 
-__all__ = ["ListReport", "read_proxies"]
-
 _STANDARD_INPUT = "-"
 _MOST_COMPLAINTS = 20
 # What pools are saved as; these may say more of a proxy than a list can.

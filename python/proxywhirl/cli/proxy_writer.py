@@ -13,8 +13,6 @@ from proxywhirl.cli.errors import CommandError
 if TYPE_CHECKING:
     from proxywhirl import Proxy, ProxyPool
 
-__all__ = ["save_pool", "write_proxies"]
-
 
 def write_proxies(proxies: Iterable[Proxy], name: str) -> None:
     """Write a list that any tool can read, credentials included; only its owner may read the file."""

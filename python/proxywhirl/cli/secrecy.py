@@ -10,8 +10,6 @@ from urllib.parse import unquote
 
 from proxywhirl._native.redact import MASK, Secrets, scrub_text
 
-__all__ = ["Secrecy"]
-
 _SECRET_OPTIONS = ("-p", "--password", "-u", "--username", "-H", "--header", "-d", "--data")
 
 

@@ -12,8 +12,6 @@ from proxywhirl.cli.terminal import printable
 if TYPE_CHECKING:
     from proxywhirl.config import CLIConfig
 
-__all__ = ["configured", "reason_of", "settings_of"]
-
 
 def settings_of(arguments: argparse.Namespace) -> CLIConfig:
     """The configuration in force, read once per command line."""

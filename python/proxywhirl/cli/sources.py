@@ -12,8 +12,6 @@ from proxywhirl.cli.terminal import counted
 if TYPE_CHECKING:
     from proxywhirl.models import ProxySourceConfig
 
-__all__ = ["builtin_names", "run"]
-
 
 def builtin_names() -> dict[str, ProxySourceConfig]:
     """The built-in sources by name."""

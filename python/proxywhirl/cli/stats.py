@@ -12,8 +12,6 @@ from proxywhirl.cli.stored_pool import open_pool
 if TYPE_CHECKING:
     from proxywhirl import Proxy
 
-__all__ = ["run"]
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the numbers; the exit status."""

@@ -19,8 +19,6 @@ from proxywhirl.cli.terminal import printable
 if TYPE_CHECKING:
     from proxywhirl import Proxy, ProxyPool
 
-__all__ = ["COLUMNS", "StoredPool", "found", "open_pool", "pool_path", "row_of"]
-
 COLUMNS = ("proxy", "health", "country", "requests", "success_rate", "latency_ms", "tags")
 """Columns of a table of proxies."""
 

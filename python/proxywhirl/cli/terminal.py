@@ -10,8 +10,6 @@ from proxywhirl.cli.errors import CommandError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["counted", "is_terminal", "printable", "rich_console"]
-
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether a stream is a terminal that can do more than print lines."""

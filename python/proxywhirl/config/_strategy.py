@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["plain"]
-
 
 def plain(config: Any) -> dict[str, Any]:
     """Bring a configuration into the form the core reads."""

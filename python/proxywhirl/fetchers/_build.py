@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from proxywhirl.fetchers._listing import Entries
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["build", "build_some", "drop_local", "urls_of"]
-
 _UNLIMITED = 2**31 - 1
 # Said of the address itself or of the source already; or secret, and part of the URL.
 _ADDRESS = frozenset({"url", "host", "ip", "port", "protocol", "username", "password", "source", "source_url", "tags"})

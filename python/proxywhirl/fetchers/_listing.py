@@ -17,8 +17,6 @@ from proxywhirl.fetchers._build import drop_local
 if TYPE_CHECKING:
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["LOCAL", "Entries", "Listing", "read"]
-
 Entry = dict[str, Any]
 Entries = Union[list[Entry], "_core.ParsedProxies"]
 """What the core read stays in the core: each dictionary is made when it is asked for."""

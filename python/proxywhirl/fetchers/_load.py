@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["Limits", "Loaded", "Loader", "Validators"]
-
 _RETRIED = (429, *_core.RETRY_STATUSES)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Bars", "Progress"]
-
 Progress = Optional[Callable[[int, int, int], Any]]
 """Called with how many are done, of how many, and how many were found good among them."""
 

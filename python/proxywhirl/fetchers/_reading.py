@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from proxywhirl.fetchers._load import Loaded, Loader, Validators
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["Reader", "SourceResult", "gathered"]
-
 T = TypeVar("T")
 _PER_HOST = 4
 

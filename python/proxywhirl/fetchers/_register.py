@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from proxywhirl.fetchers._load import Validators
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["HOURLY", "Register"]
-
 _log = logging.getLogger("proxywhirl.fetch")
 HOURLY = 3600.0
 """Seconds until a source is read again, where nothing says otherwise."""

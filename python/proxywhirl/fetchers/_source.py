@@ -15,8 +15,6 @@ from proxywhirl.models._sources import ProxySourceConfig
 if TYPE_CHECKING:
     from proxywhirl._native.enums import ProxyFormat
 
-__all__ = ["Source", "SourceLike"]
-
 SourceLike = Union[ProxySourceConfig, str, "os.PathLike[str]", Mapping[str, Any]]
 """A configured source, its fields, its URL, or the path of a file."""
 

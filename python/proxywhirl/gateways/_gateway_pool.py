@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.gateways._gateway import Gateway
 
-__all__ = ["GatewayPool"]
-
 _LOOK = 0.2
 # Looking may take a fiftieth of the time at most.
 _SHARE = 50.0

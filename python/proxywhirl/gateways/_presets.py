@@ -12,8 +12,6 @@ from urllib.parse import quote
 
 from proxywhirl._native.redact import shown
 
-__all__ = ["Preset", "find", "presets"]
-
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _NAME = re.compile(r"\{(\w+)\}")
 

@@ -8,8 +8,6 @@ from typing import Callable
 
 from proxywhirl._base.fork import new_lock
 
-__all__ = ["Sessions"]
-
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LENGTH = 10
 _SHORTEST = 6

@@ -8,8 +8,6 @@ from urllib.parse import quote
 
 from proxywhirl import _core
 
-__all__ = ["Template"]
-
 
 class Template:
     """A proxy URL with placeholders such as ``{session}``; ``{{`` and ``}}`` are literal braces.

@@ -13,8 +13,6 @@ from proxywhirl._native.urls import split_proxy_url
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy
 
-__all__ = ["calculate_timeout", "create_proxy_from_url", "proxy_to_dict", "validate_proxy_model"]
-
 _TIMEOUT_WITHOUT_HISTORY = 30.0
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from proxywhirl.retry import RetryPolicy
     from proxywhirl.rotator._attempts import AsyncAttempts, Attempts
 
-__all__ = ["AsyncAttemptsFace", "AttemptsFace"]
-
 
 class _Face:
     _transport: Any

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl._httpx.selection import Selection
 
-__all__ = ["AsyncAttempts", "Attempts"]
-
 # Failures after which nothing of the request can have reached the site.
 _UNSENT = frozenset({Fault.PROXY, Fault.LOGIN, Fault.RULESET, Fault.UNREACHED, Fault.CONNECT})
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from proxywhirl import _core
 
-__all__ = ["Breakers", "breaker_settings"]
-
 _SETTINGS = ("failure_threshold", "window_duration", "timeout_duration", "success_threshold", "failure_rate")
 
 

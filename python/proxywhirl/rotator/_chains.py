@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.models import ProxyChain
 
-__all__ = ["Chains"]
-
 
 class Chains:
     """The chains of one rotator.

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Callable
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["LimiterGate", "gate_of", "limiter_of"]
-
 # When to ask a limiter again that does not say, in seconds.
 _ASK_AGAIN = 0.05
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl._httpx.selection import Chooser
 
-__all__ = ["Identities", "Identity", "checked_on_move"]
-
 _ON_MOVE = ("keep", "drop")
 
 

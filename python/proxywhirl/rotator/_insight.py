@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from proxywhirl.health.checks import Checker
     from proxywhirl.health.monitor import HealthMonitor
 
-__all__ = ["Insight", "status_of"]
-
 # Reasons of explain(), the graver first, and what a proxy counts as for them. What the strategy passes over is healthy.
 _KINDS = {
     "expired": "expired",

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from proxywhirl.storage._autosave import Autosave, Place
     from proxywhirl.storage._vault import Vault
 
-__all__ = ["Keeping", "StorageLike", "open_file"]
-
 StorageLike = Union[str, "ProxyStorage", None]
 """``"memory"``, ``"file"``, ``"sqlite"``, or a storage."""
 

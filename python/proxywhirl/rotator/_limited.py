@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from proxywhirl.rotator._limits import Limits
     from proxywhirl.rotator._queue import RequestQueue
 
-__all__ = ["LimitedFace"]
-
 
 class LimitedFace:
     """Limits of a rotator; without state or rules of its own."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from proxywhirl.retry import RetryExecutor, RetryMetrics, RetryPolicy
     from proxywhirl.rotator._watch import Watch
 
-__all__ = ["Limits"]
-
 
 class Limits:
     """What holds requests of one rotator back.

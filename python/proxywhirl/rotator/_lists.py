@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from proxywhirl.sources._supply.refresh import Refresh
     from proxywhirl.sources._supply.supply import Supply
 
-__all__ = ["BootstrapLike", "Lists", "SourcesLike"]
-
 SourcesLike = Union["Iterable[SourceLike]", "ProxyFetcher", None]
 """Lists to read, or a fetcher that has them and says how they are read and checked."""
 BootstrapLike = Union["BootstrapConfig", bool, None]

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from proxywhirl.rotator._keeping import Keeping
     from proxywhirl.rotator._lists import Lists
 
-__all__ = ["Members", "ProxiesLike", "ProxyLike", "proxies_of_environment"]
-
 ProxyLike = Union["_core.Proxy", str, Mapping[str, Any], "Gateway"]
 """A proxy, its URL, its fields, or a gateway that stands for many."""
 ProxiesLike = Union[Iterable[ProxyLike], str, "os.PathLike[str]"]

@@ -13,8 +13,6 @@ from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._native.enums import Outcome
 
-__all__ = ["MOST_GROUPS", "OTHER", "Metrics"]
-
 MOST_GROUPS = 1000
 """Proxies, and sites, that are counted apart."""
 OTHER = "other"

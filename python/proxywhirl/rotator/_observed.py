@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from proxywhirl.health.monitor import HealthMonitor
     from proxywhirl.rotator._insight import Insight
 
-__all__ = ["ObservedFace"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 

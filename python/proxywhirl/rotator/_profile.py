@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from proxywhirl._base.fork import new_lock
 
-__all__ = ["STAGES", "Profile"]
-
 STAGES = ("proxy_selection", "connection_establish", "request", "validation", "storage_save")
 """What is measured."""
 

@@ -12,8 +12,6 @@ from proxywhirl.exceptions import ProxyConnectionError, RequestQueueFullError
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["RequestQueue"]
-
 Ask = Callable[[], Any]
 
 

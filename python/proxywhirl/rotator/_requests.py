@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.rotator._sessions import Sessions
 
-__all__ = ["RequestsFace", "Unset", "client_options"]
-
 _WISHES = (
     *("session_id", "country", "region", "tags", "protocol", "context"),
     *("retry_policy", "ban_policy", "raise_on_ban", "max_body"),

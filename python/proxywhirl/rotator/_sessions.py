@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from proxywhirl._httpx.library import HttpLibrary
 
-__all__ = ["Sessions"]
-
 _SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 
 

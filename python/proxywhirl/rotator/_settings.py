@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["ConfigLike", "connections_of", "policy_of", "settings_of", "strategy_of", "timeout_for"]
-
 ConfigLike = Union["ProxyConfiguration", "StrategyConfig", Mapping[str, Any], str, "os.PathLike[str]", None]
 
 # Requests that wait for a free connection of one proxy wait for that proxy, whatever becomes of it, so unless the user

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from proxywhirl.rotator._profile import Profile
     from proxywhirl.storage._vault import Vault
 
-__all__ = ["Autosave", "FilePlace", "ForeignPlace", "Place"]
-
 _log = logging.getLogger("proxywhirl.storage")
 
 

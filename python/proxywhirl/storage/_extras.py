@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     _Decorate = Callable[[_core.Proxy, str | None, str | None, str | None, str | None, str], None]
 
-__all__ = ["decorator", "with_secrets"]
-
 T = TypeVar("T")
 
 _log = logging.getLogger("proxywhirl.storage")

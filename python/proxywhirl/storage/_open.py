@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound="_core.ProxyPool")
 Found = Union["_core.PoolImage", "_core.ParsedProxies"]
 
-__all__ = ["fill_pool", "image_of", "load_pool", "open_file"]
-
 _log = logging.getLogger("proxywhirl.storage")
 _HEAD = 4096
 # The first characters of what may be a saved pool: JSON, or a Fernet token of one.

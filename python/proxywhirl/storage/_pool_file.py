@@ -26,8 +26,6 @@ from proxywhirl.storage._vault import Vault
 if TYPE_CHECKING:
     from proxywhirl.storage._vault import Source
 
-__all__ = ["PoolFile", "Saved"]
-
 _log = logging.getLogger("proxywhirl.storage")
 _HEADER = re.compile(rb'"credentials":\s*"(clear|encrypted|omitted)"')
 # Less is not worth rewriting a file of JSON Lines for.

@@ -16,8 +16,6 @@ from proxywhirl.storage._vault import PREFIX, Vault
 if TYPE_CHECKING:
     import os
 
-__all__ = ["DamagedFileError", "NotSavedError", "backup_of", "is_lines", "load_into", "read_file", "settings_of"]
-
 _log = logging.getLogger("proxywhirl.storage")
 # How every Fernet token begins: version 0x80 and a time before 2106.
 _TOKEN = b"gAAAAA"

@@ -9,8 +9,6 @@ from uuid import UUID
 if TYPE_CHECKING:
     from proxywhirl._core import ProxyMetadataView, ProxyPool
 
-__all__ = ["PoolMetadata"]
-
 
 class PoolMetadata(Mapping[UUID, "ProxyMetadataView"]):
     """Every proxy's id with the live view of its counters.

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from proxywhirl.strategies._adapter import Adapter
 
-__all__ = ["ENTRY_POINT_GROUP", "StrategyRegistry", "resolve"]
-
 #: Where installed packages announce their strategies.
 ENTRY_POINT_GROUP = "proxywhirl.strategies"
 

@@ -12,8 +12,6 @@ from proxywhirl.strategies._shapes import candidates_of, method
 if TYPE_CHECKING:
     from proxywhirl._core import ProxyPool, SelectionContext
 
-__all__ = ["Requirements"]
-
 
 class Requirements:
     """What one strategy declares by ``requires_metadata`` and ``validate_requirements``.

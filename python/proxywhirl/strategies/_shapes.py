@@ -17,17 +17,6 @@ if TYPE_CHECKING:
 
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext
 
-__all__ = [
-    "RecordCall",
-    "SelectCall",
-    "candidates_of",
-    "describe",
-    "excludes",
-    "filter_call",
-    "may_serve",
-    "method",
-]
-
 # First parameters that want the list of proxies instead of the pool.
 _LIST_NAMES = frozenset({"candidates", "proxies", "proxy_list", "seq", "sequence"})
 _LIST_TYPES = (

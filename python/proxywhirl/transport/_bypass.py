@@ -11,8 +11,6 @@ import warnings
 from types import FrameType
 from typing import Any
 
-__all__ = ["BypassWarning"]
-
 # The pools of httpcore that lead through one proxy.
 _PROXY_POOLS = frozenset({"AsyncHTTPProxy", "AsyncSOCKSProxy", "HTTPProxy", "SOCKSProxy"})
 

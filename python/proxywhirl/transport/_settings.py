@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from proxywhirl.resilience import ResilienceConfig
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["Settings"]
-
 
 class Settings:
     """What both transports are made with; the arguments are those of :class:`RotatingTransport`."""

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from proxywhirl.bans import BanPolicies
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["Source"]
-
 
 class Source(NamedTuple):
     """What a rotator lends to a transport; ``None`` is left to the transport."""

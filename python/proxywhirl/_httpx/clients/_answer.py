@@ -8,8 +8,6 @@ from typing import Any, NamedTuple, Optional
 
 from proxywhirl._httpx.clients._fault import Finding
 
-__all__ = ["Answer", "answer_of", "carried", "status_of"]
-
 
 class Answer(NamedTuple):
     """What was received.

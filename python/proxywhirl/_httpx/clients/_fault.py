@@ -5,8 +5,6 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple, Optional
 
-__all__ = ["AMBIGUOUS", "Fault", "Finding", "Row", "flat", "phase", "wraps"]
-
 
 class Fault(enum.Enum):
     """Where an attempt failed."""

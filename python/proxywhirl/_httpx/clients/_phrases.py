@@ -16,8 +16,6 @@ from typing import Any, Callable
 from proxywhirl._httpx.clients import _codes
 from proxywhirl._httpx.clients._fault import Fault, Finding
 
-__all__ = ["finding_of"]
-
 _SENDING = r"error sending request for url \([^\s)]*\)"
 _WREQ = r"wreq::Error \{ kind: Request, uri: \S+, source: Error \{ kind: "
 _IMPIT = r"Failed to connect to the server\.\s+Reason:\s+hyper_util::client::legacy::Error\(\s+Connect,\s+"

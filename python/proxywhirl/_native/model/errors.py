@@ -11,8 +11,6 @@ from proxywhirl._native.redact import SECRET_MASK, is_secret_key, scrub_text, sh
 if TYPE_CHECKING:
     from pydantic_core import InitErrorDetails, ValidationError
 
-__all__ = ["error_from_details", "masked_input", "validation_error", "without_secrets"]
-
 
 def validation_error(title: str, errors: Iterable[tuple[str, str, Any]]) -> ValidationError:
     """Make the ``pydantic.ValidationError`` for bad input of a native class.

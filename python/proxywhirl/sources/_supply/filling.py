@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from proxywhirl.models import BootstrapConfig
     from proxywhirl.sources._supply.refresh import Report
 
-__all__ = ["Listener", "RefreshRound", "file_stamp"]
-
 _log = logging.getLogger("proxywhirl.fetch")
 # New proxies are checked, and join the pool, in portions: the first requests need not wait for the last check.
 _PORTION = 500

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, overload
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["Refresh", "Report", "wait_for"]
-
 _log = logging.getLogger("proxywhirl.fetch")
 
 

@@ -12,8 +12,6 @@ from proxywhirl._native.enums import ProxySource
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["Joined", "Roster"]
-
 # A list may be long: the lock is let go of in between, since adding a proxy by hand takes it too.
 _PORTION = 2000
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from proxywhirl.models import BootstrapConfig
     from proxywhirl.sources._supply.filling import Listener
 
-__all__ = ["Supply"]
-
 _log = logging.getLogger("proxywhirl.fetch")
 _FOREVER = float("inf")
 # Files are looked at this often, in seconds; one that is just being written is read once it has stopped changing.

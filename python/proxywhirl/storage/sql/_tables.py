@@ -9,8 +9,6 @@ import sqlalchemy as sa
 
 from proxywhirl import _core
 
-__all__ = ["identities", "metadata", "record_of", "rows_of", "statuses", "validations"]
-
 metadata = sa.MetaData()
 
 identities = sa.Table(

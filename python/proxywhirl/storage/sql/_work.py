@@ -13,8 +13,6 @@ from proxywhirl import _core
 from proxywhirl._native.redact import scrub_text
 from proxywhirl.storage.sql._tables import identities, record_of, rows_of, statuses, validations
 
-__all__ = ["clean", "clear", "delete", "find", "put", "stats", "validate"]
-
 # Below the number of parameters that every SQLite takes in a statement.
 _CHUNK = 400
 _ALPHA = 0.2
