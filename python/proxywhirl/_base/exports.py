@@ -30,3 +30,8 @@ def on_first_use(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str]
         return sorted({*own, *modules})
 
     return find, known
+
+
+def names_in(homes: Mapping[str, str]) -> list[str]:
+    """The public names of all modules, sorted."""
+    return sorted(name for names in homes.values() for name in names.split())
