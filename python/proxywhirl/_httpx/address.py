@@ -7,14 +7,7 @@ from proxywhirl._native.redact import Secrets
 
 
 class ProxyAddress:
-    """A proxy as the connections need it.
-
-    Args:
-        url: ``scheme://user:password@host:port``, user name and password percent-encoded.
-
-    Raises:
-        ValueError: It is no URL of a proxy.
-    """
+    """A proxy as the connections need it."""
 
     __slots__ = ("_auth", "_secrets", "authorization", "host", "is_http", "is_tls", "port", "scheme")
 

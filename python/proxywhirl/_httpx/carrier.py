@@ -48,12 +48,7 @@ class _ForMocks:
 
 
 class Carrier(_ForMocks):
-    """Carries synchronous requests; may be shared by threads.
-
-    Args:
-        tls: The contexts.
-        limits: The bounds of the connections.
-    """
+    """Carries synchronous requests; may be shared by threads."""
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
         super().__init__()
@@ -136,10 +131,6 @@ class AsyncCarrier(_ForMocks):
 
     They are closed when their loop ends (``asyncio.run`` sees to that), when the carrier is closed, or when it is
     collected.
-
-    Args:
-        tls: The contexts.
-        limits: The bounds of the connections, per loop.
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:

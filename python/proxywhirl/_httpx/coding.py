@@ -44,11 +44,7 @@ def coding_of(headers: list[tuple[bytes, bytes]]) -> list[str]:
 
 
 class Unpacker:
-    """Undoes codings, piece by piece.
-
-    Args:
-        codings: What :func:`coding_of` returned, not empty.
-    """
+    """Undoes codings, piece by piece."""
 
     __slots__ = ("_layers",)
 

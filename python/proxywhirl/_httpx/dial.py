@@ -55,11 +55,7 @@ def _note_duration(started: float) -> None:
 
 
 class Direct(_core.NetworkBackend):  # type: ignore[misc]
-    """Opens connections to the proxy itself, blocking: for plain requests that the proxy forwards.
-
-    Args:
-        backend: What opens them.
-    """
+    """Opens connections to the proxy itself, blocking: for plain requests that the proxy forwards."""
 
     def __init__(self, backend: Any = None) -> None:
         self._backend = _core.SyncBackend() if backend is None else backend
@@ -87,14 +83,7 @@ class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
 
 
 class Dialer(_core.NetworkBackend):  # type: ignore[misc]
-    """Opens connections to targets through one proxy, blocking.
-
-    Args:
-        address: The proxy.
-        tls: The contexts.
-        backend: What opens the connection to the proxy itself.
-        authorization: The ``Proxy-Authorization`` for an HTTP proxy without a login of its own.
-    """
+    """Opens connections to targets through one proxy, blocking."""
 
     def __init__(
         self, address: ProxyAddress, tls: Tls, backend: Any = None, *, authorization: bytes | None = None
@@ -153,14 +142,7 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
 
 
 class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
-    """The same without blocking, on asyncio or trio.
-
-    Args:
-        address: The proxy.
-        tls: The contexts.
-        backend: What opens the connection to the proxy itself.
-        authorization: The ``Proxy-Authorization`` for an HTTP proxy without a login of its own.
-    """
+    """The same without blocking, on asyncio or trio."""
 
     def __init__(
         self, address: ProxyAddress, tls: Tls, backend: Any = None, *, authorization: bytes | None = None

@@ -18,11 +18,7 @@ _CURABLE = ("unhealthy", "resting", "expired", "breaker_open", "excluded", *_HER
 
 
 class Sources:
-    """Lists and gateways behind one pool. Thread-safe.
-
-    Args:
-        pool: The pool.
-    """
+    """Lists and gateways behind one pool. Thread-safe."""
 
     __slots__ = ("_fruitless", "_gateway_pools", "_not_before", "_pool", "supply")
 

@@ -81,11 +81,7 @@ async def connect_async(backend: Any, host: str, port: int, clock: Clock, **opti
 
 
 class Stream(_core.NetworkStream):  # type: ignore[misc]
-    """A blocking stream.
-
-    Args:
-        inner: The stream that is bounded.
-    """
+    """A blocking stream."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -132,12 +128,6 @@ class TlsInTls(_core.NetworkStream):  # type: ignore[misc]
     """TLS with a target inside TLS with its proxy, blocking.
 
     ``ssl`` cannot wrap a socket that it has wrapped already, so records go through memory (``ssl.MemoryBIO``).
-
-    Args:
-        inner: The stream to the proxy.
-        context: The context for the target.
-        server_hostname: Name of the target.
-        clock: How long the handshake may take.
     """
 
     def __init__(self, inner: Any, context: ssl.SSLContext, server_hostname: str | None, clock: Clock) -> None:
@@ -211,11 +201,7 @@ def _left(timeout: float | None, error: type[Exception]) -> Callable[[], float |
 
 
 class AsyncStream(_core.AsyncNetworkStream):  # type: ignore[misc]
-    """A stream for event loops.
-
-    Args:
-        inner: The stream that is bounded.
-    """
+    """A stream for event loops."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner

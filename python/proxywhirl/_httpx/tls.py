@@ -98,19 +98,7 @@ def _certificates(place: str) -> list[str]:
 
 
 class Tls:
-    """Which certificates are accepted: of targets and, apart from that if wished, of HTTPS proxies.
-
-    Args:
-        verify: For targets.
-        proxy_verify: For HTTPS proxies; ``None`` means like ``verify``.
-        trust_env: Whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured.
-        cert: The certificate that targets are shown, and proxies are not.
-
-    Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: There is both a certificate and an ``ssl.SSLContext`` for targets.
-        FileNotFoundError: There is no such certificate.
-    """
+    """Which certificates are accepted: of targets and, apart from that if wished, of HTTPS proxies."""
 
     __slots__ = ("_cert", "_own_context", "_own_profile", "_proxy_verify", "_trust_env", "_verify")
 
@@ -183,15 +171,7 @@ class Tls:
 
 
 class _Certificate:
-    """The certificate of this side.
-
-    Args:
-        given: As the user gave it.
-
-    Raises:
-        TypeError: It has another form.
-        FileNotFoundError: One of the files is not there.
-    """
+    """The certificate of this side."""
 
     __slots__ = ("_chain", "_key", "password")
 

@@ -88,11 +88,7 @@ def retries(text: str) -> int:
 
 
 class AtLeast:
-    """Whole numbers from a least one on.
-
-    Args:
-        least: The least one.
-    """
+    """Whole numbers from a least one on."""
 
     def __init__(self, least: int) -> None:
         self._least = least

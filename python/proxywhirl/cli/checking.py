@@ -28,11 +28,7 @@ Show = Callable[["Proxy", "CheckResult"], None]
 
 
 class Tally:
-    """What checks have found.
-
-    Args:
-        total: How many proxies are checked.
-    """
+    """What checks have found."""
 
     def __init__(self, total: int) -> None:
         self.total = total

@@ -18,9 +18,6 @@ class Secrecy:
 
     Logins in URLs are hidden wherever they occur; passwords of the command line also by themselves, because messages of
     libraries quote parts of what they are given.
-
-    Args:
-        words: The arguments of the command line.
     """
 
     def __init__(self, words: Optional[Sequence[str]] = None) -> None:

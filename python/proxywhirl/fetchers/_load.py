@@ -87,14 +87,7 @@ class _Again(Exception):
 
 
 class Loader:
-    """Loads lists with one client; belongs to one event loop.
-
-    Args:
-        limits: What it may cost.
-        http: ``"httpx"`` or ``"httpx2"``; by default the first that is installed.
-        verify: Certificates of the servers: ``True``, ``False``, or an ``ssl.SSLContext``.
-        client: A client to use, which stays the caller's; by default one is made.
-    """
+    """Loads lists with one client; belongs to one event loop."""
 
     def __init__(self, limits: Limits, *, http: str | None = None, verify: Any = True, client: Any = None) -> None:
         self._limits = limits

@@ -13,14 +13,7 @@ Progress = Optional[Callable[[int, int, int], Any]]
 
 
 class Bars:
-    """Two bars on standard error, with what the user's own callbacks hear passed on to them.
-
-    Args:
-        wanted: ``True`` for bars, ``False`` for none, ``None`` for bars on a terminal if ``rich`` is installed.
-
-    Raises:
-        ImportError: Bars are wanted and ``rich`` is not installed; the text names the extra.
-    """
+    """Two bars on standard error, with what the user's own callbacks hear passed on to them."""
 
     def __init__(self, wanted: bool | None) -> None:
         self._bars: Any = None

@@ -35,15 +35,7 @@ class SourceResult(NamedTuple):
 
 
 class Reader:
-    """What a round of reading works with; belongs to one event loop.
-
-    Args:
-        loader: Loads what need not be rendered.
-        renderer: A browser that is the user's; by default one is started when a list needs it.
-        most: Most lists read at the same time.
-        allow_local: Whether lists of others may name addresses of the user's own network.
-        auto_install: Whether a missing browser is downloaded.
-    """
+    """What a round of reading works with; belongs to one event loop."""
 
     def __init__(
         self, loader: Loader, renderer: Any, most: int, *, allow_local: bool = False, auto_install: bool = False

@@ -20,10 +20,6 @@ class Sessions:
     """Makes session ids. Thread-safe; a forked child makes others than its parent.
 
     Made-up ids are lower-case letters and digits: a random beginning, and a number that counts up.
-
-    Args:
-        make: The user's own function; its ids must differ from each other.
-        length: Length of made-up ids, at least 6.
     """
 
     def __init__(self, make: Callable[[], str] | None = None, length: int = _LENGTH) -> None:

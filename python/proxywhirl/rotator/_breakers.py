@@ -17,10 +17,6 @@ class Breakers(Mapping[str, "_core.CircuitBreaker"]):
     """The breakers of a pool by ``str(proxy.id)``: a live view, in which breakers can be replaced.
 
     Every proxy of the pool has one, however it got there. Deleting one replaces it with a new one of the pool's kind.
-
-    Args:
-        pool: The pool.
-        template: Makes a new breaker for an id.
     """
 
     def __init__(self, pool: _core.ProxyPool, template: Any) -> None:

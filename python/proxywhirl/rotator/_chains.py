@@ -12,11 +12,7 @@ if TYPE_CHECKING:
 
 
 class Chains:
-    """The chains of one rotator.
-
-    Args:
-        pool: Where their entry proxies are put.
-    """
+    """The chains of one rotator."""
 
     def __init__(self, pool: _core.ProxyPool) -> None:
         self._pool = pool

@@ -13,12 +13,7 @@ _ASK_AGAIN = 0.05
 
 
 class LimiterGate:
-    """Lets a lease pass when a limiter of the user's own grants it.
-
-    Args:
-        limiter: What :func:`limiter_of` returned.
-        waits: Whether a refused request waits even if the limiter does not delay.
-    """
+    """Lets a lease pass when a limiter of the user's own grants it."""
 
     __slots__ = ("_limiter", "_wait_time", "waits", "would_refuse")
 

@@ -20,15 +20,7 @@ _ON_MOVE = ("keep", "drop")
 
 
 class Identity(CookieStore):
-    """The belongings of one session. Thread-safe.
-
-    Args:
-        session_id: The session.
-        chooser: Knows where the session is.
-        kind: The package that makes cookies and headers.
-        on_move: What becomes of the cookies when the session moves to another proxy: ``"keep"`` or ``"drop"``.
-        first: The cookies that it begins with, then too.
-    """
+    """The belongings of one session. Thread-safe."""
 
     def __init__(
         self,
@@ -106,13 +98,7 @@ def _plain(cookie: Cookie) -> dict[str, Any]:
 
 
 class Identities:
-    """The identities of a rotator's sessions, bounded in number. Thread-safe.
-
-    Args:
-        chooser: Knows the sessions.
-        kind: The package that makes cookies and headers.
-        first: The cookies that every session begins with.
-    """
+    """The identities of a rotator's sessions, bounded in number. Thread-safe."""
 
     def __init__(self, chooser: Chooser, kind: HttpLibrary, first: Sequence[Cookie] = ()) -> None:
         self._first = first

@@ -49,15 +49,7 @@ _FRACTIONS = frozenset(name for name in _METRICS if name.endswith(("_ms", "_rate
 
 
 class Insight:
-    """What happens in one rotator, for listeners, counters and the log. It does not hold the rotator.
-
-    Args:
-        chooser: Whose choices are watched.
-        config: How health is checked.
-        metrics: Whether attempts are counted.
-        profiling: Whether durations are summed up.
-        in_loop: Whether health checks and coroutines of callbacks belong into the running event loop.
-    """
+    """What happens in one rotator, for listeners, counters and the log. It does not hold the rotator."""
 
     def __init__(
         self, chooser: Chooser, config: ProxyConfiguration, *, metrics: bool, profiling: bool, in_loop: bool

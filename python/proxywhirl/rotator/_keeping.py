@@ -24,15 +24,7 @@ _log = logging.getLogger("proxywhirl.storage")
 
 
 class Keeping:
-    """Loads and saves the pool of one rotator.
-
-    Args:
-        chooser: Whose pool is kept.
-        profile: Sums up how long saving takes, if it is to be known.
-        atomic: Whether files are replaced as a whole.
-        encryption_key: Encrypts saved credentials.
-        geo_database: Where proxies without a country get theirs.
-    """
+    """Loads and saves the pool of one rotator."""
 
     def __init__(
         self,

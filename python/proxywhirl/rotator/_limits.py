@@ -17,20 +17,7 @@ if TYPE_CHECKING:
 
 
 class Limits:
-    """What holds requests of one rotator back.
-
-    Args:
-        chooser: Whose choices are limited.
-        watch: Tells what breakers do.
-        config: Whether there is a queue, and how long it is.
-        circuit_breaker: The pattern for the breaker of every proxy.
-        rate_limiter: The limiter.
-        credentials: Where user name and password of all proxies come from.
-
-    Raises:
-        TypeError: An argument of the wrong type.
-        ValueError: A setting out of its range.
-    """
+    """What holds requests of one rotator back."""
 
     def __init__(
         self,

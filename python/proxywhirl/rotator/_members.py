@@ -23,14 +23,7 @@ ProxiesLike = Union[Iterable[ProxyLike], str, "os.PathLike[str]"]
 
 
 class Members:
-    """The way into a pool, and out of it for those that are no good.
-
-    Args:
-        pool: The pool.
-        lists: Learns which proxies the user named, and takes gateways.
-        insight: Called with how many proxies were added, and with those that were removed.
-        keeping: Decrypts files, and finds the countries of proxies.
-    """
+    """The way into a pool, and out of it for those that are no good."""
 
     def __init__(self, pool: _core.ProxyPool, lists: Lists, insight: Insight, keeping: Keeping) -> None:
         self._pool = pool

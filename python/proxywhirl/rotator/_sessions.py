@@ -19,14 +19,7 @@ _SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 
 class Sessions:
-    """The sessions of one rotator. Thread-safe.
-
-    Args:
-        chooser: Binds sessions to proxies.
-        kind: The package that makes cookies and headers.
-        carrier: Has the connections of sessions.
-        first: The cookies that every session begins with.
-    """
+    """The sessions of one rotator. Thread-safe."""
 
     def __init__(self, chooser: Chooser, kind: HttpLibrary, carrier: Any, first: Sequence[Cookie] = ()) -> None:
         self._chooser = chooser

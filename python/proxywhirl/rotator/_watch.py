@@ -30,13 +30,7 @@ NoticeTap = Callable[[str, Any, "dict[str, Any]"], None]
 
 
 class Watch:
-    """What one rotator tells about its leases.
-
-    Args:
-        metrics: Where attempts are counted, if they are.
-        profile: Where durations are summed up, if they are.
-        use_running_loop: Whether coroutines of callbacks run in the running event loop.
-    """
+    """What one rotator tells about its leases."""
 
     def __init__(
         self,
@@ -205,15 +199,7 @@ class Watch:
 
 
 class Attempt:
-    """One lease, as its observer knows it; called once when it has been settled.
-
-    Args:
-        watch: The receiver.
-        strategy: Name of the strategy.
-        url: The target.
-        method: The method, where it is known.
-        number: Which attempt of the request this is, from 1.
-    """
+    """One lease, as its observer knows it; called once when it has been settled."""
 
     __slots__ = ("_watch", "method", "number", "strategy", "url")
 

@@ -69,13 +69,6 @@ class Adapter:
         config: What :meth:`configure` was given last.
         failures: How many times the strategy raised, or could not choose for want of metadata. The first is logged,
             then every count that is a power of two, so that a strategy that always fails does not flood the log.
-
-    Args:
-        user: An object or callable of one of the documented shapes.
-        warm_up: As in :func:`adapt`.
-
-    Raises:
-        TypeError: It has none of the shapes.
     """
 
     __slots__ = (

@@ -15,9 +15,6 @@ class PoolMetadata(Mapping[UUID, "ProxyMetadataView"]):
 
     Nothing is copied: a proxy that joins the pool is here at once, one that leaves is gone, and what is recorded
     on a view is recorded on the proxy.
-
-    Args:
-        pool: The pool to show.
     """
 
     __slots__ = ("_pool",)

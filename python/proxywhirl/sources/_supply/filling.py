@@ -50,17 +50,7 @@ class Listener(Protocol):
 
 
 class RefreshRound:
-    """Brings lists into a pool. Rounds run one at a time, in whichever loop they are run.
-
-    Args:
-        pool: The pool.
-        fetcher: How lists are read and checked.
-        remove_dead: Whether a round removes proxies of lists that are dead.
-        bootstrap: How to fill the pool when all lists leave it empty.
-        listener: Called with what happens.
-        explain: Called with what to tell when the pool is empty.
-        on_first: Called whenever new proxies have joined.
-    """
+    """Brings lists into a pool. Rounds run one at a time, in whichever loop they are run."""
 
     def __init__(
         self,
