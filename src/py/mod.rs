@@ -141,7 +141,7 @@ mod _core {
         address_locality, ascii_host,
         deduplicate::deduplicate,
         entry::read_proxy_entry,
-        parse_proxies, parse_proxy_file,
+        literal_address, parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
     #[pymodule_export]

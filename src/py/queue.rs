@@ -159,16 +159,11 @@ impl WaitingLine {
         Self { core: line(Box::new(|_| ())) }
     }
 
-    /// How many wait.
-    #[getter]
-    fn waiting(&self) -> usize {
-        self.core.waiting()
-    }
-
-    /// How many groups of the same key there are.
-    #[getter]
-    fn _groups(&self) -> usize {
-        self.core.groups()
+    getters! {
+        /// How many wait.
+        waiting: usize = self.core.waiting();
+        /// How many groups of the same key there are.
+        _groups: usize = self.core.groups();
     }
 
     /// Whether waiting is useless after such a refusal: nothing under way can free a proxy, and no moment is known before the

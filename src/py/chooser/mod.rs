@@ -95,28 +95,15 @@ impl PyChooser {
         Ok(made)
     }
 
-    /// The proxies.
-    #[getter]
-    fn pool(&self, py: Python<'_>) -> Py<PyPool> {
-        self.pool.clone_ref(py)
-    }
-
-    /// How often the strategy was swapped.
-    #[getter]
-    fn version(&self) -> u64 {
-        self.core.swaps()
-    }
-
-    /// The line in front of the pool.
-    #[getter]
-    fn admission(&self) -> WaitingLine {
-        WaitingLine::around(&self.pool.get().line)
-    }
-
-    /// The strategy of requests that begin now.
-    #[getter]
-    fn strategy(&self, py: Python<'_>) -> Py<PyAny> {
-        self.core.active().given().given.clone_ref(py)
+    getters! {
+        /// The proxies.
+        pool: Py<PyPool> = self.pool.clone_ref(py);
+        /// How often the strategy was swapped.
+        version: u64 = self.core.swaps();
+        /// The line in front of the pool.
+        admission: WaitingLine = WaitingLine::around(&self.pool.get().line);
+        /// The strategy of requests that begin now.
+        strategy: Py<PyAny> = self.core.active().given().given.clone_ref(py);
     }
 
     /// The strategy that serves requests with a session.
@@ -127,16 +114,11 @@ impl PyChooser {
         keeper.ok_or_else(|| PyTypeError::new_err("the strategy keeps no sessions"))
     }
 
-    /// The sessions of requests that begin now.
-    #[getter]
-    fn sessions(&self, py: Python<'_>) -> PyResult<Py<PySessionManager>> {
-        Ok(self.session_strategy(py)?.get().sessions(py))
-    }
-
-    /// What to tell when the pool has no proxies at all.
-    #[getter]
-    fn when_empty(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.around.load().when_empty.as_ref().map(|text| text.clone_ref(py))
+    getters! {
+        /// The sessions of requests that begin now.
+        sessions: PyResult<Py<PySessionManager>> = Ok(self.session_strategy(py)?.get().sessions(py));
+        /// What to tell when the pool has no proxies at all.
+        when_empty: Option<Py<PyAny>> = self.around.load().when_empty.as_ref().map(|text| text.clone_ref(py));
     }
 
     #[setter]

@@ -98,16 +98,11 @@ impl PyProxy {
         CREDENTIALS.get(py)?.call((), Some(&kwargs)).map(Some)
     }
 
-    /// Host name or address, IPv6 without brackets.
-    #[getter]
-    fn host(&self) -> String {
-        self.core.address().host.into_string()
-    }
-
-    /// Port to dial; the scheme's default where the URL has none.
-    #[getter]
-    fn port(&self) -> u16 {
-        self.core.address().effective_port()
+    getters! {
+        /// Host name or address, IPv6 without brackets.
+        host: String = self.core.address().host.into_string();
+        /// Port to dial; the scheme's default where the URL has none.
+        port: u16 = self.core.address().effective_port();
     }
 
     #[pyo3(name = "_metadata")]
