@@ -4,8 +4,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyType};
 
-use crate::clock::{Clock, Micros, SystemClock, exact_wall};
-use crate::proxy::liveness::{Breaker, BreakerSettings, Phase, nanoseconds};
+use crate::clock::{Clock, Micros, SystemClock, exact_wall, nanoseconds};
+use crate::proxy::liveness::{Breaker, BreakerSettings, Phase};
 use crate::py::convert;
 use crate::py::errors;
 use crate::sync::Arc;

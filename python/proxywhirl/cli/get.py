@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 import time
@@ -175,6 +174,8 @@ def _strategy(arguments: argparse.Namespace) -> Any:
         return arguments.strategy
     if arguments.session is None:
         return configured(arguments, "rotation_strategy") or "random"
+    import hashlib
+
     # A session cannot outlive the process; that the same draw comes first again can.
     digest = hashlib.sha256(arguments.session.encode("ascii")).digest()
     return {"name": "random", "seed": int.from_bytes(digest[:8], "big")}

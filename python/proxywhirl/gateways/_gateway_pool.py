@@ -114,7 +114,7 @@ class GatewayPool:
     def _useless(self) -> set[Any]:
         """Ids of the benched and of the ill."""
         benched = {proxy.id for proxy, _, kind, _, _ in self._pool._standings() if kind == "banned"}
-        return benched | {proxy.id for proxy, reasons, _ in self._pool._explain() if not _ILL.isdisjoint(reasons)}
+        return benched | {one.proxy.id for one in self._pool.explain() if not _ILL.isdisjoint(one.reasons)}
 
     def _refill_budget(self) -> None:
         now = time.monotonic()

@@ -5,6 +5,7 @@ use pyo3::types::PyList;
 
 use crate::clock::ExactClock;
 use crate::proxy::Verdict;
+use crate::proxy::health::Health;
 use crate::py::convert;
 use crate::py::journal;
 
@@ -107,8 +108,10 @@ impl PyProxy {
         /// Successes among all results, 0 to 1; 0 without any.
         success_rate: f64 = self.core.success_rate();
         /// Whether the last request through it succeeded.
-        is_healthy: bool = self.core.health() == crate::proxy::health::Health::Healthy;
+        is_healthy: bool = self.core.health() == Health::Healthy;
         /// Whether its time to live is over.
         is_expired: bool = self.core.is_expired(&ExactClock);
+        /// Whether its state of health and its time to live let it be chosen.
+        _is_usable: bool = self.core.health().is_usable() && !self.core.is_expired(&ExactClock);
     }
 }

@@ -81,8 +81,7 @@ impl PyProxy {
 
     /// Put user name and password in one step, so that no request goes out with one old and one new.
     ///
-    /// Returns:
-    ///     Whether they were others before.
+    /// Returns whether they were others before.
     #[pyo3(name = "_log_in")]
     fn log_in(&self, username: &str, password: &str) -> bool {
         self.core.log_in(&Credentials { username: username.into(), password: password.into() })
