@@ -100,7 +100,10 @@ def generate_encryption_key() -> str:
 
 
 def seal_bound(text: str, binding: str, key: str | bytes) -> str:
-    """Encrypt a text so that it can be decrypted in one place only."""
+    """Encrypt a text so that it can be decrypted in one place only.
+
+    Raises ``ValueError`` (the key is malformed), ``ImportError`` (the extra ``security`` is not installed).
+    """
     nonce = os.urandom(_NONCE)
     sealed: bytes = _bound_cipher(key).encrypt(nonce, text.encode("utf-8"), binding.encode("utf-8"))
     return _BOUND + base64.urlsafe_b64encode(nonce + sealed).decode("ascii")
@@ -112,7 +115,11 @@ def is_bound(text: str) -> bool:
 
 
 def open_sealed(text: str, binding: str, key: str | bytes) -> str:
-    """Decrypt what :func:`seal_bound` made, or a Fernet token behind :data:`PREFIX`, which older versions wrote."""
+    """Decrypt what :func:`seal_bound` made, or a Fernet token behind :data:`PREFIX`, which older versions wrote.
+
+    Raises ``cryptography.fernet.InvalidToken`` (the key is another one, the text belongs to another place, or it is
+    damaged), ``ValueError`` (the key is malformed), ``ImportError`` (the extra ``security`` is not installed).
+    """
     if not is_bound(text):
         return decrypt_credentials(text[len(PREFIX) :], key)
     from cryptography.exceptions import InvalidTag

@@ -73,7 +73,7 @@ class FileLock:
         return self._descriptor is not None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free; whether it is held now."""
+        """Take the lock if it is free; whether it is held now. Raises ``OSError`` (the file cannot be opened)."""
         if self._descriptor is not None:
             return True
         with _opening:

@@ -92,7 +92,10 @@ def file_lock(path: _Path, timeout: float = 30.0) -> Iterator[None]:
 
 
 def local_path(path: _Path) -> Path:
-    """A path, expanded; a URL is refused, because it would be quoted with its password as a file that is not there."""
+    """A path, expanded; a URL is refused, because it would be quoted with its password as a file that is not there.
+
+    Raises ``ValueError`` (it is a URL).
+    """
     if _URL.match(os.fsdecode(path)):
         raise ValueError("the path of a file is needed, not a URL")
     return Path(path).expanduser()
@@ -102,6 +105,8 @@ def make_folder(path: _Path) -> None:
     """Make a folder and those above it that are missing, each with mode 0700 under any umask.
 
     What exists stays as it is.
+
+    Raises ``OSError`` (it cannot be made, or is something else).
     """
     folder = Path(path)
     missing = []
@@ -119,7 +124,10 @@ def make_folder(path: _Path) -> None:
 
 
 def create_private(path: _Path) -> int:
-    """Create a file that only its owner may read and write, under any umask, and open it for writing."""
+    """Create a file that only its owner may read and write, under any umask, and open it for writing.
+
+    Raises ``FileExistsError`` (it exists), ``OSError`` (it cannot be made).
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     if os.name == "posix":
         os.fchmod(descriptor, 0o600)

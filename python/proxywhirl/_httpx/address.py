@@ -7,7 +7,7 @@ from proxywhirl._native.redact import Secrets
 
 
 class ProxyAddress:
-    """A proxy as the connections need it."""
+    """A proxy as the connections need it. Raises ``ValueError`` (it is no URL of a proxy)."""
 
     __slots__ = ("_auth", "_secrets", "authorization", "host", "is_http", "is_tls", "port", "scheme")
 

@@ -66,21 +66,24 @@ class Allowance:
         self._received = 0
 
     def connecting(self) -> float | None:
-        """Seconds for opening a connection: the name, TCP and the handshakes of one step together."""
+        """Seconds for opening a connection: the name, TCP and the handshakes of one step together.
+
+        Raises ``ConnectTimeout`` (none are left).
+        """
         left = self._least(self._connect)
         if left is not None and left <= 0.0:
             raise core().ConnectTimeout("no time left to connect")
         return left
 
     def writing(self) -> float | None:
-        """Seconds for the next write."""
+        """Seconds for the next write. Raises ``WriteTimeout`` (none are left)."""
         left = self._least(self._write)
         if left is not None and left <= 0.0:
             raise core().WriteTimeout("no time left to send the request")
         return left
 
     def reading(self) -> float | None:
-        """Seconds for the next read."""
+        """Seconds for the next read. Raises ``ReadTimeout`` (none are left)."""
         left = self._least(self._read)
         if self._phase is not _STREAM:
             now = time.monotonic()
@@ -107,7 +110,7 @@ class Allowance:
         return expired
 
     def received(self, count: int) -> None:
-        """Count what a read has brought."""
+        """Count what a read has brought. Raises ``RemoteProtocolError`` (the head of the answer is too large)."""
         if self._phase is _HEAD:
             self._received += count
             if self._received > MOST_HEAD:

@@ -37,7 +37,10 @@ class Gatherer:
         self._size = 0
 
     def add(self, part: bytes) -> None:
-        """Take one more part."""
+        """Take one more part.
+
+        Raises ``RemoteProtocolError`` (the body is too large, or says that it is going to be).
+        """
         count = len(part)
         if self._size and len(self._parts) == 1:
             # Only now: most bodies come in one part.
@@ -56,7 +59,10 @@ class Gatherer:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def content(self, body: bytes, kind: HttpLibrary) -> bytes:
-        """The body without its content coding; itself where it has none."""
+        """The body without its content coding; itself where it has none.
+
+        Raises ``RemoteProtocolError`` (it is too large), ``Exception`` (the package's ``DecodingError``).
+        """
         codings = coding_of(self._headers) if body else []
         if not codings:
             return body
@@ -78,7 +84,7 @@ def _length_of(headers: list[tuple[bytes, bytes]]) -> int | None:
 
 
 def counted(stream: Any, most: float) -> Iterator[bytes]:
-    """The parts of a body left to the caller, up to a bound."""
+    """The parts of a body left to the caller, up to a bound. Raises ``RemoteProtocolError`` (the body is larger)."""
     size = 0
     for part in stream:
         size += len(part)

@@ -67,7 +67,7 @@ class Unpacker:
         return data
 
     def end(self) -> None:
-        """Tell that there is no more."""
+        """Tell that there is no more. Raises ``ValueError`` (something is missing)."""
         for layer in self._layers:
             layer.end()
 

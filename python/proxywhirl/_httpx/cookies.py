@@ -90,7 +90,10 @@ def new_jar(kind: HttpLibrary, first: Sequence[Cookie]) -> Any:
 
 
 def cookies_of(given: Any) -> tuple[CookieStore | None, tuple[Cookie, ...]]:
-    """What the argument ``cookies`` of a rotator says: a form of keeping, or cookies in any form that httpx takes."""
+    """What the argument ``cookies`` of a rotator says: a form of keeping, or cookies in any form that httpx takes.
+
+    Raises ``ValueError`` (another name), ``TypeError`` (no cookies).
+    """
     if given is None:
         return None, ()
     if isinstance(given, str):

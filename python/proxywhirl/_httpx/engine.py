@@ -38,7 +38,7 @@ _lock = new_lock()
 
 
 def engine_of(engine: str | None, tls: Tls, default: str) -> str:
-    """The engine of a new transport."""
+    """The engine of a new transport. Raises ``ValueError`` (there is no such engine)."""
     asked, name = engine, "engine"
     if asked is None:
         asked, name = os.environ.get(_VARIABLE) or default, _VARIABLE

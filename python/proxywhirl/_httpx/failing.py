@@ -28,7 +28,7 @@ def failure_of(
     *,
     sent: bool | None = None,
 ) -> Failure | None:
-    """What the failure of a transfer means."""
+    """What the failure of a transfer means; ``None`` if this is no exception of a transfer."""
     meaning = meaning_of(error, tunnel=tunnel) if isinstance(error, Exception) else None
     if meaning is None:
         return None

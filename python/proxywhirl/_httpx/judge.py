@@ -95,7 +95,10 @@ class Meaning(NamedTuple):
 
 
 def meaning_of(error: Exception, *, tunnel: bool) -> Meaning | None:
-    """Classify what one of our own transfers raised."""
+    """Classify what one of our own transfers raised.
+
+    Returns ``None`` if it is no exception of a transfer, as one raised by the user's own body iterator.
+    """
     if isinstance(error, ProxyUnreachable):
         return Meaning(_CLIENT if _is_local(error) else error.outcome, False, error.kind)
     found = _row_of(error)
@@ -108,7 +111,10 @@ def meaning_of(error: Exception, *, tunnel: bool) -> Meaning | None:
 
 
 def outcome_of_error(error: BaseException) -> Optional[Verdict]:
-    """Classify an exception that ended a piece of work of any client."""
+    """Classify an exception that ended a piece of work of any client.
+
+    Returns ``None`` if it is not about the network, cancellation included, or carries an answer.
+    """
     return _outcome_of(_clients.read(error))[0]
 
 
@@ -171,7 +177,10 @@ class Reading(NamedTuple):
 
 
 def read_error(error: BaseException) -> Reading | None:
-    """Read an exception that a client raised in place of an answer."""
+    """Read an exception that a client raised in place of an answer.
+
+    Returns ``None`` if it belongs to the program, as cancellation and interrupts do.
+    """
     finding = _clients.read(error)
     if not isinstance(error, Exception) and finding.fault is Fault.ELSEWHERE:
         return None

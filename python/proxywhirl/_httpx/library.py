@@ -53,13 +53,18 @@ class HttpLibrary:
         """Raise this package's error for a URL whose host is no name; the package lets that of ``idna`` pass.
 
         Nothing is raised if ``idna`` has not raised it.
+
+        Raises ``InvalidURL`` (the host is no domain name).
         """
         if type(error).__module__.partition(".")[0] == "idna":
             raise self.error("InvalidURL", f"Invalid IDNA hostname: {error}") from error
 
 
 def flavour(name: str) -> HttpLibrary:
-    """The package of this name, imported on first use."""
+    """The package of this name, imported on first use.
+
+    Raises ``ValueError`` (another name), ``ImportError`` (the package is not installed).
+    """
     found = _known.get(name)
     if found is None:
         if name not in _NAMES:

@@ -33,6 +33,6 @@ class Limits(NamedTuple):
     routes: int = 100
 
     def check(self) -> None:
-        """Refuse bounds that let no request pass."""
+        """Refuse bounds that let no request pass. Raises ``ValueError`` (there is no room for any proxy)."""
         if self.routes < 1:
             raise ValueError(f"the number of proxies with connections must be at least 1, not {self.routes}")

@@ -17,7 +17,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 def check_answer(payload: Any, request: Any, terms: Any) -> None:
-    """Look at a head before it is handed on."""
+    """Look at a head before it is handed on. Raises ``Exception`` (it redirects to where it must not)."""
     status = payload.status
     is_redirect = 300 <= status < 400
     reason = payload.extensions.get("reason_phrase")
@@ -46,6 +46,8 @@ def check_redirect(
     """Refuse a redirect that cannot be followed, or that would tell the login to whatever it leads to.
 
     A client fails on the first kind whether it follows redirects or not, so it is an answer that cannot be read.
+
+    Raises ``RemoteProtocolError`` (the redirect is no good).
     """
     if status not in _REDIRECTS:
         return

@@ -34,7 +34,7 @@ class Clock:
         self._deadline = None if timeout is None else time.monotonic() + timeout
 
     def left(self) -> float | None:
-        """Seconds left."""
+        """Seconds left. Raises ``ConnectTimeout`` (none are)."""
         if self._deadline is None:
             return None
         left = self._deadline - time.monotonic()
@@ -53,6 +53,8 @@ def connect(backend: Any, host: str, port: int, clock: Clock, **options: Any) ->
     """Open a TCP connection, blocking.
 
     The addresses of a name are tried in turn, each with an equal share of the time left.
+
+    Raises ``ConnectError`` (no address can be reached), ``ConnectTimeout`` (time is up).
     """
     addresses = resolve(host, port, clock.left())
     for index, address in enumerate(addresses):

@@ -98,7 +98,11 @@ def _certificates(place: str) -> list[str]:
 
 
 class Tls:
-    """Which certificates are accepted: of targets and, apart from that if wished, of HTTPS proxies."""
+    """Which certificates are accepted: of targets and, apart from that if wished, of HTTPS proxies.
+
+    Raises ``TypeError`` (an argument has the wrong type), ``ValueError`` (there is both a certificate and an
+    ``ssl.SSLContext`` for targets), ``FileNotFoundError`` (there is no such certificate).
+    """
 
     __slots__ = ("_cert", "_own_context", "_own_profile", "_proxy_verify", "_trust_env", "_verify")
 
@@ -171,7 +175,10 @@ class Tls:
 
 
 class _Certificate:
-    """The certificate of this side."""
+    """The certificate of this side.
+
+    Raises ``TypeError`` (it has another form), ``FileNotFoundError`` (one of the files is not there).
+    """
 
     __slots__ = ("_chain", "_key", "password")
 

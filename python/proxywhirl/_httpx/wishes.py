@@ -88,7 +88,10 @@ class Selection(_core.Wishes):
 
     @classmethod
     def of(cls, value: Any, request: Any) -> Selection:
-        """Make a selection of what a request carries, or go on with the one of the hop before."""
+        """Make a selection of what a request carries, or go on with the one of the hop before.
+
+        Raises ``TypeError`` (it is something else, or names an unknown wish).
+        """
         if value is None:
             return cls()
         if isinstance(value, cls):
@@ -178,7 +181,10 @@ def selection_of(
 
 
 def wished(**wishes: Any) -> Selection:
-    """The selection that keywords stand for."""
+    """The selection that keywords stand for.
+
+    Raises ``TypeError`` (the context is neither that nor a ``SelectionContext``).
+    """
     context = wishes.get("context")
     if isinstance(context, Mapping):
         wishes["context"] = _core.SelectionContext(**context)

@@ -12,7 +12,10 @@ _log = logging.getLogger("proxywhirl.ban")
 
 
 class CustomRule:
-    """A rule of the user's, whichever of the accepted shapes it has. One that raises is reported once."""
+    """A rule of the user's, whichever of the accepted shapes it has. One that raises is reported once.
+
+    Raises ``TypeError`` (it has none of these shapes).
+    """
 
     __slots__ = ("_of_failure", "_of_response", "_reported")
 

@@ -17,7 +17,10 @@ Storage = Union[str, "os.PathLike[str]", MutableMapping[str, Any]]
 
 
 def save_state(breaker: Any, storage: Storage) -> None:
-    """Keep the state of a breaker under its proxy id; whether there was one."""
+    """Keep the state of a breaker under its proxy id.
+
+    Raises ``ValueError`` (the breaker has no ``proxy_id``), ``OSError`` (the file cannot be written).
+    """
     key = _key(breaker)
     upcoming = breaker.next_test_time
     state = {
@@ -34,10 +37,13 @@ def save_state(breaker: Any, storage: Storage) -> None:
 
 
 def load_state(breaker: Any, storage: Storage) -> bool:
-    """Bring a breaker into the state that was kept under its proxy id.
+    """Bring a breaker into the state that was kept under its proxy id; whether there was one.
 
     Time has gone on meanwhile: failures that have left the window are forgotten. A half-open breaker comes back open
     and due: its probe has got lost.
+
+    Raises ``ValueError`` (the breaker has no ``proxy_id``, or what was kept is no state), ``OSError`` (the file cannot
+    be read).
     """
     key = _key(breaker)
     state = storage.get(key) if isinstance(storage, MutableMapping) else _read(storage).get(key)

@@ -35,7 +35,10 @@ class Answer(NamedTuple):
 
 
 def write_answer(answer: Answer, arguments: argparse.Namespace) -> None:
-    """Write body or JSON to where the user wants it."""
+    """Write body or JSON to where the user wants it.
+
+    Raises ``CommandError`` (the file cannot be written, or the body is nothing for a terminal).
+    """
     response = answer.response
     body: bytes = response.content
     if arguments.include and arguments.format == "text":

@@ -69,7 +69,12 @@ _ROOM = 2**31 - 1
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check the list, show what is found, and write the good ones; the exit status."""
+    """Check the list, show what is found, and write the good ones; the exit status.
+
+    Raises ``UsageError`` (the list cannot be read, or the arguments ask for something that cannot be done),
+    ``CommandError`` (the list has no proxies, or the file cannot be written), ``KeyboardInterrupt`` (the checks were
+    interrupted; what was found is shown and written).
+    """
     from proxywhirl import ProxyPool
 
     pool = ProxyPool(max_pool_size=_ROOM)

@@ -75,6 +75,8 @@ def check(proxies: Sequence[Proxy], arguments: argparse.Namespace, show: Optiona
     """Check proxies; results are recorded on them. On a terminal a bar shows how far it is.
 
     The first Ctrl-C ends the checks in good order; the second raises ``KeyboardInterrupt``.
+
+    Raises ``UsageError`` (the arguments ask for something that cannot be done).
     """
     from proxywhirl.fetchers._progress import Bars
     from proxywhirl.validation import Checks

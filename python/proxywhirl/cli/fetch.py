@@ -93,7 +93,11 @@ _ROOM = 2**31 - 1
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read the sources, check what is in them if asked, and write one list; the exit status."""
+    """Read the sources, check what is in them if asked, and write one list; the exit status.
+
+    Raises ``UsageError`` (a source is none, or cannot be read), ``CommandError`` (the file cannot be written),
+    ``KeyboardInterrupt`` (the checks were interrupted; what was found is written).
+    """
     if not arguments.sources and not arguments.all:
         raise UsageError("name a source, or --all for the built-in ones")
     proxies, failed = _read(arguments)

@@ -90,7 +90,11 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Send the request and write the answer."""
+    """Send the request and write the answer.
+
+    Raises ``UsageError`` (the arguments ask for something that cannot be done), ``CommandError`` (the list has no
+    proxies, or the output cannot be written).
+    """
     _check_url(arguments.url)
     arguments.format = arguments.format or "text"
     if arguments.format == "csv":

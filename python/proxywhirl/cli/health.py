@@ -45,7 +45,11 @@ _COLUMNS = {"at": 20, "status": 9, "proxies": 7, "good": 7, "latency_ms": 10, "r
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check the pool and store what was found, again and again if asked; the exit status."""
+    """Check the pool and store what was found, again and again if asked; the exit status.
+
+    Raises ``CommandError`` (there is no pool, or nothing in it), ``KeyboardInterrupt`` (it was interrupted; what was
+    found until then is shown and stored).
+    """
     with Rows(list(_COLUMNS), arguments.format, widths=list(_COLUMNS.values())) as rows:
         while True:
             tally = _round(arguments)

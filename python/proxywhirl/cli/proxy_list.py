@@ -34,7 +34,10 @@ class ListReport(NamedTuple):
 
 
 def read_proxies(pool: ProxyPool, name: str, *, protocol: Optional[str] = None) -> ListReport:
-    """Add the proxies of a file, or of standard input for ``-``, to a pool."""
+    """Add the proxies of a file, or of standard input for ``-``, to a pool.
+
+    Raises ``UsageError`` (the file cannot be read, or its name ends in ``.json`` and it has nothing that is a proxy).
+    """
     from proxywhirl import _core
     from proxywhirl.storage._open import open_file
     from proxywhirl.storage._reading import NotSavedError, load_into

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def write_proxies(proxies: Iterable[Proxy], name: str) -> None:
-    """Write a list that any tool can read, credentials included; only its owner may read the file."""
+    """Write a list that any tool can read, credentials included; only its owner may read the file.
+
+    Raises ``CommandError`` (it cannot be written).
+    """
     from proxywhirl.utils import atomic_write
 
     path = Path(name)
@@ -31,7 +34,10 @@ def write_proxies(proxies: Iterable[Proxy], name: str) -> None:
 
 
 def save_pool(path: Path, proxies: Union[ProxyPool, list[Proxy]]) -> None:
-    """Save proxies and what was learned; credentials are encrypted if there is a key in ``PROXYWHIRL_KEY``."""
+    """Save proxies and what was learned; credentials are encrypted if there is a key in ``PROXYWHIRL_KEY``.
+
+    Raises ``OSError`` (it cannot be written).
+    """
     from proxywhirl.storage._pool_file import PoolFile
     from proxywhirl.storage._vault import ClearTextWarning, Vault
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def settings_of(arguments: argparse.Namespace) -> CLIConfig:
-    """The configuration in force, read once per command line."""
+    """The configuration in force, read once per command line.
+
+    Raises ``UsageError`` (it cannot be read, or a setting in it is wrong).
+    """
     from proxywhirl.config import CLIConfig, load_config
 
     known: Any = getattr(arguments, "settings", None)
@@ -34,7 +37,7 @@ def settings_of(arguments: argparse.Namespace) -> CLIConfig:
 
 
 def configured(arguments: argparse.Namespace, name: str) -> Any:
-    """One setting, if the user has set it."""
+    """One setting, if the user has set it; ``None`` where only the default is in force."""
     settings = settings_of(arguments)
     return getattr(settings, name) if name in settings.model_fields_set else None
 

@@ -37,7 +37,7 @@ class StoredPool:
         self.pool.max_pool_size = 2**31 - 1
 
     def save(self) -> None:
-        """Write the pool to its file, whole and at once."""
+        """Write the pool to its file, whole and at once. Raises ``CommandError`` (it cannot be written)."""
         try:
             save_pool(self.path, self.pool)
         except OSError as error:
@@ -49,6 +49,8 @@ def open_pool(arguments: argparse.Namespace, *, must_exist: bool = False) -> Ite
     """The stored pool of a command, locked until the block is left.
 
     A caller that changes it saves it.
+
+    Raises ``CommandError`` (it cannot be read), ``SystemExit`` (another process holds the lock; status 4).
     """
     from proxywhirl.utils import CLILock
 
@@ -73,7 +75,7 @@ def pool_path(arguments: argparse.Namespace) -> Path:
 
 
 def found(pool: ProxyPool, text: str) -> Proxy:
-    """The proxy of a pool that a user means."""
+    """The proxy of a pool that a user means. Raises ``CommandError`` (there is none, or more than one)."""
     wanted = text.strip()
     matches = [
         proxy

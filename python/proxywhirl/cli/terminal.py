@@ -18,7 +18,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def rich_console(stream: TextIO) -> Console:
-    """A console of rich on a terminal."""
+    """A console of rich on a terminal. Raises ``CommandError`` (rich is not installed; the message names the extra)."""
     try:
         from rich.console import Console
     except ImportError as error:

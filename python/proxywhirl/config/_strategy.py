@@ -7,7 +7,10 @@ from typing import Any
 
 
 def plain(config: Any) -> dict[str, Any]:
-    """Bring a configuration into the form the core reads."""
+    """Bring a configuration into the form the core reads.
+
+    Raises ``pydantic.ValidationError`` (a field of a mapping is wrong).
+    """
     if isinstance(config, Mapping):
         from proxywhirl.config import StrategyConfig
 

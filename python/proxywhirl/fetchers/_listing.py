@@ -49,6 +49,8 @@ async def read(data: bytes, source: Source, content_type: str | None = None, *, 
     """Read a list in the way its source asks for.
 
     The work is done in a thread: a list may have a million lines, and the event loop has others to serve.
+
+    Raises ``ProxyFetchError`` (it is not in the format that the source names, or a parser of the user's raised).
     """
     config = source.config
     custom = config.custom_parser

@@ -119,6 +119,8 @@ class Loader:
         redirect nor another answer to the look-up of its name leads into the user's own network.
 
         ``attempt_count`` says how often that was tried, ``status`` in the metadata what the server said last.
+
+        Raises ``ProxyFetchError`` (it can't be had).
         """
         if source.path is not None:
             return await asyncio.to_thread(_read_file, source.path, known, self._limits.max_bytes)

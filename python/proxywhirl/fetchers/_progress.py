@@ -13,7 +13,10 @@ Progress = Optional[Callable[[int, int, int], Any]]
 
 
 class Bars:
-    """Two bars on standard error, with what the user's own callbacks hear passed on to them."""
+    """Two bars on standard error, with what the user's own callbacks hear passed on to them.
+
+    Raises ``ImportError`` (bars are wanted and ``rich`` is not installed; the text names the extra).
+    """
 
     def __init__(self, wanted: bool | None) -> None:
         self._bars: Any = None

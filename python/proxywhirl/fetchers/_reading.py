@@ -60,7 +60,10 @@ class Reader:
             await self._loader.close()
 
     async def read(self, source: Source, known: Validators | None) -> tuple[_listing.Listing, Validators] | None:
-        """Read a list, in its turn."""
+        """Read a list, in its turn; ``None`` if it has not changed.
+
+        Raises ``ProxyFetchError`` (it cannot be loaded, or it is no list).
+        """
         host = self._hosts.setdefault(source.site, asyncio.Semaphore(_PER_HOST))
         async with host, self._turn:
             return await self._read(source, known)

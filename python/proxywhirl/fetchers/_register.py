@@ -95,7 +95,10 @@ class Register:
         return SourceResult(source, known.entries if known is not None else [], unchanged=True)
 
     async def read(self, reader: Reader, source: Source) -> SourceResult:
-        """Read a source, and count what came."""
+        """Read a source, and count what came.
+
+        Raises ``ProxyFetchError`` (it cannot be loaded, or nothing in it can be read).
+        """
         began = time.perf_counter()
         stats = self.stats_of(source)
         known = self._known.get(source.key)

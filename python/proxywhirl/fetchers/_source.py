@@ -50,6 +50,9 @@ class Source:
         """Make one of what the user gave.
 
         Raises a ``ValueError`` for what is no source.
+
+        Raises ``pydantic.ValidationError`` (a field is missing or out of its range), ``TypeError`` (it is none of
+        these).
         """
         if isinstance(given, cls):
             return given

@@ -82,7 +82,7 @@ def presets() -> list[Preset]:
 
 
 def find(name: str) -> Preset:
-    """The preset of this name, in any case."""
+    """The preset of this name, in any case. Raises ``ValueError`` (there is none; the text lists those there are)."""
     found = _all().get(str(name).casefold())
     if found is None:
         names = ", ".join(_all())

@@ -34,7 +34,11 @@ class Sessions:
         self._begin()
 
     def next(self) -> str:
-        """Another id."""
+        """Another id.
+
+        Raises ``RuntimeError`` (the user's function keeps returning ids that were there before), ``TypeError`` (it
+        returns something else than a text).
+        """
         if self._make is not None:
             return self._of_user(self._make)
         with self._lock:

@@ -37,7 +37,10 @@ class Template:
         """Names of the placeholders."""
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The URL with every placeholder filled in."""
+        """The URL with every placeholder filled in.
+
+        Raises ``ValueError`` (what comes out is no proxy URL; the text shows nothing of it).
+        """
         url = "".join(literal + ("" if name is None else quote(values[name], safe="")) for literal, name in self._parts)
         try:
             _core.parse_proxy_url(url, require_port=True)

@@ -55,7 +55,10 @@ class Breakers(Mapping[str, "_core.CircuitBreaker"]):
 
 
 def breaker_settings(template: Any) -> dict[str, Any]:
-    """What a pool has to know of ``circuit_breaker=``."""
+    """What a pool has to know of ``circuit_breaker=``.
+
+    Raises ``TypeError`` (it is none of these), ``ValueError`` (a setting out of its range).
+    """
     if template is None:
         return {}
     template = getattr(template, "machine", template)

@@ -28,7 +28,11 @@ class LimiterGate:
         """Whether a refused request waits for its turn; otherwise it fails."""
 
     def admit(self, lease: _core.Lease) -> tuple[str, float] | None:
-        """Ask for a proxy."""
+        """Ask for a proxy.
+
+        Returns ``None``: the lease may be used; else that the limit is the proxy's, and seconds until asking again
+        makes sense.
+        """
         key = lease.proxy._key()
         if self._limiter.acquire(key):
             return None
@@ -36,7 +40,7 @@ class LimiterGate:
 
 
 def gate_of(limiter: Any, *, waits: bool) -> _core.RateGate | LimiterGate | None:
-    """What has the last word on leases."""
+    """What has the last word on leases; ``None`` without a limiter."""
     from proxywhirl import _core
     from proxywhirl.rate_limiting.limiter import RateLimiter
 
@@ -48,7 +52,10 @@ def gate_of(limiter: Any, *, waits: bool) -> _core.RateGate | LimiterGate | None
 
 
 def limiter_of(given: Any) -> Any:
-    """The limiter that does the work, of whatever was given as ``rate_limiter``."""
+    """The limiter that does the work, of whatever was given as ``rate_limiter``.
+
+    Raises ``TypeError`` (it is none of these).
+    """
     if given is None:
         return None
     limiter = getattr(given, "limiter", given)

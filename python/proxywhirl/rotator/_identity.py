@@ -74,7 +74,7 @@ class Identity(CookieStore):
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take in what :meth:`dump` gave."""
+        """Take in what :meth:`dump` gave. Raises ``ValueError`` (it is something else)."""
         from http.cookiejar import Cookie
 
         try:
@@ -157,7 +157,7 @@ class Identities:
 
 
 def checked_on_move(on_move: str) -> str:
-    """``on_move`` as it was given."""
+    """``on_move`` as it was given. Raises ``ValueError`` (it is neither ``"keep"`` nor ``"drop"``)."""
     if on_move not in _ON_MOVE:
         raise ValueError(f"on_move must be 'keep' or 'drop', not {shown(on_move)}")
     return on_move

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Limits:
-    """What holds requests of one rotator back."""
+    """What holds requests of one rotator back.
+
+    Raises ``TypeError`` (an argument of the wrong type), ``ValueError`` (a setting out of its range).
+    """
 
     def __init__(
         self,
@@ -78,7 +81,7 @@ class Limits:
         return self.queue.clear(self._chooser.admission)
 
     def breaker_of(self, proxy_id: Any) -> _core.CircuitBreaker:
-        """The breaker of a proxy."""
+        """The breaker of a proxy. Raises ``KeyError`` ("No circuit breaker found ...")."""
         try:
             return self.breakers[str(proxy_id)]
         except KeyError:

@@ -78,7 +78,7 @@ class Metrics:
             }
 
     def groups(self, by: str) -> dict[str, dict[str, Any]]:
-        """The counts apart."""
+        """The counts apart. Raises ``ValueError`` (it is none of these)."""
         counts, other = self.attempts.groups(by)
         if other is not None:
             counts[OTHER] = other

@@ -32,7 +32,7 @@ class RequestQueue:
 
     @contextmanager
     def place(self, ask: Ask) -> Iterator[None]:
-        """Take a place for the length of a ``with`` block."""
+        """Take a place for the length of a ``with`` block. Raises ``RequestQueueFullError`` (there is none left)."""
         with self._lock:
             if len(self._places) >= self.max_size:
                 raise RequestQueueFullError(

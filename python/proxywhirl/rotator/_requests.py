@@ -40,7 +40,10 @@ def client_options(
     follow_redirects: bool | None,
     timeout: Any,
 ) -> dict[str, Any]:
-    """The arguments of the client that were given to the rotator; see :class:`ProxyRotatorBase`."""
+    """The arguments of the client that were given to the rotator; see :class:`ProxyRotatorBase`.
+
+    Raises ``TypeError`` (one has the wrong type), ``ValueError`` (an event that no client has).
+    """
     package = kind.module
     said = package.Headers(headers)
     if "User-Agent" not in said:

@@ -35,7 +35,10 @@ class Sessions:
         restore: Mapping[str, Any] | None,
         timeout_seconds: int | None,
     ) -> Identity:
-        """Set up what a session owns, as the arguments of ``rotator.session`` say."""
+        """Set up what a session owns, as the arguments of ``rotator.session`` say.
+
+        Raises ``ValueError`` (the id, ``on_move`` or ``restore`` has another form).
+        """
         checked_on_move(on_move)
         if restore is not None:
             if not isinstance(restore, Mapping):

@@ -21,7 +21,10 @@ _CONNECTIONS_PER_PROXY = 100
 
 
 def settings_of(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | None, Any]:
-    """The rotator's settings, the strategy's if they were meant, and the proxies of a file."""
+    """The rotator's settings, the strategy's if they were meant, and the proxies of a file.
+
+    Raises ``TypeError`` (this is no configuration), ``ValueError`` (a setting that is unknown or out of its range).
+    """
     from proxywhirl.config import ProxyConfiguration, StrategyConfig, load_config_file
 
     if config is None:
@@ -48,7 +51,10 @@ def settings_of(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig 
 
 
 def strategy_of(given: Any, settings: StrategyConfig | None, config: ProxyConfiguration) -> Any:
-    """The strategy that was handed over, or that settings name, in the form the core calls."""
+    """The strategy that was handed over, or that settings name, in the form the core calls.
+
+    Raises ``ValueError`` (an unknown name), ``TypeError`` (something that is no strategy).
+    """
     from proxywhirl.strategies._registry import resolve
 
     if given is None:

@@ -72,6 +72,8 @@ def with_secrets(
     """Write proxies with what is encrypted of them, and again where credentials change between the two steps.
 
     ``write`` is called with the encrypted texts and the extras; it returns ``None`` where a text is missing.
+
+    Raises ``OSError`` (they change faster than they can be encrypted).
     """
     for _ in range(_TRIES):
         sealed = vault.seals_for(source, gentle=how.gentle) if how.credentials else None

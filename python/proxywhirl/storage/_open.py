@@ -28,7 +28,12 @@ _POOLS = (b"{", b"[", b'"', b"gAAAAA")
 def load_pool(
     cls: type[P], path: str | os.PathLike[str], lazy: bool = False, encryption_key: str | bytes | None = None
 ) -> P:
-    """Read a pool from a file."""
+    """Read a pool from a file.
+
+    Raises ``FileNotFoundError`` (there is no such file), ``ValueError`` (it is a saved pool that is damaged, or has
+    nothing in it that is a proxy; nothing of it is quoted), ``cryptography.fernet.InvalidToken`` (it is encrypted with
+    another key).
+    """
     from proxywhirl.storage._reading import NotSavedError, load_into, settings_of
     from proxywhirl.storage._vault import Vault
 
@@ -59,7 +64,11 @@ def fill_pool(
     tags: Iterable[str] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> _core.ParsedProxies | tuple[int, int]:
-    """Add a saved pool to a pool, or read a list for it."""
+    """Add a saved pool to a pool, or read a list for it.
+
+    Raises ``OSError`` (the file cannot be read), ``ValueError`` (it is a saved pool that is damaged, or the pool would
+    be over its maximum capacity).
+    """
     from proxywhirl.storage._reading import NotSavedError, load_into
     from proxywhirl.storage._vault import Vault
 
@@ -89,7 +98,10 @@ def fill_pool(
 
 
 def image_of(path: str | os.PathLike[str], vault: Vault) -> Found:
-    """As :func:`open_file`, where a list is distinguished from a saved pool without making proxies of it."""
+    """As :func:`open_file`, where a list is distinguished from a saved pool without making proxies of it.
+
+    Raises ``FileNotFoundError`` (there is no such file), ``ValueError`` (as :func:`load_pool`).
+    """
     from proxywhirl.storage._reading import NotSavedError, load_into
 
     found = open_file(path, vault)
@@ -102,7 +114,11 @@ def image_of(path: str | os.PathLike[str], vault: Vault) -> Found:
 
 
 def open_file(path: str | os.PathLike[str], vault: Vault, *, strict: bool = True) -> Found:
-    """Read a file, whichever it is: a saved pool, or a list."""
+    """Read a file, whichever it is: a saved pool, or a list.
+
+    Raises ``FileNotFoundError`` (there is no such file), ``ValueError`` (as :func:`load_pool`),
+    ``cryptography.fernet.InvalidToken`` (it is encrypted with another key).
+    """
     from proxywhirl.storage._reading import DamagedFileError, is_lines, read_file
 
     if not (_may_be_pool(path) or is_lines(Path(path))):

@@ -94,6 +94,8 @@ class PoolFile:
         """Save proxies; ``name`` is the pool's, ``settings`` are the ``config`` of the file, ``how`` is a :class:`How`.
 
         What was saved last is still there if this fails. A ``TimeoutError`` means that another process holds the file.
+
+        Raises ``OSError`` (it cannot be written; what was saved last is still there).
         """
         with self._lock:
             target = Path(os.path.realpath(self.path))

@@ -48,6 +48,9 @@ def read_file(path: str | os.PathLike[str], vault: Vault, *, quiet: bool = False
     """Read a file without making proxies yet. What a save that was interrupted left behind is passed over.
 
     The message of an error does not quote the file.
+
+    Raises ``FileNotFoundError`` (there is no such file), ``DamagedFileError`` (it cannot be read; a ``ValueError``),
+    ``cryptography.fernet.InvalidToken`` (it is encrypted with another key).
     """
     data = local_path(path).read_bytes()
     if data.startswith(_TOKEN):
@@ -74,7 +77,11 @@ def settings_of(image: _core.PoolImage) -> dict[str, Any]:
 def load_into(
     image: _core.PoolImage, pool: _core.ProxyPool, vault: Vault, path: Any, *, merge: bool = False
 ) -> tuple[int, int]:
-    """Add what was read to a pool."""
+    """Add what was read to a pool.
+
+    Raises ``NotSavedError`` (an entry has no URL, so this is no saved pool; nothing has been added), ``ValueError`` (an
+    entry is no proxy; the message names it), ``cryptography.fernet.InvalidToken`` (it is encrypted with another key).
+    """
 
     def make(number: int, text: str) -> _core.Proxy:
         entry = json.loads(text)

@@ -91,6 +91,9 @@ class Vault:
         """Decrypt a text that is encrypted; one that is not is returned as it is.
 
         A text encrypted before texts were bound opens anywhere.
+
+        Raises ``cryptography.fernet.InvalidToken`` (it was encrypted with another key, or for another place, or is
+        damaged), ``ValueError`` (there is no key), ``ImportError`` (the extra ``security`` is not installed).
         """
         if not text.startswith(PREFIX):
             return text

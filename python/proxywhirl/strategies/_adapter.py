@@ -39,6 +39,8 @@ def adapt(obj: Any, *, warm_up: bool = False) -> _core.Strategy | Adapter:
     """Bring a strategy into the form the core calls.
 
     A built-in strategy that is used on its own says what metadata is missing.
+
+    Raises ``TypeError`` (it has none of the shapes).
     """
     if isinstance(obj, Adapter):
         obj.warm_up = obj.warm_up or warm_up
@@ -69,6 +71,8 @@ class Adapter:
         config: What :meth:`configure` was given last.
         failures: How many times the strategy raised, or could not choose for want of metadata. The first is logged,
             then every count that is a power of two, so that a strategy that always fails does not flood the log.
+
+    Raises ``TypeError`` (it has none of the shapes).
     """
 
     __slots__ = (
@@ -129,7 +133,12 @@ class Adapter:
     # What the core calls.
 
     def select(self, pool: ProxyPool, context: SelectionContext | None = None) -> Proxy:
-        """Let the strategy choose."""
+        """Let the strategy choose.
+
+        Raises ``ProxyPoolEmptyError`` (there is nothing to choose from, or the strategy said so),
+        ``StrategyMetadataError`` (the strategy misses metadata, or returned something else than a proxy that may serve
+        this request, and there is no fallback).
+        """
         found = self.offer(pool, context)
         return found if isinstance(found, _core.Proxy) else found.select(pool, context)
 
@@ -176,6 +185,8 @@ class Adapter:
         remain, or all when that proxy has none.
 
         All of them when the strategy fails.
+
+        Raises ``StrategyMetadataError`` (the strategy misses metadata that it requires).
         """
         if not candidates:
             return []
@@ -197,7 +208,10 @@ class Adapter:
             journal.rollback()
 
     def configure(self, config: Any) -> None:
-        """Apply a configuration: the strategy's own ``configure`` gets it, fallback and alpha are taken from it."""
+        """Apply a configuration: the strategy's own ``configure`` gets it, fallback and alpha are taken from it.
+
+        Raises ``ValueError`` (the configuration names an unknown fallback strategy).
+        """
         # What can be refused comes first, so that a refusal leaves everything as it was.
         named = setting(config, "fallback_strategy")
         fallback = self.fallback
@@ -231,7 +245,7 @@ class Adapter:
     # How a choice is made and judged.
 
     def _chosen(self, pool: ProxyPool, context: SelectionContext | None) -> Proxy:
-        """The strategy's choice."""
+        """The strategy's choice. Raises ``UnusableChoice`` (it is no proxy, or one that may not serve this request)."""
         self._requirements.check(pool, context)
         offered = pool if self._call_select.takes_context else allowed(pool, context)
         choice = self._call_select(offered, context)

@@ -83,7 +83,10 @@ def is_explicit(config: Any, name: str) -> bool:
 
 
 def check(what: Any) -> None:
-    """See whether something can be registered as a strategy, without making an instance."""
+    """See whether something can be registered as a strategy, without making an instance.
+
+    Raises ``TypeError`` (it is none, or one of the two methods that belong together is missing).
+    """
     if method(what, "select_proxy") is not None:
         return
     present = {name: method(what, name) is not None for name in ("select", "record_result")}

@@ -164,7 +164,11 @@ class StrategyRegistry:
 
 
 def resolve(spec: StrategyLike, *, warm_up: bool = False, **kwargs: Any) -> _core.Strategy | Adapter:
-    """Make a strategy that the core can use out of whatever stands for one."""
+    """Make a strategy that the core can use out of whatever stands for one.
+
+    Raises ``ValueError`` (an unknown name ("Unknown strategy ..."), or a mapping without a name), ``TypeError``
+    (something that is no strategy, or arguments for something that is made already).
+    """
     if isinstance(spec, str):
         return _adapter.adapt(_by_name(spec, kwargs), warm_up=warm_up)
     if isinstance(spec, Mapping):

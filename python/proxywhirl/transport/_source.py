@@ -23,7 +23,10 @@ class Source(NamedTuple):
 
     @classmethod
     def of(cls, given: Any, strategy: Any) -> Source:
-        """The source that was handed over, with another strategy if one is named."""
+        """The source that was handed over, with another strategy if one is named.
+
+        Raises ``TypeError`` (it is none of the things that a transport takes).
+        """
         lend = getattr(given, "_source", None)
         source: Source | None = given if isinstance(given, Source) else None if lend is None else lend()
         if source is None:

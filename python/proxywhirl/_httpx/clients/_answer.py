@@ -45,7 +45,7 @@ def answer_of(response: Any) -> Answer | None:
 
 
 def status_of(holder: Any) -> int | None:
-    """The status that an object has as ``status_code``, ``status`` or ``code``."""
+    """The status that an object has as ``status_code``, ``status`` or ``code``; ``None`` if there is none."""
     own = _plain(holder)
     for name in _STATUSES:
         # A plain attribute first: niquests' property waits for the answer.

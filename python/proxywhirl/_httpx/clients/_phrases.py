@@ -128,7 +128,7 @@ _LONGEST = 4096
 
 
 def finding_of(package: str, error: BaseException, name: str | None = None) -> Finding | None:
-    """What an exception says in a fixed phrase."""
+    """What an exception says in a fixed phrase; ``None`` if the exception has no such phrase."""
     package = _SAME.get(package, package)
     if package == "pyreqwest":
         return _of_causes(error)
