@@ -224,6 +224,13 @@ pub(crate) fn site_by_rule(pool: &PyPool, py: Python<'_>, url: &str) -> PyResult
     }
 }
 
+/// The reasons against a proxy in the order in which they are listed, each with its words in a sentence.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(crate) fn reason_words() -> Vec<(&'static str, &'static str)> {
+    Why::ALL.map(|why| (why.as_str(), why.words())).to_vec()
+}
+
 pub(crate) fn standings<'py>(pool: &PyPool, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
     for row in pool.core.sites().rows(&pool.core, &SystemClock) {

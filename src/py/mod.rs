@@ -93,6 +93,8 @@ mod _core {
     #[pymodule_export]
     use super::limiter::{PyRateBuckets, RateGate};
     #[pymodule_export]
+    use super::guard::reason_words;
+    #[pymodule_export]
     use super::metadata::ProxyMetadataView;
     #[pymodule_export]
     use super::policy::PyRetryPolicy;

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import ssl
 import time
+from collections.abc import Generator
 from typing import Any, Callable
 
 from proxywhirl._httpx.allowance import Allowance
@@ -49,33 +50,55 @@ def seconds_to_connect(timeout: Any) -> float | None:
     return seconds
 
 
-def connect(backend: Any, host: str, port: int, clock: Clock, **options: Any) -> Any:
-    """Open a TCP connection, blocking.
+Steps = Generator[Any, Any, Any]
+"""Work that both kinds of connections do alike: yields each result of a call that may have to be awaited."""
 
-    The addresses of a name are tried in turn, each with an equal share of the time left.
+
+def run(steps: Steps) -> Any:
+    """Carry out steps of blocking calls, whose results are there at once."""
+    result: Any = None
+    try:
+        while True:
+            result = steps.send(result)
+    except StopIteration as end:
+        return end.value
+
+
+async def run_async(steps: Steps) -> Any:
+    """Carry out steps of calls that are awaited."""
+    go_on: Callable[[Any], Any] = steps.send
+    result: Any = None
+    try:
+        while True:
+            waiting = go_on(result)
+            try:
+                go_on, result = steps.send, await waiting
+            except BaseException as error:  # noqa: BLE001 - raised where it was yielded
+                go_on, result = steps.throw, error
+    except StopIteration as end:
+        return end.value
+
+
+def connect(backend: Any, host: str, port: int, clock: Clock, **options: Any) -> Any:
+    """Open a TCP connection, blocking: the addresses of a name are tried in turn, each with an equal share of the time.
 
     Raises ``ConnectError`` (no address can be reached), ``ConnectTimeout`` (time is up).
     """
-    addresses = resolve(host, port, clock.left())
-    for index, address in enumerate(addresses):
-        left = clock.left()
-        share = None if left is None else left / (len(addresses) - index)
-        try:
-            return backend.connect_tcp(address, port, timeout=share, **options)
-        except (_core.ConnectError, _core.ConnectTimeout):
-            if index + 1 == len(addresses):
-                raise
-    raise _core.ConnectError(f"the name {host} has no address")
+    return run(_connecting(backend, resolve, host, port, clock, options))
 
 
 async def connect_async(backend: Any, host: str, port: int, clock: Clock, **options: Any) -> Any:
     """As :func:`connect`, without blocking the event loop."""
-    addresses = await resolve_async(host, port, clock.left())
+    return await run_async(_connecting(backend, resolve_async, host, port, clock, options))
+
+
+def _connecting(backend: Any, look_up: Any, host: str, port: int, clock: Clock, options: dict[str, Any]) -> Steps:
+    addresses = yield look_up(host, port, clock.left())
     for index, address in enumerate(addresses):
         left = clock.left()
         share = None if left is None else left / (len(addresses) - index)
         try:
-            return await backend.connect_tcp(address, port, timeout=share, **options)
+            return (yield backend.connect_tcp(address, port, timeout=share, **options))
         except (_core.ConnectError, _core.ConnectTimeout):
             if index + 1 == len(addresses):
                 raise

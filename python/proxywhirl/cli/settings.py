@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._native.model.errors import findings_of
 from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli.errors import UsageError
 from proxywhirl.cli.terminal import printable
@@ -44,10 +45,6 @@ def configured(arguments: argparse.Namespace, name: str) -> Any:
 
 def reason_of(error: Exception) -> str:
     """What a user has to know of an error of the configuration: one line, without credentials."""
-    listed: Any = getattr(error, "errors", None)
-    found = listed() if callable(listed) else []
-    text = str(error)
-    if found:
-        place = ".".join(str(part) for part in found[0].get("loc", ()))
-        text = f"{place}: {found[0].get('msg', '')}" if place else str(found[0].get("msg", ""))
+    place, reason = findings_of(error)[0]
+    text = f"{place}: {reason}" if place else reason
     return printable(scrub_text(text.splitlines()[0] if text else type(error).__name__))

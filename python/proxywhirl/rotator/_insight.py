@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.selection import Chooser
     from proxywhirl._native.explain import Explanation
     from proxywhirl.config import ProxyConfiguration
-    from proxywhirl.health.checks import Checker
     from proxywhirl.health.monitor import HealthMonitor
 
 # Reasons of explain(), the graver first, and what a proxy counts as for them. What the strategy passes over is healthy.
@@ -136,8 +135,7 @@ class Insight:
 
     def profile(self) -> dict[str, float]:
         """See :meth:`ProxyRotatorBase.get_performance_profile`."""
-        profile = self.watch.profile
-        return Profile.nothing() if profile is None else profile.averages()
+        return (self.watch.profile or Profile()).averages()
 
     def health(self, verdicts: Explanation) -> dict[str, Any]:
         """See :meth:`ProxyRotatorBase.get_health_status`."""
@@ -181,14 +179,11 @@ class Insight:
         check_interval: float | None,
         failure_threshold: int,
         *,
-        checker: Checker | None,
         url: str | None,
         timeout: float | None,
-        concurrency: int,
-        remove: bool,
-        tls: Any,
+        **options: Any,
     ) -> HealthMonitor:
-        """See :meth:`ProxyRotatorBase.start_health_monitor`; ``tls`` is what requests use."""
+        """See :meth:`ProxyRotatorBase.start_health_monitor`; the options are those of the monitor."""
         from proxywhirl.health.monitor import HealthMonitor
 
         config = self._config
@@ -211,15 +206,12 @@ class Insight:
             self._chooser.pool,
             config.health_check_interval_seconds if check_interval is None else check_interval,
             failure_threshold,
-            checker=checker,
             url=str(config.health_check_url) if url is None else url,
             timeout=config.health_check_timeout if timeout is None else timeout,
-            concurrency=concurrency,
             cache_ttl=config.health_cache_ttl,
-            remove=remove,
             told=told,
             removed=removed,
-            tls=tls,
+            **options,
         )
         self.stop_monitor()
         self.monitor = monitor

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
 from proxywhirl import _core
+from proxywhirl._native.model.errors import findings_of
 from proxywhirl._native.redact import shown_url
 from proxywhirl.exceptions import ProxyValidationError
 
@@ -91,16 +92,9 @@ def _as_proxy(item: Any) -> _core.Proxy:
     except ValueError as error:
         url = item if isinstance(item, str) else item.get("url")
         given = shown_url(url)
-        reason = _first_reason(error).replace("Value error, ", "").replace("Invalid proxy URL: ", "")
+        reason = findings_of(error)[0][1].replace("Value error, ", "").replace("Invalid proxy URL: ", "")
         raise ProxyValidationError(f"Invalid proxy URL {given!r}: {reason}") from None
     raise TypeError(f"a proxy is a Proxy, a URL or a mapping of fields, not {type(item).__name__}")
-
-
-def _first_reason(error: ValueError) -> str:
-    # A pydantic error without importing pydantic: the text of its first finding, not its whole report with the input.
-    errors: Any = getattr(error, "errors", None)
-    found = errors() if callable(errors) else []
-    return str(found[0].get("msg", error)) if found else str(error)
 
 
 def proxies_of_environment() -> list[str]:

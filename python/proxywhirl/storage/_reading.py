@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
 from proxywhirl._base.files import local_path
+from proxywhirl._native.model.errors import findings_of
 from proxywhirl.exceptions import ProxyStorageError
 from proxywhirl.storage._extras import decorator
 from proxywhirl.storage._vault import PREFIX, Vault
@@ -121,8 +122,4 @@ def _binding(field: str, entry: dict[Any, Any]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    # Of a pydantic error only what is wrong, not the input, which may be a password.
-    errors: Any = getattr(error, "errors", None)
-    if not callable(errors):
-        return str(error)
-    return "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in errors()[:3])
+    return "; ".join(f"{place}: {reason}" if place else reason for place, reason in findings_of(error)[:3])

@@ -37,6 +37,13 @@ def validation_error(title: str, errors: Iterable[tuple[str, str, Any]]) -> Vali
     return error_from_details(title, details)
 
 
+def findings_of(error: Exception) -> list[tuple[str, str]]:
+    """What is wrong, by place: the findings of an error of pydantic, without the input; of any other error its text."""
+    errors: Any = getattr(error, "errors", None)
+    found = errors() if callable(errors) else []
+    return [(".".join(map(str, one.get("loc", ()))), str(one["msg"])) for one in found] or [("", str(error))]
+
+
 def error_from_details(title: str, details: list[InitErrorDetails]) -> ValidationError:
     """A ``ValidationError`` made of details."""
     from pydantic_core import ValidationError
