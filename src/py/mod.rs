@@ -93,6 +93,8 @@ mod _core {
     #[pymodule_export]
     use super::limiter::{PyRateBuckets, RateGate};
     #[pymodule_export]
+    use super::guard::reason_words;
+    #[pymodule_export]
     use super::metadata::ProxyMetadataView;
     #[pymodule_export]
     use super::policy::PyRetryPolicy;
@@ -141,7 +143,7 @@ mod _core {
         address_locality, ascii_host,
         deduplicate::deduplicate,
         entry::read_proxy_entry,
-        parse_proxies, parse_proxy_file,
+        literal_address, parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
     #[pymodule_export]

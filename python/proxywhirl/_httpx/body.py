@@ -14,8 +14,6 @@ from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.coding import Unpacker, coding_of, too_large
 from proxywhirl._httpx.library import HttpLibrary, core
 
-__all__ = ["MOST_BODY", "Gatherer", "bound_decoder", "counted", "counted_async", "preset_decoder"]
-
 MOST_BODY = 64 * 1024 * 1024
 """Most bytes of a body that is read whole, where nothing else is said."""
 
@@ -41,8 +39,7 @@ class Gatherer:
     def add(self, part: bytes) -> None:
         """Take one more part.
 
-        Raises:
-            RemoteProtocolError: The body is too large, or says that it is going to be.
+        Raises ``RemoteProtocolError`` (the body is too large, or says that it is going to be).
         """
         count = len(part)
         if self._size and len(self._parts) == 1:
@@ -64,9 +61,7 @@ class Gatherer:
     def content(self, body: bytes, kind: HttpLibrary) -> bytes:
         """The body without its content coding; itself where it has none.
 
-        Raises:
-            RemoteProtocolError: It is too large.
-            Exception: The package's ``DecodingError``.
+        Raises ``RemoteProtocolError`` (it is too large), ``Exception`` (the package's ``DecodingError``).
         """
         codings = coding_of(self._headers) if body else []
         if not codings:
@@ -89,11 +84,7 @@ def _length_of(headers: list[tuple[bytes, bytes]]) -> int | None:
 
 
 def counted(stream: Any, most: float) -> Iterator[bytes]:
-    """The parts of a body left to the caller, up to a bound.
-
-    Raises:
-        RemoteProtocolError: The body is larger.
-    """
+    """The parts of a body left to the caller, up to a bound. Raises ``RemoteProtocolError`` (the body is larger)."""
     size = 0
     for part in stream:
         size += len(part)

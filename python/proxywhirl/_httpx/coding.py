@@ -13,9 +13,6 @@ from typing import Any, Optional
 
 from proxywhirl._httpx.library import core
 
-__all__ = ["Unpacker", "coding_of", "excess", "too_large"]
-
-
 # Most that zlib takes as a bound.
 _MOST_ZLIB = 2**31 - 2
 # A block of zstd is at most 128 kB out of four bytes (RFC 8878, 3.1.1.2.3), so a piece of input is at most 8 MB.
@@ -47,11 +44,7 @@ def coding_of(headers: list[tuple[bytes, bytes]]) -> list[str]:
 
 
 class Unpacker:
-    """Undoes codings, piece by piece.
-
-    Args:
-        codings: What :func:`coding_of` returned, not empty.
-    """
+    """Undoes codings, piece by piece."""
 
     __slots__ = ("_layers",)
 
@@ -74,11 +67,7 @@ class Unpacker:
         return data
 
     def end(self) -> None:
-        """Tell that there is no more.
-
-        Raises:
-            ValueError: Something is missing.
-        """
+        """Tell that there is no more. Raises ``ValueError`` (something is missing)."""
         for layer in self._layers:
             layer.end()
 

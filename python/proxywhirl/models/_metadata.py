@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 else:
     ModelMetaclass = type(BaseModel)
 
-__all__ = ["ProxyMetadata"]
-
 
 class _AcceptsLiveViews(ModelMetaclass):
     """Lets the live views that rotators hand out count as instances.

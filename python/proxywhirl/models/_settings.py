@@ -11,8 +11,6 @@ from pydantic import ConfigDict, Field
 from proxywhirl._native.model.quiet import QuietModel
 from proxywhirl.models._sources import ProxySourceConfig
 
-__all__ = ["BootstrapConfig", "CircuitBreakerConfig"]
-
 
 class CircuitBreakerConfig(QuietModel):
     """When a proxy is left alone, and for how long.

@@ -15,8 +15,6 @@ from proxywhirl._native.redact import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ProxyMetrics", "StrategyState"]
-
 
 def _check_alpha(alpha: float) -> float:
     if not 0.0 <= alpha <= 1.0:
