@@ -89,11 +89,11 @@ mod _core {
     #[pymodule_export]
     const LONGEST_HOLD: f64 = crate::judge::retry_after::LONGEST;
     #[pymodule_export]
+    use super::guard::{guard_defaults, reason_words};
+    #[pymodule_export]
     use super::lease::PyLease;
     #[pymodule_export]
     use super::limiter::{PyRateBuckets, RateGate};
-    #[pymodule_export]
-    use super::guard::reason_words;
     #[pymodule_export]
     use super::metadata::ProxyMetadataView;
     #[pymodule_export]
