@@ -150,6 +150,7 @@ mod _core {
     use super::wire::{
         answer::WireAnswer,
         blocking::PyWire,
+        decoder::BodyDecoder,
         failure::WireFailure,
         looped::LoopedWire,
         objects::HttpObjects,
