@@ -95,7 +95,7 @@ mod _core {
     #[pymodule_export]
     use super::limiter::{PyRateBuckets, RateGate};
     #[pymodule_export]
-    use super::metadata::ProxyMetadataView;
+    use super::metadata::{ProxyMetadataView, moving_average};
     #[pymodule_export]
     use super::policy::PyRetryPolicy;
     #[pymodule_export]
