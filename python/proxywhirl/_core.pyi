@@ -104,6 +104,7 @@ __all__ = [
     "check_fleet_proxy",
     "deduplicate",
     "dump_proxies",
+    "guard_defaults",
     "has_credentials",
     "hold_of",
     "is_plain_name",
@@ -3902,6 +3903,9 @@ def dump_proxies(
     Raises:
         OSError: It cannot be written.
     """
+
+def guard_defaults() -> dict[str, Any]:
+    """What a pool judges its proxies by where nothing else is said, by the keywords of `_guard_configure`."""
 
 def has_credentials(source: _Source) -> bool:
     """Whether any proxy of a pool or a list has credentials."""

@@ -224,6 +224,33 @@ pub(crate) fn site_by_rule(pool: &PyPool, py: Python<'_>, url: &str) -> PyResult
     }
 }
 
+/// What a pool judges its proxies by where nothing else is said, by the keywords of `_guard_configure`.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(crate) fn guard_defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let Settings {
+        breaker, rest_base, rest_cap, bench_base, bench_cap, panic_share, panic_window, max_standings, ..
+    } = Settings::default();
+    let numbers = PyDict::new(py);
+    numbers.set_item("failure_threshold", breaker.failure_threshold)?;
+    numbers.set_item("success_threshold", breaker.success_threshold)?;
+    numbers.set_item("max_standings", max_standings)?;
+    for (name, value) in [
+        ("window_duration", breaker.window_duration),
+        ("timeout_duration", breaker.timeout_duration),
+        ("failure_rate", breaker.failure_rate),
+        ("rest_base", rest_base),
+        ("rest_cap", rest_cap),
+        ("bench_base", bench_base),
+        ("bench_cap", bench_cap),
+        ("panic_share", panic_share),
+        ("panic_window", panic_window),
+    ] {
+        numbers.set_item(name, value)?;
+    }
+    Ok(numbers)
+}
+
 /// The reasons against a proxy in the order in which they are listed, each with its words in a sentence.
 #[proxywhirl_macros::border]
 #[pyfunction]

@@ -4,9 +4,18 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict};
 
 use crate::clock::ExactClock;
+use crate::proxy::cold::DEFAULT_ALPHA;
 use crate::proxy::{Moment, Proxy, Verdict};
 use crate::py::{convert, journal};
 use crate::sync::Arc;
+
+/// An exponential moving average after one more sample, which counts by `alpha`; the first one is the average.
+#[proxywhirl_macros::border]
+#[pyfunction]
+#[pyo3(signature = (before, sample, alpha=DEFAULT_ALPHA))]
+pub(crate) fn moving_average(before: Option<f64>, sample: f64, alpha: f64) -> f64 {
+    crate::proxy::moving_average(before, sample, alpha)
+}
 
 /// A proxy's counters as `ProxyMetadata` documents them: a live view, not a copy. Thread-safe.
 #[pyclass(module = "proxywhirl._core", frozen)]

@@ -89,13 +89,13 @@ mod _core {
     #[pymodule_export]
     const LONGEST_HOLD: f64 = crate::judge::retry_after::LONGEST;
     #[pymodule_export]
+    use super::guard::{guard_defaults, reason_words};
+    #[pymodule_export]
     use super::lease::PyLease;
     #[pymodule_export]
     use super::limiter::{PyRateBuckets, RateGate};
     #[pymodule_export]
-    use super::guard::reason_words;
-    #[pymodule_export]
-    use super::metadata::ProxyMetadataView;
+    use super::metadata::{ProxyMetadataView, moving_average};
     #[pymodule_export]
     use super::policy::PyRetryPolicy;
     #[pymodule_export]
@@ -150,6 +150,7 @@ mod _core {
     use super::wire::{
         answer::WireAnswer,
         blocking::PyWire,
+        decoder::BodyDecoder,
         failure::WireFailure,
         looped::LoopedWire,
         objects::HttpObjects,

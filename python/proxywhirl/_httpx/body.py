@@ -63,11 +63,13 @@ class Gatherer:
 
         Raises ``RemoteProtocolError`` (it is too large), ``Exception`` (the package's ``DecodingError``).
         """
-        codings = coding_of(self._headers) if body else []
-        if not codings:
+        if not body:
             return body
-        unpacker = Unpacker(codings)
         try:
+            codings = coding_of(self._headers)
+            if not codings:
+                return body
+            unpacker = Unpacker(codings)
             content = unpacker.feed(body, self._most)
             unpacker.end()
         except ValueError as error:
@@ -178,9 +180,13 @@ def preset_decoder(response: Any, content: bytes, kind: HttpLibrary) -> None:
 
 def bound_decoder(response: Any, headers: list[tuple[bytes, bytes]], most: float, kind: HttpLibrary) -> None:
     """Bound what a response unpacks when the caller reads it."""
-    codings = coding_of(headers)
-    if codings:
-        _set_decoder(response, _Counting(Unpacker(codings), most, kind), kind)
+    try:
+        codings = coding_of(headers)
+        unpacker = Unpacker(codings) if codings else None
+    except ValueError as error:
+        raise kind.error("DecodingError", str(error)) from error
+    if unpacker is not None:
+        _set_decoder(response, _Counting(unpacker, most, kind), kind)
 
 
 def _set_decoder(response: Any, decoder: _Preset | _Counting, kind: HttpLibrary) -> None:

@@ -7,6 +7,7 @@
 pub(crate) mod answer;
 pub(crate) mod blocking;
 mod compose;
+pub(crate) mod decoder;
 pub(crate) mod failure;
 pub(crate) mod looped;
 pub(crate) mod objects;

@@ -66,15 +66,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            rest_cap: 60.0,
-            bench_base: 300.0,
-            bench_cap: 3600.0,
-            panic_share: 0.5,
-            panic_window: 10.0,
-            max_standings: 100_000,
-            site_rate: None,
-        }
+        crate::resilience::Settings::default().of_standing()
     }
 }
 

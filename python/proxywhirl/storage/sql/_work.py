@@ -15,7 +15,6 @@ from proxywhirl.storage.sql._tables import identities, record_of, rows_of, statu
 
 # Below the number of parameters that every SQLite takes in a statement.
 _CHUNK = 400
-_ALPHA = 0.2
 _DEAD_AFTER = 3
 
 Open = Callable[[str, str], str]
@@ -240,8 +239,7 @@ def validate(
             if is_valid:
                 change.update(health_status="healthy", consecutive_failures=0)
                 if ms is not None:
-                    before = row["average_response_time_ms"]
-                    average = ms if before is None else _ALPHA * ms + (1 - _ALPHA) * before
+                    average = _core.moving_average(row["average_response_time_ms"], ms)
                     change["average_response_time_ms"] = average
                     learned = {**json.loads(row["learned"]), "ema_response_time_ms": average, "latency_ms": ms}
                     change["learned"] = json.dumps(learned)
