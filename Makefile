@@ -118,7 +118,7 @@ soak: $(DONE)/module-release $(DONE)/test ## 200,000 requests over a fleet that 
 
 .PHONY: smoke
 smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
-	$(BIN)/python tests/smoke/run.py $(PYTHONS)
+	$(BIN)/python tests/smoke/run.py $(if $(WITHIN),--within $(WITHIN)) $(PYTHONS)
 
 .PHONY: check
 check: check-format check-clippy check-doc check-python check-stubs check-types check-tree ## Formatting, lints, types, stubs, documentation, layers, the way of a request
