@@ -146,13 +146,15 @@ mod _core {
         literal_address, parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
+    #[cfg(unix)]
+    #[pymodule_export]
+    use super::wire::looped::LoopedWire;
     #[pymodule_export]
     use super::wire::{
         answer::WireAnswer,
         blocking::PyWire,
         decoder::BodyDecoder,
         failure::WireFailure,
-        looped::LoopedWire,
         objects::HttpObjects,
         order::{WireOrder, WireOrders, must_be_public},
         read::request_facts,
