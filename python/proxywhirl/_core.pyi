@@ -36,6 +36,7 @@ __all__ = [
     "AttemptMetrics",
     "BanRules",
     "BanTable",
+    "BodyDecoder",
     "CheckResult",
     "CheckRun",
     "Chooser",
@@ -116,6 +117,7 @@ __all__ = [
     "mask_url",
     "may_be_of_the_proxy",
     "may_call_again",
+    "moving_average",
     "must_be_public",
     "parse_proxies",
     "parse_proxy_file",
@@ -413,6 +415,36 @@ class BanTable:
     @property
     def is_plain(self, /) -> bool:
         """Whether the default rules apply everywhere."""
+
+@final
+class BodyDecoder:
+    """Takes the content codings of one body off, piece by piece: gzip, deflate, br and zstd; others stay. Thread-safe.
+
+    Args:
+        values: The values of `Content-Encoding`.
+
+    Raises:
+        ValueError: There are too many codings.
+    """
+
+    def __new__(cls, /, values: SupportsGetItem[int, SupportsGetItem[int, SupportsIndex]]) -> Self: ...
+    def end(self, /) -> None:
+        """There are no more data.
+
+        Raises:
+            ValueError: The data are cut off.
+        """
+
+    def feed(self, /, data: bytes, most: SupportsIndex) -> bytes | None:
+        """What comes out of some more data; `None` if that are more than `most` bytes.
+
+        Raises:
+            ValueError: The data are not what they are said to be.
+        """
+
+    @property
+    def is_needed(self, /) -> bool:
+        """Whether there is a coding to take off."""
 
 @final
 class CheckResult:
@@ -1420,9 +1452,9 @@ class LoopedWire:
 
     Args:
         loop: The event loop.
-        keepalive: Most idle connections per proxy; `None` for no bound.
+        keepalive: Most idle connections per proxy, those of a session by themselves; `None` for no bound.
         keepalive_seconds: How long an idle connection is kept; `None` for ever.
-        proxies: Most proxies with idle connections.
+        proxies: Most proxies with idle connections, once more for each session that has some of its own.
 
     Raises:
         OSError: The system has no descriptors left.
@@ -3333,9 +3365,9 @@ class Wire:
     """The connections of one transport, and what sends requests over them. May be shared by threads.
 
     Args:
-        keepalive: Most idle connections per proxy; `None` for no bound.
+        keepalive: Most idle connections per proxy, those of a session by themselves; `None` for no bound.
         keepalive_seconds: How long an idle connection is kept; `None` for ever.
-        proxies: Most proxies with idle connections.
+        proxies: Most proxies with idle connections, once more for each session that has some of its own.
     """
 
     def __new__(
@@ -3954,6 +3986,13 @@ def may_call_again(method: str) -> bool:
     Args:
         method: The method, upper case.
     """
+
+def moving_average(
+    before: SupportsFloat | SupportsIndex | None,
+    sample: SupportsFloat | SupportsIndex,
+    alpha: SupportsFloat | SupportsIndex = ...,
+) -> float:
+    """An exponential moving average after one more sample, which counts by `alpha`; the first one is the average."""
 
 def must_be_public(lease: Any) -> bool:
     """Whether the proxy of a lease must not be in the user's own network.
