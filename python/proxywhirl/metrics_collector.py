@@ -186,7 +186,9 @@ class MetricsCollector:
             statuses = list(families.statuses)
         for status in statuses:
             _remove(families.requests, status, label)
-        for family in (families.durations, families.health, families.breaker):
+        for direction in ("sent", "received"):
+            _remove(families.bytes, direction, label)
+        for family in (families.durations, families.health, families.breaker, families.spent):
             _remove(family, label)
 
     def _label(self, proxy_id: Any) -> str:

@@ -251,12 +251,6 @@ proxy_fields!(record! { <'a>
     total_requests: u64 => u64;
     total_successes: u64 => u64;
     total_failures: u64 => u64;
-    #[serde(skip_serializing_if = "is_zero")]
-    bytes_sent: u64 => u64;
-    #[serde(skip_serializing_if = "is_zero")]
-    bytes_received: u64 => u64;
-    #[serde(skip_serializing_if = "is_nothing")]
-    spent: f64 => f64;
     average_response_time_ms: Option<f64> => f64;
     tags: &'a [Box<str>] => Vec<Box<str>>;
     created_at: Option<Stamp> => Stamp;
@@ -297,6 +291,12 @@ proxy_fields!(record! { <'a>
     // Unknown is not free: a missing cost is the default, 0, and `null` is unknown.
     #[serde(skip_serializing_if = "is_free")]
     cost_per_request: Option<f64> => #[serde(deserialize_with = "given")] Option<f64>;
+    #[serde(skip_serializing_if = "is_zero")]
+    bytes_sent: u64 => u64;
+    #[serde(skip_serializing_if = "is_zero")]
+    bytes_received: u64 => u64;
+    #[serde(skip_serializing_if = "is_nothing")]
+    spent: f64 => f64;
     #[serde(skip_serializing_if = "Option::is_none")]
     geo_location: Option<&'a RawValue> => Box<RawValue>;
     #[serde(skip_serializing_if = "is_zero")]

@@ -22,10 +22,10 @@ class MoneyFace:
     def budget(self) -> float | None:
         """The most that may be spent on paid proxies, ``None`` without a bound. Assigning holds from the next attempt on.
 
-        A paid proxy is used only while what is spent, and ``cost_per_request`` of all attempts under way, leaves room for
-        one more. Beyond that requests go through free proxies, as if the others were not there; where the pool has no
-        free one that fits the request, it raises ``ProxyBudgetExceededError``. What is under way goes on: only its bytes
-        can exceed the budget.
+        A paid proxy is used only while what is spent, and ``cost_per_request`` of all attempts under way, leaves room
+        for one more. Beyond that requests go through free proxies, as if the others were not there; where the pool has
+        no free one that fits the request, it raises ``ProxyBudgetExceededError``. What is under way goes on: only its
+        bytes can exceed the budget.
 
         Raises:
             ValueError: Assigned something that is not more than 0.
@@ -38,9 +38,10 @@ class MoneyFace:
 
     @property
     def spent(self) -> float:
-        """What attempts have cost since the rotator was made: ``cost_per_request`` of each that was judged or has moved
-        bytes, and ``cost_per_gb`` for each 10^9 bytes sent and received. It can be set, as to go on with the budget of an
-        earlier run.
+        """What attempts have cost since the rotator was made. It can be set, as to go on with an earlier run's budget.
+
+        That is ``cost_per_request`` of each that was judged or has moved bytes, and ``cost_per_gb`` for each 10^9 bytes
+        sent and received.
 
         Raises:
             ValueError: Assigned something below 0.

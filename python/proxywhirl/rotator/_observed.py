@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
 
+from proxywhirl.rotator._chosen import ChosenFace
+
 if TYPE_CHECKING:
-    from proxywhirl import _core
-    from proxywhirl._native.explain import Explanation
     from proxywhirl.events import ProxyEvent
     from proxywhirl.health.checks import Checker
     from proxywhirl.health.monitor import HealthMonitor
-    from proxywhirl.rotator._insight import Insight
-
-__all__ = ["ObservedFace"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class ObservedFace:
+class ObservedFace(ChosenFace):
     """Events, numbers and health of a rotator; without state or rules of its own."""
-
-    _insight: Insight
-    _transport: Any
-
-    @property
-    def pool(self) -> _core.ProxyPool:
-        """The proxies."""
-        raise NotImplementedError
-
-    def explain(self) -> Explanation:
-        """Which proxies may be chosen now."""
-        raise NotImplementedError
 
     # Events.
 
@@ -89,8 +74,9 @@ class ObservedFace:
             ``p50_latency_ms``, ``p95_latency_ms``, ``p99_latency_ms``, ``requests_per_second`` (over the last minute),
             ``active_proxies`` (that can be chosen now), ``unhealthy_proxies`` (out of service), ``outcomes`` (by name),
             ``health_checks``, ``failed_health_checks``, ``proxies_added``, ``proxies_removed``, ``bytes_sent``,
-            ``bytes_received``, ``spent`` (on all attempts, also those given back), ``cost_per_page`` (``spent`` for each
-            success; ``None`` without one). With ``by``, a dictionary of such counts; by outcome without bytes and money.
+            ``bytes_received``, ``spent`` (on all attempts, also those given back), ``cost_per_page`` (``spent`` for
+            each success; ``None`` without one). With ``by``, a dictionary of such counts; by outcome without bytes and
+            money.
 
         Raises:
             ValueError: ``by`` is something else.

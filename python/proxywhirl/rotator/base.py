@@ -13,10 +13,8 @@ from proxywhirl._httpx.cookies import cookies_of
 from proxywhirl._httpx.library import default_name, flavour
 from proxywhirl._httpx.selection import Chooser
 from proxywhirl._native.redact import shown
-from proxywhirl.rotator._chosen import ChosenFace
 from proxywhirl.rotator._limited import LimitedFace
 from proxywhirl.rotator._money import MoneyFace
-from proxywhirl.rotator._observed import ObservedFace
 from proxywhirl.rotator._requests import RequestsFace, Unset, client_options
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ _NO_PROXIES = (
 )
 
 
-class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace, MoneyFace):
+class ProxyRotatorBase(RequestsFace, LimitedFace, MoneyFace):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -125,8 +123,10 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace, Mone
         budget: The most that may be spent on paid proxies; no bound by default. See :attr:`budget`.
         cert: Certificate by which sites know this side: the path of a PEM file with certificate and key, or of two
             files, and the key's password. Proxies are not shown it.
+        http2: Whether sites with TLS are offered HTTP/2 (extra ``http2``); httpx carries the requests then.
 
     Raises:
+        ImportError: ``http2=True`` without the package that it needs.
         ProxyValidationError: One of the proxies is not acceptable.
         ValueError: An unknown strategy or setting, or a setting out of its range.
         TypeError: An argument of the wrong type.
@@ -191,6 +191,7 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace, Mone
         follow_redirects: bool | None = None,
         timeout: Any = Unset.UNSET,
         cert: Cert | None = None,
+        http2: bool = False,
         budget: float | None = None,
     ) -> None:
         # Making a rotator costs more than importing these; importing the class is to cost little.
@@ -263,6 +264,7 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace, Mone
             "proxy_verify": proxy_verify,
             "cert": cert,
             "trust_env": trust_env,
+            "http2": http2,
         }
         self._given = client_options(
             self._flavour,

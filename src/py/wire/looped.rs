@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::RawFd;
-use std::time::Duration;
 
 use ahash::AHashMap;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
@@ -12,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::answer::WireAnswer;
+use super::bounds::bounds;
 use super::failure::WireFailure;
 use super::order::WireOrder;
 use crate::clock::{Clock, SystemClock};
@@ -19,7 +19,6 @@ use crate::drive::looped::{Key, Reactor, Reply};
 use crate::py::convert;
 use crate::py::lease::PyLease;
 use crate::sync::Mutex;
-use crate::wire::connections::Bounds;
 use crate::wire::route::Route;
 
 /// The connections of one transport in one event loop, and what sends requests over them. To be used by the loop's thread.
@@ -28,9 +27,9 @@ use crate::wire::route::Route;
 ///
 /// Args:
 ///     loop: The event loop.
-///     keepalive: Most idle connections per proxy; `None` for no bound.
+///     keepalive: Most idle connections per proxy, those of a session by themselves; `None` for no bound.
 ///     keepalive_seconds: How long an idle connection is kept; `None` for ever.
-///     proxies: Most proxies with idle connections.
+///     proxies: Most proxies with idle connections, once more for each session that has some of its own.
 ///
 /// Raises:
 ///     OSError: The system has no descriptors left.
@@ -69,15 +68,8 @@ impl LoopedWire {
         keepalive_seconds: Option<f64>,
         proxies: usize,
     ) -> PyResult<Self> {
-        let keep_alive = keepalive_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
-        let idle_per_proxy = keepalive.unwrap_or(usize::MAX);
-        let reactor = Reactor::new(Bounds { idle_per_proxy, proxies, keep_alive, ..Bounds::default() });
-        let state = State {
-            reactor: Some(reactor.map_err(os_error)?),
-            awaited: AHashMap::new(),
-            leases: AHashMap::new(),
-            alarm: None,
-        };
+        let reactor = Reactor::new(bounds(keepalive, keepalive_seconds, proxies));
+        let state = State { reactor: Some(reactor.map_err(os_error)?), awaited: AHashMap::new(), leases: AHashMap::new(), alarm: None };
         Ok(Self { event_loop: r#loop, state: Mutex::new(state) })
     }
 

@@ -124,9 +124,9 @@ def test_a_stream_that_is_left_early_counts_what_was_read(engine: str) -> None:
         assert proxy.bytes_received == rotator.bytes_received
 
 
-def test_failed_attempts_count(engine: str = "native") -> None:
+def test_failed_attempts_count() -> None:
     with ProxyFleet([ProxySpec(name="banned", fault="403"), ProxySpec(name="good")]) as fleet:
-        with ProxyRotator(proxies=fleet.urls, engine=engine) as rotator:
+        with ProxyRotator(proxies=fleet.urls) as rotator:
             rotator.get(fleet.site_url("shop.test", "/bytes/100"))
             assert all(proxy.bytes_sent > 0 and proxy.bytes_received > 0 for proxy in rotator.pool)
 
