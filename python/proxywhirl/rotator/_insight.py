@@ -129,7 +129,9 @@ class Insight:
                 raise ValueError(f"by must be 'proxy', 'site' or 'outcome', not {shown(by)}")
             return {} if metrics is None else metrics.groups(by)
         if metrics is None:
-            zeros: dict[str, Any] = {name: {} if name == "outcomes" else 0.0 if name in _FRACTIONS else 0 for name in _METRICS}
+            zeros: dict[str, Any] = {
+                name: {} if name == "outcomes" else 0.0 if name in _FRACTIONS else 0 for name in _METRICS
+            }
             return {**zeros, "cost_per_page": None}
         counts = _counted(explain())
         others = counts["unhealthy"] + counts["resting"] + counts["expired"]

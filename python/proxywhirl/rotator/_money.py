@@ -20,7 +20,7 @@ class MoneyFace:
 
     @property
     def budget(self) -> float | None:
-        """The most that may be spent on paid proxies, ``None`` without a bound. Assigning holds from the next attempt on.
+        """The most that may be spent on paid proxies, ``None`` without a bound. Assigning holds from the next attempt.
 
         A paid proxy is used only while what is spent, and ``cost_per_request`` of all attempts under way, leaves room
         for one more. Beyond that requests go through free proxies, as if the others were not there; where the pool has
