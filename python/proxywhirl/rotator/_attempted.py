@@ -20,7 +20,7 @@ __all__ = ["AsyncAttemptsFace", "AttemptsFace"]
 class _Face:
     _transport: Any
     _prepare_sources: Any
-    config: ProxyConfiguration
+    _config: ProxyConfiguration
 
 
 class AttemptsFace(_Face):
@@ -89,7 +89,7 @@ class AttemptsFace(_Face):
             url,
             method,
             wishes,
-            patience=self.config.pool_timeout,
+            patience=self._config.pool_timeout,
             retry_policy=retry_policy,
             ban_policy=ban_policy,
             raise_on_ban=raise_on_ban,
@@ -135,7 +135,7 @@ class AsyncAttemptsFace(_Face):
             url,
             method,
             wishes,
-            patience=self.config.pool_timeout,
+            patience=self._config.pool_timeout,
             retry_policy=retry_policy,
             ban_policy=ban_policy,
             raise_on_ban=raise_on_ban,
