@@ -16,8 +16,6 @@ from proxywhirl.events._event import ProxyEvent, checked_name
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["EventHub"]
-
 _log = logging.getLogger("proxywhirl.events")
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from proxywhirl.retry import RetryPolicy
     from proxywhirl.retry._unset import Unset
 
-__all__ = ["ConfigLike", "connections_of", "policy_of", "settings_of", "strategy_of", "timeout_for"]
-
 ConfigLike = Union["ProxyConfiguration", "StrategyConfig", Mapping[str, Any], str, "os.PathLike[str]", None]
 
 # Requests that wait for a free connection of one proxy wait for that proxy, whatever becomes of it, so unless the user
@@ -26,9 +24,7 @@ _CONNECTIONS_PER_PROXY = 100
 def settings_of(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | None, Any]:
     """The rotator's settings, the strategy's if they were meant, and the proxies of a file.
 
-    Raises:
-        TypeError: This is no configuration.
-        ValueError: A setting that is unknown or out of its range.
+    Raises ``TypeError`` (this is no configuration), ``ValueError`` (a setting that is unknown or out of its range).
     """
     if config is None:
         from proxywhirl.config._defaults import defaults
@@ -67,9 +63,7 @@ def configuration() -> ProxyConfiguration:
 def strategy_of(given: Any, settings: StrategyConfig | None, config: ProxyConfiguration) -> Any:
     """The strategy that was handed over, or that settings name, in the form the core calls.
 
-    Raises:
-        ValueError: An unknown name.
-        TypeError: Something that is no strategy.
+    Raises ``ValueError`` (an unknown name), ``TypeError`` (something that is no strategy).
     """
     from proxywhirl.strategies._registry import resolve
 
