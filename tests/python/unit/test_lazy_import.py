@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import proxywhirl
+from proxywhirl.testing import ProxyFleet
 
 HEAVY = (
     "typing",
@@ -89,21 +90,23 @@ with ProxyRotator(proxies=["http://127.0.0.1:1"], engine="httpx") as rotator:
 
 
 def test_a_synchronous_request_does_without_pydantic_and_asyncio() -> None:
-    code = """
+    with ProxyFleet(1) as fleet:
+        proxy, page = fleet.urls[0], fleet.site_url("shop.test", "/whoami")
+        code = f"""
 import os, sys
 os.environ["PROXYWHIRL_ENGINE"] = "native"
 from proxywhirl import ProxyRotator
-from proxywhirl.testing import ProxyFleet
-with ProxyFleet(1) as fleet, ProxyRotator(proxies=fleet.urls) as rotator:
-    print(rotator.get(fleet.site_url("shop.test", "/whoami")).status_code)
-    print(*sorted({"asyncio", "pydantic", "pydantic_settings"} & set(sys.modules)))
+with ProxyRotator(proxies=[{proxy!r}]) as rotator:
+    print(rotator.get({page!r}).status_code)
+    print(*sorted({{"asyncio", "pydantic", "pydantic_settings"}} & set(sys.modules)))
     # Who asks gets the objects that there always were.
     print(type(rotator.config).__name__, rotator.config.timeout, rotator.config is rotator.config)
     print(type(rotator.retry_policy).__name__, rotator.retry_policy is rotator.retry_policy)
     rotator.retry_policy.max_attempts = 1
-    print(rotator.retry_policy.max_attempts, rotator.get(fleet.site_url("shop.test", "/whoami")).status_code)
+    print(rotator.retry_policy.max_attempts, rotator.get({page!r}).status_code)
 """
-    assert run(code).split("\n")[:5] == ["200", "", "ProxyConfiguration 30 True", "RetryPolicy True", "1 200"]
+        printed = run(code).split("\n")
+    assert printed[:5] == ["200", "", "ProxyConfiguration 30 True", "RetryPolicy True", "1 200"]
 
 
 def test_what_is_said_where_nothing_is_said_is_said_once() -> None:
