@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl._httpx.tls import Cert, Verify
-    from proxywhirl.config import ProxyConfiguration
     from proxywhirl.credentials import CredentialRotator
     from proxywhirl.models import ProxyChain
     from proxywhirl.resilience import ResilienceConfig
@@ -141,8 +140,6 @@ class ProxyRotatorBase(RequestsFace, LimitedFace, MoneyFace):
     _aggregation_thread: Any = None
     _stop_event: Any = None
 
-    config: ProxyConfiguration
-
     def __init__(
         self,
         proxies: ProxiesLike | None = None,
@@ -219,16 +216,16 @@ class ProxyRotatorBase(RequestsFace, LimitedFace, MoneyFace):
             site_rate_limit=site_rate_limit,
             resilience=resilience,
         )
-        self.config, strategy_config, listed = settings_of(config)
-        pool = _core.ProxyPool(name="rotator", max_pool_size=self.config.pool_size or _UNLIMITED)
+        self._config, strategy_config, listed = settings_of(config)
+        pool = _core.ProxyPool(name="rotator", max_pool_size=self._config.pool_size or _UNLIMITED)
         pool._budget = budget
-        self._chooser = Chooser(pool, strategy_of(strategy, strategy_config, self.config), when_empty=_NO_PROXIES)
+        self._chooser = Chooser(pool, strategy_of(strategy, strategy_config, self._config), when_empty=_NO_PROXIES)
         self._insight = Insight(
-            self._chooser, self.config, metrics=enable_metrics, profiling=enable_profiling, in_loop=self._in_loop
+            self._chooser, self._config, metrics=enable_metrics, profiling=enable_profiling, in_loop=self._in_loop
         )
         self._lists = Lists(
             self._chooser,
-            self.config,
+            self._config,
             self._insight,
             auto_fetch_sources,
             refresh_interval,
@@ -250,7 +247,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace, MoneyFace):
         self._members.add_all(() if user_proxies is None else user_proxies, tag="source:user")
         if trust_env:
             self._members.add_all(proxies_of_environment(), tag="source:env")
-        self._keeping.open(self.config, storage_backend, storage_path, auto_save_interval)
+        self._keeping.open(self._config, storage_backend, storage_path, auto_save_interval)
 
         self._chains = Chains(pool)
         self.chains: list[ProxyChain] = self._chains.all
@@ -260,7 +257,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace, MoneyFace):
         self._lock = new_lock()
         self._opened: Any = None
         self._tls_options: dict[str, Any] = {
-            "verify": self.config.verify_ssl if verify is None else verify,
+            "verify": self._config.verify_ssl if verify is None else verify,
             "proxy_verify": proxy_verify,
             "cert": cert,
             "trust_env": trust_env,
@@ -278,12 +275,12 @@ class ProxyRotatorBase(RequestsFace, LimitedFace, MoneyFace):
         )
         self._transport = self._make_transport(
             **self._tls_options,
-            retry_policy=policy_of(self.config) if retry_policy is None else retry_policy,
+            retry_policy=policy_of(self._config) if retry_policy is None else retry_policy,
             read_bodies=True,
-            max_connections=connections_of(self.config),
-            max_keepalive_connections=self.config.pool_max_keepalive,
-            keepalive_expiry=float(self.config.keepalive_timeout),
-            timeout_for=timeout_for if self.config.dynamic_timeout else None,
+            max_connections=connections_of(self._config),
+            max_keepalive_connections=self._config.pool_max_keepalive,
+            keepalive_expiry=float(self._config.keepalive_timeout),
+            timeout_for=timeout_for if self._config.dynamic_timeout else None,
             auth_statuses=(401, 407) if compat == "0.3" else None,
             ban_policy=ban_policy,
             ban_policies=ban_policies,
@@ -299,7 +296,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace, MoneyFace):
         self._limits = Limits(
             self._chooser,
             self._insight.watch,
-            self.config,
+            self._config,
             circuit_breaker=circuit_breaker,
             rate_limiter=rate_limiter,
             credentials=credential_rotator,
@@ -321,7 +318,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace, MoneyFace):
         from proxywhirl.transport._source import Source
 
         own = self._transport
-        return Source(self._chooser, own.retry_policy, own.bans, own.raise_on_ban)
+        return Source(self._chooser, self.retry_policy, own.bans, own.raise_on_ban)
 
     def _configure_guard(self) -> None:
         """Tell the pool all it has to know at once: what is left out goes back to its default."""
