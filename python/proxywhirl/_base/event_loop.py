@@ -6,8 +6,6 @@ import sys
 from collections.abc import Awaitable
 from typing import Any, Callable, TypeVar
 
-__all__ = ["caller", "in_thread", "loop_is_running", "run_to_end"]
-
 T = TypeVar("T")
 
 

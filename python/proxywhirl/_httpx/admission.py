@@ -9,8 +9,6 @@ from proxywhirl._base.event_loop import caller
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["wait_async"]
-
 
 async def wait_async(line: _core.WaitingLine, key: str, take: Callable[[], Any], seconds: float | None) -> Any:
     """As ``line.wait``, on asyncio or trio. Cancellation leaves the line.

@@ -48,12 +48,7 @@ class _ForMocks:
 
 
 class Carrier(_ForMocks):
-    """Carries synchronous requests; may be shared by threads.
-
-    Args:
-        tls: The contexts.
-        limits: The bounds of the connections.
-    """
+    """Carries synchronous requests; may be shared by threads."""
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
         super().__init__()
@@ -65,13 +60,7 @@ class Carrier(_ForMocks):
     def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
         """Send a request through a leased proxy.
 
-        Args:
-            lease: The lease; its verdict is the caller's business.
-            request: Anything with ``method``, ``url``, ``headers``, ``stream`` and ``extensions`` as httpx has them.
-            terms: How to.
-
-        Returns:
-            The answer, or what the failure means. Other exceptions, as those of the user's own body, are raised.
+        Other exceptions, as those of the user's own body, are raised.
         """
         library = terms.flavour.name
         replaced = library not in self._looked_at
@@ -142,10 +131,6 @@ class AsyncCarrier(_ForMocks):
 
     They are closed when their loop ends (``asyncio.run`` sees to that), when the carrier is closed, or when it is
     collected.
-
-    Args:
-        tls: The contexts.
-        limits: The bounds of the connections, per loop.
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:

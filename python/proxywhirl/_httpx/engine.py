@@ -18,8 +18,6 @@ from proxywhirl._native.redact import shown
 if TYPE_CHECKING:
     from proxywhirl._httpx.tls import Tls
 
-__all__ = ["ENGINES", "are_transports_mocked", "engine_of", "is_mocked", "tell_once"]
-
 ENGINES = ("native", "httpx")
 
 _VARIABLE = "PROXYWHIRL_ENGINE"
@@ -40,16 +38,7 @@ _lock = new_lock()
 
 
 def engine_of(engine: str | None, tls: Tls, default: str) -> str:
-    """The engine of a new transport.
-
-    Args:
-        engine: ``"native"`` or ``"httpx"``; ``None`` for what ``PROXYWHIRL_ENGINE`` says, or else the default.
-        tls: The settings of TLS.
-        default: The engine where nothing is said.
-
-    Raises:
-        ValueError: There is no such engine.
-    """
+    """The engine of a new transport. Raises ``ValueError`` (there is no such engine)."""
     asked, name = engine, "engine"
     if asked is None:
         asked, name = os.environ.get(_VARIABLE) or default, _VARIABLE
@@ -71,13 +60,7 @@ def is_mocked() -> bool:
 
 
 def are_transports_mocked(library: str, *, forwards: bool) -> bool:
-    """Whether a request is to go through the transports of httpx itself for the mock that is there to see it.
-
-    Args:
-        library: ``"httpx"`` or ``"httpx2"``.
-        forwards: Whether a proxy is asked to forward the request, rather than for a tunnel: what a carrier tells
-            httpcore then names the proxy, and a mock of httpcore looks for the site.
-    """
+    """Whether a request is to go through the transports of httpx itself for the mock that is there to see it."""
     if _mocked_package(library) is not None:
         return True
     return forwards and _mocked_package(_CORES[library]) is not None

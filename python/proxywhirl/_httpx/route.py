@@ -12,8 +12,6 @@ from proxywhirl._httpx.library import core
 from proxywhirl._httpx.limits import Limits
 from proxywhirl._httpx.tls import Tls
 
-__all__ = ["ConnectionPool", "Owner", "Route"]
-
 # Once is bad luck: a proxy may end waiting connections after a while. Twice is its habit.
 _STALE_ENOUGH = 2
 
@@ -118,10 +116,6 @@ class Route:
 
         A plain target behind an HTTP proxy is no tunnel: then the connections go to the proxy itself and serve all
         targets alike.
-
-        Args:
-            secure: Whether the target wants TLS.
-            owner: Whose connections to use.
         """
         found = self._lines.get((secure, owner))
         if found is None:

@@ -15,8 +15,6 @@ from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._native.redact import shown_path
 
-__all__ = ["Cert", "Tls", "Verify"]
-
 Verify = Union[bool, str, ssl.SSLContext]
 """``True`` checks certificates, ``False`` does not, a path names a CA file or folder, a context is used as it is."""
 
@@ -104,18 +102,11 @@ def _certificates(place: str) -> list[str]:
 class Tls:
     """Which certificates are accepted: of targets and, apart from that if wished, of HTTPS proxies.
 
-    Args:
-        verify: For targets.
-        proxy_verify: For HTTPS proxies; ``None`` means like ``verify``.
-        trust_env: Whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured.
-        cert: The certificate that targets are shown, and proxies are not.
-        http2: Whether targets are offered HTTP/2.
+    ``http2`` says whether targets are offered HTTP/2.
 
-    Raises:
-        ImportError: HTTP/2 is asked for, and its package is not installed.
-        TypeError: An argument has the wrong type.
-        ValueError: There is both a certificate and an ``ssl.SSLContext`` for targets.
-        FileNotFoundError: There is no such certificate.
+    Raises ``TypeError`` (an argument has the wrong type), ``ValueError`` (there is both a certificate and an
+    ``ssl.SSLContext`` for targets), ``FileNotFoundError`` (there is no such certificate), ``ImportError`` (HTTP/2 is
+    asked for, and its package is not installed).
     """
 
     __slots__ = ("_cert", "_own_context", "_own_profile", "_proxy_verify", "_trust_env", "_verify", "http2")
@@ -198,12 +189,7 @@ class Tls:
 class _Certificate:
     """The certificate of this side.
 
-    Args:
-        given: As the user gave it.
-
-    Raises:
-        TypeError: It has another form.
-        FileNotFoundError: One of the files is not there.
+    Raises ``TypeError`` (it has another form), ``FileNotFoundError`` (one of the files is not there).
     """
 
     __slots__ = ("_chain", "_key", "password")

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from proxywhirl.storage._autosave import Autosave, Place
     from proxywhirl.storage._vault import Vault
 
-__all__ = ["Keeping", "StorageLike", "open_file"]
-
 StorageLike = Union[str, "ProxyStorage", None]
 """``"memory"``, ``"file"``, ``"sqlite"``, or a storage."""
 
@@ -27,15 +25,7 @@ _log = logging.getLogger("proxywhirl.storage")
 
 
 class Keeping:
-    """Loads and saves the pool of one rotator.
-
-    Args:
-        chooser: Whose pool is kept.
-        profile: Sums up how long saving takes, if it is to be known.
-        atomic: Whether files are replaced as a whole.
-        encryption_key: Encrypts saved credentials.
-        geo_database: Where proxies without a country get theirs.
-    """
+    """Loads and saves the pool of one rotator."""
 
     def __init__(
         self,
@@ -241,15 +231,7 @@ class Keeping:
 def open_file(
     path: str | os.PathLike[str], options: dict[str, Any]
 ) -> tuple[_core.ParsedProxies | _core.PoolImage, dict[str, Any]]:
-    """Read the file that a rotator is to be made from.
-
-    Args:
-        path: A saved pool, or a list.
-        options: Arguments of the rotator.
-
-    Returns:
-        What was read, and the arguments: with the strategy that the file names, if they name none.
-    """
+    """Read the file that a rotator is to be made from."""
     from proxywhirl.storage._open import image_of
     from proxywhirl.storage._reading import settings_of
     from proxywhirl.storage._vault import Vault

@@ -13,9 +13,7 @@ from proxywhirl._httpx.cookies import cookies_of
 from proxywhirl._httpx.library import default_name, flavour
 from proxywhirl._httpx.selection import Chooser
 from proxywhirl._native.redact import shown
-from proxywhirl.rotator._chosen import ChosenFace
 from proxywhirl.rotator._limited import LimitedFace
-from proxywhirl.rotator._observed import ObservedFace
 from proxywhirl.rotator._requests import RequestsFace, Unset, client_options
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ _NO_PROXIES = (
 )
 
 
-class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
+class ProxyRotatorBase(RequestsFace, LimitedFace):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from proxywhirl.resilience import ResilienceConfig
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["Settings"]
-
 
 class Settings:
     """What both transports are made with; the arguments are those of :class:`RotatingTransport`."""
@@ -116,13 +114,7 @@ class Settings:
         return self.report_judge if ban_policy is None else ReportJudge(BanPolicies(ban_policy), self._auth_statuses)
 
     def _judge_of(self, request: Any, kind: HttpLibrary, selection: Selection | None) -> StatusJudge | RuleJudge:
-        """What the answers to a request are judged by.
-
-        Args:
-            request: The request.
-            kind: The package that it is from.
-            selection: What the request asks for; may bring ban rules of its own.
-        """
+        """What the answers to a request are judged by."""
         policy = None if selection is None else selection.ban_policy
         if policy is None:
             policy = self.bans.for_host(request.url.host)

@@ -12,8 +12,6 @@ from proxywhirl._base.event_loop import caller
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["Refresh", "Report", "wait_for"]
-
 
 @dataclass
 class Report:
