@@ -38,30 +38,12 @@ from typing import Any, ClassVar
 from proxywhirl._native.redact import redact_url, scrub_credentials_from_dict, scrub_text
 
 __all__ = [
-    "CacheCorruptionError",
-    "CacheStorageError",
-    "CacheValidationError",
-    "InternalError",
-    "NonRetryableError",
-    "ProxyAuthenticationError",
-    "ProxyBannedError",
-    "ProxyBudgetExceededError",
-    "ProxyConnectionError",
-    "ProxyError",
-    "ProxyErrorCode",
-    "ProxyFetchError",
-    "ProxyPoolEmptyError",
-    "ProxyStorageError",
-    "ProxyValidationError",
-    "ProxyWhirlError",
-    "RegexComplexityError",
-    "RegexTimeoutError",
-    "RequestQueueFullError",
-    "RetryableError",
-    "SessionNotFoundError",
-    "StrategyMetadataError",
-    "redact_url",
-]
+    "CacheCorruptionError", "CacheStorageError", "CacheValidationError", "InternalError", "NonRetryableError",
+    "ProxyAuthenticationError", "ProxyBannedError", "ProxyBudgetExceededError", "ProxyConnectionError", "ProxyError",
+    "ProxyErrorCode", "ProxyFetchError", "ProxyPoolEmptyError", "ProxyStorageError", "ProxyValidationError",
+    "ProxyWhirlError", "RegexComplexityError", "RegexTimeoutError", "RequestQueueFullError", "RetryableError",
+    "SessionNotFoundError", "StrategyMetadataError", "redact_url",
+]  # fmt: skip
 
 _TIMEOUT = re.compile(r"time[ds]?[ _-]?out", re.IGNORECASE)
 
@@ -316,19 +298,9 @@ class ProxyBudgetExceededError(ProxyWhirlError):
     default_error_code = ProxyErrorCode.BUDGET_EXCEEDED
     hint = "raise rotator.budget, or add free proxies"
 
-    budget: float | None = None
-    spent: float | None = None
-
-    def __init__(
-        self,
-        message: str = "The budget is used up",
-        *,
-        budget: float | None = None,
-        spent: float | None = None,
-        **details: Any,
-    ) -> None:
-        self.budget = budget
-        self.spent = spent
+    def __init__(self, message: str = "The budget is used up", **details: Any) -> None:
+        self.budget: float | None = details.pop("budget", None)
+        self.spent: float | None = details.pop("spent", None)
         super().__init__(message, **details)
 
     def _own_facts(self) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Allowance:
         self._until: float | None = None
         self._last = 0.0
         self._received = 0
-        self._count = None if lease is None or lease.proxy is None else lease._count
+        self._count = getattr(lease, "_count", None)
 
     def timeouts(self) -> dict[str, Any]:
         """The ``timeout`` extension of a request to httpcore."""

@@ -69,7 +69,12 @@ impl LoopedWire {
         proxies: usize,
     ) -> PyResult<Self> {
         let reactor = Reactor::new(bounds(keepalive, keepalive_seconds, proxies));
-        let state = State { reactor: Some(reactor.map_err(os_error)?), awaited: AHashMap::new(), leases: AHashMap::new(), alarm: None };
+        let state = State {
+            reactor: Some(reactor.map_err(os_error)?),
+            awaited: AHashMap::new(),
+            leases: AHashMap::new(),
+            alarm: None,
+        };
         Ok(Self { event_loop: r#loop, state: Mutex::new(state) })
     }
 

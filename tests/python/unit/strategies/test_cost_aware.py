@@ -72,7 +72,7 @@ def test_bytes_cost_by_what_requests_are_expected_to_take(make_pool: MakePool, d
     by_volume.cost_per_request, by_volume.cost_per_gb = 0.0, 1000.0
     carried.cost_per_request, carried.cost_per_gb = 0.0, 1000.0
     # Twenty requests of a million bytes each.
-    carried.total_successes, carried.bytes_received = 20, 20_000_000
+    carried.total_requests, carried.bytes_received = 20, 20_000_000
     both.cost_per_gb = 1000.0
     weights = [1 / 0.101, 1 / 1.001, 1 / 0.201]
     found = draw(CostAwareStrategy(seed=5), pool, N)
