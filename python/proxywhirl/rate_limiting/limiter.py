@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from proxywhirl import _core
 from proxywhirl._native.redact import shown
 from proxywhirl.rate_limiting.models import RateLimit, RateLimitEvent
-from proxywhirl.resilience import rate_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -82,7 +81,7 @@ class RateLimiter:
         rate = self.rate
         self.buckets = _core.RateBuckets(
             None if rate is None else (rate[0], rate[1], float(rate[2])),
-            None if global_limit is None else rate_of(global_limit),
+            None if global_limit is None else _numbers(global_limit),
             clock=_clock,
         )
         """The tokens, in the core."""
@@ -121,7 +120,7 @@ class RateLimiter:
         """
         if limit is not None and not isinstance(limit, RateLimit):
             raise TypeError(f"a limit is a RateLimit, not {type(limit).__name__}")
-        self.buckets.set_own(str(proxy_id), None if limit is None else rate_of(limit))
+        self.buckets.set_own(str(proxy_id), None if limit is None else _numbers(limit))
 
     def check_limit(self, proxy_id: str | UUID) -> bool:
         """As :meth:`acquire`: takes a token if there is one. :meth:`would_allow` only looks.
@@ -265,6 +264,10 @@ def _check_rate(rate: Any, burst: Any) -> None:
         raise TypeError(f"burst_size must be a whole number, not {type(burst).__name__}")
     if burst < 1:
         raise ValueError(f"burst_size must be at least 1, not {burst}")
+
+
+def _numbers(limit: RateLimit) -> tuple[float, float, float | None]:
+    return (limit.max_requests, limit.time_window, limit.burst_allowance)
 
 
 def _limit(requests: float, seconds: float, burst: float | None) -> RateLimit:
