@@ -58,7 +58,7 @@ class RotatingTransport(Driver, _SyncBase):
         max_connections: Most requests of transports under way per proxy of the pool, each with a connection of its own.
             A proxy with as many is passed over; when all are, the request waits as long as its ``pool`` timeout says.
             Of several transports over one pool the lowest number holds, as long as its transport is there.
-        max_keepalive_connections: Most idle connections per proxy.
+        max_keepalive_connections: Most idle connections per proxy, and of each session.
         keepalive_expiry: Seconds an idle connection is kept.
         max_proxies: Most proxies with open connections; the least recently used goes first. By default a quarter of
             the file descriptors allowed, from 100 to 2,000.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proxywhirl::drive::looped::{Key, Reactor, Reply};
 use proxywhirl::drive::order::{Order, OrderBody};
-use proxywhirl::fleet::Scheme;
+use proxywhirl::fleet::{Behaviour, Fault, Scheme};
 use proxywhirl::net::protocol::Protocol;
 use proxywhirl::wire::allowance::Timeouts;
 use proxywhirl::wire::connections::Bounds;
@@ -112,6 +112,72 @@ fn a_request_without_an_answer_ends_in_time() {
     assert_eq!((error.kind, error.stage, error.sent), (Kind::ReadTimeout, Stage::Head, true));
     assert_eq!(reactor.counts().open, 0);
     assert_eq!(reactor.next_alarm(), None);
+}
+
+#[test]
+fn each_phase_has_its_timeout() {
+    let hang = plain_fleet(Behaviour { fault: Some(Fault::Hang), ..Behaviour::default() });
+    let short = Some(Duration::from_millis(60));
+    let all = Timeouts { connect: short, read: short, write: short, pool: short };
+    let mut reactor = reactor();
+    let mut fate = |order: Order| {
+        reactor.send(Order { timeouts: all, ..order });
+        let error = failure(one(&mut reactor));
+        assert_eq!(reactor.counts().open, 0);
+        (error.kind, error.stage, error.sent)
+    };
+    let through_it = |tls| get(&through(&hang, 0, Protocol::Http, tls), "/");
+    assert_eq!(fate(through_it(false)), (Kind::ReadTimeout, Stage::Head, true));
+    assert_eq!(fate(through_it(true)), (Kind::ConnectTimeout, Stage::Handshake, false));
+    let silent = serve(|_, stream| std::mem::forget(stream));
+    let secure = Route::new(RouteOptions::new(None, origin(true, "127.0.0.1", silent.port()), no_tls()));
+    assert_eq!(fate(get(&secure, "/")), (Kind::ConnectTimeout, Stage::TargetTls, false));
+    let body = vec![0_u8; 20 << 20];
+    let order = ask("POST", &direct(silent), "/", &[("Content-Length", &body.len().to_string())]);
+    let order = Order { body: OrderBody::Bytes(Arc::new(body)), ..order };
+    assert_eq!(fate(order), (Kind::WriteTimeout, Stage::Write, true));
+}
+
+#[test]
+fn connections_never_cross_sessions_logins_and_tls_settings() {
+    let fleet = fleet(vec![scheme(Scheme::Http)]);
+    let at = fleet.addresses()[0];
+    let mut reactor = reactor();
+    let options = |login| RouteOptions::new(Some(proxy(1, Protocol::Http, at, login)), site(false), no_tls());
+    let shared = options(None);
+    let owned = |owner| RouteOptions { owner: Some(owner), ..options(None) };
+    let other_tls = RouteOptions::new(Some(proxy(1, Protocol::Http, at, None)), site(false), trusting(&fleet));
+    let all = [shared, owned(1), owned(2), options(login()), other_tls];
+    for turn in 0..2 {
+        for (number, options) in all.iter().enumerate() {
+            reactor.send(get(&Route::new(options.clone()), "/"));
+            assert_eq!(answer(one(&mut reactor)).cost.dialled.is_some(), turn == 0, "route {number}");
+        }
+    }
+    assert_eq!((reactor.counts().open, fleet.counts(0).unwrap().connections), (5, 5));
+}
+
+#[test]
+fn what_says_that_it_ends_is_not_kept() {
+    let answers: [&[u8]; 5] = [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ];
+    for answered in answers {
+        let at = serve(move |_, mut stream| {
+            read_head(&mut stream);
+            stream.write_all(answered).unwrap();
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            read_head(&mut stream);
+        });
+        let mut reactor = reactor();
+        reactor.send(get(&direct(at), "/"));
+        assert_eq!(answer(one(&mut reactor)).head.status, 200);
+        assert_eq!(reactor.counts(), Default::default(), "{}", String::from_utf8_lossy(answered));
+    }
 }
 
 #[test]

@@ -123,12 +123,14 @@ fn a_new_connection_that_ends_without_an_answer_is_an_error() {
 
 #[test]
 fn what_says_that_it_ends_is_not_kept() {
-    let answers: [&[u8]; 5] = [
+    let answers: [&[u8]; 6] = [
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+        // Two readers could see two bodies.
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     ];
     for answer in answers {
         let at = serve(move |_, mut stream| {

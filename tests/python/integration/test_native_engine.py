@@ -8,6 +8,8 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -345,3 +347,54 @@ def test_a_loop_of_uvloop() -> None:
             loop.run_until_complete(main(fleet))
     finally:
         loop.close()
+
+
+def _resident() -> int:
+    """KiB of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors by /proc")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("kind", [ProxyRotator, AsyncProxyRotator])
+def test_after_thousands_of_requests_descriptors_and_memory_are_as_before(kind: type[Any]) -> None:
+    def in_threads(fleet: ProxyFleet, count: int) -> None:
+        with ProxyRotator(proxies=fleet.urls, engine="native") as rotator, ThreadPoolExecutor(4) as threads:
+            page = fleet.site_url("shop.test", "/bytes/1000")
+            assert {*threads.map(lambda _: len(rotator.get(page).content), range(count))} == {1000}
+            assert rotator._transport.carrier._wire.counts()[0] <= 4 * len(fleet.urls)
+
+    async def in_tasks(fleet: ProxyFleet, count: int) -> None:
+        page = fleet.site_url("shop.test", "/bytes/1000")
+        async with AsyncProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+            for _ in range(count // 50):
+                answers = await asyncio.gather(*(rotator.get(page) for _ in range(50)))
+                assert {len(answer.content) for answer in answers} == {1000}
+            (scope,) = rotator._transport.carrier._scopes.values()
+            opened, idle = scope.wire.counts()
+            assert opened == idle <= 50 * len(fleet.urls)
+
+    def run(count: int) -> tuple[int, int]:
+        before = _descriptors()
+        with ProxyFleet(4) as fleet:
+            if kind is ProxyRotator:
+                in_threads(fleet, count)
+            else:
+                asyncio.run(in_tasks(fleet, count))
+        gc.collect()
+        return _descriptors() - before, _resident()
+
+    # What is allocated once is there after the first.
+    run(500)
+    _, before = run(500)
+    left, after = run(5000)
+    assert left <= 0
+    assert after - before < 8_000
+
+
+def test_only_codings_that_are_decoded_are_asked_for() -> None:
+    with ProxyFleet(1) as fleet, ProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+        told = rotator.get(fleet.site_url("shop.test", "/echo")).json()["headers"]
+        asked = {name.lower(): value for name, value in told.items()}["accept-encoding"]
+        # Each of these is held against its decoder by the core's tests.
+        assert {coding.strip() for coding in asked.split(",")} <= {"gzip", "deflate", "br", "zstd"}
