@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from proxywhirl._core import RuleJudge, StatusJudge, request_facts
+from proxywhirl._core import HandedOver, RuleJudge, StatusJudge, request_facts
 from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
 from proxywhirl._httpx.engine import engine_of
@@ -18,6 +18,7 @@ from proxywhirl._httpx.native.sync import NativeCarrier
 from proxywhirl._httpx.native.tasks import AsyncNativeCarrier
 from proxywhirl._httpx.rotation import NO_LEASE, Answer, SendOptions, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
+from proxywhirl._httpx.taking import wait, wait_async
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 from proxywhirl.transport._bypass import BypassWarning
 from proxywhirl.transport._responses import facts_of, last_response, response_of, whole_response
@@ -48,7 +49,7 @@ class _Begun(NamedTuple):
     read: bool
     """Whether the body is read before the response is handed on."""
     deadline: float | None
-    taking: LeaseAcquirer
+    taking: _core.LeaseAcquirer
     authorization: bytes | None
     """The user's own ``Proxy-Authorization``."""
     store: CookieStore | None
@@ -124,6 +125,13 @@ class _Steps(BypassWarning, Settings):
         if selection is not None or not self._judges_alike:
             judge = self._judge_of(request, kind, selection)
         return _Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
+
+    def _taken_over(self, handed: HandedOver) -> _Begun:
+        """A request that the short way has begun."""
+        kind = flavour_of(handed.request)
+        return _Begun(
+            kind, None, handed.rotation, handed.judge, handed.policy, True, None, handed.taking, None, None, None
+        )
 
     def _terms(self, lease: Any, begun: _Begun) -> SendOptions:
         selection, rotation = begun.selection, begun.rotation
@@ -214,20 +222,31 @@ class Driver(_Steps):
             self._meet(sys._getframe(1))
         return self._carry(request, None)
 
-    def handle_whole(self, request: Any) -> Any:
-        """As :meth:`handle_request`; the response is complete, as a client hands it out."""
-        return self._carry(request, time.perf_counter())
+    def handle_whole(self, request: Any, handed: HandedOver | None = None) -> Any:
+        """As :meth:`handle_request`; the response is complete, as a client hands it out.
 
-    def _carry(self, request: Any, started: float | None) -> Any:
-        begun = self._begin(request)
+        Args:
+            request: The request.
+            handed: The request as the short way has begun it, if it has.
+        """
+        now = time.perf_counter()
+        return self._carry(request, now if handed is None else now - handed.age, handed)
+
+    def _carry(self, request: Any, started: float | None, handed: HandedOver | None = None) -> Any:
+        begun = self._begin(request) if handed is None else self._taken_over(handed)
         rotation = begun.rotation
         current: Answer | None = None
         try:
-            step = rotation.start()
+            step = rotation.start() if handed is None else handed.step
             while True:
                 if step == "send":
                     lease = rotation.lease
-                    reply = self.carrier.send(lease, request, self._terms(lease, begun))
+                    terms = self._terms(lease, begun)
+                    if handed is None or handed.reply is None:
+                        reply = self.carrier.send(lease, request, terms)
+                    else:
+                        reply = self.carrier.resume(handed, terms)
+                    handed = None
                     if type(reply) is Answer:
                         current = reply
                         outcome = begun.judge.answer(reply)
@@ -241,7 +260,7 @@ class Driver(_Steps):
                     return self._deliver(answer, request, begun, leased_body, started)
                 elif step == "admit":
                     try:
-                        lease = begun.taking.wait(*rotation.admission)
+                        lease = wait(begun.taking, *rotation.admission)
                     except NO_LEASE as refusal:
                         step = rotation.admitted(refusal)
                     else:
@@ -287,20 +306,26 @@ class AsyncDriver(_Steps):
             self._meet(sys._getframe(1))
         return await self._carry(request, None)
 
-    async def handle_whole_async(self, request: Any) -> Any:
-        """As :meth:`handle_async_request`; the response is complete, as a client hands it out."""
-        return await self._carry(request, time.perf_counter())
+    async def handle_whole_async(self, request: Any, handed: HandedOver | None = None) -> Any:
+        """As :meth:`Driver.handle_whole`, in the running event loop."""
+        now = time.perf_counter()
+        return await self._carry(request, now if handed is None else now - handed.age, handed)
 
-    async def _carry(self, request: Any, started: float | None) -> Any:
-        begun = self._begin(request)
+    async def _carry(self, request: Any, started: float | None, handed: HandedOver | None = None) -> Any:
+        begun = self._begin(request) if handed is None else self._taken_over(handed)
         rotation = begun.rotation
         current: Answer | None = None
         try:
-            step = rotation.start()
+            step = rotation.start() if handed is None else handed.step
             while True:
                 if step == "send":
                     lease = rotation.lease
-                    reply = await self.carrier.send(lease, request, self._terms(lease, begun))
+                    terms = self._terms(lease, begun)
+                    if handed is None or handed.reply is None:
+                        reply = await self.carrier.send(lease, request, terms)
+                    else:
+                        reply = await self.carrier.resume(handed, terms)
+                    handed = None
                     if type(reply) is Answer:
                         current = reply
                         outcome = begun.judge.answer(reply)
@@ -314,7 +339,7 @@ class AsyncDriver(_Steps):
                     return self._deliver(answer, request, begun, async_leased_body, started)
                 elif step == "admit":
                     try:
-                        lease = await begun.taking.wait_async(*rotation.admission)
+                        lease = await wait_async(begun.taking, *rotation.admission)
                     except NO_LEASE as refusal:
                         step = rotation.admitted(refusal)
                     else:

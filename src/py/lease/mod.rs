@@ -77,6 +77,11 @@ impl PyLease {
         self.url.as_ref().map(|url| text_of(url.bind(py))).transpose()
     }
 
+    /// Identifier of the proxy, as Python has it.
+    pub(crate) fn proxy_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.core.references().proxy.get().uuid(py)
+    }
+
     /// The lease of the core.
     pub(crate) fn core(&self) -> &Lease<Objects> {
         &self.core
@@ -95,7 +100,7 @@ impl PyLease {
     /// Identifier of the proxy.
     #[getter]
     fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.core.references().proxy.get().uuid(py)
+        self.proxy_id(py)
     }
 
     /// Key of the site it was taken for: the registrable domain of the target, or what the pool's rule makes of it. `None`

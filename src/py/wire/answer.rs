@@ -57,7 +57,7 @@ impl WireAnswer {
 
     /// The version, as httpx names it.
     #[getter]
-    fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    pub(super) fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, if self.head.is_http_1_0 { b"HTTP/1.0" } else { b"HTTP/1.1" })
     }
 
@@ -73,13 +73,13 @@ impl WireAnswer {
 
     /// Seconds for which it asks to be left alone, if its status can ask for that; `None` if it does not say.
     #[getter]
-    fn retry_after(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+    pub(super) fn retry_after(&self, py: Python<'_>) -> PyResult<Option<f64>> {
         if may_ask_for_a_pause(self.head.status) { seconds_asked(self.headers(py)?.as_any(), None) } else { Ok(None) }
     }
 
     /// Milliseconds from sending to the end of the head.
     #[getter]
-    fn head_ms(&self) -> f64 {
+    pub(super) fn head_ms(&self) -> f64 {
         self.cost.head.unwrap_or_default().as_secs_f64() * 1e3
     }
 
