@@ -14,6 +14,9 @@ from proxywhirl._native.redact import shown
 if TYPE_CHECKING:
     from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl.config import ProxyConfiguration
+    from proxywhirl.rotator._keeping import Keeping
+    from proxywhirl.rotator._limits import Limits
+    from proxywhirl.rotator._lists import Lists
     from proxywhirl.rotator._sessions import Sessions
 
 __all__ = ["RequestsFace", "Unset", "client_options"]
@@ -105,9 +108,9 @@ class RequestsFace:
 
     config: ProxyConfiguration
     _flavour: HttpLibrary
-    _keeping: Any
-    _limits: Any
-    _lists: Any
+    _keeping: Keeping
+    _limits: Limits
+    _lists: Lists
     _sessions: Sessions
     _transport: Any
     _trust_env: bool

@@ -103,11 +103,13 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
                 except BaseException:
                     scope.abandon(future, key)
                     raise
-            if response is not None:
-                return await self._client.resume(response, kwargs) if type(response) is HandedOver else response
-            deadline = self._deadline(kwargs)
-            await self._prepare_sources(deadline)
-            return await self._client.request(method, url, **self._arguments(kwargs, deadline))
+            if type(response) is HandedOver:
+                response = await self._client.resume(response, kwargs)
+            elif response is None:
+                deadline = self._deadline(kwargs)
+                await self._prepare_sources(deadline)
+                response = await self._client.request(method, url, **self._arguments(kwargs, deadline))
+            return response  # type: ignore[no-any-return]
         except UnicodeError as error:
             self._flavour.raise_for_host(error)
             raise
@@ -223,7 +225,7 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
         if self._lists.supply is not None:
             await asyncio.to_thread(self._lists.close, 2.0)
         with self._lock:
-            client, self._opened = self._opened, None
+            client, self._opened, self._short = self._opened, None, None
         if client is not None:
             await client.aclose()
         if self._clients is not None:

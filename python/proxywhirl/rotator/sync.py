@@ -115,11 +115,13 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
         short = self._short
         try:
             response: Any = None if short is None else short.send(method, url, kwargs)
-            if response is not None:
-                return self._client.resume(response, kwargs) if type(response) is HandedOver else response
-            deadline = self._deadline(kwargs)
-            self._prepare_sources(deadline)
-            return self._client.request(method, url, **self._arguments(kwargs, deadline))
+            if type(response) is HandedOver:
+                response = self._client.resume(response, kwargs)
+            elif response is None:
+                deadline = self._deadline(kwargs)
+                self._prepare_sources(deadline)
+                response = self._client.request(method, url, **self._arguments(kwargs, deadline))
+            return response  # type: ignore[no-any-return]
         except UnicodeError as error:
             self._flavour.raise_for_host(error)
             raise

@@ -6,10 +6,10 @@ import functools
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from proxywhirl._core import HandedOver, RuleJudge, StatusJudge, request_facts
-from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
+from proxywhirl._httpx.cookies import PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
 from proxywhirl._httpx.engine import engine_of
 from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body, load, load_async
@@ -20,12 +20,12 @@ from proxywhirl._httpx.rotation import NO_LEASE, Answer, SendOptions, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 from proxywhirl._httpx.taking import wait, wait_async
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
+from proxywhirl.transport._begun import Begun
 from proxywhirl.transport._bypass import BypassWarning
 from proxywhirl.transport._responses import facts_of, last_response, response_of, whole_response
 from proxywhirl.transport._settings import Settings
 
 if TYPE_CHECKING:
-    from proxywhirl import _core
     from proxywhirl._httpx.carrier import AsyncCarrier, Carrier
     from proxywhirl._httpx.limits import Limits
     from proxywhirl._httpx.tls import Tls
@@ -38,24 +38,6 @@ _REFUSALS = (Outcome.BANNED, Outcome.RATE_LIMITED)
 _log = logging.getLogger("proxywhirl.rotation")
 
 
-class _Begun(NamedTuple):
-    """One request, as the transport carries it out."""
-
-    kind: HttpLibrary
-    selection: Selection | None
-    rotation: _core._Rotation
-    judge: StatusJudge | RuleJudge
-    policy: Any
-    read: bool
-    """Whether the body is read before the response is handed on."""
-    deadline: float | None
-    taking: _core.LeaseAcquirer
-    authorization: bytes | None
-    """The user's own ``Proxy-Authorization``."""
-    store: CookieStore | None
-    wearing: Wearing | None
-
-
 class _Steps(BypassWarning, Settings):
     """What both drivers share: everything but the waiting."""
 
@@ -66,7 +48,7 @@ class _Steps(BypassWarning, Settings):
 
         return rotation_of
 
-    def _begin(self, request: Any) -> _Begun:
+    def _begin(self, request: Any) -> Begun:
         kind = flavour_of(request)
         scheme, url, authorization = request_facts(request)
         if authorization is not None:
@@ -124,16 +106,16 @@ class _Steps(BypassWarning, Settings):
         judge: StatusJudge | RuleJudge = self._judge
         if selection is not None or not self._judges_alike:
             judge = self._judge_of(request, kind, selection)
-        return _Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
+        return Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
 
-    def _taken_over(self, handed: HandedOver) -> _Begun:
+    def _taken_over(self, handed: HandedOver) -> Begun:
         """A request that the short way has begun."""
         kind = flavour_of(handed.request)
-        return _Begun(
+        return Begun(
             kind, None, handed.rotation, handed.judge, handed.policy, True, None, handed.taking, None, None, None
         )
 
-    def _terms(self, lease: Any, begun: _Begun) -> SendOptions:
+    def _terms(self, lease: Any, begun: Begun) -> SendOptions:
         selection, rotation = begun.selection, begun.rotation
         if begun.wearing is not None:
             begun.wearing.put_on(lease.id)
@@ -153,7 +135,7 @@ class _Steps(BypassWarning, Settings):
             authorization=begun.authorization,
         )
 
-    def _deliver(self, answer: Any, request: Any, begun: _Begun, leased: Any, started: float | None) -> Any:
+    def _deliver(self, answer: Any, request: Any, begun: Begun, leased: Any, started: float | None) -> Any:
         """Make the response of the answer that the rotation delivers; complete, if `started` says since when."""
         rotation = begun.rotation
         lease, outcome, attempts, is_open = rotation.lease, rotation.outcome, rotation.attempts, rotation.is_open
@@ -192,7 +174,7 @@ class _Steps(BypassWarning, Settings):
             keep(store, response, proxy_id, kind)
         return response
 
-    def _attached(self, answer: Answer, request: Any, begun: _Begun) -> Any:
+    def _attached(self, answer: Answer, request: Any, begun: Begun) -> Any:
         """The response that an error carries: complete, with its request."""
         payload, rotation, kind = answer.payload, begun.rotation, begun.kind
         outcome = AMBIGUOUS if rotation.last is None else rotation.last[0]
@@ -245,7 +227,8 @@ class Driver(_Steps):
                     if handed is None or handed.reply is None:
                         reply = self.carrier.send(lease, request, terms)
                     else:
-                        reply = self.carrier.resume(handed, terms)
+                        native: Any = self.carrier
+                        reply = native.resume(handed, terms)
                     handed = None
                     if type(reply) is Answer:
                         current = reply
@@ -324,7 +307,8 @@ class AsyncDriver(_Steps):
                     if handed is None or handed.reply is None:
                         reply = await self.carrier.send(lease, request, terms)
                     else:
-                        reply = await self.carrier.resume(handed, terms)
+                        native: Any = self.carrier
+                        reply = await native.resume(handed, terms)
                     handed = None
                     if type(reply) is Answer:
                         current = reply
@@ -392,7 +376,7 @@ def _is_seekable(file: Any) -> bool:
     return bool(seekable()) if callable(seekable) else hasattr(file, "seek")
 
 
-def _told(begun: _Begun, failure: Any) -> str:
+def _told(begun: Begun, failure: Any) -> str:
     """Tell the rotation of a failure; the next step."""
     outcome = begun.judge.failure(failure)
     return begun.rotation.failed(

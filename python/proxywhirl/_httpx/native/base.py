@@ -47,9 +47,7 @@ class NativeBase(Generic[ByHttpx]):
         if self._other is not None:
             self._other.profile = profile
 
-    def _short_way(
-        self, client: Any, upkeep: tuple[Any, Any, Any], wire: _core.Wire | None
-    ) -> _core.ShortWay | None:
+    def _short_way(self, client: Any, upkeep: tuple[Any, Any, Any], wire: _core.Wire | None) -> _core.ShortWay | None:
         # Pydantic comes along, which a program that sends no request does without.
         from proxywhirl.retry.policy import RetryPolicy
 
