@@ -88,10 +88,22 @@ impl<'py> Asked<'py> {
         }
         let timeouts = match &self.timeout {
             Some(given) if !given.is(&objects.unset) => timeouts(given, objects)?,
-            _ => timeouts(&client.getattr(name)?, objects)?,
+            _ => timeouts(&past(client, intern!(py, "_timeout"), name)?, objects)?,
         };
         extensions.set_item(name, &timeouts)?;
         Ok((extensions, timeouts.into_any()))
+    }
+}
+
+/// An attribute of a client, past the property that gives it, where it is kept as is known; that costs a call of Python.
+pub(super) fn past<'py>(
+    client: &Bound<'py, PyAny>,
+    kept: &Bound<'py, PyString>,
+    property: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match client.getattr_opt(kept)? {
+        Some(found) => Ok(found),
+        None => client.getattr(property),
     }
 }
 

@@ -55,7 +55,7 @@ struct Awaited {
     /// Of a request that was begun: for the login in what its proxy says.
     route: Option<Route>,
     /// Of one that came the short way: makes of the reply what the future gets.
-    begun: Option<Begun>,
+    begun: Option<Box<Begun>>,
 }
 
 #[proxywhirl_macros::border]
@@ -227,7 +227,7 @@ impl LoopedWire {
         slf: &Bound<'_, Self>,
         order: Result<Order, Error>,
         future: Py<PyAny>,
-        begun: Begun,
+        begun: Box<Begun>,
     ) -> PyResult<u64> {
         Self::enter(slf, order, Awaited { future, route: None, begun: Some(begun) })
     }
@@ -361,7 +361,12 @@ fn result_of<'py>(py: Python<'py>, route: Option<&Route>, reply: Reply) -> PyRes
 }
 
 /// What a request that came the short way comes to.
-fn finished<'py>(py: Python<'py>, route: Option<&Route>, begun: Begun, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
+fn finished<'py>(
+    py: Python<'py>,
+    route: Option<&Route>,
+    begun: Box<Begun>,
+    reply: Reply,
+) -> PyResult<Bound<'py, PyAny>> {
     match reply {
         Reply::Answer(answer) => begun.finish(py, Ok(WireAnswer::looped(py, *answer))),
         Reply::Failed(error) => begun.finish(py, Err(WireFailure::new(py, &error, route)?)),

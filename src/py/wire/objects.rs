@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDelta, PyDict, PyList, PyString, PyTuple};
 
 use super::answer::WireAnswer;
-use super::asked::{Asked, Composed};
+use super::asked::{Asked, Composed, past};
 use super::compose::{headers, lowered};
 use super::url::{PlainUrl, plain};
 
@@ -233,14 +233,14 @@ impl HttpObjects {
         };
         // Without a scheme it may be the part of a base, or nothing.
         let Some(found) = plain(text.to_str()?) else { return Ok(None) };
-        if client.getattr(intern!(py, "params"))?.is_truthy()? {
+        if past(client, intern!(py, "_params"), intern!(py, "params"))?.is_truthy()? {
             return Ok(None);
         }
         let Some(query) = asked.query(&self.params)? else { return Ok(None) };
         let query = query.as_ref().map(|query| query.to_str()).transpose()?;
         let method = upper(method)?;
         let content = asked.content(py);
-        let defaults = client.getattr(intern!(py, "headers"))?.getattr(intern!(py, "_list"))?;
+        let defaults = past(client, intern!(py, "_headers"), intern!(py, "headers"))?.getattr(intern!(py, "_list"))?;
         let length = content.as_bytes().len();
         let list = headers(defaults.cast()?, asked.headers.as_ref(), method.to_str()?, &found, length)?;
         let Some(list) = list else { return Ok(None) };

@@ -68,13 +68,8 @@ pub(crate) struct ShortWay {
     most_body: f64,
 }
 
-/// How a request has begun.
-enum Start {
-    /// It is to be sent.
-    Send(Begun, Result<Order, Error>),
-    /// Its first step is another.
-    Other(HandedOver),
-}
+/// How a request has begun: to be sent; or its first step is another.
+type Start<'py> = Result<(Box<Begun>, Result<Order, Error>), Bound<'py, HandedOver>>;
 
 #[proxywhirl_macros::border]
 #[pymethods]
@@ -129,8 +124,8 @@ impl ShortWay {
         let py = slf.py();
         let Some(wire) = &slf.get().wire else { return Ok(None) };
         let (begun, order) = match Self::begin(slf, method, url, given)? {
-            Some(Start::Send(begun, order)) => (begun, order),
-            Some(Start::Other(other)) => return Ok(Some(Bound::new(py, other)?.into_any())),
+            Some(Ok(begun)) => begun,
+            Some(Err(other)) => return Ok(Some(other.into_any())),
             None => return Ok(None),
         };
         match wire.get().exchange(py, order.as_ref(), None) {
@@ -170,8 +165,8 @@ impl ShortWay {
             return Ok(None);
         }
         let (begun, order) = match Self::begin(slf, method, url, given)? {
-            Some(Start::Send(begun, order)) => (begun, order),
-            Some(Start::Other(other)) => return Ok(Some(Bound::new(py, other)?.into_any())),
+            Some(Ok(begun)) => begun,
+            Some(Err(other)) => return Ok(Some(other.into_any())),
             None => return Ok(None),
         };
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
@@ -197,7 +192,7 @@ impl ShortWay {
         method: &Bound<'py, PyAny>,
         url: &Bound<'py, PyAny>,
         given: &Bound<'py, PyDict>,
-    ) -> PyResult<Option<Start>> {
+    ) -> PyResult<Option<Start<'py>>> {
         let (py, this) = (slf.py(), slf.get());
         let began = SystemClock.steady();
         let client = this.client.bind(py);
@@ -220,7 +215,7 @@ impl ShortWay {
         let rotation = PyRotation::plain(now.policy.get(), take, &method, &url, now.raise_on_ban, patience)?;
         let rotation = Bound::new(py, rotation)?;
         let (step, lease) = rotation.borrow_mut().begin(py)?;
-        let mut begun = Begun {
+        let mut begun = Box::new(Begun {
             way: slf.clone().unbind(),
             request: request.unbind(),
             rotation: rotation.clone().unbind(),
@@ -230,8 +225,10 @@ impl ShortWay {
             proxy_url: String::new(),
             is_tunnel: false,
             began,
+        });
+        let Some(lease) = lease else {
+            return Ok(Some(Err(Bound::new(py, begun.handed_over(step.unbind(), None))?)));
         };
-        let Some(lease) = lease else { return Ok(Some(Start::Other(begun.handed_over(step.unbind(), None)))) };
         let lease = lease.bind(py);
         let proxy_url = lease.get().core().proxy().client_url();
         let most = now.max_body.unwrap_or(this.most_body);
@@ -266,7 +263,7 @@ impl ShortWay {
         });
         begun.is_tunnel = is_secure || !proxy_url.starts_with("http");
         begun.proxy_url = proxy_url;
-        Ok(Some(Start::Send(begun, order)))
+        Ok(Some(Ok((begun, order))))
     }
 
     /// The certificates that are accepted; they do not change.

@@ -9,6 +9,7 @@ use super::is_empty;
 use crate::py::chooser::PyChooser;
 use crate::py::judge::PyStatusJudge;
 use crate::py::policy::{PyRetryPolicy, kept_policy};
+use crate::py::wire::asked::past;
 
 /// Where the settings are.
 pub(super) struct Settings {
@@ -120,10 +121,11 @@ impl Upkeep {
 /// Whether a client only makes the request: it is open, nothing authenticates, and no hook listens.
 fn adds_nothing(client: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = client.py();
-    if client.getattr(intern!(py, "is_closed"))?.is_truthy()? || !client.getattr(intern!(py, "auth"))?.is_none() {
+    let auth = past(client, intern!(py, "_auth"), intern!(py, "auth"))?;
+    if client.getattr(intern!(py, "is_closed"))?.is_truthy()? || !auth.is_none() {
         return Ok(false);
     }
-    let hooks = client.getattr(intern!(py, "event_hooks"))?;
+    let hooks = past(client, intern!(py, "_event_hooks"), intern!(py, "event_hooks"))?;
     let hooks = hooks.cast::<PyDict>()?;
     for name in [intern!(py, "request"), intern!(py, "response")] {
         if !hooks.get_item(name)?.is_none_or(|hooks| is_empty(&hooks).unwrap_or(false)) {
