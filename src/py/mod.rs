@@ -89,11 +89,13 @@ mod _core {
     #[pymodule_export]
     const LONGEST_HOLD: f64 = crate::judge::retry_after::LONGEST;
     #[pymodule_export]
+    use super::guard::{guard_defaults, reason_words};
+    #[pymodule_export]
     use super::lease::PyLease;
     #[pymodule_export]
     use super::limiter::{PyRateBuckets, RateGate};
     #[pymodule_export]
-    use super::metadata::ProxyMetadataView;
+    use super::metadata::{ProxyMetadataView, moving_average};
     #[pymodule_export]
     use super::policy::{PyRetryPolicy, kept_policy};
     #[pymodule_export]
@@ -143,15 +145,18 @@ mod _core {
         address_locality, ascii_host,
         deduplicate::deduplicate,
         entry::read_proxy_entry,
-        parse_proxies, parse_proxy_file,
+        literal_address, parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
+    #[cfg(unix)]
+    #[pymodule_export]
+    use super::wire::looped::LoopedWire;
     #[pymodule_export]
     use super::wire::{
         answer::WireAnswer,
         blocking::PyWire,
+        decoder::BodyDecoder,
         failure::WireFailure,
-        looped::LoopedWire,
         objects::HttpObjects,
         order::{WireOrder, WireOrders, must_be_public},
         read::request_facts,

@@ -179,6 +179,7 @@ impl Reactor {
                 return Err(error);
             }
         }
+        let mut leaving = Leaving::new();
         // Events beyond these keep the descriptor readable: the loop has its turn in between.
         for event in events.iter() {
             if event.token() == WAKER {
@@ -189,9 +190,13 @@ impl Reactor {
                 line.note(event);
                 if let Some(key) = line.user {
                     self.go_on(key);
+                } else if let Some(place) = line.place.take_if(|_| line.has_ended) {
+                    // An idle connection that the other side has closed.
+                    self.connections.close_idle(place, &mut leaving);
                 }
             }
         }
+        self.close_lines(leaving);
         for key in unfinished {
             if let Some(task) = self.task(key) {
                 task.is_unfinished = false;
@@ -291,7 +296,10 @@ impl Reactor {
         let mut leaving = Leaving::new();
         match channel {
             Some(channel) if self.lines.get_mut(line).is_some_and(Line::rest) => {
-                self.connections.put_back(ticket, Idle { line, channel }, now(), &mut leaving);
+                let place = self.connections.put_back(ticket, Idle { line, channel }, now(), &mut leaving);
+                if let Some(line) = self.lines.get_mut(line) {
+                    line.place = place;
+                }
             }
             _ => {
                 self.lines.try_remove(line);

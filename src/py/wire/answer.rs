@@ -7,6 +7,7 @@ use pyo3::types::{PyBytes, PyList};
 use super::blocking::{Interruption, interrupted};
 use super::failure::WireFailure;
 use crate::drive::answer::{Answer, Cost};
+#[cfg(unix)]
 use crate::drive::looped;
 use crate::drive::stream::Stream;
 use crate::judge::status::may_ask_for_a_pause;
@@ -43,22 +44,14 @@ enum Rest {
 #[proxywhirl_macros::border]
 #[pymethods]
 impl WireAnswer {
-    /// The status.
-    #[getter]
-    fn status(&self) -> u16 {
-        self.head.status
-    }
-
-    /// The reason, as it was received.
-    #[getter]
-    fn reason<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.head.reason())
-    }
-
-    /// The version, as httpx names it.
-    #[getter]
-    pub(super) fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, if self.head.is_http_1_0 { b"HTTP/1.0" } else { b"HTTP/1.1" })
+    getters! {
+        /// The status.
+        status: u16 = self.head.status;
+        /// The reason, as it was received.
+        reason: Bound<'py, PyBytes> = PyBytes::new(py, self.head.reason());
+        /// The version, as httpx names it.
+        http_version: Bound<'py, PyBytes> =
+            self.version(py);
     }
 
     /// Names and values as they were received; another list each time.
@@ -71,28 +64,16 @@ impl WireAnswer {
         Ok(list)
     }
 
-    /// Seconds for which it asks to be left alone, if its status can ask for that; `None` if it does not say.
-    #[getter]
-    pub(super) fn retry_after(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        if may_ask_for_a_pause(self.head.status) { seconds_asked(self.headers(py)?.as_any(), None) } else { Ok(None) }
-    }
-
-    /// Milliseconds from sending to the end of the head.
-    #[getter]
-    pub(super) fn head_ms(&self) -> f64 {
-        self.cost.head.unwrap_or_default().as_secs_f64() * 1e3
-    }
-
-    /// Milliseconds that opening a connection took; `None` where an idle one was used.
-    #[getter]
-    fn dialled_ms(&self) -> Option<f64> {
-        self.cost.dialled.map(|time| time.as_secs_f64() * 1e3)
-    }
-
-    /// Whether nothing more comes, and the connection was given back.
-    #[getter]
-    fn closed(&self) -> bool {
-        matches!(&*self.rest.lock(), Rest::Nothing)
+    getters! {
+        /// Seconds for which it asks to be left alone, if its status can ask for that; `None` if it does not say.
+        retry_after: PyResult<Option<f64>> =
+            self.pause(py);
+        /// Milliseconds from sending to the end of the head.
+        head_ms: f64 = self.milliseconds();
+        /// Milliseconds that opening a connection took; `None` where an idle one was used.
+        dialled_ms: Option<f64> = self.cost.dialled.map(|time| time.as_secs_f64() * 1e3);
+        /// Whether nothing more comes, and the connection was given back.
+        closed: bool = matches!(&*self.rest.lock(), Rest::Nothing);
     }
 
     /// The next part of the body as it comes over the wire.
@@ -146,6 +127,21 @@ impl WireAnswer {
 }
 
 impl WireAnswer {
+    /// The version, as httpx names it.
+    pub(super) fn version<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, if self.head.is_http_1_0 { b"HTTP/1.0" } else { b"HTTP/1.1" })
+    }
+
+    /// Seconds for which it asks to be left alone, if its status can ask for that.
+    pub(super) fn pause(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        if may_ask_for_a_pause(self.head.status) { seconds_asked(self.headers(py)?.as_any(), None) } else { Ok(None) }
+    }
+
+    /// Milliseconds from sending to the end of the head.
+    pub(super) fn milliseconds(&self) -> f64 {
+        self.cost.head.unwrap_or_default().as_secs_f64() * 1e3
+    }
+
     pub(super) fn head(&self) -> &ResponseHead {
         &self.head
     }
@@ -168,6 +164,7 @@ impl WireAnswer {
     }
 
     /// An answer of the driver of event loops, which has the rest of the body itself.
+    #[cfg(unix)]
     pub(super) fn looped(py: Python<'_>, answer: looped::Answer) -> Self {
         let looped::Answer { head, body, cost } = answer;
         match body {

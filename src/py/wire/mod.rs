@@ -8,8 +8,11 @@
 pub(crate) mod answer;
 mod asked;
 pub(crate) mod blocking;
+mod bounds;
 mod compose;
+pub(crate) mod decoder;
 pub(crate) mod failure;
+#[cfg(unix)]
 pub(crate) mod looped;
 pub(crate) mod objects;
 pub(crate) mod order;

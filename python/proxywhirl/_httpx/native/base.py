@@ -48,9 +48,6 @@ class NativeBase(Generic[ByHttpx]):
             self._other.profile = profile
 
     def _short_way(self, client: Any, upkeep: tuple[Any, Any, Any], wire: _core.Wire | None) -> _core.ShortWay | None:
-        # Pydantic comes along, which a program that sends no request does without.
-        from proxywhirl.retry.policy import RetryPolicy
-
         kind = client._kind
         objects = objects_of(kind)
         if objects is None:
@@ -64,7 +61,6 @@ class NativeBase(Generic[ByHttpx]):
             wire=wire,
             tls=self.tls,
             upkeep=upkeep,
-            policy=RetryPolicy,
             engine=engine,
             reasons=REASONS,
             most_body=MOST_BODY,

@@ -65,7 +65,7 @@ impl Begun {
         if goes_on || (may_repeat && way.says_something(py, code, reason)?) || way.package.is_on(py)? {
             return Ok(None);
         }
-        let retry_after = answer.retry_after(py)?;
+        let retry_after = answer.pause(py)?;
         let judged = status::Answer {
             status: code,
             tunnelled: self.is_tunnel,
@@ -76,7 +76,7 @@ impl Begun {
         if outcome != Outcome::Success.into() {
             return Ok(None);
         }
-        let elapsed_ms = answer.head_ms()?;
+        let elapsed_ms = answer.milliseconds();
         let told = Answer {
             outcome,
             status: Some(code),
@@ -92,7 +92,7 @@ impl Begun {
         facts.set_item(intern!(py, "proxy_id"), rotation.borrow().proxy_id(py)?)?;
         facts.set_item(intern!(py, "elapsed_ms"), elapsed_ms)?;
         let extensions = PyDict::new(py);
-        extensions.set_item(intern!(py, "http_version"), answer.http_version(py)?)?;
+        extensions.set_item(intern!(py, "http_version"), answer.version(py))?;
         extensions.set_item(intern!(py, "reason_phrase"), PyBytes::new(py, reason))?;
         extensions.set_item(intern!(py, "proxywhirl"), facts)?;
         let elapsed = self.age();

@@ -49,7 +49,6 @@ static HTTPX2: Level = Level::new("httpx2", 20);
 ///     wire: Sends on the caller's thread; `None` in event loops.
 ///     tls: The certificates that are accepted.
 ///     upkeep: What is looked after before requests: what keeps the proxies, what reads lists, what logs in.
-///     policy: The class of retry policies.
 ///     engine: The module that knows of mocks.
 ///     reasons: The reason phrases of the standard by status.
 ///     most_body: Most bytes of a body where nothing is said.
@@ -75,7 +74,7 @@ type Start<'py> = Result<(Box<Begun>, Result<Order, Error>), Bound<'py, HandedOv
 #[pymethods]
 impl ShortWay {
     #[new]
-    #[pyo3(signature = (*, client, objects, package, transport, orders, wire, tls, upkeep, policy, engine, reasons, most_body))]
+    #[pyo3(signature = (*, client, objects, package, transport, orders, wire, tls, upkeep, engine, reasons, most_body))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -87,7 +86,6 @@ impl ShortWay {
         wire: Option<Py<PyWire>>,
         tls: Py<PyAny>,
         upkeep: (Py<PyAny>, Py<PyAny>, Py<PyAny>),
-        policy: Py<PyAny>,
         engine: Py<PyAny>,
         reasons: Py<PyDict>,
         most_body: f64,
@@ -95,9 +93,8 @@ impl ShortWay {
         let carrier = transport.getattr(intern!(py, "carrier"))?.unbind();
         let (keeping, lists, limits) = upkeep;
         let upkeep = Upkeep { keeping, lists, limits };
-        let own_delay = policy.getattr(py, intern!(py, "calculate_delay"))?;
         let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
-        let settings = Settings { transport: transport.unbind(), carrier, upkeep, policy, own_delay, engine, modules };
+        let settings = Settings { transport: transport.unbind(), carrier, upkeep, engine, modules };
         let package = if package == "httpx" { &HTTPX } else { &HTTPX2 };
         let (target_tls, proxy_tls) = (PyOnceLock::new(), PyOnceLock::new());
         Ok(Self { client, objects, package, settings, orders, wire, tls, target_tls, proxy_tls, reasons, most_body })

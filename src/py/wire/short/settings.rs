@@ -17,9 +17,6 @@ pub(super) struct Settings {
     /// What carried the requests of the transport when this was made.
     pub(super) carrier: Py<PyAny>,
     pub(super) upkeep: Upkeep,
-    /// The class of retry policies, and its rule for pauses.
-    pub(super) policy: Py<PyAny>,
-    pub(super) own_delay: Py<PyAny>,
     pub(super) engine: Py<PyAny>,
     pub(super) modules: Py<PyDict>,
 }
@@ -71,8 +68,15 @@ impl Settings {
     /// The policy of the core, where that is all there is to it.
     fn policy<'py>(&self, given: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyRetryPolicy>>> {
         let py = given.py();
-        let class = self.policy.bind(py);
-        if !given.get_type().is(class) || !class.getattr(intern!(py, "calculate_delay"))?.is(&self.own_delay) {
+        // A policy of that class cannot be there before its module; the one that stands for none is plain, too.
+        let class = given.get_type();
+        let is_plain = match self.modules.bind(py).get_item(intern!(py, "proxywhirl.retry.policy"))? {
+            Some(module) if class.is(&module.getattr(intern!(py, "RetryPolicy"))?) => {
+                class.getattr(intern!(py, "calculate_delay"))?.is(&module.getattr(intern!(py, "_OWN_DELAY"))?)
+            }
+            _ => class.getattr(intern!(py, "__module__"))?.eq(intern!(py, "proxywhirl.retry._unset"))?,
+        };
+        if !is_plain {
             return Ok(None);
         }
         Ok(kept_policy(given)?.filter(|policy| policy.get().core.timeout.is_none()))
@@ -100,9 +104,7 @@ impl Settings {
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let Upkeep { keeping, lists, limits } = &self.upkeep;
-        for held in
-            [&self.transport, &self.carrier, keeping, lists, limits, &self.policy, &self.own_delay, &self.engine]
-        {
+        for held in [&self.transport, &self.carrier, keeping, lists, limits, &self.engine] {
             visit.call(held)?;
         }
         visit.call(&self.modules)
