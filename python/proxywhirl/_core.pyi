@@ -3237,7 +3237,6 @@ class ShortWay:
         wire: Sends on the caller's thread; `None` in event loops.
         tls: The certificates that are accepted.
         upkeep: What is looked after before requests: what keeps the proxies, what reads lists, what logs in.
-        policy: The class of retry policies.
         engine: The module that knows of mocks.
         reasons: The reason phrases of the standard by status.
         most_body: Most bytes of a body where nothing is said.
@@ -3255,7 +3254,6 @@ class ShortWay:
         wire: Wire | None,
         tls: Any,
         upkeep: tuple[Any, Any, Any],
-        policy: Any,
         engine: Any,
         reasons: dict[Any, Any],
         most_body: SupportsFloat | SupportsIndex,
