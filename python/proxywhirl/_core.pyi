@@ -27,6 +27,7 @@ __all__ = [
     "BAN_STATUSES",
     "DEFAULT_STRATEGY",
     "LONGEST_HOLD",
+    "POLICY_FACTS",
     "RETRY_STATUSES",
     "__version__",
     "AddReport",
@@ -46,6 +47,7 @@ __all__ = [
     "CostAwareStrategy",
     "Fleet",
     "GeoTargetedStrategy",
+    "HandedOver",
     "HandshakeRefusal",
     "HttpObjects",
     "Journal",
@@ -79,6 +81,7 @@ __all__ = [
     "Session",
     "SessionManager",
     "SessionPersistenceStrategy",
+    "ShortWay",
     "StatusJudge",
     "Strategy",
     "UnsealedText",
@@ -113,6 +116,7 @@ __all__ = [
     "is_tunnelled",
     "judge_connect",
     "judge_socks",
+    "kept_policy",
     "literal_address",
     "mask_url",
     "may_be_of_the_proxy",
@@ -219,6 +223,7 @@ BAN_BODY_LIMIT: Final[int]
 BAN_STATUSES: tuple[int, int]
 DEFAULT_STRATEGY: Final[str]
 LONGEST_HOLD: Final[float]
+POLICY_FACTS: Final[list[str]]
 RETRY_STATUSES: Final[tuple[int, int, int]]
 __version__: Final[str]
 
@@ -978,6 +983,47 @@ class GeoTargetedStrategy(Strategy):
         """The strategy that chooses among the matches."""
 
 @final
+class HandedOver:
+    """A request under way that is not simply to be handed on."""
+
+    def __repr__(self, /) -> str: ...
+    @property
+    def age(self, /) -> float:
+        """Seconds since the request began."""
+
+    @property
+    def judge(self, /) -> StatusJudge:
+        """What judges its answers."""
+
+    @property
+    def policy(self, /) -> Any:
+        """The policy as it was given."""
+
+    @property
+    def proxy_url(self, /) -> str:
+        """The proxy, credentials included; empty if none was taken."""
+
+    @property
+    def reply(self, /) -> Any | None:
+        """What has come back, where the step is "send": a `WireAnswer` or a `WireFailure`."""
+
+    @property
+    def request(self, /) -> Any:
+        """The request."""
+
+    @property
+    def rotation(self, /) -> _Rotation:
+        """Its rotation."""
+
+    @property
+    def step(self, /) -> str:
+        """The step of the rotation."""
+
+    @property
+    def taking(self, /) -> LeaseAcquirer:
+        """Takes its leases."""
+
+@final
 class HandshakeRefusal:
     """Why a proxy does not open the way, and what that says of it."""
 
@@ -1004,9 +1050,25 @@ class HttpObjects:
         headers: The class of headers.
         parts: The named tuple that a URL keeps its parts in.
         stream: The class of streams that consist of bytes.
+        params: The class of queries.
+        timeout: The class of timeouts.
+        unset: What stands for the timeout of the client.
     """
 
-    def __new__(cls, /, *, response: Any, request: Any, url: Any, headers: Any, parts: Any, stream: Any) -> Self: ...
+    def __new__(
+        cls,
+        /,
+        *,
+        response: Any,
+        request: Any,
+        url: Any,
+        headers: Any,
+        parts: Any,
+        stream: Any,
+        params: Any,
+        timeout: Any,
+        unset: Any,
+    ) -> Self: ...
     def answer(
         self, /, answer: WireAnswer, extensions: dict[Any, Any], request: Any, elapsed: SupportsFloat | SupportsIndex
     ) -> Any:
@@ -1022,27 +1084,14 @@ class HttpObjects:
             ValueError: The body has not been read.
         """
 
-    def plain_request(
-        self,
-        /,
-        method: str,
-        url: str,
-        query: str | None,
-        defaults: Any,
-        given: Any,
-        content: bytes,
-        extensions: dict[Any, Any],
-    ) -> Any | None:
+    def plain_request(self, /, client: Any, method: Any, url: Any, given: dict[Any, Any]) -> Any | None:
         """A request as `build_request` of a client makes it.
 
         Args:
-            method: The method, upper case.
+            client: The client.
+            method: The method.
             url: The URL.
-            query: Its query, in place of the URL's own; already escaped.
-            defaults: The headers of the client.
-            given: The caller's, as they were given.
-            content: The body.
-            extensions: Its extensions; the dictionary becomes the request's own.
+            given: What else is said of the request, by keyword.
 
         Returns:
             The request; `None` if the package has to make it.
@@ -3237,6 +3286,71 @@ class SessionPersistenceStrategy(Strategy):
         """The sessions."""
 
 @final
+class ShortWay:
+    """Sends requests of a rotator, as long as nothing special is asked of them. Thread-safe.
+
+    Args:
+        client: The client of the rotator.
+        objects: Fills the objects of its package.
+        package: The name of that.
+        transport: The transport of the client.
+        orders: Reads what is to be sent.
+        wire: Sends on the caller's thread; `None` in event loops.
+        tls: The certificates that are accepted.
+        upkeep: What is looked after before requests: what keeps the proxies, what reads lists, what logs in.
+        engine: The module that knows of mocks.
+        reasons: The reason phrases of the standard by status.
+        most_body: Most bytes of a body where nothing is said.
+    """
+
+    def __new__(
+        cls,
+        /,
+        *,
+        client: Any,
+        objects: HttpObjects,
+        package: str,
+        transport: Any,
+        orders: WireOrders,
+        wire: Wire | None,
+        tls: Any,
+        upkeep: tuple[Any, Any, Any],
+        engine: Any,
+        reasons: dict[Any, Any],
+        most_body: SupportsFloat | SupportsIndex,
+    ) -> Self: ...
+    def send(self, /, method: Any, url: Any, given: dict[Any, Any]) -> Any | None:
+        """Send a request on the caller's thread.
+
+        Args:
+            method: The method.
+            url: The target.
+            given: What else is said of the request, by keyword.
+
+        Returns:
+            The response; a `HandedOver`; or `None` if nothing was done, and the request has to go another way.
+
+        Raises:
+            Exception: What a strategy, a limiter or a signal handler has raised.
+        """
+
+    def submit(self, /, method: Any, url: Any, given: dict[Any, Any]) -> Any | None:
+        """Send a request in the running event loop.
+
+        Args:
+            method: As that of `send`, as the rest.
+            url: See there.
+            given: See there.
+
+        Returns:
+            What the loop has its connections in, a future that gets the response or a `HandedOver`, and the key of the request;
+            a `HandedOver`; or `None`, as from `send`.
+
+        Raises:
+            Exception: As of `send`.
+        """
+
+@final
 class StatusJudge:
     """Judges answers by their head alone. Does not change; shared by requests and threads.
 
@@ -4030,6 +4144,14 @@ def judge_socks(reply: int, version: int) -> Outcome | Doubt:
     """What it says of a SOCKS proxy that it refused to connect.
 
     Returns the `Outcome`; `AMBIGUOUS` if it may be the site's fault as well.
+    """
+
+def kept_policy(policy: Any) -> _RetryPolicy | None:
+    """What was kept of a policy when it was made; `None` where there is nothing, or it has changed since.
+
+    Args:
+        policy: A `RetryPolicy`, with what was kept in `_compiled`: its facts (`POLICY_FACTS`), whether it was open-ended, and the
+            policy of the core.
     """
 
 def literal_address(host: str) -> str | None:

@@ -43,6 +43,25 @@ impl Lazy {
     }
 }
 
+/// Names of attributes or keys, made once.
+pub(crate) struct Names<const N: usize> {
+    texts: [&'static str; N],
+    cell: PyOnceLock<[Py<PyString>; N]>,
+}
+
+impl<const N: usize> Names<N> {
+    pub(crate) const fn new(texts: [&'static str; N]) -> Self {
+        Self { texts, cell: PyOnceLock::new() }
+    }
+
+    pub(crate) fn get<'py>(&self, py: Python<'py>) -> [&Bound<'py, PyString>; N] {
+        self.cell
+            .get_or_init(py, || self.texts.map(|text| PyString::intern(py, text).unbind()))
+            .each_ref()
+            .map(|name| name.bind(py))
+    }
+}
+
 static UUID: Lazy = Lazy::new("uuid", "UUID");
 static AMBIGUOUS: Lazy = Lazy::new("proxywhirl._native.enums", "AMBIGUOUS");
 static SECRET: Lazy = Lazy::new("pydantic", "SecretStr");

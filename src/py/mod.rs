@@ -97,7 +97,9 @@ mod _core {
     #[pymodule_export]
     use super::metadata::{ProxyMetadataView, moving_average};
     #[pymodule_export]
-    use super::policy::PyRetryPolicy;
+    use super::policy::{PyRetryPolicy, kept_policy};
+    #[pymodule_export]
+    const POLICY_FACTS: [&str; 9] = super::policy::FACTS;
     #[pymodule_export]
     use super::pool::{AddReport, PyPool};
     #[pymodule_export]
@@ -158,6 +160,7 @@ mod _core {
         objects::HttpObjects,
         order::{WireOrder, WireOrders, must_be_public},
         read::request_facts,
+        short::{ShortWay, handed_over::HandedOver},
         tls::WireTls,
     };
 

@@ -1,8 +1,11 @@
 //! `_RetryPolicy`: a retry policy as the core has it, made once per policy object.
 
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
+use crate::py::convert::Names;
 use crate::rotation::policy::{Backoff, Growth, Policy};
 use crate::sync::Arc;
 
@@ -77,4 +80,43 @@ impl PyRetryPolicy {
     fn delay(&self, attempt: u32, previous_delay: Option<f64>, draw: &Bound<'_, PyAny>) -> PyResult<f64> {
         self.core.backoff.delay(attempt, previous_delay, |low, high| draw.call1((low, high))?.extract())
     }
+}
+
+/// The attributes of a policy that make it what it is.
+pub(super) const FACTS: [&str; 9] = [
+    "max_attempts",
+    "retry_status_codes",
+    "backoff_strategy",
+    "base_delay",
+    "multiplier",
+    "max_backoff_delay",
+    "jitter",
+    "timeout",
+    "retry_non_idempotent",
+];
+
+static NAMES: Names<9> = Names::new(FACTS);
+
+/// What was kept of a policy when it was made; `None` where there is nothing, or it has changed since.
+///
+/// Args:
+///     policy: A `RetryPolicy`, with what was kept in `_compiled`: its facts (`POLICY_FACTS`), whether it was open-ended, and the
+///         policy of the core.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(crate) fn kept_policy<'py>(policy: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyRetryPolicy>>> {
+    let py = policy.py();
+    let Some(kept) = policy.getattr_opt(intern!(py, "_compiled"))? else { return Ok(None) };
+    let (facts, was_open, native): (Bound<'py, PyTuple>, bool, Bound<'py, PyRetryPolicy>) = kept.extract()?;
+    let names = NAMES.get(py);
+    for (name, fact) in names.into_iter().zip(facts) {
+        let found = policy.getattr(name)?;
+        // A list can change in its place, so that a copy is compared.
+        if !found.is(&fact) && !found.eq(&fact)? {
+            return Ok(None);
+        }
+    }
+    let set = policy.getattr(intern!(py, "__pydantic_fields_set__"))?;
+    let is_open = !set.contains(names[0])?;
+    Ok((is_open == was_open).then_some(native))
 }

@@ -1,6 +1,7 @@
 //! `_Rotation`: the rotation of one request, stepped by a driver in Python.
 
 mod host;
+mod own;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
@@ -49,6 +50,18 @@ pub(crate) struct PyRotation {
 }
 
 impl PyRotation {
+    fn of(host: PyHost, job: Job, policy: &PyRetryPolicy, take: Py<PyAny>) -> Self {
+        Self {
+            core: Rotation::new(host, job, policy.core.clone()),
+            take,
+            exclude: Vec::new(),
+            seconds: None,
+            outcome: None,
+            is_open: false,
+            failure: None,
+        }
+    }
+
     /// Goes on until the driver is needed.
     fn carry<'py>(&mut self, py: Python<'py>, mut step: Step) -> PyResult<Bound<'py, PyString>> {
         let name = loop {
@@ -169,15 +182,7 @@ impl PyRotation {
             time_left,
         };
         let host = PyHost { direct, delay, method: method.unbind(), url };
-        Ok(Self {
-            core: Rotation::new(host, job, policy.get().core.clone()),
-            take,
-            exclude: Vec::new(),
-            seconds: None,
-            outcome: None,
-            is_open: false,
-            failure: None,
-        })
+        Ok(Self::of(host, job, policy.get(), take))
     }
 
     /// The first step.

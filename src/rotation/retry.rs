@@ -283,6 +283,12 @@ impl<H: Host> Rotation<H> {
         self.deadline.map(|deadline| (deadline - self.now()).max(0.001))
     }
 
+    /// Whether an answer is delivered at once: it is not tried again, and costs the proxy no connection.
+    pub fn delivers(&self, answer: &Answer) -> bool {
+        let is_tried_again = answer.status.is_some_and(|status| status >= 400 && self.policy.retries(status));
+        !answer.outcome.spends_connections() && !is_tried_again
+    }
+
     fn answered(&mut self, answer: Answer) -> Result<Step, H::Error> {
         let outcome = answer.outcome;
         let is_login = outcome == Judgement::Known(Outcome::ProxyAuth);
@@ -290,10 +296,10 @@ impl<H: Host> Rotation<H> {
             self.conclude(true)?;
         }
         self.has_answer = true;
+        if self.delivers(&answer) {
+            return self.deliver(answer);
+        }
         if !outcome.spends_connections() {
-            if !answer.status.is_some_and(|status| status >= 400 && self.policy.retries(status)) {
-                return self.deliver(answer);
-            }
             self.count.fault(outcome, answer.is_tunnelled);
         }
         // A 407 comes before anything is forwarded: any method may move on.

@@ -45,8 +45,6 @@ def _never(cookies: Any) -> bool:
     return False
 
 
-# What may be said of a request that is made without the constructors of httpx.
-_PLAIN = frozenset({"headers", "params", "content", "timeout", "extensions", "follow_redirects"})
 # What a client does more for than make the request.
 _OF_AUTH = frozenset({"auth", "cookies"})
 
@@ -70,19 +68,13 @@ class _ShortWay:
 
     _kind: HttpLibrary
     _logger: logging.Logger
-    _completes_urls = False
-    """Whether relative URLs are taken for parts of a base."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._completes_urls = "base_url" in options
 
     def _begin(self, method: Any, url: Any, given: dict[str, Any]) -> tuple[Any, bool]:
         """Make a request; the request, and whether it goes the short way. Without one, it is all the client's."""
         objects = self._kind.objects or objects_of(self._kind)
         if objects is None or self.is_closed or not _OF_AUTH.isdisjoint(given):
             return None, False
-        request = self._plain_request(objects, method, url, given) if given.keys() <= _PLAIN else None
+        request = objects.plain_request(self, method, url, given)
         is_plain = request is not None
         if not is_plain:
             made = {name: value for name, value in given.items() if name != "follow_redirects"}
@@ -91,31 +83,6 @@ class _ShortWay:
             is_plain = not request.url.userinfo and isinstance(request.stream, self._kind.ByteStream)
         hooks = self.event_hooks
         return request, is_plain and self.auth is None and not hooks["request"] and not hooks["response"]
-
-    def _plain_request(self, objects: _core.HttpObjects, method: Any, url: Any, given: dict[str, Any]) -> Any:
-        """The request without the constructors of httpx, if that gives the same; else ``None``."""
-        content = given.get("content")
-        if content is None:
-            content = b""
-        if type(url) is not str or type(method) is not str or type(content) is not bytes or self.params:
-            return None
-        if self._completes_urls and not url.startswith(("http://", "https://")):
-            return None
-        query = None
-        params = given.get("params")
-        if params is not None:
-            query = str(self._kind.module.QueryParams(params))
-            if not query:
-                # It takes the query off the URL.
-                return None
-        extensions = dict(given.get("extensions") or ())
-        if "timeout" not in extensions:
-            timeout = given.get("timeout", default := self._kind.module.USE_CLIENT_DEFAULT)
-            timeout = self.timeout if timeout is default else self._kind.module.Timeout(timeout)
-            extensions["timeout"] = timeout.as_dict()
-        return objects.plain_request(
-            method.upper(), url, query, self.headers, given.get("headers"), content, extensions
-        )
 
     def _next_hop(self, request: Any, response: Any, history: list[Any], follows: bool) -> Any:
         """Complete a response; the request that its redirect leads to, if it is to be followed."""
@@ -158,17 +125,24 @@ class _Short(_ShortWay):
         follows = self._follows(given)
         if not is_short:
             return self.send(request, follow_redirects=follows)
+        return self._follow(request, follows)
+
+    def resume(self, handed: _core.HandedOver, given: dict[str, Any]) -> Any:
+        """Go on with a request that the native short way has begun; ``given`` as for :meth:`request`."""
+        return self._follow(handed.request, self._follows(given), handed)
+
+    def _follow(self, request: Any, follows: bool, handed: _core.HandedOver | None = None) -> Any:
         history: list[Any] = []
         while True:
             try:
-                response = self._transport.handle_whole(request)
+                response = self._transport.handle_whole(request, handed)
             except self._kind.module.RequestError as error:
                 error.request = request
                 raise
             following = self._next_hop(request, response, history, follows)
             if following is None:
                 return response
-            request = following
+            request, handed = following, None
 
 
 class _AsyncShort(_ShortWay):
@@ -180,14 +154,21 @@ class _AsyncShort(_ShortWay):
         follows = self._follows(given)
         if not is_short:
             return await self.send(request, follow_redirects=follows)
+        return await self._follow(request, follows)
+
+    async def resume(self, handed: _core.HandedOver, given: dict[str, Any]) -> Any:
+        """Go on with a request that the native short way has begun; ``given`` as for :meth:`request`."""
+        return await self._follow(handed.request, self._follows(given), handed)
+
+    async def _follow(self, request: Any, follows: bool, handed: _core.HandedOver | None = None) -> Any:
         history: list[Any] = []
         while True:
             try:
-                response = await self._transport.handle_whole_async(request)
+                response = await self._transport.handle_whole_async(request, handed)
             except self._kind.module.RequestError as error:
                 error.request = request
                 raise
             following = self._next_hop(request, response, history, follows)
             if following is None:
                 return response
-            request = following
+            request, handed = following, None

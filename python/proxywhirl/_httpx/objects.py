@@ -71,6 +71,9 @@ def _make(kind: HttpLibrary) -> _core.HttpObjects:
         headers=module.Headers,
         parts=type(vars(module.URL(_URL))["_uri_reference"]),
         stream=module.ByteStream,
+        params=module.QueryParams,
+        timeout=module.Timeout,
+        unset=module.USE_CLIENT_DEFAULT,
     )
 
 

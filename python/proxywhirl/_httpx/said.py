@@ -12,7 +12,7 @@ from proxywhirl._native.redact import Secrets
 
 # Those of httpcore that quote what was received.
 _LOGGERS = [f"{package}.{part}" for package in ("httpcore", "httpcore2") for part in ("connection", "http11", "http2")]
-_REASONS = {status: reason.encode() for status, reason in responses.items()}
+REASONS = {status: reason.encode() for status, reason in responses.items()}
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -22,7 +22,7 @@ def check_answer(payload: Any, request: Any, terms: Any) -> None:
     is_redirect = 300 <= status < 400
     reason = payload.extensions.get("reason_phrase")
     # Nearly all answers have the reason of the standard, and lead nowhere.
-    if not is_redirect and (not reason or reason == _REASONS.get(status)):
+    if not is_redirect and (not reason or reason == REASONS.get(status)):
         return
     # What came through a tunnel was said by a site, which never gets the login.
     secrets = None if payload.tunnel else payload.secrets
@@ -36,7 +36,7 @@ def scrub_reason(status: int, extensions: dict[str, Any], secrets: Secrets) -> N
     """Hide the login in the reason phrase of an answer: it is in the ``repr`` of a response."""
     reason = extensions.get("reason_phrase")
     # Nearly all have the one of the standard.
-    if reason and reason != _REASONS.get(status):
+    if reason and reason != REASONS.get(status):
         extensions["reason_phrase"] = secrets.scrub(reason.decode("latin-1")).encode("latin-1", "replace")
 
 

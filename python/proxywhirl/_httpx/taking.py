@@ -14,35 +14,49 @@ class LeaseAcquirer(_core.LeaseAcquirer):
     __slots__ = ()
 
     def wait(self, exclude: list[Any], attempt: int, seconds: float | None) -> _core.Lease:
-        """Stand in line for a lease, blocking.
-
-        Args:
-            exclude: Ids of proxies not to take.
-            attempt: Which attempt this is, from 1.
-            seconds: How long the request may wait; ``None`` for any time.
-
-        Raises:
-            ProxyPoolEmptyError: Time is up, or waiting has become useless.
-            ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
-            RequestQueueFullError: There is no place left.
-        """
-        key, take = self.place(exclude, attempt)
-        lease: _core.Lease
-        with self._queued(take):
-            lease = self.chooser.admission.wait(key, take, seconds)
-        return lease
+        """As :func:`wait`."""
+        return wait(self, exclude, attempt, seconds)
 
     async def wait_async(self, exclude: list[Any], attempt: int, seconds: float | None) -> _core.Lease:
-        """As :meth:`wait`, without blocking the event loop."""
-        # Only a task that has to wait needs it.
-        from proxywhirl._httpx.admission import wait_async
+        """As :func:`wait_async`."""
+        return await wait_async(self, exclude, attempt, seconds)
 
-        key, take = self.place(exclude, attempt)
-        lease: _core.Lease
-        with self._queued(take):
-            lease = await wait_async(self.chooser.admission, key, take, seconds)
-        return lease
 
-    def _queued(self, take: _core.LeaseAsk) -> contextlib.AbstractContextManager[None]:
-        queue = self.chooser.queue
-        return contextlib.nullcontext() if queue is None else queue.place(take)
+def wait(taking: _core.LeaseAcquirer, exclude: list[Any], attempt: int, seconds: float | None) -> _core.Lease:
+    """Stand in line for a lease, blocking.
+
+    Args:
+        taking: Takes the leases of the request.
+        exclude: Ids of proxies not to take.
+        attempt: Which attempt this is, from 1.
+        seconds: How long the request may wait; ``None`` for any time.
+
+    Raises:
+        ProxyPoolEmptyError: Time is up, or waiting has become useless.
+        ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
+        RequestQueueFullError: There is no place left.
+    """
+    key, take = taking.place(exclude, attempt)
+    lease: _core.Lease
+    with _queued(taking, take):
+        lease = taking.chooser.admission.wait(key, take, seconds)
+    return lease
+
+
+async def wait_async(
+    taking: _core.LeaseAcquirer, exclude: list[Any], attempt: int, seconds: float | None
+) -> _core.Lease:
+    """As :func:`wait`, without blocking the event loop."""
+    # Only a task that has to wait needs it.
+    from proxywhirl._httpx import admission
+
+    key, take = taking.place(exclude, attempt)
+    lease: _core.Lease
+    with _queued(taking, take):
+        lease = await admission.wait_async(taking.chooser.admission, key, take, seconds)
+    return lease
+
+
+def _queued(taking: _core.LeaseAcquirer, take: _core.LeaseAsk) -> contextlib.AbstractContextManager[None]:
+    queue = taking.chooser.queue
+    return contextlib.nullcontext() if queue is None else queue.place(take)

@@ -81,17 +81,7 @@ class RetryPolicy(QuietModel):
 
 
 _OWN_DELAY = RetryPolicy.calculate_delay
-_FACTS = (
-    "max_attempts",
-    "retry_status_codes",
-    "backoff_strategy",
-    "base_delay",
-    "multiplier",
-    "max_backoff_delay",
-    "jitter",
-    "timeout",
-    "retry_non_idempotent",
-)
+_FACTS = tuple(_core.POLICY_FACTS)
 _facts_of = operator.attrgetter(*_FACTS)
 _DEFAULT = RetryPolicy()
 
@@ -104,12 +94,11 @@ def native_policy(policy: Any) -> _core._RetryPolicy:
     """
     if not isinstance(policy, RetryPolicy):
         return _made(tuple([getattr(policy, name, getattr(_DEFAULT, name)) for name in _FACTS]), is_open_ended=False)
+    native = _core.kept_policy(policy)
+    if native is not None:
+        return native
     facts = _facts_of(policy)
     is_open_ended = "max_attempts" not in policy.__pydantic_fields_set__
-    kept: Any = getattr(policy, "_compiled", None)
-    if kept is not None and kept[0] == facts and kept[1] is is_open_ended:
-        native: _core._RetryPolicy = kept[2]
-        return native
     native = _made(facts, is_open_ended=is_open_ended)
     # A list can change in its place, so that a copy is compared.
     kept = ((facts[0], list(facts[1]), *facts[2:]), is_open_ended, native)

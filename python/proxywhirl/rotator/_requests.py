@@ -14,6 +14,9 @@ from proxywhirl._native.redact import shown
 if TYPE_CHECKING:
     from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl.config import ProxyConfiguration
+    from proxywhirl.rotator._keeping import Keeping
+    from proxywhirl.rotator._limits import Limits
+    from proxywhirl.rotator._lists import Lists
     from proxywhirl.rotator._sessions import Sessions
 
 _WISHES = (
@@ -88,11 +91,21 @@ class RequestsFace:
 
     _config: ProxyConfiguration
     _flavour: HttpLibrary
+    _keeping: Keeping
+    _limits: Limits
+    _lists: Lists
     _sessions: Sessions
     _transport: Any
     _trust_env: bool
     _given: dict[str, Any]
     """What :func:`client_options` made."""
+    _short: _core.ShortWay | None = None
+    """Sends simple requests, from the first request on, where the engine is the native one."""
+
+    def _short_way(self, client: Any) -> _core.ShortWay | None:
+        """What sends the simple requests of a client by one call, where the engine is the native one."""
+        make = getattr(self._transport.carrier, "short_way", None)
+        return None if make is None else make(client, (self._keeping, self._lists, self._limits))
 
     def _client_options(self) -> dict[str, Any]:
         config = self._config

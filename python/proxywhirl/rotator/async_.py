@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._base.event_loop import in_thread
+from proxywhirl._core import HandedOver
 from proxywhirl.rotator._attempted import AsyncAttemptsFace
 from proxywhirl.rotator._session import AsyncRotatorSession
 from proxywhirl.rotator._verbs import AsyncVerbs
@@ -61,8 +62,8 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
         await self._limits.log_in_async()
 
     @property
-    def _client(self) -> httpx.AsyncClient:
-        client: httpx.AsyncClient | None = self._opened
+    def _client(self) -> Any:
+        client = self._opened
         if client is not None and not client.is_closed:
             return client
         with self._lock:
@@ -71,8 +72,8 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
                 from proxywhirl._httpx.client import client_class
 
                 client = self._opened = client_class(self._flavour, "AsyncClient")(**self._client_options())
-            made: httpx.AsyncClient = client
-        return made
+                self._short = self._short_way(client)
+        return client
 
     def _make_client_pool(self) -> LRUAsyncClientPool:
         return LRUAsyncClientPool()
@@ -92,10 +93,23 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
 
         Arguments, the response and errors are those of :meth:`ProxyRotator.request`.
         """
-        deadline = self._deadline(kwargs)
-        await self._prepare_sources(deadline)
+        short = self._short
         try:
-            return await self._client.request(method, url, **self._arguments(kwargs, deadline))
+            response: Any = None if short is None else short.submit(method, url, kwargs)
+            if type(response) is tuple:
+                scope, future, key = response
+                try:
+                    response = await future
+                except BaseException:
+                    scope.abandon(future, key)
+                    raise
+            if type(response) is HandedOver:
+                response = await self._client.resume(response, kwargs)
+            elif response is None:
+                deadline = self._deadline(kwargs)
+                await self._prepare_sources(deadline)
+                response = await self._client.request(method, url, **self._arguments(kwargs, deadline))
+            return response  # type: ignore[no-any-return]
         except UnicodeError as error:
             self._flavour.raise_for_host(error)
             raise
@@ -211,7 +225,7 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
         if self._lists.supply is not None:
             await in_thread(self._lists.close, 2.0)
         with self._lock:
-            client, self._opened = self._opened, None
+            client, self._opened, self._short = self._opened, None, None
         if client is not None:
             await client.aclose()
         if self._clients is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._base.exports import on_first_use
+from proxywhirl._core import HandedOver
 from proxywhirl.rotator._attempted import AttemptsFace
 from proxywhirl.rotator._verbs import Verbs
 from proxywhirl.rotator.base import ProxyRotatorBase
@@ -63,8 +64,8 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
         self._limits.log_in()
 
     @property
-    def _client(self) -> httpx.Client:
-        client: httpx.Client | None = self._opened
+    def _client(self) -> Any:
+        client = self._opened
         if client is not None and not client.is_closed:
             return client
         with self._lock:
@@ -73,8 +74,8 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
                 from proxywhirl._httpx.client import client_class
 
                 client = self._opened = client_class(self._flavour, "Client")(**self._client_options())
-            made: httpx.Client = client
-        return made
+                self._short = self._short_way(client)
+        return client
 
     def _make_client_pool(self) -> LRUClientPool:
         from proxywhirl.rotator.client_pool import LRUClientPool
@@ -111,10 +112,16 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
             ProxyAuthenticationError: The last proxy left refused the credentials.
             httpx.RequestError: The request itself is at fault, as with an unsupported protocol.
         """
-        deadline = self._deadline(kwargs)
-        self._prepare_sources(deadline)
+        short = self._short
         try:
-            return self._client.request(method, url, **self._arguments(kwargs, deadline))
+            response: Any = None if short is None else short.send(method, url, kwargs)
+            if type(response) is HandedOver:
+                response = self._client.resume(response, kwargs)
+            elif response is None:
+                deadline = self._deadline(kwargs)
+                self._prepare_sources(deadline)
+                response = self._client.request(method, url, **self._arguments(kwargs, deadline))
+            return response  # type: ignore[no-any-return]
         except UnicodeError as error:
             self._flavour.raise_for_host(error)
             raise
@@ -316,7 +323,7 @@ class ProxyRotator(AttemptsFace, Verbs, ProxyRotatorBase):
         """
         self._lists.close(2.0)
         with self._lock:
-            client, self._opened = self._opened, None
+            client, self._opened, self._short = self._opened, None, None
         if client is not None:
             client.close()
         if self._clients is not None:

@@ -6,10 +6,10 @@ import functools
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from proxywhirl._core import RuleJudge, StatusJudge, request_facts
-from proxywhirl._httpx.cookies import CookieStore, PerProxy, Wearing, keep, sets_cookies
+from proxywhirl._core import HandedOver, RuleJudge, StatusJudge, request_facts
+from proxywhirl._httpx.cookies import PerProxy, Wearing, keep, sets_cookies
 from proxywhirl._httpx.direct import DirectLease
 from proxywhirl._httpx.engine import engine_of
 from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body, load, load_async
@@ -17,13 +17,14 @@ from proxywhirl._httpx.library import HttpLibrary, flavour_of
 from proxywhirl._httpx.native.sync import NativeCarrier
 from proxywhirl._httpx.rotation import NO_LEASE, Answer, SendOptions, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
+from proxywhirl._httpx.taking import wait, wait_async
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
+from proxywhirl.transport._begun import Begun
 from proxywhirl.transport._bypass import BypassWarning
 from proxywhirl.transport._responses import facts_of, last_response, response_of, whole_response
 from proxywhirl.transport._settings import Settings
 
 if TYPE_CHECKING:
-    from proxywhirl import _core
     from proxywhirl._httpx.carrier import AsyncCarrier, Carrier
     from proxywhirl._httpx.limits import Limits
     from proxywhirl._httpx.native.tasks import AsyncNativeCarrier
@@ -37,24 +38,6 @@ _REFUSALS = (Outcome.BANNED, Outcome.RATE_LIMITED)
 _log = logging.getLogger("proxywhirl.rotation")
 
 
-class _Begun(NamedTuple):
-    """One request, as the transport carries it out."""
-
-    kind: HttpLibrary
-    selection: Selection | None
-    rotation: _core._Rotation
-    judge: StatusJudge | RuleJudge
-    policy: Any
-    read: bool
-    """Whether the body is read before the response is handed on."""
-    deadline: float | None
-    taking: LeaseAcquirer
-    authorization: bytes | None
-    """The user's own ``Proxy-Authorization``."""
-    store: CookieStore | None
-    wearing: Wearing | None
-
-
 class _Steps(BypassWarning, Settings):
     """What both drivers share: everything but the waiting."""
 
@@ -64,7 +47,7 @@ class _Steps(BypassWarning, Settings):
 
         return rotation_of
 
-    def _begin(self, request: Any) -> _Begun:
+    def _begin(self, request: Any) -> Begun:
         kind = flavour_of(request)
         scheme, url, authorization = request_facts(request)
         if authorization is not None:
@@ -122,9 +105,16 @@ class _Steps(BypassWarning, Settings):
         judge: StatusJudge | RuleJudge = self._judge
         if selection is not None or not self._judges_alike:
             judge = self._judge_of(request, kind, selection)
-        return _Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
+        return Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
 
-    def _terms(self, lease: Any, begun: _Begun) -> SendOptions:
+    def _taken_over(self, handed: HandedOver) -> Begun:
+        """A request that the short way has begun."""
+        kind = flavour_of(handed.request)
+        return Begun(
+            kind, None, handed.rotation, handed.judge, handed.policy, True, None, handed.taking, None, None, None
+        )
+
+    def _terms(self, lease: Any, begun: Begun) -> SendOptions:
         selection, rotation = begun.selection, begun.rotation
         if begun.wearing is not None:
             begun.wearing.put_on(lease.id)
@@ -144,7 +134,7 @@ class _Steps(BypassWarning, Settings):
             authorization=begun.authorization,
         )
 
-    def _deliver(self, answer: Any, request: Any, begun: _Begun, leased: Any, started: float | None) -> Any:
+    def _deliver(self, answer: Any, request: Any, begun: Begun, leased: Any, started: float | None) -> Any:
         """Make the response of the answer that the rotation delivers; complete, if `started` says since when."""
         rotation = begun.rotation
         lease, outcome, attempts, is_open = rotation.lease, rotation.outcome, rotation.attempts, rotation.is_open
@@ -183,7 +173,7 @@ class _Steps(BypassWarning, Settings):
             keep(store, response, proxy_id, kind)
         return response
 
-    def _attached(self, answer: Answer, request: Any, begun: _Begun) -> Any:
+    def _attached(self, answer: Answer, request: Any, begun: Begun) -> Any:
         """The response that an error carries: complete, with its request."""
         payload, rotation, kind = answer.payload, begun.rotation, begun.kind
         outcome = AMBIGUOUS if rotation.last is None else rotation.last[0]
@@ -213,20 +203,32 @@ class Driver(_Steps):
             self._meet(sys._getframe(1))
         return self._carry(request, None)
 
-    def handle_whole(self, request: Any) -> Any:
-        """As :meth:`handle_request`; the response is complete, as a client hands it out."""
-        return self._carry(request, time.perf_counter())
+    def handle_whole(self, request: Any, handed: HandedOver | None = None) -> Any:
+        """As :meth:`handle_request`; the response is complete, as a client hands it out.
 
-    def _carry(self, request: Any, started: float | None) -> Any:
-        begun = self._begin(request)
+        Args:
+            request: The request.
+            handed: The request as the short way has begun it, if it has.
+        """
+        now = time.perf_counter()
+        return self._carry(request, now if handed is None else now - handed.age, handed)
+
+    def _carry(self, request: Any, started: float | None, handed: HandedOver | None = None) -> Any:
+        begun = self._begin(request) if handed is None else self._taken_over(handed)
         rotation = begun.rotation
         current: Answer | None = None
         try:
-            step = rotation.start()
+            step = rotation.start() if handed is None else handed.step
             while True:
                 if step == "send":
                     lease = rotation.lease
-                    reply = self.carrier.send(lease, request, self._terms(lease, begun))
+                    terms = self._terms(lease, begun)
+                    if handed is None or handed.reply is None:
+                        reply = self.carrier.send(lease, request, terms)
+                    else:
+                        native: Any = self.carrier
+                        reply = native.resume(handed, terms)
+                    handed = None
                     if type(reply) is Answer:
                         current = reply
                         outcome = begun.judge.answer(reply)
@@ -240,7 +242,7 @@ class Driver(_Steps):
                     return self._deliver(answer, request, begun, leased_body, started)
                 elif step == "admit":
                     try:
-                        lease = begun.taking.wait(*rotation.admission)
+                        lease = wait(begun.taking, *rotation.admission)
                     except NO_LEASE as refusal:
                         step = rotation.admitted(refusal)
                     else:
@@ -289,20 +291,27 @@ class AsyncDriver(_Steps):
             self._meet(sys._getframe(1))
         return await self._carry(request, None)
 
-    async def handle_whole_async(self, request: Any) -> Any:
-        """As :meth:`handle_async_request`; the response is complete, as a client hands it out."""
-        return await self._carry(request, time.perf_counter())
+    async def handle_whole_async(self, request: Any, handed: HandedOver | None = None) -> Any:
+        """As :meth:`Driver.handle_whole`, in the running event loop."""
+        now = time.perf_counter()
+        return await self._carry(request, now if handed is None else now - handed.age, handed)
 
-    async def _carry(self, request: Any, started: float | None) -> Any:
-        begun = self._begin(request)
+    async def _carry(self, request: Any, started: float | None, handed: HandedOver | None = None) -> Any:
+        begun = self._begin(request) if handed is None else self._taken_over(handed)
         rotation = begun.rotation
         current: Answer | None = None
         try:
-            step = rotation.start()
+            step = rotation.start() if handed is None else handed.step
             while True:
                 if step == "send":
                     lease = rotation.lease
-                    reply = await self.carrier.send(lease, request, self._terms(lease, begun))
+                    terms = self._terms(lease, begun)
+                    if handed is None or handed.reply is None:
+                        reply = await self.carrier.send(lease, request, terms)
+                    else:
+                        native: Any = self.carrier
+                        reply = await native.resume(handed, terms)
+                    handed = None
                     if type(reply) is Answer:
                         current = reply
                         outcome = begun.judge.answer(reply)
@@ -316,7 +325,7 @@ class AsyncDriver(_Steps):
                     return self._deliver(answer, request, begun, async_leased_body, started)
                 elif step == "admit":
                     try:
-                        lease = await begun.taking.wait_async(*rotation.admission)
+                        lease = await wait_async(begun.taking, *rotation.admission)
                     except NO_LEASE as refusal:
                         step = rotation.admitted(refusal)
                     else:
@@ -369,7 +378,7 @@ def _is_seekable(file: Any) -> bool:
     return bool(seekable()) if callable(seekable) else hasattr(file, "seek")
 
 
-def _told(begun: _Begun, failure: Any) -> str:
+def _told(begun: Begun, failure: Any) -> str:
     """Tell the rotation of a failure; the next step."""
     outcome = begun.judge.failure(failure)
     return begun.rotation.failed(

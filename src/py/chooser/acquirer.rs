@@ -113,7 +113,7 @@ impl PyAcquirer {
     #[new]
     #[pyo3(signature = (chooser, url, wishes, *, method=None, connects=false, judge=None, timeouts=None, time_left=None))]
     #[allow(clippy::too_many_arguments)]
-    fn new(
+    pub(crate) fn new(
         py: Python<'_>,
         chooser: Py<PyChooser>,
         url: Option<Py<PyAny>>,

@@ -86,6 +86,11 @@ impl PyChooser {
         strategy.call_method1(pyo3::intern!(py, "_keep_window"), (self.pool.bind(py),)).map(drop)
     }
 
+    /// Whether nothing watches the leases: no listener, no metrics of the caller's, no profile.
+    pub(crate) fn is_unwatched(&self) -> bool {
+        self.around.load().watch.is_none()
+    }
+
     /// How many requests wait for a proxy of the pool.
     #[inline]
     fn waiting(&self) -> usize {

@@ -74,6 +74,12 @@ impl PyStatusJudge {
     }
 }
 
+impl PyStatusJudge {
+    pub(crate) fn rules(&self) -> &StatusRules {
+        &self.rules
+    }
+}
+
 fn rules_of(entry: Option<&Entry>, auth: &StatusSet) -> StatusRules {
     match entry {
         Some(entry) => StatusRules::of_sets(entry.rules.get().core.statuses(), auth),

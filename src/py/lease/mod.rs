@@ -103,6 +103,11 @@ impl PyLease {
         }
     }
 
+    /// Identifier of the proxy, as Python has it.
+    pub(crate) fn proxy_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.core.references().proxy.get().uuid(py)
+    }
+
     /// The lease of the core.
     pub(crate) fn core(&self) -> &Lease<Objects> {
         &self.core
@@ -116,7 +121,7 @@ impl PyLease {
         /// The proxy.
         proxy: Py<PyProxy> = self.core.references().proxy.clone_ref(py);
         /// Identifier of the proxy.
-        id: PyResult<Bound<'py, PyAny>> = self.core.references().proxy.get().uuid(py);
+        id: PyResult<Bound<'py, PyAny>> = self.proxy_id(py);
     }
 
     /// Key of the site it was taken for: the registrable domain of the target, or what the pool's rule makes of it. `None`

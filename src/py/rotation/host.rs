@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::clock::{Clock, SystemClock};
-use crate::judge::outcome::Outcome;
+use crate::judge::outcome::{Judgement, Outcome};
 use crate::proxy::Id;
 use crate::py::border;
 use crate::py::convert;
@@ -23,8 +23,19 @@ fn attached<R>(call: impl FnOnce(Python<'_>) -> PyResult<R>) -> PyResult<R> {
     border::attach(call).unwrap_or_else(|| Err(PyRuntimeError::new_err("the interpreter ends")))
 }
 
+/// Whether the log says how an attempt ended.
+pub(super) fn is_told(py: Python<'_>, outcome: Judgement, elapsed_ms: Option<f64>) -> PyResult<bool> {
+    if outcome != Outcome::Success.into() {
+        return WARNING.is_on(py);
+    }
+    // The bound is read where it is kept: it can be set.
+    let module = || TELL.get(py)?.getattr(pyo3::intern!(py, "__globals__"));
+    let slow_ms = || module()?.get_item(pyo3::intern!(py, "SLOW_MS"))?.extract::<f64>();
+    Ok(INFO.is_on(py)? || elapsed_ms.unwrap_or(0.0) > slow_ms()?)
+}
+
 /// A lease of the pool, or the way without a proxy.
-pub(super) enum Taken {
+pub(crate) enum Taken {
     Pool(Py<PyLease>),
     Direct(Py<PyAny>),
 }
@@ -37,14 +48,14 @@ impl Taken {
         }
     }
 
-    pub(super) fn object(&self, py: Python<'_>) -> Py<PyAny> {
+    pub(crate) fn object(&self, py: Python<'_>) -> Py<PyAny> {
         match self {
             Self::Pool(lease) => lease.clone_ref(py).into_any(),
             Self::Direct(lease) => lease.clone_ref(py),
         }
     }
 
-    pub(super) fn pooled(&self) -> Option<&Py<PyLease>> {
+    pub(crate) fn pooled(&self) -> Option<&Py<PyLease>> {
         match self {
             Self::Pool(lease) => Some(lease),
             Self::Direct(_) => None,
@@ -122,16 +133,8 @@ impl Host for PyHost {
 
     fn report(&mut self, attempt: &Attempt<Self>, number: u32) -> PyResult<()> {
         attached(|py| {
-            let tell = TELL.get(py)?;
-            let is_told = if attempt.outcome == Outcome::Success.into() {
-                // The bound is read where it is kept: it can be set.
-                let module = || tell.getattr(pyo3::intern!(py, "__globals__"));
-                let slow_ms = || module()?.get_item(pyo3::intern!(py, "SLOW_MS"))?.extract::<f64>();
-                INFO.is_on(py)? || attempt.elapsed_ms.unwrap_or(0.0) > slow_ms()?
-            } else {
-                WARNING.is_on(py)?
-            };
-            if is_told {
+            if is_told(py, attempt.outcome, attempt.elapsed_ms)? {
+                let tell = TELL.get(py)?;
                 let outcome = convert::judgement(py, attempt.outcome)?;
                 let error = attempt.fault.as_ref().map(|error| error.bind(py));
                 let (lease, request) = (attempt.lease.object(py), (&self.method, &self.url));

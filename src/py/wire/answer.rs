@@ -55,7 +55,7 @@ impl WireAnswer {
         reason: Bound<'py, PyBytes> = PyBytes::new(py, self.head.reason());
         /// The version, as httpx names it.
         http_version: Bound<'py, PyBytes> =
-            PyBytes::new(py, if self.head.is_http_1_0 { b"HTTP/1.0" } else { b"HTTP/1.1" });
+            self.version(py);
     }
 
     /// Names and values as they were received; another list each time.
@@ -71,9 +71,9 @@ impl WireAnswer {
     getters! {
         /// Seconds for which it asks to be left alone, if its status can ask for that; `None` if it does not say.
         retry_after: PyResult<Option<f64>> =
-            if may_ask_for_a_pause(self.head.status) { seconds_asked(self.headers(py)?.as_any(), None) } else { Ok(None) };
+            self.pause(py);
         /// Milliseconds from sending to the end of the head.
-        head_ms: f64 = self.cost.head.unwrap_or_default().as_secs_f64() * 1e3;
+        head_ms: f64 = self.milliseconds();
         /// Milliseconds that opening a connection took; `None` where an idle one was used.
         dialled_ms: Option<f64> = self.cost.dialled.map(|time| time.as_secs_f64() * 1e3);
         /// Whether nothing more comes, and the connection was given back.
@@ -149,6 +149,21 @@ impl WireAnswer {
             stream.close();
             self.count(&mut stream);
         }
+    }
+
+    /// The version, as httpx names it.
+    pub(super) fn version<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, if self.head.is_http_1_0 { b"HTTP/1.0" } else { b"HTTP/1.1" })
+    }
+
+    /// Seconds for which it asks to be left alone, if its status can ask for that.
+    pub(super) fn pause(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        if may_ask_for_a_pause(self.head.status) { seconds_asked(self.headers(py)?.as_any(), None) } else { Ok(None) }
+    }
+
+    /// Milliseconds from sending to the end of the head.
+    pub(super) fn milliseconds(&self) -> f64 {
+        self.cost.head.unwrap_or_default().as_secs_f64() * 1e3
     }
 
     pub(super) fn head(&self) -> &ResponseHead {

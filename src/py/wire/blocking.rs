@@ -9,8 +9,11 @@ use super::failure::WireFailure;
 use super::order::WireOrder;
 use crate::drive::answer::Cost;
 use crate::drive::blocking::{Abort, Pull, Reply, Wire};
+use crate::drive::order::Order;
+use crate::py::lease::PyLease;
 use crate::py::{border, convert};
 use crate::sync::Mutex;
+use crate::wire::error::Error;
 
 /// What broke off a request from outside: a signal's exception, or that of the iterator that gives its body.
 #[derive(Default)]
@@ -74,35 +77,10 @@ impl PyWire {
     /// Raises:
     ///     Exception: What a signal handler, or the iterator that gives the body, has raised.
     fn send<'py>(&self, py: Python<'py>, order: &WireOrder) -> PyResult<Bound<'py, PyAny>> {
-        let (parts, lease) = (order.parts.as_ref(), order.lease.as_ref());
-        let order = match &order.order {
-            Ok(order) => order,
-            Err(error) => return Ok(Bound::new(py, WireFailure::new(py, error, None)?)?.into_any()),
-        };
-        let interruption = Interruption::default();
-        let mut cost = Cost::default();
-        let sent = border::wait(py, || {
-            let mut pull = || next_part(parts, &interruption);
-            let pull: Option<&mut Pull<'_>> = if parts.is_some() { Some(&mut pull) } else { None };
-            self.core.send(order, pull, &mut || interrupted(&interruption), &mut cost)
-        });
-        if let Some(lease) = lease {
-            lease.get().count(cost.sent, cost.received);
+        match self.exchange(py, order.order.as_ref(), order.parts.as_ref(), order.lease.as_ref())? {
+            Ok(answer) => Ok(Bound::new(py, answer)?.into_any()),
+            Err(failure) => Ok(Bound::new(py, failure)?.into_any()),
         }
-        if let Some(error) = interruption.take() {
-            return Err(error);
-        }
-        let answer = match sent {
-            Ok(Reply::Whole(answer)) => WireAnswer::whole(py, answer),
-            Ok(Reply::Stream(head, stream)) => {
-                let lease = lease.map(|lease| lease.clone_ref(py));
-                WireAnswer::streamed(head, stream, cost, (order.timeouts, order.deadline), lease)
-            }
-            Err(error) => {
-                return Ok(Bound::new(py, WireFailure::new(py, &error, Some(&order.route))?)?.into_any());
-            }
-        };
-        Ok(Bound::new(py, answer)?.into_any())
     }
 
     /// Close the connections to a proxy; one that a request is under way on, when it is done.
@@ -129,6 +107,43 @@ impl PyWire {
     fn counts(&self) -> (usize, usize) {
         let counts = self.core.counts();
         (counts.open, counts.idle)
+    }
+}
+
+impl PyWire {
+    /// Sends what was read of a request, and waits for what comes back. Its bytes are counted by the lease.
+    pub(super) fn exchange(
+        &self,
+        py: Python<'_>,
+        order: Result<&Order, &Error>,
+        parts: Option<&Py<PyAny>>,
+        lease: Option<&Py<PyLease>>,
+    ) -> PyResult<Result<WireAnswer, WireFailure>> {
+        let order = match order {
+            Ok(order) => order,
+            Err(error) => return Ok(Err(WireFailure::new(py, error, None)?)),
+        };
+        let interruption = Interruption::default();
+        let mut cost = Cost::default();
+        let sent = border::wait(py, || {
+            let mut pull = || next_part(parts, &interruption);
+            let pull: Option<&mut Pull<'_>> = if parts.is_some() { Some(&mut pull) } else { None };
+            self.core.send(order, pull, &mut || interrupted(&interruption), &mut cost)
+        });
+        if let Some(lease) = lease {
+            lease.get().count(cost.sent, cost.received);
+        }
+        if let Some(error) = interruption.take() {
+            return Err(error);
+        }
+        Ok(match sent {
+            Ok(Reply::Whole(answer)) => Ok(WireAnswer::whole(py, answer)),
+            Ok(Reply::Stream(head, stream)) => {
+                let lease = lease.map(|lease| lease.clone_ref(py));
+                Ok(WireAnswer::streamed(head, stream, cost, (order.timeouts, order.deadline), lease))
+            }
+            Err(error) => Err(WireFailure::new(py, &error, Some(&order.route))?),
+        })
     }
 }
 

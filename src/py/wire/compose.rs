@@ -19,7 +19,7 @@ const LEFT_TO_HTTPX: [&[u8]; 2] = [b"transfer-encoding", b"host"];
 /// `defaults` are the client's, as it keeps them.
 pub(super) fn headers<'py>(
     defaults: &Bound<'py, PyList>,
-    given: &Bound<'py, PyAny>,
+    given: Option<&Bound<'py, PyAny>>,
     method: &str,
     url: &PlainUrl<'_>,
     length: usize,
@@ -54,10 +54,8 @@ pub(super) fn headers<'py>(
 }
 
 /// What the caller gave: a dictionary or pairs, of text or bytes.
-fn own_headers<'py>(given: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Header<'py>>>> {
-    if given.is_none() {
-        return Ok(Some(Vec::new()));
-    }
+fn own_headers<'py>(given: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Vec<Header<'py>>>> {
+    let Some(given) = given else { return Ok(Some(Vec::new())) };
     let mut found = Vec::new();
     let mut add = |name: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>| -> bool {
         let (Some(name), Some(value)) = (ascii(name), ascii(value)) else { return false };

@@ -14,11 +14,14 @@ use super::answer::WireAnswer;
 use super::bounds::bounds;
 use super::failure::WireFailure;
 use super::order::WireOrder;
+use super::short::Begun;
 use crate::clock::{Clock, SystemClock};
 use crate::drive::looped::{Key, Reactor, Reply};
+use crate::drive::order::Order;
 use crate::py::convert;
 use crate::py::lease::PyLease;
 use crate::sync::Mutex;
+use crate::wire::error::Error;
 use crate::wire::route::Route;
 
 /// The connections of one transport in one event loop, and what sends requests over them. To be used by the loop's thread.
@@ -55,6 +58,8 @@ struct Awaited {
     route: Option<Route>,
     /// Likewise; counts the bytes.
     lease: Option<Py<PyLease>>,
+    /// Of one that came the short way: makes of the reply what the future gets.
+    begun: Option<Box<Begun>>,
 }
 
 #[proxywhirl_macros::border]
@@ -98,25 +103,8 @@ impl LoopedWire {
     /// Raises:
     ///     RuntimeError: It is shut.
     fn send(slf: &Bound<'_, Self>, order: &WireOrder, future: Py<PyAny>) -> PyResult<u64> {
-        let py = slf.py();
-        let lease = order.lease.as_ref().map(|lease| lease.clone_ref(py));
-        let order = match &order.order {
-            Ok(order) => order.clone(),
-            Err(error) => {
-                future.call_method1(py, intern!(py, "set_result"), (WireFailure::new(py, error, None)?,))?;
-                return Ok(0);
-            }
-        };
-        let route = order.route.clone();
-        let key = {
-            let state = &mut *slf.get().state.lock();
-            let Some(reactor) = &mut state.reactor else { return Err(is_shut()) };
-            let key = reactor.send(order);
-            state.awaited.insert(key, Awaited { future, route: Some(route), lease });
-            key
-        };
-        Self::settle(slf)?;
-        Ok(key.to_bits())
+        let lease = order.lease.as_ref().map(|lease| lease.clone_ref(slf.py()));
+        Self::enter(slf, order.order.clone(), Awaited { future, route: None, lease, begun: None })
     }
 
     /// Give the next part of a request's body.
@@ -156,10 +144,12 @@ impl LoopedWire {
             (moved, state.awaited.remove(&key), state.leases.remove(&key))
         };
         let (moved, awaited, lease) = dropped;
-        if let Some(lease) = lease.or_else(|| awaited?.lease) {
+        let (waiting, begun) = awaited.map_or((None, None), |awaited| (awaited.lease, awaited.begun));
+        if let Some(lease) = lease.or(waiting) {
             lease.get().count(moved.sent, moved.received);
         }
-        Self::settle(slf)
+        let ended = begun.map_or(Ok(()), |begun| begun.end(slf.py()));
+        Self::settle(slf).and(ended)
     }
 
     /// Do what can be done now, and set the results of what has come.
@@ -205,7 +195,7 @@ impl LoopedWire {
     /// Whether it was shut.
     #[getter]
     fn is_shut(&self) -> bool {
-        self.state.lock().reactor.is_none()
+        self.is_closed()
     }
 
     /// How many connections are open, and how many of them are idle.
@@ -228,7 +218,11 @@ impl LoopedWire {
             visit.call(timer)?;
         }
         state.leases.values().try_for_each(|lease| visit.call(lease))?;
-        state.awaited.values().try_for_each(|awaited| visit.call(&awaited.future).and(visit.call(&awaited.lease)))
+        state.awaited.values().try_for_each(|awaited| {
+            visit.call(&awaited.future)?;
+            visit.call(&awaited.lease)?;
+            awaited.begun.as_ref().map_or(Ok(()), |begun| begun.traverse(&visit))
+        })
     }
 
     /// A timer of uvloop does not let go of its callback, so the cycle through it ends here.
@@ -238,6 +232,42 @@ impl LoopedWire {
 }
 
 impl LoopedWire {
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().reactor.is_none()
+    }
+
+    /// Sends a request that came the short way; its key.
+    pub(super) fn begin(
+        slf: &Bound<'_, Self>,
+        order: Result<Order, Error>,
+        future: Py<PyAny>,
+        begun: Box<Begun>,
+    ) -> PyResult<u64> {
+        let lease = begun.lease(slf.py());
+        Self::enter(slf, order, Awaited { future, route: None, lease, begun: Some(begun) })
+    }
+
+    fn enter(slf: &Bound<'_, Self>, order: Result<Order, Error>, mut awaited: Awaited) -> PyResult<u64> {
+        let py = slf.py();
+        let order = match order {
+            Ok(order) => order,
+            Err(error) => {
+                tell(py, awaited, Reply::Failed(error))?;
+                return Ok(0);
+            }
+        };
+        awaited.route = Some(order.route.clone());
+        let key = {
+            let state = &mut *slf.get().state.lock();
+            let Some(reactor) = &mut state.reactor else { return Err(is_shut()) };
+            let key = reactor.send(order);
+            state.awaited.insert(key, awaited);
+            key
+        };
+        Self::settle(slf)?;
+        Ok(key.to_bits())
+    }
+
     /// Closes everything; the timer that was set.
     fn empty(&self) -> Option<Py<PyAny>> {
         let (reactor, mut awaited, mut leases, alarm) = {
@@ -270,7 +300,7 @@ impl LoopedWire {
                 return Err(PyRuntimeError::new_err("another call about the request is under way"));
             }
             call(reactor, key);
-            state.awaited.insert(key, Awaited { future, route: None, lease: None });
+            state.awaited.insert(key, Awaited { future, route: None, lease: None, begun: None });
         }
         Self::settle(slf)
     }
@@ -310,7 +340,7 @@ impl LoopedWire {
             if let Some(lease) = &awaited.lease {
                 lease.get().count(moved.sent, moved.received);
             }
-            if let Err(error) = tell(py, &awaited, reply) {
+            if let Err(error) = tell(py, awaited, reply) {
                 // The other replies are handed out all the same.
                 first.get_or_insert(error);
             }
@@ -337,25 +367,45 @@ impl LoopedWire {
 }
 
 /// Sets a result, or the exception of one that cannot be made; a future that was cancelled meanwhile takes neither.
-fn tell(py: Python<'_>, awaited: &Awaited, reply: Reply) -> PyResult<()> {
-    let future = awaited.future.bind(py);
+fn tell(py: Python<'_>, awaited: Awaited, reply: Reply) -> PyResult<()> {
+    let Awaited { future, route, begun, .. } = awaited;
+    let future = future.bind(py);
     if future.call_method0(intern!(py, "done"))?.is_truthy()? {
-        return Ok(());
+        return begun.map_or(Ok(()), |begun| begun.end(py));
     }
-    match result_of(py, awaited, reply) {
+    let result = match begun {
+        None => result_of(py, route.as_ref(), reply),
+        Some(begun) => finished(py, route.as_ref(), begun, reply),
+    };
+    match result {
         Ok(result) => future.call_method1(intern!(py, "set_result"), (result,)),
         Err(error) => future.call_method1(intern!(py, "set_exception"), (error,)),
     }
     .map(drop)
 }
 
-fn result_of<'py>(py: Python<'py>, awaited: &Awaited, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
+fn result_of<'py>(py: Python<'py>, route: Option<&Route>, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
     Ok(match reply {
         Reply::Answer(answer) => Bound::new(py, WireAnswer::looped(py, *answer))?.into_any(),
         Reply::WantsBody | Reply::End => py.None().into_bound(py),
         Reply::Piece(piece) => PyBytes::new(py, &piece).into_any(),
-        Reply::Failed(error) => Bound::new(py, WireFailure::new(py, &error, awaited.route.as_ref())?)?.into_any(),
+        Reply::Failed(error) => Bound::new(py, WireFailure::new(py, &error, route)?)?.into_any(),
     })
+}
+
+/// What a request that came the short way comes to.
+fn finished<'py>(
+    py: Python<'py>,
+    route: Option<&Route>,
+    begun: Box<Begun>,
+    reply: Reply,
+) -> PyResult<Bound<'py, PyAny>> {
+    match reply {
+        Reply::Answer(answer) => begun.finish(py, Ok(WireAnswer::looped(py, *answer))),
+        Reply::Failed(error) => begun.finish(py, Err(WireFailure::new(py, &error, route)?)),
+        // Its body was there, and its answer is read whole.
+        Reply::WantsBody | Reply::End | Reply::Piece(_) => Err(PyRuntimeError::new_err("a part came out of turn")),
+    }
 }
 
 fn os_error(error: io::Error) -> PyErr {

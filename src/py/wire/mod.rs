@@ -2,9 +2,11 @@
 //! constructors.
 //!
 //! [`order`] reads what is to be sent, for the blocking driver and for the one of event loops; [`blocking`] sends it on the
-//! caller's thread, [`looped`] on that of an event loop; [`answer`] and [`failure`] are what comes back. [`objects`] makes the objects of httpx.
+//! caller's thread, [`looped`] on that of an event loop; [`answer`] and [`failure`] are what comes back. [`objects`] makes the objects of httpx, [`asked`] reads what
+//! is said of a request by keyword; [`short`] does all of it in one call, where nothing else has a say.
 
 pub(crate) mod answer;
+mod asked;
 pub(crate) mod blocking;
 mod bounds;
 mod compose;
@@ -15,5 +17,6 @@ pub(crate) mod looped;
 pub(crate) mod objects;
 pub(crate) mod order;
 pub(crate) mod read;
+pub(crate) mod short;
 pub(crate) mod tls;
 mod url;

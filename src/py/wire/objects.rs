@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDelta, PyDict, PyList, PyString, PyTuple};
 
 use super::answer::WireAnswer;
+use super::asked::{Asked, Composed, past};
 use super::compose::{headers, lowered};
 use super::url::{PlainUrl, plain};
 
@@ -23,6 +24,9 @@ use super::url::{PlainUrl, plain};
 ///     headers: The class of headers.
 ///     parts: The named tuple that a URL keeps its parts in.
 ///     stream: The class of streams that consist of bytes.
+///     params: The class of queries.
+///     timeout: The class of timeouts.
+///     unset: What stands for the timeout of the client.
 #[pyclass(name = "HttpObjects", module = "proxywhirl._core", frozen)]
 pub(crate) struct HttpObjects {
     response: Py<PyAny>,
@@ -31,6 +35,9 @@ pub(crate) struct HttpObjects {
     headers: Py<PyAny>,
     parts: Py<PyAny>,
     stream: Py<PyAny>,
+    pub(super) params: Py<PyAny>,
+    pub(super) timeout: Py<PyAny>,
+    pub(super) unset: Py<PyAny>,
     /// `object.__new__` and `tuple.__new__`.
     new: Py<PyAny>,
     new_tuple: Py<PyAny>,
@@ -40,7 +47,8 @@ pub(crate) struct HttpObjects {
 #[pymethods]
 impl HttpObjects {
     #[new]
-    #[pyo3(signature = (*, response, request, url, headers, parts, stream))]
+    #[pyo3(signature = (*, response, request, url, headers, parts, stream, params, timeout, unset))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         response: Py<PyAny>,
@@ -49,10 +57,14 @@ impl HttpObjects {
         headers: Py<PyAny>,
         parts: Py<PyAny>,
         stream: Py<PyAny>,
+        params: Py<PyAny>,
+        timeout: Py<PyAny>,
+        unset: Py<PyAny>,
     ) -> PyResult<Self> {
         let builtins = py.import("builtins")?;
         let of = |name| builtins.getattr(name)?.getattr("__new__").map(Bound::unbind);
-        Ok(Self { response, request, url, headers, parts, stream, new: of("object")?, new_tuple: of("tuple")? })
+        let (new, new_tuple) = (of("object")?, of("tuple")?);
+        Ok(Self { response, request, url, headers, parts, stream, params, timeout, unset, new, new_tuple })
     }
 
     /// A response whose body is still to be read.
@@ -118,7 +130,7 @@ impl HttpObjects {
     ///
     /// Raises:
     ///     ValueError: The body has not been read.
-    fn answer<'py>(
+    pub(super) fn answer<'py>(
         &self,
         py: Python<'py>,
         answer: &WireAnswer,
@@ -176,38 +188,29 @@ impl HttpObjects {
     /// A request as `build_request` of a client makes it.
     ///
     /// Args:
-    ///     method: The method, upper case.
+    ///     client: The client.
+    ///     method: The method.
     ///     url: The URL.
-    ///     query: Its query, in place of the URL's own; already escaped.
-    ///     defaults: The headers of the client.
-    ///     given: The caller's, as they were given.
-    ///     content: The body.
-    ///     extensions: Its extensions; the dictionary becomes the request's own.
+    ///     given: What else is said of the request, by keyword.
     ///
     /// Returns:
     ///     The request; `None` if the package has to make it.
-    #[allow(clippy::too_many_arguments)]
     fn plain_request<'py>(
         &self,
-        py: Python<'py>,
-        method: &Bound<'py, PyString>,
-        url: &str,
-        query: Option<&str>,
-        defaults: &Bound<'py, PyAny>,
-        given: &Bound<'py, PyAny>,
-        content: &Bound<'py, PyBytes>,
-        extensions: &Bound<'py, PyDict>,
+        client: &Bound<'py, PyAny>,
+        method: &Bound<'py, PyAny>,
+        url: &Bound<'py, PyAny>,
+        given: &Bound<'py, PyDict>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(found) = plain(url) else { return Ok(None) };
-        let defaults = defaults.getattr(intern!(py, "_list"))?;
-        let length = content.as_bytes().len();
-        let Some(list) = headers(defaults.cast()?, given, method.to_str()?, &found, length)? else { return Ok(None) };
-        let (url, headers) = (self.url_of(py, &found, query)?, self.headers_with(py, &list)?);
-        self.request_with(py, method, &url, &headers, content, extensions).map(Some)
+        let Some(asked) = Asked::of(given, true)? else { return Ok(None) };
+        Ok(self.compose(client, method, url, asked)?.map(|composed| composed.request))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         for held in [&self.response, &self.request, &self.url, &self.headers, &self.parts, &self.stream] {
+            visit.call(held)?;
+        }
+        for held in [&self.params, &self.timeout, &self.unset] {
             visit.call(held)?;
         }
         visit.call(&self.new)?;
@@ -216,6 +219,39 @@ impl HttpObjects {
 }
 
 impl HttpObjects {
+    /// The request, and what is known of it; `None` if the package has to make it.
+    pub(super) fn compose<'py>(
+        &self,
+        client: &Bound<'py, PyAny>,
+        method: &Bound<'py, PyAny>,
+        url: &Bound<'py, PyAny>,
+        asked: Asked<'py>,
+    ) -> PyResult<Option<Composed<'py>>> {
+        let py = client.py();
+        let (Ok(method), Ok(text)) = (method.cast_exact::<PyString>(), url.cast_exact::<PyString>()) else {
+            return Ok(None);
+        };
+        // Without a scheme it may be the part of a base, or nothing.
+        let Some(found) = plain(text.to_str()?) else { return Ok(None) };
+        if past(client, intern!(py, "_params"), intern!(py, "params"))?.is_truthy()? {
+            return Ok(None);
+        }
+        let Some(query) = asked.query(&self.params)? else { return Ok(None) };
+        let query = query.as_ref().map(|query| query.to_str()).transpose()?;
+        let method = upper(method)?;
+        let content = asked.content(py);
+        let defaults = past(client, intern!(py, "_headers"), intern!(py, "headers"))?.getattr(intern!(py, "_list"))?;
+        let length = content.as_bytes().len();
+        let list = headers(defaults.cast()?, asked.headers.as_ref(), method.to_str()?, &found, length)?;
+        let Some(list) = list else { return Ok(None) };
+        let (extensions, timeouts) = asked.extensions(client, self)?;
+        let made = (self.url_of(py, &found, query)?, self.headers_with(py, &list)?);
+        let request = self.request_with(py, &method, &made.0, &made.1, &content, &extensions)?;
+        let url = if query.is_none() && found.len() == text.len()? { text.clone() } else { found.text(py, query) };
+        let (is_secure, target) = (found.scheme == "https", found.target(query));
+        Ok(Some(Composed { request, method, url, is_secure, target, headers: list, content, timeouts }))
+    }
+
     fn empty<'py>(&self, py: Python<'py>, class: &Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.new.bind(py).call1((class,))
     }
@@ -314,6 +350,14 @@ impl HttpObjects {
         made.setattr(intern!(py, "_encoding"), py.None())?;
         Ok(made)
     }
+}
+
+/// In upper case, as nearly all methods are written.
+fn upper<'py>(method: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyString>> {
+    if method.to_str()?.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Ok(method.clone());
+    }
+    Ok(method.call_method0(intern!(method.py(), "upper"))?.cast_into()?)
 }
 
 /// A `timedelta`, rounded to microseconds as `timedelta(seconds=...)` rounds.

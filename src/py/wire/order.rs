@@ -25,7 +25,7 @@ use crate::sync::{Arc, Mutex};
 use crate::wire::allowance::Timeouts;
 use crate::wire::error::{Error, Kind, Stage};
 use crate::wire::limits::Limits;
-use crate::wire::request::Request;
+use crate::wire::request::{Headers, Request};
 use crate::wire::route::{Origin, Proxy, Route, RouteOptions};
 use crate::wire::tls::Profile;
 
@@ -113,58 +113,93 @@ impl WireOrders {
         target_tls: Option<&Bound<'_, WireTls>>,
         proxy_tls: Option<&Bound<'_, WireTls>>,
     ) -> PyResult<WireOrder> {
-        let profile = |given: Option<&Bound<'_, WireTls>>| match given {
-            Some(given) => Arc::clone(&given.get().profile),
-            None => Arc::clone(&self.plain),
-        };
         let py = request.py();
-        let target = Target::of(&request.getattr(intern!(py, "url"))?)?;
-        let port = target.port.unwrap_or(if secure { 443 } else { 80 });
-        let Ok(port) = u16::try_from(port) else {
-            // A redirect may lead there.
-            let error = Error::new(Kind::LocalProtocol, Stage::Resolve, format!("there is no port {port}"));
-            return Ok(WireOrder { order: Err(error), parts: None, lease: None });
-        };
-        let origin = Origin { tls: secure, host: target.host.into(), port };
-        let route = Route::new(RouteOptions {
-            proxy: self.proxy_of(lease, proxy_url)?,
-            origin,
-            authorization: authorization.map(Vec::into_boxed_slice),
-            owner,
-            target_tls: profile(target_tls),
-            proxy_tls: profile(proxy_tls),
-            always_tunnel: false,
-            by_origin: false,
-        });
         let method = request.getattr(intern!(py, "method"))?;
-        let headers = headers_of(&request.getattr(intern!(py, "headers"))?)?;
-        let request = Request::new(method.cast::<PyString>()?.to_str()?, &target.path, headers);
         let (body, parts) = body_of(body)?;
-        let most = most.unwrap_or(u64::MAX);
-        let limits = if whole { Limits { body: most, decoded: most, ..Limits::default() } } else { Limits::streamed() };
-        let (connect, read, write) = timeouts;
-        let timeouts = Timeouts { connect: span(connect), read: span(read), write: span(write), pool: None };
-        let deadline = span(time_left)
-            .map(|left| SystemClock.steady().saturating_add(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)));
-        let order = request.map(|request| Order {
-            route,
-            request,
+        let order = self.make(Wanted {
+            proxy: self.proxy_of(lease, proxy_url)?,
+            method: method.cast::<PyString>()?.to_str()?,
+            target: Target::of(&request.getattr(intern!(py, "url"))?)?,
+            secure,
+            headers: headers_of(&request.getattr(intern!(py, "headers"))?)?,
             body,
             timeouts,
-            deadline,
-            limits,
-            is_repeatable: repeatable,
-            is_whole: whole,
-            keeps_coded: true,
+            time_left,
+            repeatable,
+            whole,
+            most,
+            owner,
+            authorization: authorization.map(Vec::into_boxed_slice),
+            target_tls: target_tls.map(Bound::get),
+            proxy_tls: proxy_tls.map(Bound::get),
         });
         let lease = lease.cast::<PyLease>().ok().map(|lease| lease.clone().unbind());
         Ok(WireOrder { order, parts, lease })
     }
 }
 
+/// What is to be sent, as far as it comes from outside.
+pub(super) struct Wanted<'a> {
+    pub(super) proxy: Option<Arc<Proxy>>,
+    pub(super) method: &'a str,
+    pub(super) target: Target,
+    pub(super) secure: bool,
+    pub(super) headers: Headers,
+    pub(super) body: OrderBody,
+    pub(super) timeouts: (Option<f64>, Option<f64>, Option<f64>),
+    pub(super) time_left: Option<f64>,
+    pub(super) repeatable: bool,
+    pub(super) whole: bool,
+    pub(super) most: Option<u64>,
+    pub(super) owner: Option<u64>,
+    pub(super) authorization: Option<Box<[u8]>>,
+    pub(super) target_tls: Option<&'a WireTls>,
+    pub(super) proxy_tls: Option<&'a WireTls>,
+}
+
 impl WireOrders {
+    /// The order; an error where the request contradicts itself.
+    pub(super) fn make(&self, wanted: Wanted<'_>) -> Result<Order, Error> {
+        let profile = |given: Option<&WireTls>| Arc::clone(given.map_or(&self.plain, |given| &given.profile));
+        let Wanted { target, secure, .. } = wanted;
+        let port = target.port.unwrap_or(if secure { 443 } else { 80 });
+        let Ok(port) = u16::try_from(port) else {
+            // A redirect may lead there.
+            return Err(Error::new(Kind::LocalProtocol, Stage::Resolve, format!("there is no port {port}")));
+        };
+        let route = Route::new(RouteOptions {
+            proxy: wanted.proxy,
+            origin: Origin { tls: secure, host: target.host.into(), port },
+            authorization: wanted.authorization,
+            owner: wanted.owner,
+            target_tls: profile(wanted.target_tls),
+            proxy_tls: profile(wanted.proxy_tls),
+            always_tunnel: false,
+            by_origin: false,
+        });
+        let request = Request::new(wanted.method, target.path, wanted.headers)?;
+        let most = wanted.most.unwrap_or(u64::MAX);
+        let limits =
+            if wanted.whole { Limits { body: most, decoded: most, ..Limits::default() } } else { Limits::streamed() };
+        let (connect, read, write) = wanted.timeouts;
+        let timeouts = Timeouts { connect: span(connect), read: span(read), write: span(write), pool: None };
+        let deadline = span(wanted.time_left)
+            .map(|left| SystemClock.steady().saturating_add(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)));
+        Ok(Order {
+            route,
+            request,
+            body: wanted.body,
+            timeouts,
+            deadline,
+            limits,
+            is_repeatable: wanted.repeatable,
+            is_whole: wanted.whole,
+            keeps_coded: true,
+        })
+    }
+
     /// The proxy of a lease, read once for each of its URLs.
-    fn proxy_of(&self, lease: &Bound<'_, PyAny>, url: &str) -> PyResult<Option<Arc<Proxy>>> {
+    pub(super) fn proxy_of(&self, lease: &Bound<'_, PyAny>, url: &str) -> PyResult<Option<Arc<Proxy>>> {
         if url.is_empty() {
             return Ok(None);
         }
@@ -208,7 +243,7 @@ pub(crate) fn must_be_public(lease: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(proxy.is_some_and(|proxy| proxy.cast::<PyProxy>().is_ok_and(|proxy| proxy.get().core.must_be_public())))
 }
 
-fn body_of(body: &Bound<'_, PyAny>) -> PyResult<(OrderBody, Option<Py<PyAny>>)> {
+pub(super) fn body_of(body: &Bound<'_, PyAny>) -> PyResult<(OrderBody, Option<Py<PyAny>>)> {
     let Ok(bytes) = body.cast::<PyBytes>() else { return Ok((OrderBody::Pulled, Some(body.clone().unbind()))) };
     if bytes.as_bytes().is_empty() {
         return Ok((OrderBody::Empty, None));

@@ -131,7 +131,15 @@ impl<'py> Listed<'py> {
 
 /// The headers, `Host` before the others (RFC 9110, 7.2), as h11 writes them.
 pub(super) fn headers_of(given: &Bound<'_, PyAny>) -> PyResult<Headers> {
-    let listed = Listed::of(given)?;
+    in_order(&Listed::of(given)?)
+}
+
+/// The same of headers as httpx keeps them.
+pub(super) fn headers_in(list: &Bound<'_, PyList>) -> PyResult<Headers> {
+    in_order(&Listed(list.clone()))
+}
+
+fn in_order(listed: &Listed<'_>) -> PyResult<Headers> {
     let mut headers = Headers::new();
     for is_host in [true, false] {
         listed.each(|name, value| {

@@ -3,6 +3,11 @@
 //! httpx lowers, escapes and resolves what it is given. A URL for which each of these changes nothing is taken apart here;
 //! any other goes to `httpx.URL`, so that there is one set of rules.
 
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::read::Target;
+
 /// The parts of such a URL, as `httpx.URL` keeps them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PlainUrl<'a> {
@@ -11,6 +16,39 @@ pub(super) struct PlainUrl<'a> {
     pub(super) port: Option<u16>,
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
+}
+
+impl PlainUrl<'_> {
+    /// Its length as text.
+    pub(super) fn len(&self) -> usize {
+        let port = self.port.map_or(0, |port| 2 + port.max(1).ilog10() as usize);
+        self.scheme.len() + 3 + self.host.len() + port + self.path.len() + self.query.map_or(0, |query| 1 + query.len())
+    }
+
+    /// It as text, as `str` of the URL of httpx; `query` in place of its own.
+    pub(super) fn text<'py>(&self, py: Python<'py>, query: Option<&str>) -> Bound<'py, PyString> {
+        let mut text = format!("{}://{}", self.scheme, self.host);
+        if let Some(port) = self.port {
+            text.push_str(&format!(":{port}"));
+        }
+        text.push_str(self.path);
+        self.add_query(&mut text, query);
+        PyString::new(py, &text)
+    }
+
+    /// Where a request goes to; `query` in place of its own.
+    pub(super) fn target(&self, query: Option<&str>) -> Target {
+        let mut path = String::from(if self.path.is_empty() { "/" } else { self.path });
+        self.add_query(&mut path, query);
+        Target { host: self.host.to_owned(), port: self.port.map(u64::from), path }
+    }
+
+    fn add_query(&self, text: &mut String, query: Option<&str>) {
+        if let Some(query) = query.or(self.query) {
+            text.push('?');
+            text.push_str(query);
+        }
+    }
 }
 
 /// `httpx.URL` refuses longer ones.
@@ -86,6 +124,15 @@ mod tests {
         assert_eq!(plain("https://a-1.test:443/x"), parts("https", "a-1.test", None, "/x", None));
         assert_eq!(plain("http://127.0.0.1:8080?"), parts("http", "127.0.0.1", Some(8080), "", Some("")));
         assert_eq!(plain("http://a/b/?c=/d?e"), parts("http", "a", None, "/b/", Some("c=/d?e")));
+    }
+
+    #[test]
+    fn the_length_is_that_of_the_text() {
+        let texts = ["http://a.test", "https://a-1.test/x", "http://127.0.0.1:8080?", "http://a:9/b/?c=/d?e"];
+        for text in texts {
+            assert_eq!(plain(text).map(|found| found.len()), Some(text.len()), "{text}");
+        }
+        assert_eq!(plain("http://a.test:80/").map(|found| found.len()), Some("http://a.test/".len()));
     }
 
     #[test]

@@ -270,6 +270,8 @@ def test_another_layout_falls_back_and_says_so_once(kind: HttpLibrary, caplog: p
         Request, URL, Headers, ByteStream = (
             getattr(kind.module, name) for name in ("Request", "URL", "Headers", "ByteStream")
         )
+        QueryParams, Timeout = kind.module.QueryParams, kind.module.Timeout
+        USE_CLIENT_DEFAULT = kind.module.USE_CLIENT_DEFAULT
 
     Module.Response = Response  # type: ignore[attr-defined]
     other = HttpLibrary.__new__(HttpLibrary)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
+from proxywhirl import _core
+from proxywhirl._httpx import engine
+from proxywhirl._httpx.body import MOST_BODY
+from proxywhirl._httpx.objects import objects_of
+from proxywhirl._httpx.said import REASONS
+
 if TYPE_CHECKING:
     from proxywhirl._httpx.carrier import AsyncCarrier, Carrier
     from proxywhirl._httpx.limits import Limits
@@ -40,6 +46,25 @@ class NativeBase(Generic[ByHttpx]):
         self._orders.profile = profile
         if self._other is not None:
             self._other.profile = profile
+
+    def _short_way(self, client: Any, upkeep: tuple[Any, Any, Any], wire: _core.Wire | None) -> _core.ShortWay | None:
+        kind = client._kind
+        objects = objects_of(kind)
+        if objects is None:
+            return None
+        return _core.ShortWay(
+            client=client,
+            objects=objects,
+            package=kind.name,
+            transport=client._transport,
+            orders=self._orders.native,
+            wire=wire,
+            tls=self.tls,
+            upkeep=upkeep,
+            engine=engine,
+            reasons=REASONS,
+            most_body=MOST_BODY,
+        )
 
     def _other_by(self, make: Callable[[Tls, Limits], ByHttpx]) -> ByHttpx:
         """The carrier of httpx, made on first need."""

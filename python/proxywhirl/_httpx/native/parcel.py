@@ -44,7 +44,8 @@ class Orders:
         """Where the time that connections take is summed up, if it is."""
         self._release = release
         self._pulled = pulled
-        self._orders = _core.WireOrders()
+        self.native = _core.WireOrders()
+        """Reads what is to be sent."""
         self._owners: OrderedDict[Hashable, int] = OrderedDict()
         self._numbers = 0
         self._lock = new_lock()
@@ -61,7 +62,7 @@ class Orders:
         proxy_url = lease.url
         stream = request.stream
         body = b"".join(stream) if isinstance(stream, terms.flavour.ByteStream) else self._pulled(stream)
-        order = self._orders.order(
+        order = self.native.order(
             lease,
             proxy_url,
             request,
@@ -79,6 +80,15 @@ class Orders:
         )
         tunnel = secure or not proxy_url.startswith("http")
         return Parcel(order, body, request, terms, proxy_url, most, tunnel, self.profile)
+
+    def parcel_of(self, handed: _core.HandedOver, terms: SendOptions) -> Parcel:
+        """A request that the short way has sent."""
+        request, proxy_url = handed.request, handed.proxy_url
+        most = MOST_BODY if terms.max_body is None else terms.max_body
+        tunnel = request.url.scheme == "https" or not proxy_url.startswith("http")
+        parcel = Parcel(None, b"", request, terms, proxy_url, most, tunnel, self.profile)
+        parcel.sent_before(handed.age)
+        return parcel
 
     def forget(self, identity: Hashable) -> int | None:
         """Forget a session; its number, if it had one."""
@@ -106,7 +116,7 @@ class Parcel:
     """A request on its way.
 
     Args:
-        order: What the core sends.
+        order: What the core sends; ``None`` if it was sent.
         body: The body as the order has it: bytes, or an iterator.
         request: The request.
         terms: How it is sent.
@@ -120,7 +130,7 @@ class Parcel:
 
     def __init__(
         self,
-        order: _core.WireOrder,
+        order: _core.WireOrder | None,
         body: bytes | Iterator[bytes] | AsyncIterator[bytes],
         request: Any,
         terms: SendOptions,
@@ -138,6 +148,10 @@ class Parcel:
         self._profile = profile
         self._request = request
         self._started = time.perf_counter()
+
+    def sent_before(self, seconds: float) -> None:
+        """It is on its way for so many seconds."""
+        self._started -= seconds
 
     def failed(self, failure: _core.WireFailure) -> Failure:
         """What a failure means, with the exception that tells it.

@@ -13,7 +13,7 @@ from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.body import counted
 from proxywhirl._httpx.engine import is_mocked
 from proxywhirl._httpx.native.base import NativeBase
-from proxywhirl._httpx.native.parcel import NativePayload, Orders
+from proxywhirl._httpx.native.parcel import NativePayload, Orders, Parcel
 from proxywhirl._httpx.rotation import Answer, Failure
 
 if TYPE_CHECKING:
@@ -50,7 +50,18 @@ class NativeCarrier(NativeBase["Carrier"]):
         if is_mocked():
             return self._for_mocks().send(lease, request, terms)
         parcel = self._orders.parcel(lease, request, terms)
-        reply = self._wire.send(parcel.order)
+        assert parcel.order is not None
+        return self._received(self._wire.send(parcel.order), parcel)
+
+    def resume(self, handed: _core.HandedOver, terms: SendOptions) -> Answer | Failure:
+        """As :meth:`send`, of a request that the short way has sent."""
+        return self._received(handed.reply, self._orders.parcel_of(handed, terms))
+
+    def short_way(self, client: Any, upkeep: tuple[Any, Any, Any]) -> _core.ShortWay | None:
+        """What sends requests of a client by one call; ``None`` if its objects cannot be filled."""
+        return self._short_way(client, upkeep, self._wire)
+
+    def _received(self, reply: Any, parcel: Parcel) -> Answer | Failure:
         if type(reply) is _core.WireFailure:
             return parcel.failed(reply)
         payload = _Payload(reply, parcel)

@@ -78,6 +78,7 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
             if scope is None:
                 return await self._unwatched().send(lease, request, terms)
         parcel = self._orders.parcel(lease, request, terms)
+        assert parcel.order is not None
         future = loop.create_future()
         key = scope.wire.send(parcel.order, future)
         try:
@@ -87,6 +88,18 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
         except BaseException:
             scope.wire.cancel(key)
             raise
+        return await self._received(reply, parcel, scope, key)
+
+    async def resume(self, handed: _core.HandedOver, terms: SendOptions) -> Answer | Failure:
+        """As :meth:`send`, of a request that the short way has sent."""
+        # Its body was read, so that nothing is done in a loop any more.
+        return await self._received(handed.reply, self._orders.parcel_of(handed, terms), None, 0)
+
+    def short_way(self, client: Any, upkeep: tuple[Any, Any, Any]) -> _core.ShortWay | None:
+        """What sends requests of a client by one call; ``None`` if its objects cannot be filled."""
+        return self._short_way(client, upkeep, None)
+
+    async def _received(self, reply: Any, parcel: Parcel, scope: _Scope | None, key: int) -> Answer | Failure:
         if type(reply) is _core.WireFailure:
             return parcel.failed(reply)
         payload = _Payload(reply, parcel, scope, key)
@@ -206,6 +219,19 @@ class _Scope:
     async def aclose(self) -> None:
         await self._closer.aclose()
 
+    def abandon(self, future: asyncio.Future[Any], key: int) -> None:
+        """End a request of the short way that nothing waits for any more.
+
+        Args:
+            future: What was waited for.
+            key: The key of the request.
+        """
+        self.wire.cancel(key)
+        if future.done() and not future.cancelled() and future.exception() is None:
+            found = future.result()
+            if type(found) is _core.HandedOver:
+                found.rotation.close()
+
 
 async def _watched(loop: asyncio.AbstractEventLoop, wire: _core.LoopedWire) -> AsyncGenerator[None, None]:
     descriptor = wire.fileno()
@@ -255,7 +281,7 @@ class _Payload(NativePayload):
 
     __slots__ = ("_key", "_scope", "closed")
 
-    def __init__(self, reply: _core.WireAnswer, parcel: Parcel, scope: _Scope, key: int) -> None:
+    def __init__(self, reply: _core.WireAnswer, parcel: Parcel, scope: Any, key: int) -> None:
         super().__init__(reply, parcel)
         # Held, so that the connections outlive the carrier while a body is read.
         self._scope = scope

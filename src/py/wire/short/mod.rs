@@ -1,0 +1,304 @@
+//! `ShortWay`: a request of which nothing special is asked, in one call: what the drivers of `proxywhirl.transport` do in
+//! many, with the same parts of the core.
+//!
+//! A request goes another way for one of two reasons. Before anything is done: what is asked, or a setting of the rotator, is
+//! for the layers above to see to ([`settings`]); then the caller is told `None`. Once it is under way: the answer is not
+//! simply to be handed on, or there is none ([`begun`]); then the caller gets a [`HandedOver`], and goes on from there. No rule
+//! is decided here.
+
+mod begun;
+pub(crate) mod handed_over;
+mod settings;
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+
+pub(super) use self::begun::Begun;
+use self::handed_over::HandedOver;
+use self::settings::{Settings, Upkeep};
+use super::asked::{Asked, Composed};
+use super::blocking::PyWire;
+use super::looped::LoopedWire;
+use super::objects::HttpObjects;
+use super::order::{Wanted, WireOrders, body_of};
+use super::read::headers_in;
+use super::tls::WireTls;
+use crate::clock::{Clock, SystemClock};
+use crate::drive::order::Order;
+use crate::py::chooser::acquirer::PyAcquirer;
+use crate::py::convert::Lazy;
+use crate::py::log::Level;
+use crate::py::rotation::PyRotation;
+use crate::wire::error::Error;
+
+static HTTPX: Level = Level::new("httpx", 20);
+static RUNNING_LOOP: Lazy = Lazy::new("asyncio", "_get_running_loop");
+static HTTPX2: Level = Level::new("httpx2", 20);
+
+/// Sends requests of a rotator, as long as nothing special is asked of them. Thread-safe.
+///
+/// Args:
+///     client: The client of the rotator.
+///     objects: Fills the objects of its package.
+///     package: The name of that.
+///     transport: The transport of the client.
+///     orders: Reads what is to be sent.
+///     wire: Sends on the caller's thread; `None` in event loops.
+///     tls: The certificates that are accepted.
+///     upkeep: What is looked after before requests: what keeps the proxies, what reads lists, what logs in.
+///     engine: The module that knows of mocks.
+///     reasons: The reason phrases of the standard by status.
+///     most_body: Most bytes of a body where nothing is said.
+#[pyclass(name = "ShortWay", module = "proxywhirl._core", frozen)]
+pub(crate) struct ShortWay {
+    client: Py<PyAny>,
+    objects: Py<HttpObjects>,
+    package: &'static Level,
+    settings: Settings,
+    orders: Py<WireOrders>,
+    wire: Option<Py<PyWire>>,
+    tls: Py<PyAny>,
+    target_tls: PyOnceLock<Py<WireTls>>,
+    proxy_tls: PyOnceLock<Py<WireTls>>,
+    reasons: Py<PyDict>,
+    most_body: f64,
+}
+
+/// How a request has begun: to be sent; or its first step is another.
+type Start<'py> = Result<(Box<Begun>, Result<Order, Error>), Bound<'py, HandedOver>>;
+
+#[proxywhirl_macros::border]
+#[pymethods]
+impl ShortWay {
+    #[new]
+    #[pyo3(signature = (*, client, objects, package, transport, orders, wire, tls, upkeep, engine, reasons, most_body))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        client: Py<PyAny>,
+        objects: Py<HttpObjects>,
+        package: &str,
+        transport: Bound<'_, PyAny>,
+        orders: Py<WireOrders>,
+        wire: Option<Py<PyWire>>,
+        tls: Py<PyAny>,
+        upkeep: (Py<PyAny>, Py<PyAny>, Py<PyAny>),
+        engine: Py<PyAny>,
+        reasons: Py<PyDict>,
+        most_body: f64,
+    ) -> PyResult<Self> {
+        let carrier = transport.getattr(intern!(py, "carrier"))?.unbind();
+        let (keeping, lists, limits) = upkeep;
+        let upkeep = Upkeep { keeping, lists, limits };
+        let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
+        let settings = Settings { transport: transport.unbind(), carrier, upkeep, engine, modules };
+        let package = if package == "httpx" { &HTTPX } else { &HTTPX2 };
+        let (target_tls, proxy_tls) = (PyOnceLock::new(), PyOnceLock::new());
+        Ok(Self { client, objects, package, settings, orders, wire, tls, target_tls, proxy_tls, reasons, most_body })
+    }
+
+    /// Send a request on the caller's thread.
+    ///
+    /// Args:
+    ///     method: The method.
+    ///     url: The target.
+    ///     given: What else is said of the request, by keyword.
+    ///
+    /// Returns:
+    ///     The response; a `HandedOver`; or `None` if nothing was done, and the request has to go another way.
+    ///
+    /// Raises:
+    ///     Exception: What a strategy, a limiter or a signal handler has raised.
+    fn send<'py>(
+        slf: &Bound<'py, Self>,
+        method: &Bound<'py, PyAny>,
+        url: &Bound<'py, PyAny>,
+        given: &Bound<'py, PyDict>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let Some(wire) = &slf.get().wire else { return Ok(None) };
+        let (begun, order) = match Self::begin(slf, method, url, given)? {
+            Some(Ok(begun)) => begun,
+            Some(Err(other)) => return Ok(Some(other.into_any())),
+            None => return Ok(None),
+        };
+        match wire.get().exchange(py, order.as_ref(), None, begun.lease.as_ref()) {
+            Ok(reply) => begun.finish(py, reply).map(Some),
+            Err(error) => {
+                begun.end(py)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Send a request in the running event loop.
+    ///
+    /// Args:
+    ///     method: As that of `send`, as the rest.
+    ///     url: See there.
+    ///     given: See there.
+    ///
+    /// Returns:
+    ///     What the loop has its connections in, a future that gets the response or a `HandedOver`, and the key of the request;
+    ///     a `HandedOver`; or `None`, as from `send`.
+    ///
+    /// Raises:
+    ///     Exception: As of `send`.
+    fn submit<'py>(
+        slf: &Bound<'py, Self>,
+        method: &Bound<'py, PyAny>,
+        url: &Bound<'py, PyAny>,
+        given: &Bound<'py, PyDict>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let event_loop = RUNNING_LOOP.get(py)?.call0()?;
+        let scopes = slf.get().settings.carrier.bind(py).getattr(intern!(py, "_scopes"))?;
+        let Some(scope) = scopes.cast::<PyDict>()?.get_item(&event_loop)? else { return Ok(None) };
+        let wire = scope.getattr(intern!(py, "wire"))?.cast_into::<LoopedWire>()?;
+        if wire.get().is_closed() {
+            return Ok(None);
+        }
+        let (begun, order) = match Self::begin(slf, method, url, given)? {
+            Some(Ok(begun)) => begun,
+            Some(Err(other)) => return Ok(Some(other.into_any())),
+            None => return Ok(None),
+        };
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        let key = LoopedWire::begin(&wire, order, future.clone().unbind(), begun)?;
+        Ok(Some((scope, future, key).into_pyobject(py)?.into_any()))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.client)?;
+        visit.call(&self.objects)?;
+        self.settings.traverse(&visit)?;
+        visit.call(&self.orders)?;
+        visit.call(&self.wire)?;
+        visit.call(&self.tls)?;
+        visit.call(&self.reasons)
+    }
+}
+
+impl ShortWay {
+    /// Makes the request, takes a proxy for it, and reads what is to be sent; `None` if nothing was done.
+    fn begin<'py>(
+        slf: &Bound<'py, Self>,
+        method: &Bound<'py, PyAny>,
+        url: &Bound<'py, PyAny>,
+        given: &Bound<'py, PyDict>,
+    ) -> PyResult<Option<Start<'py>>> {
+        let (py, this) = (slf.py(), slf.get());
+        let began = SystemClock.steady();
+        let client = this.client.bind(py);
+        let Some(now) = this.settings.now(py, client)? else { return Ok(None) };
+        let Some(asked) = Asked::of(given, false)? else { return Ok(None) };
+        let Some(composed) = this.objects.get().compose(client, method, url, asked)? else { return Ok(None) };
+        let headers = headers_in(&composed.headers)?;
+        if headers.values("proxy-authorization").next().is_some() {
+            // The user's own is for a proxy, and never for a site.
+            return Ok(None);
+        }
+        let Composed { request, method, url, is_secure, target, content, timeouts, .. } = composed;
+        let name = method.clone().into_any().unbind();
+        let (text, phases) = (url.clone().into_any().unbind(), timeouts.clone().unbind());
+        let chooser = now.chooser.clone().unbind();
+        let taking = PyAcquirer::new(py, chooser, Some(text), None, Some(name), true, None, Some(phases), None)?;
+        let taking = Bound::new(py, taking)?;
+        let patience = seconds(&timeouts, intern!(py, "pool"))?;
+        let take = taking.clone().into_any().unbind();
+        let rotation = PyRotation::plain(now.policy.get(), take, &method, &url, now.raise_on_ban, patience)?;
+        let rotation = Bound::new(py, rotation)?;
+        let (step, lease) = rotation.borrow_mut().begin(py)?;
+        let mut begun = Box::new(Begun {
+            way: slf.clone().unbind(),
+            request: request.unbind(),
+            rotation: rotation.clone().unbind(),
+            lease,
+            taking: taking.unbind(),
+            policy: now.given_policy.unbind(),
+            judge: now.judge.unbind(),
+            proxy_url: String::new(),
+            is_tunnel: false,
+            began,
+        });
+        let Some(lease) = &begun.lease else {
+            return Ok(Some(Err(Bound::new(py, begun.handed_over(step.unbind(), None))?)));
+        };
+        let lease = lease.bind(py);
+        let proxy_url = lease.get().core().proxy().client_url();
+        let most = now.max_body.unwrap_or(this.most_body);
+        let order = this.orders.get().make(Wanted {
+            proxy: this.orders.get().proxy_of(lease.as_any(), &proxy_url)?,
+            method: method.to_str()?,
+            target,
+            secure: is_secure,
+            headers,
+            body: body_of(content.as_any())?.0,
+            timeouts: (
+                seconds(&timeouts, intern!(py, "connect"))?,
+                seconds(&timeouts, intern!(py, "read"))?,
+                seconds(&timeouts, intern!(py, "write"))?,
+            ),
+            time_left: None,
+            repeatable: rotation.borrow().repeats(),
+            whole: true,
+            most: (most < 2_f64.powi(63)).then_some(most as u64),
+            owner: None,
+            authorization: None,
+            target_tls: if is_secure {
+                Some(this.tls(py, &this.target_tls, intern!(py, "native_target"))?)
+            } else {
+                None
+            },
+            proxy_tls: if proxy_url.starts_with("https:") {
+                Some(this.tls(py, &this.proxy_tls, intern!(py, "native_proxy"))?)
+            } else {
+                None
+            },
+        });
+        begun.is_tunnel = is_secure || !proxy_url.starts_with("http");
+        begun.proxy_url = proxy_url;
+        Ok(Some(Ok((begun, order))))
+    }
+
+    /// The certificates that are accepted; they do not change.
+    fn tls<'a>(
+        &'a self,
+        py: Python<'_>,
+        kept: &'a PyOnceLock<Py<WireTls>>,
+        name: &Bound<'_, PyString>,
+    ) -> PyResult<&'a WireTls> {
+        if kept.get(py).is_none() {
+            let made = self.tls.call_method0(py, name)?.cast_bound::<WireTls>(py)?.clone().unbind();
+            // Of two threads at once, the first has the word; both have made the same.
+            let _ = kept.set(py, made);
+        }
+        Ok(kept.get(py).expect("set above").get())
+    }
+
+    /// Whether a reason phrase may say something: nearly all are those of the standard, or empty.
+    fn says_something(&self, py: Python<'_>, status: u16, reason: &[u8]) -> PyResult<bool> {
+        if reason.is_empty() {
+            return Ok(false);
+        }
+        let known = self.reasons.bind(py).get_item(status)?;
+        Ok(!known.is_some_and(|known| known.cast::<PyBytes>().is_ok_and(|known| known.as_bytes() == reason)))
+    }
+}
+
+/// Seconds of a phase.
+fn seconds(timeouts: &Bound<'_, PyAny>, phase: &Bound<'_, PyString>) -> PyResult<Option<f64>> {
+    let found = timeouts.cast::<PyDict>()?.get_item(phase)?;
+    found.filter(|found| !found.is_none()).map(|found| found.extract()).transpose()
+}
+
+/// Whether a list is empty.
+fn is_empty(list: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match list.cast_exact::<PyList>() {
+        Ok(list) => Ok(list.is_empty()),
+        Err(_) => list.is_empty(),
+    }
+}
