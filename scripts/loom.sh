@@ -12,7 +12,8 @@ export RUSTFLAGS="--cfg loom ${RUSTFLAGS:-}"
 export LOOM_MAX_BRANCHES="${LOOM_MAX_BRANCHES:-20000}"
 # Built apart: the flag above would otherwise rebuild everything each time.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom"
-# The models take seconds, optimising across crates a minute and a half.
+# The models take seconds, optimising more than this, and across crates, minutes.
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=0
 # One after the other: a model is one thread's work, and its time is easier to see alone.
 exec cargo test --release --lib "model::${1:-}" -- --test-threads=1

@@ -10,6 +10,7 @@
         ProxyConnectionError
           ProxyBannedError
         ProxyAuthenticationError
+        ProxyBudgetExceededError
         SessionNotFoundError            also a KeyError
         ProxyFetchError
         ProxyStorageError
@@ -37,29 +38,12 @@ from typing import Any, ClassVar
 from proxywhirl._native.redact import redact_url, scrub_credentials_from_dict, scrub_text
 
 __all__ = [
-    "CacheCorruptionError",
-    "CacheStorageError",
-    "CacheValidationError",
-    "InternalError",
-    "NonRetryableError",
-    "ProxyAuthenticationError",
-    "ProxyBannedError",
-    "ProxyConnectionError",
-    "ProxyError",
-    "ProxyErrorCode",
-    "ProxyFetchError",
-    "ProxyPoolEmptyError",
-    "ProxyStorageError",
-    "ProxyValidationError",
-    "ProxyWhirlError",
-    "RegexComplexityError",
-    "RegexTimeoutError",
-    "RequestQueueFullError",
-    "RetryableError",
-    "SessionNotFoundError",
-    "StrategyMetadataError",
-    "redact_url",
-]
+    "CacheCorruptionError", "CacheStorageError", "CacheValidationError", "InternalError", "NonRetryableError",
+    "ProxyAuthenticationError", "ProxyBannedError", "ProxyBudgetExceededError", "ProxyConnectionError", "ProxyError",
+    "ProxyErrorCode", "ProxyFetchError", "ProxyPoolEmptyError", "ProxyStorageError", "ProxyValidationError",
+    "ProxyWhirlError", "RegexComplexityError", "RegexTimeoutError", "RequestQueueFullError", "RetryableError",
+    "SessionNotFoundError", "StrategyMetadataError", "redact_url",
+]  # fmt: skip
 
 _TIMEOUT = re.compile(r"time[ds]?[ _-]?out", re.IGNORECASE)
 
@@ -72,6 +56,7 @@ class ProxyErrorCode(str, Enum):
     PROXY_CONNECTION_FAILED = "PROXY_CONNECTION_FAILED"
     PROXY_AUTH_FAILED = "PROXY_AUTH_FAILED"
     PROXY_BANNED = "PROXY_BANNED"
+    BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
     PROXY_FETCH_FAILED = "PROXY_FETCH_FAILED"
     PROXY_STORAGE_FAILED = "PROXY_STORAGE_FAILED"
     CACHE_CORRUPTED = "CACHE_CORRUPTED"
@@ -298,6 +283,28 @@ class ProxyAuthenticationError(ProxyWhirlError):
 
     def __init__(self, message: str = "Proxy authentication failed", **details: Any) -> None:
         super().__init__(message, **details)
+
+
+class ProxyBudgetExceededError(ProxyWhirlError):
+    """The budget has no room for a paid proxy, and no free one fits the request. Nothing was sent.
+
+    Args:
+        message: The text.
+        budget: The most that may be spent.
+        spent: What was spent.
+        **details: As for :class:`ProxyWhirlError`.
+    """
+
+    default_error_code = ProxyErrorCode.BUDGET_EXCEEDED
+    hint = "raise rotator.budget, or add free proxies"
+
+    def __init__(self, message: str = "The budget is used up", **details: Any) -> None:
+        self.budget: float | None = details.pop("budget", None)
+        self.spent: float | None = details.pop("spent", None)
+        super().__init__(message, **details)
+
+    def _own_facts(self) -> dict[str, Any]:
+        return {"budget": self.budget, "spent": self.spent}
 
 
 class SessionNotFoundError(ProxyWhirlError, KeyError):

@@ -14,6 +14,7 @@ from proxywhirl._httpx.library import default_name, flavour
 from proxywhirl._httpx.selection import Chooser
 from proxywhirl._native.redact import shown
 from proxywhirl.rotator._limited import LimitedFace
+from proxywhirl.rotator._money import MoneyFace
 from proxywhirl.rotator._requests import RequestsFace, Unset, client_options
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ _NO_PROXIES = (
 )
 
 
-class ProxyRotatorBase(RequestsFace, LimitedFace):
+class ProxyRotatorBase(RequestsFace, LimitedFace, MoneyFace):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -118,6 +119,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
         follow_redirects: Whether redirects are followed; by default what ``config.follow_redirects`` says.
         timeout: Seconds for each step of a request, an ``httpx.Timeout``, or ``None`` for no bound; by default
             ``config.timeout``, and ``config.pool_timeout`` to wait for a proxy.
+        budget: The most that may be spent on paid proxies; no bound by default. See :attr:`budget`.
         cert: Certificate by which sites know this side: the path of a PEM file with certificate and key, or of two
             files, and the key's password. Proxies are not shown it.
         http2: Whether sites with TLS are offered HTTP/2 (extra ``http2``); httpx carries the requests then.
@@ -187,6 +189,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
         timeout: Any = Unset.UNSET,
         cert: Cert | None = None,
         http2: bool = False,
+        budget: float | None = None,
     ) -> None:
         # Making a rotator costs more than importing these; importing the class is to cost little.
         from proxywhirl.resilience import guard_settings
@@ -215,6 +218,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
         )
         self._config, strategy_config, listed = settings_of(config)
         pool = _core.ProxyPool(name="rotator", max_pool_size=self._config.pool_size or _UNLIMITED)
+        pool._budget = budget
         self._chooser = Chooser(pool, strategy_of(strategy, strategy_config, self._config), when_empty=_NO_PROXIES)
         self._insight = Insight(
             self._chooser, self._config, metrics=enable_metrics, profiling=enable_profiling, in_loop=self._in_loop

@@ -28,7 +28,7 @@ pub use self::evictor::Evictor;
 use self::line::Line;
 use self::names::Names;
 use self::reply::SERIAL;
-pub use self::reply::{Answer, Key, Reply};
+pub use self::reply::{Answer, Key, Moved, Reply};
 use self::request::{Late, Phase, Task};
 use self::timers::Timers;
 use super::order::Order;
@@ -58,7 +58,7 @@ pub struct Reactor {
     /// Requests that had more to move than a turn allows.
     unfinished: Vec<Key>,
     timers: Timers,
-    replies: Vec<(Key, Reply)>,
+    replies: Vec<(Key, Reply, Moved)>,
     buffer: Vec<u8>,
 }
 
@@ -138,11 +138,13 @@ impl Reactor {
         }
     }
 
-    /// Ends a request; its connection is closed unless the answer was read to its end. There is no reply.
-    pub fn cancel(&mut self, key: Key) {
-        if self.is_open(key) {
-            self.end(key);
-        }
+    /// Ends a request; its connection is closed unless the answer was read to its end. There is no reply. The bytes since
+    /// its last one.
+    pub fn cancel(&mut self, key: Key) -> Moved {
+        let Some(task) = self.task(key) else { return Moved::default() };
+        let moved = task.take_moved();
+        self.end(key);
+        moved
     }
 
     /// Whether a request is under way, or has something to be pulled.
@@ -212,8 +214,8 @@ impl Reactor {
         self.timers.next().into_iter().chain(self.connections.next_expiry()).min()
     }
 
-    /// The replies since the last time.
-    pub fn replies(&mut self) -> Vec<(Key, Reply)> {
+    /// The replies since the last time, each with the bytes that its request has moved since the one before.
+    pub fn replies(&mut self) -> Vec<(Key, Reply, Moved)> {
         std::mem::take(&mut self.replies)
     }
 
@@ -282,7 +284,8 @@ impl Reactor {
         let Some(task) = self.task(key) else { return };
         if let Some(reply) = task.take_reply() {
             let is_over = task.is_over();
-            self.replies.push((key, reply));
+            let moved = task.take_moved();
+            self.replies.push((key, reply, moved));
             if is_over {
                 self.end(key);
             }

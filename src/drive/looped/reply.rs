@@ -46,6 +46,15 @@ pub enum Reply {
     Failed(Error),
 }
 
+/// Bytes that a request has moved since the last time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Sent, TLS and what was said to the proxy included.
+    pub sent: u64,
+    /// Received, likewise.
+    pub received: u64,
+}
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {

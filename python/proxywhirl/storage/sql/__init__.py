@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
@@ -88,7 +89,7 @@ class SQLiteStorage:
         Raises:
             ProxyStorageError: The database cannot be reached, or has other tables of these names, which stay.
         """
-        await self._engines.run_async(_nothing)
+        await self._engines.run_async(lambda _connection: None)
 
     async def close(self) -> None:
         """Close all connections; a further call opens new ones."""
@@ -144,7 +145,9 @@ class SQLiteStorage:
     async def _put(self, proxies: list[_core.Proxy], **how: Any) -> tuple[int, int]:
         unique = {proxy.id: proxy for proxy in proxies}
         records = await asyncio.to_thread(self._records, list(unique.values()))
-        done: tuple[int, int] = await self._engines.run_async(_put, records, self._vault.open, how)
+        done: tuple[int, int] = await self._engines.run_async(
+            partial(_work.put, records=records, open_text=self._vault.open, **how)
+        )
         return done[0], done[1] + len(proxies) - len(unique)
 
     async def delete(self, proxy_url: str) -> bool:
@@ -215,7 +218,7 @@ class SQLiteStorage:
         )
 
     async def _find(self, **filters: Any) -> list[_core.Proxy]:
-        records: list[str] = await self._engines.run_async(_find, filters, reads=True)
+        records: list[str] = await self._engines.run_async(partial(_work.find, **filters), reads=True)
         return await asyncio.to_thread(self._proxies, records)
 
     async def record_validation(
@@ -329,9 +332,11 @@ class _SqlPlace:
                 self._form = None
             partly = self._form is not None
             records = storage._records(pool, how._replace(only_changed=partly), self._marks)
-            options: dict[str, Any] = {"replace": not partly, "pause": _breathe if how.gentle else None}
             if records or not partly:
-                storage._engines.run(_put, records, storage._vault.open, options)
+                pause = partial(time.sleep, _PAUSE) if how.gentle else None
+                storage._engines.run(
+                    partial(_work.put, records=records, open_text=storage._vault.open, replace=not partly, pause=pause)
+                )
             self._marks.commit()
             self._form = form
             removed = sum('"removed":true' in record for record in records) if partly else 0
@@ -345,21 +350,5 @@ class _SqlPlace:
     def load(self, pool: _core.ProxyPool) -> int:
         """Add what is kept to a pool."""
         storage = self._storage
-        records = storage._engines.run(_find, {}, reads=True)
+        records = storage._engines.run(_work.find, reads=True)
         return load_into(storage._image(records), pool, storage._vault, repr(storage), merge=True)[0]
-
-
-def _breathe() -> None:
-    time.sleep(_PAUSE)
-
-
-def _nothing(_connection: Any) -> None:
-    """Making the tables is all there is to do."""
-
-
-def _put(connection: Any, records: list[str], open_text: Any, how: dict[str, Any]) -> tuple[int, int]:
-    return _work.put(connection, records, open_text, **how)
-
-
-def _find(connection: Any, filters: dict[str, Any]) -> list[str]:
-    return _work.find(connection, **filters)
