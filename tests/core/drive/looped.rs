@@ -146,15 +146,17 @@ fn connections_never_cross_sessions_logins_and_tls_settings() {
     let options = |login| RouteOptions::new(Some(proxy(1, Protocol::Http, at, login)), site(false), no_tls());
     let shared = options(None);
     let owned = |owner| RouteOptions { owner: Some(owner), ..options(None) };
-    let other_tls = RouteOptions::new(Some(proxy(1, Protocol::Http, at, None)), site(false), trusting(&fleet));
-    let all = [shared, owned(1), owned(2), options(login()), other_tls];
+    let secure = |profile| RouteOptions::new(Some(proxy(1, Protocol::Http, at, None)), site(true), profile);
+    // Each call makes another profile.
+    let tls = [secure(trusting(&fleet)), secure(trusting(&fleet))];
+    let all = [[shared, owned(1)], [owned(2), options(login())], tls].concat();
     for turn in 0..2 {
         for (number, options) in all.iter().enumerate() {
             reactor.send(get(&Route::new(options.clone()), "/"));
             assert_eq!(answer(one(&mut reactor)).cost.dialled.is_some(), turn == 0, "route {number}");
         }
     }
-    assert_eq!((reactor.counts().open, fleet.counts(0).unwrap().connections), (5, 5));
+    assert_eq!((reactor.counts().open, fleet.counts(0).unwrap().connections), (6, 6));
 }
 
 #[test]
