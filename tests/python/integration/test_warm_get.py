@@ -54,7 +54,7 @@ def trace(function: Callable[[], Any]) -> Trace:
 @pytest.mark.parametrize(
     ("engine", "seen", "files", "hops", "calls"),
     [
-        ("httpx", {"rotator/sync.py", "transport/_drive.py", "_httpx/carrier.py"}, 21, 44, 69),
+        ("httpx", {"rotator/sync.py", "transport/_drive.py", "_httpx/carrier.py"}, 21, 47, 72),
         ("native", {"rotator/sync.py"}, 2, 2, 2),
     ],
 )
