@@ -10,9 +10,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::answer::WireAnswer;
+use super::awaited::Awaited;
 use super::bounds::bounds;
-use super::failure::WireFailure;
 use super::order::WireOrder;
 use super::short::Begun;
 use crate::clock::{Clock, SystemClock};
@@ -22,7 +21,6 @@ use crate::py::convert;
 use crate::py::lease::PyLease;
 use crate::sync::Mutex;
 use crate::wire::error::Error;
-use crate::wire::route::Route;
 
 /// The connections of one transport in one event loop, and what sends requests over them. To be used by the loop's thread.
 ///
@@ -50,16 +48,6 @@ struct State {
     leases: AHashMap<Key, Py<PyLease>>,
     /// When the loop's timer rings, and the timer.
     alarm: Option<(u64, Py<PyAny>)>,
-}
-
-struct Awaited {
-    future: Py<PyAny>,
-    /// Of a request that was begun: for the login in what its proxy says.
-    route: Option<Route>,
-    /// Likewise; counts the bytes.
-    lease: Option<Py<PyLease>>,
-    /// Of one that came the short way: makes of the reply what the future gets.
-    begun: Option<Box<Begun>>,
 }
 
 #[proxywhirl_macros::border]
@@ -218,11 +206,7 @@ impl LoopedWire {
             visit.call(timer)?;
         }
         state.leases.values().try_for_each(|lease| visit.call(lease))?;
-        state.awaited.values().try_for_each(|awaited| {
-            visit.call(&awaited.future)?;
-            visit.call(&awaited.lease)?;
-            awaited.begun.as_ref().map_or(Ok(()), |begun| begun.traverse(&visit))
-        })
+        state.awaited.values().try_for_each(|awaited| awaited.traverse(&visit))
     }
 
     /// A timer of uvloop does not let go of its callback, so the cycle through it ends here.
@@ -252,7 +236,7 @@ impl LoopedWire {
         let order = match order {
             Ok(order) => order,
             Err(error) => {
-                tell(py, awaited, Reply::Failed(error))?;
+                awaited.tell(py, Reply::Failed(error))?;
                 return Ok(0);
             }
         };
@@ -340,7 +324,7 @@ impl LoopedWire {
             if let Some(lease) = &awaited.lease {
                 lease.get().count(moved.sent, moved.received);
             }
-            if let Err(error) = tell(py, awaited, reply) {
+            if let Err(error) = awaited.tell(py, reply) {
                 // The other replies are handed out all the same.
                 first.get_or_insert(error);
             }
@@ -363,48 +347,6 @@ impl LoopedWire {
             Some((_, timer)) => timer.call_method0(py, intern!(py, "cancel")).map(drop),
             None => Ok(()),
         }
-    }
-}
-
-/// Sets a result, or the exception of one that cannot be made; a future that was cancelled meanwhile takes neither.
-fn tell(py: Python<'_>, awaited: Awaited, reply: Reply) -> PyResult<()> {
-    let Awaited { future, route, begun, .. } = awaited;
-    let future = future.bind(py);
-    if future.call_method0(intern!(py, "done"))?.is_truthy()? {
-        return begun.map_or(Ok(()), |begun| begun.end(py));
-    }
-    let result = match begun {
-        None => result_of(py, route.as_ref(), reply),
-        Some(begun) => finished(py, route.as_ref(), begun, reply),
-    };
-    match result {
-        Ok(result) => future.call_method1(intern!(py, "set_result"), (result,)),
-        Err(error) => future.call_method1(intern!(py, "set_exception"), (error,)),
-    }
-    .map(drop)
-}
-
-fn result_of<'py>(py: Python<'py>, route: Option<&Route>, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
-    Ok(match reply {
-        Reply::Answer(answer) => Bound::new(py, WireAnswer::looped(py, *answer))?.into_any(),
-        Reply::WantsBody | Reply::End => py.None().into_bound(py),
-        Reply::Piece(piece) => PyBytes::new(py, &piece).into_any(),
-        Reply::Failed(error) => Bound::new(py, WireFailure::new(py, &error, route)?)?.into_any(),
-    })
-}
-
-/// What a request that came the short way comes to.
-fn finished<'py>(
-    py: Python<'py>,
-    route: Option<&Route>,
-    begun: Box<Begun>,
-    reply: Reply,
-) -> PyResult<Bound<'py, PyAny>> {
-    match reply {
-        Reply::Answer(answer) => begun.finish(py, Ok(WireAnswer::looped(py, *answer))),
-        Reply::Failed(error) => begun.finish(py, Err(WireFailure::new(py, &error, route)?)),
-        // Its body was there, and its answer is read whole.
-        Reply::WantsBody | Reply::End | Reply::Piece(_) => Err(PyRuntimeError::new_err("a part came out of turn")),
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod answer;
 mod asked;
+mod awaited;
 pub(crate) mod blocking;
 mod bounds;
 mod compose;
