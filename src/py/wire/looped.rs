@@ -322,9 +322,9 @@ fn tell(py: Python<'_>, awaited: &Awaited, reply: Reply) -> PyResult<()> {
 fn result_of<'py>(py: Python<'py>, awaited: &Awaited, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
     Ok(match reply {
         Reply::Answer(answer) => Bound::new(py, WireAnswer::looped(py, *answer))?.into_any(),
-        Reply::WantsBody | Reply::End => py.None().into_bound(py),
+        Reply::WantsBody | Reply::End | Reply::Opened => py.None().into_bound(py),
         Reply::Piece(piece) => PyBytes::new(py, &piece).into_any(),
-        Reply::Failed(error) => Bound::new(py, WireFailure::new(py, &error, awaited.route.as_ref())?)?.into_any(),
+        Reply::Failed(error, _) => Bound::new(py, WireFailure::new(py, &error, awaited.route.as_ref())?)?.into_any(),
     })
 }
 

@@ -144,8 +144,6 @@ impl WireOrders {
         let deadline = span(time_left)
             .map(|left| SystemClock.steady().saturating_add(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)));
         let order = request.map(|request| Order {
-            route,
-            request,
             body,
             timeouts,
             deadline,
@@ -153,6 +151,7 @@ impl WireOrders {
             is_repeatable: repeatable,
             is_whole: whole,
             keeps_coded: true,
+            ..Order::new(route, request)
         });
         Ok(WireOrder { order, parts })
     }

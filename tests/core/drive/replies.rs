@@ -42,7 +42,7 @@ pub fn answer(reply: Reply) -> Answer {
 
 pub fn failure(reply: Reply) -> Error {
     match reply {
-        Reply::Failed(error) => error,
+        Reply::Failed(error, _) => error,
         other => panic!("no failure: {other:?}"),
     }
 }
