@@ -118,7 +118,7 @@ smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
 	$(BIN)/python tests/smoke/run.py $(PYTHONS)
 
 .PHONY: check
-check: check-format check-clippy check-doc check-python check-stubs check-types check-tree ## Formatting, lints, types, stubs, documentation, layers, the way of a request
+check: check-format check-clippy check-doc check-python check-stubs check-types check-targets check-tree ## Formatting, lints, types, stubs, documentation, layers, the way of a request
 
 .PHONY: check-format
 check-format:
@@ -129,6 +129,11 @@ check-format:
 check-clippy: $(DONE)/build
 	$(CARGO) clippy --locked --features $(FEATURES) -- -D warnings
 	$(CARGO) clippy --locked --all-targets --features $(FEATURES) -- -D warnings -A clippy::disallowed-methods
+
+# Windows and macOS, where their targets are installed.
+.PHONY: check-targets
+check-targets:
+	bash scripts/check_targets.sh $(FEATURES)
 
 .PHONY: check-doc
 check-doc: $(DONE)/build

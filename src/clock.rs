@@ -1,5 +1,12 @@
 //! The only place that reads time. Everything that depends on it takes a [`Clock`], so that tests move time and never sleep.
 
+#[cfg(unix)]
+#[path = "clock/unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "clock/windows.rs"]
+mod system;
+
 use crate::sync::{AtomicI64, AtomicU64, Ordering, global};
 
 /// Microseconds since the Unix epoch, UTC.
@@ -94,39 +101,17 @@ const MOST_BEHIND: Micros = 50_000;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-fn read(clock: libc::clockid_t) -> libc::timespec {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place to write to; the clocks asked for exist on every supported system.
-    unsafe { libc::clock_gettime(clock, &mut time) };
-    time
-}
-
-// The coarse clock is a memory read where there is one; a selection cannot afford the counter behind the exact one.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const WALL: libc::clockid_t = libc::CLOCK_REALTIME_COARSE;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const STEADY: libc::clockid_t = libc::CLOCK_MONOTONIC_COARSE;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const WALL: libc::clockid_t = libc::CLOCK_REALTIME;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const STEADY: libc::clockid_t = libc::CLOCK_MONOTONIC;
-
-fn nanos(time: libc::timespec) -> u64 {
-    (time.tv_sec as u64) * 1_000_000_000 + time.tv_nsec as u64
-}
-
 impl Clock for SystemClock {
     fn wall(&self) -> Micros {
-        let time = read(WALL);
-        time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
+        (system::wall_coarse() / 1_000) as Micros
     }
 
     fn steady(&self) -> u64 {
-        nanos(read(libc::CLOCK_MONOTONIC))
+        system::steady()
     }
 
     fn steady_coarse(&self) -> u64 {
-        nanos(read(STEADY))
+        system::steady_coarse()
     }
 
     #[inline]
@@ -152,7 +137,7 @@ impl Reading {
     #[inline]
     #[must_use]
     pub fn now() -> Self {
-        let wall = nanos(read(libc::CLOCK_REALTIME));
+        let wall = system::wall();
         Self { steady: steady_of(wall), wall: (wall / 1_000) as Micros }
     }
 }
@@ -204,7 +189,7 @@ fn measure() -> u64 {
     // A thread that is suspended between two readings takes them too far apart.
     for _ in 0..16 {
         let before = SystemClock.steady();
-        let wall = nanos(read(libc::CLOCK_REALTIME));
+        let wall = system::wall();
         steady = SystemClock.steady();
         let width = steady.saturating_sub(before);
         if width < narrowest {
@@ -221,8 +206,7 @@ fn measure() -> u64 {
 /// Wall-clock time exact to the microsecond, for what is created rarely and shown.
 #[must_use]
 pub fn exact_wall() -> Micros {
-    let time = read(libc::CLOCK_REALTIME);
-    time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
+    (system::wall() / 1_000) as Micros
 }
 
 /// The operating system's clocks, both exact: for what a user asks for by hand and may compare.
@@ -319,7 +303,7 @@ mod tests {
     #[test]
     fn a_wall_clock_that_was_set_is_noticed() {
         let coarse = SystemClock.steady_coarse();
-        for set_to in [0, nanos(read(libc::CLOCK_REALTIME)) + 3_600_000_000_000] {
+        for set_to in [0, system::wall() + 3_600_000_000_000] {
             let steady = steady_of(set_to);
             assert!(coarse <= steady && steady <= SystemClock.steady(), "{set_to}");
         }

@@ -11,9 +11,12 @@ use crate::fork;
 use crate::sync::Mutex;
 use crate::wire::allowance::Allowance;
 use crate::wire::channel::Channel;
-use crate::wire::connections::{Bounds, Checkout, Connections, Counts, Leaving, Ticket};
+use crate::wire::connections::{Bounds, Checkout, Connections, Counts, Leaving, SWEPT, Ticket};
 use crate::wire::error::{Error, Stage};
-use crate::wire::route::Identity;
+use crate::wire::route::{Identity, Whose};
+
+/// Nanoseconds between two looks at idle connections: at 64 of them each, 2,000 are looked at in three seconds.
+const SWEEP: u64 = 100_000_000;
 
 /// A connection between two requests.
 #[derive(Debug)]
@@ -31,11 +34,13 @@ struct State {
     generation: u64,
     connections: Connections<Connection>,
     waiters: Vec<Waiter>,
+    /// When idle connections are looked at next.
+    next_sweep: u64,
 }
 
 struct Waiter {
     thread: Thread,
-    proxy: Option<u128>,
+    whose: Whose,
 }
 
 /// The right to a connection, of this process.
@@ -46,8 +51,12 @@ pub(super) struct Claim {
 
 impl Store {
     pub(super) fn new(bounds: Bounds) -> Self {
-        let state =
-            State { generation: fork::generation(), connections: Connections::new(bounds), waiters: Vec::new() };
+        let state = State {
+            generation: fork::generation(),
+            connections: Connections::new(bounds),
+            waiters: Vec::new(),
+            next_sweep: 0,
+        };
         Self { bounds, state: Mutex::new(state) }
     }
 
@@ -90,7 +99,7 @@ impl Store {
                     Checkout::Full => {
                         if !is_waiting {
                             let thread = std::thread::current();
-                            state.waiters.push(Waiter { thread, proxy: identity.proxy_id() });
+                            state.waiters.push(Waiter { thread, whose: identity.whose() });
                         }
                         None
                     }
@@ -124,7 +133,7 @@ impl Store {
         self.with(|state, _| {
             if let Some(at) = state.waiters.iter().position(|waiter| waiter.thread.id() == own) {
                 let waiter = state.waiters.remove(at);
-                state.wake(waiter.proxy);
+                state.wake(waiter.whose);
             }
         });
     }
@@ -136,9 +145,11 @@ impl Store {
                 leaving.push(connection);
                 return;
             }
-            let proxy = claim.ticket.identity().proxy_id();
-            state.connections.put_back(claim.ticket, connection, now(), leaving);
-            state.wake(proxy);
+            let whose = claim.ticket.identity().whose();
+            let now = now();
+            state.connections.put_back(claim.ticket, connection, now, leaving);
+            state.sweep(now, leaving);
+            state.wake(whose);
         });
     }
 
@@ -151,9 +162,9 @@ impl Store {
             if is_stale {
                 state.connections.note_stale(claim.ticket.identity(), now());
             }
-            let proxy = claim.ticket.identity().proxy_id();
+            let whose = claim.ticket.identity().whose();
             state.connections.close(claim.ticket);
-            state.wake(proxy);
+            state.wake(whose);
         });
     }
 
@@ -178,11 +189,22 @@ impl Store {
 }
 
 impl State {
+    /// Closes idle connections that the other side has closed: a few at a time, and not often, so that no request pays
+    /// for it. Without this their descriptors would stay until they are due for reuse.
+    fn sweep(&mut self, now: u64, leaving: &mut Leaving<Connection>) {
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP;
+        let have_ended = |idle: &[&Connection]| Socket::have_ended(idle.iter().map(|connection| &connection.socket));
+        self.connections.sweep(SWEPT, have_ended, leaving);
+    }
+
     /// Wakes the first that waits for this proxy, and the first of all: either bound may have been the one.
-    fn wake(&self, proxy: Option<u128>) {
+    fn wake(&self, whose: Whose) {
         if let Some(first) = self.waiters.first() {
             first.thread.unpark();
-            if let Some(first) = self.waiters.iter().find(|waiter| waiter.proxy == proxy) {
+            if let Some(first) = self.waiters.iter().find(|waiter| waiter.whose == whose) {
                 first.thread.unpark();
             }
         }

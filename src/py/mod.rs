@@ -144,12 +144,14 @@ mod _core {
         parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
+    #[cfg(unix)]
+    #[pymodule_export]
+    use super::wire::looped::LoopedWire;
     #[pymodule_export]
     use super::wire::{
         answer::WireAnswer,
         blocking::PyWire,
         failure::WireFailure,
-        looped::LoopedWire,
         objects::HttpObjects,
         order::{WireOrder, WireOrders, must_be_public},
         read::request_facts,

@@ -1,8 +1,9 @@
 //! Connections by [`Identity`]: the idle ones, and how many are in use.
 //!
 //! Of one identity the connection that was used last is taken first (LIFO), so that the others grow old and go. Where
-//! there is no room, the idle connection that was used least recently (of all) gives way. No I/O and no lock: what is to
-//! be closed is handed back, to be dropped outside of the caller's lock.
+//! there is no room, the idle connection that was used least recently (of all) gives way. A session has its own to each
+//! proxy, so it is counted with it: see [`Whose`]. No I/O and no lock: what is to be closed is handed back, to be dropped
+//! outside of the caller's lock.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -12,18 +13,21 @@ use ahash::AHashMap;
 use lru::LruCache;
 use smallvec::SmallVec;
 
-use super::route::Identity;
+use super::route::{Identity, Whose};
 
 /// Bounds of the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Most connections, idle ones included.
     pub open: usize,
-    /// Most connections to one proxy (or without one, to all sites together), idle ones included.
+    /// Most connections to one proxy (or without one, to all sites together), idle ones included; a session's by
+    /// themselves.
     pub open_per_proxy: usize,
-    /// Most idle ones to one proxy.
+    /// Most idle ones.
+    pub idle: usize,
+    /// Most idle ones to one proxy; a session's by themselves.
     pub idle_per_proxy: usize,
-    /// Most proxies with idle connections.
+    /// Most proxies with idle connections, each session's counted by themselves.
     pub proxies: usize,
     /// How long an idle one is kept; `None` for ever.
     pub keep_alive: Option<Duration>,
@@ -35,6 +39,7 @@ impl Default for Bounds {
         Self {
             open: usize::MAX,
             open_per_proxy: usize::MAX,
+            idle: usize::MAX,
             idle_per_proxy: 20,
             proxies: 2000,
             keep_alive: Some(Duration::from_secs(5)),
@@ -47,20 +52,25 @@ impl Default for Bounds {
 const STALE_ENOUGH: u32 = 2;
 /// Nanoseconds: a minute.
 const HABIT: u64 = 60_000_000_000;
+/// Most idle connections that are looked at together: each has a bit in a word.
+pub const SWEPT: usize = u64::BITS as usize;
 /// Identities whose habits are known.
 const HABITS: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 
-type ProxyId = Option<u128>;
+/// Where an idle connection is: the moment at which it became idle, and a number of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(u64, u64);
 
 /// The connections of one driver; `T` is a connection.
 #[derive(Debug)]
 pub struct Connections<T> {
     bounds: Bounds,
     lots: AHashMap<Identity, Lot<T>>,
-    proxies: AHashMap<ProxyId, Tally>,
-    /// The idle ones by the moment at which they became idle, told apart by a number.
-    oldest: BTreeMap<(u64, u64), Identity>,
+    tallies: AHashMap<Whose, Tally>,
+    oldest: BTreeMap<Place, Identity>,
     next: u64,
+    /// Where the next look at idle ones begins.
+    swept: Place,
     open: usize,
     proxies_with_idle: usize,
     /// How many idle connections were found closed, and when the last was.
@@ -71,7 +81,7 @@ pub struct Connections<T> {
 #[derive(Debug)]
 struct Lot<T> {
     /// The last is the one used last.
-    idle: Vec<((u64, u64), T)>,
+    idle: Vec<(Place, T)>,
     used: usize,
     /// Grows with each eviction: connections in use before are not kept.
     epoch: u64,
@@ -136,9 +146,10 @@ impl<T> Connections<T> {
         Self {
             bounds,
             lots: AHashMap::new(),
-            proxies: AHashMap::new(),
+            tallies: AHashMap::new(),
             oldest: BTreeMap::new(),
             next: 0,
+            swept: Place(0, 0),
             open: 0,
             proxies_with_idle: 0,
             stale: LruCache::new(HABITS),
@@ -161,50 +172,53 @@ impl<T> Connections<T> {
             lot.used += 1;
             let ticket = Ticket { identity: identity.clone(), epoch: lot.epoch, is_reused: true };
             self.oldest.remove(&at);
-            self.count_idle(identity.proxy_id(), false);
+            self.count_idle(identity.whose(), false);
             return Checkout::Idle(ticket, connection);
         }
-        if !self.make_room(identity.proxy_id(), leaving) {
+        if !self.make_room(identity.whose(), leaving) {
             return Checkout::Full;
         }
         self.open += 1;
-        self.proxies.entry(identity.proxy_id()).or_default().open += 1;
+        self.tallies.entry(identity.whose()).or_default().open += 1;
         let lot = self.lots.entry(identity.clone()).or_default();
         lot.used += 1;
         Checkout::Room(Ticket { identity: identity.clone(), epoch: lot.epoch, is_reused: false })
     }
 
     /// Gives a connection back that can serve another request.
-    pub fn put_back(&mut self, ticket: Ticket, connection: T, now: u64, leaving: &mut Leaving<T>) {
+    /// Where it is then, if it is kept.
+    pub fn put_back(&mut self, ticket: Ticket, connection: T, now: u64, leaving: &mut Leaving<T>) -> Option<Place> {
         self.expire(now, leaving);
-        let proxy = ticket.identity.proxy_id();
+        let whose = ticket.identity.whose();
         if ticket.is_reused && !self.stale.is_empty() {
             self.stale.pop(&ticket.identity);
         }
         let is_kept = self.lots.get(&ticket.identity).is_some_and(|lot| lot.epoch == ticket.epoch)
             && !self.closes_idle_ones(&ticket.identity, now)
+            && self.bounds.idle > 0
             && self.bounds.idle_per_proxy > 0
             && self.bounds.keep_alive != Some(Duration::ZERO);
         if !is_kept {
             leaving.push(connection);
             self.close(ticket);
-            return;
+            return None;
         }
         let identity = ticket.identity;
-        if self.proxies.entry(proxy).or_default().idle >= self.bounds.idle_per_proxy {
-            self.drop_oldest_of(proxy, leaving);
+        if self.tallies.entry(whose).or_default().idle >= self.bounds.idle_per_proxy {
+            self.drop_oldest_of(whose, leaving);
         }
-        let at = (now, self.next);
+        let at = Place(now, self.next);
         self.next += 1;
         if let Some(lot) = self.lots.get_mut(&identity) {
             lot.used -= 1;
             lot.idle.push((at, connection));
         }
         self.oldest.insert(at, identity);
-        self.count_idle(proxy, true);
-        while self.proxies_with_idle > self.bounds.proxies {
+        self.count_idle(whose, true);
+        while self.proxies_with_idle > self.bounds.proxies || self.oldest.len() > self.bounds.idle {
             self.drop_oldest(leaving);
         }
+        self.oldest.contains_key(&at).then_some(at)
     }
 
     /// A connection that was in use is closed.
@@ -216,7 +230,7 @@ impl<T> Connections<T> {
                 self.lots.remove(&identity);
             }
         }
-        self.count_closed(identity.proxy_id());
+        self.count_closed(identity.whose());
     }
 
     /// An idle connection was found closed by the other side.
@@ -255,7 +269,7 @@ impl<T> Connections<T> {
     pub fn expire(&mut self, now: u64, leaving: &mut Leaving<T>) {
         let Some(keep) = self.bounds.keep_alive else { return };
         let keep = u64::try_from(keep.as_nanos()).unwrap_or(u64::MAX);
-        while let Some((&(since, _), _)) = self.oldest.first_key_value()
+        while let Some((&Place(since, _), _)) = self.oldest.first_key_value()
             && since.saturating_add(keep) <= now
         {
             self.drop_oldest(leaving);
@@ -266,7 +280,38 @@ impl<T> Connections<T> {
     #[must_use]
     pub fn next_expiry(&self) -> Option<u64> {
         let keep = u64::try_from(self.bounds.keep_alive?.as_nanos()).unwrap_or(u64::MAX);
-        self.oldest.first_key_value().map(|((since, _), _)| since.saturating_add(keep))
+        self.oldest.first_key_value().map(|(Place(since, _), _)| since.saturating_add(keep))
+    }
+
+    /// Closes an idle connection.
+    pub fn close_idle(&mut self, at: Place, leaving: &mut Leaving<T>) {
+        self.drop_idle(at, leaving);
+    }
+
+    /// Looks at the next few idle connections, in turn, and closes those of which `have_ended` says that the other side
+    /// has closed them.
+    pub fn sweep(&mut self, most: usize, have_ended: impl FnOnce(&[&T]) -> u64, leaving: &mut Leaving<T>) {
+        let mut places: SmallVec<[Place; SWEPT]> = SmallVec::new();
+        let mut looked_at: SmallVec<[&T; SWEPT]> = SmallVec::new();
+        let most = most.min(SWEPT);
+        for (at, identity) in self.oldest.range(self.swept..).take(most) {
+            let lot = self.lots.get(identity).map_or(&[][..], |lot| &lot.idle);
+            if let Some((_, connection)) = lot.iter().find(|(found, _)| found == at) {
+                places.push(*at);
+                looked_at.push(connection);
+            }
+        }
+        let ended = if places.is_empty() { 0 } else { have_ended(&looked_at) };
+        drop(looked_at);
+        self.swept = match places.last() {
+            Some(Place(since, number)) if places.len() == most => Place(*since, number + 1),
+            _ => Place(0, 0),
+        };
+        for (index, at) in places.into_iter().enumerate() {
+            if ended >> index & 1 == 1 {
+                self.drop_idle(at, leaving);
+            }
+        }
     }
 
     fn evict_where(&mut self, is_meant: impl Fn(&Identity) -> bool, leaving: &mut Leaving<T>) {
@@ -280,17 +325,17 @@ impl<T> Connections<T> {
             }
             for (at, connection) in idle {
                 self.oldest.remove(&at);
-                self.count_idle(identity.proxy_id(), false);
-                self.count_closed(identity.proxy_id());
+                self.count_idle(identity.whose(), false);
+                self.count_closed(identity.whose());
                 leaving.push(connection);
             }
         }
     }
 
     /// Makes room for one more connection by closing idle ones.
-    fn make_room(&mut self, proxy: ProxyId, leaving: &mut Leaving<T>) -> bool {
-        while self.proxies.get(&proxy).is_some_and(|tally| tally.open >= self.bounds.open_per_proxy) {
-            if !self.drop_oldest_of(proxy, leaving) {
+    fn make_room(&mut self, whose: Whose, leaving: &mut Leaving<T>) -> bool {
+        while self.tallies.get(&whose).is_some_and(|tally| tally.open >= self.bounds.open_per_proxy) {
+            if !self.drop_oldest_of(whose, leaving) {
                 return false;
             }
         }
@@ -308,17 +353,17 @@ impl<T> Connections<T> {
     }
 
     /// Rare: a proxy has more connections than its bound.
-    fn drop_oldest_of(&mut self, proxy: ProxyId, leaving: &mut Leaving<T>) -> bool {
-        if self.proxies.get(&proxy).is_none_or(|tally| tally.idle == 0) {
+    fn drop_oldest_of(&mut self, whose: Whose, leaving: &mut Leaving<T>) -> bool {
+        if self.tallies.get(&whose).is_none_or(|tally| tally.idle == 0) {
             return false;
         }
-        let Some(at) = self.oldest.iter().find(|(_, found)| found.proxy_id() == proxy).map(|(at, _)| *at) else {
+        let Some(at) = self.oldest.iter().find(|(_, found)| found.whose() == whose).map(|(at, _)| *at) else {
             return false;
         };
         self.drop_idle(at, leaving)
     }
 
-    fn drop_idle(&mut self, at: (u64, u64), leaving: &mut Leaving<T>) -> bool {
+    fn drop_idle(&mut self, at: Place, leaving: &mut Leaving<T>) -> bool {
         let Some(identity) = self.oldest.remove(&at) else { return false };
         if let Some(lot) = self.lots.get_mut(&identity) {
             if let Some(place) = lot.idle.iter().position(|(found, _)| *found == at) {
@@ -328,13 +373,13 @@ impl<T> Connections<T> {
                 self.lots.remove(&identity);
             }
         }
-        self.count_idle(identity.proxy_id(), false);
-        self.count_closed(identity.proxy_id());
+        self.count_idle(identity.whose(), false);
+        self.count_closed(identity.whose());
         true
     }
 
-    fn count_idle(&mut self, proxy: ProxyId, is_more: bool) {
-        let Some(tally) = self.proxies.get_mut(&proxy) else { return };
+    fn count_idle(&mut self, whose: Whose, is_more: bool) {
+        let Some(tally) = self.tallies.get_mut(&whose) else { return };
         if is_more {
             tally.idle += 1;
             self.proxies_with_idle += usize::from(tally.idle == 1);
@@ -344,12 +389,12 @@ impl<T> Connections<T> {
         }
     }
 
-    fn count_closed(&mut self, proxy: ProxyId) {
+    fn count_closed(&mut self, whose: Whose) {
         self.open -= 1;
-        let Some(tally) = self.proxies.get_mut(&proxy) else { return };
+        let Some(tally) = self.tallies.get_mut(&whose) else { return };
         tally.open -= 1;
         if tally.open == 0 {
-            self.proxies.remove(&proxy);
+            self.tallies.remove(&whose);
         }
     }
 }

@@ -88,6 +88,9 @@ struct Inner {
     origin: Option<Origin>,
 }
 
+/// A proxy, and the session that has its connections to itself.
+pub type Whose = (Option<u128>, Option<u64>);
+
 /// Whose connections they are. What links requests, as a TLS ticket does, is never shared by two of these.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Party {
@@ -257,6 +260,12 @@ impl Identity {
     #[must_use]
     pub fn proxy_id(&self) -> Option<u128> {
         self.0.party.proxy.as_ref().map(|proxy| proxy.id)
+    }
+
+    /// Whose connections are counted together.
+    #[must_use]
+    pub fn whose(&self) -> Whose {
+        (self.proxy_id(), self.owner())
     }
 
     /// The session that has the connections to itself.

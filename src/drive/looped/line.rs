@@ -9,6 +9,7 @@ use mio::{Interest, Registry, Token};
 
 use super::Key;
 use crate::wire::channel::Channel;
+use crate::wire::connections::Place;
 
 /// One socket. The poll reports changes only, so readiness is kept.
 #[derive(Debug)]
@@ -18,8 +19,10 @@ pub(super) struct Line {
     pub(super) user: Option<Key>,
     is_readable: bool,
     is_writable: bool,
+    /// Where it is among the idle ones, if it is one.
+    pub(super) place: Option<Place>,
     /// Whether the other side has closed it, or it is broken.
-    has_ended: bool,
+    pub(super) has_ended: bool,
 }
 
 impl Line {
@@ -27,7 +30,7 @@ impl Line {
     pub(super) fn connect(address: SocketAddr, registry: &Registry, token: Token, user: Key) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { stream, user: Some(user), is_readable: false, is_writable: false, has_ended: false })
+        Ok(Self { stream, user: Some(user), is_readable: false, is_writable: false, place: None, has_ended: false })
     }
 
     /// Keeps what the poll reports.

@@ -264,7 +264,10 @@ impl Reactor {
         let mut leaving = Leaving::new();
         match channel {
             Some(channel) if self.lines.get_mut(line).is_some_and(Line::rest) => {
-                self.connections.put_back(ticket, Idle { line, channel }, now(), &mut leaving);
+                let place = self.connections.put_back(ticket, Idle { line, channel }, now(), &mut leaving);
+                if let Some(line) = self.lines.get_mut(line) {
+                    line.place = place;
+                }
             }
             _ => {
                 self.lines.try_remove(line);

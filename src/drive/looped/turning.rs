@@ -53,6 +53,7 @@ impl Reactor {
                 return Err(error);
             }
         }
+        let mut leaving = Leaving::new();
         // Events beyond these keep the descriptor readable: the loop has its turn in between.
         for event in events.iter() {
             if event.token() == WAKER {
@@ -63,9 +64,13 @@ impl Reactor {
                 line.note(event);
                 if let Some(key) = line.user {
                     self.go_on(key);
+                } else if let Some(place) = line.place.take_if(|_| line.has_ended) {
+                    // An idle connection that the other side has closed.
+                    self.connections.close_idle(place, &mut leaving);
                 }
             }
         }
+        self.close_lines(leaving);
         for key in unfinished {
             if let Some(task) = self.task(key) {
                 task.is_unfinished = false;

@@ -2,7 +2,6 @@
 
 use std::io::{self, BufWriter, Write};
 use std::mem::ManuallyDrop;
-use std::os::fd::{FromRawFd, RawFd};
 
 use ahash::AHashMap;
 use flate2::Compression;
@@ -72,6 +71,26 @@ impl SaveMarks {
 
 /// A file of Python's: not ours to close.
 struct Borrowed(ManuallyDrop<std::fs::File>);
+
+impl Borrowed {
+    /// # Safety
+    /// The descriptor stays open as long as this is used.
+    #[cfg(unix)]
+    unsafe fn new(fd: i32) -> Self {
+        use std::os::fd::FromRawFd;
+        // SAFETY: the caller's.
+        Self(ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(fd) }))
+    }
+
+    /// # Safety
+    /// The descriptor, one of the C library's, stays open as long as this is used.
+    #[cfg(windows)]
+    unsafe fn new(fd: i32) -> Self {
+        use std::os::windows::io::FromRawHandle;
+        // SAFETY: the caller's.
+        Self(ManuallyDrop::new(unsafe { std::fs::File::from_raw_handle(libc::get_osfhandle(fd) as _) }))
+    }
+}
 
 impl Write for Borrowed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -148,7 +167,7 @@ impl Form<'_> {
 pub(crate) fn dump_proxies(
     py: Python<'_>,
     source: &Bound<'_, PyAny>,
-    fd: RawFd,
+    fd: i32,
     head: Option<PyBackedBytes>,
     tail: Option<PyBackedBytes>,
     lines: bool,
@@ -172,7 +191,7 @@ pub(crate) fn dump_proxies(
             Ok::<_, WriteError>(written)
         };
         // SAFETY: the caller's descriptor is open for the length of the call; `Borrowed` does not close it.
-        let file = Borrowed(ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(fd) }));
+        let file = unsafe { Borrowed::new(fd) };
         let mut out = BufWriter::with_capacity(1 << 18, file);
         let written = if compress {
             let mut packed = GzEncoder::new(&mut out, Compression::fast());

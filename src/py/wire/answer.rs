@@ -7,6 +7,7 @@ use pyo3::types::{PyBytes, PyList};
 use super::blocking::{Interruption, interrupted};
 use super::failure::WireFailure;
 use crate::drive::answer::{Answer, Cost};
+#[cfg(unix)]
 use crate::drive::looped;
 use crate::drive::stream::Stream;
 use crate::judge::status::may_ask_for_a_pause;
@@ -168,6 +169,7 @@ impl WireAnswer {
     }
 
     /// An answer of the driver of event loops, which has the rest of the body itself.
+    #[cfg(unix)]
     pub(super) fn looped(py: Python<'_>, answer: looped::Answer) -> Self {
         let looped::Answer { head, body, cost } = answer;
         match body {

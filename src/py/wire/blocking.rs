@@ -1,18 +1,16 @@
 //! `Wire`: requests on the caller's thread, with the interpreter released while it waits.
 
-use std::time::Duration;
-
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyBytesMethods};
 
 use super::answer::WireAnswer;
+use super::bounds::bounds;
 use super::failure::WireFailure;
 use super::order::WireOrder;
 use crate::drive::answer::Cost;
 use crate::drive::blocking::{Abort, Pull, Reply, Wire};
 use crate::py::{border, convert};
 use crate::sync::Mutex;
-use crate::wire::connections::Bounds;
 
 /// What broke off a request from outside: a signal's exception, or that of the iterator that gives its body.
 #[derive(Default)]
@@ -48,9 +46,9 @@ pub(super) fn interrupted(interruption: &Interruption) -> bool {
 /// The connections of one transport, and what sends requests over them. May be shared by threads.
 ///
 /// Args:
-///     keepalive: Most idle connections per proxy; `None` for no bound.
+///     keepalive: Most idle connections per proxy, those of a session by themselves; `None` for no bound.
 ///     keepalive_seconds: How long an idle connection is kept; `None` for ever.
-///     proxies: Most proxies with idle connections.
+///     proxies: Most proxies with idle connections, once more for each session that has some of its own.
 #[pyclass(name = "Wire", module = "proxywhirl._core", frozen, weakref)]
 pub(crate) struct PyWire {
     core: Wire,
@@ -62,9 +60,7 @@ impl PyWire {
     #[new]
     #[pyo3(signature = (*, keepalive, keepalive_seconds, proxies))]
     fn new(keepalive: Option<usize>, keepalive_seconds: Option<f64>, proxies: usize) -> Self {
-        let keep_alive = keepalive_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
-        let idle_per_proxy = keepalive.unwrap_or(usize::MAX);
-        Self { core: Wire::new(Bounds { idle_per_proxy, proxies, keep_alive, ..Bounds::default() }) }
+        Self { core: Wire::new(bounds(keepalive, keepalive_seconds, proxies)) }
     }
 
     /// Send a request, and wait for the answer.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::RawFd;
-use std::time::Duration;
 
 use ahash::AHashMap;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
@@ -12,13 +11,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::answer::WireAnswer;
+use super::bounds::bounds;
 use super::failure::WireFailure;
 use super::order::WireOrder;
 use crate::clock::{Clock, SystemClock};
 use crate::drive::looped::{Key, Reactor, Reply};
 use crate::py::convert;
 use crate::sync::Mutex;
-use crate::wire::connections::Bounds;
 use crate::wire::route::Route;
 
 /// The connections of one transport in one event loop, and what sends requests over them. To be used by the loop's thread.
@@ -27,9 +26,9 @@ use crate::wire::route::Route;
 ///
 /// Args:
 ///     loop: The event loop.
-///     keepalive: Most idle connections per proxy; `None` for no bound.
+///     keepalive: Most idle connections per proxy, those of a session by themselves; `None` for no bound.
 ///     keepalive_seconds: How long an idle connection is kept; `None` for ever.
-///     proxies: Most proxies with idle connections.
+///     proxies: Most proxies with idle connections, once more for each session that has some of its own.
 ///
 /// Raises:
 ///     OSError: The system has no descriptors left.
@@ -64,9 +63,7 @@ impl LoopedWire {
         keepalive_seconds: Option<f64>,
         proxies: usize,
     ) -> PyResult<Self> {
-        let keep_alive = keepalive_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
-        let idle_per_proxy = keepalive.unwrap_or(usize::MAX);
-        let reactor = Reactor::new(Bounds { idle_per_proxy, proxies, keep_alive, ..Bounds::default() });
+        let reactor = Reactor::new(bounds(keepalive, keepalive_seconds, proxies));
         let state = State { reactor: Some(reactor.map_err(os_error)?), awaited: AHashMap::new(), alarm: None };
         Ok(Self { event_loop: r#loop, state: Mutex::new(state) })
     }

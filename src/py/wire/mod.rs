@@ -6,8 +6,10 @@
 
 pub(crate) mod answer;
 pub(crate) mod blocking;
+mod bounds;
 mod compose;
 pub(crate) mod failure;
+#[cfg(unix)]
 pub(crate) mod looped;
 pub(crate) mod objects;
 pub(crate) mod order;

@@ -28,6 +28,8 @@ const SHORTAGE: u64 = 20_000_000;
 const LONG: Duration = Duration::from_secs(60);
 /// Reports that are handed over at a time.
 const BATCH: usize = 256;
+/// Nanoseconds that a report may wait for others, while there are others to come: each batch wakes the thread that takes them.
+const HAND_OVER: u64 = 3_000_000;
 
 /// A check under way.
 struct Slot {
@@ -66,6 +68,7 @@ pub(super) struct Worker {
     slots: Slab<Slot>,
     timers: Timers,
     done: Vec<Report>,
+    handed_over: u64,
     /// How many it has under way at most.
     most: usize,
     shared: Arc<Shared>,
@@ -100,6 +103,7 @@ impl Worker {
             slots: Slab::new(),
             timers: Timers::default(),
             done: Vec::new(),
+            handed_over: 0,
             most,
             shared: Arc::clone(shared),
             inbox: Arc::clone(&shared.inboxes[number]),
@@ -123,11 +127,17 @@ impl Worker {
                 break;
             }
         }
-        self.shared.put(&mut self.done);
+        let now = self::now();
+        let hand_over = self.handed_over + HAND_OVER;
+        if self.slots.is_empty() || hand_over <= now {
+            self.shared.put(&mut self.done);
+            self.handed_over = now;
+        }
         if self.slots.is_empty() && self.shared.is_exhausted() {
             return false;
         }
-        let most = self.timers.next().map_or(LONG, |at| LONG.min(Duration::from_nanos(at.saturating_sub(now()))));
+        let alarms = self.timers.next().into_iter().chain((!self.done.is_empty()).then_some(hand_over));
+        let most = alarms.min().map_or(LONG, |at| LONG.min(Duration::from_nanos(at.saturating_sub(now))));
         let turned = catch_unwind(AssertUnwindSafe(|| self.desk.reactor.turn_within(most)));
         if !matches!(turned, Ok(Ok(()))) && !self.begin_anew() {
             return false;
@@ -135,7 +145,7 @@ impl Worker {
         for number in self.inbox.take() {
             self.look_at(number);
         }
-        let now = now();
+        let now = self::now();
         while let Some(number) = self.timers.due(now) {
             self.alarm(number, now);
         }

@@ -1,6 +1,7 @@
 //! How many connections there may be, and how long a request may take.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proxywhirl::drive::answer::Cost;
@@ -11,6 +12,7 @@ use proxywhirl::net::protocol::Protocol;
 use proxywhirl::wire::allowance::Timeouts;
 use proxywhirl::wire::connections::Bounds;
 use proxywhirl::wire::error::{Kind, Stage};
+use proxywhirl::wire::route::{Route, RouteOptions};
 
 use crate::common::*;
 
@@ -44,6 +46,68 @@ fn idle_connections_of_a_proxy_are_bounded_and_the_oldest_go_first() {
         while stream.next(Timeouts::default(), None, &mut || false).unwrap().is_some() {}
     }
     assert_eq!((wire.counts().open, wire.counts().idle), (2, 2));
+}
+
+#[test]
+fn each_session_has_its_own_and_all_of_them_are_bounded() {
+    let fleet = fleet(vec![scheme(Scheme::Http)]);
+    let bounds = Bounds { idle_per_proxy: 1, proxies: 5, keep_alive: None, ..Bounds::default() };
+    let wire = Wire::new(bounds);
+    let order = |owner| {
+        let proxy = proxy(1, Protocol::Http, fleet.addresses()[0], None);
+        let options = RouteOptions { owner, ..RouteOptions::new(Some(proxy), site(false), no_tls()) };
+        get(&Route::new(options), "/")
+    };
+    for owner in 0..20 {
+        send(&wire, &order(Some(owner))).unwrap();
+    }
+    assert_eq!((wire.counts().open, wire.counts().idle), (5, 5));
+    let before = fleet.counts(0).unwrap().connections;
+    for owner in 15..20 {
+        send(&wire, &order(Some(owner))).unwrap();
+    }
+    assert_eq!(fleet.counts(0).unwrap().connections, before, "the last five have kept theirs");
+    let wire = Wire::new(Bounds { idle: 3, ..bounds });
+    for owner in [None, Some(1), Some(2), Some(3)] {
+        send(&wire, &order(owner)).unwrap();
+    }
+    assert_eq!(wire.counts().idle, 3);
+}
+
+#[test]
+fn idle_connections_that_the_other_side_closes_are_closed_by_and_by() {
+    // Every connection but the first is closed after the first answer, when all of them are idle.
+    let (closing, closes) = std::sync::mpsc::channel::<()>();
+    let closes = Arc::new(std::sync::Mutex::new(closes));
+    let at = serve(move |number, mut stream| {
+        let closes = Arc::clone(&closes);
+        std::thread::spawn(move || {
+            while read_head(&mut stream) {
+                stream.write_all(OK).unwrap();
+                if number > 0 {
+                    closes.lock().unwrap().recv().unwrap();
+                    return;
+                }
+            }
+        });
+    });
+    let wire = Wire::new(Bounds { keep_alive: None, ..Bounds::default() });
+    let order = |owner| {
+        let origin = origin(false, "127.0.0.1", at.port());
+        get(&Route::new(RouteOptions { owner, ..RouteOptions::new(None, origin, no_tls()) }), "/")
+    };
+    for owner in 0..100 {
+        send(&wire, &order(Some(owner))).unwrap();
+    }
+    assert_eq!(wire.counts().idle, 100);
+    for _ in 1..100 {
+        closing.send(()).unwrap();
+    }
+    // None of those that are closed is asked for again.
+    wait_until(|| {
+        send(&wire, &order(Some(0))).unwrap();
+        wire.counts().open == 1
+    });
 }
 
 #[test]
@@ -98,13 +162,13 @@ fn each_phase_has_its_timeout() {
     let silent = serve(|_, stream| std::mem::forget(stream));
     let secure = {
         let origin = origin(true, "127.0.0.1", silent.port());
-        proxywhirl::wire::route::Route::new(proxywhirl::wire::route::RouteOptions::new(None, origin, no_tls()))
+        Route::new(RouteOptions::new(None, origin, no_tls()))
     };
     assert_eq!(fate(limited(get(&secure, "/"))), (Kind::ConnectTimeout, Stage::TargetTls, false));
     let body = vec![0_u8; 20 << 20];
     let length = body.len().to_string();
     let order = ask("POST", &direct(at), "/", &[("Content-Length", &length)]);
-    let order = Order { body: proxywhirl::drive::order::OrderBody::Bytes(std::sync::Arc::new(body)), ..order };
+    let order = Order { body: proxywhirl::drive::order::OrderBody::Bytes(Arc::new(body)), ..order };
     assert_eq!(fate(limited(order)), (Kind::WriteTimeout, Stage::Write, true));
     assert_eq!(wire.counts().open, 0);
 }

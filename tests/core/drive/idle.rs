@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proxywhirl::net::protocol::Protocol;
 use proxywhirl::wire::connections::{Bounds, Checkout, Connections, Leaving, Ticket};
-use proxywhirl::wire::route::{Route, RouteOptions};
+use proxywhirl::wire::route::{Route, RouteOptions, Whose};
 
 use crate::common::*;
 
@@ -37,6 +37,7 @@ enum Call {
     EvictOwner,
     Evict(usize),
     Wait(u64),
+    Sweep(u64),
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -49,6 +50,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => Just(Call::EvictOwner),
         1 => (0..8_usize).prop_map(Call::Evict),
         2 => (1..4_u64).prop_map(Call::Wait),
+        2 => any::<u64>().prop_map(Call::Sweep),
     ]
 }
 
@@ -59,11 +61,13 @@ proptest! {
         open in 1..8_usize,
         per_proxy in 1..6_usize,
         idle in 0..4_usize,
-        proxies in 1..3_usize,
+        all_idle in 1..8_usize,
+        proxies in 1..5_usize,
     ) {
         let routes = routes();
         let keep_alive = Some(Duration::from_secs(5));
-        let bounds = Bounds { open, open_per_proxy: per_proxy, idle_per_proxy: idle, proxies, keep_alive };
+        let bounds =
+            Bounds { open, open_per_proxy: per_proxy, idle: all_idle, idle_per_proxy: idle, proxies, keep_alive };
         let mut connections: Connections<Owned> = Connections::new(bounds);
         let (mut used, mut idle_ones): (Vec<(Ticket, Owned)>, HashMap<Owned, u64>) = Default::default();
         let (mut now, mut next) = (1_000_000_000_u64, 0);
@@ -84,8 +88,8 @@ proptest! {
                             next += 1;
                         }
                         Checkout::Full => {
-                            let id = routes[route].identity().proxy_id();
-                            let of_proxy = used.iter().filter(|(ticket, _)| ticket.identity().proxy_id() == id).count();
+                            let whose = routes[route].identity().whose();
+                            let of_proxy = used.iter().filter(|(ticket, _)| ticket.identity().whose() == whose).count();
                             prop_assert!(used.len() >= open || of_proxy >= per_proxy);
                         }
                     }
@@ -93,7 +97,8 @@ proptest! {
                 Call::PutBack(at) if at < used.len() => {
                     let (ticket, connection) = used.swap_remove(at);
                     idle_ones.insert(connection, now);
-                    connections.put_back(ticket, connection, now, &mut leaving);
+                    let kept = connections.put_back(ticket, connection, now, &mut leaving);
+                    prop_assert_eq!(kept.is_none(), leaving.contains(&connection));
                 }
                 Call::Close(at) if at < used.len() => connections.close(used.swap_remove(at).0),
                 Call::PutBack(_) | Call::Close(_) => {}
@@ -110,6 +115,18 @@ proptest! {
                     connections.evict(routes[route].identity(), &mut leaving);
                     prop_assert!(leaving.iter().all(|gone| gone.0 == route));
                 }
+                Call::Sweep(ended) => {
+                    let mut meant = Vec::new();
+                    connections.sweep(3, |idle| {
+                        assert!(idle.len() <= 3);
+                        meant.extend(idle.iter().enumerate().filter(|(at, _)| ended >> at & 1 == 1).map(|(_, one)| **one));
+                        ended
+                    }, &mut leaving);
+                    meant.sort_unstable();
+                    let mut gone = leaving.to_vec();
+                    gone.sort_unstable();
+                    prop_assert_eq!(gone, meant);
+                }
                 Call::Wait(seconds) => now += seconds * 1_000_000_000,
             }
             for gone in leaving {
@@ -119,16 +136,18 @@ proptest! {
             prop_assert_eq!(counts.idle, idle_ones.len());
             prop_assert_eq!(counts.open, idle_ones.len() + used.len());
             prop_assert!(counts.open <= open);
-            for id in [1, 2] {
-                let of = |route: usize| routes[route].identity().proxy_id() == Some(id);
-                let idle_here = idle_ones.keys().filter(|one| of(one.0)).count();
-                let used_here = used.iter().filter(|(_, one)| of(one.0)).count();
-                prop_assert!(idle_here <= idle && idle_here + used_here <= per_proxy);
+            prop_assert!(counts.idle <= all_idle);
+            let of = |whose: Whose| {
+                let idle = idle_ones.keys().filter(|one| routes[one.0].identity().whose() == whose).count();
+                let used = used.iter().filter(|(_, one)| routes[one.0].identity().whose() == whose).count();
+                (idle, used)
+            };
+            let each = [1, 2].into_iter().flat_map(|id| [(Some(id), None), (Some(id), Some(7))]);
+            let found: Vec<_> = each.map(of).collect();
+            for (idle_here, used_here) in &found {
+                prop_assert!(*idle_here <= idle && idle_here + used_here <= per_proxy);
             }
-            let with_idle = [1, 2].iter().filter(|id| {
-                idle_ones.keys().any(|one| routes[one.0].identity().proxy_id() == Some(**id))
-            });
-            prop_assert!(with_idle.count() <= proxies);
+            prop_assert!(found.iter().filter(|(idle, _)| *idle > 0).count() <= proxies);
         }
         let mut leaving = Leaving::new();
         connections.evict_all(&mut leaving);
@@ -138,4 +157,30 @@ proptest! {
         }
         prop_assert_eq!(connections.counts(), Default::default());
     }
+}
+
+#[test]
+fn every_idle_one_is_looked_at_in_turn() {
+    let routes = routes();
+    let mut connections: Connections<Owned> = Connections::new(Bounds { keep_alive: None, ..Bounds::default() });
+    let mut leaving = Leaving::new();
+    let tickets: Vec<Ticket> = (0..10)
+        .map(|number| match connections.check_out(routes[number % 8].identity(), true, 0, &mut leaving) {
+            Checkout::Room(ticket) => ticket,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    for (number, ticket) in tickets.into_iter().enumerate() {
+        assert!(connections.put_back(ticket, (number % 8, number as u64), 0, &mut leaving).is_some());
+    }
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        let mut look = |idle: &[&Owned]| {
+            seen.extend(idle.iter().map(|one| one.1));
+            0
+        };
+        connections.sweep(4, &mut look, &mut leaving);
+    }
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert!(leaving.is_empty());
 }

@@ -350,6 +350,28 @@ fn an_idle_connection_is_closed_when_it_is_old() {
 }
 
 #[test]
+fn an_idle_connection_that_the_other_side_closes_is_closed() {
+    let (closing, closes) = std::sync::mpsc::channel::<()>();
+    let closes = std::sync::Mutex::new(closes);
+    let at = serve(move |_, mut stream| {
+        if read_head(&mut stream) {
+            stream.write_all(OK).unwrap();
+            closes.lock().unwrap().recv().unwrap();
+        }
+    });
+    let mut reactor = Reactor::new(Bounds { keep_alive: None, ..Bounds::default() }).unwrap();
+    reactor.send(get(&direct(at), "/"));
+    assert_eq!(body(&answer(one(&mut reactor))), "hello");
+    reactor.turn().unwrap();
+    assert_eq!((reactor.counts().open, reactor.counts().idle), (1, 1));
+    closing.send(()).unwrap();
+    wait_until(|| {
+        reactor.turn().unwrap();
+        reactor.counts().open == 0
+    });
+}
+
+#[test]
 fn a_copy_of_the_descriptor_in_a_child_leaves_the_parent_alone() {
     let fleet = fleet(vec![scheme(Scheme::Http)]);
     let route = through(&fleet, 0, Protocol::Http, false);

@@ -8,17 +8,23 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpx
 import pytest
 from hostile_servers import HostileServer, says
 from scripted_site import ScriptedSite
 
-from proxywhirl import AsyncProxyRotator, ProxyRotator, RetryPolicy, RotatingTransport
+from proxywhirl import AsyncProxyRotator, AsyncRotatingTransport, ProxyRotator, RetryPolicy, RotatingTransport, _core
 from proxywhirl.exceptions import ProxyConnectionError, ProxyFetchError
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 ONCE = RetryPolicy(max_attempts=1)
+
+
+def _descriptors() -> int:
+    """Those of this process; zero where it is not told."""
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
 def hangs() -> HostileServer:
@@ -102,14 +108,61 @@ def test_few_proxies_have_idle_connections() -> None:
         RotatingTransport(["http://a.test:1"], max_proxies=0, engine="native")
 
 
-def test_connections_of_many_sessions_are_bounded() -> None:
+def _session_of(number: int) -> dict[str, Any]:
+    return {"proxywhirl": {"session_id": f"s{number}"}}
+
+
+@pytest.mark.parametrize(("sessions", "most"), [(20, 5), pytest.param(10_000, 50, marks=pytest.mark.timeout(120))])
+def test_connections_of_many_sessions_are_bounded(sessions: int, most: int) -> None:
     with ProxyFleet([ProxySpec(name="only")]) as fleet:
-        transport = RotatingTransport(fleet.urls, max_keepalive_connections=5, engine="native")
+        transport = RotatingTransport(fleet.urls, max_proxies=most, max_keepalive_connections=5, engine="native")
+        page = fleet.site_url("shop.test", "/whoami")
         with httpx.Client(transport=transport) as client:
-            for index in range(20):
-                facts = {"proxywhirl": {"session_id": f"s{index}"}}
-                client.get(fleet.site_url("shop.test", "/whoami"), extensions=facts)
-            assert transport.carrier._wire.counts() == (5, 5)
+            before = _descriptors()
+            for number in range(sessions):
+                client.get(page, extensions=_session_of(number))
+            assert transport.carrier._wire.counts() == (most, most)
+            # The fleet, in this process too, has its ends of them, and a few that it has not closed yet.
+            assert _descriptors() <= before + 10 * most
+            # Each of the last has kept its own.
+            connections = fleet.counters()["only"]["connections"]
+            for number in range(sessions - most, sessions):
+                client.get(page, extensions=_session_of(number))
+            assert fleet.counters()["only"]["connections"] == connections
+        assert transport.carrier._wire.counts() == (0, 0)
+
+
+async def test_connections_of_many_sessions_are_bounded_in_an_event_loop() -> None:
+    with ProxyFleet([ProxySpec(name="only")]) as fleet:
+        transport = AsyncRotatingTransport(fleet.urls, max_proxies=5, engine="native")
+        async with httpx.AsyncClient(transport=transport) as client:
+            for number in range(200):
+                await client.get(fleet.site_url("shop.test", "/whoami"), extensions=_session_of(number))
+            (scope,) = transport.carrier._scopes.values()
+            assert scope.wire.counts() == (5, 5)
+
+
+async def test_idle_connections_that_the_other_side_closes_are_closed() -> None:
+    with ProxyFleet(20) as fleet:
+        async with AsyncProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+            await asyncio.gather(*(rotator.get(fleet.site_url("shop.test", "/whoami")) for _ in range(20)))
+            (scope,) = rotator._transport.carrier._scopes.values()
+            assert scope.wire.counts()[1] > 0
+            fleet.stop()
+            for _ in range(3000):
+                if scope.wire.counts() == (0, 0):
+                    break
+                await asyncio.sleep(0.01)
+            assert scope.wire.counts() == (0, 0)
+
+
+async def test_a_system_without_the_driver_of_event_loops_has_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(_core, "LoopedWire")
+    with ProxyFleet(1) as fleet:
+        async with AsyncProxyRotator(proxies=fleet.urls, engine="native") as rotator:
+            assert (await rotator.get(fleet.site_url("shop.test", "/whoami"))).status_code == 200
+            carrier = rotator._transport.carrier
+            assert (len(carrier._scopes), carrier._other is None) == (0, False)
 
 
 def test_connections_of_removed_proxies_are_closed() -> None:
@@ -140,10 +193,6 @@ def test_a_site_that_closes_after_each_answer_costs_nothing() -> None:
             assert [rotator.get("http://site.test/").text for _ in range(300)] == ["page"] * 300
             (proxy,) = rotator.pool
             assert (proxy.total_requests, proxy.total_failures) == (300, 0)
-
-
-def _descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors by /proc")

@@ -115,7 +115,7 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
 
     async def aclose(self) -> None:
         """Close all connections, of whichever loop; those with a request under way when it is done."""
-        self._in_each(_core.LoopedWire.close)
+        self._in_each(lambda wire: wire.close())
         here = asyncio._get_running_loop()
         with self._lock:
             scopes, self._scopes = self._scopes, {}
@@ -153,6 +153,9 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
 
     async def _enter(self, loop: asyncio.AbstractEventLoop) -> _Scope | None:
         """The connections of the running loop; ``None`` if it cannot watch descriptors."""
+        if not hasattr(_core, "LoopedWire"):
+            # On Windows.
+            return None
         self.forget_closed()
         limits = self._limits
         wire = _core.LoopedWire(

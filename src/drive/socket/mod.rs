@@ -1,21 +1,22 @@
 //! A TCP socket of one thread at a time: sends without waiting, waits for at most a slice.
 
-use std::io::{self, Read};
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket as Raw, Type};
 
 use super::SLICE;
-
-/// A broken connection is an error, and no signal. Where the flag is not known, the socket has an option for it, set by
-/// `socket2`.
-#[cfg(not(target_vendor = "apple"))]
-const NO_SIGNAL: libc::c_int = libc::MSG_NOSIGNAL;
-#[cfg(target_vendor = "apple")]
-const NO_SIGNAL: libc::c_int = 0;
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 /// A connected socket, or one that connects.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Socket {
         raw.set_nonblocking(true)?;
         match raw.connect(&address.into()) {
             Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+            Err(error) if system::is_under_way(&error) => {}
             // Connecting goes on after a signal.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -50,44 +51,24 @@ impl Socket {
         }
         // A request is written at once, and must not wait for the acknowledgement of the one before.
         self.0.set_tcp_nodelay(true)?;
-        // A read waits by itself, which spares a call of poll(2).
-        self.0.set_read_timeout(Some(SLICE))?;
-        self.0.set_nonblocking(false)
+        system::let_reads_wait(&self.0, SLICE)
     }
 
     /// Waits until something can be done, or time is up. A signal ends the wait with an error.
     pub(super) fn wait(&self, want: Ready, time: Duration) -> io::Result<Ready> {
-        let mut events = 0;
-        if want.read {
-            events |= libc::POLLIN;
-        }
-        if want.write {
-            events |= libc::POLLOUT;
-        }
-        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events, revents: 0 };
         // Rounded up: a wait that ends too early is one round more.
         let millis = time.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(i32::MAX);
-        // SAFETY: one entry is passed, which lives across the call, with a descriptor that this socket owns.
-        let count = unsafe { libc::poll(&raw mut poll, 1, millis) };
-        if count < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // The next read or write shows errors and the end of the stream.
-        let other = poll.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0;
-        Ok(Ready {
-            read: want.read && (other || poll.revents & libc::POLLIN != 0),
-            write: want.write && (other || poll.revents & libc::POLLOUT != 0),
-        })
+        system::wait(&self.0, want, millis)
     }
 
     /// Sends what there is room for, without waiting.
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.send_with_flags(bytes, libc::MSG_DONTWAIT | NO_SIGNAL)
+        self.0.send_with_flags(bytes, system::SENT_AT_ONCE)
     }
 
     /// Receives; waits for a slice at most, and then fails with `WouldBlock`.
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.0).read(buffer)
+        system::receive(&self.0, buffer, SLICE)
     }
 
     /// Whether something has come since the last read, the end of the stream included.
@@ -98,7 +79,12 @@ impl Socket {
     /// Whether nothing has come since the last read, the end of the stream included.
     pub(super) fn is_silent(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
-        let peeked = self.0.recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT);
+        let peeked = self.0.recv_with_flags(&mut byte, system::PEEKED_AT_ONCE);
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Which of up to 64 sockets the other side has closed, a bit for each; asked for all at once, without waiting.
+    pub(super) fn have_ended<'a>(sockets: impl Iterator<Item = &'a Self>) -> u64 {
+        system::have_ended(sockets.map(|socket| &socket.0))
     }
 }
