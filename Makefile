@@ -6,6 +6,8 @@ VENV   ?= .venv
 CARGO  ?= cargo
 # Further arguments: of pytest for `test-python`, of the demo for `demo`.
 ARGS   ?=
+# Processes that share the Python tests.
+WORKERS ?= auto
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -96,7 +98,7 @@ test-rust: ## Run the core's tests
 
 .PHONY: test-python
 test-python: $(DONE)/module-dev $(DONE)/test ## Run the Python tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 FUZZ ?= 60
 .PHONY: fuzz
@@ -112,10 +114,11 @@ loom: ## Check the lock-free parts under every schedule that loom finds
 .PHONY: soak
 soak: $(DONE)/module-release $(DONE)/test ## 200,000 requests over a fleet that fails at random; then the books must balance
 	$(BIN)/python tests/soak/soak.py $(ARGS)
+	PROXYWHIRL_LONG=1 $(BIN)/python -m pytest -q tests/python/integration/test_pool_under_load.py tests/python/integration/test_forks.py
 
 .PHONY: smoke
 smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
-	$(BIN)/python tests/smoke/run.py $(PYTHONS)
+	$(BIN)/python tests/smoke/run.py $(if $(WITHIN),--within $(WITHIN)) $(PYTHONS)
 
 .PHONY: check
 check: check-format check-clippy check-doc check-python check-stubs check-types check-targets check-tree ## Formatting, lints, types, stubs, documentation, layers, the way of a request

@@ -9,6 +9,12 @@ mod system;
 
 use crate::sync::{AtomicI64, AtomicU64, Ordering, global};
 
+/// Nanoseconds of that many seconds.
+pub(crate) fn nanoseconds(seconds: f64) -> u64 {
+    // A century is as good as for ever, and leaves room for sums. What is no number becomes 0.
+    (seconds * 1e9).clamp(0.0, 3.2e18) as u64
+}
+
 /// Microseconds since the Unix epoch, UTC.
 pub type Micros = i64;
 

@@ -11,6 +11,7 @@ __all__ = ["Plan"]
 _PAGES, _PAGES_FAST = 3000, 400
 _MEASURED, _MEASURED_FAST = 800, 240
 _OWN, _OWN_FAST = 400, 160
+_TIMED, _TIMED_FAST = 2000, 200
 # Performance-based tries each proxy five times before it trusts its averages, and what is dead or hangs needs three
 # failures to be left alone.
 _WARM_UP_PER_PROXY = 10
@@ -27,6 +28,7 @@ class Plan:
         warm_up: Pages per strategy before a comparison measures.
         measured: Pages per strategy that a comparison measures.
         own: Pages for the strategy written in Python, after its warm-up.
+        timed: Pages in each way of which the processor time is measured.
         list: A list of proxies to serve from; ``None`` for the fleet's own addresses.
         threads: Threads that fetch.
         tasks: Tasks that fetch.
@@ -41,6 +43,7 @@ class Plan:
     warm_up: int
     measured: int
     own: int
+    timed: int = _TIMED
     list: Optional[str] = None
     threads: int = 16
     tasks: int = 64
@@ -64,5 +67,6 @@ class Plan:
             warm_up=_WARM_UP_PER_PROXY * arguments.proxies,
             measured=_MEASURED_FAST if fast else _MEASURED,
             own=_OWN_FAST if fast else _OWN,
+            timed=_TIMED_FAST if fast else _TIMED,
             list=getattr(arguments, "list", None),
         )

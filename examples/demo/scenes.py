@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from demo.crowd import fetch, fetch_with_tasks, fetch_with_threads
+from demo.speed import speed
 from demo.stage import Verdict
 from demo.stats import Stats
 from demo.strategy import BestOfTwo
@@ -173,6 +174,7 @@ SCENES = (
     ("A site that bans", bans),
     ("A site that throttles", throttling),
     ("An outage that heals", outage),
+    ("Requests per second", speed),
     ("The books", books),
 )
 """Title and function of each scene, in order. A function gets the site, the plan and the stage."""

@@ -36,6 +36,7 @@ __all__ = [
     "AttemptMetrics",
     "BanRules",
     "BanTable",
+    "BodyDecoder",
     "CheckResult",
     "CheckRun",
     "Chooser",
@@ -104,6 +105,7 @@ __all__ = [
     "check_fleet_proxy",
     "deduplicate",
     "dump_proxies",
+    "guard_defaults",
     "has_credentials",
     "hold_of",
     "is_plain_name",
@@ -111,9 +113,11 @@ __all__ = [
     "is_tunnelled",
     "judge_connect",
     "judge_socks",
+    "literal_address",
     "mask_url",
     "may_be_of_the_proxy",
     "may_call_again",
+    "moving_average",
     "must_be_public",
     "parse_proxies",
     "parse_proxy_file",
@@ -122,6 +126,7 @@ __all__ = [
     "proxies_with_extras",
     "proxy_seal_binding",
     "read_proxy_entry",
+    "reason_words",
     "records_of",
     "redact_url",
     "request_facts",
@@ -412,6 +417,36 @@ class BanTable:
         """Whether the default rules apply everywhere."""
 
 @final
+class BodyDecoder:
+    """Takes the content codings of one body off, piece by piece: gzip, deflate, br and zstd; others stay. Thread-safe.
+
+    Args:
+        values: The values of `Content-Encoding`.
+
+    Raises:
+        ValueError: There are too many codings.
+    """
+
+    def __new__(cls, /, values: SupportsGetItem[int, SupportsGetItem[int, SupportsIndex]]) -> Self: ...
+    def end(self, /) -> None:
+        """There are no more data.
+
+        Raises:
+            ValueError: The data are cut off.
+        """
+
+    def feed(self, /, data: bytes, most: SupportsIndex) -> bytes | None:
+        """What comes out of some more data; `None` if that are more than `most` bytes.
+
+        Raises:
+            ValueError: The data are not what they are said to be.
+        """
+
+    @property
+    def is_needed(self, /) -> bool:
+        """Whether there is a coding to take off."""
+
+@final
 class CheckResult:
     """What a check found about one proxy."""
 
@@ -567,49 +602,23 @@ class Chooser:
         """Where attempts are counted; `None` where they are not."""
 
     @attempts.setter
-    def attempts(self, /, attempts: AttemptBook | None) -> None: ...
+    def attempts(self, /, value: AttemptBook | None) -> None: ...
     def explain(
         self, url: str | None = None, wishes: Wishes | None = None, exclude: Collection[Any] | None = None
     ) -> Explanation:
-        """Says of every proxy whether `lease` could choose it now, and if not, why and until when.
-
-        Args:
-            url: The target.
-            wishes: What the request asks for.
-            exclude: Ids of proxies that must not be chosen.
-
-        Returns:
-            An `Explanation`.
-        """
+        """Says of every proxy whether `lease` could choose it now, and if not, why and until when."""
 
     @property
     def gate(self, /) -> Any:
         """Has the last word on a lease; `None` where nothing but the core does."""
 
     @gate.setter
-    def gate(self, /, gate: Any) -> None: ...
+    def gate(self, /, value: Any) -> None: ...
     def keep_sources(self, sources: Any) -> Any:
-        """Looks after these lists and gateways from now on, unless there are others already.
-
-        Returns:
-            Those that are looked after from now on.
-        """
+        """Looks after these lists and gateways from now on, unless there are others already."""
 
     def lease(self, url: str | None, wishes: Wishes | None, exclude: list[Any]) -> Lease:
-        """Chooses a proxy.
-
-        Args:
-            url: The target.
-            wishes: What the request asks for.
-            exclude: Ids of proxies that must not be chosen.
-
-        Returns:
-            An open lease.
-
-        Raises:
-            ProxyPoolEmptyError: No proxy is eligible.
-            ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
-        """
+        """Chooses a proxy."""
 
     @property
     def pool(self, /) -> ProxyPool:
@@ -620,7 +629,7 @@ class Chooser:
         """Bounds the line for the requests of this chooser; `None` where it is not bounded."""
 
     @queue.setter
-    def queue(self, /, queue: Any) -> None: ...
+    def queue(self, /, value: Any) -> None: ...
     @property
     def session_strategy(self, /) -> SessionPersistenceStrategy:
         """The strategy that serves requests with a session."""
@@ -649,13 +658,13 @@ class Chooser:
         """Watches every lease; `None` without a listener, metrics or a profile."""
 
     @watch.setter
-    def watch(self, /, watch: Any) -> None: ...
+    def watch(self, /, value: Any) -> None: ...
     @property
     def when_empty(self, /) -> str:
         """What to tell when the pool has no proxies at all."""
 
     @when_empty.setter
-    def when_empty(self, /, text: str) -> None: ...
+    def when_empty(self, /, value: str) -> None: ...
 
 @disjoint_base
 class CircuitBreaker:
@@ -1430,11 +1439,7 @@ class LoginSecrets:
 
     @staticmethod
     def of_authorization(value: bytes) -> LoginSecrets:
-        """The secrets of a value of `Proxy-Authorization`.
-
-        Args:
-            value: The value, of whatever scheme.
-        """
+        """The secrets of a value of `Proxy-Authorization`."""
 
     def scrub(self, /, text: str) -> str:
         """The text with the login hidden."""
@@ -1447,9 +1452,9 @@ class LoopedWire:
 
     Args:
         loop: The event loop.
-        keepalive: Most idle connections per proxy; `None` for no bound.
+        keepalive: Most idle connections per proxy, those of a session by themselves; `None` for no bound.
         keepalive_seconds: How long an idle connection is kept; `None` for ever.
-        proxies: Most proxies with idle connections.
+        proxies: Most proxies with idle connections, once more for each session that has some of its own.
 
     Raises:
         OSError: The system has no descriptors left.
@@ -1651,11 +1656,7 @@ class Place:
         """Leaves the line, because the task was cancelled; a lease that was handed over goes to the next."""
 
     def result(self, /) -> Any:
-        """The lease.
-
-        Raises:
-            ProxyPoolEmptyError: Time was up, or waiting had become useless.
-        """
+        """The lease."""
 
     def sleep(self, /) -> float | None:
         """Seconds until the task must look by itself; `None` for never."""
@@ -1790,14 +1791,17 @@ class Proxy(_Model):
     def _fields() -> list[str]: ...
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self: ...
+    @property
+    def _is_usable(self, /) -> bool:
+        """Whether its state of health and its time to live let it be chosen."""
+
     def _key(self, /) -> str:
         """The identifier as text: what `str(proxy.id)` says, without a `UUID` on the way."""
 
     def _log_in(self, /, username: str, password: str) -> bool:
         """Put user name and password in one step, so that no request goes out with one old and one new.
 
-        Returns:
-            Whether they were others before.
+        Returns whether they were others before.
         """
 
     def _metadata(self, /) -> ProxyMetadataView: ...
@@ -2181,8 +2185,7 @@ class ProxyHandshake:
     def start(self) -> bytes | HandshakeRefusal:
         """What to write first.
 
-        Returns:
-            The bytes; a `HandshakeRefusal` if the protocol cannot say it.
+        Returns the bytes; a `HandshakeRefusal` if the protocol cannot say it.
         """
 
 @final
@@ -2291,18 +2294,6 @@ class ProxyPool(_Model):
 
     def _del_item(self, /, index: SupportsIndex) -> None: ...
     def _dump(self, /) -> dict[Any, Any]: ...
-    def _explain(
-        self,
-        url: str | None = None,
-        *,
-        country: str | None = None,
-        region: str | None = None,
-        tags: Iterable[str] | None = None,
-        protocol: str | Iterable[str] | None = None,
-        exclude: Iterable[UUID | str] | None = None,
-        context: SelectionContext | None = None,
-        strategy: Strategy | Adapter | None = None,
-    ) -> list[tuple[Proxy, list[str], datetime | None]]: ...
     @staticmethod
     def _fields() -> list[str]: ...
     @classmethod
@@ -2721,8 +2712,7 @@ class RateBuckets:
     def admit(self, /, key: str) -> tuple[str, float] | None:
         """The same for a rotator, which keeps the tokens of `each` with its pool.
 
-        Returns:
-            `None`: the request may go; else "global" or "proxy", and seconds until asking again makes sense.
+        Returns `None`: the request may go; else "global" or "proxy", and seconds until asking again makes sense.
         """
 
     def events(self) -> list[tuple[datetime, str, str | None, Any]]:
@@ -2744,11 +2734,7 @@ class RateBuckets:
         limit: tuple[SupportsFloat | SupportsIndex, SupportsFloat | SupportsIndex, SupportsFloat | SupportsIndex | None]
         | None,
     ) -> None:
-        """Gives a proxy a limit of its own: requests, seconds and burst; `None` takes it away.
-
-        Raises:
-            ValueError: A number is not positive and finite.
-        """
+        """Gives a proxy a limit of its own: requests, seconds and burst; `None` takes it away."""
 
     def wait_time(self, /, key: str) -> float:
         """Seconds until `acquire` lets a request through, without other requests; 0.0 if now."""
@@ -3317,12 +3303,7 @@ class WaitingLine:
     def dismiss(self, error_for: Callable[[Callable[[], Any]], BaseException | None]) -> int:
         """Ends the wait of some requests.
 
-        Args:
-            error_for: Called with what each one takes its lease with; returns what to raise there, or `None` for those that
-                stay.
-
-        Returns:
-            How many it were.
+        Returns how many it were.
         """
 
     def is_useless(self, error: BaseException, seconds: float | None = None) -> bool:
@@ -3384,9 +3365,9 @@ class Wire:
     """The connections of one transport, and what sends requests over them. May be shared by threads.
 
     Args:
-        keepalive: Most idle connections per proxy; `None` for no bound.
+        keepalive: Most idle connections per proxy, those of a session by themselves; `None` for no bound.
         keepalive_seconds: How long an idle connection is kept; `None` for ever.
-        proxies: Most proxies with idle connections.
+        proxies: Most proxies with idle connections, once more for each session that has some of its own.
     """
 
     def __new__(
@@ -3867,15 +3848,15 @@ def _refuse_subinterpreters() -> None:
     two interpreters must not meet.
     """
 
-def address_locality(host: str) -> Literal["public", "localhost", "private"]:
-    """Whether an address is local: "public", "localhost" or "private".
+def address_locality(host: str) -> Literal["public", "localhost", "loopback", "private"]:
+    """Whether an address is local.
 
     Args:
         host: A name, which is not resolved, or an address in any notation.
 
     Returns:
-        "localhost" for names of this machine, "private" for addresses that are not of the public Internet and for names that
-        only local networks know, "public" for all else.
+        "localhost" for names of this machine and "loopback" for its addresses, "private" for other addresses that are not
+        of the public Internet and for names that only local networks know, "public" for all else.
     """
 
 def ascii_host(host: str) -> str:
@@ -3955,6 +3936,9 @@ def dump_proxies(
         OSError: It cannot be written.
     """
 
+def guard_defaults() -> dict[str, Any]:
+    """What a pool judges its proxies by where nothing else is said, by the keywords of `_guard_configure`."""
+
 def has_credentials(source: _Source) -> bool:
     """Whether any proxy of a pool or a list has credentials."""
 
@@ -3979,28 +3963,16 @@ def is_tunnelled(url: str) -> bool:
     """Whether the answer of a URL comes through a tunnel, as far as the URL tells: that of `https` does."""
 
 def judge_connect(status: int, details: str = "", headers: Any = None) -> tuple[Outcome | Doubt, float | None]:
-    """What it says of a proxy that it refused CONNECT.
-
-    Args:
-        status: The status.
-        details: What it said besides, in the status line or in a page.
-        headers: Its headers, as far as they are known: a mapping, or pairs.
-
-    Returns:
-        The `Outcome`, `AMBIGUOUS` if it may be the site's fault as well; and for how many seconds the proxy asks to be left
-        alone.
-    """
+    """What it says of a proxy that it refused CONNECT."""
 
 def judge_socks(reply: int, version: int) -> Outcome | Doubt:
     """What it says of a SOCKS proxy that it refused to connect.
 
-    Args:
-        reply: Its reply.
-        version: 4 or 5.
-
-    Returns:
-        The `Outcome`; `AMBIGUOUS` if it may be the site's fault as well.
+    Returns the `Outcome`; `AMBIGUOUS` if it may be the site's fault as well.
     """
+
+def literal_address(host: str) -> str | None:
+    """The address that a host is, in any notation that a resolver reads (`0x7f.1`, `2130706433`); `None` for a name."""
 
 def mask_url(url: str) -> str:
     """Replaces the user information of a URL by a mask; a URL without any comes back unchanged."""
@@ -4014,6 +3986,13 @@ def may_call_again(method: str) -> bool:
     Args:
         method: The method, upper case.
     """
+
+def moving_average(
+    before: SupportsFloat | SupportsIndex | None,
+    sample: SupportsFloat | SupportsIndex,
+    alpha: SupportsFloat | SupportsIndex = ...,
+) -> float:
+    """An exponential moving average after one more sample, which counts by `alpha`; the first one is the average."""
 
 def must_be_public(lease: Any) -> bool:
     """Whether the proxy of a lease must not be in the user's own network.
@@ -4136,6 +4115,9 @@ def read_proxy_entry(entry: dict[str, Any], *, protocol: str | None = None) -> l
     Raises:
         ValueError: There is no address in it, or none that is one.
     """
+
+def reason_words() -> list[tuple[str, str]]:
+    """The reasons against a proxy in the order in which they are listed, each with its words in a sentence."""
 
 def records_of(
     source: _Source,

@@ -6,9 +6,12 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Callable, Optional, Union
 
+from proxywhirl._core import guard_defaults
 from proxywhirl._native.redact import shown
 
 __all__ = ["ResilienceConfig", "guard_settings", "rate_of"]
+
+_DEFAULTS = guard_defaults()
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,13 @@ class ResilienceConfig:
         TypeError: ``site_key`` is none of these.
     """
 
-    rest_base: float = 10.0
-    rest_cap: float = 300.0
-    bench_base: float = 300.0
-    bench_cap: float = 3600.0
-    panic_share: float = 0.5
-    panic_window: float = 10.0
-    max_standings: int = 100_000
+    rest_base: float = _DEFAULTS["rest_base"]
+    rest_cap: float = _DEFAULTS["rest_cap"]
+    bench_base: float = _DEFAULTS["bench_base"]
+    bench_cap: float = _DEFAULTS["bench_cap"]
+    panic_share: float = _DEFAULTS["panic_share"]
+    panic_window: float = _DEFAULTS["panic_window"]
+    max_standings: int = _DEFAULTS["max_standings"]
     site_key: Optional[Union[str, Callable[[str], str]]] = None
 
     def __post_init__(self) -> None:

@@ -145,18 +145,6 @@ class ProxyPool(_Model):
         context: SelectionContext | None = None,
         strategy: Strategy | Adapter | None = None,
     ) -> Explanation: ...
-    def _explain(
-        self,
-        url: str | None = None,
-        *,
-        country: str | None = None,
-        region: str | None = None,
-        tags: Iterable[str] | None = None,
-        protocol: str | Iterable[str] | None = None,
-        exclude: Iterable[UUID | str] | None = None,
-        context: SelectionContext | None = None,
-        strategy: Strategy | Adapter | None = None,
-    ) -> list[tuple[Proxy, list[str], datetime | None]]: ...
     def _guard_configure(
         self,
         *,

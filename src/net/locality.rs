@@ -11,6 +11,8 @@ pub enum Locality {
     Public,
     /// A name of this machine.
     Localhost,
+    /// A literal address of this machine: loopback, or unspecified.
+    Loopback,
     /// A literal address that is not public, or a name that only a local network resolves.
     Private,
 }
@@ -23,16 +25,14 @@ const PRIVATE_NAMES: [&str; 6] = [".local", ".internal", ".lan", ".corp", ".home
 /// by [`is_public`] when it is dialled.
 #[must_use]
 pub fn locality(host: &str) -> Locality {
+    if let Some(ip) = literal_address(host) {
+        return match ip {
+            _ if is_public(ip) => Locality::Public,
+            _ if is_own(ip) => Locality::Loopback,
+            _ => Locality::Private,
+        };
+    }
     let name = host.strip_suffix('.').unwrap_or(host);
-    let name = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    // An interface may stand behind an address of the link: "fe80::1%eth0".
-    let literal = name.split('%').next().unwrap_or(name);
-    if let Ok(ip) = literal.parse::<IpAddr>() {
-        return if is_public(ip) { Locality::Public } else { Locality::Private };
-    }
-    if let Some(ip) = loose_ipv4(name) {
-        return if is_public(IpAddr::V4(ip)) { Locality::Public } else { Locality::Private };
-    }
     let ends = |end: &str| {
         let at = name.len().checked_sub(end.len());
         at.and_then(|at| name.get(at..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
@@ -46,6 +46,29 @@ pub fn locality(host: &str) -> Locality {
         return Locality::Localhost;
     }
     if PRIVATE_NAMES.iter().any(|end| ends(end)) { Locality::Private } else { Locality::Public }
+}
+
+/// The address that a host is, in any notation; `None` for a name.
+#[must_use]
+pub fn literal_address(host: &str) -> Option<IpAddr> {
+    let text = host.strip_suffix('.').unwrap_or(host);
+    let text = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    // An interface may stand behind an address of the link: "fe80::1%eth0".
+    let address = text.split('%').next().unwrap_or(text);
+    address.parse().ok().or_else(|| loose_ipv4(text).map(IpAddr::V4))
+}
+
+/// Whether an address, or an IPv4 address that it stands for, is one of this machine.
+fn is_own(ip: IpAddr) -> bool {
+    let own = |ip: &Ipv4Addr| ip.is_loopback() || ip.is_unspecified();
+    match ip {
+        IpAddr::V4(ip) => own(&ip),
+        IpAddr::V6(ip) => {
+            ip.is_loopback()
+                || ip.is_unspecified()
+                || stands_for(ip).is_some_and(|found| found.iter().flatten().any(own))
+        }
+    }
 }
 
 /// Whether an address is one of the public Internet (IANA special-purpose registries). An IPv6 address that stands for
@@ -73,31 +96,41 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(ip: Ipv6Addr) -> bool {
-    let s = ip.segments();
-    let v4 = |high: u16, low: u16| is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
-    // ISATAP (RFC 5214): the address of the interface is in the lower half.
-    let isatap = matches!(s[4], 0 | 0x200) && s[5] == 0x5efe;
-    match s {
-        // Compatible (RFC 4291), which has :: and ::1 in it, and mapped.
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => v4(high, low),
-        // Translated (RFC 2765).
-        [0, 0, 0, 0, 0xffff, 0, high, low] => v4(high, low),
-        // NAT64, the well-known prefix (RFC 6052). The one for local use (RFC 8215) is not public.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
-        // Teredo (RFC 4380): the server, and the client with all bits turned over.
-        [0x2001, 0, high, low, _, _, client_high, client_low] => v4(high, low) && v4(!client_high, !client_low),
+    stands_for(ip).map_or_else(|| is_global(ip), |found| found.into_iter().flatten().all(is_public_v4))
+}
+
+fn is_global(ip: Ipv6Addr) -> bool {
+    match ip.segments() {
         // IETF protocol assignments: benchmarks, ORCHID and the like.
         [0x2001, second, ..] if second < 0x200 => false,
         [0x2001, 0xdb8, ..] => false,
-        [0x2002, high, low, ..] if isatap => v4(high, low) && v4(s[6], s[7]),
-        // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => v4(high, low),
         // Documentation (RFC 9637).
         [0x3fff, second, ..] if second < 0x1000 => false,
         // Global unicast; all else is reserved, local or multicast.
-        [first, ..] if first & 0xe000 == 0x2000 => !isatap || v4(s[6], s[7]),
-        _ => false,
+        [first, ..] => first & 0xe000 == 0x2000,
     }
+}
+
+/// The IPv4 addresses that an IPv6 address stands for; `None` where it is one of its own.
+fn stands_for(ip: Ipv6Addr) -> Option<[Option<Ipv4Addr>; 2]> {
+    let s = ip.segments();
+    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
+    // ISATAP (RFC 5214): the address of the interface is in the lower half.
+    let isatap = if matches!(s[4], 0 | 0x200) && s[5] == 0x5efe { v4(s[6], s[7]) } else { None };
+    Some(match s {
+        // Compatible (RFC 4291), which has :: and ::1 in it, and mapped.
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => [v4(high, low), None],
+        // Translated (RFC 2765).
+        [0, 0, 0, 0, 0xffff, 0, high, low] => [v4(high, low), None],
+        // NAT64, the well-known prefix (RFC 6052). The one for local use (RFC 8215) is not public.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => [v4(high, low), None],
+        // Teredo (RFC 4380): the server, and the client with all bits turned over.
+        [0x2001, 0, high, low, _, _, client_high, client_low] => [v4(high, low), v4(!client_high, !client_low)],
+        // 6to4 (RFC 3056).
+        [0x2002, high, low, ..] => [v4(high, low), isatap],
+        _ if isatap.is_some() && is_global(ip) => [isatap, None],
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -144,6 +177,7 @@ mod tests {
             "2001:0:4136:e378:8000:63bf:80ff:fffe",
             "2001:0:7f00:1::f7f7:f7f7",
             "2606:4700::5efe:10.0.0.1",
+            "3fff:1000::5efe:10.0.0.1",
             "2002:808:808::5efe:a00:1",
             "2130706433",
             "0x7f.1",
@@ -156,7 +190,10 @@ mod tests {
             "NAS.LAN.",
             "x.home.arpa",
         ] {
-            assert_eq!(locality(host), Locality::Private, "{host}");
+            assert!(matches!(locality(host), Locality::Private | Locality::Loopback), "{host}");
+        }
+        for host in ["127.9.9.9", "0", "0x7f.1", "::", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"] {
+            assert_eq!(locality(host), Locality::Loopback, "{host}");
         }
         for host in ["localhost", "LOCALHOST.", "a.localhost", "localhost.localdomain", "ip6-localhost"] {
             assert_eq!(locality(host), Locality::Localhost, "{host}");

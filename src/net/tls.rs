@@ -162,8 +162,7 @@ impl ServerCertVerifier for Trusted {
 /// Whether a certificate is refused for being that of an authority. The time for which it is valid is looked at before.
 fn is_of_an_authority(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(why)) = error else { return false };
-    // The type of this error belongs to a package that rustls does not export.
-    why.0.to_string() == "CaUsedAsEndEntity"
+    why.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
 /// Accepts any certificate, but still proves that the other side has its key.

@@ -142,7 +142,7 @@ impl Proxy {
         }
         self.latency.set(Some(ms));
         let alpha = alpha.unwrap_or_else(|| self.ema_alpha());
-        let step = |old: Option<f64>| old.map_or(ms, |old| alpha * ms + (1.0 - alpha) * old);
+        let step = |old: Option<f64>| moving_average(old, ms, alpha);
         let (before, after) = self.ema.update(step);
         if self.flags.load(Ordering::Relaxed) & flag::AVERAGE != 0 {
             self.set_cold(|cold| cold.average_ms = Some(step(cold.average_ms)));
@@ -151,6 +151,12 @@ impl Proxy {
             self.reindex_in_pools();
         }
     }
+}
+
+/// An exponential moving average after one more sample, which counts by `alpha`; the first one is the average.
+#[must_use]
+pub fn moving_average(before: Option<f64>, sample: f64, alpha: f64) -> f64 {
+    before.map_or(sample, |before| alpha * sample + (1.0 - alpha) * before)
 }
 
 fn latency_bucket(ms: f64) -> u8 {

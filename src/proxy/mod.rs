@@ -24,6 +24,7 @@ use crate::net::address::{Address, Protocol};
 use crate::sync::{AtomicF64, AtomicI64, AtomicU8, AtomicU64, Mutex};
 use cold::Cold;
 pub use fields::{Counter, Moment, end_of_life};
+pub use finish::moving_average;
 use health::Source;
 pub use id::Id;
 use liveness::Liveness;

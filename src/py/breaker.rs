@@ -4,8 +4,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyType};
 
-use crate::clock::{Clock, Micros, SystemClock, exact_wall};
-use crate::proxy::liveness::{Breaker, BreakerSettings, Phase, nanoseconds};
+use crate::clock::{Clock, Micros, SystemClock, exact_wall, nanoseconds};
+use crate::proxy::liveness::{Breaker, BreakerSettings, Phase};
 use crate::py::convert;
 use crate::py::errors;
 use crate::sync::Arc;
@@ -139,58 +139,26 @@ impl PyBreaker {
         Self::create(cls, proxy_id, config, overrides)
     }
 
-    /// Identifier of the proxy it guards, or `None`.
-    #[getter]
-    fn proxy_id(&self) -> Option<String> {
-        self.core.owner().map(|proxy| proxy.id().to_string()).or_else(|| self.proxy_id.clone())
-    }
-
-    /// Failures in the window that open it.
-    #[getter]
-    fn failure_threshold(&self) -> u32 {
-        self.core.settings().failure_threshold
-    }
-
-    /// Seconds it stays open.
-    #[getter]
-    fn timeout_duration(&self) -> f64 {
-        self.core.settings().timeout_duration
-    }
-
-    /// Seconds it stays open.
-    #[getter]
-    fn timeout(&self) -> f64 {
-        self.core.settings().timeout_duration
-    }
-
-    /// Successes on trial that close it.
-    #[getter]
-    fn success_threshold(&self) -> u32 {
-        self.core.settings().success_threshold
-    }
-
-    /// Seconds that a result counts.
-    #[getter]
-    fn window_duration(&self) -> f64 {
-        self.core.settings().window_duration
-    }
-
-    /// Share of failures among the window's results below which it stays closed.
-    #[getter]
-    fn failure_rate(&self) -> f64 {
-        self.core.settings().failure_rate
-    }
-
-    /// Its `CircuitBreakerState`. One that has been open long enough is OPEN until a request asks to pass.
-    #[getter]
-    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        state(py, self.core.phase())
-    }
-
-    /// Number of failures in the window.
-    #[getter]
-    fn failure_count(&self) -> usize {
-        self.core.failures(SystemClock.steady()).len()
+    getters! {
+        /// Identifier of the proxy it guards, or `None`.
+        proxy_id: Option<String> =
+            self.core.owner().map(|proxy| proxy.id().to_string()).or_else(|| self.proxy_id.clone());
+        /// Failures in the window that open it.
+        failure_threshold: u32 = self.core.settings().failure_threshold;
+        /// Seconds it stays open.
+        timeout_duration: f64 = self.core.settings().timeout_duration;
+        /// Seconds it stays open.
+        timeout: f64 = self.core.settings().timeout_duration;
+        /// Successes on trial that close it.
+        success_threshold: u32 = self.core.settings().success_threshold;
+        /// Seconds that a result counts.
+        window_duration: f64 = self.core.settings().window_duration;
+        /// Share of failures among the window's results below which it stays closed.
+        failure_rate: f64 = self.core.settings().failure_rate;
+        /// Its `CircuitBreakerState`. One that has been open long enough is OPEN until a request asks to pass.
+        state: PyResult<Bound<'py, PyAny>> = state(py, self.core.phase());
+        /// Number of failures in the window.
+        failure_count: usize = self.core.failures(SystemClock.steady()).len();
     }
 
     /// Times of the failures in the window, oldest first, at most the last thousand.
@@ -203,16 +171,13 @@ impl PyBreaker {
         Ok(list)
     }
 
-    /// When it lets a request try, if it is open.
-    #[getter]
-    fn next_test_time<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
-        self.core.open_until().map(|moment| datetime(py, moment)).transpose()
-    }
-
-    /// When its state last changed; before that when this object was made.
-    #[getter]
-    fn last_state_change<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        convert::datetime(py, self.core.changed().unwrap_or(self.made))
+    getters! {
+        /// When it lets a request try, if it is open.
+        next_test_time: PyResult<Option<Bound<'py, PyDateTime>>> =
+            self.core.open_until().map(|moment| datetime(py, moment)).transpose();
+        /// When its state last changed; before that when this object was made.
+        last_state_change: PyResult<Bound<'py, PyDateTime>> =
+            convert::datetime(py, self.core.changed().unwrap_or(self.made));
     }
 
     /// Notes a failure.

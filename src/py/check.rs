@@ -138,16 +138,11 @@ impl CheckRun {
         Ok(Self { run })
     }
 
-    /// How many are checked.
-    #[getter]
-    fn total(&self) -> usize {
-        self.run.total()
-    }
-
-    /// Bytes read so far.
-    #[getter]
-    fn bytes_read(&self) -> u64 {
-        self.run.bytes()
+    getters! {
+        /// How many are checked.
+        total: usize = self.run.total();
+        /// Bytes read so far.
+        bytes_read: u64 = self.run.bytes();
     }
 
     /// Takes the results that are ready, at most so many; `None` when all were taken and no more will come.

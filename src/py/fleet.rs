@@ -45,40 +45,19 @@ impl PyFleet {
         border::wait(py, || self.fleet.stop());
     }
 
-    /// Whether it serves.
-    #[getter]
-    fn running(&self) -> bool {
-        self.fleet.is_running()
-    }
-
-    /// Host and port of each proxy.
-    #[getter]
-    fn addresses(&self) -> Vec<(String, u16)> {
-        self.fleet.addresses().into_iter().map(pair).collect()
-    }
-
-    /// The name of each proxy.
-    #[getter]
-    fn names(&self) -> Vec<String> {
-        self.fleet.names()
-    }
-
-    /// Host and port of the origin over HTTP.
-    #[getter]
-    fn http(&self) -> (String, u16) {
-        pair(self.fleet.http())
-    }
-
-    /// Host and port of the origin over HTTPS.
-    #[getter]
-    fn https(&self) -> (String, u16) {
-        pair(self.fleet.https())
-    }
-
-    /// The certificate of the fleet's authority.
-    #[getter]
-    fn ca_pem(&self) -> &str {
-        self.fleet.ca_pem()
+    getters! {
+        /// Whether it serves.
+        running: bool = self.fleet.is_running();
+        /// Host and port of each proxy.
+        addresses: Vec<(String, u16)> = self.fleet.addresses().into_iter().map(pair).collect();
+        /// The name of each proxy.
+        names: Vec<String> = self.fleet.names();
+        /// Host and port of the origin over HTTP.
+        http: (String, u16) = pair(self.fleet.http());
+        /// Host and port of the origin over HTTPS.
+        https: (String, u16) = pair(self.fleet.https());
+        /// The certificate of the fleet's authority.
+        ca_pem: &str = self.fleet.ca_pem();
     }
 
     /// What a proxy has counted.

@@ -20,7 +20,6 @@ use crate::py::pool::PyPool;
 use crate::py::strategy;
 use crate::resilience::explain::{self, Why};
 use crate::resilience::site::Site;
-use crate::resilience::standing::SiteRate;
 use crate::resilience::{Notice, Settings};
 use crate::strategy::{Strategy, slots_left};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
@@ -148,18 +147,14 @@ fn whole(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u32> {
 }
 
 /// `(max_requests, time_window, burst)`, or `None`.
-type RateGiven = (f64, f64, Option<f64>);
-
-fn rate(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<(Rate, RateGiven)>> {
+fn rate(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Rate>> {
     if value.is_none() {
         return Ok(None);
     }
     let (requests, seconds, burst): (f64, f64, Option<f64>) = value.extract().map_err(|_| {
         PyTypeError::new_err(format!("{name} must be a tuple of max_requests, time_window in seconds and burst"))
     })?;
-    let rate =
-        Rate::new(requests, seconds, burst).map_err(|error| PyValueError::new_err(format!("{name}: {error}")))?;
-    Ok(Some((rate, (requests, seconds, burst))))
+    Rate::new(requests, seconds, burst).map(Some).map_err(|error| PyValueError::new_err(format!("{name}: {error}")))
 }
 
 /// Reads the keywords of `_guard_configure` into settings.
@@ -178,13 +173,8 @@ fn settings(given: Option<&Bound<'_, PyDict>>) -> PyResult<Settings> {
             "max_in_flight" if value.is_none() => settings.max_in_flight = None,
             "max_in_flight" => settings.max_in_flight = Some(whole(&value, &name)?),
             "slow_start" => settings.slow_start = value.is_truthy()?,
-            "proxy_rate" => settings.proxy_rate = rate(&value, &name)?.map(|(rate, _)| rate),
-            "site_rate" => {
-                settings.site_rate = rate(&value, &name)?.map(|(_, (requests, seconds, burst))| {
-                    // One request in the time that one takes: the bucket counts whole requests.
-                    SiteRate::new(1, seconds / requests, Some(burst.unwrap_or(requests).max(1.0) as u64))
-                });
-            }
+            "proxy_rate" => settings.proxy_rate = rate(&value, &name)?,
+            "site_rate" => settings.site_rate = rate(&value, &name)?,
             "rest_base" => settings.rest_base = amount()?,
             "rest_cap" => settings.rest_cap = amount()?,
             "bench_base" => settings.bench_base = amount()?,
@@ -232,6 +222,40 @@ pub(crate) fn site_by_rule(pool: &PyPool, py: Python<'_>, url: &str) -> PyResult
             Ok(pool.core.site_of(url))
         }
     }
+}
+
+/// What a pool judges its proxies by where nothing else is said, by the keywords of `_guard_configure`.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(crate) fn guard_defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let Settings {
+        breaker, rest_base, rest_cap, bench_base, bench_cap, panic_share, panic_window, max_standings, ..
+    } = Settings::default();
+    let numbers = PyDict::new(py);
+    numbers.set_item("failure_threshold", breaker.failure_threshold)?;
+    numbers.set_item("success_threshold", breaker.success_threshold)?;
+    numbers.set_item("max_standings", max_standings)?;
+    for (name, value) in [
+        ("window_duration", breaker.window_duration),
+        ("timeout_duration", breaker.timeout_duration),
+        ("failure_rate", breaker.failure_rate),
+        ("rest_base", rest_base),
+        ("rest_cap", rest_cap),
+        ("bench_base", bench_base),
+        ("bench_cap", bench_cap),
+        ("panic_share", panic_share),
+        ("panic_window", panic_window),
+    ] {
+        numbers.set_item(name, value)?;
+    }
+    Ok(numbers)
+}
+
+/// The reasons against a proxy in the order in which they are listed, each with its words in a sentence.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(crate) fn reason_words() -> Vec<(&'static str, &'static str)> {
+    Why::ALL.map(|why| (why.as_str(), why.words())).to_vec()
 }
 
 pub(crate) fn standings<'py>(pool: &PyPool, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

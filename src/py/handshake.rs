@@ -97,8 +97,7 @@ impl PyHandshake {
 
     /// What to write first.
     ///
-    /// Returns:
-    ///     The bytes; a `HandshakeRefusal` if the protocol cannot say it.
+    /// Returns the bytes; a `HandshakeRefusal` if the protocol cannot say it.
     fn start(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let first = match &self.core {
             Some(core) => core.lock().start(),
@@ -163,15 +162,6 @@ pub(crate) fn basic_authorization<'py>(py: Python<'py>, username: &str, password
 }
 
 /// What it says of a proxy that it refused CONNECT.
-///
-/// Args:
-///     status: The status.
-///     details: What it said besides, in the status line or in a page.
-///     headers: Its headers, as far as they are known: a mapping, or pairs.
-///
-/// Returns:
-///     The `Outcome`, `AMBIGUOUS` if it may be the site's fault as well; and for how many seconds the proxy asks to be left
-///     alone.
 #[proxywhirl_macros::border]
 #[pyfunction]
 #[pyo3(signature = (status, details="", headers=None))]
@@ -193,12 +183,7 @@ pub(crate) fn judge_connect(
 
 /// What it says of a SOCKS proxy that it refused to connect.
 ///
-/// Args:
-///     reply: Its reply.
-///     version: 4 or 5.
-///
-/// Returns:
-///     The `Outcome`; `AMBIGUOUS` if it may be the site's fault as well.
+/// Returns the `Outcome`; `AMBIGUOUS` if it may be the site's fault as well.
 #[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn judge_socks(py: Python<'_>, reply: i64, version: u8) -> PyResult<Py<PyAny>> {

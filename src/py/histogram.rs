@@ -62,34 +62,17 @@ impl PyHistogram {
         Ok(self.core.quantile(q))
     }
 
-    /// Number of values.
-    #[getter]
-    fn count(&self) -> u64 {
-        self.core.count()
-    }
-
-    /// Sum of all values in milliseconds.
-    #[getter]
-    fn sum(&self) -> f64 {
-        self.core.sum()
-    }
-
-    /// The mean in milliseconds, or `None` if nothing was recorded.
-    #[getter]
-    fn mean(&self) -> Option<f64> {
-        self.core.mean()
-    }
-
-    /// The smallest value in milliseconds, or `None` if nothing was recorded.
-    #[getter]
-    fn min(&self) -> Option<f64> {
-        self.core.min()
-    }
-
-    /// The largest value in milliseconds, or `None` if nothing was recorded.
-    #[getter]
-    fn max(&self) -> Option<f64> {
-        self.core.max()
+    getters! {
+        /// Number of values.
+        count: u64 = self.core.count();
+        /// Sum of all values in milliseconds.
+        sum: f64 = self.core.sum();
+        /// The mean in milliseconds, or `None` if nothing was recorded.
+        mean: Option<f64> = self.core.mean();
+        /// The smallest value in milliseconds, or `None` if nothing was recorded.
+        min: Option<f64> = self.core.min();
+        /// The largest value in milliseconds, or `None` if nothing was recorded.
+        max: Option<f64> = self.core.max();
     }
 
     /// All that it holds as plain data that JSON can carry: `count`, `sum`, `min`, `max`, and `buckets`, pairs of a bucket's

@@ -74,8 +74,7 @@ impl PyRateBuckets {
 
     /// The same for a rotator, which keeps the tokens of `each` with its pool.
     ///
-    /// Returns:
-    ///     `None`: the request may go; else "global" or "proxy", and seconds until asking again makes sense.
+    /// Returns `None`: the request may go; else "global" or "proxy", and seconds until asking again makes sense.
     fn admit(&self, py: Python<'_>, key: &str) -> PyResult<Option<(&'static str, f64)>> {
         let refusal = self.core.admit(&key.into(), &self.now(py)?);
         Ok(refusal.map(|refusal| (refusal.scope.as_str(), refusal.retry_after)))
@@ -99,9 +98,6 @@ impl PyRateBuckets {
     }
 
     /// Gives a proxy a limit of its own: requests, seconds and burst; `None` takes it away.
-    ///
-    /// Raises:
-    ///     ValueError: A number is not positive and finite.
     #[pyo3(signature = (key, limit))]
     fn set_own(&self, key: &str, limit: Option<Numbers>) -> PyResult<()> {
         self.core.set_own(key.into(), limit.map(limit_of), &SystemClock).map_err(errors::settings)

@@ -4,9 +4,18 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict};
 
 use crate::clock::ExactClock;
+use crate::proxy::cold::DEFAULT_ALPHA;
 use crate::proxy::{Moment, Proxy, Verdict};
 use crate::py::{convert, journal};
 use crate::sync::Arc;
+
+/// An exponential moving average after one more sample, which counts by `alpha`; the first one is the average.
+#[proxywhirl_macros::border]
+#[pyfunction]
+#[pyo3(signature = (before, sample, alpha=DEFAULT_ALPHA))]
+pub(crate) fn moving_average(before: Option<f64>, sample: f64, alpha: f64) -> f64 {
+    crate::proxy::moving_average(before, sample, alpha)
+}
 
 /// A proxy's counters as `ProxyMetadata` documents them: a live view, not a copy. Thread-safe.
 #[pyclass(module = "proxywhirl._core", frozen)]
@@ -37,58 +46,26 @@ const FIELDS: [&str; 11] = [
 #[proxywhirl_macros::border]
 #[pymethods]
 impl ProxyMetadataView {
-    /// Whose counters these are.
-    #[getter]
-    fn proxy_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::uuid(py, self.core.id())
-    }
-
-    /// Requests started in the current counting window.
-    #[getter]
-    fn requests_started(&self) -> u64 {
-        self.core.usage().0
-    }
-
-    /// Requests completed in the current counting window.
-    #[getter]
-    fn requests_completed(&self) -> u64 {
-        self.core.usage().1
-    }
-
-    /// Successes.
-    #[getter]
-    fn requests_successful(&self) -> u64 {
-        self.core.totals().1
-    }
-
-    /// Failures.
-    #[getter]
-    fn requests_failed(&self) -> u64 {
-        self.core.totals().2
-    }
-
-    /// Requests in flight.
-    #[getter]
-    fn requests_active(&self) -> u32 {
-        self.core.usage().2
-    }
-
-    /// Moving average of the response time in milliseconds.
-    #[getter]
-    fn ema_response_time_ms(&self) -> Option<f64> {
-        self.core.ema()
-    }
-
-    /// Weight of the newest sample in that average.
-    #[getter]
-    fn ema_alpha(&self) -> f64 {
-        self.core.ema_alpha()
-    }
-
-    /// When anything last happened to the proxy.
-    #[getter]
-    fn last_updated<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        convert::datetime(py, self.core.time(Moment::Updated).unwrap_or_default())
+    getters! {
+        /// Whose counters these are.
+        proxy_id: PyResult<Bound<'py, PyAny>> = convert::uuid(py, self.core.id());
+        /// Requests started in the current counting window.
+        requests_started: u64 = self.core.usage().0;
+        /// Requests completed in the current counting window.
+        requests_completed: u64 = self.core.usage().1;
+        /// Successes.
+        requests_successful: u64 = self.core.totals().1;
+        /// Failures.
+        requests_failed: u64 = self.core.totals().2;
+        /// Requests in flight.
+        requests_active: u32 = self.core.usage().2;
+        /// Moving average of the response time in milliseconds.
+        ema_response_time_ms: Option<f64> = self.core.ema();
+        /// Weight of the newest sample in that average.
+        ema_alpha: f64 = self.core.ema_alpha();
+        /// When anything last happened to the proxy.
+        last_updated: PyResult<Bound<'py, PyDateTime>> =
+            convert::datetime(py, self.core.time(Moment::Updated).unwrap_or_default());
     }
 
     /// Requests started per minute of the sliding window, by the minute.
@@ -101,16 +78,11 @@ impl ProxyMetadataView {
         Ok(dict)
     }
 
-    /// Length of the window in seconds.
-    #[getter]
-    fn window_duration_seconds(&self) -> u32 {
-        self.core.cold(|cold| cold.window_duration)
-    }
-
-    /// Requests started in the sliding window.
-    #[getter]
-    fn window_request_count(&self) -> u64 {
-        self.core.window_buckets(&ExactClock).iter().map(|bucket| bucket.1).sum()
+    getters! {
+        /// Length of the window in seconds.
+        window_duration_seconds: u32 = self.core.cold(|cold| cold.window_duration);
+        /// Requests started in the sliding window.
+        window_request_count: u64 = self.core.window_buckets(&ExactClock).iter().map(|bucket| bucket.1).sum();
     }
 
     /// Counts a request as started.

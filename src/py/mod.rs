@@ -89,11 +89,13 @@ mod _core {
     #[pymodule_export]
     const LONGEST_HOLD: f64 = crate::judge::retry_after::LONGEST;
     #[pymodule_export]
+    use super::guard::{guard_defaults, reason_words};
+    #[pymodule_export]
     use super::lease::PyLease;
     #[pymodule_export]
     use super::limiter::{PyRateBuckets, RateGate};
     #[pymodule_export]
-    use super::metadata::ProxyMetadataView;
+    use super::metadata::{ProxyMetadataView, moving_average};
     #[pymodule_export]
     use super::policy::PyRetryPolicy;
     #[pymodule_export]
@@ -141,7 +143,7 @@ mod _core {
         address_locality, ascii_host,
         deduplicate::deduplicate,
         entry::read_proxy_entry,
-        parse_proxies, parse_proxy_file,
+        literal_address, parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
     #[cfg(unix)]
@@ -151,6 +153,7 @@ mod _core {
     use super::wire::{
         answer::WireAnswer,
         blocking::PyWire,
+        decoder::BodyDecoder,
         failure::WireFailure,
         objects::HttpObjects,
         order::{WireOrder, WireOrders, must_be_public},

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, nanoseconds};
 use crate::py::border;
 use crate::py::errors::ProxyPoolEmptyError;
 use crate::rotation::Domain;
@@ -36,11 +36,6 @@ pub(crate) fn hope_of(py: Python<'_>, error: &PyErr) -> Option<Hope> {
     let may_free = value.getattr("may_free").and_then(|it| it.is_truthy()).unwrap_or(false);
     let seconds = value.getattr("retry_after").and_then(|it| it.extract::<Option<f64>>()).ok().flatten();
     Some(Hope { may_free, retry_after: seconds.map(nanoseconds) })
-}
-
-pub(crate) fn nanoseconds(seconds: f64) -> u64 {
-    // A conversion from float saturates; a century is as good as for ever, and leaves room for sums.
-    (seconds.max(0.0) * 1e9).min(3.2e18) as u64
 }
 
 impl Ask for Request {
@@ -159,16 +154,11 @@ impl WaitingLine {
         Self { core: line(Box::new(|_| ())) }
     }
 
-    /// How many wait.
-    #[getter]
-    fn waiting(&self) -> usize {
-        self.core.waiting()
-    }
-
-    /// How many groups of the same key there are.
-    #[getter]
-    fn _groups(&self) -> usize {
-        self.core.groups()
+    getters! {
+        /// How many wait.
+        waiting: usize = self.core.waiting();
+        /// How many groups of the same key there are.
+        _groups: usize = self.core.groups();
     }
 
     /// Whether waiting is useless after such a refusal: nothing under way can free a proxy, and no moment is known before the
@@ -240,12 +230,7 @@ impl WaitingLine {
 
     /// Ends the wait of some requests.
     ///
-    /// Args:
-    ///     error_for: Called with what each one takes its lease with; returns what to raise there, or `None` for those that
-    ///         stay.
-    ///
-    /// Returns:
-    ///     How many it were.
+    /// Returns how many it were.
     fn dismiss(&self, py: Python<'_>, error_for: &Bound<'_, PyAny>) -> PyResult<usize> {
         let mut failed = None;
         let dismissed = self.core.dismiss(|request| {
@@ -302,9 +287,6 @@ impl Place {
     }
 
     /// The lease.
-    ///
-    /// Raises:
-    ///     ProxyPoolEmptyError: Time was up, or waiting had become useless.
     fn result(&self) -> PyResult<Py<PyAny>> {
         result(&self.waiter)
     }

@@ -24,9 +24,6 @@ impl PyLoginSecrets {
     }
 
     /// The secrets of a value of `Proxy-Authorization`.
-    ///
-    /// Args:
-    ///     value: The value, of whatever scheme.
     #[staticmethod]
     fn of_authorization(value: &[u8]) -> Self {
         Self { core: LoginSecrets::of_authorization(value) }

@@ -259,35 +259,18 @@ impl PyRotation {
         self.core.close()
     }
 
-    /// The lease of the attempt under way, or of the last one; `None` before the first.
-    #[getter]
-    fn lease(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.core.lease().map(|lease| lease.object(py))
-    }
-
-    /// Attempts so far, the one under way included.
-    #[getter]
-    fn attempts(&self) -> u32 {
-        self.core.attempts()
-    }
-
-    /// Whether the request may reach the site twice.
-    #[getter]
-    fn may_repeat(&self) -> bool {
-        self.core.may_repeat()
-    }
-
-    /// Whether nothing follows.
-    #[getter]
-    fn is_over(&self) -> bool {
-        self.core.is_over()
-    }
-
-    /// At "send" the seconds until the deadline, at "wait" those to pass, at "admit" those to wait at most; `None` is without
-    /// a bound.
-    #[getter]
-    fn seconds(&self) -> Option<f64> {
-        self.seconds
+    getters! {
+        /// The lease of the attempt under way, or of the last one; `None` before the first.
+        lease: Option<Py<PyAny>> = self.core.lease().map(|lease| lease.object(py));
+        /// Attempts so far, the one under way included.
+        attempts: u32 = self.core.attempts();
+        /// Whether the request may reach the site twice.
+        may_repeat: bool = self.core.may_repeat();
+        /// Whether nothing follows.
+        is_over: bool = self.core.is_over();
+        /// At "send" the seconds until the deadline, at "wait" those to pass, at "admit" those to wait at most; `None` is without
+        /// a bound.
+        seconds: Option<f64> = self.seconds;
     }
 
     /// At "admit": the ids of proxies not to take, the number of the attempt, and the seconds to wait at most. Reading it
@@ -298,35 +281,23 @@ impl PyRotation {
         (uuids(py, &self.exclude)?, self.core.attempts() + 1, seconds).into_bound_py_any(py)
     }
 
-    /// At "deliver": the outcome of the answer; `AMBIGUOUS` where the body decides.
-    #[getter]
-    fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.outcome.map(|outcome| convert::judgement(py, outcome)).transpose()
-    }
-
-    /// At "deliver": whether the lease is open, so that the driver ends it with the body.
-    #[getter]
-    fn is_open(&self) -> bool {
-        self.is_open
-    }
-
-    /// At "fail", why: "attempts", "ban", "login", "deadline", "no_proxy" or "request".
-    #[getter]
-    fn failure(&self) -> Option<&'static str> {
-        Some(match self.failure? {
+    getters! {
+        /// At "deliver": the outcome of the answer; `AMBIGUOUS` where the body decides.
+        outcome: PyResult<Option<Bound<'py, PyAny>>> =
+            self.outcome.map(|outcome| convert::judgement(py, outcome)).transpose();
+        /// At "deliver": whether the lease is open, so that the driver ends it with the body.
+        is_open: bool = self.is_open;
+        /// At "fail", why: "attempts", "ban", "login", "deadline", "no_proxy" or "request".
+        failure: Option<&'static str> = Some(match self.failure? {
             Failure::Attempts { is_login: true, .. } => "login",
             Failure::Attempts { is_ban: true, .. } => "ban",
             Failure::Attempts { .. } => "attempts",
             Failure::Deadline => "deadline",
             Failure::NoProxy => "no_proxy",
             Failure::Request => "request",
-        })
-    }
-
-    /// At "fail": whether the error carries the last answer.
-    #[getter]
-    fn has_answer(&self) -> bool {
-        matches!(self.failure, Some(Failure::Attempts { has_answer: true, .. }))
+        });
+        /// At "fail": whether the error carries the last answer.
+        has_answer: bool = matches!(self.failure, Some(Failure::Attempts { has_answer: true, .. }));
     }
 
     /// At "fail": what is known of the last attempt: outcome, status and error; `None` where there was none.

@@ -82,28 +82,15 @@ impl PySession {
         }
     }
 
-    /// The user's name for it.
-    #[getter]
-    fn session_id(&self) -> &str {
-        &self.core.id
-    }
-
-    /// Identifier of its proxy, as text.
-    #[getter]
-    fn proxy_id(&self) -> String {
-        self.core.proxy_id().to_string()
-    }
-
-    /// When it began.
-    #[getter]
-    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        convert::datetime(py, self.core.times().0)
-    }
-
-    /// When it ends.
-    #[getter]
-    fn expires_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        convert::datetime(py, self.core.times().1)
+    getters! {
+        /// The user's name for it.
+        session_id: &str = &self.core.id;
+        /// Identifier of its proxy, as text.
+        proxy_id: String = self.core.proxy_id().to_string();
+        /// When it began.
+        created_at: PyResult<Bound<'py, PyDateTime>> = convert::datetime(py, self.core.times().0);
+        /// When it ends.
+        expires_at: PyResult<Bound<'py, PyDateTime>> = convert::datetime(py, self.core.times().1);
     }
 
     #[setter(expires_at)]
@@ -312,22 +299,13 @@ impl PySessionManager {
         py.import("types")?.getattr("MappingProxyType")?.call1((dict,))
     }
 
-    /// The same, by its published name.
-    #[getter]
-    fn _sessions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.sessions(py)
-    }
-
-    /// Most sessions kept.
-    #[getter]
-    fn max_sessions(&self) -> usize {
-        self.core.stats().1
-    }
-
-    /// The expired are purged every so many new sessions.
-    #[getter]
-    fn auto_cleanup_threshold(&self) -> u64 {
-        self.core.stats().2
+    getters! {
+        /// The same, by its published name.
+        _sessions: PyResult<Bound<'py, PyAny>> = self.sessions(py);
+        /// Most sessions kept.
+        max_sessions: usize = self.core.stats().1;
+        /// The expired are purged every so many new sessions.
+        auto_cleanup_threshold: u64 = self.core.stats().2;
     }
 
     fn __len__(&self) -> usize {

@@ -73,7 +73,8 @@ impl Why {
     }
 
     /// The name in a sentence.
-    fn words(self) -> &'static str {
+    #[must_use]
+    pub fn words(self) -> &'static str {
         match self {
             Self::BreakerOpen => "with an open breaker",
             Self::BannedHere => "banned at this site",

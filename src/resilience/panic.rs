@@ -3,11 +3,10 @@
 //! After Envoy's panic threshold,
 //! <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/panic_threshold>.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, nanoseconds};
 use crate::pool::{Pool, Table};
 use crate::proxy::Proxy;
 use crate::proxy::health::reason;
-use crate::proxy::liveness::nanoseconds;
 use crate::resilience::settings::Settings;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 

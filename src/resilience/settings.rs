@@ -1,7 +1,7 @@
 //! What a pool judges its proxies by.
 
 use crate::proxy::liveness::{BreakerSettings, Rate, SettingsError, at_least_one, positive, share};
-use crate::resilience::standing::{Settings as StandingSettings, SiteRate};
+use crate::resilience::standing::Settings as StandingSettings;
 
 /// What a pool judges its proxies by.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +15,7 @@ pub struct Settings {
     /// Requests per proxy and time.
     pub proxy_rate: Option<Rate>,
     /// Requests per proxy, site and time.
-    pub site_rate: Option<SiteRate>,
+    pub site_rate: Option<Rate>,
     /// Seconds of the first rest.
     pub rest_base: f64,
     /// Seconds of the longest rest.

@@ -254,8 +254,9 @@ impl Exchange {
         match &self.receiving {
             Receiving::Head(reader) => {
                 let text = "Server disconnected without sending a response.";
-                let nothing = Error::new(Kind::RemoteProtocol, Stage::Head, text).with_cut(Cut::Silent);
-                let error = reader.ended().err().map_or(nothing, |bad| bad_head(bad).with_cut(Cut::Amid));
+                let nothing = Error::new(Kind::RemoteProtocol, Stage::Head, text);
+                let error = reader.ended().err().map_or(nothing, bad_head);
+                let error = error.with_cut(if self.is_untouched() { Cut::Silent } else { Cut::Amid });
                 Err(self.failed(error))
             }
             Receiving::Body(body) => {

@@ -6,8 +6,9 @@ use proxywhirl::clock::{Clock, ManualClock};
 use proxywhirl::pool::context::Context;
 use proxywhirl::pool::query::Query;
 use proxywhirl::proxy::Proxy;
+use proxywhirl::proxy::liveness::Rate;
 use proxywhirl::resilience::site::Site;
-use proxywhirl::resilience::standing::{Admission, Exclusion, Kind, Settings, SiteChange, SiteOutcome, SiteRate};
+use proxywhirl::resilience::standing::{Admission, Exclusion, Kind, Settings, SiteChange, SiteOutcome};
 use proxywhirl::rotation::Domain;
 use proxywhirl::strategy::{Refusal, Strategy, choose};
 
@@ -226,7 +227,7 @@ fn a_rate_per_site_lets_a_burst_through_and_then_one_per_interval() {
     let site = pool.site_of("https://a.com").unwrap();
     pool.sites().configure(
         &pool,
-        Settings { site_rate: Some(SiteRate::new(10, 1.0, Some(3))), ..Settings::default() },
+        Settings { site_rate: Some(Rate::new(10.0, 1.0, Some(3.0)).unwrap()), ..Settings::default() },
         &clock,
     );
     for _ in 0..3 {

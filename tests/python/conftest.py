@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import pytest
@@ -14,11 +16,32 @@ if TYPE_CHECKING:
 
     MakePool = Callable[..., ProxyPool]
 
+TESTS = Path(__file__).parent
+ENGINE = "PROXYWHIRL_ENGINE"
+ON_BOTH_ENGINES = frozenset((TESTS / "on_both_engines.txt").read_text().split())
+"""Files of tests that hold whichever engine carries the requests."""
+
 
 def pytest_configure() -> None:
     """Make interrupts arrive: a shell that starts this in the background has children ignore them, and theirs too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have the tests of some files run once with each engine, unless one is asked for."""
+    if str(metafunc.definition.path.relative_to(TESTS)) not in ON_BOTH_ENGINES or os.environ.get(ENGINE):
+        return
+    if "engine" not in metafunc.fixturenames:
+        metafunc.parametrize("default_engine", ["native", "httpx"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def default_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine of rotators and transports that name none."""
+    engine = getattr(request, "param", None)
+    if engine is not None:
+        monkeypatch.setenv(ENGINE, engine)
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """Builds a wheel for each Python there is, installs it into an environment of its own, and tries it there.
 
-    python tests/smoke/run.py [PYTHON ...]
+    python tests/smoke/run.py [--within SECONDS] [PYTHON ...]
 
-Without arguments: every 3.9 to 3.13 that pyenv has or that is on the path, and last the one that runs this, so that what
-is left in the target folder is what the other targets of the Makefile build.
+Without arguments: every 3.9 to 3.13 that pyenv has or that is on the path, the oldest and the newest first, and last the
+one that runs this, so that what is left in the target folder is what the other targets of the Makefile build. Those two
+are always tried, the others while there is time.
 """
 
 from __future__ import annotations
 
+import argparse
+import math
 import os
 import shutil
 import subprocess
@@ -36,7 +39,10 @@ def found() -> list[str]:
         usable += [on_path] if on_path and _version(on_path) == (3, minor) else []
         if usable:
             result.append(usable[0])
-    return [python for python in result if _version(python) != sys.version_info[:2]] + [sys.executable]
+    here = sys.version_info[:2]
+    others = [python for python in result if _version(python) != here]
+    # The ends are where something is missing, or is there no longer.
+    return [*others[:1], *others[:0:-1], sys.executable]
 
 
 def _patch(folder: Path) -> list[int]:
@@ -85,10 +91,17 @@ def main() -> int:
     # Of the environment that runs this; maturin would take its interpreter for the one to build for.
     for name in ("VIRTUAL_ENV", "PYO3_PYTHON", "PYTHONPATH"):
         environment.pop(name, None)
-    pythons = sys.argv[1:] or found()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--within", type=float, default=math.inf, metavar="SECONDS")
+    parser.add_argument("pythons", nargs="*", metavar="PYTHON")
+    given = parser.parse_args()
+    end = time.monotonic() + given.within
     failures = 0
-    for python in pythons:
+    for number, python in enumerate(given.pythons or found()):
         began = time.monotonic()
+        if number >= 2 and began > end:
+            print(f"smoke: {python} left out, since the time is over", flush=True)
+            continue
         try:
             said = _try(python)
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:

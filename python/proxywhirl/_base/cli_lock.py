@@ -13,8 +13,6 @@ from proxywhirl._base.files import make_folder
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["CLILock", "CLILockHeldError"]
-
 
 class CLILockHeldError(SystemExit):
     """Another process holds the lock; uncaught, the error ends the process with exit code 4."""

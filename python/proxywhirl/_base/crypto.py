@@ -13,17 +13,6 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-__all__ = [
-    "KEY_VARIABLE",
-    "PREFIX",
-    "decrypt_credentials",
-    "encrypt_credentials",
-    "generate_encryption_key",
-    "is_bound",
-    "open_sealed",
-    "seal_bound",
-]
-
 PREFIX = "encrypted:"
 """The prefix of an encrypted text in a file."""
 
@@ -113,17 +102,7 @@ def generate_encryption_key() -> str:
 def seal_bound(text: str, binding: str, key: str | bytes) -> str:
     """Encrypt a text so that it can be decrypted in one place only.
 
-    Args:
-        text: The text.
-        binding: The place: the field and the record that it belongs to.
-        key: A Fernet key; the key of the cipher is derived from it.
-
-    Returns:
-        The encrypted text, in ASCII, with :data:`PREFIX`.
-
-    Raises:
-        ValueError: The key is malformed.
-        ImportError: The extra ``security`` is not installed.
+    Raises ``ValueError`` (the key is malformed), ``ImportError`` (the extra ``security`` is not installed).
     """
     nonce = os.urandom(_NONCE)
     sealed: bytes = _bound_cipher(key).encrypt(nonce, text.encode("utf-8"), binding.encode("utf-8"))
@@ -138,18 +117,8 @@ def is_bound(text: str) -> bool:
 def open_sealed(text: str, binding: str, key: str | bytes) -> str:
     """Decrypt what :func:`seal_bound` made, or a Fernet token behind :data:`PREFIX`, which older versions wrote.
 
-    Args:
-        text: The encrypted text.
-        binding: The field and proxy that it belongs to.
-        key: A Fernet key.
-
-    Returns:
-        The text.
-
-    Raises:
-        cryptography.fernet.InvalidToken: The key is another one, the text belongs to another place, or it is damaged.
-        ValueError: The key is malformed.
-        ImportError: The extra ``security`` is not installed.
+    Raises ``cryptography.fernet.InvalidToken`` (the key is another one, the text belongs to another place, or it is
+    damaged), ``ValueError`` (the key is malformed), ``ImportError`` (the extra ``security`` is not installed).
     """
     if not is_bound(text):
         return decrypt_credentials(text[len(PREFIX) :], key)

@@ -10,18 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Callable
 
-__all__ = ["on_first_use"]
-
 
 def on_first_use(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make ``__getattr__`` and ``__dir__`` of a package.
 
-    Args:
-        package: Name of the package.
-        homes: The public names that live in each module, with spaces between them.
-
-    Returns:
-        The two functions. A name is stored in the package when it has been found, so that it is asked for once.
+    A name is stored in the package when it has been found, so that it is asked for once.
     """
     own = vars(sys.modules[package])
     modules = {name: module for module, names in homes.items() for name in names.split()}
@@ -37,3 +30,8 @@ def on_first_use(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str]
         return sorted({*own, *modules})
 
     return find, known
+
+
+def names_in(homes: Mapping[str, str]) -> list[str]:
+    """The public names of all modules, sorted."""
+    return sorted(name for names in homes.values() for name in names.split())

@@ -11,8 +11,6 @@ import threading
 import time
 from typing import Union
 
-__all__ = ["FileLock"]
-
 _Path = Union[str, "os.PathLike[str]"]
 _log = logging.getLogger("proxywhirl.storage")
 _PAUSE = 0.01
@@ -75,14 +73,7 @@ class FileLock:
         return self._descriptor is not None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free.
-
-        Returns:
-            Whether it is held now.
-
-        Raises:
-            OSError: The file cannot be opened.
-        """
+        """Take the lock if it is free; whether it is held now. Raises ``OSError`` (the file cannot be opened)."""
         if self._descriptor is not None:
             return True
         with _opening:

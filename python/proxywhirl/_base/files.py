@@ -15,16 +15,6 @@ from typing import Any, Union
 
 from proxywhirl._base.file_lock import FileLock
 
-__all__ = [
-    "atomic_write",
-    "atomic_write_json",
-    "create_private",
-    "file_lock",
-    "local_path",
-    "make_folder",
-    "sync_folder",
-]
-
 _Path = Union[str, "os.PathLike[str]"]
 # A Path makes one slash of two; one letter before the colon is a drive.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:/")
@@ -104,11 +94,7 @@ def file_lock(path: _Path, timeout: float = 30.0) -> Iterator[None]:
 def local_path(path: _Path) -> Path:
     """A path, expanded; a URL is refused, because it would be quoted with its password as a file that is not there.
 
-    Args:
-        path: The path; ``~`` is the user's folder.
-
-    Raises:
-        ValueError: It is a URL.
+    Raises ``ValueError`` (it is a URL).
     """
     if _URL.match(os.fsdecode(path)):
         raise ValueError("the path of a file is needed, not a URL")
@@ -118,11 +104,9 @@ def local_path(path: _Path) -> Path:
 def make_folder(path: _Path) -> None:
     """Make a folder and those above it that are missing, each with mode 0700 under any umask.
 
-    Args:
-        path: The folder. What exists stays as it is.
+    What exists stays as it is.
 
-    Raises:
-        OSError: It cannot be made, or is something else.
+    Raises ``OSError`` (it cannot be made, or is something else).
     """
     folder = Path(path)
     missing = []
@@ -142,15 +126,7 @@ def make_folder(path: _Path) -> None:
 def create_private(path: _Path) -> int:
     """Create a file that only its owner may read and write, under any umask, and open it for writing.
 
-    Args:
-        path: The file; it must not exist.
-
-    Returns:
-        The descriptor.
-
-    Raises:
-        FileExistsError: It exists.
-        OSError: It cannot be made.
+    Raises ``FileExistsError`` (it exists), ``OSError`` (it cannot be made).
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     if os.name == "posix":

@@ -10,28 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _thread import RLock
 
-__all__ = ["new_lock", "new_rlock"]
-
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def new_lock() -> threading.Lock:
-    """A lock that every child of a fork finds free: for a lock that lives as long as what it guards.
-
-    Returns:
-        A ``threading.Lock``.
-    """
+    """A lock that every child of a fork finds free: for a lock that lives as long as what it guards."""
     lock = threading.Lock()
     _locks.add(lock)
     return lock
 
 
 def new_rlock() -> RLock:
-    """As :func:`new_lock`, reentrant.
-
-    Returns:
-        A ``threading.RLock``.
-    """
+    """As :func:`new_lock`, reentrant."""
     lock = threading.RLock()
     _locks.add(lock)
     return lock

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-__all__ = ["aware", "utc_now"]
-
 
 def utc_now() -> datetime:
     """The current time, aware and in UTC."""

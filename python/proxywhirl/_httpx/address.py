@@ -5,18 +5,9 @@ from __future__ import annotations
 from proxywhirl._core import ProxyHandshake, basic_authorization, parse_proxy_url
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["ProxyAddress"]
-
 
 class ProxyAddress:
-    """A proxy as the connections need it.
-
-    Args:
-        url: ``scheme://user:password@host:port``, user name and password percent-encoded.
-
-    Raises:
-        ValueError: It is no URL of a proxy.
-    """
+    """A proxy as the connections need it. Raises ``ValueError`` (it is no URL of a proxy)."""
 
     __slots__ = ("_auth", "_secrets", "authorization", "host", "is_http", "is_tls", "port", "scheme")
 
@@ -42,13 +33,7 @@ class ProxyAddress:
         return self._secrets
 
     def handshake(self, host: str, port: int, authorization: bytes | None = None) -> ProxyHandshake:
-        """Begin the talk that opens the way to a target.
-
-        Args:
-            host: The target.
-            port: Its port.
-            authorization: The user's own ``Proxy-Authorization``, for an HTTP proxy without a login.
-        """
+        """Begin the talk that opens the way to a target."""
         return ProxyHandshake(self.scheme, host, port, self._auth, authorization)
 
     def __repr__(self) -> str:

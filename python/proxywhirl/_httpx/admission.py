@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import threading
 from typing import TYPE_CHECKING, Any, Callable
+
+from proxywhirl._base.event_loop import caller
 
 if TYPE_CHECKING:
     from proxywhirl import _core
-
-__all__ = ["wait_async"]
 
 
 async def wait_async(line: _core.WaitingLine, key: str, take: Callable[[], Any], seconds: float | None) -> Any:
@@ -30,7 +27,7 @@ async def wait_async(line: _core.WaitingLine, key: str, take: Callable[[], Any],
     """
     import anyio
 
-    call = _caller()
+    call = caller()
     alarm = anyio.Event()
 
     def wake() -> None:
@@ -49,31 +46,3 @@ async def wait_async(line: _core.WaitingLine, key: str, take: Callable[[], Any],
         place.leave()
         raise
     return place.result()
-
-
-def _caller() -> Callable[[Callable[[], object]], None]:
-    """What runs a function in the event loop of this task, called from any thread."""
-    import asyncio
-
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        trio = sys.modules["trio"]
-        token = trio.lowlevel.current_trio_token()
-
-        def in_trio(function: Callable[[], object]) -> None:
-            with contextlib.suppress(trio.RunFinishedError):
-                token.run_sync_soon(function)
-
-        return in_trio
-    thread = threading.get_ident()
-
-    def in_asyncio(function: Callable[[], object]) -> None:
-        if threading.get_ident() == thread:
-            function()
-            return
-        # A loop that is closed has closed the task that waited, too.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(function)
-
-    return in_asyncio

@@ -21,8 +21,6 @@ from typing import Any
 
 from proxywhirl._httpx.library import core
 
-__all__ = ["LONGEST_BODY", "MOST_HEAD", "SLOWEST", "Allowance"]
-
 SLOWEST = 500.0
 """Bytes per second that a body read whole must bring on average, once its grace is over."""
 LONGEST_BODY = 3600.0
@@ -70,8 +68,7 @@ class Allowance:
     def connecting(self) -> float | None:
         """Seconds for opening a connection: the name, TCP and the handshakes of one step together.
 
-        Raises:
-            ConnectTimeout: None are left.
+        Raises ``ConnectTimeout`` (none are left).
         """
         left = self._least(self._connect)
         if left is not None and left <= 0.0:
@@ -79,22 +76,14 @@ class Allowance:
         return left
 
     def writing(self) -> float | None:
-        """Seconds for the next write.
-
-        Raises:
-            WriteTimeout: None are left.
-        """
+        """Seconds for the next write. Raises ``WriteTimeout`` (none are left)."""
         left = self._least(self._write)
         if left is not None and left <= 0.0:
             raise core().WriteTimeout("no time left to send the request")
         return left
 
     def reading(self) -> float | None:
-        """Seconds for the next read.
-
-        Raises:
-            ReadTimeout: None are left.
-        """
+        """Seconds for the next read. Raises ``ReadTimeout`` (none are left)."""
         left = self._least(self._read)
         if self._phase is not _STREAM:
             now = time.monotonic()
@@ -121,22 +110,14 @@ class Allowance:
         return expired
 
     def received(self, count: int) -> None:
-        """Count what a read has brought.
-
-        Raises:
-            RemoteProtocolError: The head of the answer is too large.
-        """
+        """Count what a read has brought. Raises ``RemoteProtocolError`` (the head of the answer is too large)."""
         if self._phase is _HEAD:
             self._received += count
             if self._received > MOST_HEAD:
                 raise core().RemoteProtocolError(f"the head of the answer has more than {MOST_HEAD} bytes")
 
     def begin_body(self, *, whole: bool) -> None:
-        """Go on to the body.
-
-        Args:
-            whole: Whether it is read to its end at once; otherwise the caller sets the pace.
-        """
+        """Go on to the body."""
         if not whole:
             self._phase = _STREAM
             return

@@ -14,8 +14,6 @@ from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.coding import Unpacker, coding_of, too_large
 from proxywhirl._httpx.library import HttpLibrary, core
 
-__all__ = ["MOST_BODY", "Gatherer", "bound_decoder", "counted", "counted_async", "preset_decoder"]
-
 MOST_BODY = 64 * 1024 * 1024
 """Most bytes of a body that is read whole, where nothing else is said."""
 
@@ -41,8 +39,7 @@ class Gatherer:
     def add(self, part: bytes) -> None:
         """Take one more part.
 
-        Raises:
-            RemoteProtocolError: The body is too large, or says that it is going to be.
+        Raises ``RemoteProtocolError`` (the body is too large, or says that it is going to be).
         """
         count = len(part)
         if self._size and len(self._parts) == 1:
@@ -64,15 +61,15 @@ class Gatherer:
     def content(self, body: bytes, kind: HttpLibrary) -> bytes:
         """The body without its content coding; itself where it has none.
 
-        Raises:
-            RemoteProtocolError: It is too large.
-            Exception: The package's ``DecodingError``.
+        Raises ``RemoteProtocolError`` (it is too large), ``Exception`` (the package's ``DecodingError``).
         """
-        codings = coding_of(self._headers) if body else []
-        if not codings:
+        if not body:
             return body
-        unpacker = Unpacker(codings)
         try:
+            codings = coding_of(self._headers)
+            if not codings:
+                return body
+            unpacker = Unpacker(codings)
             content = unpacker.feed(body, self._most)
             unpacker.end()
         except ValueError as error:
@@ -89,11 +86,7 @@ def _length_of(headers: list[tuple[bytes, bytes]]) -> int | None:
 
 
 def counted(stream: Any, most: float) -> Iterator[bytes]:
-    """The parts of a body left to the caller, up to a bound.
-
-    Raises:
-        RemoteProtocolError: The body is larger.
-    """
+    """The parts of a body left to the caller, up to a bound. Raises ``RemoteProtocolError`` (the body is larger)."""
     size = 0
     for part in stream:
         size += len(part)
@@ -187,9 +180,13 @@ def preset_decoder(response: Any, content: bytes, kind: HttpLibrary) -> None:
 
 def bound_decoder(response: Any, headers: list[tuple[bytes, bytes]], most: float, kind: HttpLibrary) -> None:
     """Bound what a response unpacks when the caller reads it."""
-    codings = coding_of(headers)
-    if codings:
-        _set_decoder(response, _Counting(Unpacker(codings), most, kind), kind)
+    try:
+        codings = coding_of(headers)
+        unpacker = Unpacker(codings) if codings else None
+    except ValueError as error:
+        raise kind.error("DecodingError", str(error)) from error
+    if unpacker is not None:
+        _set_decoder(response, _Counting(unpacker, most, kind), kind)
 
 
 def _set_decoder(response: Any, decoder: _Preset | _Counting, kind: HttpLibrary) -> None:

@@ -16,7 +16,7 @@ from proxywhirl._core import pause_of
 from proxywhirl._httpx import engine
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.dial import dialled, dialled_ms
-from proxywhirl._httpx.failing import failure_of
+from proxywhirl._httpx.failing import as_closed, failure_of
 from proxywhirl._httpx.library import core
 from proxywhirl._httpx.limits import Limits
 from proxywhirl._httpx.mocked import send_mocked, send_mocked_async
@@ -48,12 +48,7 @@ class _ForMocks:
 
 
 class Carrier(_ForMocks):
-    """Carries synchronous requests; may be shared by threads.
-
-    Args:
-        tls: The contexts.
-        limits: The bounds of the connections.
-    """
+    """Carries synchronous requests; may be shared by threads."""
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
         super().__init__()
@@ -65,13 +60,7 @@ class Carrier(_ForMocks):
     def send(self, lease: Any, request: Any, terms: SendOptions) -> Answer | Failure:
         """Send a request through a leased proxy.
 
-        Args:
-            lease: The lease; its verdict is the caller's business.
-            request: Anything with ``method``, ``url``, ``headers``, ``stream`` and ``extensions`` as httpx has them.
-            terms: How to.
-
-        Returns:
-            The answer, or what the failure means. Other exceptions, as those of the user's own body, are raised.
+        Other exceptions, as those of the user's own body, are raised.
         """
         library = terms.flavour.name
         replaced = library not in self._looked_at
@@ -142,10 +131,6 @@ class AsyncCarrier(_ForMocks):
 
     They are closed when their loop ends (``asyncio.run`` sees to that), when the carrier is closed, or when it is
     collected.
-
-    Args:
-        tls: The contexts.
-        limits: The bounds of the connections, per loop.
     """
 
     def __init__(self, tls: Tls, limits: Limits) -> None:
@@ -367,7 +352,7 @@ def _is_stale(error: Exception, terms: SendOptions) -> bool:
     if dialled.get() or not terms.repeatable:
         return False
     package = core()
-    return isinstance(error, (package.RemoteProtocolError, package.ReadError, package.WriteError))
+    return isinstance(as_closed(error), (package.RemoteProtocolError, package.ReadError, package.WriteError))
 
 
 def _allowance(request: Any, terms: SendOptions) -> Allowance:
@@ -386,4 +371,5 @@ def _answer(payload: Any, elapsed: float) -> Answer:
 def _failure(
     error: BaseException, request: Any, terms: SendOptions, route: Route, tunnel: bool, started: float
 ) -> Failure | None:
-    return failure_of(error, request, terms.flavour, secrets_of(route, terms.authorization), tunnel, started)
+    secrets = secrets_of(route, terms.authorization)
+    return failure_of(as_closed(error), request, terms.flavour, secrets, tunnel, started)

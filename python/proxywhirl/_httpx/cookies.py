@@ -17,8 +17,6 @@ from proxywhirl._native.redact import shown
 if TYPE_CHECKING:
     from http.cookiejar import Cookie
 
-__all__ = ["MOST_JARS", "CookieStore", "OneJar", "PerProxy", "Wearing", "cookies_of", "keep", "new_jar", "sets_cookies"]
-
 MOST_JARS = 10_000
 """Proxies, or sessions, whose cookies are kept; those not used for longest go first."""
 
@@ -29,12 +27,7 @@ class CookieStore:
     """Tells which jar belongs to an attempt."""
 
     def jar(self, proxy_id: Any, kind: HttpLibrary) -> Any:
-        """The jar for requests through a proxy, an ``httpx.Cookies``; made on first use.
-
-        Args:
-            proxy_id: The proxy.
-            kind: The package that makes it.
-        """
+        """The jar for requests through a proxy, an ``httpx.Cookies``; made on first use."""
         raise NotImplementedError
 
     def drop(self, proxy_id: Any) -> None:
@@ -97,18 +90,9 @@ def new_jar(kind: HttpLibrary, first: Sequence[Cookie]) -> Any:
 
 
 def cookies_of(given: Any) -> tuple[CookieStore | None, tuple[Cookie, ...]]:
-    """What the argument ``cookies`` of a rotator says.
+    """What the argument ``cookies`` of a rotator says: a form of keeping, or cookies in any form that httpx takes.
 
-    Args:
-        given: ``"proxy"``: a jar for each proxy; ``"shared"``: one for all of them; ``None``: nothing is kept. Or
-            cookies, in any form that httpx takes.
-
-    Returns:
-        Where the cookies of requests without a session are kept, and those that every jar begins with.
-
-    Raises:
-        ValueError: Another name.
-        TypeError: No cookies.
+    Raises ``ValueError`` (another name), ``TypeError`` (no cookies).
     """
     if given is None:
         return None, ()
@@ -179,14 +163,7 @@ def _merged(own: str, kept: str | None) -> str:
 
 
 def keep(store: CookieStore, response: Any, proxy_id: Any, kind: HttpLibrary) -> None:
-    """Take the cookies that an answer sets into the jar they belong to.
-
-    Args:
-        store: Where they go.
-        response: The response, with its request.
-        proxy_id: The proxy that it came through.
-        kind: The package that it belongs to.
-    """
+    """Take the cookies that an answer sets into the jar they belong to."""
     store.jar(proxy_id, kind).extract_cookies(response)
 
 

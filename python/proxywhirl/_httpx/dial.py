@@ -8,7 +8,6 @@ keeps the time limit for connecting over the whole of it: TCP, TLS to the proxy 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -18,16 +17,17 @@ from proxywhirl._httpx.library import core
 from proxywhirl._httpx.stream import (
     AsyncStream,
     Clock,
+    Steps,
     Stream,
     close_for_good,
     connect,
     connect_async,
+    run,
+    run_async,
     seconds_to_connect,
 )
 from proxywhirl._httpx.tls import Tls
 from proxywhirl._httpx.unreachable import ProxyUnreachable
-
-__all__ = ["AsyncDialer", "AsyncDirect", "Dialer", "Direct", "dialled", "dialled_ms"]
 
 dialled: ContextVar[bool] = ContextVar("dialled", default=False)
 """Set when a connection is opened. A request that clears it before it is sent can tell a new connection from one that
@@ -57,11 +57,7 @@ def _note_duration(started: float) -> None:
 
 
 class Direct(_core.NetworkBackend):  # type: ignore[misc]
-    """Opens connections to the proxy itself, blocking: for plain requests that the proxy forwards.
-
-    Args:
-        backend: What opens them.
-    """
+    """Opens connections to the proxy itself, blocking: for plain requests that the proxy forwards."""
 
     def __init__(self, backend: Any = None) -> None:
         self._backend = _core.SyncBackend() if backend is None else backend
@@ -88,8 +84,8 @@ class AsyncDirect(_core.AsyncNetworkBackend):  # type: ignore[misc]
         return AsyncStream(stream)
 
 
-class Dialer(_core.NetworkBackend):  # type: ignore[misc]
-    """Opens connections to targets through one proxy, blocking.
+class _Way:
+    """How a target is reached through one proxy.
 
     Args:
         address: The proxy.
@@ -98,22 +94,16 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
         authorization: The ``Proxy-Authorization`` for an HTTP proxy without a login of its own.
     """
 
-    def __init__(
-        self, address: ProxyAddress, tls: Tls, backend: Any = None, *, authorization: bytes | None = None
-    ) -> None:
+    _connect: Any
+    _close: Any
+
+    def __init__(self, address: ProxyAddress, tls: Tls, backend: Any, authorization: bytes | None) -> None:
         self._authorization = authorization
         self._address = address
         self._tls = tls
-        self._backend = _core.SyncBackend() if backend is None else backend
+        self._backend = backend
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: Any = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> Any:
+    def _steps(self, host: str, port: int, timeout: Any, options: dict[str, Any]) -> Steps:
         dialled.set(True)
         started = time.perf_counter()
         address = self._address
@@ -121,99 +111,58 @@ class Dialer(_core.NetworkBackend):  # type: ignore[misc]
         phase = "connecting to the proxy"
         try:
             clock = Clock(seconds_to_connect(timeout))
-            stream = connect(
-                self._backend,
-                address.host,
-                address.port,
-                clock,
-                local_address=local_address,
-                socket_options=socket_options,
-            )
+            stream = yield self._connect(self._backend, address.host, address.port, clock, **options)
             if address.is_tls:
                 phase = "starting TLS with the proxy"
-                stream = stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
+                stream = yield stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
             phase = "talking to the proxy"
             talk = address.handshake(host, port, self._authorization)
             message = opened(talk.start())
             while message is not None:
                 if message:
-                    stream.write(message, timeout=clock.left())
-                received = stream.read(_READ_SIZE, timeout=clock.left())
+                    yield stream.write(message, timeout=clock.left())
+                received = yield stream.read(_READ_SIZE, timeout=clock.left())
                 if not received:
                     raise Refused("the proxy closed the connection during the handshake")
                 message = opened(talk.feed(received))
-            _note_duration(started)
-            return Stream(stream)
-        except (*_ERRORS, Refused) as error:
+        except BaseException as error:
             if stream is not None:
-                stream.close()
-            _fail(error, phase)
-        except BaseException:
-            if stream is not None:
-                stream.close()
+                yield self._close(stream)
+            if isinstance(error, (*_ERRORS, Refused)):
+                _fail(error, phase)
             raise
+        _note_duration(started)
+        return stream
 
 
-class AsyncDialer(_core.AsyncNetworkBackend):  # type: ignore[misc]
-    """The same without blocking, on asyncio or trio.
+class Dialer(_Way, _core.NetworkBackend):  # type: ignore[misc]
+    """Opens connections to targets through one proxy, blocking."""
 
-    Args:
-        address: The proxy.
-        tls: The contexts.
-        backend: What opens the connection to the proxy itself.
-        authorization: The ``Proxy-Authorization`` for an HTTP proxy without a login of its own.
-    """
+    _connect = staticmethod(connect)
 
     def __init__(
         self, address: ProxyAddress, tls: Tls, backend: Any = None, *, authorization: bytes | None = None
     ) -> None:
-        self._authorization = authorization
-        self._address = address
-        self._tls = tls
-        self._backend = _core.AnyIOBackend() if backend is None else backend
+        super().__init__(address, tls, _core.SyncBackend() if backend is None else backend, authorization)
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: Any = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> Any:
-        dialled.set(True)
-        started = time.perf_counter()
-        address = self._address
-        stream: Any = None
-        phase = "connecting to the proxy"
-        done = False
-        try:
-            clock = Clock(seconds_to_connect(timeout))
-            stream = await connect_async(
-                self._backend,
-                address.host,
-                address.port,
-                clock,
-                local_address=local_address,
-                socket_options=socket_options,
-            )
-            if address.is_tls:
-                phase = "starting TLS with the proxy"
-                stream = await stream.start_tls(self._tls.proxy(), server_hostname=address.host, timeout=clock.left())
-            phase = "talking to the proxy"
-            talk = address.handshake(host, port, self._authorization)
-            message = opened(talk.start())
-            while message is not None:
-                if message:
-                    await stream.write(message, timeout=clock.left())
-                received = await stream.read(_READ_SIZE, timeout=clock.left())
-                if not received:
-                    raise Refused("the proxy closed the connection during the handshake")
-                message = opened(talk.feed(received))
-            done = True
-            _note_duration(started)
-            return AsyncStream(stream)
-        except (*_ERRORS, Refused) as error:
-            _fail(error, phase)
-        finally:
-            if not done and stream is not None:
-                await close_for_good(stream)
+    @staticmethod
+    def _close(stream: Any) -> None:
+        stream.close()
+
+    def connect_tcp(self, host: str, port: int, timeout: Any = None, **options: Any) -> Any:
+        return Stream(run(self._steps(host, port, timeout, options)))
+
+
+class AsyncDialer(_Way, _core.AsyncNetworkBackend):  # type: ignore[misc]
+    """The same without blocking, on asyncio or trio."""
+
+    _connect = staticmethod(connect_async)
+    _close = staticmethod(close_for_good)
+
+    def __init__(
+        self, address: ProxyAddress, tls: Tls, backend: Any = None, *, authorization: bytes | None = None
+    ) -> None:
+        super().__init__(address, tls, _core.AnyIOBackend() if backend is None else backend, authorization)
+
+    async def connect_tcp(self, host: str, port: int, timeout: Any = None, **options: Any) -> Any:
+        return AsyncStream(await run_async(self._steps(host, port, timeout, options)))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DirectLease"]
-
 
 class DirectLease:
     """Looks like a lease to the loop and the carrier; there is no proxy to be held to account."""

@@ -1,8 +1,8 @@
 """Which engine carries requests: the native one, or the packages of httpx.
 
-The native engine has its own HTTP and TLS. What cannot pass through it stays with httpx: an ``ssl.SSLContext``, whose
-settings cannot be read back, and mocks that have replaced the methods by which httpx opens connections. An event loop
-that cannot watch descriptors is noticed by :mod:`proxywhirl._httpx.native.tasks`.
+The native engine has its own HTTP and TLS. What cannot pass through it stays with httpx: HTTP/2, an ``ssl.SSLContext``,
+whose settings cannot be read back, and mocks that have replaced the methods by which httpx opens connections. An event
+loop that cannot watch descriptors is noticed by :mod:`proxywhirl._httpx.native.tasks`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
     from proxywhirl._httpx.tls import Tls
-
-__all__ = ["ENGINES", "are_transports_mocked", "engine_of", "is_mocked", "tell_once"]
 
 ENGINES = ("native", "httpx")
 
@@ -40,22 +38,13 @@ _lock = new_lock()
 
 
 def engine_of(engine: str | None, tls: Tls, default: str) -> str:
-    """The engine of a new transport.
-
-    Args:
-        engine: ``"native"`` or ``"httpx"``; ``None`` for what ``PROXYWHIRL_ENGINE`` says, or else the default.
-        tls: The settings of TLS.
-        default: The engine where nothing is said.
-
-    Raises:
-        ValueError: There is no such engine.
-    """
+    """The engine of a new transport. Raises ``ValueError`` (there is no such engine)."""
     asked, name = engine, "engine"
     if asked is None:
         asked, name = os.environ.get(_VARIABLE) or default, _VARIABLE
     if asked not in ENGINES:
         raise ValueError(f"{name} must be 'native' or 'httpx', not {shown(asked)}")
-    reason = tls.needs_openssl() if asked == "native" else None
+    reason = tls.needs_httpx() if asked == "native" else None
     if reason is not None:
         tell_once(f"{reason}: httpx carries the requests")
         return "httpx"
@@ -71,13 +60,7 @@ def is_mocked() -> bool:
 
 
 def are_transports_mocked(library: str, *, forwards: bool) -> bool:
-    """Whether a request is to go through the transports of httpx itself for the mock that is there to see it.
-
-    Args:
-        library: ``"httpx"`` or ``"httpx2"``.
-        forwards: Whether a proxy is asked to forward the request, rather than for a tunnel: what a carrier tells
-            httpcore then names the proxy, and a mock of httpcore looks for the site.
-    """
+    """Whether a request is to go through the transports of httpx itself for the mock that is there to see it."""
     if _mocked_package(library) is not None:
         return True
     return forwards and _mocked_package(_CORES[library]) is not None

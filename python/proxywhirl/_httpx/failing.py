@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._httpx.coding import excess
 from proxywhirl._httpx.judge import meaning_of
+from proxywhirl._httpx.library import core
 from proxywhirl._httpx.rotation import Failure
 from proxywhirl._httpx.unreachable import ProxyUnreachable
 from proxywhirl._native.enums import Outcome
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl._native.redact import Secrets
-
-__all__ = ["error_of_wire", "failure_of"]
 
 
 def failure_of(
@@ -30,20 +29,7 @@ def failure_of(
     *,
     sent: bool | None = None,
 ) -> Failure | None:
-    """What the failure of a transfer means.
-
-    Args:
-        error: The exception.
-        request: The request, for the exception to be shown.
-        kind: Whose exceptions to show.
-        secrets: What must not be repeated of what the proxy says.
-        tunnel: Whether the transfer went through a tunnel.
-        started: When it began, by ``time.perf_counter``.
-        sent: Whether some of the request can have left, where that is known better than from the exception.
-
-    Returns:
-        The failure; ``None`` if this is no exception of a transfer.
-    """
+    """What the failure of a transfer means; ``None`` if this is no exception of a transfer."""
     meaning = meaning_of(error, tunnel=tunnel) if isinstance(error, Exception) else None
     if meaning is None:
         return None
@@ -63,18 +49,23 @@ def failure_of(
     )
 
 
+def as_closed(error: BaseException) -> BaseException:
+    """The error of a connection that the other side has ended, where httpcore takes that for a fault of this side.
+
+    Requests share a connection of HTTP/2. When one of them reads that it ends, the others find it closed as they write.
+    """
+    package = core()
+    if isinstance(error, package.LocalProtocolError) and "ConnectionState.CLOSED" in str(error):
+        closed: BaseException = package.RemoteProtocolError("the connection was ended while the request was under way")
+        closed.__cause__ = error
+        return closed
+    return error
+
+
 def error_of_wire(
     failure: _core.WireFailure, kind: HttpLibrary, most: float | None, *, has_proxy: bool, tunnel: bool
 ) -> Exception:
-    """The exception that a failure of the native engine stands for.
-
-    Args:
-        failure: The failure.
-        kind: Whose exceptions to make.
-        most: The bound of the body.
-        has_proxy: Whether the request went through a proxy.
-        tunnel: Whether it went through a tunnel.
-    """
+    """The exception that a failure of the native engine stands for."""
     text = failure.message
     cause: BaseException | None = None
     if failure.errno is not None:

@@ -31,14 +31,8 @@ class Refused(Exception):
 def opened(step: Union[bytes, HandshakeRefusal, None]) -> bytes | None:
     """What comes next of a handshake.
 
-    Args:
-        step: What the handshake returned.
-
-    Returns:
-        Bytes to write before the next read, perhaps none; ``None`` when the way is open.
-
-    Raises:
-        Refused: The proxy does not open it.
+    Returns bytes to write before the next read, perhaps none; ``None`` when the way is open. Raises ``Refused`` (the
+    proxy does not open it).
     """
     if isinstance(step, HandshakeRefusal):
         raise Refused(step.message, outcome=step.outcome, retry_after=step.retry_after)

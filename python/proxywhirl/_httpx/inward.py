@@ -10,8 +10,6 @@ from typing import Any
 from proxywhirl._core import address_locality
 from proxywhirl._httpx.library import core
 
-__all__ = ["AsyncPublicOnly", "PublicOnly"]
-
 _core: Any = core()
 _REFUSED = "the proxy's name leads into a private network, where a list of others must not point (see allow_local)"
 

@@ -18,17 +18,6 @@ from proxywhirl._httpx.clients import Answer, Fault, Finding
 from proxywhirl._httpx.unreachable import ProxyUnreachable
 from proxywhirl._native.enums import AMBIGUOUS, Doubt, Outcome
 
-__all__ = [
-    "Judged",
-    "Meaning",
-    "Reading",
-    "Verdict",
-    "meaning_of",
-    "outcome_of_error",
-    "read_error",
-    "tell_unknown",
-]
-
 _log = logging.getLogger("proxywhirl.lease")
 
 _DOWN = Outcome.PROXY_DOWN
@@ -108,12 +97,7 @@ class Meaning(NamedTuple):
 def meaning_of(error: Exception, *, tunnel: bool) -> Meaning | None:
     """Classify what one of our own transfers raised.
 
-    Args:
-        error: The exception.
-        tunnel: Whether the transfer went through a tunnel.
-
-    Returns:
-        Its meaning; ``None`` if it is no exception of a transfer, as one raised by the user's own body iterator.
+    Returns ``None`` if it is no exception of a transfer, as one raised by the user's own body iterator.
     """
     if isinstance(error, ProxyUnreachable):
         return Meaning(_CLIENT if _is_local(error) else error.outcome, False, error.kind)
@@ -129,12 +113,7 @@ def meaning_of(error: Exception, *, tunnel: bool) -> Meaning | None:
 def outcome_of_error(error: BaseException) -> Optional[Verdict]:
     """Classify an exception that ended a piece of work of any client.
 
-    Args:
-        error: The exception.
-
-    Returns:
-        The outcome it means; ``None`` if it is not about the network, cancellation included, or carries an
-        answer.
+    Returns ``None`` if it is not about the network, cancellation included, or carries an answer.
     """
     return _outcome_of(_clients.read(error))[0]
 
@@ -200,11 +179,7 @@ class Reading(NamedTuple):
 def read_error(error: BaseException) -> Reading | None:
     """Read an exception that a client raised in place of an answer.
 
-    Args:
-        error: The exception.
-
-    Returns:
-        What it says; ``None`` if it belongs to the program, as cancellation and interrupts do.
+    Returns ``None`` if it belongs to the program, as cancellation and interrupts do.
     """
     finding = _clients.read(error)
     if not isinstance(error, Exception) and finding.fault is Fault.ELSEWHERE:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.payload import AsyncPayload, Payload
     from proxywhirl._httpx.rotation import Answer
 
-__all__ = ["async_leased_body", "close_shielded", "leased_body", "load", "load_async"]
-
 
 async def close_shielded(payload: AsyncPayload, *, interrupted: bool = False) -> None:
     if not payload.closed:

@@ -13,8 +13,6 @@ from typing import Any
 
 from proxywhirl._native.redact import shown
 
-__all__ = ["HttpLibrary", "core", "default_name", "flavour", "flavour_of"]
-
 _NAMES = ("httpx", "httpx2")
 _known: dict[str, HttpLibrary] = {}
 _by_request_type: dict[type, HttpLibrary] = {}
@@ -47,26 +45,16 @@ class HttpLibrary:
         """Whether a decoder returns bytes, as that of httpx, or pieces, as that of httpx2; ``None`` if it has none."""
 
     def error(self, name: str, message: str) -> Exception:
-        """Make an exception of this package.
-
-        Args:
-            name: Name of the class, the same in both packages.
-            message: The text.
-
-        Returns:
-            The exception, not raised.
-        """
+        """Make an exception of this package."""
         made: Exception = getattr(self.module, name)(message)
         return made
 
     def raise_for_host(self, error: UnicodeError) -> None:
         """Raise this package's error for a URL whose host is no name; the package lets that of ``idna`` pass.
 
-        Args:
-            error: What a request came to. Nothing is raised if ``idna`` has not raised it.
+        Nothing is raised if ``idna`` has not raised it.
 
-        Raises:
-            InvalidURL: The host is no domain name.
+        Raises ``InvalidURL`` (the host is no domain name).
         """
         if type(error).__module__.partition(".")[0] == "idna":
             raise self.error("InvalidURL", f"Invalid IDNA hostname: {error}") from error
@@ -75,15 +63,7 @@ class HttpLibrary:
 def flavour(name: str) -> HttpLibrary:
     """The package of this name, imported on first use.
 
-    Args:
-        name: ``"httpx"`` or ``"httpx2"``.
-
-    Returns:
-        The package.
-
-    Raises:
-        ValueError: Another name.
-        ImportError: The package is not installed.
+    Raises ``ValueError`` (another name), ``ImportError`` (the package is not installed).
     """
     found = _known.get(name)
     if found is None:

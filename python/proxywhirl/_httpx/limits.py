@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Limits", "most_routes"]
-
 
 def most_routes() -> int:
     """How many proxies may have open connections, by default.
 
     A request to a proxy that has just lost its connections pays for a new one, so the bound should lie above the number
     of proxies in use; but each holds file descriptors and some 10 kB.
-
-    Returns:
-        A quarter of the file descriptors this process may have, at least 100, at most 2,000.
     """
     try:
         import resource
@@ -38,10 +33,6 @@ class Limits(NamedTuple):
     routes: int = 100
 
     def check(self) -> None:
-        """Refuse bounds that let no request pass.
-
-        Raises:
-            ValueError: There is no room for any proxy.
-        """
+        """Refuse bounds that let no request pass. Raises ``ValueError`` (there is no room for any proxy)."""
         if self.routes < 1:
             raise ValueError(f"the number of proxies with connections must be at least 1, not {self.routes}")

@@ -7,20 +7,9 @@ from typing import Any
 from proxywhirl._httpx.body import preset_decoder
 from proxywhirl._httpx.library import HttpLibrary
 
-__all__ = ["response_of"]
-
 
 def response_of(payload: Any, request: Any, kind: HttpLibrary) -> Any:
-    """Show an answer to a rule of the user's.
-
-    Args:
-        payload: What the carrier got.
-        request: The request.
-        kind: Whose response it becomes.
-
-    Returns:
-        The response, with the body as far as it has been read.
-    """
+    """Show an answer to a rule of the user's."""
     body: bytes | None = payload.body
     # An unread stream stays unread: asking such a response for its content is an error.
     stream = kind.SyncByteStream() if body is None else kind.ByteStream(body)

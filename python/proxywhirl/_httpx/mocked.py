@@ -12,59 +12,47 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl._core import pause_of
 from proxywhirl._httpx.address import ProxyAddress
 from proxywhirl._httpx.allowance import Allowance
-from proxywhirl._httpx.body import counted, counted_async
 from proxywhirl._httpx.failing import failure_of
-from proxywhirl._httpx.payload import ReadPayload
+from proxywhirl._httpx.payload import Awaited, Blocking, ReadPayload
 from proxywhirl._httpx.rotation import Answer, Failure
 from proxywhirl._httpx.said import check_answer
+from proxywhirl._httpx.stream import Steps, run, run_async
 from proxywhirl._native.redact import Secrets
 
 if TYPE_CHECKING:
     from proxywhirl._httpx.rotation import SendOptions
     from proxywhirl._httpx.tls import Tls
 
-__all__ = ["send_mocked", "send_mocked_async"]
-
 
 def send_mocked(lease: Any, request: Any, terms: SendOptions, tls: Tls) -> Answer | Failure:
-    """As ``send`` of a carrier, through a transport of httpx that is made for this request.
-
-    Args:
-        lease: The lease.
-        request: The request.
-        terms: How to.
-        tls: The contexts.
-    """
+    """As ``send`` of a carrier, through a transport of httpx that is made for this request."""
     sending = _Sending(lease, request, terms)
-    payload: _Payload | None = None
     transport = sending.transport(terms.flavour.module.HTTPTransport, tls)
-    try:
-        payload = _Payload(sending.received(transport.handle_request(request)), sending, transport)
-        check_answer(payload, request, terms)
-        if terms.read:
-            payload.read()
-    except BaseException as error:  # noqa: BLE001 - raised again if it is not about the transfer
-        if payload is not None:
-            payload.close()
-        transport.close()
-        return sending.failed(error)
-    return sending.answered(payload)
+    done: Answer | Failure = run(_steps(sending, transport, transport.handle_request, transport.close, _Payload))
+    return done
 
 
 async def send_mocked_async(lease: Any, request: Any, terms: SendOptions, tls: Tls) -> Answer | Failure:
     """As :func:`send_mocked`."""
     sending = _Sending(lease, request, terms)
-    payload: _AsyncPayload | None = None
     transport = sending.transport(terms.flavour.module.AsyncHTTPTransport, tls)
+    steps = _steps(sending, transport, transport.handle_async_request, transport.aclose, _AsyncPayload)
+    done: Answer | Failure = await run_async(steps)
+    return done
+
+
+def _steps(sending: _Sending, transport: Any, send: Any, close: Any, payload_of: Any) -> Steps:
+    payload: Any = None
     try:
-        payload = _AsyncPayload(sending.received(await transport.handle_async_request(request)), sending, transport)
-        check_answer(payload, request, terms)
-        if terms.read:
-            await payload.read()
+        response = yield send(sending.request)
+        payload = payload_of(sending.received(response), sending, transport)
+        check_answer(payload, sending.request, sending.terms)
+        if sending.terms.read:
+            yield payload.read()
     except BaseException as error:  # noqa: BLE001 - raised again if it is not about the transfer
         if payload is not None:
-            await payload.close()
-        await transport.aclose()
+            yield payload.close()
+        yield close()
         return sending.failed(error)
     return sending.answered(payload)
 
@@ -74,7 +62,7 @@ class _Sending:
 
     def __init__(self, lease: Any, request: Any, terms: SendOptions) -> None:
         self._url: str = lease.url
-        self._request = request
+        self.request = request
         self.terms = terms
         self.tunnel = request.url.scheme == "https" or not self._url.startswith("http")
         self._started = time.perf_counter()
@@ -114,7 +102,7 @@ class _Sending:
 
     def failed(self, error: BaseException) -> Failure:
         """What an exception means; raises it if it is not about the transfer."""
-        meaning = failure_of(error, self._request, self.terms.flavour, self.secrets, self.tunnel, self._started)
+        meaning = failure_of(error, self.request, self.terms.flavour, self.secrets, self.tunnel, self._started)
         if meaning is None:
             raise error
         return meaning
@@ -152,18 +140,8 @@ class _Mocked(ReadPayload):
         return self._sending.secrets
 
 
-class _Payload(_Mocked):
+class _Payload(_Mocked, Blocking):
     __slots__ = ()
-
-    def parts(self) -> Any:
-        return self.stream if self.max_body is None else counted(self.stream, self.max_body)
-
-    def read(self) -> None:
-        gatherer = self._gather()
-        for part in self.stream:
-            gatherer.add(part)
-        self.close()
-        self._complete(gatherer)
 
     def close(self, *, interrupted: bool = False) -> None:
         del interrupted
@@ -173,18 +151,8 @@ class _Payload(_Mocked):
             self._transport.close()
 
 
-class _AsyncPayload(_Mocked):
+class _AsyncPayload(_Mocked, Awaited):
     __slots__ = ()
-
-    def parts(self) -> Any:
-        return self.stream if self.max_body is None else counted_async(self.stream, self.max_body)
-
-    async def read(self) -> None:
-        gatherer = self._gather()
-        async for part in self.stream:
-            gatherer.add(part)
-        await self.close()
-        self._complete(gatherer)
 
     async def close(self, *, interrupted: bool = False) -> None:
         del interrupted

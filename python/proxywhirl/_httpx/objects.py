@@ -14,8 +14,6 @@ from typing import Any
 from proxywhirl import _core
 from proxywhirl._httpx.library import HttpLibrary
 
-__all__ = ["fill", "objects_of"]
-
 _log = logging.getLogger("proxywhirl.rotation")
 
 _URL = "http://a.test:81/b?c=d"
@@ -24,11 +22,7 @@ _SECONDS = 1.25
 
 
 def objects_of(kind: HttpLibrary) -> _core.HttpObjects | None:
-    """What fills objects of a package; ``None`` if its constructors have to be used.
-
-    Args:
-        kind: The package.
-    """
+    """What fills objects of a package; ``None`` if its constructors have to be used."""
     found = kind.objects
     if found is None:
         # Two threads may both look; they find the same.

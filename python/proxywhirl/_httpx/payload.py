@@ -15,13 +15,9 @@ from proxywhirl._native.redact import Secrets
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["AsyncPayload", "Payload", "ReadPayload", "close_shielded", "secrets_of"]
-
 
 class ReadPayload:
     """What an answer holds: the head, and the body or the way to it."""
-
-    _route: Route
 
     __slots__ = (
         "_allowance",
@@ -58,7 +54,7 @@ class ReadPayload:
     @property
     def secrets(self) -> Secrets | None:
         """What must not be repeated of what the proxy says; ``None`` if it was sent nothing."""
-        return secrets_of(self._route, self._authorization)
+        raise NotImplementedError
 
     def fill(self, objects: _core.HttpObjects, request: Any, elapsed: float) -> Any:
         """The response, where the body was read whole, as :func:`.objects.fill` makes it."""
@@ -73,26 +69,10 @@ class ReadPayload:
         self.content = gatherer.content(body, self._flavour)
 
 
-class Payload(ReadPayload):
-    """As above; closing it gives the connection back."""
+class Blocking(ReadPayload):
+    """An answer whose body is read by this thread."""
 
-    __slots__ = ("_line", "_route", "_routes")
-
-    def __init__(
-        self,
-        response: Any,
-        terms: SendOptions,
-        allowance: Allowance,
-        routes: Routes,
-        route: Route,
-        line: ConnectionPool,
-        *,
-        tunnel: bool,
-    ) -> None:
-        super().__init__(response, terms, allowance, tunnel=tunnel)
-        self._routes = routes
-        self._route = route
-        self._line = line
+    __slots__ = ()
 
     def parts(self) -> Any:
         """The parts of a body that the caller reads, within its bound if it has one."""
@@ -107,45 +87,14 @@ class Payload(ReadPayload):
         self._complete(gatherer)
 
     def close(self, *, interrupted: bool = False) -> None:
-        """Give back the connection; a body that was not read to its end costs the connection.
-
-        Args:
-            interrupted: Whether reading was interrupted from outside.
-        """
-        if self.closed:
-            return
-        self.closed = True
-        clean = False
-        try:
-            # That of a mock may have nothing to close.
-            if hasattr(self.stream, "close"):
-                self.stream.close()
-            clean = not interrupted
-        finally:
-            for pool in self._routes.check_in(self._route, self._line, interrupted=not clean):
-                pool.close()
+        """Let go of what the body comes through."""
+        raise NotImplementedError
 
 
-class AsyncPayload(ReadPayload):
-    """The same without blocking."""
+class Awaited(ReadPayload):
+    """An answer whose body is awaited."""
 
-    __slots__ = ("_line", "_route", "_routes")
-
-    def __init__(
-        self,
-        response: Any,
-        terms: SendOptions,
-        allowance: Allowance,
-        routes: AsyncRoutes,
-        route: Route,
-        line: ConnectionPool,
-        *,
-        tunnel: bool,
-    ) -> None:
-        super().__init__(response, terms, allowance, tunnel=tunnel)
-        self._routes = routes
-        self._route = route
-        self._line = line
+    __slots__ = ()
 
     def parts(self) -> Any:
         """The parts of a body that the caller reads, within its bound if it has one."""
@@ -160,11 +109,64 @@ class AsyncPayload(ReadPayload):
         self._complete(gatherer)
 
     async def close(self, *, interrupted: bool = False) -> None:
-        """Give back the connection; a body that was not read to its end costs the connection.
+        """Let go of what the body comes through."""
+        raise NotImplementedError
 
-        Args:
-            interrupted: Whether reading was interrupted from outside.
-        """
+
+class _Routed(ReadPayload):
+    """An answer that comes through a connection of a route; closing it gives the connection back."""
+
+    __slots__ = ("_line", "_route", "_routes")
+
+    def __init__(
+        self,
+        response: Any,
+        terms: SendOptions,
+        allowance: Allowance,
+        routes: Routes | AsyncRoutes,
+        route: Route,
+        line: ConnectionPool,
+        *,
+        tunnel: bool,
+    ) -> None:
+        super().__init__(response, terms, allowance, tunnel=tunnel)
+        self._routes = routes
+        self._route = route
+        self._line = line
+
+    @property
+    def secrets(self) -> Secrets | None:
+        return secrets_of(self._route, self._authorization)
+
+
+class Payload(_Routed, Blocking):
+    """An answer to a blocking request."""
+
+    __slots__ = ()
+
+    def close(self, *, interrupted: bool = False) -> None:
+        """Give back the connection; a body that was not read to its end costs the connection."""
+        if self.closed:
+            return
+        self.closed = True
+        clean = False
+        try:
+            # That of a mock may have nothing to close.
+            if hasattr(self.stream, "close"):
+                self.stream.close()
+            clean = not interrupted
+        finally:
+            for pool in self._routes.check_in(self._route, self._line, interrupted=not clean):
+                pool.close()
+
+
+class AsyncPayload(_Routed, Awaited):
+    """An answer to a request of a task."""
+
+    __slots__ = ()
+
+    async def close(self, *, interrupted: bool = False) -> None:
+        """Give back the connection; a body that was not read to its end costs the connection."""
         if self.closed:
             return
         self.closed = True

@@ -6,8 +6,6 @@ from typing import Any
 
 from proxywhirl._core import BAN_BODY_LIMIT, body_text
 
-__all__ = ["ReportedResponse", "reported_response"]
-
 
 class _Headers:
     """Headers of any client, looked up without regard to case."""

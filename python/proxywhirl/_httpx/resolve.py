@@ -18,8 +18,6 @@ from typing import Any
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.library import core
 
-__all__ = ["resolve", "resolve_async"]
-
 _core: Any = core()
 # Look-ups under way at the same time; those left behind count until their name server answers, or is given up.
 _MOST = 64

@@ -12,8 +12,6 @@ from proxywhirl._httpx.library import core
 from proxywhirl._httpx.limits import Limits
 from proxywhirl._httpx.tls import Tls
 
-__all__ = ["ConnectionPool", "Owner", "Route"]
-
 # Once is bad luck: a proxy may end waiting connections after a while. Twice is its habit.
 _STALE_ENOUGH = 2
 
@@ -118,16 +116,12 @@ class Route:
 
         A plain target behind an HTTP proxy is no tunnel: then the connections go to the proxy itself and serve all
         targets alike.
-
-        Args:
-            secure: Whether the target wants TLS.
-            owner: Whose connections to use.
         """
         found = self._lines.get((secure, owner))
         if found is None:
             authorization = None if owner is None else owner.authorization
             if secure:
-                pool = self._make(self._tls.target(), authorization=authorization)
+                pool = self._make(self._tls.target(), authorization=authorization, http2=self._tls.http2)
             elif self.address is not None and self.address.is_http:
                 pool = self._make(self._tls.proxy() if self.address.is_tls else None, tunnel=False)
             else:
@@ -168,7 +162,9 @@ class Route:
         self._old = []
         return [line.pool for line in lines]
 
-    def _make(self, context: Any, *, tunnel: bool = True, authorization: bytes | None = None) -> Any:
+    def _make(
+        self, context: Any, *, tunnel: bool = True, authorization: bytes | None = None, http2: bool = False
+    ) -> Any:
         limits = self._limits
         package = core()
         address = self.address if tunnel else None
@@ -187,6 +183,7 @@ class Route:
             backend = Direct(own) if address is None else Dialer(address, self._tls, own, authorization=authorization)
         return kind(
             ssl_context=context,
+            http2=http2,
             # Bounded by the leases, see `ConnectionsLimit`: no request waits inside.
             max_connections=None,
             max_keepalive_connections=limits.keepalive if self._stale < _STALE_ENOUGH else 0,

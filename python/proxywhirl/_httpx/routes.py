@@ -21,9 +21,6 @@ from proxywhirl._httpx.said import hide_in_debug_logs
 from proxywhirl._httpx.tls import Tls
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["AsyncRoutes", "Routes"]
-
-
 _caches: weakref.WeakSet[_Cache] = weakref.WeakSet()
 
 
@@ -79,18 +76,7 @@ class _Cache:
     def check_out(
         self, key: Any, url: str, *, secure: bool, owner: Owner | None = None, lease: Any = None
     ) -> tuple[Route, ConnectionPool, list[Any]]:
-        """Take the connections of a proxy for one request.
-
-        Args:
-            key: Identity of the proxy.
-            url: Its URL; a route to another URL under the same key is replaced.
-            secure: Whether the target wants TLS.
-            owner: Whose connections to use; ``None`` for those that all requests share.
-            lease: Asked, for a new route only, whether its proxy may be in the user's own network.
-
-        Returns:
-            The route, the line to use, and the connection pools to close now.
-        """
+        """Take the connections of a proxy for one request."""
         now = time.monotonic()
         leaving: list[Any] = []
         with self._lock:
@@ -122,16 +108,7 @@ class _Cache:
         return route, line, leaving
 
     def check_in(self, route: Route, line: ConnectionPool, *, interrupted: bool = False) -> list[Any]:
-        """Give the connections back.
-
-        Args:
-            route: The route.
-            line: The line.
-            interrupted: Whether the request did not come to its own end.
-
-        Returns:
-            The connection pools to close now.
-        """
+        """Give the connections back."""
         with self._lock:
             line.users -= 1
             route.users -= 1
@@ -141,15 +118,7 @@ class _Cache:
             return route.take_pools() if route.retired and not route.users else route.take_finished()
 
     def exchange(self, route: Route, line: ConnectionPool) -> tuple[ConnectionPool, list[Any]]:
-        """Give back a line on which a closed connection was found, for a new one.
-
-        Args:
-            route: The route.
-            line: The line.
-
-        Returns:
-            The line to use, and the connection pools to close now.
-        """
+        """Give back a line on which a closed connection was found, for a new one."""
         with self._lock:
             line.users -= 1
             route.note_stale()

@@ -10,8 +10,6 @@ from typing import Any, Callable
 from proxywhirl._httpx.library import HttpLibrary, core
 from proxywhirl._native.redact import Secrets
 
-__all__ = ["check_answer", "check_redirect", "hide_in_debug_logs", "scrub_reason"]
-
 # Those of httpcore that quote what was received.
 _LOGGERS = [f"{package}.{part}" for package in ("httpcore", "httpcore2") for part in ("connection", "http11", "http2")]
 _REASONS = {status: reason.encode() for status, reason in responses.items()}
@@ -19,16 +17,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 def check_answer(payload: Any, request: Any, terms: Any) -> None:
-    """Look at a head before it is handed on.
-
-    Args:
-        payload: What a carrier got.
-        request: The request.
-        terms: How it was sent.
-
-    Raises:
-        Exception: It redirects to where it must not.
-    """
+    """Look at a head before it is handed on. Raises ``Exception`` (it redirects to where it must not)."""
     status = payload.status
     is_redirect = 300 <= status < 400
     reason = payload.extensions.get("reason_phrase")
@@ -58,15 +47,7 @@ def check_redirect(
 
     A client fails on the first kind whether it follows redirects or not, so it is an answer that cannot be read.
 
-    Args:
-        status: Status of the answer.
-        headers: Its headers.
-        request: The request.
-        kind: The package of the request.
-        secrets: Of the proxy, if it can have made up the answer.
-
-    Raises:
-        RemoteProtocolError: The redirect is no good.
+    Raises ``RemoteProtocolError`` (the redirect is no good).
     """
     if status not in _REDIRECTS:
         return
@@ -87,11 +68,7 @@ def check_redirect(
 
 
 def hide_in_debug_logs(in_use: Callable[[], Iterable[Secrets]]) -> None:
-    """Hide logins in the debug log of httpcore, which quotes heads and errors as they were received.
-
-    Args:
-        in_use: Gives the secrets of the proxies that requests are under way through.
-    """
+    """Hide logins in the debug log of httpcore, which quotes heads and errors as they were received."""
 
     def scrub(record: logging.LogRecord) -> bool:
         message = record.getMessage()

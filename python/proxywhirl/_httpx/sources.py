@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from proxywhirl.exceptions import ProxyPoolEmptyError
     from proxywhirl.sources._supply.supply import Supply
 
-__all__ = ["Sources"]
-
 # After a refill attempt without result: pause for this multiple of its duration, unless something has changed.
 _PAUSE = 10.0
 # Reasons that a new exit does away with; a proxy at capacity or out of tokens is not replaced.
@@ -20,11 +18,7 @@ _CURABLE = ("unhealthy", "resting", "expired", "breaker_open", "excluded", *_HER
 
 
 class Sources:
-    """Lists and gateways behind one pool. Thread-safe.
-
-    Args:
-        pool: The pool.
-    """
+    """Lists and gateways behind one pool. Thread-safe."""
 
     __slots__ = ("_fruitless", "_gateway_pools", "_not_before", "_pool", "supply")
 
@@ -42,11 +36,7 @@ class Sources:
         return int(added)
 
     def before(self) -> int:
-        """Before a choice: start what has not begun, replace what a gateway has to replace. Never waits.
-
-        Returns:
-            How many proxies the gateways have replaced so far, for :meth:`in_need`.
-        """
+        """Before a choice: start what has not begun, replace what a gateway has to replace. Never waits."""
         if self.supply is not None:
             self.supply.begin()
         replaced = 0
@@ -58,11 +48,7 @@ class Sources:
     def in_need(self, error: ProxyPoolEmptyError, replaced: int, failed: Collection[Any] = ()) -> bool:
         """No proxy can be chosen: whether that has just changed.
 
-        Args:
-            error: Why no proxy can be chosen.
-            replaced: What :meth:`before` returned before that choice.
-            failed: Ids of the proxies that have failed for this request. Those of a gateway are replaced: a new session
-                is a proxy that the request has not tried yet.
+        Sessions of a gateway that failed are replaced: a new one is a proxy that the request has not tried yet.
         """
         if not self._gateway_pools:
             return False

@@ -10,13 +10,12 @@ from __future__ import annotations
 import functools
 import ssl
 import time
+from collections.abc import Generator
 from typing import Any, Callable
 
 from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.library import core
 from proxywhirl._httpx.resolve import resolve, resolve_async
-
-__all__ = ["AsyncStream", "Clock", "Stream", "close_for_good", "connect", "connect_async", "seconds_to_connect"]
 
 _core: Any = core()
 # As much as one record of TLS holds. A write is bounded per piece, so a piece must be small to a socket's buffer.
@@ -36,11 +35,7 @@ class Clock:
         self._deadline = None if timeout is None else time.monotonic() + timeout
 
     def left(self) -> float | None:
-        """Seconds left.
-
-        Raises:
-            ConnectTimeout: None are.
-        """
+        """Seconds left. Raises ``ConnectTimeout`` (none are)."""
         if self._deadline is None:
             return None
         left = self._deadline - time.monotonic()
@@ -55,45 +50,55 @@ def seconds_to_connect(timeout: Any) -> float | None:
     return seconds
 
 
+Steps = Generator[Any, Any, Any]
+"""Work that both kinds of connections do alike: yields each result of a call that may have to be awaited."""
+
+
+def run(steps: Steps) -> Any:
+    """Carry out steps of blocking calls, whose results are there at once."""
+    result: Any = None
+    try:
+        while True:
+            result = steps.send(result)
+    except StopIteration as end:
+        return end.value
+
+
+async def run_async(steps: Steps) -> Any:
+    """Carry out steps of calls that are awaited."""
+    go_on: Callable[[Any], Any] = steps.send
+    result: Any = None
+    try:
+        while True:
+            waiting = go_on(result)
+            try:
+                go_on, result = steps.send, await waiting
+            except BaseException as error:  # noqa: BLE001 - raised where it was yielded
+                go_on, result = steps.throw, error
+    except StopIteration as end:
+        return end.value
+
+
 def connect(backend: Any, host: str, port: int, clock: Clock, **options: Any) -> Any:
-    """Open a TCP connection, blocking.
+    """Open a TCP connection, blocking: the addresses of a name are tried in turn, each with an equal share of the time.
 
-    The addresses of a name are tried in turn, each with an equal share of the time left.
-
-    Args:
-        backend: Opens the connection to one address.
-        host: A name or an address.
-        port: The port.
-        clock: How long everything may take.
-        **options: Of the backend.
-
-    Returns:
-        The backend's stream.
-
-    Raises:
-        ConnectError: No address can be reached.
-        ConnectTimeout: Time is up.
+    Raises ``ConnectError`` (no address can be reached), ``ConnectTimeout`` (time is up).
     """
-    addresses = resolve(host, port, clock.left())
-    for index, address in enumerate(addresses):
-        left = clock.left()
-        share = None if left is None else left / (len(addresses) - index)
-        try:
-            return backend.connect_tcp(address, port, timeout=share, **options)
-        except (_core.ConnectError, _core.ConnectTimeout):
-            if index + 1 == len(addresses):
-                raise
-    raise _core.ConnectError(f"the name {host} has no address")
+    return run(_connecting(backend, resolve, host, port, clock, options))
 
 
 async def connect_async(backend: Any, host: str, port: int, clock: Clock, **options: Any) -> Any:
     """As :func:`connect`, without blocking the event loop."""
-    addresses = await resolve_async(host, port, clock.left())
+    return await run_async(_connecting(backend, resolve_async, host, port, clock, options))
+
+
+def _connecting(backend: Any, look_up: Any, host: str, port: int, clock: Clock, options: dict[str, Any]) -> Steps:
+    addresses = yield look_up(host, port, clock.left())
     for index, address in enumerate(addresses):
         left = clock.left()
         share = None if left is None else left / (len(addresses) - index)
         try:
-            return await backend.connect_tcp(address, port, timeout=share, **options)
+            return (yield backend.connect_tcp(address, port, timeout=share, **options))
         except (_core.ConnectError, _core.ConnectTimeout):
             if index + 1 == len(addresses):
                 raise
@@ -101,11 +106,7 @@ async def connect_async(backend: Any, host: str, port: int, clock: Clock, **opti
 
 
 class Stream(_core.NetworkStream):  # type: ignore[misc]
-    """A blocking stream.
-
-    Args:
-        inner: The stream that is bounded.
-    """
+    """A blocking stream."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -152,12 +153,6 @@ class TlsInTls(_core.NetworkStream):  # type: ignore[misc]
     """TLS with a target inside TLS with its proxy, blocking.
 
     ``ssl`` cannot wrap a socket that it has wrapped already, so records go through memory (``ssl.MemoryBIO``).
-
-    Args:
-        inner: The stream to the proxy.
-        context: The context for the target.
-        server_hostname: Name of the target.
-        clock: How long the handshake may take.
     """
 
     def __init__(self, inner: Any, context: ssl.SSLContext, server_hostname: str | None, clock: Clock) -> None:
@@ -231,11 +226,7 @@ def _left(timeout: float | None, error: type[Exception]) -> Callable[[], float |
 
 
 class AsyncStream(_core.AsyncNetworkStream):  # type: ignore[misc]
-    """A stream for event loops.
-
-    Args:
-        inner: The stream that is bounded.
-    """
+    """A stream for event loops."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner

@@ -7,8 +7,6 @@ from typing import Any
 
 from proxywhirl import _core
 
-__all__ = ["LeaseAcquirer"]
-
 
 class LeaseAcquirer(_core.LeaseAcquirer):
     """The core's acquirer, with the two ways of waiting in line."""

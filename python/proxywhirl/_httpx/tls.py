@@ -6,6 +6,7 @@ must not pay for that a thousand times, and plain HTTP must not pay at all.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import ssl
 from typing import Any, Optional, Union
@@ -13,8 +14,6 @@ from typing import Any, Optional, Union
 from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._native.redact import shown_path
-
-__all__ = ["Cert", "Tls", "Verify"]
 
 Verify = Union[bool, str, ssl.SSLContext]
 """``True`` checks certificates, ``False`` does not, a path names a CA file or folder, a context is used as it is."""
@@ -26,14 +25,15 @@ Cert = Union[_Path, tuple[_Path, _Path], tuple[_Path, _Path, Optional[str]]]
 _NO_CERTIFICATE = "cert= is no certificate with its private key, or the password is wrong"
 
 _lock = new_lock()
-_shared: dict[tuple[Any, bool], ssl.SSLContext] = {}
+_shared: dict[tuple[Any, bool, bool], ssl.SSLContext] = {}
 _profiles: dict[tuple[Any, bool], _core.WireTls] = {}
 
 
-def _context(verify: Verify, trust_env: bool) -> ssl.SSLContext:
+def _context(verify: Verify, trust_env: bool, http2: bool = False) -> ssl.SSLContext:
     if isinstance(verify, ssl.SSLContext):
         return verify
-    key = (verify, trust_env)
+    # httpcore writes into a context which versions of HTTP it offers, so those that offer others are others.
+    key = (verify, trust_env, http2)
     found = _shared.get(key)
     if found is None:
         with _lock:
@@ -102,19 +102,14 @@ def _certificates(place: str) -> list[str]:
 class Tls:
     """Which certificates are accepted: of targets and, apart from that if wished, of HTTPS proxies.
 
-    Args:
-        verify: For targets.
-        proxy_verify: For HTTPS proxies; ``None`` means like ``verify``.
-        trust_env: Whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured.
-        cert: The certificate that targets are shown, and proxies are not.
+    ``http2`` says whether targets are offered HTTP/2.
 
-    Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: There is both a certificate and an ``ssl.SSLContext`` for targets.
-        FileNotFoundError: There is no such certificate.
+    Raises ``TypeError`` (an argument has the wrong type), ``ValueError`` (there is both a certificate and an
+    ``ssl.SSLContext`` for targets), ``FileNotFoundError`` (there is no such certificate), ``ImportError`` (HTTP/2 is
+    asked for, and its package is not installed).
     """
 
-    __slots__ = ("_cert", "_own_context", "_own_profile", "_proxy_verify", "_trust_env", "_verify")
+    __slots__ = ("_cert", "_own_context", "_own_profile", "_proxy_verify", "_trust_env", "_verify", "http2")
 
     def __init__(
         self,
@@ -123,10 +118,15 @@ class Tls:
         *,
         trust_env: bool = False,
         cert: Cert | None = None,
+        http2: bool = False,
     ) -> None:
         for given in (verify, proxy_verify):
             if given is not None and not isinstance(given, (bool, str, ssl.SSLContext)):
                 raise TypeError(f"verify must be a bool, a path or an ssl.SSLContext, not {type(given).__name__}")
+        if http2 and importlib.util.find_spec("h2") is None:
+            raise ImportError("http2=True needs an extra: pip install 'proxywhirl-rs[http2]'")
+        self.http2 = bool(http2)
+        """Whether targets are offered HTTP/2."""
         self._cert = None if cert is None else _Certificate(cert)
         if self._cert is not None and isinstance(verify, ssl.SSLContext):
             # It may be used elsewhere, for proxies too.
@@ -138,8 +138,10 @@ class Tls:
         self._proxy_verify = verify if proxy_verify is None else proxy_verify
         self._trust_env = trust_env
 
-    def needs_openssl(self) -> str | None:
+    def needs_httpx(self) -> str | None:
         """Why the native engine cannot do what is asked for; ``None`` if it can."""
+        if self.http2:
+            return "http2=True"
         if isinstance(self._verify, ssl.SSLContext) or isinstance(self._proxy_verify, ssl.SSLContext):
             return "verify= is an ssl.SSLContext, whose settings cannot be read"
         if self._cert is not None and self._cert.password is not None:
@@ -168,7 +170,7 @@ class Tls:
         """The context for targets."""
         cert = self._cert
         if cert is None or isinstance(self._verify, ssl.SSLContext):
-            return _context(self._verify, self._trust_env)
+            return _context(self._verify, self._trust_env, self.http2)
         found = self._own_context
         if found is None:
             with _lock:
@@ -187,12 +189,7 @@ class Tls:
 class _Certificate:
     """The certificate of this side.
 
-    Args:
-        given: As the user gave it.
-
-    Raises:
-        TypeError: It has another form.
-        FileNotFoundError: One of the files is not there.
+    Raises ``TypeError`` (it has another form), ``FileNotFoundError`` (one of the files is not there).
     """
 
     __slots__ = ("_chain", "_key", "password")

@@ -9,8 +9,6 @@ from proxywhirl._native.enums import Outcome
 if TYPE_CHECKING:
     from proxywhirl._httpx.judge import Verdict
 
-__all__ = ["ProxyUnreachable"]
-
 
 class ProxyUnreachable(Exception):
     """The way through the proxy could not be opened; nothing of the request was sent.

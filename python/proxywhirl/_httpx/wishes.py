@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.cookies import CookieStore
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["Selection", "checked_bound", "selection_of", "wished"]
-
 
 class Selection(_core.Wishes):
     """The wishes of one logical request, redirects included; travels in ``request.extensions["proxywhirl"]``.
@@ -92,12 +90,7 @@ class Selection(_core.Wishes):
     def of(cls, value: Any, request: Any) -> Selection:
         """Make a selection of what a request carries, or go on with the one of the hop before.
 
-        Args:
-            value: ``None``, a mapping of the constructor's arguments, or a selection.
-            request: The request that carries it.
-
-        Raises:
-            TypeError: It is something else, or names an unknown wish.
+        Raises ``TypeError`` (it is something else, or names an unknown wish).
         """
         if value is None:
             return cls()
@@ -190,11 +183,7 @@ def selection_of(
 def wished(**wishes: Any) -> Selection:
     """The selection that keywords stand for.
 
-    Args:
-        **wishes: Arguments of :class:`Selection`; the context may be a mapping of its fields.
-
-    Raises:
-        TypeError: The context is neither that nor a ``SelectionContext``.
+    Raises ``TypeError`` (the context is neither that nor a ``SelectionContext``).
     """
     context = wishes.get("context")
     if isinstance(context, Mapping):

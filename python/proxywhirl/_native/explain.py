@@ -7,25 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional, overload
 
+from proxywhirl._core import reason_words
+
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy
 
-__all__ = ["Explanation", "Verdict"]
-
 # The reasons in the words of a sentence, in the order in which they are listed.
-_WORDS = {
-    "unhealthy": "unhealthy",
-    "resting": "resting",
-    "expired": "expired",
-    "breaker_open": "with an open breaker",
-    "banned_here": "banned at this site",
-    "rate_limited_here": "held at this site",
-    "resting_here": "resting at this site",
-    "at_capacity": "at capacity",
-    "no_tokens": "out of tokens",
-    "filtered": "not matching the filters",
-    "excluded": "excluded",
-}
+_WORDS = dict(reason_words())
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ from uuid import uuid4
 from proxywhirl._core import Proxy
 from proxywhirl._native.enums import HealthStatus, ProxySource
 
-__all__ = ["MODELS", "REQUIRED", "FieldSpec", "ModelSpec"]
-
 
 class _Required:
     def __repr__(self) -> str:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-__all__ = ["note_error", "ready"]
-
 
 def note_error(proxy: Any, error: Any) -> None:
-    """Keep what a failed request said with the proxy: the last ten, without credentials.
-
-    Args:
-        proxy: The proxy.
-        error: The exception, or its text.
-    """
+    """Keep what a failed request said with the proxy: the last ten, without credentials."""
     text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     proxy._note_error(text)
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-__all__ = ["CLASSES", "METHODS", "prepare"]
-
 # Written down here because their tables are what should not be imported; a test compares.
 CLASSES = ("Proxy", "ProxyPool", "SelectionContext", "Session")
 METHODS = (
@@ -65,12 +63,7 @@ class _OfBreakers:
 
 
 def prepare(core: ModuleType, upper: Mapping[str, str]) -> None:
-    """Let the native classes install the protocol, and what reads and writes files, when it is first used.
-
-    Args:
-        core: The native module.
-        upper: Where the core finds what it needs of packages above it; see :mod:`proxywhirl._native.upper`.
-    """
+    """Let the native classes install the protocol, and what reads and writes files, when it is first used."""
     set_homes(upper)
     for class_name in CLASSES:
         cls = getattr(core, class_name)

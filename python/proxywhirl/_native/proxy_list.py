@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from proxywhirl._core import ProxyPool
 
-__all__ = ["ProxyList"]
-
 
 class ProxyList(MutableSequence[Proxy]):
     """The proxies of a pool, in the pool's order, as a list that writes through.

@@ -9,22 +9,6 @@ from typing import Any, Callable
 from proxywhirl import _core
 from proxywhirl._core import LoginSecrets
 
-__all__ = [
-    "MASK",
-    "MASKED_USERINFO",
-    "SECRET_MASK",
-    "Secrets",
-    "mask_proxy_url",
-    "mask_secret_str",
-    "redact_url",
-    "scrub_credentials_from_dict",
-    "scrub_text",
-    "scrub_value",
-    "shown",
-    "shown_path",
-    "shown_url",
-]
-
 MASK = "***"
 MASKED_USERINFO = "***:***@"
 SECRET_MASK = "**********"  # what pydantic prints for a SecretStr
@@ -56,23 +40,12 @@ def mask_secret_str(value: object) -> str:
 
 
 def shown_url(url: object) -> str:
-    """A URL as an error may quote it: with ``***:***@`` for credentials, and only if what is left is an address.
-
-    Args:
-        url: Anything that was given for a URL.
-
-    Returns:
-        ``scheme://host:port``, or ``***`` if the text has any other form, because then any part of it may be secret.
-    """
+    """A URL as an error may quote it: with ``***:***@`` for credentials, and only if what is left is an address."""
     return _core.shown_url(_sendable(str(url)))
 
 
 def shown(value: object) -> str:
-    """A value as an error may quote it: a number or a name as it is, of anything else not more than the kind.
-
-    Args:
-        value: Anything that was given for a setting.
-    """
+    """A value as an error may quote it: a number or a name as it is, of anything else not more than the kind."""
     if value is None or isinstance(value, (bool, int, float)):
         return repr(value)
     if isinstance(value, str):
@@ -87,25 +60,13 @@ def shown_path(path: object) -> str:
 
 
 def scrub_text(text: str) -> str:
-    """Hide the credentials of every URL that occurs in a text.
-
-    Args:
-        text: Free text, for instance the message of an exception.
-
-    Returns:
-        The text with ``***:***@`` for user information and ``***`` for secret query values.
-    """
+    """Hide the credentials of every URL that occurs in a text."""
     # A text without either has nothing to hide.
     return _core.scrub_text(_sendable(text)) if "@" in text or "://" in text else text
 
 
 def scrub_value(value: Any, hides: Callable[[object], bool] | None = None) -> Any:
-    """Apply :func:`scrub_text` to every string inside nested lists, tuples, sets and mappings.
-
-    Args:
-        value: Anything.
-        hides: Whether what a mapping has under a key is a secret as a whole; ``None`` stays ``None``.
-    """
+    """Apply :func:`scrub_text` to every string inside nested lists, tuples, sets and mappings."""
     if type(value) is str:
         return scrub_text(value)
     if isinstance(value, Mapping):
@@ -156,11 +117,7 @@ class Secrets:
 
     @classmethod
     def of_authorization(cls, value: bytes) -> Secrets:
-        """The secrets of a value of ``Proxy-Authorization``.
-
-        Args:
-            value: The value, of whatever scheme.
-        """
+        """The secrets of a value of ``Proxy-Authorization``."""
         made = cls("", "")
         made._make = partial(LoginSecrets.of_authorization, value)
         return made
@@ -186,9 +143,7 @@ class Secrets:
     def scrub_error(self, error: BaseException) -> BaseException:
         """An exception that does not repeat the login, nor does what it was caused by.
 
-        Returns:
-            The exception itself where nothing of the login is in it or in its causes; else one of the same class with
-            the same text, the login hidden. What cannot be made anew becomes a plain ``Exception``.
+        What cannot be made anew becomes a plain ``Exception``.
         """
         chain = list(_chain_of(error))
         if not any(self._is_in(one) for one in chain):

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy
 
-__all__ = ["TagSet"]
-
 
 class TagSet(set[str] if TYPE_CHECKING else set):  # type: ignore[misc]
     """Tags of one proxy. Every change is seen by the next selection.

@@ -13,24 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["find", "set_homes"]
-
 _homes: dict[str, str] = {}
 
 
 def set_homes(homes: Mapping[str, str]) -> None:
-    """Say where things live.
-
-    Args:
-        homes: The module of each, by the name that it has there.
-    """
+    """Say where things live."""
     _homes.update(homes)
 
 
 def find(name: str) -> Any:
-    """Import one.
-
-    Returns:
-        The class or function.
-    """
+    """Import one."""
     return getattr(import_module(_homes[name]), name)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from proxywhirl._native.redact import mask_proxy_url, redact_url, scrub_text
@@ -12,11 +10,12 @@ from proxywhirl._native.redact import mask_proxy_url, redact_url, scrub_text
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["client_url", "is_valid_proxy_url", "masked_url", "parse_proxy_url", "validate_target_url_safe"]
-
-_Address = Union[IPv4Address, IPv6Address]
-_PRIVATE_SUFFIXES = (".local", ".internal", ".lan", ".corp")
-_NAT64_PREFIX = bytes.fromhex("0064ff9b0000000000000000")
+# What is said of each kind of local address that the core knows.
+_REFUSALS = {
+    "localhost": "Localhost addresses not allowed",
+    "loopback": "Localhost addresses not allowed",
+    "private": "Private/internal IP addresses not allowed",
+}
 
 
 def client_url(proxy: _core.Proxy) -> str:
@@ -112,59 +111,20 @@ def validate_target_url_safe(url: str, allow_private: bool = False) -> None:
         name = _core.ascii_host(host).rstrip(".")
     except ValueError:
         name = host.rstrip(".").casefold()
-    if name == "localhost" or name.endswith(".localhost"):
-        raise ValueError(f"Localhost addresses not allowed: {shown!r}")
-    if name.endswith(_PRIVATE_SUFFIXES):
-        raise ValueError(f"Private/internal IP addresses not allowed: {shown!r}")
-    for address in _addresses_of(name, port, shown):
-        _refuse_local(address, shown)
-        if _core.address_locality(str(address)) != "public":
-            raise ValueError(f"Private/internal IP addresses not allowed: {shown!r} leads to {address}")
+    literal = _core.literal_address(name)
+    if literal is None and _core.address_locality(name) in _REFUSALS:
+        raise ValueError(f"{_REFUSALS[_core.address_locality(name)]}: {shown!r}")
+    for address in _addresses_of(name, port, shown) if literal is None else [literal]:
+        kind = _core.address_locality(address)
+        if kind != "public":
+            raise ValueError(f"{_REFUSALS[kind]}: {shown!r} leads to {address}")
 
 
-def _addresses_of(name: str, port: int | None, shown: str) -> list[_Address]:
-    literal = _literal(name)
-    if literal is not None:
-        return [literal]
+def _addresses_of(name: str, port: int | None, shown: str) -> list[str]:
+    import socket
+
     try:
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise ValueError(f"the host of {shown!r} cannot be resolved") from None
-    return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-
-
-def _literal(name: str) -> _Address | None:
-    """Read an address in any notation: the old ones (``0x7f.1``, ``2130706433``) reach the same machine."""
-    try:
-        return ip_address(name.partition("%")[0])
-    except ValueError:
-        pass_on = name.replace(".", "").replace("x", "")
-    if not pass_on or not all(digit in "0123456789abcdef" for digit in pass_on):
-        return None
-    try:
-        return IPv4Address(socket.inet_aton(name))
-    except OSError:
-        return None
-
-
-def _refuse_local(address: _Address, shown: str) -> None:
-    for reached in (address, *_embedded(address)):
-        if reached.is_loopback or reached.is_unspecified:
-            raise ValueError(f"Localhost addresses not allowed: {shown!r} leads to {reached}")
-        # is_global is false for private, link-local, reserved, documentation and carrier-grade NAT addresses.
-        if not reached.is_global or reached.is_multicast or reached.is_reserved:
-            if isinstance(reached, IPv6Address) and _embedded(reached):
-                continue  # a wrapper: what it wraps decides
-            raise ValueError(f"Private/internal IP addresses not allowed: {shown!r} leads to {reached}")
-
-
-def _embedded(address: _Address) -> list[_Address]:
-    """IPv4 addresses embedded in an IPv6 address."""
-    if isinstance(address, IPv4Address):
-        return []
-    candidates = [address.ipv4_mapped, address.sixtofour]
-    if address.teredo is not None:
-        candidates.extend(address.teredo)
-    if address.packed.startswith(_NAT64_PREFIX):
-        candidates.append(IPv4Address(address.packed[12:]))
-    return [candidate for candidate in candidates if candidate is not None]
+    return [str(entry[4][0]).partition("%")[0] for entry in found]

@@ -8,8 +8,6 @@ from typing import Any
 
 from proxywhirl._native.redact import shown
 
-__all__ = ["body_rule", "exception", "rule", "several", "status"]
-
 
 def several(name: str, given: Any) -> list[Any]:
     """The items of an argument that is a list, and no single value."""

@@ -8,20 +8,13 @@ from typing import Any, Callable, Optional
 
 from proxywhirl._core import AnswerView
 
-__all__ = ["CustomRule", "is_one_of"]
-
 _log = logging.getLogger("proxywhirl.ban")
 
 
 class CustomRule:
     """A rule of the user's, whichever of the accepted shapes it has. One that raises is reported once.
 
-    Args:
-        given: A function of the response; or an object or class with ``response_is_ban(request, response)``,
-            ``exception_is_ban(request, exception)``, or both.
-
-    Raises:
-        TypeError: It has none of these shapes.
+    Raises ``TypeError`` (it has none of these shapes).
     """
 
     __slots__ = ("_of_failure", "_of_response", "_reported")

@@ -9,8 +9,6 @@ from proxywhirl import _core
 from proxywhirl._native.redact import shown
 from proxywhirl.bans._policy import BanPolicy
 
-__all__ = ["BanPolicies"]
-
 
 class BanPolicies(_core.BanTable):
     """The policy of each site, and the one for all others.

@@ -10,8 +10,6 @@ from proxywhirl._core import BAN_STATUSES, AnswerView, BanRules
 from proxywhirl.bans import _arguments as _read
 from proxywhirl.bans._custom import CustomRule, is_one_of
 
-__all__ = ["DEFAULT", "BanPolicy"]
-
 Pattern = Union[str, "re.Pattern[str]"]
 
 

@@ -12,8 +12,6 @@ from typing import Any, Union
 from proxywhirl._base.files import atomic_write_json, file_lock
 from proxywhirl._native.enums import CircuitBreakerState
 
-__all__ = ["Storage", "delete_state", "load_state", "save_state"]
-
 Storage = Union[str, "os.PathLike[str]", MutableMapping[str, Any]]
 """Path of a JSON file, or a mapping from proxy id to state."""
 
@@ -21,13 +19,7 @@ Storage = Union[str, "os.PathLike[str]", MutableMapping[str, Any]]
 def save_state(breaker: Any, storage: Storage) -> None:
     """Keep the state of a breaker under its proxy id.
 
-    Args:
-        breaker: The breaker.
-        storage: Path of a JSON file, which may hold many, or a mapping from proxy id to state.
-
-    Raises:
-        ValueError: The breaker has no ``proxy_id``.
-        OSError: The file cannot be written.
+    Raises ``ValueError`` (the breaker has no ``proxy_id``), ``OSError`` (the file cannot be written).
     """
     key = _key(breaker)
     upcoming = breaker.next_test_time
@@ -45,21 +37,13 @@ def save_state(breaker: Any, storage: Storage) -> None:
 
 
 def load_state(breaker: Any, storage: Storage) -> bool:
-    """Bring a breaker into the state that was kept under its proxy id.
+    """Bring a breaker into the state that was kept under its proxy id; whether there was one.
 
     Time has gone on meanwhile: failures that have left the window are forgotten. A half-open breaker comes back open
     and due: its probe has got lost.
 
-    Args:
-        breaker: The breaker.
-        storage: As for :func:`save_state`.
-
-    Returns:
-        Whether there was one.
-
-    Raises:
-        ValueError: The breaker has no ``proxy_id``, or what was kept is no state.
-        OSError: The file cannot be read.
+    Raises ``ValueError`` (the breaker has no ``proxy_id``, or what was kept is no state), ``OSError`` (the file cannot
+    be read).
     """
     key = _key(breaker)
     state = storage.get(key) if isinstance(storage, MutableMapping) else _read(storage).get(key)
@@ -78,15 +62,7 @@ def load_state(breaker: Any, storage: Storage) -> bool:
 
 
 def delete_state(breaker: Any, storage: Storage) -> bool:
-    """Forget what was kept under a breaker's proxy id.
-
-    Args:
-        breaker: The breaker; it stays as it is.
-        storage: As for :func:`save_state`.
-
-    Returns:
-        Whether there was something.
-    """
+    """Forget what was kept under a breaker's proxy id; whether there was something."""
     key = _key(breaker)
     if isinstance(storage, MutableMapping):
         return storage.pop(key, None) is not None

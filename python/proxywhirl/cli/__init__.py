@@ -15,8 +15,6 @@ from typing import Optional
 from proxywhirl.cli.errors import CommandError
 from proxywhirl.cli.secrecy import Secrecy
 
-__all__ = ["main"]
-
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _READER_LEFT = 1
 # These tell by themselves what they do.
@@ -26,14 +24,7 @@ _WITH_ROWS = ("check", "fetch", "pool", "sources", "health", "stats")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run one command.
-
-    Args:
-        argv: The arguments after the program's name; those of the process by default.
-
-    Returns:
-        The exit status: 0 success, 1 failure, 2 wrong usage, 4 another process holds the lock, 130 interrupted.
-    """
+    """Run one command."""
     from proxywhirl.cli.parser import build_parser
 
     secrecy = Secrecy(argv)

@@ -14,8 +14,6 @@ from proxywhirl._native.redact import mask_proxy_url, scrub_text
 from proxywhirl.cli.errors import CommandError
 from proxywhirl.cli.terminal import counted, is_terminal, printable, rich_console
 
-__all__ = ["Answer", "write_answer", "write_error", "write_summary"]
-
 
 class Answer(NamedTuple):
     """An answer and how it came."""
@@ -39,12 +37,7 @@ class Answer(NamedTuple):
 def write_answer(answer: Answer, arguments: argparse.Namespace) -> None:
     """Write body or JSON to where the user wants it.
 
-    Args:
-        answer: The answer.
-        arguments: The parsed command line: ``format``, ``include``, ``output``.
-
-    Raises:
-        CommandError: The file cannot be written, or the body is nothing for a terminal.
+    Raises ``CommandError`` (the file cannot be written, or the body is nothing for a terminal).
     """
     response = answer.response
     body: bytes = response.content
@@ -80,12 +73,7 @@ def write_error(error: Exception, elapsed_ms: float, arguments: argparse.Namespa
 
 
 def write_summary(answer: Answer, arguments: argparse.Namespace) -> None:
-    """Report how the answer came, on standard error if that is a terminal.
-
-    Args:
-        answer: The answer.
-        arguments: The parsed command line; with ``verbose`` also where it is no terminal.
-    """
+    """Report how the answer came, on standard error if that is a terminal."""
     watched = is_terminal(sys.stderr)
     if not watched and not arguments.verbose:
         return

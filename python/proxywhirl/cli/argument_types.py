@@ -7,8 +7,6 @@ import math
 import re
 from typing import NoReturn, Optional
 
-__all__ = ["AtLeast", "country", "fraction", "header", "method", "retries", "seconds", "session", "status_codes"]
-
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _MOST_RETRIES = 9
 
@@ -90,11 +88,7 @@ def retries(text: str) -> int:
 
 
 class AtLeast:
-    """Whole numbers from a least one on.
-
-    Args:
-        least: The least one.
-    """
+    """Whole numbers from a least one on."""
 
     def __init__(self, least: int) -> None:
         self._least = least

@@ -24,17 +24,11 @@ if TYPE_CHECKING:
     from proxywhirl._core import CheckResult
     from proxywhirl.validation import Checks
 
-__all__ = ["Tally", "check", "rows_of_checks", "show_into", "tell"]
-
 Show = Callable[["Proxy", "CheckResult"], None]
 
 
 class Tally:
-    """What checks have found.
-
-    Args:
-        total: How many proxies are checked.
-    """
+    """What checks have found."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -82,17 +76,7 @@ def check(proxies: Sequence[Proxy], arguments: argparse.Namespace, show: Optiona
 
     The first Ctrl-C ends the checks in good order; the second raises ``KeyboardInterrupt``.
 
-    Args:
-        proxies: The proxies.
-        arguments: The parsed command line: ``url``, ``timeout``, ``concurrency``; if the command has them ``level``,
-            ``status``, ``contains``, ``detect``, ``cacert``, ``quiet``.
-        show: Called with each result as it comes.
-
-    Returns:
-        What was found.
-
-    Raises:
-        UsageError: The arguments ask for something that cannot be done.
+    Raises ``UsageError`` (the arguments ask for something that cannot be done).
     """
     from proxywhirl.fetchers._progress import Bars
     from proxywhirl.validation import Checks
@@ -122,11 +106,7 @@ def check(proxies: Sequence[Proxy], arguments: argparse.Namespace, show: Optiona
 
 @contextmanager
 def rows_of_checks(arguments: argparse.Namespace) -> Iterator[Rows]:
-    """Rows for results, which are written as they come.
-
-    Yields:
-        The rows, with the columns that the kind of check fills.
-    """
+    """Rows for results, which are written as they come."""
     columns = {"proxy": 36, "ok": 3, "latency_ms": 10}
     level = _level(arguments)
     if level != "basic":
@@ -139,12 +119,7 @@ def rows_of_checks(arguments: argparse.Namespace) -> Iterator[Rows]:
 
 
 def show_into(rows: Rows, *, good_only: bool = False) -> Show:
-    """What shows results as rows.
-
-    Args:
-        rows: Where to.
-        good_only: Whether the others are left out.
-    """
+    """What shows results as rows."""
 
     def show(proxy: Proxy, result: CheckResult) -> None:
         if result.is_valid or not good_only:

@@ -5,9 +5,20 @@ from __future__ import annotations
 import argparse
 
 from proxywhirl.cli.errors import CommandError
-from proxywhirl.cli.parser import build_parser
 
-__all__ = ["run"]
+HELP = "print the completion script of a shell"
+DESCRIPTION = "Prints a script that lets a shell complete commands, options and files."
+EPILOG = """\
+examples:
+  proxywhirl completion bash > ~/.local/share/bash-completion/completions/proxywhirl
+  proxywhirl completion zsh > ~/.zfunc/_proxywhirl
+"""
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell")
+
 
 # What arguments that are files are called in the help.
 _FILES = ("FILE", "LIST", "SOURCE")
@@ -15,6 +26,8 @@ _FILES = ("FILE", "LIST", "SOURCE")
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the script; the exit status."""
+    from proxywhirl.cli.parser import build_parser
+
     try:
         import shtab
     except ImportError as error:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["CommandError", "UsageError"]
-
 
 class CommandError(Exception):
     """The command failed; the text is shown without a traceback."""

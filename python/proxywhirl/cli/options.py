@@ -7,8 +7,6 @@ import argparse
 from proxywhirl.cli import argument_types as types
 from proxywhirl.cli.output import FORMATS
 
-__all__ = ["add_checks", "add_config", "add_everywhere", "add_format", "add_lock", "add_verbose"]
-
 # After a command nothing is preset: what was said before it would be lost.
 _UNSET = argparse.SUPPRESS
 
@@ -57,3 +55,10 @@ def add_checks(parser: argparse.ArgumentParser, *url: str) -> None:
         "--concurrency", metavar="N", type=types.AtLeast(1), default=500, help="at a time (default 500)"
     )
     parser.add_argument("--cacert", metavar="FILE", help="certificates to trust instead of the usual ones")
+
+
+def add_pool(parser: argparse.ArgumentParser) -> None:
+    """Add the options by which a command finds the stored pool."""
+    parser.add_argument("--pool", metavar="FILE", help="the stored pool")
+    add_config(parser)
+    add_lock(parser)

@@ -15,19 +15,12 @@ from proxywhirl.cli.terminal import is_terminal, printable
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["FORMATS", "Rows", "chosen_format"]
-
 FORMATS = ("text", "json", "csv")
 """What ``--format`` takes."""
 
 
 def chosen_format(given: Optional[str], stream: Optional[TextIO] = None) -> str:
-    """The format to write.
-
-    Args:
-        given: What the user asked for, if anything.
-        stream: Where to; standard output by default.
-    """
+    """The format to write."""
     if given is not None:
         return given
     return "text" if (sys.stdout if stream is None else stream).isatty() else "json"
@@ -63,11 +56,7 @@ class Rows:
         self._begun = False
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Write one row.
-
-        Args:
-            row: Values by column; what is not a column is written in JSON only.
-        """
+        """Write one row."""
         if self._format == "json":
             plain = {name: value if name in self._revealed else _plain(value) for name, value in row.items()}
             print(json.dumps(plain), flush=True)

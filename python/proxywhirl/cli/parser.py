@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn, Optional
 
@@ -12,15 +11,13 @@ from proxywhirl import __version__
 from proxywhirl.cli.options import add_everywhere
 from proxywhirl.cli.secrecy import Secrecy
 
-__all__ = ["build_parser"]
-
 _EXAMPLES = """\
 examples:
   proxywhirl check proxies.txt -o alive.txt
   proxywhirl get https://example.com --proxies alive.txt
 """
-# Each is a module in proxywhirl.cli.commands with HELP, DESCRIPTION, EPILOG and describe(), and one of the same name in
-# proxywhirl.cli with run(). That one is imported when the command runs, so that --help is there at once.
+# Each is a module of this package with HELP, DESCRIPTION, EPILOG, describe() and run(). What a command needs beyond the
+# package is imported when the command runs, so that --help is there at once.
 _COMMANDS: dict[str, tuple[str, ...]] = {
     "get": ("request",),
     "check": (),
@@ -50,12 +47,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Make the parser.
-
-    Returns:
-        A parser whose result has ``command``, ``run`` (which takes the result and returns the exit status) and the
-        arguments of the command.
-    """
+    """Make the parser."""
     parser = Parser(
         prog="proxywhirl",
         description="Sends HTTP requests through a pool of proxies.",
@@ -66,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_everywhere(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, others in _COMMANDS.items():
-        module = import_module(f"proxywhirl.cli.commands.{name}")
+        module = import_module(f"proxywhirl.cli.{name}")
         command = commands.add_parser(
             name,
             aliases=list(others),
@@ -76,10 +68,5 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.describe(command)
-        command.set_defaults(run=partial(_run, name))
+        command.set_defaults(run=module.run)
     return parser
-
-
-def _run(name: str, arguments: argparse.Namespace) -> int:
-    status: int = import_module(f"proxywhirl.cli.{name}").run(arguments)
-    return status

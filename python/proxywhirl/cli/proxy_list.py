@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from proxywhirl import ProxyPool
     from proxywhirl._core import ParsedProxies
 
-__all__ = ["ListReport", "read_proxies"]
-
 _STANDARD_INPUT = "-"
 _MOST_COMPLAINTS = 20
 # What pools are saved as; these may say more of a proxy than a list can.
@@ -36,19 +34,9 @@ class ListReport(NamedTuple):
 
 
 def read_proxies(pool: ProxyPool, name: str, *, protocol: Optional[str] = None) -> ListReport:
-    """Add the proxies of a file to a pool.
+    """Add the proxies of a file, or of standard input for ``-``, to a pool.
 
-    Args:
-        pool: The pool.
-        name: The file: a saved pool, or a list in any form that can be recognised, gzipped or not. ``-`` is standard
-            input.
-        protocol: The protocol of entries that name none.
-
-    Returns:
-        What became of it.
-
-    Raises:
-        UsageError: The file cannot be read, or its name ends in ``.json`` and it has nothing that is a proxy.
+    Raises ``UsageError`` (the file cannot be read, or its name ends in ``.json`` and it has nothing that is a proxy).
     """
     from proxywhirl import _core
     from proxywhirl.storage._open import open_file

@@ -13,19 +13,11 @@ from proxywhirl.cli.errors import CommandError
 if TYPE_CHECKING:
     from proxywhirl import Proxy, ProxyPool
 
-__all__ = ["save_pool", "write_proxies"]
-
 
 def write_proxies(proxies: Iterable[Proxy], name: str) -> None:
     """Write a list that any tool can read, credentials included; only its owner may read the file.
 
-    Args:
-        proxies: The proxies.
-        name: The file: ``.json`` and ``.jsonl`` (and either with ``.gz``) are written as pools, anything else as one
-            URL per line.
-
-    Raises:
-        CommandError: It cannot be written.
+    Raises ``CommandError`` (it cannot be written).
     """
     from proxywhirl.utils import atomic_write
 
@@ -42,14 +34,9 @@ def write_proxies(proxies: Iterable[Proxy], name: str) -> None:
 
 
 def save_pool(path: Path, proxies: Union[ProxyPool, list[Proxy]]) -> None:
-    """Save proxies and what was learned about them; credentials are encrypted if there is a key in ``PROXYWHIRL_KEY``.
+    """Save proxies and what was learned; credentials are encrypted if there is a key in ``PROXYWHIRL_KEY``.
 
-    Args:
-        path: The file; only its owner may read it.
-        proxies: The proxies.
-
-    Raises:
-        OSError: It cannot be written.
+    Raises ``OSError`` (it cannot be written).
     """
     from proxywhirl.storage._pool_file import PoolFile
     from proxywhirl.storage._vault import ClearTextWarning, Vault

@@ -10,8 +10,6 @@ from urllib.parse import unquote
 
 from proxywhirl._native.redact import MASK, Secrets, scrub_text
 
-__all__ = ["Secrecy"]
-
 _SECRET_OPTIONS = ("-p", "--password", "-u", "--username", "-H", "--header", "-d", "--data")
 
 
@@ -20,9 +18,6 @@ class Secrecy:
 
     Logins in URLs are hidden wherever they occur; passwords of the command line also by themselves, because messages of
     libraries quote parts of what they are given.
-
-    Args:
-        words: The arguments of the command line.
     """
 
     def __init__(self, words: Optional[Sequence[str]] = None) -> None:
@@ -46,21 +41,13 @@ class Secrecy:
                 yield from _passwords(word[2:])
 
     def hide(self, text: str) -> str:
-        """A text without the secrets.
-
-        Args:
-            text: Any text, for instance the message of an error.
-        """
+        """A text without the secrets."""
         for secret in self._secrets:
             text = secret.scrub(text)
         return scrub_text(text)
 
     def hide_arguments(self, text: str) -> str:
-        """A usage error without what was given: names of options stay, values do not.
-
-        Args:
-            text: The message of the parser, which quotes arguments.
-        """
+        """A usage error without what was given: names of options stay, values do not."""
         values: set[str] = set()
         for word in self._words:
             if not word.startswith("-"):

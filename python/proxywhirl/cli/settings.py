@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._native.model.errors import findings_of
 from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli.errors import UsageError
 from proxywhirl.cli.terminal import printable
@@ -12,17 +13,11 @@ from proxywhirl.cli.terminal import printable
 if TYPE_CHECKING:
     from proxywhirl.config import CLIConfig
 
-__all__ = ["configured", "reason_of", "settings_of"]
-
 
 def settings_of(arguments: argparse.Namespace) -> CLIConfig:
     """The configuration in force, read once per command line.
 
-    Args:
-        arguments: The parsed command line: ``config`` names a file.
-
-    Raises:
-        UsageError: It cannot be read, or a setting in it is wrong.
+    Raises ``UsageError`` (it cannot be read, or a setting in it is wrong).
     """
     from proxywhirl.config import CLIConfig, load_config
 
@@ -43,21 +38,13 @@ def settings_of(arguments: argparse.Namespace) -> CLIConfig:
 
 
 def configured(arguments: argparse.Namespace, name: str) -> Any:
-    """One setting, if the user has set it.
-
-    Returns:
-        Its value; ``None`` where only the default is in force.
-    """
+    """One setting, if the user has set it; ``None`` where only the default is in force."""
     settings = settings_of(arguments)
     return getattr(settings, name) if name in settings.model_fields_set else None
 
 
 def reason_of(error: Exception) -> str:
     """What a user has to know of an error of the configuration: one line, without credentials."""
-    listed: Any = getattr(error, "errors", None)
-    found = listed() if callable(listed) else []
-    text = str(error)
-    if found:
-        place = ".".join(str(part) for part in found[0].get("loc", ()))
-        text = f"{place}: {found[0].get('msg', '')}" if place else str(found[0].get("msg", ""))
+    place, reason = findings_of(error)[0]
+    text = f"{place}: {reason}" if place else reason
     return printable(scrub_text(text.splitlines()[0] if text else type(error).__name__))

@@ -6,13 +6,34 @@ import argparse
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl.cli.options import add_format, add_pool
 from proxywhirl.cli.output import Rows
 from proxywhirl.cli.stored_pool import open_pool
 
 if TYPE_CHECKING:
     from proxywhirl import Proxy
 
-__all__ = ["run"]
+HELP = "sum up a stored pool"
+DESCRIPTION = "Counts the proxies of a stored pool by state, protocol, country and source, and their requests."
+EPILOG = """\
+examples:
+  proxywhirl stats
+  proxywhirl stats --pool proxies.json --by country --format csv
+
+exit status:
+  0    done
+  1    there is no such pool
+  2    wrong usage
+"""
+
+
+def describe(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add_pool(parser)
+    parser.add_argument(
+        "--by", choices=("health", "protocol", "country", "source", "tag"), default="health", help="default health"
+    )
+    add_format(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

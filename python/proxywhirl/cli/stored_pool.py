@@ -19,8 +19,6 @@ from proxywhirl.cli.terminal import printable
 if TYPE_CHECKING:
     from proxywhirl import Proxy, ProxyPool
 
-__all__ = ["COLUMNS", "StoredPool", "found", "open_pool", "pool_path", "row_of"]
-
 COLUMNS = ("proxy", "health", "country", "requests", "success_rate", "latency_ms", "tags")
 """Columns of a table of proxies."""
 
@@ -39,11 +37,7 @@ class StoredPool:
         self.pool.max_pool_size = 2**31 - 1
 
     def save(self) -> None:
-        """Write the pool to its file, whole and at once.
-
-        Raises:
-            CommandError: It cannot be written.
-        """
+        """Write the pool to its file, whole and at once. Raises ``CommandError`` (it cannot be written)."""
         try:
             save_pool(self.path, self.pool)
         except OSError as error:
@@ -54,16 +48,9 @@ class StoredPool:
 def open_pool(arguments: argparse.Namespace, *, must_exist: bool = False) -> Iterator[StoredPool]:
     """The stored pool of a command, locked until the block is left.
 
-    Args:
-        arguments: The parsed command line: ``pool``, ``config``, ``no_lock``.
-        must_exist: Whether it is an error that there is none yet.
+    A caller that changes it saves it.
 
-    Yields:
-        The pool. A caller that changes it saves it.
-
-    Raises:
-        CommandError: It cannot be read.
-        SystemExit: Another process holds the lock; status 4.
+    Raises ``CommandError`` (it cannot be read), ``SystemExit`` (another process holds the lock; status 4).
     """
     from proxywhirl.utils import CLILock
 
@@ -88,15 +75,7 @@ def pool_path(arguments: argparse.Namespace) -> Path:
 
 
 def found(pool: ProxyPool, text: str) -> Proxy:
-    """The proxy of a pool that a user means.
-
-    Args:
-        pool: The pool.
-        text: Its URL, ``host:port`` or id.
-
-    Raises:
-        CommandError: There is none, or more than one.
-    """
+    """The proxy of a pool that a user means. Raises ``CommandError`` (there is none, or more than one)."""
     wanted = text.strip()
     matches = [
         proxy

@@ -10,28 +10,15 @@ from proxywhirl.cli.errors import CommandError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["counted", "is_terminal", "printable", "rich_console"]
-
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a stream is a terminal that can do more than print lines.
-
-    Returns:
-        False for files, pipes, ``TERM=dumb``, and encodings that lack the signs used.
-    """
+    """Whether a stream is a terminal that can do more than print lines."""
     encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
     return stream.isatty() and os.environ.get("TERM") != "dumb" and encoding == "utf8"
 
 
 def rich_console(stream: TextIO) -> Console:
-    """A console of rich on a terminal.
-
-    Returns:
-        The console; it shows no markup of its own making in texts from elsewhere.
-
-    Raises:
-        CommandError: rich is not installed; the message names the extra.
-    """
+    """A console of rich on a terminal. Raises ``CommandError`` (rich is not installed; the message names the extra)."""
     try:
         from rich.console import Console
     except ImportError as error:
@@ -40,23 +27,10 @@ def rich_console(stream: TextIO) -> Console:
 
 
 def printable(text: str) -> str:
-    r"""A text from elsewhere without characters that would control the terminal.
-
-    Returns:
-        The text, with an escape such as ``\x1b`` for whatever is not printable.
-    """
+    r"""A text from elsewhere without characters that would control the terminal."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """A number and its noun.
-
-    Args:
-        number: How many.
-        one: The noun for one.
-        many: The noun for more; by default with an s.
-
-    Returns:
-        "1 page", "2 pages".
-    """
+    """A number and its noun."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

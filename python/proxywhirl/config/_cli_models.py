@@ -11,8 +11,6 @@ from proxywhirl import _core
 from proxywhirl._core import DEFAULT_STRATEGY
 from proxywhirl._native.model.quiet import QuietModel
 
-__all__ = ["CLIConfig", "DataStorageConfig", "ProxyConfig"]
-
 _STRATEGIES = tuple(_core.settings_strategy_names())
 
 

@@ -12,8 +12,6 @@ from typing import Any
 from proxywhirl._base.files import local_path
 from proxywhirl._native.redact import shown_path
 
-__all__ = ["ENV_PREFIX", "load_config_file"]
-
 ENV_PREFIX = "PROXYWHIRL_"
 
 _ENV_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)\Z", re.DOTALL)

@@ -15,8 +15,6 @@ from proxywhirl._core import DEFAULT_STRATEGY
 from proxywhirl._native.model.quiet import QuietModel
 from proxywhirl.config._files import ENV_PREFIX, load_config_file
 
-__all__ = ["ProxyConfiguration", "StrategyConfig"]
-
 _LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 _Seconds = Union[int, float]
 StrategySpec = Union[str, dict[str, Any]]

@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["plain"]
-
 
 def plain(config: Any) -> dict[str, Any]:
     """Bring a configuration into the form the core reads.
 
-    Args:
-        config: A ``StrategyConfig``, a mapping, or any object with its attributes.
-
-    Returns:
-        Its fields as plain data, with ``fields_set``: the names of those that were set explicitly.
-
-    Raises:
-        pydantic.ValidationError: A field of a mapping is wrong.
+    Raises ``pydantic.ValidationError`` (a field of a mapping is wrong).
     """
     if isinstance(config, Mapping):
         from proxywhirl.config import StrategyConfig

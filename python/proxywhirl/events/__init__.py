@@ -15,17 +15,19 @@ loop that is running, or, where none is (the synchronous rotator), on one backgr
 
 from __future__ import annotations
 
-from proxywhirl._base.exports import on_first_use
+from proxywhirl._base.exports import names_in, on_first_use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from proxywhirl.events._event import EVENTS, ProxyEvent, ProxyView, checked_name
-    from proxywhirl.events._hub import EventHub
-
-__all__ = ["EVENTS", "EventHub", "ProxyEvent", "ProxyView", "checked_name"]
+    from proxywhirl.events._event import EVENTS as EVENTS
+    from proxywhirl.events._event import ProxyEvent as ProxyEvent
+    from proxywhirl.events._event import ProxyView as ProxyView
+    from proxywhirl.events._event import checked_name as checked_name
+    from proxywhirl.events._hub import EventHub as EventHub
 
 _HOMES = {
     "proxywhirl.events._event": "EVENTS ProxyEvent ProxyView checked_name",
     "proxywhirl.events._hub": "EventHub",
 }
 __getattr__, __dir__ = on_first_use(__name__, _HOMES)
+__all__ = names_in(_HOMES)

@@ -14,8 +14,6 @@ from proxywhirl._base.fork import new_lock
 if TYPE_CHECKING:
     from proxywhirl.events._event import ProxyEvent
 
-__all__ = ["MOST_PENDING", "Courier", "Listener", "guarded", "report"]
-
 _log = logging.getLogger("proxywhirl.events")
 
 # Coroutines of callbacks that have not come to their end. A callback that hangs must not take all memory with it.

@@ -11,8 +11,6 @@ from proxywhirl._native.redact import redact_url, scrub_text, scrub_value, shown
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy
 
-__all__ = ["EVENTS", "ProxyEvent", "ProxyView", "checked_name"]
-
 EVENTS = (
     "proxy_selected",
     "request_success",

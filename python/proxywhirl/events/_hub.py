@@ -13,8 +13,6 @@ from proxywhirl._base.fork import new_lock
 from proxywhirl.events._courier import MOST_PENDING, Callback, Courier, Listener, guarded, report
 from proxywhirl.events._event import ProxyEvent, checked_name
 
-__all__ = ["EventHub"]
-
 _log = logging.getLogger("proxywhirl.events")
 
 

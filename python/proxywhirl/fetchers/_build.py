@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from proxywhirl.fetchers._listing import Entries
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["build", "build_some", "drop_local", "urls_of"]
-
 _UNLIMITED = 2**31 - 1
 # Said of the address itself or of the source already; or secret, and part of the URL.
 _ADDRESS = frozenset({"url", "host", "ip", "port", "protocol", "username", "password", "source", "source_url", "tags"})
@@ -23,11 +21,7 @@ _TEXTS = {"country_code": "country_code", "country": "country_code", "region": "
 
 
 def drop_local(entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    """Leave out what points into the user's own network.
-
-    Returns:
-        The others, and how many were left out.
-    """
+    """Leave out what points into the user's own network."""
     scratch = _core.ProxyPool(max_pool_size=_UNLIMITED)
     report = scratch.add_many([entry["url"] for entry in entries], on_error="skip", source=ProxySource.FETCHED)
     if not report.errors:
@@ -38,16 +32,7 @@ def drop_local(entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int
 
 
 def build(entries: Entries, source: Source, *, allow_local: bool = False) -> list[_core.Proxy]:
-    """Make proxies of entries.
-
-    Args:
-        entries: Read, and acceptable; one that is there twice is made once.
-        source: Where they are from.
-        allow_local: Whether their names may lead into the user's own network.
-
-    Returns:
-        The proxies, in order, with the tags of their source.
-    """
+    """Make proxies of entries."""
     pool = _core.ProxyPool(max_pool_size=_UNLIMITED)
     kind = ProxySource.FILE if source.is_file else ProxySource.FETCHED
     if isinstance(entries, _core.ParsedProxies):

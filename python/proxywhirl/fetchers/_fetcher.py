@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from proxywhirl.fetchers._source import SourceLike
     from proxywhirl.models import BootstrapConfig
 
-__all__ = ["ProxyFetcher"]
-
 _log = logging.getLogger("proxywhirl.fetch")
 # Checks under way at the same time, unless the user brings a validator.
 _CHECKS = 200

@@ -6,8 +6,6 @@ from typing import Any
 
 from proxywhirl import _core
 
-__all__ = ["InwardError", "is_public", "public_client"]
-
 
 class InwardError(Exception):
     """A connection leads into the user's own network, where the server of a list must not point."""

@@ -17,8 +17,6 @@ from proxywhirl.fetchers._build import drop_local
 if TYPE_CHECKING:
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["LOCAL", "Entries", "Listing", "read"]
-
 Entry = dict[str, Any]
 Entries = Union[list[Entry], "_core.ParsedProxies"]
 """What the core read stays in the core: each dictionary is made when it is asked for."""
@@ -52,17 +50,7 @@ async def read(data: bytes, source: Source, content_type: str | None = None, *, 
 
     The work is done in a thread: a list may have a million lines, and the event loop has others to serve.
 
-    Args:
-        data: The list.
-        source: How it is written, and whose it is.
-        content_type: What the server says it is.
-        public_only: Whether addresses of the user's own network are refused.
-
-    Returns:
-        The entries, and what could not be read.
-
-    Raises:
-        ProxyFetchError: It is not in the format that the source names, or a parser of the user's raised.
+    Raises ``ProxyFetchError`` (it is not in the format that the source names, or a parser of the user's raised).
     """
     config = source.config
     custom = config.custom_parser

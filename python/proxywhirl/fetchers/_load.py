@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["Limits", "Loaded", "Loader", "Validators"]
-
 _RETRIED = (429, *_core.RETRY_STATUSES)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
@@ -89,14 +87,7 @@ class _Again(Exception):
 
 
 class Loader:
-    """Loads lists with one client; belongs to one event loop.
-
-    Args:
-        limits: What it may cost.
-        http: ``"httpx"`` or ``"httpx2"``; by default the first that is installed.
-        verify: Certificates of the servers: ``True``, ``False``, or an ``ssl.SSLContext``.
-        client: A client to use, which stays the caller's; by default one is made.
-    """
+    """Loads lists with one client; belongs to one event loop."""
 
     def __init__(self, limits: Limits, *, http: str | None = None, verify: Any = True, client: Any = None) -> None:
         self._limits = limits
@@ -127,14 +118,9 @@ class Loader:
         The address of a list is the user's own word and may be local. Where it is public, it stays public: neither a
         redirect nor another answer to the look-up of its name leads into the user's own network.
 
-        Args:
-            source: Which.
-            known: Of the time before: a list that has not changed since is not sent again.
-            allow_local: Whether a public list may lead there all the same.
+        ``attempt_count`` says how often that was tried, ``status`` in the metadata what the server said last.
 
-        Raises:
-            ProxyFetchError: It can't be had. ``attempt_count`` says how often that was tried, ``status`` in the
-                metadata what the server said last.
+        Raises ``ProxyFetchError`` (it can't be had).
         """
         if source.path is not None:
             return await asyncio.to_thread(_read_file, source.path, known, self._limits.max_bytes)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Bars", "Progress"]
-
 Progress = Optional[Callable[[int, int, int], Any]]
 """Called with how many are done, of how many, and how many were found good among them."""
 
@@ -17,11 +15,7 @@ Progress = Optional[Callable[[int, int, int], Any]]
 class Bars:
     """Two bars on standard error, with what the user's own callbacks hear passed on to them.
 
-    Args:
-        wanted: ``True`` for bars, ``False`` for none, ``None`` for bars on a terminal if ``rich`` is installed.
-
-    Raises:
-        ImportError: Bars are wanted and ``rich`` is not installed; the text names the extra.
+    Raises ``ImportError`` (bars are wanted and ``rich`` is not installed; the text names the extra).
     """
 
     def __init__(self, wanted: bool | None) -> None:
@@ -60,13 +54,7 @@ class Bars:
         )
 
     def watch(self, title: str, what: str, also: Progress) -> Progress:
-        """A callback that moves a bar and tells the user's callback.
-
-        Args:
-            title: What is going on.
-            what: What is counted as found.
-            also: The user's callback.
-        """
+        """A callback that moves a bar and tells the user's callback."""
         if self._bars is None:
             return also
         bars, states = self._bars, self._states

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from proxywhirl.fetchers._load import Loaded, Loader, Validators
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["Reader", "SourceResult", "gathered"]
-
 T = TypeVar("T")
 _PER_HOST = 4
 
@@ -37,15 +35,7 @@ class SourceResult(NamedTuple):
 
 
 class Reader:
-    """What a round of reading works with; belongs to one event loop.
-
-    Args:
-        loader: Loads what need not be rendered.
-        renderer: A browser that is the user's; by default one is started when a list needs it.
-        most: Most lists read at the same time.
-        allow_local: Whether lists of others may name addresses of the user's own network.
-        auto_install: Whether a missing browser is downloaded.
-    """
+    """What a round of reading works with; belongs to one event loop."""
 
     def __init__(
         self, loader: Loader, renderer: Any, most: int, *, allow_local: bool = False, auto_install: bool = False
@@ -70,17 +60,9 @@ class Reader:
             await self._loader.close()
 
     async def read(self, source: Source, known: Validators | None) -> tuple[_listing.Listing, Validators] | None:
-        """Read a list, in its turn.
+        """Read a list, in its turn; ``None`` if it has not changed.
 
-        Args:
-            source: Which.
-            known: What tells whether it has changed since the time before.
-
-        Returns:
-            The list, and what tells next time; ``None`` if it has not changed.
-
-        Raises:
-            ProxyFetchError: It cannot be loaded, or it is no list.
+        Raises ``ProxyFetchError`` (it cannot be loaded, or it is no list).
         """
         host = self._hosts.setdefault(source.site, asyncio.Semaphore(_PER_HOST))
         async with host, self._turn:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from proxywhirl.fetchers._load import Validators
     from proxywhirl.fetchers._source import Source
 
-__all__ = ["HOURLY", "Register"]
-
 _log = logging.getLogger("proxywhirl.fetch")
 HOURLY = 3600.0
 """Seconds until a source is read again, where nothing says otherwise."""
@@ -99,8 +97,7 @@ class Register:
     async def read(self, reader: Reader, source: Source) -> SourceResult:
         """Read a source, and count what came.
 
-        Raises:
-            ProxyFetchError: It cannot be loaded, or nothing in it can be read.
+        Raises ``ProxyFetchError`` (it cannot be loaded, or nothing in it can be read).
         """
         began = time.perf_counter()
         stats = self.stats_of(source)

@@ -15,8 +15,6 @@ from proxywhirl.models._sources import ProxySourceConfig
 if TYPE_CHECKING:
     from proxywhirl._native.enums import ProxyFormat
 
-__all__ = ["Source", "SourceLike"]
-
 SourceLike = Union[ProxySourceConfig, str, "os.PathLike[str]", Mapping[str, Any]]
 """A configured source, its fields, its URL, or the path of a file."""
 
@@ -51,12 +49,10 @@ class Source:
     def of(cls, given: SourceLike) -> Source:
         """Make one of what the user gave.
 
-        Args:
-            given: A ``ProxySourceConfig``, a mapping of its fields, a URL, or the path of a file.
+        Raises a ``ValueError`` for what is no source.
 
-        Raises:
-            pydantic.ValidationError: A field is missing or out of its range. It is a ``ValueError``.
-            TypeError: It is none of these.
+        Raises ``pydantic.ValidationError`` (a field is missing or out of its range), ``TypeError`` (it is none of
+        these).
         """
         if isinstance(given, cls):
             return given

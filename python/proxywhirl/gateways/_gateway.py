@@ -16,8 +16,6 @@ from proxywhirl.gateways._template import Template
 if TYPE_CHECKING:
     from proxywhirl.gateways._gateway_pool import GatewayPool
 
-__all__ = ["Gateway", "Values"]
-
 Values = Union[str, int, Iterable[Union[str, int]]]
 """What is filled into a placeholder: one value, or several to choose from."""
 _USUAL_SIZE = 100

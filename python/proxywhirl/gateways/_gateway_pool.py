@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.gateways._gateway import Gateway
 
-__all__ = ["GatewayPool"]
-
 _LOOK = 0.2
 # Looking may take a fiftieth of the time at most.
 _SHARE = 50.0
@@ -116,7 +114,7 @@ class GatewayPool:
     def _useless(self) -> set[Any]:
         """Ids of the benched and of the ill."""
         benched = {proxy.id for proxy, _, kind, _, _ in self._pool._standings() if kind == "banned"}
-        return benched | {proxy.id for proxy, reasons, _ in self._pool._explain() if not _ILL.isdisjoint(reasons)}
+        return benched | {one.proxy.id for one in self._pool.explain() if not _ILL.isdisjoint(one.reasons)}
 
     def _refill_budget(self) -> None:
         now = time.monotonic()

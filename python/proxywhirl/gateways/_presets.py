@@ -12,8 +12,6 @@ from urllib.parse import quote
 
 from proxywhirl._native.redact import shown
 
-__all__ = ["Preset", "find", "presets"]
-
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _NAME = re.compile(r"\{(\w+)\}")
 
@@ -84,11 +82,7 @@ def presets() -> list[Preset]:
 
 
 def find(name: str) -> Preset:
-    """The preset of this name, in any case.
-
-    Raises:
-        ValueError: There is none; the text lists those there are.
-    """
+    """The preset of this name, in any case. Raises ``ValueError`` (there is none; the text lists those there are)."""
     found = _all().get(str(name).casefold())
     if found is None:
         names = ", ".join(_all())

@@ -8,8 +8,6 @@ from typing import Callable
 
 from proxywhirl._base.fork import new_lock
 
-__all__ = ["Sessions"]
-
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LENGTH = 10
 _SHORTEST = 6
@@ -22,10 +20,6 @@ class Sessions:
     """Makes session ids. Thread-safe; a forked child makes others than its parent.
 
     Made-up ids are lower-case letters and digits: a random beginning, and a number that counts up.
-
-    Args:
-        make: The user's own function; its ids must differ from each other.
-        length: Length of made-up ids, at least 6.
     """
 
     def __init__(self, make: Callable[[], str] | None = None, length: int = _LENGTH) -> None:
@@ -42,9 +36,8 @@ class Sessions:
     def next(self) -> str:
         """Another id.
 
-        Raises:
-            RuntimeError: The user's function keeps returning ids that were there before.
-            TypeError: It returns something else than a text.
+        Raises ``RuntimeError`` (the user's function keeps returning ids that were there before), ``TypeError`` (it
+        returns something else than a text).
         """
         if self._make is not None:
             return self._of_user(self._make)

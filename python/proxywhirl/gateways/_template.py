@@ -8,8 +8,6 @@ from urllib.parse import quote
 
 from proxywhirl import _core
 
-__all__ = ["Template"]
-
 
 class Template:
     """A proxy URL with placeholders such as ``{session}``; ``{{`` and ``}}`` are literal braces.
@@ -41,8 +39,7 @@ class Template:
     def fill(self, values: Mapping[str, str]) -> str:
         """The URL with every placeholder filled in.
 
-        Raises:
-            ValueError: What comes out is no proxy URL; the text shows nothing of it.
+        Raises ``ValueError`` (what comes out is no proxy URL; the text shows nothing of it).
         """
         url = "".join(literal + ("" if name is None else quote(values[name], safe="")) for literal, name in self._parts)
         try:

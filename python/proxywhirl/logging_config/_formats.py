@@ -9,8 +9,6 @@ from typing import Any
 
 from proxywhirl._native.redact import scrub_credentials_from_dict, scrub_text
 
-__all__ = ["FORMATTERS", "LoguruHandler", "ScrubbingFormatter"]
-
 _COLOURS = {"DEBUG": 36, "INFO": 32, "WARNING": 33, "ERROR": 31, "CRITICAL": 35}
 # What every record has; the rest was given in ``extra`` by the caller.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

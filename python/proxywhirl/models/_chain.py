@@ -11,8 +11,6 @@ from pydantic import Field
 from proxywhirl._core import Proxy
 from proxywhirl._native.model.quiet import QuietModel
 
-__all__ = ["ProxyChain"]
-
 
 class ProxyChain(QuietModel):
     """An ordered chain of at least two proxies, from the one nearest to the caller to the one nearest to the site.

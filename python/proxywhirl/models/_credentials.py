@@ -12,8 +12,6 @@ from proxywhirl._native.redact import SECRET_MASK
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["ProxyCredentials"]
-
 
 class ProxyCredentials(QuietModel):
     """Credentials of a proxy; hidden in ``repr``, ``str`` and dumps.

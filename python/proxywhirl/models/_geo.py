@@ -10,8 +10,6 @@ from pydantic import Field, field_validator
 
 from proxywhirl._native.model.quiet import QuietModel
 
-__all__ = ["GeoLocation"]
-
 
 class GeoLocation(QuietModel):
     """Place of a proxy.

@@ -11,14 +11,13 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from proxywhirl._base.utc import aware, utc_now
+from proxywhirl._core import moving_average
 from proxywhirl._native.model.quiet import QuietModel
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 else:
     ModelMetaclass = type(BaseModel)
-
-__all__ = ["ProxyMetadata"]
 
 
 class _AcceptsLiveViews(ModelMetaclass):
@@ -89,12 +88,7 @@ class ProxyMetadata(QuietModel, metaclass=_AcceptsLiveViews):
         self.requests_active = max(0, self.requests_active - 1)
         if success:
             self.requests_successful += 1
-            before = self.ema_response_time_ms
-            self.ema_response_time_ms = (
-                response_time_ms
-                if before is None
-                else self.ema_alpha * response_time_ms + (1.0 - self.ema_alpha) * before
-            )
+            self.ema_response_time_ms = moving_average(self.ema_response_time_ms, response_time_ms, self.ema_alpha)
         else:
             self.requests_failed += 1
         self._prune()

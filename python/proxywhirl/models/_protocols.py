@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy
 
-__all__ = ["HealthChecker", "ProxyStorage", "StorageBackend"]
-
 
 @runtime_checkable
 class StorageBackend(Protocol):

@@ -13,8 +13,6 @@ from proxywhirl._base.utc import utc_now
 from proxywhirl._native.enums import HealthStatus
 from proxywhirl._native.model.quiet import QuietModel
 
-__all__ = ["PoolSummary", "ProxyStatus", "RequestResult"]
-
 
 class RequestResult(QuietModel):
     """How one request ended.

@@ -10,8 +10,6 @@ from pydantic import Field
 from proxywhirl._base.utc import aware, utc_now
 from proxywhirl._native.model.quiet import QuietModel
 
-__all__ = ["ProxySession"]
-
 
 class ProxySession(QuietModel):
     """A session bound to a proxy; it ends ``timeout_seconds`` after its last use.

@@ -8,10 +8,11 @@ from typing import Optional, Union
 
 from pydantic import ConfigDict, Field
 
+from proxywhirl._core import guard_defaults
 from proxywhirl._native.model.quiet import QuietModel
 from proxywhirl.models._sources import ProxySourceConfig
 
-__all__ = ["BootstrapConfig", "CircuitBreakerConfig"]
+_DEFAULTS = guard_defaults()
 
 
 class CircuitBreakerConfig(QuietModel):
@@ -26,12 +27,12 @@ class CircuitBreakerConfig(QuietModel):
         failure_rate: Least share of failures among all results in the window for it to open, 0 to 1.
     """
 
-    failure_threshold: int = Field(default=5, ge=1)
-    window_duration: float = Field(default=60.0, gt=0.0)
-    timeout_duration: float = Field(default=30.0, gt=0.0)
+    failure_threshold: int = Field(default=_DEFAULTS["failure_threshold"], ge=1)
+    window_duration: float = Field(default=_DEFAULTS["window_duration"], gt=0.0)
+    timeout_duration: float = Field(default=_DEFAULTS["timeout_duration"], gt=0.0)
     persist_state: bool = False
-    success_threshold: int = Field(default=1, ge=1)
-    failure_rate: float = Field(default=0.5, ge=0.0, le=1.0)
+    success_threshold: int = Field(default=_DEFAULTS["success_threshold"], ge=1)
+    failure_rate: float = Field(default=_DEFAULTS["failure_rate"], ge=0.0, le=1.0)
 
 
 class BootstrapConfig(QuietModel):

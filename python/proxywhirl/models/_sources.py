@@ -14,8 +14,6 @@ from proxywhirl._native.enums import ProxyFormat, RenderMode
 from proxywhirl._native.model.quiet import QuietModel
 from proxywhirl._native.redact import SECRET_MASK
 
-__all__ = ["ProxySourceConfig", "SourceStats"]
-
 
 class ProxySourceConfig(QuietModel):
     """One list of proxies and how to read it.

@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._native.enums import ProxySource
+from proxywhirl._native.model.errors import findings_of
 from proxywhirl._native.redact import mask_proxy_url, scrub_text
 from proxywhirl._native.urls import split_proxy_url
 
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy
-
-__all__ = ["calculate_timeout", "create_proxy_from_url", "proxy_to_dict", "validate_proxy_model"]
 
 _TIMEOUT_WITHOUT_HISTORY = 30.0
 
@@ -38,7 +37,7 @@ def create_proxy_from_url(url: str, source: ProxySource = ProxySource.USER, tags
     try:
         return _core.Proxy(url=url, source=source, tags=set(tags or ()))
     except ValueError as error:
-        reasons = [str(item["msg"]) for item in error.errors()] if hasattr(error, "errors") else [str(error)]
+        reasons = [reason for _, reason in findings_of(error)]
         raise ValueError(f"Invalid proxy URL {mask_proxy_url(url)!r}: {scrub_text('; '.join(reasons))}") from None
 
 

@@ -13,8 +13,6 @@ from proxywhirl._base.utc import utc_now
 from proxywhirl._native.enums import CircuitBreakerState, RetryOutcome
 from proxywhirl._native.model.quiet import QuietModel
 
-__all__ = ["CircuitBreakerEvent", "HourlyAggregate", "RetryAttempt"]
-
 
 class RetryAttempt(QuietModel):
     """One attempt of one request.

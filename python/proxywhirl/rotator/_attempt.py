@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from proxywhirl._native.enums import Outcome
     from proxywhirl.rotator._attempts import _Loop
 
-__all__ = ["Attempt"]
-
 
 class Attempt:
     """One attempt of a request: a lease, and a word about what came of it.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from proxywhirl.retry import RetryPolicy
     from proxywhirl.rotator._attempts import AsyncAttempts, Attempts
 
-__all__ = ["AsyncAttemptsFace", "AttemptsFace"]
-
 
 class _Face:
     _transport: Any
@@ -80,20 +78,18 @@ class AttemptsFace(_Face):
         """
         from proxywhirl.rotator._attempts import Attempts
 
-        wishes = wished(
-            session_id=session_id, country=country, region=region, tags=tags, protocol=protocol, context=context
-        )
-        return Attempts(
-            self._transport,
-            self._prepare_sources,
-            url,
-            method,
-            wishes,
-            patience=self.config.pool_timeout,
+        selection = wished(
+            session_id=session_id,
+            country=country,
+            region=region,
+            tags=tags,
+            protocol=protocol,
+            context=context,
             retry_policy=retry_policy,
             ban_policy=ban_policy,
             raise_on_ban=raise_on_ban,
         )
+        return Attempts(self._transport, self._prepare_sources, url, method, selection, self.config.pool_timeout)
 
 
 class AsyncAttemptsFace(_Face):
@@ -126,17 +122,15 @@ class AsyncAttemptsFace(_Face):
         """
         from proxywhirl.rotator._attempts import AsyncAttempts
 
-        wishes = wished(
-            session_id=session_id, country=country, region=region, tags=tags, protocol=protocol, context=context
-        )
-        return AsyncAttempts(
-            self._transport,
-            self._prepare_sources,
-            url,
-            method,
-            wishes,
-            patience=self.config.pool_timeout,
+        selection = wished(
+            session_id=session_id,
+            country=country,
+            region=region,
+            tags=tags,
+            protocol=protocol,
+            context=context,
             retry_policy=retry_policy,
             ban_policy=ban_policy,
             raise_on_ban=raise_on_ban,
         )
+        return AsyncAttempts(self._transport, self._prepare_sources, url, method, selection, self.config.pool_timeout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
 from proxywhirl._core import ReportJudge, is_tunnelled
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl._httpx.selection import Selection
 
-__all__ = ["AsyncAttempts", "Attempts"]
-
 # Failures after which nothing of the request can have reached the site.
 _UNSENT = frozenset({Fault.PROXY, Fault.LOGIN, Fault.RULESET, Fault.UNREACHED, Fault.CONNECT})
 
@@ -29,16 +28,8 @@ _UNSENT = frozenset({Fault.PROXY, Fault.LOGIN, Fault.RULESET, Fault.UNREACHED, F
 class _Loop:
     """What both loops share: everything but the waiting.
 
-    Args:
-        transport: How the rotator sends requests of its own: its rules hold here too.
-        prepare: Does what has to be done before a request, until a deadline by ``time.monotonic``.
-        url: The target.
-        method: The method.
-        selection: What is asked of the choice.
-        patience: Seconds to wait for a proxy.
-        retry_policy: Instead of the rotator's.
-        ban_policy: Ban rules instead of the rotator's, for whichever site.
-        raise_on_ban: Whether a final ban or rate limit is raised; ``None`` leaves it to the rotator.
+    ``prepare`` does what has to be done before a request, until a deadline by ``time.monotonic``; ``patience`` are the
+    seconds to wait for a proxy.
     """
 
     def __init__(
@@ -48,18 +39,14 @@ class _Loop:
         url: str,
         method: str,
         selection: Selection,
-        *,
         patience: float,
-        retry_policy: Any,
-        ban_policy: Any,
-        raise_on_ban: bool | None,
     ) -> None:
         self._prepare = prepare
         self._method = method.upper()
         self._url = url
-        self._policy = transport.retry_policy if retry_policy is None else retry_policy
-        self._judge = transport.report_judge_of(ban_policy) or ReportJudge()
-        self._raise_on_ban = transport.raise_on_ban if raise_on_ban is None else raise_on_ban
+        self._policy = transport.retry_policy if selection.retry_policy is None else selection.retry_policy
+        self._judge = transport.report_judge_of(selection.ban_policy) or ReportJudge()
+        self._raise_on_ban = transport.raise_on_ban if selection.raise_on_ban is None else selection.raise_on_ban
         self._patience = patience
         self._chooser = transport.chooser
         self._selection = selection
@@ -103,19 +90,44 @@ class _Loop:
                 f"attempt {number} has no outcome: put what uses it into `with attempt:`, or call attempt.report()"
             )
 
-    def _take_now(self, rotation: _core._Rotation) -> bool:
-        """Take a lease without waiting; whether the step is done."""
+    def _advance(self, rotation: _core._Rotation) -> Attempt | str:
+        """Go on to the next attempt, or to where the caller has to wait: in "line", for a "pause", or to the "end"."""
+        while True:
+            step = self._step
+            if step == "send":
+                return self._attempt(rotation)
+            if step == "deliver":
+                self._end()
+                return "end"
+            if step == "fail":
+                error = self._error(rotation)
+                self.close()
+                raise error from error.__cause__
+            if step == "wait":
+                return "pause"
+            if step != "admit":
+                self._step = rotation.done()
+            elif not self._take_now(rotation):
+                return "line"
+
+    @contextmanager
+    def _admission(self, rotation: _core._Rotation) -> Iterator[None]:
+        """Tell the rotation that there is no lease; whatever else is raised ends the loop."""
         try:
-            lease = self._taking(*rotation.admission)
+            yield
         except NO_LEASE as error:
             self._step = rotation.admitted(error)
-            return True
         except BaseException:
             self.close()
             raise
-        if lease is None:
-            return False
-        self._step = rotation.admitted(lease)
+
+    def _take_now(self, rotation: _core._Rotation) -> bool:
+        """Take a lease without waiting; whether the step is done."""
+        with self._admission(rotation):
+            lease = self._taking(*rotation.admission)
+            if lease is None:
+                return False
+            self._step = rotation.admitted(lease)
         return True
 
     def _attempt(self, rotation: _core._Rotation) -> Attempt:
@@ -251,35 +263,16 @@ class Attempts(_Loop):
             self._start(deadline)
         rotation = self._rotation
         assert rotation is not None
-        while True:
-            step = self._step
-            if step == "send":
-                return self._attempt(rotation)
-            if step == "deliver":
-                self._end()
+        while not isinstance(found := self._advance(rotation), Attempt):
+            if found == "end":
                 raise StopIteration
-            if step == "fail":
-                error = self._error(rotation)
-                self.close()
-                raise error from error.__cause__
-            if step == "admit":
-                if not self._take_now(rotation):
-                    self._wait_in_line(rotation)
+            if found == "line":
+                with self._admission(rotation):
+                    self._step = rotation.admitted(self._taking.wait(*rotation.admission))
             else:
-                if step == "wait":
-                    time.sleep(rotation.seconds or 0.0)
+                time.sleep(rotation.seconds or 0.0)
                 self._step = rotation.done()
-
-    def _wait_in_line(self, rotation: _core._Rotation) -> None:
-        try:
-            lease = self._taking.wait(*rotation.admission)
-        except NO_LEASE as error:
-            self._step = rotation.admitted(error)
-        except BaseException:
-            self.close()
-            raise
-        else:
-            self._step = rotation.admitted(lease)
+        return found
 
 
 class AsyncAttempts(_Loop):
@@ -296,34 +289,15 @@ class AsyncAttempts(_Loop):
             self._start(deadline)
         rotation = self._rotation
         assert rotation is not None
-        while True:
-            step = self._step
-            if step == "send":
-                return self._attempt(rotation)
-            if step == "deliver":
-                self._end()
+        while not isinstance(found := self._advance(rotation), Attempt):
+            if found == "end":
                 raise StopAsyncIteration
-            if step == "fail":
-                error = self._error(rotation)
-                self.close()
-                raise error from error.__cause__
-            if step == "admit":
-                if not self._take_now(rotation):
-                    await self._wait_in_line(rotation)
+            if found == "line":
+                with self._admission(rotation):
+                    self._step = rotation.admitted(await self._taking.wait_async(*rotation.admission))
             else:
-                if step == "wait":
-                    import anyio
+                import anyio
 
-                    await anyio.sleep(rotation.seconds or 0.0)
+                await anyio.sleep(rotation.seconds or 0.0)
                 self._step = rotation.done()
-
-    async def _wait_in_line(self, rotation: _core._Rotation) -> None:
-        try:
-            lease = await self._taking.wait_async(*rotation.admission)
-        except NO_LEASE as error:
-            self._step = rotation.admitted(error)
-        except BaseException:
-            self.close()
-            raise
-        else:
-            self._step = rotation.admitted(lease)
+        return found

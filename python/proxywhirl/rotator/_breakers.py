@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from proxywhirl import _core
 
-__all__ = ["Breakers", "breaker_settings"]
-
 _SETTINGS = ("failure_threshold", "window_duration", "timeout_duration", "success_threshold", "failure_rate")
 
 
@@ -19,10 +17,6 @@ class Breakers(Mapping[str, "_core.CircuitBreaker"]):
     """The breakers of a pool by ``str(proxy.id)``: a live view, in which breakers can be replaced.
 
     Every proxy of the pool has one, however it got there. Deleting one replaces it with a new one of the pool's kind.
-
-    Args:
-        pool: The pool.
-        template: Makes a new breaker for an id.
     """
 
     def __init__(self, pool: _core.ProxyPool, template: Any) -> None:
@@ -63,15 +57,7 @@ class Breakers(Mapping[str, "_core.CircuitBreaker"]):
 def breaker_settings(template: Any) -> dict[str, Any]:
     """What a pool has to know of ``circuit_breaker=``.
 
-    Args:
-        template: ``None``, a breaker, a ``CircuitBreakerConfig``, or a mapping of its fields.
-
-    Returns:
-        The settings by name; empty for ``None``.
-
-    Raises:
-        TypeError: It is none of these.
-        ValueError: A setting out of its range.
+    Raises ``TypeError`` (it is none of these), ``ValueError`` (a setting out of its range).
     """
     if template is None:
         return {}

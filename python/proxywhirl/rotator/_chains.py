@@ -10,15 +10,9 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.models import ProxyChain
 
-__all__ = ["Chains"]
-
 
 class Chains:
-    """The chains of one rotator.
-
-    Args:
-        pool: Where their entry proxies are put.
-    """
+    """The chains of one rotator."""
 
     def __init__(self, pool: _core.ProxyPool) -> None:
         self._pool = pool

@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Any, Callable
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["LimiterGate", "gate_of", "limiter_of"]
-
 # When to ask a limiter again that does not say, in seconds.
 _ASK_AGAIN = 0.05
 
 
 class LimiterGate:
-    """Lets a lease pass when a limiter of the user's own grants it.
-
-    Args:
-        limiter: What :func:`limiter_of` returned.
-        waits: Whether a refused request waits even if the limiter does not delay.
-    """
+    """Lets a lease pass when a limiter of the user's own grants it."""
 
     __slots__ = ("_limiter", "_wait_time", "waits", "would_refuse")
 
@@ -37,9 +30,8 @@ class LimiterGate:
     def admit(self, lease: _core.Lease) -> tuple[str, float] | None:
         """Ask for a proxy.
 
-        Returns:
-            ``None``: the lease may be used; else that the limit is the proxy's, and seconds until asking again makes
-            sense.
+        Returns ``None``: the lease may be used; else that the limit is the proxy's, and seconds until asking again
+        makes sense.
         """
         key = lease.proxy._key()
         if self._limiter.acquire(key):
@@ -48,15 +40,7 @@ class LimiterGate:
 
 
 def gate_of(limiter: Any, *, waits: bool) -> _core.RateGate | LimiterGate | None:
-    """What has the last word on leases.
-
-    Args:
-        limiter: What :func:`limiter_of` returned.
-        waits: Whether a refused request waits for its turn even if the limiter does not delay.
-
-    Returns:
-        The core's own gate for a limiter of this package; ``None`` without a limiter.
-    """
+    """What has the last word on leases; ``None`` without a limiter."""
     from proxywhirl import _core
     from proxywhirl.rate_limiting.limiter import RateLimiter
 
@@ -70,11 +54,7 @@ def gate_of(limiter: Any, *, waits: bool) -> _core.RateGate | LimiterGate | None
 def limiter_of(given: Any) -> Any:
     """The limiter that does the work, of whatever was given as ``rate_limiter``.
 
-    Args:
-        given: ``None``, a limiter of this package, or an object with ``acquire(proxy_id) -> bool``.
-
-    Raises:
-        TypeError: It is none of these.
+    Raises ``TypeError`` (it is none of these).
     """
     if given is None:
         return None

@@ -16,21 +16,11 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.library import HttpLibrary
     from proxywhirl._httpx.selection import Chooser
 
-__all__ = ["Identities", "Identity", "checked_on_move"]
-
 _ON_MOVE = ("keep", "drop")
 
 
 class Identity(CookieStore):
-    """The belongings of one session. Thread-safe.
-
-    Args:
-        session_id: The session.
-        chooser: Knows where the session is.
-        kind: The package that makes cookies and headers.
-        on_move: What becomes of the cookies when the session moves to another proxy: ``"keep"`` or ``"drop"``.
-        first: The cookies that it begins with, then too.
-    """
+    """The belongings of one session. Thread-safe."""
 
     def __init__(
         self,
@@ -84,11 +74,7 @@ class Identity(CookieStore):
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take in what :meth:`dump` gave.
-
-        Raises:
-            ValueError: It is something else.
-        """
+        """Take in what :meth:`dump` gave. Raises ``ValueError`` (it is something else)."""
         from http.cookiejar import Cookie
 
         try:
@@ -112,13 +98,7 @@ def _plain(cookie: Cookie) -> dict[str, Any]:
 
 
 class Identities:
-    """The identities of a rotator's sessions, bounded in number. Thread-safe.
-
-    Args:
-        chooser: Knows the sessions.
-        kind: The package that makes cookies and headers.
-        first: The cookies that every session begins with.
-    """
+    """The identities of a rotator's sessions, bounded in number. Thread-safe."""
 
     def __init__(self, chooser: Chooser, kind: HttpLibrary, first: Sequence[Cookie] = ()) -> None:
         self._first = first
@@ -177,11 +157,7 @@ class Identities:
 
 
 def checked_on_move(on_move: str) -> str:
-    """``on_move`` as it was given.
-
-    Raises:
-        ValueError: It is neither ``"keep"`` nor ``"drop"``.
-    """
+    """``on_move`` as it was given. Raises ``ValueError`` (it is neither ``"keep"`` nor ``"drop"``)."""
     if on_move not in _ON_MOVE:
         raise ValueError(f"on_move must be 'keep' or 'drop', not {shown(on_move)}")
     return on_move

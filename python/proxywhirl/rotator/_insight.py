@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from proxywhirl._httpx.selection import Chooser
     from proxywhirl._native.explain import Explanation
     from proxywhirl.config import ProxyConfiguration
-    from proxywhirl.health.checks import Checker
     from proxywhirl.health.monitor import HealthMonitor
-
-__all__ = ["Insight", "status_of"]
 
 # Reasons of explain(), the graver first, and what a proxy counts as for them. What the strategy passes over is healthy.
 _KINDS = {
@@ -51,15 +48,7 @@ _FRACTIONS = frozenset(name for name in _METRICS if name.endswith(("_ms", "_rate
 
 
 class Insight:
-    """What happens in one rotator, for listeners, counters and the log. It does not hold the rotator.
-
-    Args:
-        chooser: Whose choices are watched.
-        config: How health is checked.
-        metrics: Whether attempts are counted.
-        profiling: Whether durations are summed up.
-        in_loop: Whether health checks and coroutines of callbacks belong into the running event loop.
-    """
+    """What happens in one rotator, for listeners, counters and the log. It does not hold the rotator."""
 
     def __init__(
         self, chooser: Chooser, config: ProxyConfiguration, *, metrics: bool, profiling: bool, in_loop: bool
@@ -116,12 +105,7 @@ class Insight:
         return self.watch.events.wants("proxy_removed")
 
     def removed(self, proxies: Iterable[_core.Proxy], count: int | None = None) -> None:
-        """Tell that proxies were removed.
-
-        Args:
-            proxies: The proxies; may be left out without a listener.
-            count: How many; as many as were named by default.
-        """
+        """Tell that proxies were removed."""
         proxies = list(proxies)
         count = len(proxies) if count is None else count
         _log_events.pool_changed("proxy_removed", count, size=len(self._chooser.pool))
@@ -151,8 +135,7 @@ class Insight:
 
     def profile(self) -> dict[str, float]:
         """See :meth:`ProxyRotatorBase.get_performance_profile`."""
-        profile = self.watch.profile
-        return Profile.nothing() if profile is None else profile.averages()
+        return (self.watch.profile or Profile()).averages()
 
     def health(self, verdicts: Explanation) -> dict[str, Any]:
         """See :meth:`ProxyRotatorBase.get_health_status`."""
@@ -196,14 +179,11 @@ class Insight:
         check_interval: float | None,
         failure_threshold: int,
         *,
-        checker: Checker | None,
         url: str | None,
         timeout: float | None,
-        concurrency: int,
-        remove: bool,
-        tls: Any,
+        **options: Any,
     ) -> HealthMonitor:
-        """See :meth:`ProxyRotatorBase.start_health_monitor`; ``tls`` is what requests use."""
+        """See :meth:`ProxyRotatorBase.start_health_monitor`; the options are those of the monitor."""
         from proxywhirl.health.monitor import HealthMonitor
 
         config = self._config
@@ -226,15 +206,12 @@ class Insight:
             self._chooser.pool,
             config.health_check_interval_seconds if check_interval is None else check_interval,
             failure_threshold,
-            checker=checker,
             url=str(config.health_check_url) if url is None else url,
             timeout=config.health_check_timeout if timeout is None else timeout,
-            concurrency=concurrency,
             cache_ttl=config.health_cache_ttl,
-            remove=remove,
             told=told,
             removed=removed,
-            tls=tls,
+            **options,
         )
         self.stop_monitor()
         self.monitor = monitor

@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Union
 
 from proxywhirl import _core
+from proxywhirl._base.event_loop import in_thread
 from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from proxywhirl.storage._autosave import Autosave, Place
     from proxywhirl.storage._vault import Vault
 
-__all__ = ["Keeping", "StorageLike", "open_file"]
-
 StorageLike = Union[str, "ProxyStorage", None]
 """``"memory"``, ``"file"``, ``"sqlite"``, or a storage."""
 
@@ -26,15 +25,7 @@ _log = logging.getLogger("proxywhirl.storage")
 
 
 class Keeping:
-    """Loads and saves the pool of one rotator.
-
-    Args:
-        chooser: Whose pool is kept.
-        profile: Sums up how long saving takes, if it is to be known.
-        atomic: Whether files are replaced as a whole.
-        encryption_key: Encrypts saved credentials.
-        geo_database: Where proxies without a country get theirs.
-    """
+    """Loads and saves the pool of one rotator."""
 
     def __init__(
         self,
@@ -193,8 +184,6 @@ class Keeping:
         return added
 
     async def _load_async(self, autosave: Autosave) -> int:
-        import asyncio
-
         from proxywhirl.storage._autosave import ForeignPlace
 
         if isinstance(autosave.place, ForeignPlace) and not autosave.loaded:
@@ -204,11 +193,10 @@ class Keeping:
             except BaseException:
                 autosave.loaded = False
                 raise
-        return await asyncio.to_thread(autosave.load)
+        return await in_thread(autosave.load)
 
     async def save_async(self, path: Any, *, credentials: bool, learned: bool) -> None:
         """As ``made().save``, without blocking the loop."""
-        import asyncio
         import time
 
         from proxywhirl.storage._autosave import ForeignPlace
@@ -220,7 +208,7 @@ class Keeping:
             await autosave.place.asave(autosave.pool, credentials)
             autosave.note((time.perf_counter() - started) * 1000.0)
         else:
-            await asyncio.to_thread(autosave.save, path, credentials=credentials, learned=learned)
+            await in_thread(autosave.save, path, credentials=credentials, learned=learned)
 
     def end(self) -> None:
         """Save a last time, and end what runs in the background."""
@@ -229,10 +217,8 @@ class Keeping:
 
     async def end_async(self) -> None:
         """As :meth:`end`, without blocking the loop."""
-        import asyncio
-
         if self.autosave is not None and self.autosave.place is not None:
-            await asyncio.to_thread(self.autosave.stop)
+            await in_thread(self.autosave.stop)
 
     def locate(self, proxies: list[_core.Proxy] | None = None) -> None:
         """Find the countries of proxies, or of all, that have none, if a database was given."""
@@ -245,15 +231,7 @@ class Keeping:
 def open_file(
     path: str | os.PathLike[str], options: dict[str, Any]
 ) -> tuple[_core.ParsedProxies | _core.PoolImage, dict[str, Any]]:
-    """Read the file that a rotator is to be made from.
-
-    Args:
-        path: A saved pool, or a list.
-        options: Arguments of the rotator.
-
-    Returns:
-        What was read, and the arguments: with the strategy that the file names, if they name none.
-    """
+    """Read the file that a rotator is to be made from."""
     from proxywhirl.storage._open import image_of
     from proxywhirl.storage._reading import settings_of
     from proxywhirl.storage._vault import Vault

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl.rotator._observed import ObservedFace
+
 if TYPE_CHECKING:
     import uuid
 
@@ -13,29 +15,21 @@ if TYPE_CHECKING:
     from proxywhirl.rotator._limits import Limits
     from proxywhirl.rotator._queue import RequestQueue
 
-__all__ = ["LimitedFace"]
 
-
-class LimitedFace:
+class LimitedFace(ObservedFace):
     """Limits of a rotator; without state or rules of its own."""
 
     _limits: Limits
     _clients: Any
-    _transport: Any
     _tls_options: dict[str, Any]
     circuit_breakers: Breakers
     retry_metrics: RetryMetrics
-    retry_policy: Any
     request: Any
 
     def _configure_guard(self) -> None:
         raise NotImplementedError
 
     def _client_options(self) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def get_proxy_sync(self, **wishes: Any) -> _core.Proxy:
-        """See :class:`ProxyRotatorBase`."""
         raise NotImplementedError
 
     # Rates and the queue.

@@ -15,23 +15,11 @@ if TYPE_CHECKING:
     from proxywhirl.retry import RetryExecutor, RetryMetrics, RetryPolicy
     from proxywhirl.rotator._watch import Watch
 
-__all__ = ["Limits"]
-
 
 class Limits:
     """What holds requests of one rotator back.
 
-    Args:
-        chooser: Whose choices are limited.
-        watch: Tells what breakers do.
-        config: Whether there is a queue, and how long it is.
-        circuit_breaker: The pattern for the breaker of every proxy.
-        rate_limiter: The limiter.
-        credentials: Where user name and password of all proxies come from.
-
-    Raises:
-        TypeError: An argument of the wrong type.
-        ValueError: A setting out of its range.
+    Raises ``TypeError`` (an argument of the wrong type), ``ValueError`` (a setting out of its range).
     """
 
     def __init__(
@@ -93,11 +81,7 @@ class Limits:
         return self.queue.clear(self._chooser.admission)
 
     def breaker_of(self, proxy_id: Any) -> _core.CircuitBreaker:
-        """The breaker of a proxy.
-
-        Raises:
-            KeyError: "No circuit breaker found ...".
-        """
+        """The breaker of a proxy. Raises ``KeyError`` ("No circuit breaker found ...")."""
         try:
             return self.breakers[str(proxy_id)]
         except KeyError:

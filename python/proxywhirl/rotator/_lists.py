@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Union
 from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from proxywhirl import _core
     from proxywhirl._httpx.selection import Chooser
     from proxywhirl.config import ProxyConfiguration
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from proxywhirl.rotator._insight import Insight
     from proxywhirl.sources._supply.refresh import Refresh
     from proxywhirl.sources._supply.supply import Supply
-
-__all__ = ["BootstrapLike", "Lists", "SourcesLike"]
 
 SourcesLike = Union["Iterable[SourceLike]", "ProxyFetcher", None]
 """Lists to read, or a fetcher that has them and says how they are read and checked."""
@@ -106,37 +106,33 @@ class Lists:
             self.supply.roster.disown(proxies)
 
     def wait(self, deadline: float | None = None) -> Iterable[Any]:
-        """Wait for the first proxies of the lists if there is none to choose.
-
-        Args:
-            deadline: When the request must be over, by ``time.monotonic``.
-
-        Returns:
-            Ids of proxies that lists have removed, whose connections can go.
-        """
-        supply = self.supply
-        if supply is None:
-            return ()
-        supply.reopen()
-        offer = supply.offer()
+        """Wait for the first proxies of the lists if there is none to choose; ids of proxies that lists took away."""
+        offer = self._offer()
         if offer is not None:
             import concurrent.futures
 
             concurrent.futures.wait([offer], self._patience(deadline))
-        return _taken_from(supply.removed)
+        return self._removed()
 
     async def wait_async(self, deadline: float | None = None) -> Iterable[Any]:
         """As :meth:`wait`, without blocking the loop."""
-        supply = self.supply
-        if supply is None:
-            return ()
-        supply.reopen()
-        offer = supply.offer()
+        offer = self._offer()
         if offer is not None:
             from proxywhirl.sources._supply.refresh import wait_for
 
             await wait_for(offer, self._patience(deadline))
-        return _taken_from(supply.removed)
+        return self._removed()
+
+    def _offer(self) -> Future[None] | None:
+        if self.supply is None:
+            return None
+        self.supply.reopen()
+        return self.supply.offer()
+
+    def _removed(self) -> Iterator[Any]:
+        removed = () if self.supply is None else self.supply.removed
+        while removed:
+            yield removed.popleft()
 
     def refresh(self) -> Refresh:
         """Read all lists now."""
@@ -155,11 +151,6 @@ class Lists:
     def _patience(self, deadline: float | None) -> float:
         patience = float(self._config.pool_timeout)
         return patience if deadline is None else max(min(patience, deadline - time.monotonic()), 0.0)
-
-
-def _taken_from(removed: Any) -> Iterator[Any]:
-    while removed:
-        yield removed.popleft()
 
 
 def _bootstrap_config(given: BootstrapLike) -> BootstrapConfig | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Union
 
 from proxywhirl import _core
+from proxywhirl._native.model.errors import findings_of
 from proxywhirl._native.redact import shown_url
 from proxywhirl.exceptions import ProxyValidationError
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from proxywhirl.rotator._keeping import Keeping
     from proxywhirl.rotator._lists import Lists
 
-__all__ = ["Members", "ProxiesLike", "ProxyLike", "proxies_of_environment"]
-
 ProxyLike = Union["_core.Proxy", str, Mapping[str, Any], "Gateway"]
 """A proxy, its URL, its fields, or a gateway that stands for many."""
 ProxiesLike = Union[Iterable[ProxyLike], str, "os.PathLike[str]"]
@@ -25,14 +24,7 @@ ProxiesLike = Union[Iterable[ProxyLike], str, "os.PathLike[str]"]
 
 
 class Members:
-    """The way into a pool, and out of it for those that are no good.
-
-    Args:
-        pool: The pool.
-        lists: Learns which proxies the user named, and takes gateways.
-        insight: Called with how many proxies were added, and with those that were removed.
-        keeping: Decrypts files, and finds the countries of proxies.
-    """
+    """The way into a pool, and out of it for those that are no good."""
 
     def __init__(self, pool: _core.ProxyPool, lists: Lists, insight: Insight, keeping: Keeping) -> None:
         self._pool = pool
@@ -100,16 +92,9 @@ def _as_proxy(item: Any) -> _core.Proxy:
     except ValueError as error:
         url = item if isinstance(item, str) else item.get("url")
         given = shown_url(url)
-        reason = _first_reason(error).replace("Value error, ", "").replace("Invalid proxy URL: ", "")
+        reason = findings_of(error)[0][1].replace("Value error, ", "").replace("Invalid proxy URL: ", "")
         raise ProxyValidationError(f"Invalid proxy URL {given!r}: {reason}") from None
     raise TypeError(f"a proxy is a Proxy, a URL or a mapping of fields, not {type(item).__name__}")
-
-
-def _first_reason(error: ValueError) -> str:
-    # A pydantic error without importing pydantic: the text of its first finding, not its whole report with the input.
-    errors: Any = getattr(error, "errors", None)
-    found = errors() if callable(errors) else []
-    return str(found[0].get("msg", error)) if found else str(error)
 
 
 def proxies_of_environment() -> list[str]:

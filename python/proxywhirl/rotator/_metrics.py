@@ -13,8 +13,6 @@ from proxywhirl import _core
 from proxywhirl._base.fork import new_lock
 from proxywhirl._native.enums import Outcome
 
-__all__ = ["MOST_GROUPS", "OTHER", "Metrics"]
-
 MOST_GROUPS = 1000
 """Proxies, and sites, that are counted apart."""
 OTHER = "other"
@@ -51,15 +49,7 @@ class Metrics:
         self.attempts.record(proxy_id, site, outcome, elapsed_ms, self._now())
 
     def move(self, proxy_id: Hashable, site: str, before: Outcome, after: Outcome, count: int) -> None:
-        """Count attempts as what they turned out to be.
-
-        Args:
-            proxy_id: Id of the proxy.
-            site: Key of the site.
-            before: What they were counted as; no success.
-            after: What they are; no success either.
-            count: How many.
-        """
+        """Count attempts as what they turned out to be."""
         self.attempts.move_between(proxy_id, site, before, after, count)
 
     def record_check(self, passed: bool) -> None:
@@ -88,14 +78,7 @@ class Metrics:
             }
 
     def groups(self, by: str) -> dict[str, dict[str, Any]]:
-        """The counts apart.
-
-        Returns:
-            The counts by id of the proxy, key of the site, or value of the outcome.
-
-        Raises:
-            ValueError: It is none of these.
-        """
+        """The counts apart. Raises ``ValueError`` (it is none of these)."""
         counts, other = self.attempts.groups(by)
         if other is not None:
             counts[OTHER] = other

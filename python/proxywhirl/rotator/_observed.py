@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
 
+from proxywhirl.rotator._chosen import ChosenFace
+
 if TYPE_CHECKING:
-    from proxywhirl import _core
-    from proxywhirl._native.explain import Explanation
     from proxywhirl.events import ProxyEvent
     from proxywhirl.health.checks import Checker
     from proxywhirl.health.monitor import HealthMonitor
-    from proxywhirl.rotator._insight import Insight
-
-__all__ = ["ObservedFace"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class ObservedFace:
+class ObservedFace(ChosenFace):
     """Events, numbers and health of a rotator; without state or rules of its own."""
-
-    _insight: Insight
-    _transport: Any
-
-    @property
-    def pool(self) -> _core.ProxyPool:
-        """The proxies."""
-        raise NotImplementedError
-
-    def explain(self) -> Explanation:
-        """Which proxies may be chosen now."""
-        raise NotImplementedError
 
     # Events.
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from proxywhirl._base.fork import new_lock
 
-__all__ = ["STAGES", "Profile"]
-
 STAGES = ("proxy_selection", "connection_establish", "request", "validation", "storage_save")
 """What is measured."""
 
@@ -38,8 +36,3 @@ class Profile:
         """``<stage>_avg_ms`` for every stage, in milliseconds; 0.0 for one that never happened."""
         with self._lock:
             return {f"{stage}_avg_ms": self._sums[stage] / max(self._counts[stage], 1) for stage in STAGES}
-
-    @staticmethod
-    def nothing() -> dict[str, float]:
-        """What :meth:`averages` returns when nothing was measured."""
-        return {f"{stage}_avg_ms": 0.0 for stage in STAGES}

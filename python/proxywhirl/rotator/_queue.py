@@ -12,8 +12,6 @@ from proxywhirl.exceptions import ProxyConnectionError, RequestQueueFullError
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["RequestQueue"]
-
 Ask = Callable[[], Any]
 
 
@@ -34,14 +32,7 @@ class RequestQueue:
 
     @contextmanager
     def place(self, ask: Ask) -> Iterator[None]:
-        """Take a place for the length of a ``with`` block.
-
-        Args:
-            ask: What the request asks while it waits; it is known by this.
-
-        Raises:
-            RequestQueueFullError: There is none left.
-        """
+        """Take a place for the length of a ``with`` block. Raises ``RequestQueueFullError`` (there is none left)."""
         with self._lock:
             if len(self._places) >= self.max_size:
                 raise RequestQueueFullError(
@@ -55,14 +46,7 @@ class RequestQueue:
                 self._places.discard(ask)
 
     def clear(self, line: _core.WaitingLine) -> int:
-        """Dismiss all waiting requests.
-
-        Args:
-            line: The line they stand in.
-
-        Returns:
-            How many there were.
-        """
+        """Dismiss all waiting requests."""
         with self._lock:
             leaving = self._places.copy()
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from proxywhirl.config import ProxyConfiguration
     from proxywhirl.rotator._sessions import Sessions
 
-__all__ = ["RequestsFace", "Unset", "client_options"]
-
 _WISHES = (
     *("session_id", "country", "region", "tags", "protocol", "context"),
     *("retry_policy", "ban_policy", "raise_on_ban", "max_body"),
@@ -44,22 +42,7 @@ def client_options(
 ) -> dict[str, Any]:
     """The arguments of the client that were given to the rotator; see :class:`ProxyRotatorBase`.
 
-    Args:
-        kind: The package of the client.
-        headers: As there, like all the others.
-        user_agent: Where ``headers`` has none.
-        base_url: A URL.
-        auth: As httpx takes it.
-        event_hooks: Functions by event.
-        follow_redirects: ``None`` leaves it to the settings.
-        timeout: :attr:`Unset.UNSET` leaves it to the settings.
-
-    Returns:
-        What was given, as the client takes it.
-
-    Raises:
-        TypeError: One has the wrong type.
-        ValueError: An event that no client has.
+    Raises ``TypeError`` (one has the wrong type), ``ValueError`` (an event that no client has).
     """
     package = kind.module
     said = package.Headers(headers)

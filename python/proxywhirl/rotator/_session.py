@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from proxywhirl.rotator._identity import Identity
     from proxywhirl.rotator._sessions import Sessions
 
-__all__ = ["AsyncRotatorSession", "RotatorSession"]
-
 
 class _Session:
     """Requests of one rotator that share a proxy, cookies, headers and connections.

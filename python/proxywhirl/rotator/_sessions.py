@@ -15,20 +15,11 @@ if TYPE_CHECKING:
 
     from proxywhirl._httpx.library import HttpLibrary
 
-__all__ = ["Sessions"]
-
 _SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 
 
 class Sessions:
-    """The sessions of one rotator. Thread-safe.
-
-    Args:
-        chooser: Binds sessions to proxies.
-        kind: The package that makes cookies and headers.
-        carrier: Has the connections of sessions.
-        first: The cookies that every session begins with.
-    """
+    """The sessions of one rotator. Thread-safe."""
 
     def __init__(self, chooser: Chooser, kind: HttpLibrary, carrier: Any, first: Sequence[Cookie] = ()) -> None:
         self._chooser = chooser
@@ -46,8 +37,7 @@ class Sessions:
     ) -> Identity:
         """Set up what a session owns, as the arguments of ``rotator.session`` say.
 
-        Raises:
-            ValueError: The id, ``on_move`` or ``restore`` has another form.
+        Raises ``ValueError`` (the id, ``on_move`` or ``restore`` has another form).
         """
         checked_on_move(on_move)
         if restore is not None:

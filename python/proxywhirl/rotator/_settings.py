@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["ConfigLike", "connections_of", "policy_of", "settings_of", "strategy_of", "timeout_for"]
-
 ConfigLike = Union["ProxyConfiguration", "StrategyConfig", Mapping[str, Any], str, "os.PathLike[str]", None]
 
 # Requests that wait for a free connection of one proxy wait for that proxy, whatever becomes of it, so unless the user
@@ -25,9 +23,7 @@ _CONNECTIONS_PER_PROXY = 100
 def settings_of(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig | None, Any]:
     """The rotator's settings, the strategy's if they were meant, and the proxies of a file.
 
-    Raises:
-        TypeError: This is no configuration.
-        ValueError: A setting that is unknown or out of its range.
+    Raises ``TypeError`` (this is no configuration), ``ValueError`` (a setting that is unknown or out of its range).
     """
     from proxywhirl.config import ProxyConfiguration, StrategyConfig, load_config_file
 
@@ -57,9 +53,7 @@ def settings_of(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig 
 def strategy_of(given: Any, settings: StrategyConfig | None, config: ProxyConfiguration) -> Any:
     """The strategy that was handed over, or that settings name, in the form the core calls.
 
-    Raises:
-        ValueError: An unknown name.
-        TypeError: Something that is no strategy.
+    Raises ``ValueError`` (an unknown name), ``TypeError`` (something that is no strategy).
     """
     from proxywhirl.strategies._registry import resolve
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["AsyncVerbs", "Verbs"]
-
 
 class Verbs:
     """The verbs, over ``request``."""

@@ -30,13 +30,7 @@ NoticeTap = Callable[[str, Any, "dict[str, Any]"], None]
 
 
 class Watch:
-    """What one rotator tells about its leases.
-
-    Args:
-        metrics: Where attempts are counted, if they are.
-        profile: Where durations are summed up, if they are.
-        use_running_loop: Whether coroutines of callbacks run in the running event loop.
-    """
+    """What one rotator tells about its leases."""
 
     def __init__(
         self,
@@ -86,22 +80,11 @@ class Watch:
                 chooser.watch = self if wanted else None
 
     def tap_notices(self, tap: NoticeTap) -> None:
-        """Call a function with whatever the core notices.
-
-        Args:
-            tap: Called with the name, the proxy and the facts.
-        """
+        """Call a function with whatever the core notices."""
         self._notice_taps = (*self._notice_taps, tap)
 
     def attempt(self, strategy: str, url: str | None, method: str | None, attempt: int) -> Attempt:
-        """The observer of a lease that is about to be taken.
-
-        Args:
-            strategy: Name of the strategy.
-            url: The target.
-            method: The method, where it is known.
-            attempt: Which attempt of the request this is, from 1.
-        """
+        """The observer of a lease that is about to be taken."""
         return Attempt(self, strategy, url, method, attempt)
 
     def taken(
@@ -114,17 +97,7 @@ class Watch:
         elapsed_ms: float,
         tell: bool,
     ) -> None:
-        """A lease was taken.
-
-        Args:
-            lease: The lease.
-            strategy: As for :meth:`attempt`, as the rest.
-            url: See there.
-            method: See there.
-            attempt: See there.
-            elapsed_ms: How long the choice took.
-            tell: Whether it is certain that the lease will be used; if not, :meth:`chosen` follows.
-        """
+        """A lease was taken."""
         if self.profile is not None:
             self.profile.add("proxy_selection", elapsed_ms)
         if tell:
@@ -226,15 +199,7 @@ class Watch:
 
 
 class Attempt:
-    """One lease, as its observer knows it; called once when it has been settled.
-
-    Args:
-        watch: The receiver.
-        strategy: Name of the strategy.
-        url: The target.
-        method: The method, where it is known.
-        number: Which attempt of the request this is, from 1.
-    """
+    """One lease, as its observer knows it; called once when it has been settled."""
 
     __slots__ = ("_watch", "method", "number", "strategy", "url")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
+from proxywhirl._base.event_loop import in_thread
 from proxywhirl.rotator._attempted import AsyncAttemptsFace
 from proxywhirl.rotator._session import AsyncRotatorSession
 from proxywhirl.rotator._verbs import AsyncVerbs
@@ -209,7 +209,7 @@ class AsyncProxyRotator(AsyncAttemptsFace, AsyncVerbs, ProxyRotatorBase):
         Closing twice is fine; a further request opens new connections and starts it again.
         """
         if self._lists.supply is not None:
-            await asyncio.to_thread(self._lists.close, 2.0)
+            await in_thread(self._lists.close, 2.0)
         with self._lock:
             client, self._opened = self._opened, None
         if client is not None:

@@ -13,9 +13,7 @@ from proxywhirl._httpx.cookies import cookies_of
 from proxywhirl._httpx.library import default_name, flavour
 from proxywhirl._httpx.selection import Chooser
 from proxywhirl._native.redact import shown
-from proxywhirl.rotator._chosen import ChosenFace
 from proxywhirl.rotator._limited import LimitedFace
-from proxywhirl.rotator._observed import ObservedFace
 from proxywhirl.rotator._requests import RequestsFace, Unset, client_options
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ _NO_PROXIES = (
 )
 
 
-class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
+class ProxyRotatorBase(RequestsFace, LimitedFace):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -123,8 +121,10 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
             ``config.timeout``, and ``config.pool_timeout`` to wait for a proxy.
         cert: Certificate by which sites know this side: the path of a PEM file with certificate and key, or of two
             files, and the key's password. Proxies are not shown it.
+        http2: Whether sites with TLS are offered HTTP/2 (extra ``http2``); httpx carries the requests then.
 
     Raises:
+        ImportError: ``http2=True`` without the package that it needs.
         ProxyValidationError: One of the proxies is not acceptable.
         ValueError: An unknown strategy or setting, or a setting out of its range.
         TypeError: An argument of the wrong type.
@@ -189,6 +189,7 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
         follow_redirects: bool | None = None,
         timeout: Any = Unset.UNSET,
         cert: Cert | None = None,
+        http2: bool = False,
     ) -> None:
         # Making a rotator costs more than importing these; importing the class is to cost little.
         from proxywhirl.resilience import guard_settings
@@ -259,6 +260,7 @@ class ProxyRotatorBase(RequestsFace, ChosenFace, ObservedFace, LimitedFace):
             "proxy_verify": proxy_verify,
             "cert": cert,
             "trust_env": trust_env,
+            "http2": http2,
         }
         self._given = client_options(
             self._flavour,

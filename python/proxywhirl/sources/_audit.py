@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from proxywhirl.fetchers._source import SourceLike
     from proxywhirl.models._sources import ProxySourceConfig
 
-__all__ = [
-    "SourceValidationReport",
-    "SourceValidationResult",
-    "validate_source",
-    "validate_sources",
-    "validate_sources_sync",
-]
-
 
 @dataclass(frozen=True)
 class SourceValidationResult:

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from proxywhirl.models._sources import ProxySourceConfig
 
-__all__ = ["Builtin", "load"]
-
 
 class Builtin(NamedTuple):
     """All that the file says.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from proxywhirl._base.event_loop import run_to_end
 from proxywhirl._base.fork import new_lock
+from proxywhirl.storage._extras import How
 from proxywhirl.storage._pool_file import PoolFile, Saved
 from proxywhirl.storage._reading import load_into, read_file, settings_of
 
@@ -24,25 +25,14 @@ if TYPE_CHECKING:
     from proxywhirl.rotator._profile import Profile
     from proxywhirl.storage._vault import Vault
 
-__all__ = ["Autosave", "FilePlace", "ForeignPlace", "Place"]
-
 _log = logging.getLogger("proxywhirl.storage")
 
 
 class Place(Protocol):
     """Where a pool is kept."""
 
-    def save(
-        self,
-        pool: _core.ProxyPool,
-        settings: dict[str, Any],
-        *,
-        credentials: bool,
-        learned: bool,
-        only_changed: bool,
-        gentle: bool,
-    ) -> Saved:
-        """Save the pool; ``gentle`` lets other threads have the interpreter."""
+    def save(self, pool: _core.ProxyPool, settings: dict[str, Any], how: How) -> Saved:
+        """Save the pool."""
 
     def load(self, pool: _core.ProxyPool) -> int:
         """Add what is kept to the pool; how many proxies that were."""
@@ -59,9 +49,9 @@ class FilePlace:
         self._vault = vault
         self._file = PoolFile(path, vault, atomic=atomic)
 
-    def save(self, pool: _core.ProxyPool, settings: dict[str, Any], **how: Any) -> Saved:
+    def save(self, pool: _core.ProxyPool, settings: dict[str, Any], how: How) -> Saved:
         """See :class:`Place`."""
-        return self._file.save(pool, name=pool.name, settings=settings, **how)
+        return self._file.save(pool, name=pool.name, settings=settings, **how._asdict())
 
     def close(self) -> None:
         """See :class:`Place`; nothing is kept open."""
@@ -84,10 +74,10 @@ class ForeignPlace:
     def __init__(self, storage: ProxyStorage) -> None:
         self.storage = storage
 
-    def save(self, pool: _core.ProxyPool, settings: dict[str, Any], *, credentials: bool, **how: Any) -> Saved:
+    def save(self, pool: _core.ProxyPool, settings: dict[str, Any], how: How) -> Saved:
         """See :class:`Place`."""
-        del settings, how
-        run_to_end(self.storage.save(self.proxies(pool, credentials)))
+        del settings
+        run_to_end(self.storage.save(self.proxies(pool, how.credentials)))
         return Saved(len(pool), len(pool), 0, True)
 
     def load(self, pool: _core.ProxyPool) -> int:
@@ -175,16 +165,8 @@ class Autosave:
             self.loaded = True
             return added
 
-    def save(
-        self,
-        path: str | Path | os.PathLike[str] | None = None,
-        *,
-        credentials: bool = True,
-        learned: bool = True,
-        only_changed: bool = False,
-        gentle: bool = False,
-    ) -> Saved:
-        """Save the pool to its place, or to a file."""
+    def save(self, path: str | Path | os.PathLike[str] | None = None, **how: bool) -> Saved:
+        """Save the pool to its place, or to a file; ``how`` is a :class:`How`."""
         place: Place | None = self.place
         if path is not None:
             place = FilePlace(path, self.vault, atomic=self._atomic)
@@ -194,14 +176,7 @@ class Autosave:
             # What is kept and was never looked at must not be overwritten.
             self.load()
         started = time.perf_counter()
-        done = place.save(
-            self.pool,
-            self.settings(),
-            credentials=credentials,
-            learned=learned,
-            only_changed=only_changed,
-            gentle=gentle,
-        )
+        done = place.save(self.pool, self.settings(), How(**how))
         self.note((time.perf_counter() - started) * 1000.0)
         return done
 

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from proxywhirl import _core
 from proxywhirl._native.redact import scrub_credentials_from_dict
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     _Decorate = Callable[[_core.Proxy, str | None, str | None, str | None, str | None, str], None]
 
-__all__ = ["decorator", "with_secrets"]
-
 T = TypeVar("T")
 
 _log = logging.getLogger("proxywhirl.storage")
@@ -29,16 +27,32 @@ _TRIES = 5
 _PAUSE = 0.0002
 
 
-def _extras_of(source: Source, vault: Vault, *, credentials: bool, gentle: bool) -> _core.SaveExtras:
+class How(NamedTuple):
+    """How proxies are saved.
+
+    Attributes:
+        credentials: Whether credentials are written at all.
+        learned: Whether health, counters and averages are written.
+        only_changed: Do nothing if nothing has changed; where single proxies can be written, write only changed ones.
+        gentle: Let other threads have the interpreter at least every millisecond.
+    """
+
+    credentials: bool = True
+    learned: bool = True
+    only_changed: bool = False
+    gentle: bool = False
+
+
+def _extras_of(source: Source, vault: Vault, how: How) -> _core.SaveExtras:
     """Collect what is to be written beside what the core knows; without credentials, secrets in it are masked."""
     extras = _core.SaveExtras()
     for number, proxy in enumerate(_core.proxies_with_extras(source)):
         metadata, geo = proxy.metadata, proxy.geo_location
         text = None
         if metadata:
-            kept = metadata if credentials else scrub_credentials_from_dict(metadata)
+            kept = metadata if how.credentials else scrub_credentials_from_dict(metadata)
             text = _json(kept)
-            if text is not None and credentials and vault.key is not None:
+            if text is not None and how.credentials and vault.key is not None:
                 text = json.dumps(vault.seal(text, _core.proxy_seal_binding("metadata", proxy)))
         place = None
         if geo is not None:
@@ -47,34 +61,23 @@ def _extras_of(source: Source, vault: Vault, *, credentials: bool, gentle: bool)
                 place = json.dumps(known)
         if text is not None or place is not None:
             extras.put(proxy, text, place)
-        if gentle and number % _STRETCH == 0:
+        if how.gentle and number % _STRETCH == 0:
             time.sleep(_PAUSE)
     return extras
 
 
 def with_secrets(
-    source: Source,
-    vault: Vault,
-    write: Callable[[_core.SealedTexts | None, _core.SaveExtras], T | None],
-    *,
-    credentials: bool,
-    gentle: bool,
+    source: Source, vault: Vault, write: Callable[[_core.SealedTexts | None, _core.SaveExtras], T | None], how: How
 ) -> T:
     """Write proxies with what is encrypted of them, and again where credentials change between the two steps.
 
-    Args:
-        source: A pool, or a list of proxies.
-        vault: Encrypts.
-        write: Called with the encrypted texts and the extras; returns ``None`` where a text is missing.
-        credentials: Whether credentials are written at all.
-        gentle: Let others have the interpreter at least every millisecond.
+    ``write`` is called with the encrypted texts and the extras; it returns ``None`` where a text is missing.
 
-    Raises:
-        OSError: They change faster than they can be encrypted.
+    Raises ``OSError`` (they change faster than they can be encrypted).
     """
     for _ in range(_TRIES):
-        sealed = vault.seals_for(source, gentle=gentle) if credentials else None
-        written = write(sealed, _extras_of(source, vault, credentials=credentials, gentle=gentle))
+        sealed = vault.seals_for(source, gentle=how.gentle) if how.credentials else None
+        written = write(sealed, _extras_of(source, vault, how))
         if written is not None:
             return written
     raise OSError("credentials change faster than they can be encrypted")

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound="_core.ProxyPool")
 Found = Union["_core.PoolImage", "_core.ParsedProxies"]
 
-__all__ = ["fill_pool", "image_of", "load_pool", "open_file"]
-
 _log = logging.getLogger("proxywhirl.storage")
 _HEAD = 4096
 # The first characters of what may be a saved pool: JSON, or a Fernet token of one.
@@ -32,20 +30,9 @@ def load_pool(
 ) -> P:
     """Read a pool from a file.
 
-    Args:
-        cls: The class of the pool.
-        path: A saved pool, or a list of proxies in any form that can be recognised; gzipped or not.
-        lazy: The native pool makes a Python object for a proxy when it is first asked for, so there is nothing left to
-            put off; the argument is accepted for its users.
-        encryption_key: A Fernet key, for credentials that are encrypted; by default that in ``PROXYWHIRL_KEY``.
-
-    Returns:
-        The pool.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is a saved pool that is damaged, or has nothing in it that is a proxy; nothing of it is quoted.
-        cryptography.fernet.InvalidToken: It is encrypted with another key.
+    Raises ``FileNotFoundError`` (there is no such file), ``ValueError`` (it is a saved pool that is damaged, or has
+    nothing in it that is a proxy; nothing of it is quoted), ``cryptography.fernet.InvalidToken`` (it is encrypted with
+    another key).
     """
     from proxywhirl.storage._reading import NotSavedError, load_into, settings_of
     from proxywhirl.storage._vault import Vault
@@ -79,19 +66,8 @@ def fill_pool(
 ) -> _core.ParsedProxies | tuple[int, int]:
     """Add a saved pool to a pool, or read a list for it.
 
-    Args:
-        pool: The pool.
-        path: The file.
-        source: Where its proxies are from; by default what a saved pool says of each.
-        tags: Further tags for the proxies of a saved pool.
-        options: Options of ``parse_proxies``; if there are any, the file is a list.
-
-    Returns:
-        Numbers of proxies added and of those that were there; or the list, of which nothing has been added.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is a saved pool that is damaged, or the pool would be over its maximum capacity.
+    Raises ``OSError`` (the file cannot be read), ``ValueError`` (it is a saved pool that is damaged, or the pool would
+    be over its maximum capacity).
     """
     from proxywhirl.storage._reading import NotSavedError, load_into
     from proxywhirl.storage._vault import Vault
@@ -124,12 +100,7 @@ def fill_pool(
 def image_of(path: str | os.PathLike[str], vault: Vault) -> Found:
     """As :func:`open_file`, where a list is distinguished from a saved pool without making proxies of it.
 
-    Returns:
-        A saved pool, or the proxies of a list.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: As :func:`load_pool`.
+    Raises ``FileNotFoundError`` (there is no such file), ``ValueError`` (as :func:`load_pool`).
     """
     from proxywhirl.storage._reading import NotSavedError, load_into
 
@@ -145,18 +116,8 @@ def image_of(path: str | os.PathLike[str], vault: Vault) -> Found:
 def open_file(path: str | os.PathLike[str], vault: Vault, *, strict: bool = True) -> Found:
     """Read a file, whichever it is: a saved pool, or a list.
 
-    Args:
-        path: The file.
-        vault: Decrypts a saved pool that is encrypted as a whole.
-        strict: Whether a list without a proxy is an error.
-
-    Returns:
-        A saved pool, of which no proxies have been made yet, or the proxies of a list.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: As :func:`load_pool`.
-        cryptography.fernet.InvalidToken: It is encrypted with another key.
+    Raises ``FileNotFoundError`` (there is no such file), ``ValueError`` (as :func:`load_pool`),
+    ``cryptography.fernet.InvalidToken`` (it is encrypted with another key).
     """
     from proxywhirl.storage._reading import DamagedFileError, is_lines, read_file
 

@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING, Any
 from proxywhirl import _core
 from proxywhirl._base.files import create_private, file_lock, local_path, make_folder, sync_folder
 from proxywhirl._base.fork import new_lock
-from proxywhirl.storage._extras import with_secrets
+from proxywhirl.storage._extras import How, with_secrets
 from proxywhirl.storage._reading import DamagedFileError, backup_of, is_lines, read_file
 from proxywhirl.storage._vault import Vault
 
 if TYPE_CHECKING:
     from proxywhirl.storage._vault import Source
-
-__all__ = ["PoolFile", "Saved"]
 
 _log = logging.getLogger("proxywhirl.storage")
 _HEADER = re.compile(rb'"credentials":\s*"(clear|encrypted|omitted)"')
@@ -91,68 +89,37 @@ class PoolFile:
         self._form: tuple[bool, bool, bool] | None = None
 
     def save(
-        self,
-        source: Source,
-        *,
-        name: str = "default",
-        settings: dict[str, Any] | None = None,
-        credentials: bool = True,
-        learned: bool = True,
-        only_changed: bool = False,
-        gentle: bool = False,
+        self, source: Source, *, name: str = "default", settings: dict[str, Any] | None = None, **how: bool
     ) -> Saved:
-        """Save proxies.
+        """Save proxies; ``name`` is the pool's, ``settings`` are the ``config`` of the file, ``how`` is a :class:`How`.
 
-        Args:
-            source: A pool, or a list of proxies.
-            name: Name of the pool.
-            settings: The ``config`` of the file.
-            credentials: Whether credentials are written at all.
-            learned: Whether health, counters and averages are written.
-            only_changed: Do nothing if nothing has changed; in JSON Lines, append only what has.
-            gentle: Let other threads have the interpreter at least every millisecond.
+        What was saved last is still there if this fails. A ``TimeoutError`` means that another process holds the file.
 
-        Returns:
-            What was done.
-
-        Raises:
-            OSError: It cannot be written; what was saved last is still there.
-            TimeoutError: Another process holds the file; an ``OSError``.
+        Raises ``OSError`` (it cannot be written; what was saved last is still there).
         """
         with self._lock:
             target = Path(os.path.realpath(self.path))
             make_folder(target.parent)
             with file_lock(target):
-                return self._save(target, source, name, settings, credentials, learned, only_changed, gentle)
+                return self._save(target, source, name, settings or {}, How(**how))
 
-    def _save(
-        self,
-        target: Path,
-        source: Source,
-        name: str,
-        settings: dict[str, Any] | None,
-        credentials: bool,
-        learned: bool,
-        only_changed: bool,
-        gentle: bool,
-    ) -> Saved:
+    def _save(self, target: Path, source: Source, name: str, settings: dict[str, Any], how: How) -> Saved:
         sealed = self._vault.key is not None
-        form = (credentials, learned, sealed)
+        form = (how.credentials, how.learned, sealed)
         ours = self._left is not None and self._left == _identity(target) and self._form == form
         if not ours:
             self._marks.clear()
-        arguments: dict[str, Any] = {"credentials": credentials, "learned": learned, "marks": self._marks}
-        arguments["compress"] = self._compress
-        secrecy = "omitted" if not credentials else "encrypted" if sealed else "clear"
+        arguments: dict[str, Any] = {"marks": self._marks, "compress": self._compress}
+        secrecy = "omitted" if not how.credentials else "encrypted" if sealed else "clear"
         if secrecy == "clear" and _core.has_credentials(source):
-            self._vault.warn_of_clear_text(self.path, gentle=gentle)
+            self._vault.warn_of_clear_text(self.path, gentle=how.gentle)
 
-        if only_changed and ours and self._lines and self._atomic and target.stat().st_size <= self._most():
-            done = self._append(target, source, arguments, gentle)
+        if how.only_changed and ours and self._lines and self._atomic and target.stat().st_size <= self._most():
+            done = self._append(target, source, arguments, how)
         else:
-            head, tail = (b"", b"") if self._lines or self._bare else _frame(name, settings or {}, secrecy)
+            head, tail = (b"", b"") if self._lines or self._bare else _frame(name, settings, secrecy)
             arguments.update(head=head, tail=tail, lines=self._lines)
-            done = self._rewrite(target, source, arguments, secrecy, ours, only_changed and ours, gentle)
+            done = self._rewrite(target, source, arguments, secrecy, ours, how)
         self._marks.commit()
         self._left, self._form = _identity(target), form
         return done
@@ -160,7 +127,7 @@ class PoolFile:
     def _most(self) -> int:
         return max(2 * self._base, _COMPACT_FROM)
 
-    def _dump(self, source: Source, descriptor: int, arguments: dict[str, Any], gentle: bool) -> tuple[int, int, int]:
+    def _dump(self, source: Source, descriptor: int, arguments: dict[str, Any], how: How) -> tuple[int, int, int]:
         start = os.lseek(descriptor, 0, os.SEEK_END)
 
         def write(sealed: _core.SealedTexts | None, extras: _core.SaveExtras) -> tuple[int, int, int] | None:
@@ -168,18 +135,25 @@ class PoolFile:
                 # Of an attempt before, which credentials that changed have ended.
                 os.ftruncate(descriptor, start)
                 os.lseek(descriptor, start, os.SEEK_SET)
-            return _core.dump_proxies(source, descriptor, sealed=sealed, extras=extras, **arguments)
+            return _core.dump_proxies(
+                source,
+                descriptor,
+                credentials=how.credentials,
+                learned=how.learned,
+                sealed=sealed,
+                extras=extras,
+                **arguments,
+            )
 
-        return with_secrets(source, self._vault, write, credentials=arguments["credentials"], gentle=gentle)
+        return with_secrets(source, self._vault, write, how)
 
-    def _append(self, target: Path, source: Source, arguments: dict[str, Any], gentle: bool) -> Saved:
+    def _append(self, target: Path, source: Source, arguments: dict[str, Any], how: How) -> Saved:
         descriptor = os.open(target, os.O_WRONLY | os.O_APPEND)
         try:
             before = os.fstat(descriptor).st_size
             try:
-                seen, changed, removed = self._dump(
-                    source, descriptor, {**arguments, "lines": True, "only_changed": True}, gentle
-                )
+                arguments = {**arguments, "lines": True, "only_changed": True}
+                seen, changed, removed = self._dump(source, descriptor, arguments, how)
                 touched = bool(changed or removed)
                 if touched:
                     os.fsync(descriptor)
@@ -194,20 +168,13 @@ class PoolFile:
         return Saved(seen, changed, removed, touched)
 
     def _rewrite(
-        self,
-        target: Path,
-        source: Source,
-        arguments: dict[str, Any],
-        secrecy: str,
-        ours: bool,
-        unless_unchanged: bool,
-        gentle: bool,
+        self, target: Path, source: Source, arguments: dict[str, Any], secrecy: str, ours: bool, how: How
     ) -> Saved:
         if not self._atomic:
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             try:
                 os.fchmod(descriptor, 0o600)
-                seen, changed, removed = self._dump(source, descriptor, arguments, gentle)
+                seen, changed, removed = self._dump(source, descriptor, arguments, how)
             finally:
                 os.close(descriptor)
             self._base = target.stat().st_size
@@ -218,8 +185,8 @@ class PoolFile:
         descriptor = create_private(temporary)
         try:
             try:
-                seen, changed, removed = self._dump(source, descriptor, arguments, gentle)
-                if unless_unchanged and not changed and not removed:
+                seen, changed, removed = self._dump(source, descriptor, arguments, how)
+                if how.only_changed and ours and not changed and not removed:
                     temporary.unlink()
                     return Saved(seen, 0, 0, False)
                 os.fsync(descriptor)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
 from proxywhirl._base.files import local_path
+from proxywhirl._native.model.errors import findings_of
 from proxywhirl.exceptions import ProxyStorageError
 from proxywhirl.storage._extras import decorator
 from proxywhirl.storage._vault import PREFIX, Vault
 
 if TYPE_CHECKING:
     import os
-
-__all__ = ["DamagedFileError", "NotSavedError", "backup_of", "is_lines", "load_into", "read_file", "settings_of"]
 
 _log = logging.getLogger("proxywhirl.storage")
 # How every Fernet token begins: version 0x80 and a time before 2106.
@@ -49,18 +48,10 @@ def is_lines(path: Path) -> bool:
 def read_file(path: str | os.PathLike[str], vault: Vault, *, quiet: bool = False) -> _core.PoolImage:
     """Read a file without making proxies yet. What a save that was interrupted left behind is passed over.
 
-    Args:
-        path: JSON, JSON Lines, either of them gzipped, or one of them encrypted as a whole.
-        vault: Decrypts what is encrypted.
-        quiet: Whether nothing is logged of an end that was cut off.
+    The message of an error does not quote the file.
 
-    Returns:
-        What was read.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        DamagedFileError: It cannot be read; a ``ValueError``. The message does not quote it.
-        cryptography.fernet.InvalidToken: It is encrypted with another key.
+    Raises ``FileNotFoundError`` (there is no such file), ``DamagedFileError`` (it cannot be read; a ``ValueError``),
+    ``cryptography.fernet.InvalidToken`` (it is encrypted with another key).
     """
     data = local_path(path).read_bytes()
     if data.startswith(_TOKEN):
@@ -89,20 +80,8 @@ def load_into(
 ) -> tuple[int, int]:
     """Add what was read to a pool.
 
-    Args:
-        image: What was read.
-        pool: The pool; it must have room.
-        vault: Decrypts what is encrypted.
-        path: Named in errors.
-        merge: A proxy that is in the pool already, and has not been used, takes over what the file has learned of it.
-
-    Returns:
-        Numbers of proxies added, and of those that were there.
-
-    Raises:
-        NotSavedError: An entry has no URL, so this is no saved pool; nothing has been added.
-        ValueError: An entry is no proxy; the message names it.
-        cryptography.fernet.InvalidToken: It is encrypted with another key.
+    Raises ``NotSavedError`` (an entry has no URL, so this is no saved pool; nothing has been added), ``ValueError`` (an
+    entry is no proxy; the message names it), ``cryptography.fernet.InvalidToken`` (it is encrypted with another key).
     """
 
     def make(number: int, text: str) -> _core.Proxy:
@@ -143,8 +122,4 @@ def _binding(field: str, entry: dict[Any, Any]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    # Of a pydantic error only what is wrong, not the input, which may be a password.
-    errors: Any = getattr(error, "errors", None)
-    if not callable(errors):
-        return str(error)
-    return "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in errors()[:3])
+    return "; ".join(f"{place}: {reason}" if place else reason for place, reason in findings_of(error)[:3])

@@ -76,12 +76,7 @@ class Vault:
         return self._seals
 
     def seal(self, text: str, binding: str) -> str:
-        """Encrypt one text, if there is a key; the same text gives the same result until the key changes.
-
-        Args:
-            text: The text.
-            binding: The place that it belongs to; elsewhere it cannot be decrypted.
-        """
+        """Encrypt one text, if there is a key; the same text gives the same result until the key changes."""
         key = self.key
         if key is None:
             return text
@@ -95,14 +90,10 @@ class Vault:
     def open(self, text: str, binding: str) -> str:
         """Decrypt a text that is encrypted; one that is not is returned as it is.
 
-        Args:
-            text: The text.
-            binding: The field and proxy that it belongs to. A text encrypted before texts were bound opens anywhere.
+        A text encrypted before texts were bound opens anywhere.
 
-        Raises:
-            cryptography.fernet.InvalidToken: It was encrypted with another key, or for another place, or is damaged.
-            ValueError: There is no key.
-            ImportError: The extra ``security`` is not installed.
+        Raises ``cryptography.fernet.InvalidToken`` (it was encrypted with another key, or for another place, or is
+        damaged), ``ValueError`` (there is no key), ``ImportError`` (the extra ``security`` is not installed).
         """
         if not text.startswith(PREFIX):
             return text
@@ -128,11 +119,7 @@ class Vault:
             return decrypt(keys[1])
 
     def open_all(self, texts: Iterable[tuple[str, str]]) -> dict[str, str]:
-        """The plain text of each encrypted one.
-
-        Args:
-            texts: Encrypted texts, each with the place that it stands in.
-        """
+        """The plain text of each encrypted one."""
         opened: dict[str, str] = {}
         for text, binding in texts:
             # Once for each place: what is right in one may be copied from there to another.

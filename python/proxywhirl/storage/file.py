@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 from proxywhirl import _core
+from proxywhirl._base.event_loop import in_thread
 from proxywhirl.storage._pool_file import PoolFile
 from proxywhirl.storage._reading import load_into, read_file
 from proxywhirl.storage._vault import Vault
@@ -45,7 +45,7 @@ class FileStorage:
             OSError: The file cannot be written; what was kept before still is.
             ImportError: There is a key, and the extra ``security`` is not installed.
         """
-        await asyncio.to_thread(self._file.save, list(proxies))
+        await in_thread(self._file.save, list(proxies))
 
     async def load(self) -> list[_core.Proxy]:
         """Return the proxies that were kept.
@@ -58,7 +58,7 @@ class FileStorage:
             ValueError: The file is damaged; the message names the entry and quotes nothing.
             cryptography.fernet.InvalidToken: It is encrypted with another key.
         """
-        return await asyncio.to_thread(self._load)
+        return await in_thread(self._load)
 
     def _load(self) -> list[_core.Proxy]:
         image = read_file(self.filepath, self._vault)
@@ -68,4 +68,4 @@ class FileStorage:
 
     async def clear(self) -> None:
         """Remove the file and its backup; nothing happens when there is none."""
-        await asyncio.to_thread(self._file.clear)
+        await in_thread(self._file.clear)

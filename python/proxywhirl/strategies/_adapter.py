@@ -38,16 +38,9 @@ _log = logging.getLogger("proxywhirl.strategies")
 def adapt(obj: Any, *, warm_up: bool = False) -> _core.Strategy | Adapter:
     """Bring a strategy into the form the core calls.
 
-    Args:
-        obj: A built-in strategy, an adapter, or an object, class or callable of one of the documented shapes.
-        warm_up: The strategy serves the requests of a rotator, from a cold start: round-robin while it misses metadata
-            that it requires, as long as no fallback is configured. One used on its own says what is missing.
+    A built-in strategy that is used on its own says what metadata is missing.
 
-    Returns:
-        ``obj`` itself when the core can use it as it is, else an :class:`Adapter` around it.
-
-    Raises:
-        TypeError: It has none of the shapes.
+    Raises ``TypeError`` (it has none of the shapes).
     """
     if isinstance(obj, Adapter):
         obj.warm_up = obj.warm_up or warm_up
@@ -79,12 +72,7 @@ class Adapter:
         failures: How many times the strategy raised, or could not choose for want of metadata. The first is logged,
             then every count that is a power of two, so that a strategy that always fails does not flood the log.
 
-    Args:
-        user: An object or callable of one of the documented shapes.
-        warm_up: As in :func:`adapt`.
-
-    Raises:
-        TypeError: It has none of the shapes.
+    Raises ``TypeError`` (it has none of the shapes).
     """
 
     __slots__ = (
@@ -147,17 +135,9 @@ class Adapter:
     def select(self, pool: ProxyPool, context: SelectionContext | None = None) -> Proxy:
         """Let the strategy choose.
 
-        Args:
-            pool: Where to choose from.
-            context: What is known about the request.
-
-        Returns:
-            An eligible proxy of the pool that the context does not exclude, with one start counted.
-
-        Raises:
-            ProxyPoolEmptyError: There is nothing to choose from, or the strategy said so.
-            StrategyMetadataError: The strategy misses metadata, or returned something else than a proxy that may serve
-                this request, and there is no fallback.
+        Raises ``ProxyPoolEmptyError`` (there is nothing to choose from, or the strategy said so),
+        ``StrategyMetadataError`` (the strategy misses metadata, or returned something else than a proxy that may serve
+        this request, and there is no fallback).
         """
         found = self.offer(pool, context)
         return found if isinstance(found, _core.Proxy) else found.select(pool, context)
@@ -204,15 +184,9 @@ class Adapter:
         A strategy without a method ``filter`` chooses among the candidates, and those in the country of its choice
         remain, or all when that proxy has none.
 
-        Args:
-            candidates: The proxies that are left.
-            context: What is known about the request.
+        All of them when the strategy fails.
 
-        Returns:
-            Those of the candidates that may stay, in their order. All of them when the strategy fails.
-
-        Raises:
-            StrategyMetadataError: The strategy misses metadata that it requires.
+        Raises ``StrategyMetadataError`` (the strategy misses metadata that it requires).
         """
         if not candidates:
             return []
@@ -236,11 +210,7 @@ class Adapter:
     def configure(self, config: Any) -> None:
         """Apply a configuration: the strategy's own ``configure`` gets it, fallback and alpha are taken from it.
 
-        Args:
-            config: A ``StrategyConfig``, a mapping, or an object with such attributes.
-
-        Raises:
-            ValueError: The configuration names an unknown fallback strategy.
+        Raises ``ValueError`` (the configuration names an unknown fallback strategy).
         """
         # What can be refused comes first, so that a refusal leaves everything as it was.
         named = setting(config, "fallback_strategy")
@@ -261,11 +231,7 @@ class Adapter:
         self.config = config
 
     def validate_metadata(self, pool: ProxyPool) -> bool:
-        """Whether the pool has the data that the strategy needs.
-
-        Returns:
-            What the strategy itself says; ``True`` for one that says nothing.
-        """
+        """Whether the pool has the data that the strategy needs."""
         if not self._requirements.are_met(pool):
             return False
         own = method(self.user, "validate_metadata")
@@ -279,11 +245,7 @@ class Adapter:
     # How a choice is made and judged.
 
     def _chosen(self, pool: ProxyPool, context: SelectionContext | None) -> Proxy:
-        """The strategy's choice.
-
-        Raises:
-            UnusableChoice: It is no proxy, or one that may not serve this request.
-        """
+        """The strategy's choice. Raises ``UnusableChoice`` (it is no proxy, or one that may not serve this request)."""
         self._requirements.check(pool, context)
         offered = pool if self._call_select.takes_context else allowed(pool, context)
         choice = self._call_select(offered, context)

@@ -12,8 +12,6 @@ from proxywhirl.strategies._shapes import candidates_of, describe, excludes, may
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext
 
-__all__ = ["allowed", "check", "has", "instantiated", "is_explicit", "is_overridden", "missing", "setting", "usable"]
-
 # What a built-in strategy calls on itself without asking Python: a subclass that overrides one of these is Python.
 _OVERRIDABLE = ("select", "record_result", "filter", "configure", "validate_metadata")
 _NATIVE = [value for value in vars(_core).values() if inspect.isclass(value) and issubclass(value, _core.Strategy)]
@@ -87,11 +85,7 @@ def is_explicit(config: Any, name: str) -> bool:
 def check(what: Any) -> None:
     """See whether something can be registered as a strategy, without making an instance.
 
-    Args:
-        what: A class, an instance or a callable.
-
-    Raises:
-        TypeError: It is none, or one of the two methods that belong together is missing.
+    Raises ``TypeError`` (it is none, or one of the two methods that belong together is missing).
     """
     if method(what, "select_proxy") is not None:
         return

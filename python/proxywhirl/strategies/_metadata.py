@@ -9,17 +9,12 @@ from uuid import UUID
 if TYPE_CHECKING:
     from proxywhirl._core import ProxyMetadataView, ProxyPool
 
-__all__ = ["PoolMetadata"]
-
 
 class PoolMetadata(Mapping[UUID, "ProxyMetadataView"]):
     """Every proxy's id with the live view of its counters.
 
     Nothing is copied: a proxy that joins the pool is here at once, one that leaves is gone, and what is recorded
     on a view is recorded on the proxy.
-
-    Args:
-        pool: The pool to show.
     """
 
     __slots__ = ("_pool",)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext
 
-__all__ = ["RotationStrategy"]
-
 
 def _unimplemented(strategy: object, method: str) -> NoReturn:
     name = type(strategy).__name__

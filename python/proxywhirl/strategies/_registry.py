@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from proxywhirl.strategies._adapter import Adapter
 
-__all__ = ["ENTRY_POINT_GROUP", "StrategyRegistry", "resolve"]
-
 #: Where installed packages announce their strategies.
 ENTRY_POINT_GROUP = "proxywhirl.strategies"
 
@@ -168,18 +166,8 @@ class StrategyRegistry:
 def resolve(spec: StrategyLike, *, warm_up: bool = False, **kwargs: Any) -> _core.Strategy | Adapter:
     """Make a strategy that the core can use out of whatever stands for one.
 
-    Args:
-        spec: A name; a mapping with ``name`` and the arguments; ``"package.module:Class"``; a class; an instance; a
-            callable.
-        warm_up: Passed on to :func:`proxywhirl.strategies._adapter.adapt`.
-        **kwargs: Arguments of the strategy, when ``spec`` is a name or a class.
-
-    Returns:
-        A built-in strategy, or the adapter of a strategy written in Python.
-
-    Raises:
-        ValueError: An unknown name ("Unknown strategy ..."), or a mapping without a name.
-        TypeError: Something that is no strategy, or arguments for something that is made already.
+    Raises ``ValueError`` (an unknown name ("Unknown strategy ..."), or a mapping without a name), ``TypeError``
+    (something that is no strategy, or arguments for something that is made already).
     """
     if isinstance(spec, str):
         return _adapter.adapt(_by_name(spec, kwargs), warm_up=warm_up)

@@ -12,8 +12,6 @@ from proxywhirl.strategies._shapes import candidates_of, method
 if TYPE_CHECKING:
     from proxywhirl._core import ProxyPool, SelectionContext
 
-__all__ = ["Requirements"]
-
 
 class Requirements:
     """What one strategy declares by ``requires_metadata`` and ``validate_requirements``.
@@ -38,11 +36,7 @@ class Requirements:
         return not self._missing(pool, None) and not self._refuses(pool)
 
     def check(self, pool: ProxyPool, context: SelectionContext | None) -> None:
-        """Refuse a pool that lacks what the strategy needs.
-
-        Raises:
-            StrategyMetadataError: It does.
-        """
+        """Refuse a pool that lacks what the strategy needs. Raises ``StrategyMetadataError`` (it does)."""
         missing = self._missing(pool, context)
         if missing or self._refuses(pool):
             what = f"no proxy has {', '.join(missing)}" if missing else "its requirements are not met by this pool"

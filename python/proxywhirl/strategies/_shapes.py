@@ -17,17 +17,6 @@ if TYPE_CHECKING:
 
     from proxywhirl._core import Proxy, ProxyPool, SelectionContext
 
-__all__ = [
-    "RecordCall",
-    "SelectCall",
-    "candidates_of",
-    "describe",
-    "excludes",
-    "filter_call",
-    "may_serve",
-    "method",
-]
-
 # First parameters that want the list of proxies instead of the pool.
 _LIST_NAMES = frozenset({"candidates", "proxies", "proxy_list", "seq", "sequence"})
 _LIST_TYPES = (
@@ -243,10 +232,6 @@ def method(obj: Any, name: str) -> Any | None:
     return found
 
 
-# A tuple, because a member of a string enum equals its value but has another hash.
-_SERVING = ("healthy", "unknown", "degraded")
-
-
 def _excluded(context: SelectionContext | None) -> set[str]:
     if context is None:
         return set()
@@ -261,9 +246,7 @@ def excludes(context: SelectionContext | None) -> bool:
 
 
 def may_serve(proxy: Proxy, context: SelectionContext | None) -> bool:
-    if proxy.is_expired or proxy.health_status not in _SERVING:
-        return False
-    return context is None or str(proxy.id) not in _excluded(context)
+    return proxy._is_usable and str(proxy.id) not in _excluded(context)
 
 
 def candidates_of(pool: ProxyPool, context: SelectionContext | None) -> list[Proxy]:

@@ -10,12 +10,11 @@ from uuid import UUID
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._base.utc import utc_now
+from proxywhirl._core import moving_average
 from proxywhirl._native.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-__all__ = ["ProxyMetrics", "StrategyState"]
 
 
 def _check_alpha(alpha: float) -> float:
@@ -59,10 +58,7 @@ class ProxyMetrics:
             alpha: Weight of the new value, 0 to 1.
         """
         self.last_response_time_ms = response_time_ms
-        if self.ema_response_time_ms is None:
-            self.ema_response_time_ms = response_time_ms
-        else:
-            self.ema_response_time_ms = alpha * response_time_ms + (1.0 - alpha) * self.ema_response_time_ms
+        self.ema_response_time_ms = moving_average(self.ema_response_time_ms, response_time_ms, alpha)
 
 
 class StrategyState:

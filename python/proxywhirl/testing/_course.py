@@ -16,8 +16,6 @@ from proxywhirl._native.redact import redact_url
 if TYPE_CHECKING:
     from proxywhirl.testing._load_test import LoadTest
 
-__all__ = ["REFRESH", "Course", "LoadTestResult", "progress_bar"]
-
 REFRESH = 0.1
 """Seconds between two looks at how far a test is."""
 # Seconds after the end in which a request that fell due before it may still be begun: threads do not wake to the dot.

@@ -15,8 +15,6 @@ from proxywhirl._base.fork import new_lock
 from proxywhirl.testing._parts import FleetOrigin, FleetProxy, authority
 from proxywhirl.testing._spec import ProxySpec
 
-__all__ = ["ProxyFleet"]
-
 
 class ProxyFleet:
     """Proxies and an origin on loopback, started and stopped as a context manager.

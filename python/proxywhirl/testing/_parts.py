@@ -9,8 +9,6 @@ from urllib.parse import quote
 from proxywhirl import _core
 from proxywhirl.testing._spec import BEHAVIOUR, ProxySpec
 
-__all__ = ["FleetOrigin", "FleetProxy", "authority"]
-
 
 def authority(host: str, port: int) -> str:
     """Host and port as URLs have them."""

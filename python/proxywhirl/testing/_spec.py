@@ -9,8 +9,6 @@ from typing import Any, Union
 
 from proxywhirl import _core
 
-__all__ = ["BEHAVIOUR", "Drift", "Flap", "LogNormal", "ProxySpec"]
-
 
 @dataclass(frozen=True)
 class Drift:

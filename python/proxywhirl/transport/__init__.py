@@ -81,12 +81,14 @@ class RotatingTransport(Driver, _SyncBase):
         engine: What carries the requests: ``"native"``, the core's own HTTP and TLS, or ``"httpx"``; by default what
             ``PROXYWHIRL_ENGINE`` says, or else the native one. With ``verify=`` an ``ssl.SSLContext``, while httpx is
             mocked, and in event loops that cannot watch descriptors (trio's), it is httpx.
+        http2: Whether sites with TLS are offered HTTP/2 (extra ``http2``); it is httpx that carries the requests then.
 
     Warns:
         RuntimeWarning: Once, if the client has a proxy of its own that requests take instead (by ``proxy=``, or by
             ``mounts=``): seen when the client is entered or closed, or when a request comes here after all.
 
     Raises:
+        ImportError: ``http2=True`` without the package that it needs.
         TypeError: ``source`` or ``verify`` is none of these, or another argument has the wrong type.
         ValueError: A number or a rule is not acceptable.
     """

@@ -11,8 +11,6 @@ import warnings
 from types import FrameType
 from typing import Any
 
-__all__ = ["BypassWarning"]
-
 # The pools of httpcore that lead through one proxy.
 _PROXY_POOLS = frozenset({"AsyncHTTPProxy", "AsyncSOCKSProxy", "HTTPProxy", "SOCKSProxy"})
 
@@ -24,11 +22,7 @@ class BypassWarning:
     _has_warned = False
 
     def _meet(self, caller: FrameType) -> None:
-        """Look at what calls a method of the transport, which calls this one.
-
-        Args:
-            caller: The frame that calls the transport.
-        """
+        """Look at what calls a method of the transport, which calls this one."""
         self._has_met_client = True
         text = None if self._has_warned else _bypass(self, caller)
         if text is not None:

@@ -11,8 +11,6 @@ from proxywhirl._httpx.library import HttpLibrary
 from proxywhirl._httpx.objects import objects_of
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
 
-__all__ = ["facts_of", "last_response", "response_of", "whole_response"]
-
 
 def facts_of(outcome: Any, attempts: int, proxy_id: Any, elapsed_ms: float) -> dict[str, Any]:
     # Whose fault a body still to come is turns out later; until then it counts as the site's.

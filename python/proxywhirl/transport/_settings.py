@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from proxywhirl.resilience import ResilienceConfig
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["Settings"]
-
 
 class Settings:
     """What both transports are made with; the arguments are those of :class:`RotatingTransport`."""
@@ -63,6 +61,7 @@ class Settings:
         resilience: ResilienceConfig | None = None,
         max_body: float | None = None,
         engine: str | None = None,
+        http2: bool = False,
     ) -> None:
         guard = guard_settings(
             max_in_flight=max_in_flight, slow_start=slow_start, site_rate_limit=site_rate_limit, resilience=resilience
@@ -93,7 +92,7 @@ class Settings:
             self.report_judge = ReportJudge(self.bans, auth_statuses)
         self._judge = StatusJudge(self.bans.general, auth_statuses)
         self._judges_alike = self.bans.is_plain
-        tls = Tls(verify, proxy_verify, trust_env=trust_env, cert=cert)
+        tls = Tls(verify, proxy_verify, trust_env=trust_env, cert=cert, http2=http2)
         limits = Limits(
             max_keepalive_connections, keepalive_expiry, most_routes() if max_proxies is None else max_proxies
         )
@@ -115,13 +114,7 @@ class Settings:
         return self.report_judge if ban_policy is None else ReportJudge(BanPolicies(ban_policy), self._auth_statuses)
 
     def _judge_of(self, request: Any, kind: HttpLibrary, selection: Selection | None) -> StatusJudge | RuleJudge:
-        """What the answers to a request are judged by.
-
-        Args:
-            request: The request.
-            kind: The package that it is from.
-            selection: What the request asks for; may bring ban rules of its own.
-        """
+        """What the answers to a request are judged by."""
         policy = None if selection is None else selection.ban_policy
         if policy is None:
             policy = self.bans.for_host(request.url.host)

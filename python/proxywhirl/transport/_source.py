@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from proxywhirl.bans import BanPolicies
     from proxywhirl.retry import RetryPolicy
 
-__all__ = ["Source"]
-
 
 class Source(NamedTuple):
     """What a rotator lends to a transport; ``None`` is left to the transport."""
@@ -27,8 +25,7 @@ class Source(NamedTuple):
     def of(cls, given: Any, strategy: Any) -> Source:
         """The source that was handed over, with another strategy if one is named.
 
-        Raises:
-            TypeError: It is none of the things that a transport takes.
+        Raises ``TypeError`` (it is none of the things that a transport takes).
         """
         lend = getattr(given, "_source", None)
         source: Source | None = given if isinstance(given, Source) else None if lend is None else lend()

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::clock::{Clock, Micros};
+use crate::clock::{Clock, Micros, nanoseconds};
 use crate::proxy::Proxy;
 use crate::proxy::liveness::due::{Due, schedule};
-use crate::proxy::liveness::settings::{BreakerSettings, SettingsError, nanoseconds};
+use crate::proxy::liveness::settings::{BreakerSettings, SettingsError};
 use crate::proxy::liveness::tally::Tally;
 use crate::proxy::observers::LivenessEvent;
 use crate::sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, Weak};

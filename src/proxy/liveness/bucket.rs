@@ -29,6 +29,24 @@ impl Rate {
         let interval = (seconds / requests * 1e9).clamp(1.0, 1e18);
         Ok(Self { interval: interval as u64, depth: (interval * burst).clamp(1.0, 1e19) as u64 })
     }
+
+    /// When a bucket that would be full at `full_at` has a token.
+    #[inline]
+    pub(crate) fn ready_at(&self, full_at: u64) -> u64 {
+        full_at.saturating_add(self.interval).saturating_sub(self.depth)
+    }
+
+    /// When that bucket is full if a token is taken at `now`.
+    #[inline]
+    pub(crate) fn full_after(&self, full_at: u64, now: u64) -> u64 {
+        full_at.max(now).saturating_add(self.interval)
+    }
+
+    /// When that bucket is full if a token is given back.
+    #[inline]
+    pub(crate) fn full_with_one_back(&self, full_at: u64) -> u64 {
+        full_at.saturating_sub(self.interval)
+    }
 }
 
 /// A rate that is read by many while it may be replaced; a mixture of two is a rate as good as either.
@@ -67,16 +85,16 @@ impl Level {
     pub(crate) fn take(&self, rate: &Rate, now: u64) -> Token {
         let mut full_at = self.0.load(Ordering::Relaxed);
         loop {
-            let after = full_at.max(now).saturating_add(rate.interval);
-            let limit = now.saturating_add(rate.depth);
-            if after > limit {
-                return Token::None(after.saturating_sub(rate.depth));
+            let ready = rate.ready_at(full_at.max(now));
+            if ready > now {
+                return Token::None(ready);
             }
+            let after = rate.full_after(full_at, now);
             // Relaxed: the word guards nothing but itself.
             match self.0.compare_exchange_weak(full_at, after, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
-                    let next = after.saturating_add(rate.interval);
-                    return Token::Taken((next > limit).then(|| next.saturating_sub(rate.depth)));
+                    let next = rate.ready_at(after);
+                    return Token::Taken((next > now).then_some(next));
                 }
                 Err(other) => full_at = other,
             }
@@ -85,14 +103,13 @@ impl Level {
 
     /// Gives a token back that was taken and not used.
     pub(crate) fn give_back(&self, rate: &Rate) {
-        let back = |full_at: u64| Some(full_at.saturating_sub(rate.interval));
+        let back = |full_at: u64| Some(rate.full_with_one_back(full_at));
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
     }
 
     /// Nanoseconds from `now` until there is a token; 0 if there is one.
     pub(crate) fn wait(&self, rate: &Rate, now: u64) -> u64 {
-        let after = self.0.load(Ordering::Relaxed).max(now).saturating_add(rate.interval);
-        after.saturating_sub(rate.depth).saturating_sub(now)
+        rate.ready_at(self.0.load(Ordering::Relaxed).max(now)).saturating_sub(now)
     }
 }
 

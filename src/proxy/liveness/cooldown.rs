@@ -4,7 +4,7 @@
 //! <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/outlier>, by doubling with "equal jitter",
 //! <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
 
-use crate::proxy::liveness::settings::nanoseconds;
+use crate::clock::nanoseconds;
 
 /// Doublings after which the cap is reached by any base worth configuring.
 const DOUBLINGS: u32 = 40;

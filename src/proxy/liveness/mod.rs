@@ -22,7 +22,7 @@ use bucket::Level;
 pub use bucket::{Rate, TokenBucket};
 use due::{Due, schedule};
 pub use settings::{BreakerSettings, SettingsError};
-pub(crate) use settings::{at_least_one, nanoseconds, positive, share};
+pub(crate) use settings::{at_least_one, positive, share};
 use tally::Tally;
 
 /// Successes after which a proxy has proved itself: one alone, two at a time, four at a time.

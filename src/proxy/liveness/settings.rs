@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::clock::nanoseconds;
 use crate::proxy::liveness::tally::PARTS;
 
 /// A limit that makes no sense.
@@ -25,12 +26,6 @@ impl fmt::Display for SettingsError {
 }
 
 impl std::error::Error for SettingsError {}
-
-/// Nanoseconds of that many seconds.
-pub(crate) fn nanoseconds(seconds: f64) -> u64 {
-    // A conversion from float saturates; a century is as good as for ever, and leaves room for sums.
-    (seconds * 1e9).min(3.2e18) as u64
-}
 
 /// When a circuit breaker opens and closes.
 #[derive(Debug, Clone, Copy, PartialEq)]

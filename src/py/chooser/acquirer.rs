@@ -4,7 +4,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, nanoseconds};
 use crate::net::site_key::host_of;
 use crate::proxy::Id;
 use crate::py::attempts::AttemptLog;
@@ -14,7 +14,7 @@ use crate::py::chooser::wishes::PyWishes;
 use crate::py::convert;
 use crate::py::errors::ProxyPoolEmptyError;
 use crate::py::lease::{PyLease, text_of};
-use crate::py::queue::{hope_of, nanoseconds};
+use crate::py::queue::hope_of;
 use crate::rotation::chooser::{is_worth_waiting, line_key};
 
 /// How one request takes its proxies: at once where it may, else from the line.

@@ -65,6 +65,23 @@ impl PyChooser {
         }
     }
 
+    /// Sets a field that can be set.
+    fn assign(&self, field: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let book = if field == "attempts" { value.extract::<Option<Py<AttemptBook>>>()? } else { None };
+        let py = value.py();
+        self.change(py, |around| {
+            let given = (!value.is_none()).then(|| value.clone().unbind());
+            match field {
+                "when_empty" => around.when_empty = given,
+                "watch" => around.watch = given,
+                "queue" => around.queue = given,
+                "gate" => around.gate = given,
+                _ => around.attempts = book.as_ref().map(|book| book.clone_ref(py)),
+            }
+        });
+        Ok(())
+    }
+
     fn keep_window(&self, py: Python<'_>, strategy: &Bound<'_, PyAny>) -> PyResult<()> {
         strategy.call_method1(pyo3::intern!(py, "_keep_window"), (self.pool.bind(py),)).map(drop)
     }
@@ -95,28 +112,15 @@ impl PyChooser {
         Ok(made)
     }
 
-    /// The proxies.
-    #[getter]
-    fn pool(&self, py: Python<'_>) -> Py<PyPool> {
-        self.pool.clone_ref(py)
-    }
-
-    /// How often the strategy was swapped.
-    #[getter]
-    fn version(&self) -> u64 {
-        self.core.swaps()
-    }
-
-    /// The line in front of the pool.
-    #[getter]
-    fn admission(&self) -> WaitingLine {
-        WaitingLine::around(&self.pool.get().line)
-    }
-
-    /// The strategy of requests that begin now.
-    #[getter]
-    fn strategy(&self, py: Python<'_>) -> Py<PyAny> {
-        self.core.active().given().given.clone_ref(py)
+    getters! {
+        /// The proxies.
+        pool: Py<PyPool> = self.pool.clone_ref(py);
+        /// How often the strategy was swapped.
+        version: u64 = self.core.swaps();
+        /// The line in front of the pool.
+        admission: WaitingLine = WaitingLine::around(&self.pool.get().line);
+        /// The strategy of requests that begin now.
+        strategy: Py<PyAny> = self.core.active().given().given.clone_ref(py);
     }
 
     /// The strategy that serves requests with a session.
@@ -127,65 +131,22 @@ impl PyChooser {
         keeper.ok_or_else(|| PyTypeError::new_err("the strategy keeps no sessions"))
     }
 
-    /// The sessions of requests that begin now.
-    #[getter]
-    fn sessions(&self, py: Python<'_>) -> PyResult<Py<PySessionManager>> {
-        Ok(self.session_strategy(py)?.get().sessions(py))
+    getters! {
+        /// The sessions of requests that begin now.
+        sessions: PyResult<Py<PySessionManager>> = Ok(self.session_strategy(py)?.get().sessions(py));
     }
 
-    /// What to tell when the pool has no proxies at all.
-    #[getter]
-    fn when_empty(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.around.load().when_empty.as_ref().map(|text| text.clone_ref(py))
-    }
-
-    #[setter]
-    fn set_when_empty(&self, py: Python<'_>, text: Option<&Bound<'_, PyAny>>) {
-        self.change(py, |around| around.when_empty = text.map(|text| text.clone().unbind()));
-    }
-
-    /// Watches every lease; `None` without a listener, metrics or a profile.
-    #[getter]
-    fn watch(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.around.load().watch.as_ref().map(|watch| watch.clone_ref(py))
-    }
-
-    #[setter]
-    fn set_watch(&self, py: Python<'_>, watch: Option<&Bound<'_, PyAny>>) {
-        self.change(py, |around| around.watch = watch.map(|watch| watch.clone().unbind()));
-    }
-
-    /// Bounds the line for the requests of this chooser; `None` where it is not bounded.
-    #[getter]
-    fn queue(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.around.load().queue.as_ref().map(|queue| queue.clone_ref(py))
-    }
-
-    #[setter]
-    fn set_queue(&self, py: Python<'_>, queue: Option<&Bound<'_, PyAny>>) {
-        self.change(py, |around| around.queue = queue.map(|queue| queue.clone().unbind()));
-    }
-
-    /// Where attempts are counted; `None` where they are not.
-    #[getter]
-    fn attempts(&self, py: Python<'_>) -> Option<Py<AttemptBook>> {
-        self.around.load().attempts.as_ref().map(|attempts| attempts.clone_ref(py))
-    }
-
-    #[setter]
-    fn set_attempts(&self, py: Python<'_>, attempts: Option<&Bound<'_, AttemptBook>>) {
-        self.change(py, |around| around.attempts = attempts.map(|attempts| attempts.clone().unbind()));
-    }
-
-    /// Has the last word on a lease; `None` where nothing but the core does.
-    #[getter]
-    fn gate(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.around.load().gate.as_ref().map(|gate| gate.clone_ref(py))
-    }
-
-    #[setter]
-    fn set_gate(&self, py: Python<'_>, gate: Option<&Bound<'_, PyAny>>) {
-        self.change(py, |around| around.gate = gate.map(|gate| gate.clone().unbind()));
+    fields! {
+        /// What to tell when the pool has no proxies at all.
+        when_empty: Option<Py<PyAny>> = self.around.load().when_empty.as_ref().map(|text| text.clone_ref(py));
+        /// Watches every lease; `None` without a listener, metrics or a profile.
+        watch: Option<Py<PyAny>> = self.around.load().watch.as_ref().map(|watch| watch.clone_ref(py));
+        /// Bounds the line for the requests of this chooser; `None` where it is not bounded.
+        queue: Option<Py<PyAny>> = self.around.load().queue.as_ref().map(|queue| queue.clone_ref(py));
+        /// Where attempts are counted; `None` where they are not.
+        attempts: Option<Py<AttemptBook>> = self.around.load().attempts.as_ref().map(|book| book.clone_ref(py));
+        /// Has the last word on a lease; `None` where nothing but the core does.
+        gate: Option<Py<PyAny>> = self.around.load().gate.as_ref().map(|gate| gate.clone_ref(py));
     }
 
     /// The lists and gateways that are looked after before each choice; `None` where there are none.
@@ -195,9 +156,6 @@ impl PyChooser {
     }
 
     /// Looks after these lists and gateways from now on, unless there are others already.
-    ///
-    /// Returns:
-    ///     Those that are looked after from now on.
     fn keep_sources(&self, py: Python<'_>, sources: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
         self.change(py, |around| {
             around.sources.get_or_insert_with(|| sources.clone().unbind());
@@ -213,18 +171,6 @@ impl PyChooser {
     }
 
     /// Chooses a proxy.
-    ///
-    /// Args:
-    ///     url: The target.
-    ///     wishes: What the request asks for.
-    ///     exclude: Ids of proxies that must not be chosen.
-    ///
-    /// Returns:
-    ///     An open lease.
-    ///
-    /// Raises:
-    ///     ProxyPoolEmptyError: No proxy is eligible.
-    ///     ProxyConnectionError: "Rate limit exceeded", from a limiter that refuses.
     #[pyo3(signature = (url, wishes, exclude))]
     fn lease<'py>(
         slf: &Bound<'py, Self>,
@@ -239,14 +185,6 @@ impl PyChooser {
     }
 
     /// Says of every proxy whether `lease` could choose it now, and if not, why and until when.
-    ///
-    /// Args:
-    ///     url: The target.
-    ///     wishes: What the request asks for.
-    ///     exclude: Ids of proxies that must not be chosen.
-    ///
-    /// Returns:
-    ///     An `Explanation`.
     #[pyo3(signature = (url=None, wishes=None, exclude=None))]
     fn explain<'py>(
         &self,

@@ -127,40 +127,19 @@ impl PyWishes {
         Ok(Self { session_id, country, region, tags, protocol, context, hop: Mutex::new(None) })
     }
 
-    /// The session's id as it was given.
-    #[getter]
-    fn session_id(&self, py: Python<'_>) -> Option<Py<PyString>> {
-        self.session_id.as_ref().map(|text| text.clone_ref(py))
-    }
-
-    /// Country of the proxy.
-    #[getter]
-    fn country(&self, py: Python<'_>) -> Option<Py<PyString>> {
-        self.country.as_ref().map(|text| text.clone_ref(py))
-    }
-
-    /// Region of the proxy.
-    #[getter]
-    fn region(&self, py: Python<'_>) -> Option<Py<PyString>> {
-        self.region.as_ref().map(|text| text.clone_ref(py))
-    }
-
-    /// Tags of the proxy.
-    #[getter]
-    fn tags(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.tags.as_ref().map(|tags| tags.clone_ref(py))
-    }
-
-    /// Protocols of the proxy.
-    #[getter]
-    fn protocol(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.protocol.as_ref().map(|protocol| protocol.clone_ref(py))
-    }
-
-    /// The context that the others are laid over.
-    #[getter]
-    fn context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.context.as_ref().map(|context| context.clone_ref(py))
+    getters! {
+        /// The session's id as it was given.
+        session_id: Option<Py<PyString>> = self.session_id.as_ref().map(|text| text.clone_ref(py));
+        /// Country of the proxy.
+        country: Option<Py<PyString>> = self.country.as_ref().map(|text| text.clone_ref(py));
+        /// Region of the proxy.
+        region: Option<Py<PyString>> = self.region.as_ref().map(|text| text.clone_ref(py));
+        /// Tags of the proxy.
+        tags: Option<Py<PyAny>> = self.tags.as_ref().map(|tags| tags.clone_ref(py));
+        /// Protocols of the proxy.
+        protocol: Option<Py<PyAny>> = self.protocol.as_ref().map(|protocol| protocol.clone_ref(py));
+        /// The context that the others are laid over.
+        context: Option<Py<PyAny>> = self.context.as_ref().map(|context| context.clone_ref(py));
     }
 
     /// The proxy of the hop before this one; `None` for a request that stays on none.

@@ -188,46 +188,19 @@ impl PyContext {
         })
     }
 
-    /// Requests with the same one go through the same proxy under a session strategy.
-    #[getter]
-    #[assigned]
-    fn session_id(&self) -> Option<String> {
-        self.seen().session_id.as_deref().map(str::to_owned)
-    }
-
-    /// Where the request goes.
-    #[getter]
-    #[assigned]
-    fn target_url(&self) -> Option<String> {
-        self.read(|rest| rest.target_url.as_deref().map(str::to_owned))
-    }
-
-    /// The country asked for.
-    #[getter]
-    #[assigned]
-    fn target_country(&self) -> Option<String> {
-        self.seen().target_country.as_deref().map(str::to_owned)
-    }
-
-    /// The region asked for.
-    #[getter]
-    #[assigned]
-    fn target_region(&self) -> Option<String> {
-        self.seen().target_region.as_deref().map(str::to_owned)
-    }
-
-    /// How urgent the request is, 0 to 10.
-    #[getter]
-    #[assigned]
-    fn request_priority(&self) -> Option<u8> {
-        self.read(|rest| rest.request_priority)
-    }
-
-    /// How long the request may take, in milliseconds.
-    #[getter]
-    #[assigned]
-    fn timeout_ms(&self) -> Option<f64> {
-        self.read(|rest| rest.timeout_ms)
+    fields! {
+        /// Requests with the same one go through the same proxy under a session strategy.
+        session_id: Option<String> = self.seen().session_id.as_deref().map(str::to_owned);
+        /// Where the request goes.
+        target_url: Option<String> = self.read(|rest| rest.target_url.as_deref().map(str::to_owned));
+        /// The country asked for.
+        target_country: Option<String> = self.seen().target_country.as_deref().map(str::to_owned);
+        /// The region asked for.
+        target_region: Option<String> = self.seen().target_region.as_deref().map(str::to_owned);
+        /// How urgent the request is, 0 to 10.
+        request_priority: Option<u8> = self.read(|rest| rest.request_priority);
+        /// How long the request may take, in milliseconds.
+        timeout_ms: Option<f64> = self.read(|rest| rest.timeout_ms);
     }
 
     /// Identifiers of proxies that have failed for this request, as given.
@@ -260,25 +233,13 @@ impl PyContext {
         self.rest(|rest| rest.metadata.get_or_insert(fresh).clone_ref(py))
     }
 
-    /// The country asked for, by its older name.
-    #[getter]
-    #[assigned]
-    fn preferred_country(&self) -> Option<String> {
-        self.seen().preferred_country.as_deref().map(str::to_owned)
-    }
-
-    /// Longest latency average allowed, in milliseconds.
-    #[getter]
-    #[assigned]
-    fn max_response_time_ms(&self) -> Option<f64> {
-        self.seen().thresholds.max_response_time_ms
-    }
-
-    /// Lowest success rate allowed, 0 to 1.
-    #[getter]
-    #[assigned]
-    fn min_success_rate(&self) -> Option<f64> {
-        self.seen().thresholds.min_success_rate
+    fields! {
+        /// The country asked for, by its older name.
+        preferred_country: Option<String> = self.seen().preferred_country.as_deref().map(str::to_owned);
+        /// Longest latency average allowed, in milliseconds.
+        max_response_time_ms: Option<f64> = self.seen().thresholds.max_response_time_ms;
+        /// Lowest success rate allowed, 0 to 1.
+        min_success_rate: Option<f64> = self.seen().thresholds.min_success_rate;
     }
 
     /// Identifiers of proxies not to be chosen.

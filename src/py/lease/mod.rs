@@ -86,16 +86,11 @@ impl PyLease {
 #[proxywhirl_macros::border]
 #[pymethods]
 impl PyLease {
-    /// The proxy.
-    #[getter]
-    fn proxy(&self, py: Python<'_>) -> Py<PyProxy> {
-        self.core.references().proxy.clone_ref(py)
-    }
-
-    /// Identifier of the proxy.
-    #[getter]
-    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.core.references().proxy.get().uuid(py)
+    getters! {
+        /// The proxy.
+        proxy: Py<PyProxy> = self.core.references().proxy.clone_ref(py);
+        /// Identifier of the proxy.
+        id: PyResult<Bound<'py, PyAny>> = self.core.references().proxy.get().uuid(py);
     }
 
     /// Key of the site it was taken for: the registrable domain of the target, or what the pool's rule makes of it. `None`

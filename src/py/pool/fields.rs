@@ -112,39 +112,17 @@ impl PyPool {
         self.set_all(py, &objects)
     }
 
-    /// Most proxies that `add_proxy` will add.
-    #[getter]
-    #[assigned]
-    fn max_pool_size(&self) -> usize {
-        self.core.limit()
-    }
-
-    /// Whether proxies that die are removed.
-    #[getter]
-    #[assigned]
-    fn auto_remove_dead(&self) -> bool {
-        self.core.removal_of_dead().0
-    }
-
-    /// Failures in a row after which a dead proxy is removed.
-    #[getter]
-    #[assigned]
-    fn dead_proxy_threshold(&self) -> u32 {
-        self.core.removal_of_dead().1
-    }
-
-    /// When it was made.
-    #[getter]
-    #[assigned]
-    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        convert::datetime(py, self.created.load(Ordering::Relaxed))
-    }
-
-    /// When its membership last changed.
-    #[getter]
-    #[assigned]
-    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        convert::datetime(py, self.core.updated())
+    fields! {
+        /// Most proxies that `add_proxy` will add.
+        max_pool_size: usize = self.core.limit();
+        /// Whether proxies that die are removed.
+        auto_remove_dead: bool = self.core.removal_of_dead().0;
+        /// Failures in a row after which a dead proxy is removed.
+        dead_proxy_threshold: u32 = self.core.removal_of_dead().1;
+        /// When it was made.
+        created_at: PyResult<Bound<'py, PyDateTime>> = convert::datetime(py, self.created.load(Ordering::Relaxed));
+        /// When its membership last changed.
+        updated_at: PyResult<Bound<'py, PyDateTime>> = convert::datetime(py, self.core.updated());
     }
 
     #[staticmethod]

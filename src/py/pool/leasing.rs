@@ -1,7 +1,6 @@
 //! Taking a proxy, and why one may not be taken.
 
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
 use crate::clock::SystemClock;
 use crate::pool::context::Context;
@@ -136,25 +135,9 @@ impl PyPool {
         context: Option<&Bound<'py, PyAny>>,
         strategy: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let rows = Self::_explain(slf, url, country, region, tags, protocol, exclude, context, strategy)?;
-        EXPLANATION.get(slf.py())?.call1((rows,))
-    }
-
-    #[pyo3(signature = (url=None, *, country=None, region=None, tags=None, protocol=None, exclude=None, context=None, strategy=None))]
-    #[allow(clippy::too_many_arguments)]
-    fn _explain<'py>(
-        slf: &Bound<'py, Self>,
-        url: Option<&Bound<'py, PyAny>>,
-        country: Option<&str>,
-        region: Option<&str>,
-        tags: Option<&Bound<'py, PyAny>>,
-        protocol: Option<&Bound<'py, PyAny>>,
-        exclude: Option<&Bound<'py, PyAny>>,
-        context: Option<&Bound<'py, PyAny>>,
-        strategy: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyList>> {
         let demands = Demands { country, region, tags, protocol };
         let wanted = LeaseOptions { url, demands, exclude, context, ..LeaseOptions::default() };
-        guard::explain(slf, &wanted, strategy)
+        let rows = guard::explain(slf, &wanted, strategy)?;
+        EXPLANATION.get(slf.py())?.call1((rows,))
     }
 }

@@ -26,28 +26,15 @@ impl PyPool {
 #[proxywhirl_macros::border]
 #[pymethods]
 impl PyPool {
-    /// Number of proxies.
-    #[getter]
-    fn size(&self) -> usize {
-        self.core.len()
-    }
-
-    /// Number of proxies whose last request succeeded.
-    #[getter]
-    fn healthy_count(&self) -> usize {
-        self.count(|proxy| proxy.health() == Health::Healthy)
-    }
-
-    /// Number of all others, the untried among them.
-    #[getter]
-    fn unhealthy_count(&self) -> usize {
-        self.count(|proxy| proxy.health() != Health::Healthy)
-    }
-
-    /// Results recorded over all proxies.
-    #[getter]
-    fn total_requests(&self) -> u64 {
-        self.core.stats().requests
+    getters! {
+        /// Number of proxies.
+        size: usize = self.core.len();
+        /// Number of proxies whose last request succeeded.
+        healthy_count: usize = self.count(|proxy| proxy.health() == Health::Healthy);
+        /// Number of all others, the untried among them.
+        unhealthy_count: usize = self.count(|proxy| proxy.health() != Health::Healthy);
+        /// Results recorded over all proxies.
+        total_requests: u64 = self.core.stats().requests;
     }
 
     /// Successes among all results, 0 to 1; 0 without any.

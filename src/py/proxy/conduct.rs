@@ -5,6 +5,7 @@ use pyo3::types::PyList;
 
 use crate::clock::ExactClock;
 use crate::proxy::Verdict;
+use crate::proxy::health::Health;
 use crate::py::convert;
 use crate::py::journal;
 
@@ -98,34 +99,19 @@ impl PyProxy {
         self.core.reset_if_expired(&ExactClock)
     }
 
-    /// Requests started in the sliding window.
-    #[getter]
-    fn window_request_count(&self) -> u64 {
-        self.core.window_buckets(&ExactClock).iter().map(|bucket| bucket.1).sum()
-    }
-
-    /// What `record_request` has recorded: dicts with `timestamp`, `success` and `duration_ms`, at most 100, the newest
-    /// last.
-    #[getter]
-    fn history<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.kept_requests(py)
-    }
-
-    /// Successes among all results, 0 to 1; 0 without any.
-    #[getter]
-    fn success_rate(&self) -> f64 {
-        self.core.success_rate()
-    }
-
-    /// Whether the last request through it succeeded.
-    #[getter]
-    fn is_healthy(&self) -> bool {
-        self.core.health() == crate::proxy::health::Health::Healthy
-    }
-
-    /// Whether its time to live is over.
-    #[getter]
-    fn is_expired(&self) -> bool {
-        self.core.is_expired(&ExactClock)
+    getters! {
+        /// Requests started in the sliding window.
+        window_request_count: u64 = self.core.window_buckets(&ExactClock).iter().map(|bucket| bucket.1).sum();
+        /// What `record_request` has recorded: dicts with `timestamp`, `success` and `duration_ms`, at most 100, the newest
+        /// last.
+        history: PyResult<Bound<'py, PyList>> = self.kept_requests(py);
+        /// Successes among all results, 0 to 1; 0 without any.
+        success_rate: f64 = self.core.success_rate();
+        /// Whether the last request through it succeeded.
+        is_healthy: bool = self.core.health() == Health::Healthy;
+        /// Whether its time to live is over.
+        is_expired: bool = self.core.is_expired(&ExactClock);
+        /// Whether its state of health and its time to live let it be chosen.
+        _is_usable: bool = self.core.health().is_usable() && !self.core.is_expired(&ExactClock);
     }
 }

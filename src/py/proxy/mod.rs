@@ -81,8 +81,7 @@ impl PyProxy {
 
     /// Put user name and password in one step, so that no request goes out with one old and one new.
     ///
-    /// Returns:
-    ///     Whether they were others before.
+    /// Returns whether they were others before.
     #[pyo3(name = "_log_in")]
     fn log_in(&self, username: &str, password: &str) -> bool {
         self.core.log_in(&Credentials { username: username.into(), password: password.into() })
@@ -98,16 +97,11 @@ impl PyProxy {
         CREDENTIALS.get(py)?.call((), Some(&kwargs)).map(Some)
     }
 
-    /// Host name or address, IPv6 without brackets.
-    #[getter]
-    fn host(&self) -> String {
-        self.core.address().host.into_string()
-    }
-
-    /// Port to dial; the scheme's default where the URL has none.
-    #[getter]
-    fn port(&self) -> u16 {
-        self.core.address().effective_port()
+    getters! {
+        /// Host name or address, IPv6 without brackets.
+        host: String = self.core.address().host.into_string();
+        /// Port to dial; the scheme's default where the URL has none.
+        port: u16 = self.core.address().effective_port();
     }
 
     #[pyo3(name = "_metadata")]

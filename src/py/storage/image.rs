@@ -38,28 +38,15 @@ impl PoolImage {
         read.map(Self).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
-    /// Name of the pool, if the file says.
-    #[getter]
-    fn name(&self) -> Option<&str> {
-        self.0.name.as_deref()
-    }
-
-    /// Its `config` as JSON.
-    #[getter]
-    fn settings(&self) -> Option<&str> {
-        self.0.settings.as_deref()
-    }
-
-    /// Whether it was JSON Lines.
-    #[getter]
-    fn lines(&self) -> bool {
-        self.0.lines
-    }
-
-    /// Whether its end was cut off and left out: the last line, or the last member of a gzipped file.
-    #[getter]
-    fn torn(&self) -> bool {
-        self.0.torn
+    getters! {
+        /// Name of the pool, if the file says.
+        name: Option<&str> = self.0.name.as_deref();
+        /// Its `config` as JSON.
+        settings: Option<&str> = self.0.settings.as_deref();
+        /// Whether it was JSON Lines.
+        lines: bool = self.0.lines;
+        /// Whether its end was cut off and left out: the last line, or the last member of a gzipped file.
+        torn: bool = self.0.torn;
     }
 
     fn __len__(&self) -> usize {

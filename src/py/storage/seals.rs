@@ -16,16 +16,11 @@ pub(crate) struct UnsealedText(Unsealed);
 #[proxywhirl_macros::border]
 #[pymethods]
 impl UnsealedText {
-    /// The text.
-    #[getter]
-    fn text(&self) -> &str {
-        &self.0.text
-    }
-
-    /// What it must be bound to.
-    #[getter]
-    fn binding(&self) -> String {
-        self.0.binding()
+    getters! {
+        /// The text.
+        text: &str = &self.0.text;
+        /// What it must be bound to.
+        binding: String = self.0.binding();
     }
 }
 

@@ -92,16 +92,11 @@ impl PyGeoTargeted {
         shown(&secondary)
     }
 
-    /// The same, by its published name.
-    #[getter]
-    fn _secondary_strategy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.secondary_strategy(py)
-    }
-
-    /// Whether other proxies serve when none matches.
-    #[getter]
-    fn _fallback_enabled(&self) -> bool {
-        self.core.fallback_enabled()
+    getters! {
+        /// The same, by its published name.
+        _secondary_strategy: PyResult<Bound<'py, PyAny>> = self.secondary_strategy(py);
+        /// Whether other proxies serve when none matches.
+        _fallback_enabled: bool = self.core.fallback_enabled();
     }
 
     #[setter(_fallback_enabled)]

@@ -57,15 +57,10 @@ impl PyPerformance {
         Ok(PyStrategy::of(core.clone()).under(Self { core }))
     }
 
-    /// Weight of the newest sample in the average that the strategy insists on, if any.
-    #[getter]
-    fn alpha(&self) -> Option<f64> {
-        self.core.common().alpha()
-    }
-
-    /// Results a proxy gets before its average is trusted; `None` while that is not settled.
-    #[getter]
-    fn exploration_count(&self) -> Option<u64> {
-        self.core.exploration()
+    getters! {
+        /// Weight of the newest sample in the average that the strategy insists on, if any.
+        alpha: Option<f64> = self.core.common().alpha();
+        /// Results a proxy gets before its average is trusted; `None` while that is not settled.
+        exploration_count: Option<u64> = self.core.exploration();
     }
 }

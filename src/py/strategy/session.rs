@@ -78,22 +78,13 @@ impl PySessionStrategy {
         Ok(PyStrategy::of_parts(core.clone(), parts).under(Self { core, manager }))
     }
 
-    /// The sessions.
-    #[getter]
-    fn session_manager(&self, py: Python<'_>) -> Py<PySessionManager> {
-        self.manager.clone_ref(py)
-    }
-
-    /// The same, by its published name.
-    #[getter]
-    fn _session_manager(&self, py: Python<'_>) -> Py<PySessionManager> {
-        self.manager.clone_ref(py)
-    }
-
-    /// How long new sessions last, in seconds.
-    #[getter]
-    fn _session_timeout_seconds(&self) -> i64 {
-        self.core.ttl()
+    getters! {
+        /// The sessions.
+        session_manager: Py<PySessionManager> = self.manager.clone_ref(py);
+        /// The same, by its published name.
+        _session_manager: Py<PySessionManager> = self.manager.clone_ref(py);
+        /// How long new sessions last, in seconds.
+        _session_timeout_seconds: i64 = self.core.ttl();
     }
 
     #[setter(_session_timeout_seconds)]

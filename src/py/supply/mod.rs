@@ -13,7 +13,8 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyDict;
 
 use crate::clock::exact_wall;
-use crate::net::address::{Locality, locality, parse_host};
+use crate::net::address::parse_host;
+use crate::net::locality::{self, Locality, locality};
 use crate::proxy::Proxy;
 use crate::proxy::health::Source;
 use crate::py::border;
@@ -128,14 +129,14 @@ pub(crate) fn errors_of(parsed: &Parsed) -> Vec<Fault> {
     parsed.rejected.iter().map(shown).collect()
 }
 
-/// Whether an address is local: "public", "localhost" or "private".
+/// Whether an address is local.
 ///
 /// Args:
 ///     host: A name, which is not resolved, or an address in any notation.
 ///
 /// Returns:
-///     "localhost" for names of this machine, "private" for addresses that are not of the public Internet and for names that
-///     only local networks know, "public" for all else.
+///     "localhost" for names of this machine and "loopback" for its addresses, "private" for other addresses that are not
+///     of the public Internet and for names that only local networks know, "public" for all else.
 #[proxywhirl_macros::border]
 #[pyfunction]
 pub(crate) fn address_locality(host: &str) -> &'static str {
@@ -144,8 +145,16 @@ pub(crate) fn address_locality(host: &str) -> &'static str {
     match locality(read.as_deref().unwrap_or(host)) {
         Locality::Public => "public",
         Locality::Localhost => "localhost",
+        Locality::Loopback => "loopback",
         Locality::Private => "private",
     }
+}
+
+/// The address that a host is, in any notation that a resolver reads (`0x7f.1`, `2130706433`); `None` for a name.
+#[proxywhirl_macros::border]
+#[pyfunction]
+pub(crate) fn literal_address(host: &str) -> Option<String> {
+    locality::literal_address(host).map(|address| address.to_string())
 }
 
 /// A host as clients dial it: names in ASCII (IDNA, UTS 46), in lower case, IPv6 without brackets.

@@ -105,64 +105,27 @@ impl PyParsed {
         PyList::new(py, self.parsed.records.iter().map(ListEntry::url))
     }
 
-    /// What could not be read: the first `max_rejected` of those lines.
-    #[getter]
-    fn rejected(&self) -> Vec<RejectedLine> {
-        rejected(&self.parsed)
-    }
-
-    /// How many lines could not be read.
-    #[getter]
-    fn rejected_count(&self) -> usize {
-        self.parsed.rejected_count
-    }
-
-    /// How many entries named a proxy that had been named before.
-    #[getter]
-    fn duplicates(&self) -> usize {
-        self.parsed.duplicates
-    }
-
-    /// How many lines were blank, comments, or rows of names.
-    #[getter]
-    fn blank(&self) -> usize {
-        self.parsed.blank
-    }
-
-    /// How many lines there were; in JSON and on pages, how many entries and rows.
-    #[getter]
-    fn lines(&self) -> usize {
-        self.parsed.lines
-    }
-
-    /// How many entries named a proxy, repetitions included.
-    #[getter]
-    fn accepted(&self) -> usize {
-        self.parsed.accepted
-    }
-
-    /// The layout: "plain_text", "csv", "tsv", "json", "json_lines" or "html_table".
-    #[getter]
-    fn format(&self) -> &'static str {
-        self.parsed.format.as_str()
-    }
-
-    /// The encoding: "utf-8", "utf-16-le", "utf-16-be" or "unknown-8bit".
-    #[getter]
-    fn encoding(&self) -> &'static str {
-        self.parsed.encoding
-    }
-
-    /// Whether it was packed with gzip.
-    #[getter]
-    fn gzip(&self) -> bool {
-        self.parsed.gzip
-    }
-
-    /// Whether the list went on beyond a limit; the last of `rejected` says which.
-    #[getter]
-    fn truncated(&self) -> bool {
-        self.parsed.truncated
+    getters! {
+        /// What could not be read: the first `max_rejected` of those lines.
+        rejected: Vec<RejectedLine> = rejected(&self.parsed);
+        /// How many lines could not be read.
+        rejected_count: usize = self.parsed.rejected_count;
+        /// How many entries named a proxy that had been named before.
+        duplicates: usize = self.parsed.duplicates;
+        /// How many lines were blank, comments, or rows of names.
+        blank: usize = self.parsed.blank;
+        /// How many lines there were; in JSON and on pages, how many entries and rows.
+        lines: usize = self.parsed.lines;
+        /// How many entries named a proxy, repetitions included.
+        accepted: usize = self.parsed.accepted;
+        /// The layout: "plain_text", "csv", "tsv", "json", "json_lines" or "html_table".
+        format: &'static str = self.parsed.format.as_str();
+        /// The encoding: "utf-8", "utf-16-le", "utf-16-be" or "unknown-8bit".
+        encoding: &'static str = self.parsed.encoding;
+        /// Whether it was packed with gzip.
+        gzip: bool = self.parsed.gzip;
+        /// Whether the list went on beyond a limit; the last of `rejected` says which.
+        truncated: bool = self.parsed.truncated;
     }
 }
 

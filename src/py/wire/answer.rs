@@ -44,22 +44,14 @@ enum Rest {
 #[proxywhirl_macros::border]
 #[pymethods]
 impl WireAnswer {
-    /// The status.
-    #[getter]
-    fn status(&self) -> u16 {
-        self.head.status
-    }
-
-    /// The reason, as it was received.
-    #[getter]
-    fn reason<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.head.reason())
-    }
-
-    /// The version, as httpx names it.
-    #[getter]
-    fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, if self.head.is_http_1_0 { b"HTTP/1.0" } else { b"HTTP/1.1" })
+    getters! {
+        /// The status.
+        status: u16 = self.head.status;
+        /// The reason, as it was received.
+        reason: Bound<'py, PyBytes> = PyBytes::new(py, self.head.reason());
+        /// The version, as httpx names it.
+        http_version: Bound<'py, PyBytes> =
+            PyBytes::new(py, if self.head.is_http_1_0 { b"HTTP/1.0" } else { b"HTTP/1.1" });
     }
 
     /// Names and values as they were received; another list each time.
@@ -72,28 +64,16 @@ impl WireAnswer {
         Ok(list)
     }
 
-    /// Seconds for which it asks to be left alone, if its status can ask for that; `None` if it does not say.
-    #[getter]
-    fn retry_after(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        if may_ask_for_a_pause(self.head.status) { seconds_asked(self.headers(py)?.as_any(), None) } else { Ok(None) }
-    }
-
-    /// Milliseconds from sending to the end of the head.
-    #[getter]
-    fn head_ms(&self) -> f64 {
-        self.cost.head.unwrap_or_default().as_secs_f64() * 1e3
-    }
-
-    /// Milliseconds that opening a connection took; `None` where an idle one was used.
-    #[getter]
-    fn dialled_ms(&self) -> Option<f64> {
-        self.cost.dialled.map(|time| time.as_secs_f64() * 1e3)
-    }
-
-    /// Whether nothing more comes, and the connection was given back.
-    #[getter]
-    fn closed(&self) -> bool {
-        matches!(&*self.rest.lock(), Rest::Nothing)
+    getters! {
+        /// Seconds for which it asks to be left alone, if its status can ask for that; `None` if it does not say.
+        retry_after: PyResult<Option<f64>> =
+            if may_ask_for_a_pause(self.head.status) { seconds_asked(self.headers(py)?.as_any(), None) } else { Ok(None) };
+        /// Milliseconds from sending to the end of the head.
+        head_ms: f64 = self.cost.head.unwrap_or_default().as_secs_f64() * 1e3;
+        /// Milliseconds that opening a connection took; `None` where an idle one was used.
+        dialled_ms: Option<f64> = self.cost.dialled.map(|time| time.as_secs_f64() * 1e3);
+        /// Whether nothing more comes, and the connection was given back.
+        closed: bool = matches!(&*self.rest.lock(), Rest::Nothing);
     }
 
     /// The next part of the body as it comes over the wire.

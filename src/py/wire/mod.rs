@@ -8,6 +8,7 @@ pub(crate) mod answer;
 pub(crate) mod blocking;
 mod bounds;
 mod compose;
+pub(crate) mod decoder;
 pub(crate) mod failure;
 #[cfg(unix)]
 pub(crate) mod looped;

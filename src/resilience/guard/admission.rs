@@ -3,12 +3,11 @@
 use std::num::NonZeroU64;
 
 use super::{Admitted, Denied, OutlierDetector, limit};
-use crate::clock::Clock;
+use crate::clock::{Clock, nanoseconds};
 use crate::proxy::health::{mark, reason};
 use crate::proxy::liveness::bucket::Token;
 use crate::proxy::liveness::capacity::{self, Bound};
 use crate::proxy::liveness::due::{self, Due, schedule};
-use crate::proxy::liveness::nanoseconds;
 use crate::proxy::{Proxy, watch};
 use crate::sync::{Arc, Ordering};
 

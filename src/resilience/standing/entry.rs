@@ -1,6 +1,8 @@
 //! One pair of proxy and site: what holds it back, and until when. No locks, no clocks: moments are passed in, in
 //! nanoseconds on the steady clock.
 
+use crate::proxy::liveness::Rate;
+
 /// The longest first rest of a pair that fails, and the longest of all, in nanoseconds.
 const REST_BASE: u64 = 1_000_000_000;
 const REST_CAP: u64 = 60_000_000_000;
@@ -40,32 +42,6 @@ impl Kind {
             Self::Failing => "failing",
         }
     }
-}
-
-/// The rate at which one proxy may be used at one site: so many requests per window, a burst of them at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SiteRate {
-    interval: u64,
-    tolerance: u64,
-}
-
-impl SiteRate {
-    /// `requests` per `window` seconds, at most `burst` at once (all of them if `None`).
-    #[must_use]
-    pub fn new(requests: u64, window: f64, burst: Option<u64>) -> Self {
-        let requests = requests.max(1);
-        let interval = (window * 1e9 / requests as f64).clamp(1.0, MOST as f64) as u64;
-        let burst = burst.unwrap_or(requests).max(1);
-        Self { interval, tolerance: interval.saturating_mul(burst - 1).min(MOST) }
-    }
-}
-
-/// A hundred years: what is longer is as good as for ever, and no sum of two overflows.
-const MOST: u64 = 100 * 366 * 86_400 * 1_000_000_000;
-
-/// Seconds as nanoseconds, within reason.
-pub(super) fn nanos(seconds: f64) -> u64 {
-    if seconds.is_nan() { 0 } else { (seconds * 1e9).clamp(0.0, MOST as f64) as u64 }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +96,7 @@ impl SiteState {
     }
 
     /// What holds it back now, if anything: the longest of what does.
-    pub(super) fn hold(&self, now: u64, rate: Option<SiteRate>) -> Option<Hold> {
+    pub(super) fn hold(&self, now: u64, rate: Option<Rate>) -> Option<Hold> {
         let mut hold = None;
         if self.until > now {
             hold = Some(Hold { kind: self.kind, until: self.until, probing: false });
@@ -128,7 +104,7 @@ impl SiteState {
             hold = Some(Hold { kind: self.kind, until: probe.expires, probing: true });
         }
         if let Some(rate) = rate {
-            let ready = self.full_at.saturating_sub(rate.tolerance);
+            let ready = rate.ready_at(self.full_at);
             if ready > now && hold.is_none_or(|hold| ready > hold.until) {
                 hold = Some(Hold { kind: Kind::RateLimited, until: ready, probing: false });
             }
@@ -163,7 +139,7 @@ impl SiteState {
     }
 
     /// The kind, and until when where that is known: for people.
-    pub(super) fn shown(&self, now: u64, rate: Option<SiteRate>) -> Option<(Kind, Option<u64>)> {
+    pub(super) fn shown(&self, now: u64, rate: Option<Rate>) -> Option<(Kind, Option<u64>)> {
         match self.hold(now, rate) {
             Some(hold) => Some((hold.kind, Some(hold.until))),
             None => self.owes_probe.then_some((self.kind, None)),
@@ -171,9 +147,9 @@ impl SiteState {
     }
 
     /// Lets one request through that nothing holds back: it takes a token, and is the probe if one is owed.
-    pub(super) fn admit(&mut self, now: u64, rate: Option<SiteRate>, number: u32) -> Option<u32> {
+    pub(super) fn admit(&mut self, now: u64, rate: Option<Rate>, number: u32) -> Option<u32> {
         if let Some(rate) = rate {
-            self.full_at = self.full_at.max(now) + rate.interval;
+            self.full_at = rate.full_after(self.full_at, now);
         }
         if !self.owes_probe {
             return None;
@@ -183,9 +159,9 @@ impl SiteState {
     }
 
     /// Gives back the token of a request that was never sent.
-    pub(super) fn give_back(&mut self, rate: Option<SiteRate>) {
+    pub(super) fn give_back(&mut self, rate: Option<Rate>) {
         if let Some(rate) = rate {
-            self.full_at = self.full_at.saturating_sub(rate.interval);
+            self.full_at = rate.full_with_one_back(self.full_at);
         }
     }
 

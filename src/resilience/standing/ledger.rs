@@ -14,8 +14,9 @@ use smallvec::SmallVec;
 use crate::pool::Table;
 use crate::pool::marks::{Mark, Marks};
 use crate::pool::mask::MaskChange;
+use crate::proxy::liveness::Rate;
 use crate::resilience::site::Site;
-use crate::resilience::standing::entry::{Hold, SiteRate, SiteState};
+use crate::resilience::standing::entry::{Hold, SiteState};
 use crate::resilience::standing::site_ledger::SiteLedger;
 use crate::resilience::standing::{Kind, Settings};
 use crate::sync::Arc;
@@ -81,7 +82,7 @@ fn mix(position: u64) -> u64 {
 }
 
 impl Ledger {
-    pub(super) fn rate(&self) -> Option<SiteRate> {
+    pub(super) fn rate(&self) -> Option<Rate> {
         self.settings.site_rate
     }
 

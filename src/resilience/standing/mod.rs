@@ -29,10 +29,11 @@ use ahash::AHashMap;
 use crate::clock::{Clock, Micros};
 use crate::pool::{Pool, Table};
 use crate::proxy::Proxy;
+use crate::proxy::liveness::Rate;
 use crate::random::Random;
 use crate::resilience::site::{Site, Sites};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
-pub use entry::{Kind, SiteRate};
+pub use entry::Kind;
 use ledger::{Changes, Ledger};
 pub use reading::Exclusion;
 pub use resuming::SavedHold;
@@ -60,20 +61,12 @@ pub struct Settings {
     /// Pairs of proxy and site kept in mind.
     pub max_standings: usize,
     /// How often one proxy may be used at one site.
-    pub site_rate: Option<SiteRate>,
+    pub site_rate: Option<Rate>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            rest_cap: 60.0,
-            bench_base: 300.0,
-            bench_cap: 3600.0,
-            panic_share: 0.5,
-            panic_window: 10.0,
-            max_standings: 100_000,
-            site_rate: None,
-        }
+        crate::resilience::Settings::default().of_standing()
     }
 }
 

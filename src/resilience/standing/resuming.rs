@@ -3,11 +3,11 @@
 
 use ahash::AHashMap;
 
-use crate::clock::{Clock, Micros};
+use crate::clock::{Clock, Micros, nanoseconds};
 use crate::pool::Pool;
 use crate::proxy::Id;
 use crate::resilience::site::Site;
-use crate::resilience::standing::entry::{SiteState, nanos};
+use crate::resilience::standing::entry::SiteState;
 use crate::resilience::standing::ledger::Changes;
 use crate::resilience::standing::{Kind, SiteBans};
 use crate::sync::Arc;
@@ -78,7 +78,7 @@ impl SiteBans {
             let table = pool.table.load_full();
             let now = clock.steady();
             if let Some(at) = ledger.entry(&site, position, &table, &mut changes) {
-                let until = now.saturating_add(nanos(left as f64 / 1e6));
+                let until = now.saturating_add(nanoseconds(left as f64 / 1e6));
                 ledger.entries[at as usize].record.resume(held.kind, until, held.level, now);
                 ledger.reconcile(at, now, &mut changes);
             }

@@ -1,11 +1,10 @@
 //! One request at a site: admitted before it is sent, and settled by what came of it.
 
-use super::entry::nanos;
 use super::ledger::{Changes, Ledger};
 use super::{
     Admission, Exclusion, GUARDED_FROM, Kind, NOTED_APART, PAUSE_SHARE, Settings, SiteBans, SiteChange, SiteOutcome,
 };
-use crate::clock::Clock;
+use crate::clock::{Clock, nanoseconds};
 use crate::pool::marks::Mark;
 use crate::pool::{Pool, Table};
 use crate::proxy::Proxy;
@@ -184,13 +183,13 @@ impl SiteBans {
                 if let Some(number) = admission.probe {
                     record.end_probe(number);
                 }
-                record.pause(Kind::RateLimited, now + nanos(seconds));
+                record.pause(Kind::RateLimited, now + nanoseconds(seconds));
                 effect = SiteChange::Held { seconds };
                 at
             }
             SiteOutcome::Failed { free } => {
                 let Some(at) = ledger.entry(site, position, table, changes) else { return SiteChange::None };
-                let most = nanos(ledger.settings.rest_cap);
+                let most = nanoseconds(ledger.settings.rest_cap);
                 let record = &mut ledger.entries[at as usize].record;
                 let was_probe = admission.probe.is_some_and(|number| record.end_probe(number));
                 // A probe is news whenever it began.
@@ -241,7 +240,7 @@ impl SiteBans {
             let record = &mut ledger.entries[at as usize].record;
             if record.is_old_news(began, admission.probe) {
                 let Some(seconds) = given else { return SiteChange::None };
-                record.pause(kind, now + nanos(seconds));
+                record.pause(kind, now + nanoseconds(seconds));
                 ledger.reconcile(at, now, changes);
                 return SiteChange::Held { seconds };
             }
@@ -256,7 +255,7 @@ impl SiteBans {
         let Some(at) = ledger.entry(site, position, table, changes) else { return SiteChange::None };
         let record = &mut ledger.entries[at as usize].record;
         let seconds = given.unwrap_or_else(|| self.length(&settings, kind, record.level));
-        record.bench(kind, now, nanos(seconds));
+        record.bench(kind, now, nanoseconds(seconds));
         let level = record.level;
         ledger.reconcile(at, now, changes);
         SiteChange::Benched { seconds, level }
@@ -270,7 +269,7 @@ impl SiteBans {
             return false;
         }
         let last = site.last_success.load(Ordering::Relaxed);
-        if last != 0 && now.saturating_sub(last) <= nanos(settings.panic_window) {
+        if last != 0 && now.saturating_sub(last) <= nanoseconds(settings.panic_window) {
             return false;
         }
         let benched = ledger.sites.get(&site.uid).map_or(0, |site_ledger| site_ledger.benched);

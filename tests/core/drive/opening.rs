@@ -12,6 +12,7 @@ use proxywhirl::drive::looped::Reply;
 use proxywhirl::drive::order::Order;
 use proxywhirl::net::protocol::Protocol;
 use proxywhirl::wire::error::{Cut, Error, Kind, Stage};
+use proxywhirl::wire::limits::Limits;
 use proxywhirl::wire::route::{Route, RouteOptions};
 
 use crate::common::*;
@@ -101,7 +102,7 @@ fn the_beginning_of_a_body_can_be_enough() {
             });
         });
         for enough in [0, 1, 10_001] {
-            let order = Order { enough: Some(enough), ..get(&direct(at), "/") };
+            let order = Order { enough: Some(enough), limits: Limits::streamed(), ..get(&direct(at), "/") };
             let mut reactor = reactor();
             reactor.send(order.clone());
             let found = answer(one(&mut reactor));

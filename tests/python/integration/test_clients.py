@@ -449,6 +449,8 @@ def socks_that_answers(reply: int) -> Iterator[str]:
                     peer.sendall(b"\x05\x00")
                     peer.recv(262)
                     peer.sendall(bytes([5, reply, 0, 1, 0, 0, 0, 0, 0, 0]))
+                    # Some clients keep what failed as long as its error is there.
+                    peer.settimeout(0.5)
                     peer.recv(1)
 
         thread = threading.Thread(target=serve, daemon=True)

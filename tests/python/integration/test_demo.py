@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import demo
-from demo import main, scenes
+from demo import main, scenes, speed
 from demo.fleet import Site
 from demo.plan import Plan
 from demo.stage import PlainStage, Stage, Verdict
@@ -38,6 +38,7 @@ SCENES = (
     "bans",
     "throttling",
     "outage",
+    "speed",
     "books",
 )
 SUMMARY = re.compile(r"^   (kept|BROKEN) +([a-z ]+): (.*): (.*)$", re.MULTILINE)
@@ -74,11 +75,14 @@ def test_plain_demo_keeps_its_promises() -> None:
     assert float(after) / float(before) == pytest.approx(float(ratio), abs=0.02)
     assert float(ratio) <= 0.85
     assert re.fullmatch(r"20 requests through [a-z]+-\d", verdicts["session"][1])
+    assert re.fullmatch(
+        r"[\d,]+ requests/s on one core, \d+ us instead of \d+ us; 800 of 800 pages", verdicts["speed"][1]
+    )
     started, completed = re.match(  # type: ignore[union-attr]
         r"([\d,]+) started, ([\d,]+) completed, 0 open, 0 without a proxy", verdicts["books"][1]
     ).groups()
     assert started == completed
-    assert re.fullmatch(r"all 9 promises kept, in [\d.]+ s", text.splitlines()[-1])
+    assert re.fullmatch(r"all 10 promises kept, in [\d.]+ s", text.splitlines()[-1])
 
 
 def test_demo_serves_from_a_list(tmp_path: Path) -> None:
@@ -122,7 +126,7 @@ def test_demo_on_a_terminal() -> None:
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "and shown again"
     assert text.count("\x1b[2K") > 100, "the table is drawn again and again"
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    for word in ("fast-1", "hanging-1", "degraded", "requests/s", "p95", "█", "BestOfTwo", "All 9 promises kept"):
+    for word in ("fast-1", "hanging-1", "degraded", "requests/s", "p95", "█", "BestOfTwo", "All 10 promises kept"):
         assert word in plain
 
 
@@ -260,6 +264,15 @@ class TestScenesCanFail:
                 site.fleet[name].set_behaviour(latency=100.0)
             verdict, _ = self.play(scenes.own_strategy, site, plan())
         assert not verdict.kept
+
+    def test_pages_are_not_what_was_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+        monkeypatch.setattr(speed, "_is_page", lambda response: len(response.content) == 7)
+        with Site(plan()) as site:
+            verdict, text = self.play(speed.speed, site, plan(timed=20))
+        assert not verdict.kept
+        assert verdict.found.endswith("; 0 of 80 pages")
+        assert re.search(r"\n   native +\d+ us +[\d,]+ requests/s", text)
 
     def test_request_that_went_around_the_proxies(self) -> None:
         import httpx

@@ -10,6 +10,7 @@ import sys
 import textwrap
 
 import pytest
+from sizes import sized
 
 # The watchdog in the process comes first: it shows the stacks.
 pytestmark = pytest.mark.timeout(180)
@@ -39,12 +40,14 @@ def on_threads(count, work):
     return threads, faults
 
 stop = threading.Event()
+rounds = {rounds}
+many = {many}
 """
 
 
 def run(program: str, limit: int = 120) -> str:
     """Run a program; its output."""
-    code = PREAMBLE.format(limit=limit) + textwrap.dedent(program)
+    code = PREAMBLE.format(limit=limit, rounds=sized(1, 4), many=sized(600, 5_000)) + textwrap.dedent(program)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=limit + 30)
     assert done.returncode == 0, done.stderr[-4000:]
     assert done.stderr == ""
@@ -116,26 +119,26 @@ def user(number):
 
 MEANWHILE = {
     "load": """
-        for round in range(2):
-            report = pool.load("\\n".join(urls(100_000 + round * 10_000, 5_000)), allow_local=True)
-            assert report.added == 5_000, report
+        for round in range(rounds):
+            report = pool.load("\\n".join(urls(100_000 + round * 10_000, many)), allow_local=True)
+            assert report.added == many, report
             for proxy in pool.get_all_proxies()[2_000:]:
                 pool.remove_proxy(proxy.id)
     """,
     "load_file": """
         import tempfile
         with tempfile.TemporaryDirectory() as folder:
-            for round in range(2):
+            for round in range(rounds):
                 path = os.path.join(folder, "list.txt")
                 with open(path, "w") as file:
-                    file.write("\\n".join(urls(100_000 + round * 10_000, 5_000)))
-                assert pool.load_file(path, allow_local=True).added == 5_000
+                    file.write("\\n".join(urls(100_000 + round * 10_000, many)))
+                assert pool.load_file(path, allow_local=True).added == many
                 for proxy in pool.get_all_proxies()[2_000:]:
                     pool.remove_proxy(proxy.id)
     """,
     "clear_unhealthy": """
-        for round in range(2):
-            pool.add_many(urls(100_000 + round * 10_000, 5_000))
+        for round in range(rounds):
+            pool.add_many(urls(100_000 + round * 10_000, many))
             for proxy in pool.get_all_proxies():
                 if "kept" not in proxy.tags:
                     proxy.health_status = "dead"
@@ -143,7 +146,7 @@ MEANWHILE = {
             assert len(pool) >= 2_000 - 1
     """,
     "replaced as a whole": """
-        for round in range(2):
+        for round in range(rounds):
             pool.proxies = kept + [Proxy(url=url) for url in urls(100_000 + round * 1_000, 500)]
         pool.proxies = kept
     """,
@@ -153,8 +156,8 @@ MEANWHILE = {
         port = closed.getsockname()[1]
         pool.auto_remove_dead = True
         pool.dead_proxy_threshold = 1
-        for round in range(2):
-            doomed = [Proxy(url=f"http://127.0.{n // 250 + 1}.{n % 250 + 1}:{port}") for n in range(1_000)]
+        for round in range(rounds):
+            doomed = [Proxy(url=f"http://127.0.{n // 250 + 1}.{n % 250 + 1}:{port}") for n in range(many // 5)]
             for proxy in doomed:
                 pool.add_proxy(proxy)
             # A proxy is dead after five failures in a row; a user may record a success in between.

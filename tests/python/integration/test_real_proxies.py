@@ -1,30 +1,21 @@
-"""Through proxies that others wrote: squid, tinyproxy, microsocks and dante, as Debian packages them.
-
-Each is started on a free loopback port with a configuration of its own and ended by its process id. A test is skipped
-only where the program is not installed; `.ci/run` installs them.
-"""
+"""Through proxies that others wrote: squid, tinyproxy, microsocks and dante."""
 
 from __future__ import annotations
 
 import asyncio
 import http.server
-import shutil
 import socket
 import ssl
-import subprocess
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from programs import PASSWORD, USER, free_port
 
 from proxywhirl import AsyncProxyRotator, ProxyAuthenticationError, ProxyRotator
-
-USER, PASSWORD = "user@home", "p:ss/w%rd"
 
 
 class _Origin(http.server.BaseHTTPRequestHandler):
@@ -61,40 +52,6 @@ def _serve(context: ssl.SSLContext | None, host: str = "127.0.0.1") -> http.serv
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder that others may read and write: squid gives up root before it opens its files."""
-    with tempfile.TemporaryDirectory(prefix="proxywhirl-") as name:
-        made = Path(name)
-        made.chmod(0o777)
-        yield made
-
-
-@pytest.fixture(scope="module")
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for localhost, which is its own authority, and its key."""
-    openssl = _program("openssl")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1"]
-    made = [
-        openssl,
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-keyout",
-        str(key),
-        "-out",
-        str(cert),
-    ]
-    subprocess.run([*made, *subject], check=True, capture_output=True)
-    key.chmod(0o644)
-    return cert, key
-
-
-@pytest.fixture(scope="module")
 def origin() -> Iterator[http.server.ThreadingHTTPServer]:
     server = _serve(None)
     yield server
@@ -110,136 +67,6 @@ def secure_origin(certificate: tuple[Path, Path]) -> Iterator[http.server.Thread
     yield server
     server.shutdown()
     server.server_close()
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-    if found is None:
-        pytest.skip(f"{name} is not installed (apt-get install squid tinyproxy microsocks dante-server openssl)")
-    return found
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
-Start = Callable[[list[str], int], None]
-
-
-@pytest.fixture(scope="module")
-def start(folder: Path) -> Iterator[Start]:
-    """Starts a program and waits until its port answers."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def begin(command: list[str], port: int) -> None:
-        log = folder / f"output-{port}"
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        running.append(process)
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 0.2).close()
-                return
-            except OSError:
-                if process.poll() is not None:
-                    pytest.fail(f"{command[0]} ended with {process.returncode}: {log.read_text()[-2000:]}")
-                if time.monotonic() > deadline:
-                    pytest.fail(f"{command[0]} did not open port {port} within 20 s")
-                time.sleep(0.05)
-
-    yield begin
-    for process in running:
-        process.terminate()
-    for process in running:
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture(scope="module")
-def squid(folder: Path, start: Start, certificate: tuple[Path, Path]) -> dict[str, str]:
-    """Squid with one port that wants a login, over TCP and over TLS."""
-    program = _program("squid")
-    plain, secure = _free_port(), _free_port()
-    users = folder / "users"
-    hashed = subprocess.run([_program("openssl"), "passwd", "-apr1", PASSWORD], check=True, capture_output=True)
-    users.write_text(f"{USER}:{hashed.stdout.decode().strip()}\n")
-    users.chmod(0o644)
-    helper = "/usr/lib/squid/basic_ncsa_auth"
-    config = folder / "squid.conf"
-    config.write_text(
-        f"""
-        http_port 127.0.0.1:{plain}
-        https_port 127.0.0.1:{secure} tls-cert={certificate[0]} tls-key={certificate[1]}
-        auth_param basic program {helper} {users}
-        auth_param basic children 1 startup=1
-        auth_param basic realm test
-        acl known proxy_auth REQUIRED
-        http_access allow known
-        http_access deny all
-        cache deny all
-        access_log none
-        cache_log {folder}/cache.log
-        cache_store_log none
-        pid_filename {folder}/squid.pid
-        coredump_dir {folder}
-        pinger_enable off
-        shutdown_lifetime 0 seconds
-        """
-    )
-    start([program, "-N", "-f", str(config)], plain)
-    return {"http": f"127.0.0.1:{plain}", "https": f"localhost:{secure}"}
-
-
-@pytest.fixture(scope="module")
-def tinyproxy(folder: Path, start: Start) -> str:
-    program = _program("tinyproxy")
-    port = _free_port()
-    config = folder / "tinyproxy.conf"
-    config.write_text(
-        f"Port {port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\n"
-        f'LogFile "{folder}/tinyproxy.log"\nPidFile "{folder}/tinyproxy.pid"\n'
-    )
-    start([program, "-d", "-c", str(config)], port)
-    return f"127.0.0.1:{port}"
-
-
-@pytest.fixture(scope="module")
-def microsocks(start: Start) -> dict[str, str]:
-    program = _program("microsocks")
-    free, locked = _free_port(), _free_port()
-    start([program, "-i", "127.0.0.1", "-p", str(free)], free)
-    start([program, "-i", "127.0.0.1", "-p", str(locked), "-u", USER, "-P", PASSWORD], locked)
-    return {"open": f"127.0.0.1:{free}", "locked": f"127.0.0.1:{locked}"}
-
-
-@pytest.fixture(scope="module")
-def dante(folder: Path, start: Start) -> str:
-    program = _program("danted")
-    port = _free_port()
-    config = folder / "danted.conf"
-    config.write_text(
-        f"""
-        errorlog: {folder}/danted.errors
-        logoutput: {folder}/danted.log
-        internal: 127.0.0.1 port = {port}
-        external: 127.0.0.1
-        socksmethod: none
-        clientmethod: none
-        user.privileged: root
-        user.unprivileged: nobody
-        client pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
-        socks pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
-        """
-    )
-    start([program, "-f", str(config), "-p", str(folder / "danted.pid")], port)
-    return f"127.0.0.1:{port}"
 
 
 def _login(password: str = PASSWORD) -> str:
@@ -366,7 +193,7 @@ def test_an_unreachable_target_behind_socks(microsocks: dict[str, str]) -> None:
     policy = RetryPolicy(max_attempts=2, base_delay=0.01)
     rotator = ProxyRotator(proxies=[f"socks5://{microsocks['open']}"], retry_policy=policy)
     with rotator, pytest.raises(ProxyConnectionError, match="failed after 2 attempts"):
-        rotator.get(f"http://127.0.0.1:{_free_port()}/")
+        rotator.get(f"http://127.0.0.1:{free_port()}/")
 
 
 def test_one_rotator_over_all_of_them(
@@ -377,7 +204,7 @@ def test_one_rotator_over_all_of_them(
         f"http://{tinyproxy}",
         f"socks5://{microsocks['open']}",
         f"socks4://{dante}",
-        f"http://127.0.0.1:{_free_port()}",
+        f"http://127.0.0.1:{free_port()}",
     ]
     with ProxyRotator(proxies=proxies) as rotator:
         for _ in range(50):

@@ -59,9 +59,9 @@ def test_the_error_says_when_the_first_ban_ends() -> None:
     assert error.retry_after == pytest.approx(20, abs=1)
     assert not error.may_free
     assert pool._next_due() == pytest.approx(20, abs=1)
-    reasons = {tuple(reasons) for _, reasons, _ in pool._explain(A)}
+    reasons = {tuple(verdict.reasons) for verdict in pool.explain(A)}
     assert reasons == {("banned_here",)}
-    assert all(not reasons for _, reasons, _ in pool._explain(B))
+    assert all(verdict.eligible for verdict in pool.explain(B))
 
 
 def test_a_retry_after_is_held_and_a_probe_is_alone() -> None:

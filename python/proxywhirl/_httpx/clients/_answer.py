@@ -8,8 +8,6 @@ from typing import Any, NamedTuple, Optional
 
 from proxywhirl._httpx.clients._fault import Finding
 
-__all__ = ["Answer", "answer_of", "carried", "status_of"]
-
 
 class Answer(NamedTuple):
     """What was received.
@@ -47,14 +45,7 @@ def answer_of(response: Any) -> Answer | None:
 
 
 def status_of(holder: Any) -> int | None:
-    """The status that an object has as ``status_code``, ``status`` or ``code``.
-
-    Args:
-        holder: A response, or an exception that carries one.
-
-    Returns:
-        A number from 100 to 599; ``None`` if there is none.
-    """
+    """The status that an object has as ``status_code``, ``status`` or ``code``; ``None`` if there is none."""
     own = _plain(holder)
     for name in _STATUSES:
         # A plain attribute first: niquests' property waits for the answer.

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from proxywhirl._httpx.clients._fault import Fault, Row, flat, phase, wraps
 
-__all__ = ["CLASSES"]
-
 _PROXY = flat(Fault.PROXY)
 _LOGIN = flat(Fault.LOGIN)
 _TLS = flat(Fault.TLS)

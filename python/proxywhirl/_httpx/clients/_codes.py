@@ -8,8 +8,6 @@ from proxywhirl import _core
 from proxywhirl._httpx.clients._fault import Fault
 from proxywhirl._native.enums import AMBIGUOUS, Doubt, Outcome
 
-__all__ = ["of_browser", "of_curl", "of_errno", "of_socks"]
-
 
 def _numbers(*names: str) -> frozenset[int]:
     return frozenset(getattr(errno, name) for name in names if hasattr(errno, name))

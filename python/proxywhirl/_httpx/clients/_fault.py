@@ -5,8 +5,6 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple, Optional
 
-__all__ = ["AMBIGUOUS", "Fault", "Finding", "Row", "flat", "phase", "wraps"]
-
 
 class Fault(enum.Enum):
     """Where an attempt failed."""
@@ -70,10 +68,5 @@ def wraps(fault: Fault) -> Row:
 
 
 def phase(fault: Fault, *unless: Fault) -> Row:
-    """A class that knows the phase: a reset, a timeout or a TLS error inside happened in that phase too.
-
-    Args:
-        fault: The phase.
-        *unless: The faults inside that say less than the phase does.
-    """
+    """A class that knows the phase: a reset, a timeout or a TLS error inside happened in that phase too."""
     return Row(fault, frozenset(unless or (Fault.CUT, Fault.TLS)))

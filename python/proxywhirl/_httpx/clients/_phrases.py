@@ -16,8 +16,6 @@ from typing import Any, Callable
 from proxywhirl._httpx.clients import _codes
 from proxywhirl._httpx.clients._fault import Fault, Finding
 
-__all__ = ["finding_of"]
-
 _SENDING = r"error sending request for url \([^\s)]*\)"
 _WREQ = r"wreq::Error \{ kind: Request, uri: \S+, source: Error \{ kind: "
 _IMPIT = r"Failed to connect to the server\.\s+Reason:\s+hyper_util::client::legacy::Error\(\s+Connect,\s+"
@@ -130,16 +128,7 @@ _LONGEST = 4096
 
 
 def finding_of(package: str, error: BaseException, name: str | None = None) -> Finding | None:
-    """What an exception says in a fixed phrase.
-
-    Args:
-        package: The package of the class whose row counts.
-        error: The exception.
-        name: The class whose phrases count; by default its own and its bases'.
-
-    Returns:
-        The finding; ``None`` if the exception has no such phrase.
-    """
+    """What an exception says in a fixed phrase; ``None`` if the exception has no such phrase."""
     package = _SAME.get(package, package)
     if package == "pyreqwest":
         return _of_causes(error)

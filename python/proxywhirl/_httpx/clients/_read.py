@@ -11,8 +11,6 @@ from proxywhirl._httpx.clients._answer import carried, status_of
 from proxywhirl._httpx.clients._classes import CLASSES
 from proxywhirl._httpx.clients._fault import Fault, Finding, Row
 
-__all__ = ["is_error", "read"]
-
 # Wrappers in wrappers: more than any client has, and an end for a chain that bites its tail.
 _DEEPEST = 8
 # Where clients keep what they wrap: urllib and urllib3, urllib3, aiohttp, PySocks, Twisted's Failure.

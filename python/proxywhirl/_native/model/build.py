@@ -14,8 +14,6 @@ from proxywhirl._native.redact import MASKED_USERINFO, SECRET_MASK
 if TYPE_CHECKING:
     from pydantic_core import InitErrorDetails
 
-__all__ = ["copy_v1", "model_construct", "model_copy", "model_validate", "model_validate_json"]
-
 
 def model_validate(cls: type[Any], /, obj: Any, *, from_attributes: bool | None = None, **ignored: Any) -> Any:
     """Make an object from data.

@@ -10,8 +10,6 @@ from proxywhirl._native.model.twin import has_twin, twin_of
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-__all__ = ["ModelFields", "get_core_schema", "get_json_schema", "model_fields_set", "model_json_schema"]
-
 
 class ModelFields:
     """``cls.model_fields``, made on first use."""

@@ -13,8 +13,6 @@ from proxywhirl._native.redact import SECRET_MASK, mask_proxy_url, scrub_text
 if TYPE_CHECKING:
     from pydantic_core import SchemaSerializer
 
-__all__ = ["any_serializer", "dict_v1", "json_v1", "model_dump", "model_dump_json", "secret_text"]
-
 
 def model_dump(
     self: Any,

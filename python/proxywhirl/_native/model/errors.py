@@ -11,8 +11,6 @@ from proxywhirl._native.redact import SECRET_MASK, is_secret_key, scrub_text, sh
 if TYPE_CHECKING:
     from pydantic_core import InitErrorDetails, ValidationError
 
-__all__ = ["error_from_details", "masked_input", "validation_error", "without_secrets"]
-
 
 def validation_error(title: str, errors: Iterable[tuple[str, str, Any]]) -> ValidationError:
     """Make the ``pydantic.ValidationError`` for bad input of a native class.
@@ -37,6 +35,13 @@ def validation_error(title: str, errors: Iterable[tuple[str, str, Any]]) -> Vali
             }
         )
     return error_from_details(title, details)
+
+
+def findings_of(error: Exception) -> list[tuple[str, str]]:
+    """What is wrong, by place: the findings of an error of pydantic, without the input; of any other error its text."""
+    errors: Any = getattr(error, "errors", None)
+    found = errors() if callable(errors) else []
+    return [(".".join(map(str, one.get("loc", ()))), str(one["msg"])) for one in found] or [("", str(error))]
 
 
 def error_from_details(title: str, details: list[InitErrorDetails]) -> ValidationError:

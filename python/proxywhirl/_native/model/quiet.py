@@ -13,8 +13,6 @@ from proxywhirl._native.redact import scrub_value
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["QuietModel"]
-
 
 class QuietModel(BaseModel):
     """A model whose ``repr``, ``str`` and errors hide what may be secret.

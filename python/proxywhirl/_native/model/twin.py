@@ -11,8 +11,6 @@ from proxywhirl._native.fields import REQUIRED, ModelSpec
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["Twin", "has_twin", "set_twin", "twin_of"]
-
 _ATTRIBUTE = "__proxywhirl_model__"
 
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from proxywhirl.models import BootstrapConfig
     from proxywhirl.sources._supply.refresh import Report
 
-__all__ = ["Listener", "RefreshRound", "file_stamp"]
-
 _log = logging.getLogger("proxywhirl.fetch")
 # New proxies are checked, and join the pool, in portions: the first requests need not wait for the last check.
 _PORTION = 500
@@ -52,17 +50,7 @@ class Listener(Protocol):
 
 
 class RefreshRound:
-    """Brings lists into a pool. Rounds run one at a time, in whichever loop they are run.
-
-    Args:
-        pool: The pool.
-        fetcher: How lists are read and checked.
-        remove_dead: Whether a round removes proxies of lists that are dead.
-        bootstrap: How to fill the pool when all lists leave it empty.
-        listener: Called with what happens.
-        explain: Called with what to tell when the pool is empty.
-        on_first: Called whenever new proxies have joined.
-    """
+    """Brings lists into a pool. Rounds run one at a time, in whichever loop they are run."""
 
     def __init__(
         self,
@@ -89,12 +77,7 @@ class RefreshRound:
         self._on_first = on_first
 
     async def run(self, due: list[Source], report: Report) -> None:
-        """Read lists, and change the pool accordingly.
-
-        Args:
-            due: Which lists.
-            report: What to note it in.
-        """
+        """Read lists, and change the pool accordingly."""
         self.expire(report)
         dead = self._drop_dead(report) if self._remove_dead else set()
         await self._read(self._fetcher, due, report, dead)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
-import logging
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
+from proxywhirl._base.event_loop import caller
+
 if TYPE_CHECKING:
     from proxywhirl import _core
-
-__all__ = ["Refresh", "Report", "wait_for"]
-
-_log = logging.getLogger("proxywhirl.fetch")
 
 
 @dataclass
@@ -134,18 +130,10 @@ async def wait_for(future: concurrent.futures.Future[Any], timeout: float | None
         future: The future.
         timeout: Seconds to wait at most; then this just returns.
     """
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
+    import anyio
 
-    def settle() -> None:
-        if not done.done():
-            done.set_result(None)
-
-    def tell(_: Any) -> None:
-        try:
-            loop.call_soon_threadsafe(settle)
-        except RuntimeError:
-            _log.debug("no task waits for the refresh any more: the event loop is closed")
-
-    future.add_done_callback(tell)
-    await asyncio.wait([done], timeout=timeout)
+    done = anyio.Event()
+    call = caller()
+    future.add_done_callback(lambda _: call(done.set))
+    with anyio.move_on_after(timeout):
+        await done.wait()

@@ -12,8 +12,6 @@ from proxywhirl._native.enums import ProxySource
 if TYPE_CHECKING:
     from proxywhirl import _core
 
-__all__ = ["Joined", "Roster"]
-
 # A list may be long: the lock is let go of in between, since adding a proxy by hand takes it too.
 _PORTION = 2000
 
@@ -51,12 +49,7 @@ class Roster:
         self._lock = new_lock()
 
     def adopt(self, key: str, name: str) -> None:
-        """Take over what an earlier run got from a list and a storage brought back; done once for each list.
-
-        Args:
-            key: Which list.
-            name: What its proxies have as their ``source_url``.
-        """
+        """Take over what an earlier run got from a list and a storage brought back; done once for each list."""
         if key in self._adopted:
             return
         self._adopted.add(key)
@@ -74,16 +67,7 @@ class Roster:
                 self._enter(members, url, proxy)
 
     def note(self, key: str, urls: Sequence[str], tags: set[str]) -> list[int]:
-        """Note which proxies of a list the pool has already.
-
-        Args:
-            key: Which list.
-            urls: The URLs of its proxies.
-            tags: Tags of its proxies.
-
-        Returns:
-            The positions of those that the pool does not have.
-        """
+        """Note which proxies of a list the pool has already."""
         unknown: list[int] = []
         for start in range(0, len(urls), _PORTION):
             with self._lock:
@@ -99,11 +83,7 @@ class Roster:
         return unknown
 
     def renew(self, proxies: Iterable[_core.Proxy]) -> None:
-        """Take over what a list says anew of proxies that stay; what requests have taught is not a list's to say.
-
-        Args:
-            proxies: The proxies as the new edition has them.
-        """
+        """Take over what a list says anew of proxies that stay; what requests have taught is not a list's to say."""
         for edition in proxies:
             if edition.expires_at is None:
                 continue
@@ -112,11 +92,7 @@ class Roster:
                 there.expires_at = edition.expires_at
 
     def add(self, key: str, proxies: Sequence[_core.Proxy]) -> Joined:
-        """Add proxies of a list that the pool does not have.
-
-        Returns:
-            Those that joined.
-        """
+        """Add proxies of a list that the pool does not have."""
         added: list[_core.Proxy] = []
         refused = 0
         for start in range(0, len(proxies), _PORTION):
@@ -141,11 +117,7 @@ class Roster:
         return Joined(added, refused)
 
     def keep_only(self, key: str, urls: Iterable[str]) -> list[_core.Proxy]:
-        """Remove what a list had and has no more.
-
-        Returns:
-            Those that left the pool.
-        """
+        """Remove what a list had and has no more."""
         removed: list[_core.Proxy] = []
         with self._lock:
             members = self._members.get(key)
@@ -163,11 +135,7 @@ class Roster:
         return removed
 
     def remove(self, proxies: Iterable[_core.Proxy]) -> list[_core.Proxy]:
-        """Remove proxies that came from lists, whatever the lists say; others are left.
-
-        Returns:
-            Those that left the pool.
-        """
+        """Remove proxies that came from lists, whatever the lists say; others are left."""
         removed: list[_core.Proxy] = []
         with self._lock:
             for proxy in proxies:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from proxywhirl.models import BootstrapConfig
     from proxywhirl.sources._supply.filling import Listener
 
-__all__ = ["Supply"]
-
 _log = logging.getLogger("proxywhirl.fetch")
 _FOREVER = float("inf")
 # Files are looked at this often, in seconds; one that is just being written is read once it has stopped changing.
@@ -123,11 +121,7 @@ class Supply:
         return self._offer
 
     def refresh(self) -> concurrent.futures.Future[Report]:
-        """Read all lists now, or take part in a reading that was asked for and has not begun.
-
-        Returns:
-            Done when they are read, checked, and the pool is changed accordingly.
-        """
+        """Read all lists now, or take part in a reading that was asked for and has not begun."""
         if self._process != os.getpid():
             self._after_fork()
         with self._lock:

@@ -11,7 +11,7 @@ from proxywhirl import _core
 from proxywhirl._base.crypto import KEY_VARIABLE
 from proxywhirl._base.fork import new_lock
 from proxywhirl._native.redact import redact_url
-from proxywhirl.storage._extras import with_secrets
+from proxywhirl.storage._extras import How, with_secrets
 from proxywhirl.storage._pool_file import Saved
 from proxywhirl.storage._reading import load_into
 from proxywhirl.storage._vault import Vault
@@ -29,6 +29,7 @@ __all__ = ["SQLiteStorage"]
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
+_ALL = How()
 # Lets a thread that waits for the interpreter have it.
 _PAUSE = 0.0002
 
@@ -278,31 +279,22 @@ class SQLiteStorage:
 
     # Records and proxies.
 
-    def _records(
-        self,
-        source: Source,
-        *,
-        credentials: bool = True,
-        learned: bool = True,
-        marks: _core.SaveMarks | None = None,
-        only_changed: bool = False,
-        gentle: bool = False,
-    ) -> list[str]:
-        if credentials and self._vault.key is None and _core.has_credentials(source):
-            self._vault.warn_of_clear_text(repr(self), gentle=gentle)
+    def _records(self, source: Source, how: How = _ALL, marks: _core.SaveMarks | None = None) -> list[str]:
+        if how.credentials and self._vault.key is None and _core.has_credentials(source):
+            self._vault.warn_of_clear_text(repr(self), gentle=how.gentle)
 
         def write(sealed: _core.SealedTexts | None, extras: _core.SaveExtras) -> list[str] | None:
             return _core.records_of(
                 source,
-                credentials=credentials,
-                learned=learned,
+                credentials=how.credentials,
+                learned=how.learned,
                 sealed=sealed,
                 extras=extras,
                 marks=marks,
-                only_changed=only_changed,
+                only_changed=how.only_changed,
             )
 
-        return with_secrets(source, self._vault, write, credentials=credentials, gentle=gentle)
+        return with_secrets(source, self._vault, write, how)
 
     def _image(self, records: list[str]) -> _core.PoolImage:
         return _core.PoolImage(f"[{','.join(records)}]".encode())
@@ -326,36 +318,20 @@ class _SqlPlace:
         self._form: tuple[bool, bool, bool] | None = None
         self._lock = new_lock()
 
-    def save(
-        self,
-        pool: _core.ProxyPool,
-        settings: dict[str, Any],
-        *,
-        credentials: bool,
-        learned: bool,
-        only_changed: bool,
-        gentle: bool,
-    ) -> Saved:
+    def save(self, pool: _core.ProxyPool, settings: dict[str, Any], how: How) -> Saved:
         """Save a pool; whatever else is there goes."""
         del settings
         storage = self._storage
         with self._lock:
-            form = (credentials, learned, storage._vault.key is not None)
-            if not only_changed or form != self._form:
+            form = (how.credentials, how.learned, storage._vault.key is not None)
+            if not how.only_changed or form != self._form:
                 self._marks.clear()
                 self._form = None
             partly = self._form is not None
-            records = storage._records(
-                pool,
-                credentials=credentials,
-                learned=learned,
-                marks=self._marks,
-                only_changed=partly,
-                gentle=gentle,
-            )
-            how: dict[str, Any] = {"replace": not partly, "pause": _breathe if gentle else None}
+            records = storage._records(pool, how._replace(only_changed=partly), self._marks)
+            options: dict[str, Any] = {"replace": not partly, "pause": _breathe if how.gentle else None}
             if records or not partly:
-                storage._engines.run(_put, records, storage._vault.open, how)
+                storage._engines.run(_put, records, storage._vault.open, options)
             self._marks.commit()
             self._form = form
             removed = sum('"removed":true' in record for record in records) if partly else 0

@@ -22,8 +22,6 @@ from proxywhirl.storage.sql._tables import metadata
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["Engines"]
-
 _MEMORY = ":memory:"
 _READS = "proxywhirl_reads"
 # An advisory lock of PostgreSQL: any number that no other program takes.

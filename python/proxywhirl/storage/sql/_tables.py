@@ -9,8 +9,6 @@ import sqlalchemy as sa
 
 from proxywhirl import _core
 
-__all__ = ["identities", "metadata", "record_of", "rows_of", "statuses", "validations"]
-
 metadata = sa.MetaData()
 
 identities = sa.Table(
@@ -85,11 +83,7 @@ _LEARNED = frozenset(
 
 
 def rows_of(record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The rows of both tables for a record, without the key, which depends on what is there.
-
-    Returns:
-        The identity and the status.
-    """
+    """The rows of both tables for a record, without the key, which depends on what is there."""
     address = _core.parse_proxy_url(record["url"])
     taken = {*_OF_IDENTITY, *_OF_STATUS, "consecutive_failures"}
     rest = {name: value for name, value in record.items() if name not in taken}
@@ -114,11 +108,7 @@ def rows_of(record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def record_of(row: Any) -> str:
-    """The record of a row of both tables, as JSON.
-
-    Args:
-        row: A row of the two tables joined, as a mapping.
-    """
+    """The record of a row of both tables, as JSON."""
     record = {
         **json.loads(row["details"]),
         **json.loads(row["learned"]),

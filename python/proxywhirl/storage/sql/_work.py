@@ -13,11 +13,8 @@ from proxywhirl import _core
 from proxywhirl._native.redact import scrub_text
 from proxywhirl.storage.sql._tables import identities, record_of, rows_of, statuses, validations
 
-__all__ = ["clean", "clear", "delete", "find", "put", "stats", "validate"]
-
 # Below the number of parameters that every SQLite takes in a statement.
 _CHUNK = 400
-_ALPHA = 0.2
 _DEAD_AFTER = 3
 
 Open = Callable[[str, str], str]
@@ -101,20 +98,7 @@ def put(
     validated: bool = False,
     pause: Callable[[], None] | None = None,
 ) -> tuple[int, int]:
-    """Write records.
-
-    Args:
-        connection: With a transaction.
-        records: In the documented layout; ``{"id": ..., "removed": true}`` takes a proxy out.
-        open_text: Decrypts, to tell proxies apart that differ in their credentials alone.
-        replace: Whether whatever else is there is taken out.
-        only_new: Whether what is there stays as it is.
-        validated: Whether the proxies have just been checked and found to work.
-        pause: Called after every few rows.
-
-    Returns:
-        How many were new, and how many were there.
-    """
+    """Write records."""
     decoded = [json.loads(text) for text in records]
     gone = [record["id"] for record in decoded if record.get("removed")]
     pairs = [rows_of(record) for record in decoded if not record.get("removed")]
@@ -243,11 +227,7 @@ def validate(
     results: list[tuple[str, bool, float | None, str | None, str | None]],
     open_text: Open,
 ) -> int:
-    """Record results of checks: address, whether it worked, milliseconds, kind of error, text of the error.
-
-    Returns:
-        How many were of proxies that are there.
-    """
+    """Record results of checks: address, whether it worked, milliseconds, kind of error, text of the error."""
     done = 0
     now = time.time()
     for proxy_url, is_valid, ms, kind, text in results:
@@ -259,8 +239,7 @@ def validate(
             if is_valid:
                 change.update(health_status="healthy", consecutive_failures=0)
                 if ms is not None:
-                    before = row["average_response_time_ms"]
-                    average = ms if before is None else _ALPHA * ms + (1 - _ALPHA) * before
+                    average = _core.moving_average(row["average_response_time_ms"], ms)
                     change["average_response_time_ms"] = average
                     learned = {**json.loads(row["learned"]), "ema_response_time_ms": average, "latency_ms": ms}
                     change["learned"] = json.dumps(learned)

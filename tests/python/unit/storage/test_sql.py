@@ -33,6 +33,7 @@ pytest.importorskip("sqlalchemy")
 pytest.importorskip("aiosqlite")
 
 from proxywhirl.storage import ClearTextWarning, SQLiteStorage
+from proxywhirl.storage._extras import How
 
 pytestmark = pytest.mark.filterwarnings("ignore::proxywhirl.storage.ClearTextWarning")
 
@@ -402,11 +403,11 @@ def test_a_thousand_at_once(storage: SQLiteStorage) -> None:
     pool = ProxyPool(max_pool_size=1000)
     pool.add_many([f"http://h{number}.test:1" for number in range(1000)])
     place = storage._place()
-    how = {"credentials": True, "learned": True, "only_changed": True, "gentle": True}
-    assert place.save(pool, {}, **how).changed == 1000
+    how = How(only_changed=True, gentle=True)
+    assert place.save(pool, {}, how).changed == 1000
     for proxy in pool.get_all_proxies()[:600]:
         proxy.record_success(1.0)
-    assert place.save(pool, {}, **how).changed == 600
+    assert place.save(pool, {}, how).changed == 600
     other = ProxyPool(max_pool_size=1000)
     assert place.load(other) == 1000
     assert [proxy.id for proxy in other.proxies] == [proxy.id for proxy in pool.proxies]

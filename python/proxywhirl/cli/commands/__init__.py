@@ -1,1 +1,0 @@
-"""The commands: one module each with its arguments, its examples and the function that runs it."""
