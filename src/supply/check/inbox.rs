@@ -8,12 +8,13 @@ pub(super) struct Inbox(Mutex<State>);
 
 struct State {
     numbers: Vec<usize>,
-    wake: Wake,
+    /// `None` when the worker is at its end: a wake holds a descriptor.
+    wake: Option<Wake>,
 }
 
 impl Inbox {
     pub(super) fn new(wake: Wake) -> Self {
-        Self(Mutex::new(State { numbers: Vec::new(), wake }))
+        Self(Mutex::new(State { numbers: Vec::new(), wake: Some(wake) }))
     }
 
     /// Has the worker look at a check.
@@ -23,18 +24,27 @@ impl Inbox {
             state.numbers.push(number);
             state.wake.clone()
         };
-        wake.wake();
+        if let Some(wake) = wake {
+            wake.wake();
+        }
     }
 
     /// Has the worker look at everything.
     pub(super) fn wake(&self) {
         let wake = self.0.lock().wake.clone();
-        wake.wake();
+        if let Some(wake) = wake {
+            wake.wake();
+        }
     }
 
     /// The worker waits in another way from now on.
     pub(super) fn replace(&self, wake: Wake) {
-        self.0.lock().wake = wake;
+        self.0.lock().wake = Some(wake);
+    }
+
+    /// The worker is at its end.
+    pub(super) fn close(&self) {
+        self.0.lock().wake = None;
     }
 
     pub(super) fn take(&self) -> Vec<usize> {

@@ -126,8 +126,9 @@ impl Shared {
         self.reports.put(reports);
     }
 
-    /// A worker is at its end, and its sockets are closed.
-    pub(super) fn leave(&self) {
+    /// The worker of that number is at its end, and its sockets are closed.
+    pub(super) fn leave(&self, number: usize) {
+        self.inboxes[number].close();
         // The last one has to see what the others have done.
         if self.workers.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.reports.finish();

@@ -53,11 +53,11 @@ enum State {
 }
 
 /// Tells that a worker is at its end, however it got there.
-struct Leaving(Arc<Shared>);
+struct Leaving(Arc<Shared>, usize);
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.leave(self.1);
     }
 }
 
@@ -107,7 +107,7 @@ impl Worker {
             most,
             shared: Arc::clone(shared),
             inbox: Arc::clone(&shared.inboxes[number]),
-            _leaving: Leaving(Arc::clone(shared)),
+            _leaving: Leaving(Arc::clone(shared), number),
         }
     }
 
