@@ -66,8 +66,10 @@ $(DONE)/module-release: $(SOURCES) $(DONE)/build
 build: $(DONE)/module-release ## Build the module, optimised, into $(VENV)
 
 .PHONY: wheel
-wheel: $(DONE)/build ## Build a wheel for this interpreter into dist/
+wheel: $(DONE)/build ## Build a wheel for this interpreter into dist/, at most 4 MB
+	rm -f dist/*.whl
 	$(MATURIN) build --locked --release --out dist
+	$(BIN)/python scripts/wheel_size.py dist
 
 # ----------------------------------------------------------------------------------------------------------------------
 # What it does

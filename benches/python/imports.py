@@ -15,6 +15,8 @@ import time
 
 from harness import Cell, Table, parser, publish
 
+from proxywhirl.testing import ProxyFleet
+
 BARE = "pass"
 #: What is executed, and how many milliseconds above the bare interpreter it may take.
 STATEMENTS = {
@@ -25,6 +27,14 @@ STATEMENTS = {
     "import httpx": None,
     "import pydantic": None,
 }
+#: The first page of a process: by httpx alone, and by a rotator, which may take so many milliseconds more.
+FIRST = {
+    "httpx.Client(proxy=...).get(...)": "import httpx; httpx.Client(proxy=PROXY).get(PAGE).raise_for_status()",
+    "ProxyRotator(...).get(...)": (
+        "from proxywhirl import ProxyRotator; ProxyRotator(proxies=[PROXY]).get(PAGE).raise_for_status()"
+    ),
+}
+FIRST_TARGET = 25.0
 HEAVY = ("httpx", "pydantic", "asyncio", "ssl", "rich")
 
 
@@ -32,6 +42,24 @@ def _start(statement: str) -> float:
     begin = time.perf_counter()
     subprocess.run([sys.executable, "-c", statement], check=True)
     return (time.perf_counter() - begin) * 1e3
+
+
+def _first_pages(rounds: int) -> Table:
+    table = Table("The first page of a process", "ms", ["from start to end", "above httpx"])
+    times: dict[str, list[float]] = {name: [] for name in FIRST}
+    with ProxyFleet(1) as fleet:
+        where = f"PROXY = {fleet.urls[0]!r}; PAGE = {fleet.site_url('shop.test', '/bytes/1000')!r}; "
+        for number in range(rounds + 1):
+            for name, code in FIRST.items():
+                took = _start(where + code)
+                if number:
+                    times[name].append(took)
+    by_hand, ours = (statistics.median(values) for values in times.values())
+    names = list(FIRST)
+    table.add(f"`{names[0]}`", by_hand, None)
+    table.add(f"`{names[1]}`", ours, Cell(ours - by_hand, FIRST_TARGET))
+    table.text = f"An interpreter starts, imports, asks for a page over plain HTTP, and ends: {rounds} times, in turns."
+    return table
 
 
 def _brings_in(statement: str) -> str:
@@ -58,7 +86,7 @@ def tables(quick: bool) -> list[Table]:
         f"Median of {len(times[BARE])} starts each, in turns; the bare interpreter takes {bare:.1f} ms. "
         f"Of {', '.join(HEAVY)}, these bring in: {loaded}."
     )
-    return [table]
+    return [table, _first_pages(5 if quick else 25)]
 
 
 def main() -> None:

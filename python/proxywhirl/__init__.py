@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from proxywhirl.exceptions import NonRetryableError as NonRetryableError
     from proxywhirl.exceptions import ProxyAuthenticationError as ProxyAuthenticationError
     from proxywhirl.exceptions import ProxyBannedError as ProxyBannedError
+    from proxywhirl.exceptions import ProxyBudgetExceededError as ProxyBudgetExceededError
     from proxywhirl.exceptions import ProxyConnectionError as ProxyConnectionError
     from proxywhirl.exceptions import ProxyError as ProxyError
     from proxywhirl.exceptions import ProxyFetchError as ProxyFetchError
@@ -185,7 +186,8 @@ _HOMES = {
     "proxywhirl.events": "ProxyEvent",
     "proxywhirl.exceptions": (
         "CacheCorruptionError CacheStorageError CacheValidationError InternalError NonRetryableError "
-        "ProxyAuthenticationError ProxyBannedError ProxyConnectionError ProxyError ProxyFetchError "
+        "ProxyAuthenticationError ProxyBannedError ProxyBudgetExceededError ProxyConnectionError ProxyError "
+        "ProxyFetchError "
         "ProxyPoolEmptyError ProxyStorageError ProxyValidationError ProxyWhirlError RegexComplexityError "
         "RegexTimeoutError RequestQueueFullError RetryableError SessionNotFoundError StrategyMetadataError"
     ),

@@ -1231,6 +1231,9 @@ class Lease:
         /,
     ) -> None: ...
     def __repr__(self, /) -> str: ...
+    def _count(self, /, sent: SupportsIndex, received: SupportsIndex) -> None:
+        """Counts bytes for the bill."""
+
     def banned(self, /, cooldown: SupportsFloat | SupportsIndex | None = None) -> None:
         """The site refuses this proxy: counted as neither success nor failure of the proxy.
 
@@ -1241,6 +1244,16 @@ class Lease:
         Raises:
             RuntimeError: The lease is closed.
             ValueError: `cooldown` is negative.
+        """
+
+    @property
+    def bytes_received(self, /) -> int:
+        """Bytes received through it so far, likewise."""
+
+    @property
+    def bytes_sent(self, /) -> int:
+        """Bytes sent through it so far: TLS and what was said to the proxy included where the native engine has sent them, else
+        as they were reported.
         """
 
     @property
@@ -1311,8 +1324,8 @@ class Lease:
             body: Body of the answer; by default its own as far as it has been read: nothing is read or awaited.
             error: The exception that came instead. One that stands for an answer is judged like that answer.
             elapsed_ms: Time to the answer in milliseconds; by default since the lease was taken.
-            bytes_sent: Bytes sent.
-            bytes_received: Bytes received.
+            bytes_sent: Bytes sent, for the bill: what the client knows, added to what was counted.
+            bytes_received: Bytes received, likewise.
 
         Returns:
             The `Outcome`.
@@ -1332,6 +1345,10 @@ class Lease:
         """Key of the site it was taken for: the registrable domain of the target, or what the pool's rule makes of it. `None`
         without a target.
         """
+
+    @property
+    def spent(self, /) -> float:
+        """What it has cost so far: its bytes by `cost_per_gb`, and `cost_per_request` once it is settled."""
 
     def success(self, /, elapsed_ms: SupportsFloat | SupportsIndex | None = None) -> None:
         """It worked; `elapsed_ms` is by default the time since the lease was taken."""
@@ -1750,6 +1767,8 @@ class Proxy(_Model):
         total_requests: int = 0,
         total_successes: int = 0,
         total_failures: int = 0,
+        bytes_sent: int = 0,
+        bytes_received: int = 0,
         average_response_time_ms: float | None = None,
         latency_ms: float | None = None,
         ema_response_time_ms: float | None = None,
@@ -1766,9 +1785,11 @@ class Proxy(_Model):
         ttl: int | None = None,
         expires_at: _Moment | None = None,
         cost_per_request: float | None = 0.0,
+        spent: float = 0.0,
         geo_location: GeoLocation | Mapping[str, Any] | None = None,
         allow_local: bool = False,
         consecutive_successes: int = 0,
+        cost_per_gb: float | None = None,
         country_code: str | None = None,
         last_health_check: _Moment | None = None,
         last_health_error: str | None = None,
@@ -1826,6 +1847,18 @@ class Proxy(_Model):
 
     @average_response_time_ms.setter
     def average_response_time_ms(self, /, value: float | None) -> None: ...
+    @property
+    def bytes_received(self, /) -> int:
+        """Bytes received through it, likewise."""
+
+    @bytes_received.setter
+    def bytes_received(self, /, value: int) -> None: ...
+    @property
+    def bytes_sent(self, /) -> int:
+        """Bytes sent through it, TLS and what was said to the proxy itself included."""
+
+    @bytes_sent.setter
+    def bytes_sent(self, /, value: int) -> None: ...
     def complete_request(
         self,
         /,
@@ -1853,6 +1886,12 @@ class Proxy(_Model):
 
     @consecutive_successes.setter
     def consecutive_successes(self, /, value: int) -> None: ...
+    @property
+    def cost_per_gb(self, /) -> float | None:
+        """Price of 10^9 bytes, sent and received together; `None` where bytes are not paid for."""
+
+    @cost_per_gb.setter
+    def cost_per_gb(self, /, value: float | None) -> None: ...
     @property
     def cost_per_request(self, /) -> float | None:
         """Price of one request, in whatever unit limits are given in."""
@@ -2058,6 +2097,12 @@ class Proxy(_Model):
 
     @source_url.setter
     def source_url(self, /, value: str | None) -> None: ...
+    @property
+    def spent(self, /) -> float:
+        """What requests through it have cost, by `cost_per_request` and `cost_per_gb` at their time."""
+
+    @spent.setter
+    def spent(self, /, value: float) -> None: ...
     def start_request(self, /) -> None:
         """Counts a request as started."""
 
@@ -2292,6 +2337,16 @@ class ProxyPool(_Model):
     def _breaker_of(self, proxy_id: UUID | str) -> CircuitBreaker:
         """The breaker of a proxy."""
 
+    @property
+    def _budget(self, /) -> float | None:
+        """The most that may be spent; `None` without a bound."""
+
+    @_budget.setter
+    def _budget(self, /, budget: SupportsFloat | SupportsIndex | None) -> None: ...
+    @property
+    def _bytes(self, /) -> tuple[int, int]:
+        """Bytes sent and received since the pool was made."""
+
     def _del_item(self, /, index: SupportsIndex) -> None: ...
     def _dump(self, /) -> dict[Any, Any]: ...
     @staticmethod
@@ -2344,6 +2399,12 @@ class ProxyPool(_Model):
     def _set_notice(self, notice: Callable[[str, Proxy | None, dict[str, Any]], object] | None) -> None:
         """Sets the callback for notices: called with name, proxy and facts."""
 
+    @property
+    def _spent(self, /) -> float:
+        """What was spent since the pool was made."""
+
+    @_spent.setter
+    def _spent(self, /, spent: SupportsFloat | SupportsIndex) -> None: ...
     def _standings(self) -> list[tuple[Proxy, str, str, datetime | None, int]]:
         """Every pair of proxy and site that is out of favour: the proxy, the site's key, "banned" or "rate_limited", until when
         (`None` where the next request is the probe), and how often in a row.

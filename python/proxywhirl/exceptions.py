@@ -10,6 +10,7 @@
         ProxyConnectionError
           ProxyBannedError
         ProxyAuthenticationError
+        ProxyBudgetExceededError
         SessionNotFoundError            also a KeyError
         ProxyFetchError
         ProxyStorageError
@@ -44,6 +45,7 @@ __all__ = [
     "NonRetryableError",
     "ProxyAuthenticationError",
     "ProxyBannedError",
+    "ProxyBudgetExceededError",
     "ProxyConnectionError",
     "ProxyError",
     "ProxyErrorCode",
@@ -72,6 +74,7 @@ class ProxyErrorCode(str, Enum):
     PROXY_CONNECTION_FAILED = "PROXY_CONNECTION_FAILED"
     PROXY_AUTH_FAILED = "PROXY_AUTH_FAILED"
     PROXY_BANNED = "PROXY_BANNED"
+    BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
     PROXY_FETCH_FAILED = "PROXY_FETCH_FAILED"
     PROXY_STORAGE_FAILED = "PROXY_STORAGE_FAILED"
     CACHE_CORRUPTED = "CACHE_CORRUPTED"
@@ -298,6 +301,38 @@ class ProxyAuthenticationError(ProxyWhirlError):
 
     def __init__(self, message: str = "Proxy authentication failed", **details: Any) -> None:
         super().__init__(message, **details)
+
+
+class ProxyBudgetExceededError(ProxyWhirlError):
+    """The budget has no room for a paid proxy, and no free one fits the request. Nothing was sent.
+
+    Args:
+        message: The text.
+        budget: The most that may be spent.
+        spent: What was spent.
+        **details: As for :class:`ProxyWhirlError`.
+    """
+
+    default_error_code = ProxyErrorCode.BUDGET_EXCEEDED
+    hint = "raise rotator.budget, or add free proxies"
+
+    budget: float | None = None
+    spent: float | None = None
+
+    def __init__(
+        self,
+        message: str = "The budget is used up",
+        *,
+        budget: float | None = None,
+        spent: float | None = None,
+        **details: Any,
+    ) -> None:
+        self.budget = budget
+        self.spent = spent
+        super().__init__(message, **details)
+
+    def _own_facts(self) -> dict[str, Any]:
+        return {"budget": self.budget, "spent": self.spent}
 
 
 class SessionNotFoundError(ProxyWhirlError, KeyError):

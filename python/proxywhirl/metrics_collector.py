@@ -52,7 +52,7 @@ def _client() -> Any:
 
 
 class _Families:
-    """The five metrics of one registry. A registry refuses a second set, so that collectors of one share it."""
+    """The metrics of one registry. A registry refuses a second set, so that collectors of one share it."""
 
     def __init__(self, registry: Any) -> None:
         client = _client()
@@ -70,12 +70,22 @@ class _Families:
         self.breaker = client.Gauge(
             "proxywhirl_circuit_breaker_state", "0 closed, 1 open, 2 half-open", of_proxy, registry=registry
         )
+        self.bytes = client.Counter(
+            "proxywhirl_bytes_total", "Bytes by direction and proxy", ("direction", "proxy_id"), registry=registry
+        )
+        self.spent = client.Counter("proxywhirl_spent_total", "What attempts have cost", of_proxy, registry=registry)
+        self.page_cost = client.Gauge(
+            "proxywhirl_cost_per_page", "What was spent for each page delivered", registry=registry
+        )
+        self.pages = 0
+        self.money = 0.0
         self.lock = new_lock()
         self.known: set[str] = set()
         self.statuses: set[str] = set()
 
     def all(self) -> tuple[Any, ...]:
-        return (self.requests, self.durations, self.health, self.active, self.breaker)
+        own = (self.requests, self.durations, self.health, self.active, self.breaker)
+        return (*own, self.bytes, self.spent, self.page_cost)
 
 
 _families: weakref.WeakKeyDictionary[Any, _Families] = weakref.WeakKeyDictionary()
@@ -121,6 +131,27 @@ class MetricsCollector:
         if duration is not None:
             self._families.durations.labels(label).observe(max(duration, 0.0))
 
+    def record_traffic(self, sent: int, received: int, spent: float, proxy_id: Any, *, is_page: bool = False) -> None:
+        """Count the bytes of an attempt, and what it cost.
+
+        Args:
+            sent: Bytes sent.
+            received: Bytes received.
+            spent: What it cost.
+            proxy_id: The proxy.
+            is_page: Whether it has delivered a page.
+        """
+        label = self._label(proxy_id)
+        families = self._families
+        families.bytes.labels("sent", label).inc(max(sent, 0))
+        families.bytes.labels("received", label).inc(max(received, 0))
+        families.spent.labels(label).inc(max(spent, 0.0))
+        with families.lock:
+            families.pages += is_page
+            families.money += max(spent, 0.0)
+            if families.pages:
+                families.page_cost.set(families.money / families.pages)
+
     def update_proxy_health(self, proxy_id: Any, is_healthy: bool) -> None:
         """Show whether a proxy works."""
         self._families.health.labels(self._label(proxy_id)).set(1 if is_healthy else 0)
@@ -155,7 +186,9 @@ class MetricsCollector:
             statuses = list(families.statuses)
         for status in statuses:
             _remove(families.requests, status, label)
-        for family in (families.durations, families.health, families.breaker):
+        for direction in ("sent", "received"):
+            _remove(families.bytes, direction, label)
+        for family in (families.durations, families.health, families.breaker, families.spent):
             _remove(family, label)
 
     def _label(self, proxy_id: Any) -> str:
@@ -185,6 +218,14 @@ class MetricsCollector:
             nonlocal next_count
             seconds = None if event.duration_ms is None else event.duration_ms / 1000.0
             self.record_request(str(event.metadata.get("outcome", "unknown")), seconds, proxy_id)
+            facts = event.metadata
+            self.record_traffic(
+                facts.get("bytes_sent", 0),
+                facts.get("bytes_received", 0),
+                facts.get("spent", 0.0),
+                proxy_id,
+                is_page=bool(event.success),
+            )
             now = time.monotonic()
             if now >= next_count:
                 next_count = now + _COUNT_AGAIN

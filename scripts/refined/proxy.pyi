@@ -30,6 +30,8 @@ class Proxy(_Model):
         total_requests: int = 0,
         total_successes: int = 0,
         total_failures: int = 0,
+        bytes_sent: int = 0,
+        bytes_received: int = 0,
         average_response_time_ms: float | None = None,
         latency_ms: float | None = None,
         ema_response_time_ms: float | None = None,
@@ -46,6 +48,7 @@ class Proxy(_Model):
         ttl: int | None = None,
         expires_at: _Moment | None = None,
         cost_per_request: float | None = 0.0,
+        spent: float = 0.0,
         geo_location: GeoLocation | Mapping[str, Any] | None = None,
         **extra: _TableFields,
     ) -> Self: ...
@@ -78,6 +81,8 @@ class Proxy(_Model):
     total_requests: int
     total_successes: int
     total_failures: int
+    bytes_sent: int
+    bytes_received: int
     average_response_time_ms: float | None
     latency_ms: float | None
     ema_response_time_ms: float | None
@@ -101,6 +106,7 @@ class Proxy(_Model):
     ttl: int | None
     expires_at: datetime | None
     cost_per_request: float | None
+    spent: float
 
     @property
     def geo_location(self) -> GeoLocation | None: ...

@@ -88,7 +88,7 @@ impl<'a> Attempt<'a, '_> {
             held.is_stale = flight.is_stale(&error);
             if !flight.outgoing().is_empty() && matches!(error.kind, Kind::Connect | Kind::Read) {
                 // An alert says to the other side what is wrong; it does not matter whether it arrives.
-                let _ = socket.send(flight.outgoing());
+                self.cost.sent += socket.send(flight.outgoing()).unwrap_or(0) as u64;
             }
             return Err(Failure { error, is_stale: held.is_stale });
         }

@@ -18,6 +18,8 @@ pub struct Stream {
     /// What was received and is not taken yet.
     pending: Vec<u8>,
     cost: Cost,
+    /// The bytes of the exchange that its caller knows of.
+    told: (u64, u64),
 }
 
 impl std::fmt::Debug for Stream {
@@ -34,11 +36,13 @@ impl Stream {
         flight: Flight,
         pending: Vec<u8>,
     ) -> Self {
+        let told = flight.bytes();
         let mut stream = Self {
             store,
             connection: claim.map(|claim| Box::new((claim, socket, flight))),
             pending,
             cost: Cost::default(),
+            told,
         };
         stream.give_back_if_done();
         stream
@@ -104,6 +108,13 @@ impl Stream {
             Some(connection) => connection.2.bytes(),
             None => (self.cost.sent, self.cost.received),
         }
+    }
+
+    /// Bytes sent and received since the last call, and before the first one since the reply.
+    pub fn take_bytes(&mut self) -> (u64, u64) {
+        let (sent, received) = self.bytes();
+        let before = std::mem::replace(&mut self.told, (sent, received));
+        (sent.saturating_sub(before.0), received.saturating_sub(before.1))
     }
 
     fn count(&mut self, flight: &Flight) {

@@ -8,6 +8,7 @@ use std::fmt;
 use ahash::AHashMap;
 
 use crate::judge::outcome::Outcome;
+use crate::proxy::money::Money;
 use crate::sync::Mutex;
 
 use super::attempts::Label;
@@ -17,9 +18,29 @@ use super::histogram::Histogram;
 const WINDOW: usize = 60;
 const OUTCOMES: usize = Outcome::ALL.len();
 
+/// Bytes, and what they and their requests cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes received.
+    pub received: u64,
+    /// Money.
+    pub spent: Money,
+}
+
+impl Traffic {
+    fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.received += other.received;
+        self.spent = self.spent + other.spent;
+    }
+}
+
 /// Attempts of one kind.
 #[derive(Debug, Default)]
 pub struct Tally {
+    traffic: Traffic,
     requests: u64,
     successes: u64,
     outcomes: [u64; OUTCOMES],
@@ -39,6 +60,8 @@ pub struct Report {
     pub quantiles: [f64; 3],
     /// Attempts by outcome, in the order of [`Outcome::ALL`].
     pub outcomes: [u64; OUTCOMES],
+    /// Their bytes and their cost, with those of attempts that were given back.
+    pub traffic: Traffic,
 }
 
 impl Tally {
@@ -66,6 +89,7 @@ impl Tally {
             *mine += theirs;
         }
         self.latency.merge(&other.latency);
+        self.traffic.add(&other.traffic);
     }
 
     fn report(&self) -> Report {
@@ -76,6 +100,7 @@ impl Tally {
             mean: self.latency.mean().unwrap_or(0.0),
             quantiles: [quantile(0.5), quantile(0.95), quantile(0.99)],
             outcomes: self.outcomes,
+            traffic: self.traffic,
         }
     }
 }
@@ -96,10 +121,14 @@ impl Groups {
     }
 
     fn record(&mut self, key: &Label, outcome: Outcome, elapsed_ms: f64) {
+        self.change(key, |tally| tally.record(outcome, elapsed_ms));
+    }
+
+    fn change(&mut self, key: &Label, change: impl FnOnce(&mut Tally)) {
         self.turn += 1;
         if let Some((used, tally)) = self.tallies.get_mut(key) {
             *used = self.turn;
-            tally.record(outcome, elapsed_ms);
+            change(tally);
             return;
         }
         if self.tallies.len() >= self.most {
@@ -110,7 +139,7 @@ impl Groups {
             }
         }
         let mut tally = Box::<Tally>::default();
-        tally.record(outcome, elapsed_ms);
+        change(&mut tally);
         self.tallies.insert(key.clone(), (self.turn, tally));
     }
 
@@ -215,6 +244,16 @@ impl Metrics {
         }
         totals.outcomes[outcome as usize].get_or_insert_default().record(outcome, elapsed_ms);
         totals.rate.add(now);
+    }
+
+    /// Counts bytes and money, of attempts that are counted by themselves.
+    pub fn charge(&self, proxy: &Label, site: Option<&Label>, traffic: &Traffic) {
+        let mut totals = self.totals.lock();
+        totals.total.traffic.add(traffic);
+        totals.proxies.change(proxy, |tally| tally.traffic.add(traffic));
+        if let Some(site) = site {
+            totals.sites.change(site, |tally| tally.traffic.add(traffic));
+        }
     }
 
     /// Counts attempts as what they turned out to be; neither outcome is a success.

@@ -160,6 +160,15 @@ impl Context {
         }
     }
 
+    /// The same among the proxies that cost nothing.
+    #[must_use]
+    pub fn unpaid(&self) -> Self {
+        let free = Filter::max_cost(0.0);
+        // Demands on the cost are the least of both, so that they never exclude each other.
+        let required = self.required.as_ref().and_then(|required| required.and(&free)).unwrap_or(free);
+        Self { required: Some(required), ..self.clone() }
+    }
+
     /// Nothing in particular, for a selection of a rotator or one by hand.
     #[must_use]
     pub const fn nothing(in_rotation: bool) -> Self {

@@ -82,7 +82,7 @@ impl Proxy {
             if cold.expires_at.is_some() {
                 flags |= flag::EXPIRY;
             }
-            if cold.cost.unwrap_or(0.0) != 0.0 {
+            if self.keep_prices(cold) {
                 flags |= flag::COST;
             }
             if cold.rotating {
@@ -148,17 +148,6 @@ impl Proxy {
             DEFAULT_ALPHA
         } else {
             self.cold(|cold| cold.ema_alpha)
-        }
-    }
-
-    /// Price of one request; nothing known counts as free.
-    #[inline]
-    #[must_use]
-    pub fn cost(&self) -> f64 {
-        if self.flags.load(Ordering::Relaxed) & flag::COST == 0 {
-            0.0
-        } else {
-            self.cold(|cold| cold.cost.unwrap_or(0.0))
         }
     }
 

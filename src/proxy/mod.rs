@@ -7,11 +7,13 @@ pub mod health;
 mod id;
 pub mod liveness;
 mod location;
+pub mod money;
 mod observers;
 mod once;
 mod start;
 mod state;
 pub mod table;
+pub mod traffic;
 pub(crate) mod weight;
 mod window;
 
@@ -33,6 +35,7 @@ use observers::Observers;
 pub use observers::{LivenessEvent, PoolObserver};
 pub(crate) use once::OncePointer;
 pub(crate) use state::State;
+use traffic::Traffic;
 use window::SlidingCount;
 
 /// "No such time" in an atomic word.
@@ -103,6 +106,7 @@ pub struct Proxy {
     created: AtomicI64,
     sliding: OncePointer<SlidingCount>,
     pub(crate) judged: OncePointer<Liveness>,
+    traffic: OncePointer<Traffic>,
     id: [AtomicU64; 2],
     inner: Mutex<Inner>,
 }
@@ -166,6 +170,7 @@ impl Proxy {
             created: AtomicI64::new(now),
             sliding: OncePointer::empty(),
             judged: OncePointer::empty(),
+            traffic: OncePointer::empty(),
             id: {
                 let id = Id::random();
                 [AtomicU64::new(id.0), AtomicU64::new(id.1)]

@@ -9,6 +9,8 @@ use crate::clock::Micros;
 
 /// A number of at least 0.
 pub type Count = u64;
+/// A number of at least 0 with a fraction, or none.
+pub type Amount = Option<f64>;
 /// Yes or no; no by default.
 pub type Flag = bool;
 /// A text, or nothing.
@@ -41,6 +43,8 @@ macro_rules! proxy_fields {
             own total_requests;
             own total_successes;
             own total_failures;
+            own bytes_sent;
+            own bytes_received;
             own average_response_time_ms;
             own latency_ms;
             own ema_response_time_ms;
@@ -75,6 +79,9 @@ macro_rules! proxy_fields {
             own ttl;
             own expires_at;
             own cost_per_request;
+            /// Price of 10^9 bytes, sent and received together; `None` where bytes are not paid for.
+            told cost_per_gb: Amount;
+            own spent;
             own geo_location;
         }
     };

@@ -177,9 +177,10 @@ fn seconds(now: Option<f64>) -> f64 {
     now.unwrap_or_else(|| SystemClock.steady() as f64 / 1e9)
 }
 
-fn report<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>> {
+/// A tally as a dictionary. `is_billed`: bytes and money are counted in it.
+fn report<'py>(py: Python<'py>, report: &Report, is_billed: bool) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
-    let Report { requests, successes, mean, quantiles, outcomes } = *report;
+    let Report { requests, successes, mean, quantiles, outcomes, traffic } = *report;
     dict.set_item("total_requests", requests)?;
     dict.set_item("successes", successes)?;
     dict.set_item("failures", requests - successes)?;
@@ -187,6 +188,13 @@ fn report<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>>
     dict.set_item("avg_latency_ms", mean)?;
     for (name, value) in ["p50_latency_ms", "p95_latency_ms", "p99_latency_ms"].into_iter().zip(quantiles) {
         dict.set_item(name, value)?;
+    }
+    if is_billed {
+        dict.set_item("bytes_sent", traffic.sent)?;
+        dict.set_item("bytes_received", traffic.received)?;
+        let spent = traffic.spent.amount();
+        dict.set_item("spent", spent)?;
+        dict.set_item("cost_per_page", (successes > 0).then(|| spent / successes as f64))?;
     }
     let counts = PyDict::new(py);
     for (outcome, count) in Outcome::ALL.into_iter().zip(outcomes).filter(|(_, count)| *count > 0) {
@@ -240,7 +248,7 @@ impl AttemptMetrics {
     #[pyo3(signature = (now=None))]
     fn totals<'py>(&self, py: Python<'py>, now: Option<f64>) -> PyResult<(Bound<'py, PyDict>, f64)> {
         let (total, rate) = self.core.totals(seconds(now));
-        Ok((report(py, &total)?, rate))
+        Ok((report(py, &total, true)?, rate))
     }
 
     /// The counts apart, by `proxy`, `site` or `outcome`, and those of the rest.
@@ -251,12 +259,13 @@ impl AttemptMetrics {
             "outcome" => By::Outcome,
             _ => return Err(PyValueError::new_err(format!("by must be 'proxy', 'site' or 'outcome', not {by:?}"))),
         };
+        let is_billed = by != By::Outcome;
         let (each, other) = self.core.groups(by);
         let dict = PyDict::new(py);
         for (key, counts) in each {
-            dict.set_item(key.to_string(), report(py, &counts)?)?;
+            dict.set_item(key.to_string(), report(py, &counts, is_billed)?)?;
         }
-        Ok((dict, other.map(|other| report(py, &other)).transpose()?))
+        Ok((dict, other.map(|other| report(py, &other, is_billed)).transpose()?))
     }
 }
 

@@ -9,11 +9,13 @@ use crate::net::locality::Locality;
 use crate::pool::AddError;
 use crate::pool::query::Query;
 use crate::proxy::liveness::SettingsError;
+use crate::proxy::money::Money;
 use crate::resilience::explain;
 use crate::resilience::standing::SiteBans;
 use crate::rotation::lease::AlreadyClosed;
 use crate::strategy::Refusal;
 
+pyo3::import_exception!(proxywhirl.exceptions, ProxyBudgetExceededError);
 pyo3::import_exception!(proxywhirl.exceptions, ProxyConnectionError);
 pyo3::import_exception!(proxywhirl.exceptions, ProxyPoolEmptyError);
 pyo3::import_exception!(proxywhirl.exceptions, StrategyMetadataError);
@@ -24,6 +26,7 @@ pub(crate) fn refusal(py: Python<'_>, refusal: Refusal) -> PyErr {
     match refusal {
         Refusal::NeedsSession => PyValueError::new_err(message),
         Refusal::MissingMetadata { strategy, fields } => missing_metadata(py, message, strategy, fields),
+        Refusal::BudgetExceeded { budget, spent } => over_budget(py, message, budget, spent),
         Refusal::Foreign(error) => match error.downcast::<PyErr>() {
             Ok(error) => *error,
             Err(_) => ProxyPoolEmptyError::new_err(message),
@@ -66,6 +69,17 @@ fn missing_metadata(py: Python<'_>, message: String, strategy: String, fields: V
         kwargs.set_item("missing_fields", fields)?;
         kwargs.set_item("strategy", strategy)?;
         let class = py.get_type::<StrategyMetadataError>();
+        Ok(PyErr::from_value(class.call((message,), Some(&kwargs))?))
+    };
+    build().unwrap_or_else(|error| error)
+}
+
+fn over_budget(py: Python<'_>, message: String, budget: Money, spent: Money) -> PyErr {
+    let build = || -> PyResult<PyErr> {
+        let kwargs = PyDict::new(py);
+        kwargs.set_item("budget", budget.amount())?;
+        kwargs.set_item("spent", spent.amount())?;
+        let class = py.get_type::<ProxyBudgetExceededError>();
         Ok(PyErr::from_value(class.call((message,), Some(&kwargs))?))
     };
     build().unwrap_or_else(|error| error)

@@ -13,7 +13,7 @@ use crate::proxy::Id;
 use crate::py::chooser::acquirer::PyAcquirer;
 use crate::py::convert;
 use crate::py::convert::judgement_of;
-use crate::py::errors::{ProxyConnectionError, ProxyPoolEmptyError};
+use crate::py::errors::{ProxyBudgetExceededError, ProxyConnectionError, ProxyPoolEmptyError};
 use crate::py::policy::PyRetryPolicy;
 use crate::py::rotation::host::{PyHost, Taken};
 use crate::rotation::retry::Rotation;
@@ -135,7 +135,7 @@ fn refusal(py: Python<'_>, error: PyErr) -> PyResult<Event<Taken, Py<PyAny>>> {
     if error.is_instance_of::<ProxyPoolEmptyError>(py) {
         return Ok(Event::Empty(error.into_value(py).into_any()));
     }
-    if error.is_instance_of::<ProxyConnectionError>(py) {
+    if error.is_instance_of::<ProxyConnectionError>(py) || error.is_instance_of::<ProxyBudgetExceededError>(py) {
         return Ok(Event::Refused(error.into_value(py).into_any()));
     }
     Err(error)

@@ -24,6 +24,16 @@ pub(crate) struct PySession {
 }
 
 impl PySession {
+    /// Sets a field that can be set.
+    fn assign(&self, field: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        match field {
+            "expires_at" => self.core.set_expires(convert::micros(value)?),
+            "last_used_at" => self.core.set_last_used(convert::micros(value)?),
+            _ => self.core.set_requests(convert::count(value)?),
+        }
+        Ok(())
+    }
+
     fn wrap(core: Arc<Session>) -> Self {
         Self { core }
     }
@@ -89,38 +99,15 @@ impl PySession {
         proxy_id: String = self.core.proxy_id().to_string();
         /// When it began.
         created_at: PyResult<Bound<'py, PyDateTime>> = convert::datetime(py, self.core.times().0);
+    }
+
+    fields! {
         /// When it ends.
         expires_at: PyResult<Bound<'py, PyDateTime>> = convert::datetime(py, self.core.times().1);
-    }
-
-    #[setter(expires_at)]
-    fn set_expires_at(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.core.set_expires(convert::micros(value)?);
-        Ok(())
-    }
-
-    /// When it was used last.
-    #[getter]
-    fn last_used_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDateTime>> {
-        convert::datetime(py, self.core.times().2)
-    }
-
-    #[setter(last_used_at)]
-    fn set_last_used_at(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.core.set_last_used(convert::micros(value)?);
-        Ok(())
-    }
-
-    /// Requests made in it.
-    #[getter]
-    fn request_count(&self) -> u64 {
-        self.core.requests()
-    }
-
-    #[setter(request_count)]
-    fn set_request_count(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.core.set_requests(convert::count(value)?);
-        Ok(())
+        /// When it was used last.
+        last_used_at: PyResult<Bound<'py, PyDateTime>> = convert::datetime(py, self.core.times().2);
+        /// Requests made in it.
+        request_count: u64 = self.core.requests();
     }
 
     /// Whether its time is over.

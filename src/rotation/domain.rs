@@ -13,10 +13,12 @@ use crate::pool::{AttachmentOps, MembershipObserver, Pool, Table};
 use crate::proxy::liveness::SettingsError;
 use crate::proxy::liveness::capacity::Bound;
 use crate::proxy::liveness::due::Due;
+use crate::proxy::money::Money;
 use crate::proxy::{Id, LivenessEvent, PoolObserver, Proxy};
 use crate::resilience::site::Site;
 use crate::resilience::standing::{Admission, Exclusion, SiteBans, SiteChange, SiteOutcome};
 use crate::resilience::{OutlierDetector, Settings};
+use crate::rotation::spending::Spending;
 use crate::sync::Arc;
 
 /// See the module. Thread-safe. Reads as its pool.
@@ -25,6 +27,7 @@ pub struct Domain {
     guard: OutlierDetector,
     sites: SiteBans,
     blame: Blame,
+    spending: Spending,
 }
 
 impl fmt::Debug for Domain {
@@ -51,6 +54,7 @@ impl Domain {
             guard: OutlierDetector::new(),
             sites: SiteBans::default(),
             blame: Blame::default(),
+            spending: Spending::default(),
         });
         // A static that loom cannot model, and that decides nothing.
         #[cfg(not(loom))]
@@ -83,6 +87,25 @@ impl Domain {
     #[inline]
     pub(crate) fn blame(&self) -> &Blame {
         &self.blame
+    }
+
+    /// What it has spent, and may spend.
+    #[inline]
+    #[must_use]
+    pub fn spending(&self) -> &Spending {
+        &self.spending
+    }
+
+    /// Sets the most that may be spent; requests that wait for a proxy look again.
+    pub fn set_budget(&self, budget: Option<Money>) {
+        self.spending.set_budget(budget);
+        self.guard.freed();
+    }
+
+    /// Sets what was spent; requests that wait for a proxy look again.
+    pub fn set_spent(&self, spent: Money) {
+        self.spending.set_spent(spent);
+        self.guard.freed();
     }
 
     /// Judges its proxies by other settings from now on.

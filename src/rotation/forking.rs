@@ -49,6 +49,7 @@ impl Domain {
             proxy.forget_in_flight(clock);
             self.guard().forget_probe(&proxy, clock);
         }
+        self.spending().forget_requests();
         self.sites().forget_probes(self.pool(), clock);
         self.guard().freed();
     }

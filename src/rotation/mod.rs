@@ -12,6 +12,7 @@ pub mod policy;
 pub mod queue;
 pub mod retry;
 mod site_outcome;
+pub mod spending;
 pub mod step;
 
 pub use domain::Domain;

@@ -114,6 +114,23 @@ impl Saved for table::Count {
     }
 }
 
+impl Saved for table::Amount {
+    type Written<'a> = f64;
+    type Read = f64;
+
+    fn written(&self) -> Option<f64> {
+        *self
+    }
+
+    fn restored(read: &f64) -> Self {
+        Some(*read)
+    }
+
+    fn is_news(_: &f64) -> bool {
+        true
+    }
+}
+
 impl Saved for table::Flag {
     type Written<'a> = bool;
     type Read = bool;
@@ -274,6 +291,12 @@ proxy_fields!(record! { <'a>
     // Unknown is not free: a missing cost is the default, 0, and `null` is unknown.
     #[serde(skip_serializing_if = "is_free")]
     cost_per_request: Option<f64> => #[serde(deserialize_with = "given")] Option<f64>;
+    #[serde(skip_serializing_if = "is_zero")]
+    bytes_sent: u64 => u64;
+    #[serde(skip_serializing_if = "is_zero")]
+    bytes_received: u64 => u64;
+    #[serde(skip_serializing_if = "is_nothing")]
+    spent: f64 => f64;
     #[serde(skip_serializing_if = "Option::is_none")]
     geo_location: Option<&'a RawValue> => Box<RawValue>;
     #[serde(skip_serializing_if = "is_zero")]
@@ -300,6 +323,10 @@ fn is_false(value: &bool) -> bool {
 
 fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+fn is_nothing(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn is_free(value: &Option<f64>) -> bool {

@@ -7,6 +7,8 @@ use super::record::{Extra, SavedProxy, Stood};
 use crate::clock::{Clock, Micros, SystemClock};
 use crate::net::address::{Address, Credentials, Protocol};
 use crate::proxy::health::{Health, Source};
+use crate::proxy::money::Money;
+use crate::proxy::traffic::Direction;
 use crate::proxy::{Counter, Id, Moment, Proxy, end_of_life};
 use crate::resilience::standing::{Kind, SavedHold};
 use crate::sync::Arc;
@@ -22,8 +24,9 @@ pub(super) fn is_masked(address: &Address) -> bool {
 impl SavedProxy {
     /// Whether everything in it is as a proxy may be. What is not goes the slow way, which explains itself.
     pub(super) fn is_plausible(&self, address: &Address) -> bool {
-        let amounts = [self.average_response_time_ms, self.latency_ms, self.ema_response_time_ms.flatten()];
-        amounts.into_iter().flatten().chain(self.cost_per_request.flatten()).all(|amount| amount >= 0.0)
+        let times = [self.average_response_time_ms, self.latency_ms, self.ema_response_time_ms.flatten()];
+        let money = [self.cost_per_request.flatten(), self.cost_per_gb, self.spent];
+        times.into_iter().chain(money).flatten().all(|amount| amount >= 0.0)
             && self.ema_alpha.is_none_or(|alpha| (0.0..=1.0).contains(&alpha))
             && self.window_duration_seconds != Some(0)
             && self.id.as_deref().is_none_or(|id| Id::parse(id).is_some())
@@ -174,6 +177,14 @@ impl SavedProxy {
             if let Some(value) = value.filter(|value| *value > 0) {
                 proxy.set_counter(counter, value);
             }
+        }
+        for (direction, value) in [(Direction::Sent, self.bytes_sent), (Direction::Received, self.bytes_received)] {
+            if let Some(value) = value.filter(|value| *value > 0) {
+                proxy.set_bytes(direction, value);
+            }
+        }
+        if let Some(spent) = self.spent {
+            proxy.set_spent(Money::of(spent));
         }
         let average = self.average_response_time_ms;
         let ema = self.ema_response_time_ms.unwrap_or(average);

@@ -204,6 +204,7 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
     let updated_at = if learned { when(Moment::Updated) } else { created_at };
     let in_a_row = if learned { u64::from(proxy.consecutive_failures()) } else { 0 };
     let (latency, alpha) = (if learned { proxy.latency() } else { None }, proxy.ema_alpha());
+    let ((sent, received), spent) = if learned { (proxy.bytes(), proxy.spent().amount()) } else { ((0, 0), 0.0) };
     let mut missing = false;
     let written = proxy.cold(|cold| {
         let mut seal = |secret: Secret, text: &'_ str| -> Option<String> {
@@ -235,6 +236,9 @@ fn record(proxy: &Proxy, options: Options<'_>, buffer: &mut Vec<u8>) -> Result<(
             total_requests: total,
             total_successes: successes,
             total_failures: failures,
+            bytes_sent: sent,
+            bytes_received: received,
+            spent,
             average_response_time_ms: average,
             tags: &cold.tags,
             created_at,

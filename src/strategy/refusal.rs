@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 
 use crate::pool::query::Query;
+use crate::proxy::money::Money;
 
 /// Why a strategy has no proxy to offer.
 #[non_exhaustive]
@@ -42,6 +43,13 @@ pub enum Refusal {
         /// Number of choices.
         tries: usize,
     },
+    /// The budget has no room for a paid proxy, and no free one fits.
+    BudgetExceeded {
+        /// The most that may be spent.
+        budget: Money,
+        /// What was spent.
+        spent: Money,
+    },
     /// A session strategy was asked without a session.
     NeedsSession,
     /// An error of the embedding program's own code.
@@ -78,7 +86,7 @@ impl Refusal {
     /// Whether a fallback may serve instead: yes where candidates or knowledge of them are missing.
     #[must_use]
     pub fn may_fall_back(&self) -> bool {
-        !matches!(self, Self::NeedsSession | Self::Foreign(_) | Self::NotAdmitted { .. })
+        !matches!(self, Self::NeedsSession | Self::Foreign(_) | Self::NotAdmitted { .. } | Self::BudgetExceeded { .. })
     }
 
     /// Whether no proxy was available, for which there are reasons.
@@ -114,6 +122,10 @@ impl fmt::Display for Refusal {
             }
             Self::NotAdmitted { tries } => {
                 write!(f, "No healthy proxies available: none of {tries} choices of the strategy was admitted")
+            }
+            Self::BudgetExceeded { budget, spent } => {
+                let (budget, spent) = (budget.amount(), spent.amount());
+                write!(f, "The budget of {budget} is used up: {spent} is spent, and there is no free proxy to use")
             }
             Self::NeedsSession => f.write_str("SessionPersistenceStrategy requires SelectionContext with session_id"),
             Self::Foreign(_) => f.write_str("a strategy of the embedding program failed"),

@@ -12,6 +12,8 @@ pub struct Channel {
     layers: Vec<ClientConnection>,
     outgoing: Vec<u8>,
     taken: usize,
+    /// Bytes received while it was idle, which the next request counts.
+    silent: u64,
 }
 
 /// What a received piece brought to its end.
@@ -62,7 +64,13 @@ impl Channel {
 
     /// Takes what was received while nothing was asked: whether it is nothing but what TLS says for itself.
     pub(crate) fn takes_silently(&mut self, bytes: &[u8]) -> bool {
+        self.silent += bytes.len() as u64;
         matches!(self.receive::<()>(bytes, &mut |_| Err(())), Ok(Received::Open))
+    }
+
+    /// Bytes received while it was idle and not counted yet.
+    pub(super) fn take_silent(&mut self) -> u64 {
+        std::mem::take(&mut self.silent)
     }
 
     /// Takes plaintext to be transmitted, as much as there is room for; how much that was.

@@ -85,6 +85,7 @@ impl Flight {
         };
         let is_reused = connection.is_some();
         let mut channel = connection.unwrap_or_default();
+        let bytes_received = channel.take_silent();
         let opening = if is_reused { None } else { Opening::begin(route, &mut channel)? };
         let mut flight = Self {
             channel,
@@ -97,7 +98,7 @@ impl Flight {
             has_head: false,
             body_given: 0,
             bytes_sent: 0,
-            bytes_received: 0,
+            bytes_received,
         };
         flight.update_stage(now);
         Ok(flight)

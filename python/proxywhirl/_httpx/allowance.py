@@ -41,11 +41,22 @@ class Allowance:
     Args:
         timeouts: Seconds for one ``connect``, ``read`` and ``write``; a missing one, or ``None``, does not bound.
         deadline: When the attempt must be over, by ``time.monotonic``; ``None`` for never.
+        lease: Counts the bytes, those before TLS; a lease without a proxy has no bill.
     """
 
-    __slots__ = ("_connect", "_deadline", "_last", "_phase", "_read", "_received", "_until", "_write")
+    __slots__ = (
+        "_connect",
+        "_count",
+        "_deadline",
+        "_last",
+        "_phase",
+        "_read",
+        "_received",
+        "_until",
+        "_write",
+    )
 
-    def __init__(self, timeouts: Mapping[str, float | None], deadline: float | None = None) -> None:
+    def __init__(self, timeouts: Mapping[str, float | None], deadline: float | None = None, lease: Any = None) -> None:
         self._connect = timeouts.get("connect")
         self._read = timeouts.get("read")
         self._write = timeouts.get("write")
@@ -54,6 +65,7 @@ class Allowance:
         self._until: float | None = None
         self._last = 0.0
         self._received = 0
+        self._count = None if lease is None or lease.proxy is None else lease._count
 
     def timeouts(self) -> dict[str, Any]:
         """The ``timeout`` extension of a request to httpcore."""
@@ -111,10 +123,16 @@ class Allowance:
 
     def received(self, count: int) -> None:
         """Count what a read has brought. Raises ``RemoteProtocolError`` (the head of the answer is too large)."""
+        self.moved(0, count)
         if self._phase is _HEAD:
             self._received += count
             if self._received > MOST_HEAD:
                 raise core().RemoteProtocolError(f"the head of the answer has more than {MOST_HEAD} bytes")
+
+    def moved(self, sent: int, received: int) -> None:
+        """Count bytes for the bill."""
+        if self._count is not None:
+            self._count(sent, received)
 
     def begin_body(self, *, whole: bool) -> None:
         """Go on to the body."""

@@ -76,7 +76,7 @@ class Carrier(_ForMocks):
         route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure, owner=owner, lease=lease)
         payload: Payload | None = None
         started = time.perf_counter()
-        allowance = _allowance(request, terms)
+        allowance = _allowance(request, terms, lease)
         tunnel = True
         try:
             for old in leaving:
@@ -158,7 +158,7 @@ class AsyncCarrier(_ForMocks):
         route, line, leaving = routes.check_out(lease.id, lease.url, secure=secure, owner=owner, lease=lease)
         payload: AsyncPayload | None = None
         started = time.perf_counter()
-        allowance = _allowance(request, terms)
+        allowance = _allowance(request, terms, lease)
         tunnel = True
         try:
             for old in leaving:
@@ -355,11 +355,11 @@ def _is_stale(error: Exception, terms: SendOptions) -> bool:
     return isinstance(as_closed(error), (package.RemoteProtocolError, package.ReadError, package.WriteError))
 
 
-def _allowance(request: Any, terms: SendOptions) -> Allowance:
+def _allowance(request: Any, terms: SendOptions, lease: Any) -> Allowance:
     timeouts = request.extensions.get("timeout") or {}
     if terms.timeout is not None:
         timeouts = {"connect": terms.timeout, "read": terms.timeout, "write": terms.timeout}
-    return Allowance(timeouts, None if terms.time_left is None else time.monotonic() + terms.time_left)
+    return Allowance(timeouts, None if terms.time_left is None else time.monotonic() + terms.time_left, lease)
 
 
 def _answer(payload: Any, elapsed: float) -> Answer:

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from proxywhirl._httpx.address import ProxyAddress
+from proxywhirl._httpx.allowance import Allowance
 from proxywhirl._httpx.handshake import Refused, opened
 from proxywhirl._httpx.library import core
 from proxywhirl._httpx.stream import (
@@ -50,6 +51,12 @@ def _fail(error: Exception, phase: str) -> NoReturn:
     if isinstance(error, _TIMEOUTS):
         raise ProxyUnreachable(f"timeout while {phase}", kind="ConnectTimeout") from error
     raise ProxyUnreachable(f"{str(error) or type(error).__name__} while {phase}", kind="ConnectError") from error
+
+
+def _count(timeout: Any, sent: int, received: int) -> None:
+    """Count what is said to the proxy, for the request that the connection is opened for."""
+    if type(timeout) is Allowance:
+        timeout.moved(sent, received)
 
 
 def _note_duration(started: float) -> None:
@@ -121,7 +128,9 @@ class _Way:
             while message is not None:
                 if message:
                     yield stream.write(message, timeout=clock.left())
+                    _count(timeout, len(message), 0)
                 received = yield stream.read(_READ_SIZE, timeout=clock.left())
+                _count(timeout, 0, len(received))
                 if not received:
                     raise Refused("the proxy closed the connection during the handshake")
                 message = opened(talk.feed(received))

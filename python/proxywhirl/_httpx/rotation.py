@@ -15,6 +15,7 @@ from proxywhirl._native.redact import redact_url
 from proxywhirl.exceptions import (
     ProxyAuthenticationError,
     ProxyBannedError,
+    ProxyBudgetExceededError,
     ProxyConnectionError,
     ProxyPoolEmptyError,
     ProxyWhirlError,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_LEASE", "Answer", "Failure", "SendOptions", "error_of"]
 
-NO_LEASE = (ProxyPoolEmptyError, ProxyConnectionError)
+NO_LEASE = (ProxyPoolEmptyError, ProxyConnectionError, ProxyBudgetExceededError)
 """Refusals of a lease that are the rotation's to judge: it may hold an answer, or have another way."""
 
 

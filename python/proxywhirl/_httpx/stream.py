@@ -132,10 +132,12 @@ class Stream(_core.NetworkStream):  # type: ignore[misc]
         elif len(buffer) <= _PIECE:
             # Also for nothing at all, with which httpcore ends a body.
             self._inner.write(buffer, timeout=timeout.writing())
+            timeout.moved(len(buffer), 0)
         else:
             rest = memoryview(buffer)
             while rest:
                 self._inner.write(rest[:_PIECE], timeout=timeout.writing())
+                timeout.moved(len(rest[:_PIECE]), 0)
                 rest = rest[_PIECE:]
 
     def start_tls(self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: Any = None) -> Any:
@@ -247,11 +249,16 @@ class AsyncStream(_core.AsyncNetworkStream):  # type: ignore[misc]
 
     async def write(self, buffer: bytes, timeout: Any = None) -> None:
         if type(timeout) is not Allowance or len(buffer) <= _PIECE:
-            await self._inner.write(buffer, timeout=timeout.writing() if type(timeout) is Allowance else timeout)
+            if type(timeout) is not Allowance:
+                await self._inner.write(buffer, timeout=timeout)
+                return
+            await self._inner.write(buffer, timeout=timeout.writing())
+            timeout.moved(len(buffer), 0)
             return
         rest = memoryview(buffer)
         while rest:
             await self._inner.write(rest[:_PIECE], timeout=timeout.writing())
+            timeout.moved(len(rest[:_PIECE]), 0)
             rest = rest[_PIECE:]
 
     async def start_tls(

@@ -83,6 +83,7 @@ def _moment(name: str) -> FieldSpec:
 
 
 _OF_KIND = {
+    "Amount": lambda name: FieldSpec(name, "Optional[float]", bounds=_COUNT),
     "Count": _count,
     "Flag": lambda name: FieldSpec(name, "bool", False),
     "Text": lambda name: FieldSpec(name, "Optional[str]"),
@@ -105,6 +106,8 @@ _OWN = (
     _count("total_requests"),
     _count("total_successes"),
     _count("total_failures"),
+    _count("bytes_sent"),
+    _count("bytes_received"),
     FieldSpec("average_response_time_ms", "Optional[float]", bounds=_COUNT),
     FieldSpec("latency_ms", "Optional[float]", bounds=_COUNT),
     FieldSpec("ema_response_time_ms", "Optional[float]", bounds=_COUNT),
@@ -121,6 +124,7 @@ _OWN = (
     FieldSpec("ttl", "Optional[int]"),
     _moment("expires_at"),
     FieldSpec("cost_per_request", "Optional[float]", 0.0, bounds=_COUNT),
+    FieldSpec("spent", "float", 0.0, bounds=_COUNT),
     FieldSpec("geo_location", "Optional[GeoLocation]"),
 )
 """The fields of a proxy with rules of their own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ def describe(parser: argparse.ArgumentParser) -> None:
     add_format(parser)
 
 
+_MONEY = ("bytes_sent", "bytes_received", "spent", "cost_per_page")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Show the numbers; the exit status."""
     with open_pool(arguments, must_exist=True) as stored:
@@ -43,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         for proxy in stored.pool:
             for key in _keys(proxy, arguments.by):
                 groups.setdefault(key, []).append(proxy)
-        columns = (arguments.by, "proxies", "requests", "successes", "failures", "latency_ms")
+        columns = (arguments.by, "proxies", "requests", "successes", "failures", "latency_ms", *_MONEY)
         with Rows(columns, arguments.format, title=str(stored.path)) as rows:
             for key in sorted(groups, key=lambda key: (-len(groups[key]), key)):
                 rows.add({arguments.by: key, **_sums(groups[key])})
@@ -67,10 +71,16 @@ def _keys(proxy: Proxy, by: str) -> list[str]:
 def _sums(proxies: Iterable[Proxy]) -> dict[str, Any]:
     listed = list(proxies)
     latencies = [proxy.average_response_time_ms for proxy in listed if proxy.average_response_time_ms is not None]
+    successes = sum(proxy.total_successes for proxy in listed)
+    spent = math.fsum(proxy.spent for proxy in listed)
     return {
         "proxies": len(listed),
         "requests": sum(proxy.total_requests for proxy in listed),
-        "successes": sum(proxy.total_successes for proxy in listed),
+        "successes": successes,
         "failures": sum(proxy.total_failures for proxy in listed),
         "latency_ms": sum(latencies) / len(latencies) if latencies else None,
+        "bytes_sent": sum(proxy.bytes_sent for proxy in listed),
+        "bytes_received": sum(proxy.bytes_received for proxy in listed),
+        "spent": spent,
+        "cost_per_page": spent / successes if successes else None,
     }

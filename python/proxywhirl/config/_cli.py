@@ -17,7 +17,8 @@ from proxywhirl._base import crypto as _crypto
 from proxywhirl._base.files import atomic_write, file_lock, local_path, make_folder
 from proxywhirl._native.redact import shown_path
 from proxywhirl.config._cli_models import CLIConfig, DataStorageConfig, ProxyConfig
-from proxywhirl.config._files import ENV_PREFIX, load_config_file
+from proxywhirl.config._defaults import ENV_PREFIX
+from proxywhirl.config._files import load_config_file
 
 __all__ = [
     "CLIConfig",

@@ -11,8 +11,7 @@ from typing import Any
 
 from proxywhirl._base.files import local_path
 from proxywhirl._native.redact import shown_path
-
-ENV_PREFIX = "PROXYWHIRL_"
+from proxywhirl.config._defaults import ENV_PREFIX
 
 _ENV_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)\Z", re.DOTALL)
 _ENV_QUOTED = re.compile(r"""(['"])(.*)\1\s*(?:#[^'"]*)?\Z""")

@@ -11,9 +11,9 @@ from typing import Any, Literal, Optional, Union
 from pydantic import ConfigDict, Field, HttpUrl, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from proxywhirl._core import DEFAULT_STRATEGY
 from proxywhirl._native.model.quiet import QuietModel
-from proxywhirl.config._files import ENV_PREFIX, load_config_file
+from proxywhirl.config._defaults import ENV_PREFIX, Defaults
+from proxywhirl.config._files import load_config_file
 
 _LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 _Seconds = Union[int, float]
@@ -113,30 +113,30 @@ class ProxyConfiguration(QuietModel, BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
-    timeout: _Seconds = 30
-    max_retries: int = 3
-    verify_ssl: bool = True
-    follow_redirects: bool = True
-    pool_connections: int = 10
-    pool_max_keepalive: int = Field(default=20, ge=0)
-    pool_timeout: _Seconds = 30
-    keepalive_timeout: _Seconds = Field(default=300, ge=0)
-    max_concurrent_requests: int = 1000
-    pool_size: Optional[int] = None
-    strategy: Optional[StrategySpec] = DEFAULT_STRATEGY
-    health_check_enabled: bool = True
-    health_check_interval_seconds: int = 300
-    health_check_url: HttpUrl = Field(default="http://httpbin.org/ip", validate_default=True)
-    health_check_timeout: _Seconds = 10
-    log_level: str = "WARNING"
-    log_format: Literal["auto", "json", "text"] = "auto"
-    log_redact_credentials: bool = True
-    storage_backend: Literal["memory", "sqlite", "file"] = "memory"
-    storage_path: Optional[Path] = None
-    queue_enabled: bool = False
-    queue_size: int = Field(default=100, ge=1, le=10000)
-    health_cache_ttl: int = Field(default=300, ge=0)
-    dynamic_timeout: bool = False
+    timeout: _Seconds = Defaults.timeout
+    max_retries: int = Defaults.max_retries
+    verify_ssl: bool = Defaults.verify_ssl
+    follow_redirects: bool = Defaults.follow_redirects
+    pool_connections: int = Defaults.pool_connections
+    pool_max_keepalive: int = Field(default=Defaults.pool_max_keepalive, ge=0)
+    pool_timeout: _Seconds = Defaults.pool_timeout
+    keepalive_timeout: _Seconds = Field(default=Defaults.keepalive_timeout, ge=0)
+    max_concurrent_requests: int = Defaults.max_concurrent_requests
+    pool_size: Optional[int] = Defaults.pool_size
+    strategy: Optional[StrategySpec] = Defaults.strategy
+    health_check_enabled: bool = Defaults.health_check_enabled
+    health_check_interval_seconds: int = Defaults.health_check_interval_seconds
+    health_check_url: HttpUrl = Field(default=Defaults.health_check_url, validate_default=True)
+    health_check_timeout: _Seconds = Defaults.health_check_timeout
+    log_level: str = Defaults.log_level
+    log_format: Literal["auto", "json", "text"] = Defaults.log_format
+    log_redact_credentials: bool = Defaults.log_redact_credentials
+    storage_backend: Literal["memory", "sqlite", "file"] = Defaults.storage_backend
+    storage_path: Optional[Path] = Defaults.storage_path
+    queue_enabled: bool = Defaults.queue_enabled
+    queue_size: int = Field(default=Defaults.queue_size, ge=1, le=10000)
+    health_cache_ttl: int = Field(default=Defaults.health_cache_ttl, ge=0)
+    dynamic_timeout: bool = Defaults.dynamic_timeout
 
     # The wording that callers match on; pydantic's own constraint has another.
     @field_validator(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections import deque
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from proxywhirl._base.fork import new_lock
 
 if TYPE_CHECKING:
+    import asyncio
+
     from proxywhirl.events._event import ProxyEvent
 
 _log = logging.getLogger("proxywhirl.events")
@@ -108,9 +109,13 @@ class _Shift(threading.Thread):
             self._loop.call_soon_threadsafe(self._ready.set)
 
     def run(self) -> None:
+        import asyncio
+
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
+        import asyncio
+
         ready = asyncio.Event()  # on 3.9 it belongs to the loop in which it is made
         with self._lock:
             self._loop, self._ready = asyncio.get_running_loop(), ready
@@ -142,6 +147,8 @@ class _Shift(threading.Thread):
 
 
 async def _comes_within(event: asyncio.Event, seconds: float) -> bool:
+    import asyncio
+
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except asyncio.TimeoutError:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import weakref
 from collections.abc import Awaitable
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
+from proxywhirl._base.event_loop import loop_is_running
 from proxywhirl._base.fork import new_lock
 from proxywhirl.events._courier import MOST_PENDING, Callback, Courier, Listener, guarded, report
 from proxywhirl.events._event import ProxyEvent, checked_name
+
+if TYPE_CHECKING:
+    import asyncio
 
 _log = logging.getLogger("proxywhirl.events")
 
@@ -144,8 +147,9 @@ class EventHub:
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        # Emitted in a thread without a loop, as by the garbage collector of another thread.
+    # None in a thread without a loop, as that of the garbage collector.
+    if not loop_is_running():
         return None
+    import asyncio
+
+    return asyncio.get_running_loop()

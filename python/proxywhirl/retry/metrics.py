@@ -9,15 +9,23 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from typing import Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from proxywhirl import _core
+from proxywhirl._base.exports import on_first_use
 from proxywhirl._base.utc import aware
 from proxywhirl._native.enums import CircuitBreakerState, RetryOutcome
 from proxywhirl._native.redact import scrub_text
-from proxywhirl.retry._records import CircuitBreakerEvent, HourlyAggregate, RetryAttempt
+
+if TYPE_CHECKING:
+    from proxywhirl.retry._records import CircuitBreakerEvent, HourlyAggregate, RetryAttempt
 
 __all__ = ["CircuitBreakerEvent", "HourlyAggregate", "RetryAttempt", "RetryMetrics", "RetryOutcome"]
+
+# Pydantic comes along with these, which counting does without.
+__getattr__, __dir__ = on_first_use(
+    __name__, {"proxywhirl.retry._records": "CircuitBreakerEvent HourlyAggregate RetryAttempt"}
+)
 
 _HOUR = 3600
 _MOST_EVENTS = 1000
@@ -108,6 +116,8 @@ class RetryMetrics:
         """
         if name != "breaker" or proxy is None:
             return
+        from proxywhirl.retry._records import CircuitBreakerEvent
+
         event = CircuitBreakerEvent(
             proxy_id=str(proxy.id),
             from_state=facts["from"],
@@ -240,6 +250,8 @@ _Hour = tuple[int, int, int, float, "dict[int, int]", "dict[str, int]"]
 
 
 def _shown(entry: tuple[str, int, str, float, str, int | None, float, float, str | None]) -> RetryAttempt:
+    from proxywhirl.retry._records import RetryAttempt
+
     request, number, proxy_id, at, outcome, status, delay, latency, error = entry
     return RetryAttempt(
         request_id=request,
@@ -255,6 +267,8 @@ def _shown(entry: tuple[str, int, str, float, str, int | None, float, float, str
 
 
 def _shown_hour(hour: _Hour) -> HourlyAggregate:
+    from proxywhirl.retry._records import HourlyAggregate
+
     start, requests, retries, seconds, successes, failures = hour
     attempts = requests + retries
     return HourlyAggregate(

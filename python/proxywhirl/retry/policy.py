@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from proxywhirl import _core
 from proxywhirl._native.enums import BackoffStrategy
 from proxywhirl._native.model.quiet import QuietModel
+from proxywhirl.retry._unset import Unset
 
 __all__ = ["BackoffStrategy", "RetryPolicy", "native_policy", "rotation_of"]
 
@@ -35,15 +36,15 @@ class RetryPolicy(QuietModel):
     # Not a field: equality, copies and pickles know nothing of it.
     __slots__ = ("_compiled",)
 
-    max_attempts: int = Field(default=3, ge=1, le=10)
-    backoff_strategy: BackoffStrategy = BackoffStrategy.EXPONENTIAL
-    base_delay: float = Field(default=1.0, gt=0.0, le=60.0)
-    multiplier: float = Field(default=2.0, gt=1.0, le=10.0)
-    max_backoff_delay: float = Field(default=30.0, gt=0.0, le=300.0)
-    jitter: bool = False
-    retry_status_codes: list[int] = Field(default_factory=lambda: list(_core.RETRY_STATUSES))
-    timeout: Optional[float] = Field(default=None, gt=0.0)
-    retry_non_idempotent: bool = False
+    max_attempts: int = Field(default=Unset.max_attempts, ge=1, le=10)
+    backoff_strategy: BackoffStrategy = Unset.backoff_strategy
+    base_delay: float = Field(default=Unset.base_delay, gt=0.0, le=60.0)
+    multiplier: float = Field(default=Unset.multiplier, gt=1.0, le=10.0)
+    max_backoff_delay: float = Field(default=Unset.max_backoff_delay, gt=0.0, le=300.0)
+    jitter: bool = Unset.jitter
+    retry_status_codes: list[int] = Field(default_factory=lambda: list(Unset.retry_status_codes))
+    timeout: Optional[float] = Field(default=Unset.timeout, gt=0.0)
+    retry_non_idempotent: bool = Unset.retry_non_idempotent
 
     @field_validator("retry_status_codes")
     @classmethod

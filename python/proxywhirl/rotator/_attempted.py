@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class _Face:
     _transport: Any
     _prepare_sources: Any
-    config: ProxyConfiguration
+    _config: ProxyConfiguration
 
 
 class AttemptsFace(_Face):
@@ -89,7 +89,7 @@ class AttemptsFace(_Face):
             ban_policy=ban_policy,
             raise_on_ban=raise_on_ban,
         )
-        return Attempts(self._transport, self._prepare_sources, url, method, selection, self.config.pool_timeout)
+        return Attempts(self._transport, self._prepare_sources, url, method, selection, self._config.pool_timeout)
 
 
 class AsyncAttemptsFace(_Face):
@@ -133,4 +133,4 @@ class AsyncAttemptsFace(_Face):
             ban_policy=ban_policy,
             raise_on_ban=raise_on_ban,
         )
-        return AsyncAttempts(self._transport, self._prepare_sources, url, method, selection, self.config.pool_timeout)
+        return AsyncAttempts(self._transport, self._prepare_sources, url, method, selection, self._config.pool_timeout)

@@ -60,7 +60,7 @@ class _Loop:
         self._left_with: BaseException | None = None
 
     def _start(self, deadline: float | None) -> None:
-        from proxywhirl.retry.policy import rotation_of
+        from proxywhirl.retry._unset import rotation_of
 
         # Only now: the time runs from its making.
         time_left = None if deadline is None else deadline - time.monotonic()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import uuid
 
     from proxywhirl._native.explain import Explanation
+    from proxywhirl.config import ProxyConfiguration
     from proxywhirl.models import ProxyChain
     from proxywhirl.retry import RetryPolicy
     from proxywhirl.rotator._chains import Chains
@@ -28,6 +29,8 @@ class ChosenFace:
 
     _chains: Chains
     _chooser: Chooser
+    _config: ProxyConfiguration
+    """What has its names and values: where nothing is said, no object of pydantic's."""
     _insight: Insight
     _keeping: Keeping
     _sessions: Sessions
@@ -57,10 +60,30 @@ class ChosenFace:
         return self._chooser.version
 
     @property
+    def config(self) -> ProxyConfiguration:
+        """The settings."""
+        if isinstance(self._config, type):
+            from proxywhirl.rotator._settings import configuration
+
+            self._config = configuration()
+        return self._config
+
+    @config.setter
+    def config(self, config: ProxyConfiguration) -> None:
+        self._config = config
+
+    @property
     def retry_policy(self) -> RetryPolicy:
         """How often to try, and after which pauses."""
-        policy: RetryPolicy = self._transport.retry_policy
-        return policy
+        from proxywhirl.retry._unset import UNSET
+
+        policy: Any = self._transport.retry_policy
+        if policy is UNSET:
+            from proxywhirl.retry import RetryPolicy
+
+            policy = self._transport.retry_policy = RetryPolicy()
+        found: RetryPolicy = policy
+        return found
 
     @retry_policy.setter
     def retry_policy(self, policy: RetryPolicy) -> None:

@@ -41,11 +41,11 @@ class LimiterGate:
 
 def gate_of(limiter: Any, *, waits: bool) -> _core.RateGate | LimiterGate | None:
     """What has the last word on leases; ``None`` without a limiter."""
+    if limiter is None:
+        return None
     from proxywhirl import _core
     from proxywhirl.rate_limiting.limiter import RateLimiter
 
-    if limiter is None:
-        return None
     if isinstance(limiter, RateLimiter):
         return _core.RateGate(limiter.buckets, waits=waits or limiter.delays)
     return LimiterGate(limiter, waits=waits)

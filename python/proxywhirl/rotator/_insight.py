@@ -43,8 +43,9 @@ _METRICS = (
     *("avg_latency_ms", "p50_latency_ms", "p95_latency_ms", "p99_latency_ms"),
     *("outcomes", "requests_per_second", "health_checks", "failed_health_checks"),
     *("proxies_added", "proxies_removed", "active_proxies", "unhealthy_proxies"),
+    *("bytes_sent", "bytes_received", "spent", "cost_per_page"),
 )
-_FRACTIONS = frozenset(name for name in _METRICS if name.endswith(("_ms", "_rate", "_second")))
+_FRACTIONS = frozenset(name for name in _METRICS if name.endswith(("_ms", "_rate", "_second", "spent")))
 
 
 class Insight:
@@ -128,7 +129,10 @@ class Insight:
                 raise ValueError(f"by must be 'proxy', 'site' or 'outcome', not {shown(by)}")
             return {} if metrics is None else metrics.groups(by)
         if metrics is None:
-            return {name: {} if name == "outcomes" else 0.0 if name in _FRACTIONS else 0 for name in _METRICS}
+            zeros: dict[str, Any] = {
+                name: {} if name == "outcomes" else 0.0 if name in _FRACTIONS else 0 for name in _METRICS
+            }
+            return {**zeros, "cost_per_page": None}
         counts = _counted(explain())
         others = counts["unhealthy"] + counts["resting"] + counts["expired"]
         return {**metrics.totals(), "active_proxies": counts["healthy"], "unhealthy_proxies": others}

@@ -73,8 +73,10 @@ class ObservedFace(ChosenFace):
             ``total_requests``, ``successes``, ``failures``, ``success_rate`` (0 to 1), ``avg_latency_ms``,
             ``p50_latency_ms``, ``p95_latency_ms``, ``p99_latency_ms``, ``requests_per_second`` (over the last minute),
             ``active_proxies`` (that can be chosen now), ``unhealthy_proxies`` (out of service), ``outcomes`` (by name),
-            ``health_checks``, ``failed_health_checks``, ``proxies_added``, ``proxies_removed``. With ``by``, a
-            dictionary of such counts.
+            ``health_checks``, ``failed_health_checks``, ``proxies_added``, ``proxies_removed``, ``bytes_sent``,
+            ``bytes_received``, ``spent`` (on all attempts, also those given back), ``cost_per_page`` (``spent`` for
+            each success; ``None`` without one). With ``by``, a dictionary of such counts; by outcome without bytes and
+            money.
 
         Raises:
             ValueError: ``by`` is something else.

@@ -86,7 +86,7 @@ def _url_of(base_url: Any, package: Any) -> Any:
 class RequestsFace:
     """The way from the arguments of a request to its client."""
 
-    config: ProxyConfiguration
+    _config: ProxyConfiguration
     _flavour: HttpLibrary
     _sessions: Sessions
     _transport: Any
@@ -95,7 +95,7 @@ class RequestsFace:
     """What :func:`client_options` made."""
 
     def _client_options(self) -> dict[str, Any]:
-        config = self.config
+        config = self._config
         return {
             "transport": self._transport,
             "timeout": self._flavour.module.Timeout(config.timeout, pool=config.pool_timeout),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.config import ProxyConfiguration, StrategyConfig
     from proxywhirl.retry import RetryPolicy
+    from proxywhirl.retry._unset import Unset
 
 ConfigLike = Union["ProxyConfiguration", "StrategyConfig", Mapping[str, Any], str, "os.PathLike[str]", None]
 
@@ -25,10 +26,12 @@ def settings_of(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig 
 
     Raises ``TypeError`` (this is no configuration), ``ValueError`` (a setting that is unknown or out of its range).
     """
+    if config is None:
+        from proxywhirl.config._defaults import defaults
+
+        return defaults() or configuration(), None, []
     from proxywhirl.config import ProxyConfiguration, StrategyConfig, load_config_file
 
-    if config is None:
-        return ProxyConfiguration(), None, []
     if isinstance(config, ProxyConfiguration):
         return config, None, []
     if isinstance(config, StrategyConfig):
@@ -48,6 +51,13 @@ def settings_of(config: ConfigLike) -> tuple[ProxyConfiguration, StrategyConfig 
     raise TypeError(
         f"config must be a ProxyConfiguration, a StrategyConfig, a mapping or a path, not {type(config).__name__}"
     )
+
+
+def configuration() -> ProxyConfiguration:
+    """The settings where nothing is said but by the environment."""
+    from proxywhirl.config import ProxyConfiguration
+
+    return ProxyConfiguration()
 
 
 def strategy_of(given: Any, settings: StrategyConfig | None, config: ProxyConfiguration) -> Any:
@@ -75,13 +85,15 @@ def connections_of(config: ProxyConfiguration) -> int:
     return config.pool_connections if "pool_connections" in config.model_fields_set else _CONNECTIONS_PER_PROXY
 
 
-def policy_of(config: ProxyConfiguration) -> RetryPolicy:
+def policy_of(config: ProxyConfiguration) -> RetryPolicy | Unset:
     """How often to try if no policy was given."""
+    if "max_retries" not in config.model_fields_set:
+        from proxywhirl.retry._unset import UNSET
+
+        return UNSET
     from proxywhirl.retry import RetryPolicy
 
-    if "max_retries" in config.model_fields_set:
-        return RetryPolicy(max_attempts=min(config.max_retries + 1, 10))
-    return RetryPolicy()
+    return RetryPolicy(max_attempts=min(config.max_retries + 1, 10))
 
 
 def timeout_for(proxy: _core.Proxy) -> float:

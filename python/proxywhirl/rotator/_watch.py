@@ -155,7 +155,13 @@ class Watch:
             "status_code": status,
             "strategy": attempt.strategy,
             "attempt": attempt.number,
-            "metadata": {"outcome": outcome.value, "site": lease.site},
+            "metadata": {
+                "outcome": outcome.value,
+                "site": lease.site,
+                "bytes_sent": lease.bytes_sent,
+                "bytes_received": lease.bytes_received,
+                "spent": lease.spent,
+            },
         }
         events.emit(result, **fields)
         events.emit("request_complete", **fields)

@@ -14,6 +14,7 @@ from proxywhirl._httpx.library import default_name, flavour
 from proxywhirl._httpx.selection import Chooser
 from proxywhirl._native.redact import shown
 from proxywhirl.rotator._limited import LimitedFace
+from proxywhirl.rotator._money import MoneyFace
 from proxywhirl.rotator._requests import RequestsFace, Unset, client_options
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from proxywhirl._httpx.tls import Cert, Verify
-    from proxywhirl.config import ProxyConfiguration
     from proxywhirl.credentials import CredentialRotator
     from proxywhirl.models import ProxyChain
     from proxywhirl.resilience import ResilienceConfig
@@ -45,7 +45,7 @@ _NO_PROXIES = (
 )
 
 
-class ProxyRotatorBase(RequestsFace, LimitedFace):
+class ProxyRotatorBase(RequestsFace, LimitedFace, MoneyFace):
     """Pool, strategy, sessions and settings of a rotator; :class:`ProxyRotator` and its twin add the requests.
 
     Args:
@@ -119,6 +119,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
         follow_redirects: Whether redirects are followed; by default what ``config.follow_redirects`` says.
         timeout: Seconds for each step of a request, an ``httpx.Timeout``, or ``None`` for no bound; by default
             ``config.timeout``, and ``config.pool_timeout`` to wait for a proxy.
+        budget: The most that may be spent on paid proxies; no bound by default. See :attr:`budget`.
         cert: Certificate by which sites know this side: the path of a PEM file with certificate and key, or of two
             files, and the key's password. Proxies are not shown it.
         http2: Whether sites with TLS are offered HTTP/2 (extra ``http2``); httpx carries the requests then.
@@ -138,8 +139,6 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
     _aggregation_timer: Any = None
     _aggregation_thread: Any = None
     _stop_event: Any = None
-
-    config: ProxyConfiguration
 
     def __init__(
         self,
@@ -190,6 +189,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
         timeout: Any = Unset.UNSET,
         cert: Cert | None = None,
         http2: bool = False,
+        budget: float | None = None,
     ) -> None:
         # Making a rotator costs more than importing these; importing the class is to cost little.
         from proxywhirl.resilience import guard_settings
@@ -216,15 +216,16 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
             site_rate_limit=site_rate_limit,
             resilience=resilience,
         )
-        self.config, strategy_config, listed = settings_of(config)
-        pool = _core.ProxyPool(name="rotator", max_pool_size=self.config.pool_size or _UNLIMITED)
-        self._chooser = Chooser(pool, strategy_of(strategy, strategy_config, self.config), when_empty=_NO_PROXIES)
+        self._config, strategy_config, listed = settings_of(config)
+        pool = _core.ProxyPool(name="rotator", max_pool_size=self._config.pool_size or _UNLIMITED)
+        pool._budget = budget
+        self._chooser = Chooser(pool, strategy_of(strategy, strategy_config, self._config), when_empty=_NO_PROXIES)
         self._insight = Insight(
-            self._chooser, self.config, metrics=enable_metrics, profiling=enable_profiling, in_loop=self._in_loop
+            self._chooser, self._config, metrics=enable_metrics, profiling=enable_profiling, in_loop=self._in_loop
         )
         self._lists = Lists(
             self._chooser,
-            self.config,
+            self._config,
             self._insight,
             auto_fetch_sources,
             refresh_interval,
@@ -246,7 +247,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
         self._members.add_all(() if user_proxies is None else user_proxies, tag="source:user")
         if trust_env:
             self._members.add_all(proxies_of_environment(), tag="source:env")
-        self._keeping.open(self.config, storage_backend, storage_path, auto_save_interval)
+        self._keeping.open(self._config, storage_backend, storage_path, auto_save_interval)
 
         self._chains = Chains(pool)
         self.chains: list[ProxyChain] = self._chains.all
@@ -256,7 +257,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
         self._lock = new_lock()
         self._opened: Any = None
         self._tls_options: dict[str, Any] = {
-            "verify": self.config.verify_ssl if verify is None else verify,
+            "verify": self._config.verify_ssl if verify is None else verify,
             "proxy_verify": proxy_verify,
             "cert": cert,
             "trust_env": trust_env,
@@ -274,12 +275,12 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
         )
         self._transport = self._make_transport(
             **self._tls_options,
-            retry_policy=policy_of(self.config) if retry_policy is None else retry_policy,
+            retry_policy=policy_of(self._config) if retry_policy is None else retry_policy,
             read_bodies=True,
-            max_connections=connections_of(self.config),
-            max_keepalive_connections=self.config.pool_max_keepalive,
-            keepalive_expiry=float(self.config.keepalive_timeout),
-            timeout_for=timeout_for if self.config.dynamic_timeout else None,
+            max_connections=connections_of(self._config),
+            max_keepalive_connections=self._config.pool_max_keepalive,
+            keepalive_expiry=float(self._config.keepalive_timeout),
+            timeout_for=timeout_for if self._config.dynamic_timeout else None,
             auth_statuses=(401, 407) if compat == "0.3" else None,
             ban_policy=ban_policy,
             ban_policies=ban_policies,
@@ -295,7 +296,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
         self._limits = Limits(
             self._chooser,
             self._insight.watch,
-            self.config,
+            self._config,
             circuit_breaker=circuit_breaker,
             rate_limiter=rate_limiter,
             credentials=credential_rotator,
@@ -317,7 +318,7 @@ class ProxyRotatorBase(RequestsFace, LimitedFace):
         from proxywhirl.transport._source import Source
 
         own = self._transport
-        return Source(self._chooser, own.retry_policy, own.bans, own.raise_on_ban)
+        return Source(self._chooser, self.retry_policy, own.bans, own.raise_on_ban)
 
     def _configure_guard(self) -> None:
         """Tell the pool all it has to know at once: what is left out goes back to its default."""

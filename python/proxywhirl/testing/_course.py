@@ -44,6 +44,10 @@ class LoadTestResult:
         attempts: Attempts through proxies that the answered requests took.
         unsent: Requests whose moment passed without a free user, until time was up.
         unfinished: Requests given up on because they were still under way long after the end.
+        bytes_sent: Bytes that all attempts sent, those of failures included.
+        bytes_received: Bytes that they received.
+        spent: What they cost.
+        cost_per_page: What was spent for each success; ``None`` without one.
         errors: Failures by class: the exception's name, or ``HTTP`` and the status.
     """
 
@@ -64,6 +68,10 @@ class LoadTestResult:
     attempts: int = 0
     unsent: int = 0
     unfinished: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    spent: float = 0.0
+    cost_per_page: float | None = None
     errors: dict[str, int] = field(default_factory=dict)
 
     def table(self) -> str:
@@ -79,6 +87,12 @@ class LoadTestResult:
             ("latency p99", f"{self.p99_latency_ms:,.1f} ms"),
             ("latency max", f"{self.max_latency_ms:,.1f} ms"),
         ]
+        if self.bytes_received or self.bytes_sent:
+            rows.append(("bytes", f"{self.bytes_sent:,} sent, {self.bytes_received:,} received"))
+        if self.spent:
+            rows.append(("spent", f"{self.spent:,.6g}"))
+            each = "no page came" if self.cost_per_page is None else f"{self.cost_per_page:,.6g}"
+            rows.append(("cost per page", each))
         if self.unsent:
             rows.append(("not sent", f"{self.unsent:,} (more users would be needed)"))
         if self.unfinished:
@@ -107,8 +121,16 @@ class Course:
         self._attempts = 0
         self._errors: Counter[str] = Counter()
         self._final: LoadTestResult | None = None
+        self._before = self._bill()
+
+    def _bill(self) -> tuple[int, int, float]:
+        """Bytes and money of the rotator so far; zeros where it does not count them."""
+        rotator = self._test.rotator
+        sent, received = getattr(rotator, "bytes_sent", 0), getattr(rotator, "bytes_received", 0)
+        return sent, received, getattr(rotator, "spent", 0.0)
 
     def begin(self) -> None:
+        self._before = self._bill()
         self._start = self._last_end = time.perf_counter()
 
     def stop(self) -> None:
@@ -189,6 +211,8 @@ class Course:
             # The nearest rank: a latency that was measured, not one in between.
             return latencies[max(0, math.ceil(share * done) - 1)] if done else 0.0
 
+        sent, received, spent = (after - before for after, before in zip(self._bill(), self._before))
+
         return LoadTestResult(
             target_url=redact_url(test.target_url),
             total_requests=done,
@@ -207,6 +231,10 @@ class Course:
             attempts=self._attempts,
             unsent=self.total - self.begun,
             unfinished=self.begun - done,
+            bytes_sent=int(sent),
+            bytes_received=int(received),
+            spent=spent,
+            cost_per_page=spent / self._successes if self._successes else None,
             errors=dict(self._errors),
         )
 

@@ -15,7 +15,6 @@ from proxywhirl._httpx.engine import engine_of
 from proxywhirl._httpx.leased import async_leased_body, close_shielded, leased_body, load, load_async
 from proxywhirl._httpx.library import HttpLibrary, flavour_of
 from proxywhirl._httpx.native.sync import NativeCarrier
-from proxywhirl._httpx.native.tasks import AsyncNativeCarrier
 from proxywhirl._httpx.rotation import NO_LEASE, Answer, SendOptions, error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 from proxywhirl._native.enums import AMBIGUOUS, Outcome
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl._httpx.carrier import AsyncCarrier, Carrier
     from proxywhirl._httpx.limits import Limits
+    from proxywhirl._httpx.native.tasks import AsyncNativeCarrier
     from proxywhirl._httpx.tls import Tls
 
 __all__ = ["AsyncDriver", "Driver"]
@@ -60,8 +60,7 @@ class _Steps(BypassWarning, Settings):
 
     @functools.cached_property
     def _rotation_of(self) -> Any:
-        # Pydantic comes along, which a program that sends no request does without.
-        from proxywhirl.retry.policy import rotation_of
+        from proxywhirl.retry._unset import rotation_of
 
         return rotation_of
 
@@ -276,6 +275,9 @@ class AsyncDriver(_Steps):
 
     def _make_carrier(self, engine: str | None, tls: Tls, limits: Limits) -> AsyncCarrier | AsyncNativeCarrier:
         if engine_of(engine, tls, "native") == "native":
+            # Asyncio comes along.
+            from proxywhirl._httpx.native.tasks import AsyncNativeCarrier
+
             return AsyncNativeCarrier(tls, limits)
         from proxywhirl._httpx.carrier import AsyncCarrier
 

@@ -31,7 +31,7 @@ use self::line::Line;
 use self::names::Names;
 pub use self::names::Wake;
 use self::reply::SERIAL;
-pub use self::reply::{Answer, Key, Reply};
+pub use self::reply::{Answer, Key, Moved, Reply};
 use self::request::{Phase, Task};
 use self::timers::Timers;
 use super::order::Order;
@@ -61,7 +61,7 @@ pub struct Reactor {
     /// Requests that had more to move than a turn allows.
     unfinished: Vec<Key>,
     timers: Timers,
-    replies: Vec<(Key, Reply)>,
+    replies: Vec<(Key, Reply, Moved)>,
     buffer: Vec<u8>,
 }
 
@@ -166,11 +166,13 @@ impl Reactor {
         }
     }
 
-    /// Ends a request; its connection is closed unless the answer was read to its end. There is no reply.
-    pub fn cancel(&mut self, key: Key) {
-        if self.is_open(key) {
-            self.end(key);
-        }
+    /// Ends a request; its connection is closed unless the answer was read to its end. There is no reply. The bytes since
+    /// its last one.
+    pub fn cancel(&mut self, key: Key) -> Moved {
+        let Some(task) = self.task(key) else { return Moved::default() };
+        let moved = task.take_moved();
+        self.end(key);
+        moved
     }
 
     /// Whether a request is under way, or has something to be pulled.
@@ -179,8 +181,8 @@ impl Reactor {
         self.tasks.get(key.number).is_some_and(|task| task.serial == key.serial)
     }
 
-    /// The replies since the last time.
-    pub fn replies(&mut self) -> Vec<(Key, Reply)> {
+    /// The replies since the last time, each with the bytes that its request has moved since the one before.
+    pub fn replies(&mut self) -> Vec<(Key, Reply, Moved)> {
         std::mem::take(&mut self.replies)
     }
 
@@ -250,7 +252,8 @@ impl Reactor {
         let Some(task) = self.task(key) else { return };
         if let Some(reply) = task.take_reply() {
             let is_over = task.is_over();
-            self.replies.push((key, reply));
+            let moved = task.take_moved();
+            self.replies.push((key, reply, moved));
             if is_over {
                 self.end(key);
             }

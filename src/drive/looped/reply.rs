@@ -44,8 +44,17 @@ pub enum Reply {
     Piece(Vec<u8>),
     /// The answer's body has ended.
     End,
-    /// The request has failed, and what it took.
-    Failed(Error, Cost),
+    /// The request has failed.
+    Failed(Error),
+}
+
+/// Bytes that a request has moved since the last time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Sent, TLS and what was said to the proxy included.
+    pub sent: u64,
+    /// Received, likewise.
+    pub received: u64,
 }
 
 /// An answer.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Answer, Held, Reply};
+use super::{Answer, Held, Moved, Reply};
 use crate::drive::answer::Cost;
 use crate::drive::collected::Collected;
 use crate::drive::dial::{none_connected, share};
@@ -79,6 +79,8 @@ pub(super) struct Task {
     pub(super) is_unfinished: bool,
     /// Bytes that went over a first connection, sent and received.
     pub(super) before: (u64, u64),
+    /// Bytes that the caller knows of.
+    told: (u64, u64),
     /// Whether it has gone over a second connection.
     is_second: bool,
 }
@@ -107,6 +109,7 @@ impl Task {
             has_waited: false,
             is_unfinished: false,
             before: (0, 0),
+            told: (0, 0),
             is_second: false,
         }
     }
@@ -256,20 +259,32 @@ impl Task {
     /// Begins anew.
     pub(super) fn restart(&mut self) {
         self.is_second = true;
-        if let Phase::Flying(flight) = &self.phase {
-            self.before = flight.bytes();
-        }
+        self.sum_up();
+        self.before = (self.cost.sent, self.cost.received);
         self.collected = Collected::default();
         self.allowance = Allowance::new(self.order.timeouts, self.order.deadline, self.order.is_whole);
         self.phase = Phase::Waiting;
     }
 
-    /// Has failed.
-    pub(super) fn fail(&mut self, error: Error) {
+    /// Sums up the bytes so far.
+    pub(super) fn sum_up(&mut self) {
         if let Phase::Flying(flight) = &self.phase {
             let (sent, received) = flight.bytes();
             (self.cost.sent, self.cost.received) = (self.before.0 + sent, self.before.1 + received);
         }
+    }
+
+    /// The bytes since the last time.
+    pub(super) fn take_moved(&mut self) -> Moved {
+        self.sum_up();
+        let now = (self.cost.sent, self.cost.received);
+        let before = std::mem::replace(&mut self.told, now);
+        Moved { sent: now.0 - before.0, received: now.1 - before.1 }
+    }
+
+    /// Has failed.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.sum_up();
         self.phase = Phase::Failed(error);
     }
 
@@ -294,6 +309,7 @@ impl Task {
         if !self.is_done() {
             return None;
         }
+        self.sum_up();
         let Phase::Flying(flight) = std::mem::replace(&mut self.phase, Phase::Whole) else { return None };
         Some((self.ticket.take()?, self.line.take()?, flight.into_channel()))
     }
@@ -307,6 +323,7 @@ impl Task {
 
     fn next_reply(&mut self) -> Option<Reply> {
         let is_whole = matches!(self.phase, Phase::Whole);
+        self.sum_up();
         let cost = self.cost;
         if self.order.is_whole {
             if is_whole && let Some(head) = self.collected.head.take() {
@@ -333,7 +350,7 @@ impl Task {
         match &mut self.phase {
             Phase::Opened => Some(Reply::Opened),
             Phase::Failed(_) => match std::mem::replace(&mut self.phase, Phase::Over) {
-                Phase::Failed(error) => Some(Reply::Failed(error, cost)),
+                Phase::Failed(error) => Some(Reply::Failed(error)),
                 _ => None,
             },
             Phase::Flying(flight) if matches!(self.order.body, OrderBody::Pulled) => {

@@ -18,7 +18,7 @@ impl Task {
     /// Writes and reads what can be written and read now; `false` where there is more to be done at once.
     pub(super) fn run(&mut self, line: &mut Line, buffer: &mut [u8]) -> Result<bool, Error> {
         let Phase::Flying(flight) = &mut self.phase else { return Ok(true) };
-        let Self { order, cost, collected, began, dial_began, before, .. } = self;
+        let Self { order, cost, collected, began, dial_began, .. } = self;
         let is_whole = order.is_whole;
         let mut moved = 0;
         let is_finished = loop {
@@ -73,8 +73,6 @@ impl Task {
                 break false;
             }
         };
-        let (sent, received) = flight.bytes();
-        (cost.sent, cost.received) = (before.0 + sent, before.1 + received);
         cost.head = collected.head_at.map(|at| Duration::from_nanos(at.saturating_sub(*began)));
         Ok(is_finished)
     }

@@ -127,6 +127,22 @@ impl<'a> Query<'a> {
         Self { mask, ..self }
     }
 
+    /// The same under another context.
+    #[cold]
+    #[must_use]
+    pub fn under(self, context: &'a Context) -> Self {
+        Self { context, ..self }
+    }
+
+    /// Whether the part of the pool asked about has any proxy, eligible or not.
+    #[must_use]
+    pub fn has_members(&self) -> bool {
+        match self.among {
+            Scope::View(view) => view.members.iter().next().is_some(),
+            Scope::List(list) => !list.is_empty(),
+        }
+    }
+
     /// The same for a request that takes one of the counted connections; `spares_untried`: it passes over proxies that have
     /// never succeeded and have a request in flight.
     #[inline]

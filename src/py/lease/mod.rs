@@ -10,6 +10,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::metrics::attempts::Label;
+use crate::metrics::groups::Traffic;
 use crate::proxy::Proxy;
 use crate::py::attempts::LoggedAttempt;
 use crate::py::border;
@@ -17,7 +19,7 @@ use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
 use crate::py::strategy::PyStrategy;
 use crate::rotation::Domain;
-use crate::rotation::lease::{Lease, References};
+use crate::rotation::lease::{Bill, Lease, References};
 use crate::strategy::Shared;
 use crate::sync::Arc;
 pub(crate) use options::{Demands, LeaseOptions, text_of};
@@ -60,6 +62,11 @@ impl References for Objects {
     }
 }
 
+/// A bill as the metrics add it up.
+pub(super) fn traffic_of(bill: &Bill) -> Traffic {
+    Traffic { sent: bill.sent, received: bill.received, spent: bill.spent }
+}
+
 impl Objects {
     fn clone_ref(&self, py: Python<'_>) -> Self {
         let (pool, proxy) = (self.pool.clone_ref(py), self.proxy.clone_ref(py));
@@ -75,6 +82,25 @@ impl PyLease {
     /// Its target as text, if it was given one.
     fn url_text<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
         self.url.as_ref().map(|url| text_of(url.bind(py))).transpose()
+    }
+
+    /// Counts bytes for the bill; in the metrics at once, where the lease has been written down there already.
+    pub(crate) fn count(&self, sent: u64, received: u64) {
+        self.core.count(sent, received);
+        if self.core.is_closed() {
+            self.write_bill();
+        }
+    }
+
+    /// Adds to the metrics what of the bill is not there yet.
+    pub(super) fn write_bill(&self) {
+        let proxy = self.core.proxy().id();
+        let Some((metrics, key)) = self.logged.as_ref().and_then(|logged| logged.metrics(proxy)) else { return };
+        let bill = self.core.take_bill();
+        if bill != Bill::default() {
+            let site = self.core.site().map(|site| Label::Text(site.key().into()));
+            metrics.charge(&key, site.as_ref(), &traffic_of(&bill));
+        }
     }
 
     /// The lease of the core.
@@ -99,6 +125,31 @@ impl PyLease {
     fn site(&self, py: Python<'_>) -> PyResult<Option<String>> {
         let Some(url) = self.url_text(py)? else { return Ok(None) };
         Ok(self.pool().site_of(py, url.to_str()?)?.map(|site| site.key().to_owned()))
+    }
+
+    /// Bytes sent through it so far: TLS and what was said to the proxy included where the native engine has sent them, else
+    /// as they were reported.
+    #[getter]
+    fn bytes_sent(&self) -> u64 {
+        self.core.bill().sent
+    }
+
+    /// Bytes received through it so far, likewise.
+    #[getter]
+    fn bytes_received(&self) -> u64 {
+        self.core.bill().received
+    }
+
+    /// What it has cost so far: its bytes by `cost_per_gb`, and `cost_per_request` once it is settled.
+    #[getter]
+    fn spent(&self) -> f64 {
+        self.core.bill().spent.amount()
+    }
+
+    /// Counts bytes for the bill.
+    #[pyo3(name = "_count")]
+    fn count_from_python(&self, sent: u64, received: u64) {
+        self.count(sent, received);
     }
 
     /// Whether the outcome has been reported.

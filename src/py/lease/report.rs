@@ -20,8 +20,8 @@ impl PyLease {
     ///     body: Body of the answer; by default its own as far as it has been read: nothing is read or awaited.
     ///     error: The exception that came instead. One that stands for an answer is judged like that answer.
     ///     elapsed_ms: Time to the answer in milliseconds; by default since the lease was taken.
-    ///     bytes_sent: Bytes sent.
-    ///     bytes_received: Bytes received.
+    ///     bytes_sent: Bytes sent, for the bill: what the client knows, added to what was counted.
+    ///     bytes_received: Bytes received, likewise.
     ///
     /// Returns:
     ///     The `Outcome`.
@@ -44,8 +44,6 @@ impl PyLease {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let this = slf.get();
-        // Byte counts are for traffic bills, which are not kept yet.
-        let _ = (bytes_sent, bytes_received);
         if this.core.is_closed() {
             return Err(errors::closed(AlreadyClosed));
         }
@@ -57,6 +55,8 @@ impl PyLease {
             ));
         }
         let judged = Self::judged(slf, status, headers, body, error)?;
+        // Before the end, which writes the sums down.
+        this.core.count(bytes_sent, bytes_received);
         let verdict = judged.verdict.unwrap_or(Some(Outcome::ClientFault));
         // An exception may come in either place.
         let error = error.or_else(|| status.filter(|status| status.is_instance_of::<PyBaseException>()));

@@ -122,6 +122,8 @@ impl PyLease {
         {
             log::tell_fault(py, "an attempt could not be written down", &error)?;
         }
+        // What was given back may have cost bytes all the same.
+        this.write_bill();
         let Some(observer) = &this.observer else { return Ok(()) };
         let call = || -> PyResult<()> {
             let outcome = ended.outcome.map(|outcome| convert::outcome(py, outcome)).transpose()?;

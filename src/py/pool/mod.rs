@@ -4,6 +4,7 @@ mod adding;
 mod fields;
 mod leasing;
 mod lookup;
+mod money;
 mod objects;
 mod sequence;
 mod upkeep;

@@ -66,6 +66,12 @@ impl PyProxy {
         total_successes: u64 = self.core.totals().1;
         /// Failures recorded.
         total_failures: u64 = self.core.totals().2;
+        /// Bytes sent through it, TLS and what was said to the proxy itself included.
+        bytes_sent: u64 = self.core.bytes().0;
+        /// Bytes received through it, likewise.
+        bytes_received: u64 = self.core.bytes().1;
+        /// What requests through it have cost, by `cost_per_request` and `cost_per_gb` at their time.
+        spent: f64 = self.core.spent().amount();
         /// Failures since the last success.
         consecutive_failures: u32 = self.core.consecutive_failures();
         /// Moving average of the response time in milliseconds, the published one.

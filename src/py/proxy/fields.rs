@@ -9,6 +9,8 @@ use super::local::GEO;
 use super::table::TABLE;
 use crate::clock::ExactClock;
 use crate::net::address::{Address, Credentials, Protocol};
+use crate::proxy::money::Money;
+use crate::proxy::traffic::Direction;
 use crate::proxy::{Counter, Moment};
 use crate::py::convert;
 use crate::py::errors;
@@ -48,6 +50,13 @@ const OWN: &[Field] = &[
     field("total_requests", |this, value| put_counter(this, Counter::Total, value)),
     field("total_successes", |this, value| put_counter(this, Counter::Successes, value)),
     field("total_failures", |this, value| put_counter(this, Counter::Failures, value)),
+    field("bytes_sent", |this, value| convert::count(value).map(|count| this.core.set_bytes(Direction::Sent, count))),
+    field("bytes_received", |this, value| {
+        convert::count(value).map(|count| this.core.set_bytes(Direction::Received, count))
+    }),
+    field("spent", |this, value| {
+        convert::optional_amount(value).map(|spent| this.core.set_spent(Money::of(spent.unwrap_or(0.0))))
+    }),
     optional("average_response_time_ms", |this, value| {
         convert::optional_amount(value).map(|ms| this.core.set_average(ms))
     }),

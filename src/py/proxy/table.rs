@@ -32,6 +32,19 @@ impl Kind for table::Count {
     }
 }
 
+impl Kind for table::Amount {
+    type Shown<'py> = Option<f64>;
+    const OPTIONAL: bool = true;
+
+    fn shown(self, _: Python<'_>) -> PyResult<Option<f64>> {
+        Ok(self)
+    }
+
+    fn checked(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        convert::optional_amount(value)
+    }
+}
+
 impl Kind for table::Flag {
     type Shown<'py> = bool;
     const OPTIONAL: bool = false;

@@ -1,6 +1,7 @@
 //! `WireAnswer`: the head of an answer, with its body or the way to it.
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
@@ -14,6 +15,7 @@ use crate::judge::status::may_ask_for_a_pause;
 use crate::net::http1::ResponseHead;
 use crate::py::border;
 use crate::py::judge::headers::seconds_asked;
+use crate::py::lease::PyLease;
 use crate::sync::Mutex;
 use crate::wire::allowance::Timeouts;
 
@@ -29,6 +31,8 @@ pub(crate) struct WireAnswer {
     #[pyo3(get)]
     pub(super) content: Option<Py<PyBytes>>,
     rest: Mutex<Rest>,
+    /// Counts the bytes that are still to come.
+    lease: Option<Py<PyLease>>,
     timeouts: Timeouts,
     deadline: Option<u64>,
 }
@@ -95,17 +99,18 @@ impl WireAnswer {
         };
         let interruption = Interruption::default();
         let (timeouts, deadline) = (self.timeouts, self.deadline);
-        let (part, stream) = border::wait(py, || {
+        let (part, mut stream) = border::wait(py, || {
             let part = stream.next(timeouts, deadline, &mut || interrupted(&interruption));
             (part, stream)
         });
+        self.count(&mut stream);
         let left = if stream.is_ended() { Rest::Nothing } else { Rest::Body(stream) };
         let unwanted = {
             let rest = &mut *self.rest.lock();
             // Closed meanwhile, it stays closed.
             if matches!(rest, Rest::Nothing) { left } else { std::mem::replace(rest, left) }
         };
-        drop(unwanted);
+        self.give_up(unwanted);
         if let Some(error) = interruption.take() {
             return Err(error);
         }
@@ -118,7 +123,11 @@ impl WireAnswer {
     /// Give the connection back; a body that was not read to its end costs the connection.
     fn close(&self) {
         let rest = std::mem::replace(&mut *self.rest.lock(), Rest::Nothing);
-        drop(rest);
+        self.give_up(rest);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.lease)
     }
 
     fn __repr__(&self) -> String {
@@ -127,6 +136,21 @@ impl WireAnswer {
 }
 
 impl WireAnswer {
+    fn count(&self, stream: &mut Stream) {
+        if let Some(lease) = &self.lease {
+            let (sent, received) = stream.take_bytes();
+            lease.get().count(sent, received);
+        }
+    }
+
+    /// Closes what is still to come.
+    fn give_up(&self, rest: Rest) {
+        if let Rest::Body(mut stream) = rest {
+            stream.close();
+            self.count(&mut stream);
+        }
+    }
+
     pub(super) fn head(&self) -> &ResponseHead {
         &self.head
     }
@@ -143,6 +167,7 @@ impl WireAnswer {
             body: Some(body),
             content: Some(content),
             rest: Mutex::new(Rest::Nothing),
+            lease: None,
             timeouts: Timeouts::default(),
             deadline: None,
         }
@@ -160,6 +185,7 @@ impl WireAnswer {
                 body: None,
                 content: None,
                 rest: Mutex::new(Rest::Nothing),
+                lease: None,
                 timeouts: Timeouts::default(),
                 deadline: None,
             },
@@ -170,10 +196,17 @@ impl WireAnswer {
         head: ResponseHead,
         stream: Stream,
         cost: Cost,
-        timeouts: Timeouts,
-        deadline: Option<u64>,
+        (timeouts, deadline): (Timeouts, Option<u64>),
+        lease: Option<Py<PyLease>>,
     ) -> Self {
         let rest = Mutex::new(Rest::Body(stream));
-        Self { head, cost, body: None, content: None, rest, timeouts, deadline }
+        Self { head, cost, body: None, content: None, rest, lease, timeouts, deadline }
+    }
+}
+
+impl Drop for WireAnswer {
+    fn drop(&mut self) {
+        let rest = std::mem::replace(&mut *self.rest.lock(), Rest::Nothing);
+        self.give_up(rest);
     }
 }

@@ -74,7 +74,7 @@ impl PyWire {
     /// Raises:
     ///     Exception: What a signal handler, or the iterator that gives the body, has raised.
     fn send<'py>(&self, py: Python<'py>, order: &WireOrder) -> PyResult<Bound<'py, PyAny>> {
-        let parts = order.parts.as_ref();
+        let (parts, lease) = (order.parts.as_ref(), order.lease.as_ref());
         let order = match &order.order {
             Ok(order) => order,
             Err(error) => return Ok(Bound::new(py, WireFailure::new(py, error, None)?)?.into_any()),
@@ -86,12 +86,18 @@ impl PyWire {
             let pull: Option<&mut Pull<'_>> = if parts.is_some() { Some(&mut pull) } else { None };
             self.core.send(order, pull, &mut || interrupted(&interruption), &mut cost)
         });
+        if let Some(lease) = lease {
+            lease.get().count(cost.sent, cost.received);
+        }
         if let Some(error) = interruption.take() {
             return Err(error);
         }
         let answer = match sent {
             Ok(Reply::Whole(answer)) => WireAnswer::whole(py, answer),
-            Ok(Reply::Stream(head, stream)) => WireAnswer::streamed(head, stream, cost, order.timeouts, order.deadline),
+            Ok(Reply::Stream(head, stream)) => {
+                let lease = lease.map(|lease| lease.clone_ref(py));
+                WireAnswer::streamed(head, stream, cost, (order.timeouts, order.deadline), lease)
+            }
             Err(error) => {
                 return Ok(Bound::new(py, WireFailure::new(py, &error, Some(&order.route))?)?.into_any());
             }

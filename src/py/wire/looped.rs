@@ -17,6 +17,7 @@ use super::order::WireOrder;
 use crate::clock::{Clock, SystemClock};
 use crate::drive::looped::{Key, Reactor, Reply};
 use crate::py::convert;
+use crate::py::lease::PyLease;
 use crate::sync::Mutex;
 use crate::wire::route::Route;
 
@@ -42,6 +43,8 @@ struct State {
     /// `None` once it is shut.
     reactor: Option<Reactor>,
     awaited: AHashMap<Key, Awaited>,
+    /// Of requests that go on after a reply.
+    leases: AHashMap<Key, Py<PyLease>>,
     /// When the loop's timer rings, and the timer.
     alarm: Option<(u64, Py<PyAny>)>,
 }
@@ -50,6 +53,8 @@ struct Awaited {
     future: Py<PyAny>,
     /// Of a request that was begun: for the login in what its proxy says.
     route: Option<Route>,
+    /// Likewise; counts the bytes.
+    lease: Option<Py<PyLease>>,
 }
 
 #[proxywhirl_macros::border]
@@ -64,7 +69,12 @@ impl LoopedWire {
         proxies: usize,
     ) -> PyResult<Self> {
         let reactor = Reactor::new(bounds(keepalive, keepalive_seconds, proxies));
-        let state = State { reactor: Some(reactor.map_err(os_error)?), awaited: AHashMap::new(), alarm: None };
+        let state = State {
+            reactor: Some(reactor.map_err(os_error)?),
+            awaited: AHashMap::new(),
+            leases: AHashMap::new(),
+            alarm: None,
+        };
         Ok(Self { event_loop: r#loop, state: Mutex::new(state) })
     }
 
@@ -89,6 +99,7 @@ impl LoopedWire {
     ///     RuntimeError: It is shut.
     fn send(slf: &Bound<'_, Self>, order: &WireOrder, future: Py<PyAny>) -> PyResult<u64> {
         let py = slf.py();
+        let lease = order.lease.as_ref().map(|lease| lease.clone_ref(py));
         let order = match &order.order {
             Ok(order) => order.clone(),
             Err(error) => {
@@ -101,7 +112,7 @@ impl LoopedWire {
             let state = &mut *slf.get().state.lock();
             let Some(reactor) = &mut state.reactor else { return Err(is_shut()) };
             let key = reactor.send(order);
-            state.awaited.insert(key, Awaited { future, route: Some(route) });
+            state.awaited.insert(key, Awaited { future, route: Some(route), lease });
             key
         };
         Self::settle(slf)?;
@@ -141,10 +152,13 @@ impl LoopedWire {
         let dropped = {
             let state = &mut *slf.get().state.lock();
             let Some(reactor) = state.reactor.as_mut().filter(|reactor| reactor.is_open(key)) else { return Ok(()) };
-            reactor.cancel(key);
-            state.awaited.remove(&key)
+            let moved = reactor.cancel(key);
+            (moved, state.awaited.remove(&key), state.leases.remove(&key))
         };
-        drop(dropped);
+        let (moved, awaited, lease) = dropped;
+        if let Some(lease) = lease.or_else(|| awaited?.lease) {
+            lease.get().count(moved.sent, moved.received);
+        }
         Self::settle(slf)
     }
 
@@ -213,7 +227,8 @@ impl LoopedWire {
         if let Some((_, timer)) = &state.alarm {
             visit.call(timer)?;
         }
-        state.awaited.values().try_for_each(|awaited| visit.call(&awaited.future))
+        state.leases.values().try_for_each(|lease| visit.call(lease))?;
+        state.awaited.values().try_for_each(|awaited| visit.call(&awaited.future).and(visit.call(&awaited.lease)))
     }
 
     /// A timer of uvloop does not let go of its callback, so the cycle through it ends here.
@@ -225,11 +240,18 @@ impl LoopedWire {
 impl LoopedWire {
     /// Closes everything; the timer that was set.
     fn empty(&self) -> Option<Py<PyAny>> {
-        let (reactor, awaited, alarm) = {
-            let mut state = self.state.lock();
-            (state.reactor.take(), std::mem::take(&mut state.awaited), state.alarm.take())
+        let (reactor, mut awaited, mut leases, alarm) = {
+            let state = &mut *self.state.lock();
+            let (awaited, leases) = (std::mem::take(&mut state.awaited), std::mem::take(&mut state.leases));
+            (state.reactor.take(), awaited, leases, state.alarm.take())
         };
-        drop(reactor);
+        if let Some(mut reactor) = reactor {
+            leases.extend(awaited.iter_mut().filter_map(|(key, awaited)| Some((*key, awaited.lease.take()?))));
+            for (key, lease) in &leases {
+                let moved = reactor.cancel(*key);
+                lease.get().count(moved.sent, moved.received);
+            }
+        }
         drop(awaited);
         alarm.map(|(_, timer)| timer)
     }
@@ -248,7 +270,7 @@ impl LoopedWire {
                 return Err(PyRuntimeError::new_err("another call about the request is under way"));
             }
             call(reactor, key);
-            state.awaited.insert(key, Awaited { future, route: None });
+            state.awaited.insert(key, Awaited { future, route: None, lease: None });
         }
         Self::settle(slf)
     }
@@ -266,17 +288,28 @@ impl LoopedWire {
         let (replies, alarm) = {
             let state = &mut *slf.get().state.lock();
             let Some(reactor) = &mut state.reactor else { return Ok(()) };
+            let (all, leases) = (&mut state.awaited, &mut state.leases);
             let replies: Vec<_> = reactor
                 .replies()
                 .into_iter()
-                .filter_map(|(key, reply)| Some((state.awaited.remove(&key)?, reply)))
+                .filter_map(|(key, reply, moved)| {
+                    let mut awaited = all.remove(&key)?;
+                    awaited.lease = awaited.lease.or_else(|| leases.remove(&key));
+                    if let Some(lease) = awaited.lease.as_ref().filter(|_| reactor.is_open(key)) {
+                        leases.insert(key, lease.clone_ref(py));
+                    }
+                    Some((awaited, reply, moved))
+                })
                 .collect();
             let next = reactor.next_alarm();
             let is_sooner = |next: &u64| state.alarm.as_ref().is_none_or(|(set, _)| next < set);
             (replies, next.filter(is_sooner))
         };
         let mut first = None;
-        for (awaited, reply) in replies {
+        for (awaited, reply, moved) in replies {
+            if let Some(lease) = &awaited.lease {
+                lease.get().count(moved.sent, moved.received);
+            }
             if let Err(error) = tell(py, &awaited, reply) {
                 // The other replies are handed out all the same.
                 first.get_or_insert(error);
@@ -321,7 +354,7 @@ fn result_of<'py>(py: Python<'py>, awaited: &Awaited, reply: Reply) -> PyResult<
         Reply::Answer(answer) => Bound::new(py, WireAnswer::looped(py, *answer))?.into_any(),
         Reply::WantsBody | Reply::End | Reply::Opened => py.None().into_bound(py),
         Reply::Piece(piece) => PyBytes::new(py, &piece).into_any(),
-        Reply::Failed(error, _) => Bound::new(py, WireFailure::new(py, &error, awaited.route.as_ref())?)?.into_any(),
+        Reply::Failed(error) => Bound::new(py, WireFailure::new(py, &error, awaited.route.as_ref())?)?.into_any(),
     })
 }
 

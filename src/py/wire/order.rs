@@ -51,13 +51,16 @@ pub(crate) struct WireOrder {
     /// An error where the request contradicts itself.
     pub(super) order: Result<Order, Error>,
     pub(super) parts: Option<Py<PyAny>>,
+    /// Counts the bytes.
+    pub(super) lease: Option<Py<PyLease>>,
 }
 
 #[proxywhirl_macros::border]
 #[pymethods]
 impl WireOrder {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.parts)
+        visit.call(&self.parts)?;
+        visit.call(&self.lease)
     }
 }
 
@@ -120,7 +123,7 @@ impl WireOrders {
         let Ok(port) = u16::try_from(port) else {
             // A redirect may lead there.
             let error = Error::new(Kind::LocalProtocol, Stage::Resolve, format!("there is no port {port}"));
-            return Ok(WireOrder { order: Err(error), parts: None });
+            return Ok(WireOrder { order: Err(error), parts: None, lease: None });
         };
         let origin = Origin { tls: secure, host: target.host.into(), port };
         let route = Route::new(RouteOptions {
@@ -153,7 +156,8 @@ impl WireOrders {
             keeps_coded: true,
             ..Order::new(route, request)
         });
-        Ok(WireOrder { order, parts })
+        let lease = lease.cast::<PyLease>().ok().map(|lease| lease.clone().unbind());
+        Ok(WireOrder { order, parts, lease })
     }
 }
 

@@ -50,8 +50,17 @@ impl<P: References> Lease<P> {
             guard.on_failure(self.pool(), proxy, admitted, effects.liveness == LivenessEffect::NeedsLogin, clock);
         }
         match effects.counters.verdict(elapsed) {
-            Some(verdict) => self.strategy().record(proxy, verdict, clock),
-            None => proxy.cancel_start(clock),
+            Some(verdict) => {
+                self.charge();
+                self.strategy().record(proxy, verdict, clock);
+            }
+            None => {
+                self.charge_if_used();
+                proxy.cancel_start(clock);
+            }
+        }
+        if proxy.is_paid() {
+            proxy.follow_mean_bytes();
         }
         self.settle_at_site(self.site_outcome(&effects, ending), clock);
         if effects.liveness == LivenessEffect::Good {
@@ -134,10 +143,11 @@ impl<P: References> Lease<P> {
     /// [`AlreadyClosed`] after a verdict.
     pub fn release(&self, clock: &dyn Clock) -> Result<(), AlreadyClosed> {
         self.close()?;
+        self.charge_if_used();
         if self.is_inherited() {
             return Ok(());
         }
-        self.taken.give_back(self.pool(), self.proxy(), clock);
+        self.taken.undo(self.pool(), self.proxy(), clock);
         Ok(())
     }
 }

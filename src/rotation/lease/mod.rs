@@ -1,5 +1,6 @@
 //! A lease: one proxy, taken for one piece of work, until its outcome is reported.
 
+mod bytes;
 mod end;
 #[cfg(all(test, loom))]
 mod model;
@@ -9,12 +10,15 @@ mod take;
 use crate::clock::{Clock, SystemClock};
 use crate::fork;
 use crate::proxy::Proxy;
+use crate::proxy::money::Money;
 use crate::resilience::guard::Admitted;
 use crate::resilience::site::Site;
 use crate::resilience::standing::{Admission, SiteOutcome};
 use crate::rotation::Domain;
 use crate::strategy::Shared;
 use crate::sync::{Arc, AtomicBool, Ordering};
+pub use bytes::Bill;
+use bytes::Meter;
 pub use end::Ending;
 pub use suspect::{Suspicion, conclude};
 pub use take::LeaseRequest;
@@ -56,6 +60,7 @@ impl References for Owned {
 pub struct Lease<P: References = Owned> {
     references: P,
     taken: Taken,
+    meter: Meter,
     closed: AtomicBool,
 }
 
@@ -64,6 +69,8 @@ pub struct Taken {
     admitted: Admitted,
     at_site: Option<Admission>,
     began: u64,
+    // What it costs besides its bytes.
+    price: Money,
     // The fork generation of the process that took it.
     taken_in: u32,
 }
@@ -71,6 +78,11 @@ pub struct Taken {
 impl Taken {
     /// Gives it back as if the proxy had never been chosen.
     pub fn give_back(&self, pool: &Domain, proxy: &Arc<Proxy>, clock: &dyn Clock) {
+        pool.spending().free(self.price);
+        self.undo(pool, proxy, clock);
+    }
+
+    fn undo(&self, pool: &Domain, proxy: &Arc<Proxy>, clock: &dyn Clock) {
         proxy.cancel_start(clock);
         if let Some(admission) = &self.at_site {
             pool.settle_at(admission, SiteOutcome::Released, self.began, clock);
@@ -88,7 +100,7 @@ impl<P: References> Lease<P> {
     #[inline]
     #[must_use]
     pub fn new(references: P, taken: Taken) -> Self {
-        Self { references, taken, closed: AtomicBool::new(false) }
+        Self { references, taken, meter: Meter::default(), closed: AtomicBool::new(false) }
     }
 
     /// What it is about.
@@ -129,8 +141,8 @@ impl<P: References> Lease<P> {
     #[must_use]
     pub fn remains(&self, references: P) -> Self {
         let Taken { began, taken_in, .. } = self.taken;
-        let taken = Taken { admitted: Admitted::default(), at_site: None, began, taken_in };
-        Self { references, taken, closed: AtomicBool::new(true) }
+        let taken = Taken { admitted: Admitted::default(), at_site: None, began, price: Money::ZERO, taken_in };
+        Self { references, taken, meter: Meter::default(), closed: AtomicBool::new(true) }
     }
 
     /// Whether the verdict has been given.

@@ -35,6 +35,7 @@ impl<P: References> Lease<P> {
             return Ok(Suspicion { elapsed_ms, outcome: Some(Outcome::ProxyDown) });
         }
         self.close()?;
+        self.charge();
         let admitted = self.admitted_here(clock);
         self.pool().guard().note_trouble(clock.steady_coarse());
         let elapsed_ms = ending.elapsed_ms.unwrap_or_else(|| self.elapsed_ms(clock));

@@ -5,6 +5,7 @@ use std::any::Any;
 use crate::clock::Clock;
 use crate::fork;
 use crate::pool::context::Context;
+use crate::pool::filter::Filter;
 use crate::pool::mask::SiteMask;
 use crate::pool::query::{Notes, Query};
 use crate::pool::{Member, Pool, Table};
@@ -76,6 +77,8 @@ impl Lease {
         let clock = request.clock;
         let guard = pool.guard();
         let mut tries = 0;
+        // Once the budget has no room for the proxy chosen, the request goes on as if no proxy were paid for.
+        let mut unpaid: Option<Context> = None;
         // A session keeps its proxy, proven or not.
         let mut spares_untried =
             request.connects && request.context.session_id.is_none() && guard.is_in_trouble(clock.steady_coarse());
@@ -85,6 +88,9 @@ impl Lease {
             let table = pool.table();
             let mask = request.site.and_then(|site| pool.mask_of(&table, site, clock));
             let mut query = request.query(pool, &table, mask.as_ref());
+            if let Some(context) = &unpaid {
+                query = query.under(context);
+            }
             if request.connects {
                 query = query.connecting(spares_untried);
             }
@@ -99,6 +105,7 @@ impl Lease {
                     spares_untried = false;
                     continue;
                 }
+                Err(refusal) if unpaid.is_some() => return Err(refused(without_money(pool, refusal, &query), &query)),
                 Err(refusal) => return Err(refused(refusal, &query)),
             };
             let Some(member) = query.slot(choice).and_then(|slot| slot.member()) else { continue };
@@ -120,7 +127,30 @@ impl Lease {
             // A strategy written in Python takes its time, which is not the lease's.
             let slow = request.foreign.is_some_and(|(_, notes)| notes.asked_python.get());
             let began = if slow { clock.steady_now() } else { clock.steady() };
-            return made(member, Taken { admitted, at_site, began, taken_in: fork::generation() as u32 });
+            let price = pool.spending().reserve(proxy);
+            let taken_in = fork::generation() as u32;
+            let taken = Taken { admitted, at_site, began, price: price.unwrap_or_default(), taken_in };
+            if price.is_none() {
+                taken.give_back(pool, proxy, clock);
+                if unpaid.is_none() {
+                    unpaid = Some(request.context.unpaid());
+                    tries = 0;
+                }
+                continue;
+            }
+            return made(member, taken);
         }
     }
+}
+
+/// Why a request that the budget leaves only free proxies has none of those.
+#[cold]
+fn without_money(pool: &Domain, refusal: Refusal, query: &Query<'_>) -> Refusal {
+    let is_met = |filter: &Filter| query.narrowed(filter, |within| within.has_members());
+    let Some(budget) = pool.spending().budget() else { return refusal };
+    // Free proxies that rest, or are busy, are worth waiting for.
+    if !refusal.is_shortage() || query.context().required.as_ref().is_some_and(is_met) {
+        return refusal;
+    }
+    Refusal::BudgetExceeded { budget, spent: pool.spending().spent() }
 }

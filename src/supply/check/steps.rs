@@ -9,7 +9,6 @@ use super::plan::Level;
 use super::report::{Failure, Report, Stage};
 use super::shared::Shared;
 use crate::clock::{Clock, SystemClock};
-use crate::drive::answer::Cost;
 use crate::drive::looped::Answer;
 use crate::drive::order::Order;
 use crate::net::address::{Address, is_public};
@@ -180,14 +179,14 @@ impl Check {
         Next::Proceed(self.until)
     }
 
-    fn count(&mut self, shared: &Shared, cost: Cost) -> Result<(), Failure> {
-        self.report.bytes += cost.received;
-        if shared.count(cost.received) { Ok(()) } else { Err(Failure::Budget) }
+    fn count(&mut self, shared: &Shared, received: u64) -> Result<(), Failure> {
+        self.report.bytes += received;
+        if shared.count(received) { Ok(()) } else { Err(Failure::Budget) }
     }
 
     /// No answer came.
-    pub(super) fn failed(&mut self, shared: &Shared, error: &Error, cost: Cost) -> Next {
-        let failure = self.count(shared, cost).err().unwrap_or_else(|| failure_of(error, self.way.protocol));
+    pub(super) fn failed(&mut self, shared: &Shared, error: &Error, received: u64) -> Next {
+        let failure = self.count(shared, received).err().unwrap_or_else(|| failure_of(error, self.way.protocol));
         self.without_answer(shared, failure)
     }
 
@@ -203,8 +202,8 @@ impl Check {
     }
 
     /// An answer came.
-    pub(super) fn answered(&mut self, shared: &Shared, answer: Answer) -> Next {
-        if let Err(failure) = self.count(shared, answer.cost) {
+    pub(super) fn answered(&mut self, shared: &Shared, answer: Answer, received: u64) -> Next {
+        if let Err(failure) = self.count(shared, received) {
             return self.without_answer(shared, failure);
         }
         let status = answer.head.status;

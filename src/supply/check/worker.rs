@@ -181,20 +181,20 @@ impl Worker {
     fn settle(&mut self) -> bool {
         let replies = self.desk.reactor.replies();
         let were_any = !replies.is_empty();
-        for (key, reply) in replies {
+        for (key, reply, moved) in replies {
             let Some(&number) = self.desk.numbers.get(&key) else { continue };
             match reply {
                 Reply::Opened => self.step(number, |check, shared| check.opened(shared)),
                 Reply::Answer(answer) => {
                     self.came_back(key, number);
-                    self.step(number, |check, shared| check.answered(shared, *answer));
+                    self.step(number, |check, shared| check.answered(shared, *answer, moved.received));
                 }
-                Reply::Failed(error, cost) => {
+                Reply::Failed(error) => {
                     self.came_back(key, number);
                     if is_shortage(&error) {
                         self.pause(number);
                     } else {
-                        self.step(number, |check, shared| check.failed(shared, &error, cost));
+                        self.step(number, |check, shared| check.failed(shared, &error, moved.received));
                     }
                 }
                 // Of a request without a body whose answer is read whole there are no others.

@@ -301,7 +301,7 @@ fn many_that_wait_and_fail_at_once_take_no_stack() {
     let sent: Vec<Key> = (0..MANY).map(|_| reactor.send(refused.clone())).collect();
     assert!(reactor.replies().is_empty());
     reactor.cancel(first);
-    let failed: Vec<Key> = reactor.replies().into_iter().map(|(key, _)| key).collect();
+    let failed: Vec<Key> = reactor.replies().into_iter().map(|(key, ..)| key).collect();
     assert!(failed == sent, "{} of {MANY} in order", failed.len());
     assert_eq!(reactor.counts().open, 0);
 }

@@ -13,7 +13,7 @@ pub fn reactor() -> Reactor {
 /// Lets the reactor work until that many replies have come; in a loop that waits for its descriptor alone, as an event loop
 /// does.
 pub fn replies(reactor: &mut Reactor, count: usize) -> Vec<(Key, Reply)> {
-    let mut all = reactor.replies();
+    let mut all = taken(reactor);
     for _ in 0..30_000 {
         if all.len() >= count {
             return all;
@@ -22,9 +22,13 @@ pub fn replies(reactor: &mut Reactor, count: usize) -> Vec<(Key, Reply)> {
         // SAFETY: one entry is passed, and lives across the call.
         unsafe { libc::poll(&raw mut poll, 1, 1) };
         reactor.turn().unwrap();
-        all.extend(reactor.replies());
+        all.extend(taken(reactor));
     }
     panic!("waited for half a minute: {all:?}");
+}
+
+fn taken(reactor: &mut Reactor) -> Vec<(Key, Reply)> {
+    reactor.replies().into_iter().map(|(key, reply, _)| (key, reply)).collect()
 }
 
 pub fn one(reactor: &mut Reactor) -> Reply {
@@ -42,7 +46,7 @@ pub fn answer(reply: Reply) -> Answer {
 
 pub fn failure(reply: Reply) -> Error {
     match reply {
-        Reply::Failed(error, _) => error,
+        Reply::Failed(error) => error,
         other => panic!("no failure: {other:?}"),
     }
 }

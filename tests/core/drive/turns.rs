@@ -76,7 +76,7 @@ fn by_descriptor(reactor: &mut Reactor) -> (Reply, usize) {
         let ready = unsafe { libc::poll(&raw mut poll, 1, 30_000) };
         assert_eq!(ready, 1, "nothing for half a minute, after {turns} turns");
         reactor.turn().unwrap();
-        if let Some((_, reply)) = reactor.replies().pop() {
+        if let Some((_, reply, _)) = reactor.replies().pop() {
             return (reply, turns);
         }
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import proxywhirl
+from proxywhirl.testing import ProxyFleet
 
 HEAVY = (
     "typing",
@@ -86,6 +87,56 @@ with ProxyRotator(proxies=["http://127.0.0.1:1"], engine="httpx") as rotator:
     assert failures.split() == ["ConnectError", "ConnectError"]
     assert imported == ""
     assert by_httpx == "True"
+
+
+def test_a_synchronous_request_does_without_pydantic_and_asyncio() -> None:
+    with ProxyFleet(1) as fleet:
+        proxy, page = fleet.urls[0], fleet.site_url("shop.test", "/whoami")
+        code = f"""
+import os, sys
+os.environ["PROXYWHIRL_ENGINE"] = "native"
+from proxywhirl import ProxyRotator
+with ProxyRotator(proxies=[{proxy!r}]) as rotator:
+    print(rotator.get({page!r}).status_code)
+    print(*sorted({{"asyncio", "pydantic", "pydantic_settings"}} & set(sys.modules)))
+    # Who asks gets the objects that there always were.
+    print(type(rotator.config).__name__, rotator.config.timeout, rotator.config is rotator.config)
+    print(type(rotator.retry_policy).__name__, rotator.retry_policy is rotator.retry_policy)
+    rotator.retry_policy.max_attempts = 1
+    print(rotator.retry_policy.max_attempts, rotator.get({page!r}).status_code)
+"""
+        printed = run(code).split("\n")
+    assert printed[:5] == ["200", "", "ProxyConfiguration 30 True", "RetryPolicy True", "1 200"]
+
+
+def test_what_is_said_where_nothing_is_said_is_said_once() -> None:
+    from proxywhirl import ProxyConfiguration, RetryPolicy
+    from proxywhirl.config._defaults import Defaults
+    from proxywhirl.retry._unset import UNSET, Unset
+
+    configuration = ProxyConfiguration()
+    told = {name for name in vars(Defaults) if not name.startswith("_")}
+    assert told - {"model_fields_set"} == set(ProxyConfiguration.model_fields)
+    for name in ProxyConfiguration.model_fields:
+        expected = getattr(configuration, name)
+        assert getattr(Defaults, name) == (str(expected) if name == "health_check_url" else expected), name
+    policy = RetryPolicy()
+    assert {name for name in vars(Unset) if not name.startswith("_")} == set(RetryPolicy.model_fields)
+    for name in RetryPolicy.model_fields:
+        found = getattr(UNSET, name)
+        assert (list(found) if isinstance(found, tuple) else found) == getattr(policy, name), name
+
+
+@pytest.mark.parametrize(("variable", "found"), [("PROXYWHIRL_TIMEOUT", 11), ("proxywhirl_timeout", 11), ("X", 30)])
+def test_settings_of_the_environment_count(variable: str, found: int) -> None:
+    code = f"""
+import os
+os.environ[{variable!r}] = "11"
+from proxywhirl import ProxyRotator
+rotator = ProxyRotator(proxies=["http://a.test:1"])
+print(rotator._config.timeout, rotator.config.timeout)
+"""
+    assert run(code).split() == [str(found)] * 2
 
 
 def test_native_objects_work_without_pydantic_and_httpx() -> None:

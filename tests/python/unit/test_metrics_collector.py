@@ -47,6 +47,20 @@ def test_requests(collector: MetricsCollector) -> None:
     assert [value(collector, f"{name}_bucket", proxy_id="p1", le=le) for le in bounds] == [0, 1, 1, 1, 2, 2, 2, 2, 2, 2]
 
 
+def test_bytes_and_money(collector: MetricsCollector) -> None:
+    collector.record_traffic(100, 5000, 0.5, "p1")
+    assert value(collector, "proxywhirl_cost_per_page") == 0
+    collector.record_traffic(100, 5000, 0.25, "p1", is_page=True)
+    collector.record_traffic(100, 5000, 0.25, "p2", is_page=True)
+    assert value(collector, "proxywhirl_bytes_total", direction="sent", proxy_id="p1") == 200
+    assert value(collector, "proxywhirl_bytes_total", direction="received", proxy_id="p1") == 10_000
+    assert value(collector, "proxywhirl_spent_total", proxy_id="p1") == 0.75
+    assert value(collector, "proxywhirl_cost_per_page") == 0.5
+    collector.clear_proxy_metrics("p1")
+    assert value(collector, "proxywhirl_spent_total", proxy_id="p1") is None
+    assert value(collector, "proxywhirl_bytes_total", direction="sent", proxy_id="p1") is None
+
+
 def test_gauges(collector: MetricsCollector) -> None:
     collector.update_proxy_health("p1", True)
     collector.update_proxy_health("p2", False)

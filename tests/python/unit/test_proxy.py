@@ -20,11 +20,11 @@ SECRET = "hunter2"
 FIELDS = [
     "id", "url", "protocol", "username", "password", "allow_local", "rotating", "health_status", "last_success_at",
     "last_failure_at", "requests_started", "requests_completed", "requests_active", "total_requests",
-    "total_successes", "total_failures", "average_response_time_ms", "latency_ms", "ema_response_time_ms",
+    "total_successes", "total_failures", "bytes_sent", "bytes_received", "average_response_time_ms", "latency_ms", "ema_response_time_ms",
     "ema_alpha", "window_start", "window_duration_seconds", "country_code", "region", "consecutive_failures",
     "last_health_check", "consecutive_successes", "recovery_attempt", "next_check_time", "last_health_error",
     "total_checks", "total_health_failures", "tags", "source", "source_url", "metadata", "created_at", "updated_at",
-    "ttl", "expires_at", "cost_per_request", "geo_location",
+    "ttl", "expires_at", "cost_per_request", "cost_per_gb", "spent", "geo_location",
 ]  # fmt: skip
 
 COUNTERS = [

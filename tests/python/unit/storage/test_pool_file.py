@@ -73,6 +73,10 @@ def rich_proxy() -> Proxy:
         ttl=3600,
         expires_at=now + timedelta(days=4000),
         cost_per_request=0.25,
+        cost_per_gb=3.5,
+        bytes_sent=1234,
+        bytes_received=567_890,
+        spent=0.125,
     )
     proxy.geo_location = GeoLocation(country_code="DE", region="Hesse", city="Frankfurt", latitude=50.1, longitude=8.7)
     return proxy

@@ -64,3 +64,32 @@ def test_the_limit_is_not_negative(limit: float) -> None:
 
 def test_it_needs_no_metadata(make_pool: MakePool) -> None:
     assert CostAwareStrategy().validate_metadata(make_pool(1)) is True
+
+
+def test_bytes_cost_by_what_requests_are_expected_to_take(make_pool: MakePool, draw: Any, check_shares: Any) -> None:
+    pool = make_pool(3, cost_per_request=0.1)
+    by_volume, carried, both = pool.proxies
+    by_volume.cost_per_request, by_volume.cost_per_gb = 0.0, 1000.0
+    carried.cost_per_request, carried.cost_per_gb = 0.0, 1000.0
+    # Twenty requests of a million bytes each.
+    carried.total_successes, carried.bytes_received = 20, 20_000_000
+    both.cost_per_gb = 1000.0
+    weights = [1 / 0.101, 1 / 1.001, 1 / 0.201]
+    found = draw(CostAwareStrategy(seed=5), pool, N)
+    check_shares(found, {proxy: weight / sum(weights) for proxy, weight in zip(pool.proxies, weights)})
+    assert set(draw(CostAwareStrategy(0.15, seed=6), pool, 200)) == {by_volume}
+
+
+def test_the_mean_of_bytes_is_followed_when_requests_end(make_pool: MakePool) -> None:
+    from proxywhirl import RoundRobinStrategy
+
+    pool = make_pool(1, cost_per_request=0.0)
+    (proxy,) = pool.proxies
+    proxy.cost_per_gb = 1000.0
+    # By 100,000 bytes a request costs 0.1.
+    assert CostAwareStrategy(0.1).select(pool) is proxy
+    lease = pool.lease(RoundRobinStrategy(), "http://shop.test/")
+    lease.report(200, bytes_received=500_000)
+    with pytest.raises(ProxyPoolEmptyError, match="cost <= "):
+        CostAwareStrategy(0.1).select(pool)
+    assert CostAwareStrategy(0.6).select(pool) is proxy
