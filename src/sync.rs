@@ -186,14 +186,14 @@ pub(crate) fn fence_after_change() {
 }
 
 /// Wakes one thread that sleeps. A ring before the sleep ends it at once.
-#[cfg(feature = "python")]
+#[cfg(any(feature = "python", feature = "check"))]
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     rung: parking_lot::Mutex<bool>,
     changed: parking_lot::Condvar,
 }
 
-#[cfg(feature = "python")]
+#[cfg(any(feature = "python", feature = "check"))]
 impl Alarm {
     /// Ends the sleep. May be called from any thread.
     pub(crate) fn ring(&self) {

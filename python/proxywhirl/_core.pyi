@@ -556,7 +556,7 @@ class CheckRun:
         Raises:
             ValueError: An option is none, or one that is needed is missing.
             TypeError: An option is unknown or of the wrong type.
-            OSError: The system grants no threads.
+            OSError: The system grants no thread, or no descriptors.
         """
 
     def __repr__(self, /) -> str: ...

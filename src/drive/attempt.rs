@@ -71,7 +71,7 @@ impl<'a> Attempt<'a, '_> {
         let is_new = idle.is_none();
         let (socket, channel) = match idle {
             Some(Connection { socket, channel }) => (socket, Some(channel)),
-            None => (dial::dial(&order.route, &mut allowance, self.patience)?, None),
+            None => (dial::dial(order, &mut allowance, self.patience)?, None),
         };
         let mut flight = Flight::begin(&order.route, &order.request, channel, order.limits, allowance, now())?;
         let mut collected = Collected::default();
@@ -149,7 +149,7 @@ impl<'a> Attempt<'a, '_> {
             let reads = is_whole || !flight.has_head() || collected.pending.len() < AHEAD;
             let is_blocked = write(socket, flight, source, reads, now)?;
             let is_written = !is_blocked && !flight.is_writing();
-            if flight.is_done() || (!is_whole && flight.has_head() && is_written) {
+            if flight.is_done() || collected.whole.is_some() || (!is_whole && flight.has_head() && is_written) {
                 return Ok(());
             }
             now = super::now();

@@ -6,18 +6,21 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::names::{admit, literal, look_up};
+use super::order::Order;
 use super::socket::{Ready, Socket};
 use super::{Patience, now, slice};
 use crate::wire::allowance::Allowance;
 use crate::wire::error::{Error, Kind, Stage};
 use crate::wire::route::Route;
 
-/// Opens the connection of a route.
-pub(super) fn dial(route: &Route, allowance: &mut Allowance, patience: &mut Patience<'_>) -> Result<Socket, Error> {
+/// Opens the connection of an order.
+pub(super) fn dial(order: &Order, allowance: &mut Allowance, patience: &mut Patience<'_>) -> Result<Socket, Error> {
+    let route = &order.route;
     allowance.enter(Stage::Resolve, now());
-    let addresses = match literal(route)? {
-        Some(address) => vec![address],
-        None => resolve(route, allowance, patience)?,
+    let addresses = match (&order.addresses, literal(route)?) {
+        (Some(known), _) => known.to_vec(),
+        (None, Some(address)) => vec![address],
+        (None, None) => resolve(route, allowance, patience)?,
     };
     allowance.enter(Stage::Tcp, now());
     let mut last = None;

@@ -8,7 +8,6 @@ mod attempt;
 pub mod blocking;
 mod collected;
 mod dial;
-#[cfg(unix)]
 pub mod looped;
 pub(crate) mod names;
 pub mod order;

@@ -1,6 +1,7 @@
 //! What a driver is asked to send.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::sync::Arc;
 use crate::wire::allowance::Timeouts;
@@ -29,6 +30,12 @@ pub struct Order {
     pub is_whole: bool,
     /// Whether a coded body that is read whole is kept as it came, too.
     pub keeps_coded: bool,
+    /// Bytes of a body that is read whole, as it is on the wire, that are enough: what comes behind them is not read, which is
+    /// no error and costs the connection. Such a body is not
+    /// decoded; a limit of bodies would count for its whole length.
+    pub enough: Option<usize>,
+    /// The addresses of the first hop, where they are known: then no name is looked up.
+    pub addresses: Option<Arc<[SocketAddr]>>,
 }
 
 /// The body of a request.
@@ -66,6 +73,8 @@ impl Order {
             is_repeatable: true,
             is_whole: true,
             keeps_coded: false,
+            enough: None,
+            addresses: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::py::pool::PyPool;
 use crate::py::proxy::PyProxy;
 use crate::py::supply::{PyParsed, fields_of};
 use crate::supply::Anonymity;
-use crate::supply::check::{Item, Level, Plan, PlanError, Report, Run, Target, Verification, handle};
+use crate::supply::check::{Item, Level, Plan, Report, Run, StartError, Target, Verification};
 
 /// How often a wait looks whether the interpreter has something else to do, such as Ctrl-C.
 const STEP: Duration = Duration::from_millis(50);
@@ -128,14 +128,13 @@ impl CheckRun {
     /// Raises:
     ///     ValueError: An option is none, or one that is needed is missing.
     ///     TypeError: An option is unknown or of the wrong type.
-    ///     OSError: The system grants no threads.
+    ///     OSError: The system grants no thread, or no descriptors.
     #[new]
     #[pyo3(signature = (proxies, *, record=false, **options))]
     fn new(proxies: &Bound<'_, PyAny>, record: bool, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let plan = plan_of(options)?;
         let items = items_of(proxies, record)?;
-        let runtime = handle().map_err(|error| PyOSError::new_err(error.to_string()))?;
-        let run = border::detach(proxies.py(), || Run::start(&runtime, plan, items)).map_err(refused)?;
+        let run = border::detach(proxies.py(), || Run::start(plan, items)).map_err(refused)?;
         Ok(Self { run })
     }
 
@@ -194,8 +193,11 @@ impl CheckRun {
     }
 }
 
-fn refused(error: PlanError) -> PyErr {
-    PyValueError::new_err(error.to_string())
+fn refused(error: StartError) -> PyErr {
+    match error {
+        StartError::Plan(error) => PyValueError::new_err(error.to_string()),
+        StartError::System(error) => PyOSError::new_err(error.to_string()),
+    }
 }
 
 fn items_of(proxies: &Bound<'_, PyAny>, record: bool) -> PyResult<Vec<Item>> {

@@ -73,6 +73,15 @@ pub enum Stage {
     Body,
 }
 
+/// How much of what was awaited had come when the other side closed the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Not one byte.
+    Silent,
+    /// A part.
+    Amid,
+}
+
 /// An error of a request. Its text names no login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
@@ -84,6 +93,8 @@ pub struct Error {
     pub sent: bool,
     /// The number of the system's error, where it was one.
     pub errno: Option<i32>,
+    /// Where the other side closed the connection before the end: how much had come.
+    pub cut: Option<Cut>,
     text: Cow<'static, str>,
 }
 
@@ -91,13 +102,19 @@ impl Error {
     /// An error before a byte of the request was sent.
     #[must_use]
     pub fn new(kind: Kind, stage: Stage, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, stage, sent: false, errno: None, text: text.into() }
+        Self { kind, stage, sent: false, errno: None, cut: None, text: text.into() }
     }
 
     /// An error of the system.
     #[must_use]
     pub fn of_io(kind: Kind, stage: Stage, error: &io::Error) -> Self {
         Self { errno: error.raw_os_error(), ..Self::new(kind, stage, text_of_io(error)) }
+    }
+
+    /// The same, where the other side closed the connection.
+    #[must_use]
+    pub fn with_cut(self, cut: Cut) -> Self {
+        Self { cut: Some(cut), ..self }
     }
 
     /// The same, where a byte of the request may have been sent.

@@ -23,7 +23,7 @@
 use std::fmt;
 
 use super::body::{BodyReader, Piece};
-use super::error::{Error, Kind, Stage};
+use super::error::{Cut, Error, Kind, Stage};
 use super::limits::Limits;
 use super::request::{Framing, Headers, Request, local};
 use crate::net::http1::{self, BadResponse, HeadReader, ResponseHead};
@@ -256,12 +256,13 @@ impl Exchange {
                 let text = "Server disconnected without sending a response.";
                 let nothing = Error::new(Kind::RemoteProtocol, Stage::Head, text);
                 let error = reader.ended().err().map_or(nothing, bad_head);
+                let error = error.with_cut(if self.is_untouched() { Cut::Silent } else { Cut::Amid });
                 Err(self.failed(error))
             }
             Receiving::Body(body) => {
                 let ended = body.ended();
                 self.receiving = Receiving::Ended;
-                ended.map_err(|error| self.failed(error))
+                ended.map_err(|error| self.failed(error.with_cut(Cut::Amid)))
             }
             Receiving::Ended => Ok(()),
         }

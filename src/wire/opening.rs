@@ -1,7 +1,7 @@
 //! From "TCP is connected" to "the request may be written": TLS with the proxy, asking it for the way, TLS with the target.
 
 use super::channel::Channel;
-use super::error::{Error, Kind, Stage};
+use super::error::{Cut, Error, Kind, Stage};
 use super::route::{Route, Way};
 use crate::net::connect::Connect;
 use crate::net::destination::Destination;
@@ -19,12 +19,14 @@ enum Step {
 pub(super) struct Opening {
     route: Route,
     step: Option<Step>,
+    /// Whether a byte of the proxy's reply has come.
+    is_replied: bool,
 }
 
 impl Opening {
     /// Begins; `None` if nothing has to be opened.
     pub(super) fn begin(route: &Route, channel: &mut Channel) -> Result<Option<Self>, Error> {
-        let mut opening = Self { route: route.clone(), step: None };
+        let mut opening = Self { route: route.clone(), step: None, is_replied: false };
         let proxy = route.proxy().filter(|proxy| proxy.protocol == Protocol::Https);
         match proxy {
             Some(proxy) => {
@@ -53,6 +55,7 @@ impl Opening {
             if plain.is_empty() {
                 return Ok(false);
             }
+            self.is_replied = true;
             match handshake.feed(plain).client_speaks_first() {
                 Progress::NeedMore(_) => return Ok(false),
                 Progress::Write(message) => {
@@ -87,7 +90,8 @@ impl Opening {
 
     /// The error of a connection that the other side closed.
     pub(super) fn closed(&self) -> Error {
-        match self.stage() {
+        let cut = if self.is_replied && self.stage() == Stage::Handshake { Cut::Amid } else { Cut::Silent };
+        let error = match self.stage() {
             Stage::Handshake => {
                 Error::new(Kind::Proxy(None), Stage::Handshake, "the proxy closed the connection during the handshake")
             }
@@ -99,7 +103,8 @@ impl Opening {
             stage => {
                 Error::new(Kind::Connect, stage, "the connection was closed during the TLS handshake with the target")
             }
-        }
+        };
+        error.with_cut(cut)
     }
 
     /// The error of a layer of TLS.

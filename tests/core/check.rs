@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use proxywhirl::fleet::{Behaviour, Fault, Fleet, FleetSpec, Login, ProxySpec, Scheme};
 use proxywhirl::net::address::{Address, Protocol};
 use proxywhirl::supply::Anonymity;
-use proxywhirl::supply::check::{Failure, Item, Level, Plan, Report, Rule, Run, Stage, Target, Verification, handle};
+use proxywhirl::supply::check::{Failure, Item, Level, Plan, Report, Rule, Run, Stage, Target, Verification};
 
 fn fleet_with(proxies: impl IntoIterator<Item = ProxySpec>) -> Fleet {
     Fleet::start(&FleetSpec { proxies: proxies.into_iter().collect(), ..FleetSpec::default() }).unwrap()
@@ -48,7 +48,7 @@ fn collect(run: &Run) -> Vec<Report> {
 }
 
 fn checked(plan: Plan, items: Vec<Item>) -> Vec<Report> {
-    collect(&Run::start(&handle().unwrap(), plan, items).unwrap())
+    collect(&Run::start(plan, items).unwrap())
 }
 
 fn failures(reports: &[Report]) -> Vec<Option<Failure>> {
@@ -276,7 +276,7 @@ fn cancelling_leaves_no_connection_and_keeps_what_is_done() {
     let ports: Vec<u16> = fleet.addresses().iter().map(SocketAddr::port).collect();
     let slow = || Plan { timeout: Duration::from_secs(30), ..plan("http://shop.test/") };
     for drop_it in [false, true] {
-        let run = Run::start(&handle().unwrap(), slow(), items("http", &fleet.addresses())).unwrap();
+        let run = Run::start(slow(), items("http", &fleet.addresses())).unwrap();
         let mut done = Vec::new();
         while done.len() < 10 {
             run.wait(Duration::from_secs(1)).unwrap();

@@ -23,7 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("strategy", &["ground", "net", "proxy", "pool", "session"]),
     ("rotation", &["ground", "net", "proxy", "pool", "resilience", "judge", "session", "strategy"]),
     ("storage", &["ground", "net", "proxy", "pool", "resilience"]),
-    ("supply", &["ground", "net", "proxy", "judge"]),
+    ("supply", &["ground", "net", "wire", "drive", "proxy", "judge"]),
     ("fleet", &["ground", "net"]),
     ("py", &["*"]),
 ];

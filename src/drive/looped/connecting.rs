@@ -83,7 +83,7 @@ impl Reactor {
         let Some(task) = self.tasks.get_mut(key.number) else { return };
         let dialled = task.dial(now());
         match dialled {
-            Ok(Some(address)) => self.found(key, Ok(vec![address])),
+            Ok(Some(addresses)) => self.found(key, Ok(addresses)),
             Ok(None) => self.look_up(key),
             Err(error) => self.fail(key, error),
         }

@@ -14,11 +14,13 @@ mod line;
 mod names;
 mod reply;
 mod request;
-mod timers;
+pub(crate) mod timers;
 mod transfer;
+mod turning;
 
 use std::collections::VecDeque;
 use std::io;
+#[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
 
 use mio::{Events, Poll, Token, Waker};
@@ -27,9 +29,10 @@ use slab::Slab;
 pub use self::evictor::Evictor;
 use self::line::Line;
 use self::names::Names;
+pub use self::names::Wake;
 use self::reply::SERIAL;
 pub use self::reply::{Answer, Key, Moved, Reply};
-use self::request::{Late, Phase, Task};
+use self::request::{Phase, Task};
 use self::timers::Timers;
 use super::order::Order;
 use super::{is_login_refused, now};
@@ -97,6 +100,7 @@ impl Reactor {
     }
 
     /// Readable when there is something to be done.
+    #[cfg(unix)]
     #[must_use]
     pub fn descriptor(&self) -> RawFd {
         self.poll.as_raw_fd()
@@ -104,11 +108,35 @@ impl Reactor {
 
     /// Sends a request. The reply is an answer, a wish for its body, or a failure.
     pub fn send(&mut self, order: Order) -> Key {
+        self.take(order, false)
+    }
+
+    /// Opens the TCP connection of a request, a new one if its order says so. The reply is [`Reply::Opened`], where the request
+    /// waits for [`Reactor::proceed`], or a failure.
+    pub fn open(&mut self, order: Order) -> Key {
+        self.take(order, true)
+    }
+
+    /// Sends a request whose connection was opened by [`Reactor::open`]; all of it must be over at `deadline`, in nanoseconds of
+    /// the steady clock. The reply is as that of [`Reactor::send`].
+    pub fn proceed(&mut self, key: Key, deadline: Option<u64>) {
+        let now = now();
+        let Some(task) = self.task(key) else { return };
+        if !task.let_go(deadline, now) {
+            return;
+        }
+        match task.fly(None, now) {
+            Ok(()) => self.go_on(key),
+            Err(error) => self.fail(key, error),
+        }
+    }
+
+    fn take(&mut self, order: Order, holds: bool) -> Key {
         self.serial = (self.serial + 1) & ((1 << SERIAL) - 1);
         let serial = self.serial;
-        let number = self.tasks.insert(Task::new(order, serial, now()));
+        let number = self.tasks.insert(Task::new(order, serial, holds, now()));
         let key = Key { number, serial };
-        self.begin(key, false);
+        self.begin(key, holds);
         key
     }
 
@@ -153,67 +181,6 @@ impl Reactor {
         self.tasks.get(key.number).is_some_and(|task| task.serial == key.serial)
     }
 
-    /// Does what can be done now.
-    ///
-    /// # Errors
-    /// The system refuses to say what is ready.
-    pub fn turn(&mut self) -> io::Result<()> {
-        // The events are lent out of the reactor, which the requests change.
-        let Some(mut events) = self.events.take() else { return Ok(()) };
-        let polled = self.turn_with(&mut events);
-        self.events = Some(events);
-        polled?;
-        let now = now();
-        while let Some(number) = self.timers.due(now) {
-            self.alarm(number, now);
-        }
-        let mut leaving = Leaving::new();
-        self.connections.expire(now, &mut leaving);
-        self.close_lines(leaving);
-        Ok(())
-    }
-
-    fn turn_with(&mut self, events: &mut Events) -> io::Result<()> {
-        let unfinished = std::mem::take(&mut self.unfinished);
-        while let Err(error) = self.poll.poll(events, Some(std::time::Duration::ZERO)) {
-            if error.kind() != io::ErrorKind::Interrupted {
-                self.unfinished = unfinished;
-                return Err(error);
-            }
-        }
-        let mut leaving = Leaving::new();
-        // Events beyond these keep the descriptor readable: the loop has its turn in between.
-        for event in events.iter() {
-            if event.token() == WAKER {
-                for (key, found) in self.names.take() {
-                    self.found(key, found);
-                }
-            } else if let Some(line) = self.lines.get_mut(event.token().0) {
-                line.note(event);
-                if let Some(key) = line.user {
-                    self.go_on(key);
-                } else if let Some(place) = line.place.take_if(|_| line.has_ended) {
-                    // An idle connection that the other side has closed.
-                    self.connections.close_idle(place, &mut leaving);
-                }
-            }
-        }
-        self.close_lines(leaving);
-        for key in unfinished {
-            if let Some(task) = self.task(key) {
-                task.is_unfinished = false;
-                self.go_on(key);
-            }
-        }
-        Ok(())
-    }
-
-    /// When [`Reactor::turn`] has to be called at the latest; nanoseconds of the steady clock.
-    #[must_use]
-    pub fn next_alarm(&self) -> Option<u64> {
-        self.timers.next().into_iter().chain(self.connections.next_expiry()).min()
-    }
-
     /// The replies since the last time, each with the bytes that its request has moved since the one before.
     pub fn replies(&mut self) -> Vec<(Key, Reply, Moved)> {
         std::mem::take(&mut self.replies)
@@ -245,6 +212,7 @@ impl Reactor {
         if let Phase::Connecting(_) = task.phase {
             match line.connected() {
                 None => return,
+                Some(Ok(())) if task.hold() => return self.reply(key),
                 Some(Ok(())) => {
                     if let Err(error) = task.fly(None, now()) {
                         return self.fail(key, error);
@@ -311,22 +279,6 @@ impl Reactor {
         }
         self.close_lines(leaving);
         self.admit_waiting();
-    }
-
-    fn alarm(&mut self, number: usize, now: u64) {
-        let Some(task) = self.tasks.get_mut(number) else { return };
-        let key = Key { number, serial: task.serial };
-        match task.ends() {
-            Some(at) if at <= now => match task.out_of_time(now) {
-                Late::Failed(error) => self.fail(key, error),
-                Late::Address => {
-                    self.drop_line(key);
-                    self.connect(key);
-                }
-                Late::Name => self.look_up(key),
-            },
-            later => self.timers.set(number, later),
-        }
     }
 
     fn drop_line(&mut self, key: Key) {

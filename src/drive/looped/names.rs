@@ -9,6 +9,24 @@ use crate::drive::names::look_up;
 use crate::sync::{Arc, Mutex};
 use crate::wire::error::Error;
 
+/// Wakes the thread of a reactor, from any other.
+#[derive(Clone)]
+pub struct Wake(Arc<Shared>);
+
+impl Wake {
+    /// Does so: now, or as soon as it sleeps.
+    pub fn wake(&self) {
+        // A full counter of wakes has woken, too.
+        let _ = self.0.waker.wake();
+    }
+}
+
+impl std::fmt::Debug for Wake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wake")
+    }
+}
+
 type Found = (Key, Result<Vec<SocketAddr>, Error>);
 
 struct Shared {
@@ -42,6 +60,10 @@ impl Names {
     pub(super) fn wake(&self) {
         // A full counter of wakes has woken, too.
         let _ = self.0.waker.wake();
+    }
+
+    pub(super) fn handle(&self) -> Wake {
+        Wake(Arc::clone(&self.0))
     }
 
     /// What was found meanwhile.

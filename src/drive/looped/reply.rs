@@ -34,6 +34,8 @@ pub(super) const SERIAL: u32 = 40;
 /// What came of a call.
 #[derive(Debug)]
 pub enum Reply {
+    /// The TCP connection is open, see [`Reactor::open`](super::Reactor::open).
+    Opened,
     /// The answer, as far as it was to be read.
     Answer(Box<Answer>),
     /// The next piece of the request's body is wanted, see [`Reactor::give`](super::Reactor::give).

@@ -26,6 +26,8 @@ pub(super) enum Phase {
         ask_again: Option<u64>,
     },
     Connecting(Addresses),
+    /// The connection is open, and the request waits for a word of its caller.
+    Opened,
     Flying(Box<Flight>),
     /// The answer is whole, and the connection given back.
     Whole,
@@ -61,6 +63,8 @@ pub(super) struct Task {
     is_awaited: bool,
     pub(super) ticket: Option<Ticket>,
     pub(super) line: Option<usize>,
+    /// Whether the caller wants to know when the connection is open.
+    holds: bool,
     /// Whether a piece of the answer's body is asked for.
     pub(super) is_pulled: bool,
     allowance: Allowance,
@@ -85,7 +89,7 @@ pub(super) struct Task {
 const SMALL: usize = 16 << 10;
 
 impl Task {
-    pub(super) fn new(order: Order, serial: u64, now: u64) -> Self {
+    pub(super) fn new(order: Order, serial: u64, holds: bool, now: u64) -> Self {
         let allowance = Allowance::new(order.timeouts, order.deadline, order.is_whole);
         Self {
             order,
@@ -94,6 +98,7 @@ impl Task {
             is_awaited: true,
             ticket: None,
             line: None,
+            holds,
             is_pulled: false,
             allowance,
             began: now,
@@ -124,12 +129,13 @@ impl Task {
         self.line = Some(line);
     }
 
-    /// Begins to dial: the address, if no name has to be looked up.
-    pub(super) fn dial(&mut self, now: u64) -> Result<Option<SocketAddr>, Error> {
+    /// Begins to dial: the addresses, if no name has to be looked up.
+    pub(super) fn dial(&mut self, now: u64) -> Result<Option<Vec<SocketAddr>>, Error> {
         self.dial_began = now;
         self.allowance.enter(Stage::Resolve, now);
         self.phase = Phase::Resolving { ask_again: None };
-        literal(&self.order.route)
+        let literal = literal(&self.order.route)?.map(|address| vec![address]);
+        Ok(self.order.addresses.as_ref().map(|known| known.to_vec()).or(literal))
     }
 
     /// Takes the addresses of its first hop.
@@ -155,6 +161,25 @@ impl Task {
         if let Phase::Connecting(addresses) = &mut self.phase {
             addresses.last = Some(error);
         }
+    }
+
+    /// TCP is open: whether the request waits for a word of its caller.
+    pub(super) fn hold(&mut self) -> bool {
+        if self.holds {
+            self.phase = Phase::Opened;
+        }
+        self.holds
+    }
+
+    /// That word: everything must be over at `deadline` now. Whether it was waited for.
+    pub(super) fn let_go(&mut self, deadline: Option<u64>, now: u64) -> bool {
+        let is_held = self.holds && matches!(self.phase, Phase::Opened);
+        if is_held {
+            self.is_awaited = true;
+            self.order.deadline = deadline;
+            self.allowance.renew(self.order.timeouts, deadline, now);
+        }
+        is_held
     }
 
     /// Begins the flight, over a new connection or an idle one.
@@ -204,7 +229,7 @@ impl Task {
             Phase::Resolving { ask_again } => self.allowance.ends().into_iter().chain(*ask_again).min(),
             Phase::Connecting(addresses) => addresses.until,
             Phase::Flying(flight) => flight.ends(),
-            Phase::Whole | Phase::Failed(_) | Phase::Over => None,
+            Phase::Opened | Phase::Whole | Phase::Failed(_) | Phase::Over => None,
         }
     }
 
@@ -265,7 +290,8 @@ impl Task {
 
     /// Whether the answer is whole and the connection can be given back.
     pub(super) fn is_done(&self) -> bool {
-        matches!(&self.phase, Phase::Flying(flight) if flight.is_done())
+        // Of a body that is cut off nothing more is read.
+        matches!(&self.phase, Phase::Flying(flight) if flight.is_done() || self.collected.whole.is_some())
     }
 
     /// The head of the answer, until it is handed over.
@@ -322,6 +348,7 @@ impl Task {
             }
         }
         match &mut self.phase {
+            Phase::Opened => Some(Reply::Opened),
             Phase::Failed(_) => match std::mem::replace(&mut self.phase, Phase::Over) {
                 Phase::Failed(error) => Some(Reply::Failed(error)),
                 _ => None,

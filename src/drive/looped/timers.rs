@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 /// Alarms of numbered requests, in nanoseconds of the steady clock.
 #[derive(Debug, Default)]
-pub(super) struct Timers {
+pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(u64, usize)>>,
     /// The earliest alarm of each number. Others in the heap are void.
     earliest: Vec<Option<u64>>,
@@ -13,7 +13,7 @@ pub(super) struct Timers {
 
 impl Timers {
     /// Rings at that moment at the latest. An alarm that is set earlier stays: what it finds decides on the next.
-    pub(super) fn set(&mut self, number: usize, at: Option<u64>) {
+    pub(crate) fn set(&mut self, number: usize, at: Option<u64>) {
         let Some(at) = at else { return };
         if self.earliest.len() <= number {
             self.earliest.resize(number + 1, None);
@@ -25,7 +25,7 @@ impl Timers {
     }
 
     /// A number whose alarm has rung.
-    pub(super) fn due(&mut self, now: u64) -> Option<usize> {
+    pub(crate) fn due(&mut self, now: u64) -> Option<usize> {
         while let Some(&Reverse((at, number))) = self.heap.peek()
             && at <= now
         {
@@ -39,7 +39,7 @@ impl Timers {
     }
 
     /// When the next one rings.
-    pub(super) fn next(&self) -> Option<u64> {
+    pub(crate) fn next(&self) -> Option<u64> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 }

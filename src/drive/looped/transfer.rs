@@ -49,6 +49,7 @@ impl Task {
             let mut read = 0;
             while line.is_readable()
                 && !flight.is_done()
+                && collected.whole.is_none()
                 && (is_whole || collected.pending.len() < PIECE)
                 && read < TURN
             {
@@ -65,7 +66,7 @@ impl Task {
                 }
             }
             moved += read;
-            if moved == moved_before || flight.is_done() {
+            if moved == moved_before || flight.is_done() || collected.whole.is_some() {
                 break true;
             }
             if moved >= TURN {

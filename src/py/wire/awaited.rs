@@ -53,7 +53,7 @@ impl Awaited {
 fn result_of<'py>(py: Python<'py>, route: Option<&Route>, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
     Ok(match reply {
         Reply::Answer(answer) => Bound::new(py, WireAnswer::looped(py, *answer))?.into_any(),
-        Reply::WantsBody | Reply::End => py.None().into_bound(py),
+        Reply::WantsBody | Reply::End | Reply::Opened => py.None().into_bound(py),
         Reply::Piece(piece) => PyBytes::new(py, &piece).into_any(),
         Reply::Failed(error) => Bound::new(py, WireFailure::new(py, &error, route)?)?.into_any(),
     })
@@ -70,6 +70,8 @@ fn finished<'py>(
         Reply::Answer(answer) => begun.finish(py, Ok(WireAnswer::looped(py, *answer))),
         Reply::Failed(error) => begun.finish(py, Err(WireFailure::new(py, &error, route)?)),
         // Its body was there, and its answer is read whole.
-        Reply::WantsBody | Reply::End | Reply::Piece(_) => Err(PyRuntimeError::new_err("a part came out of turn")),
+        Reply::WantsBody | Reply::End | Reply::Opened | Reply::Piece(_) => {
+            Err(PyRuntimeError::new_err("a part came out of turn"))
+        }
     }
 }

@@ -186,8 +186,6 @@ impl WireOrders {
         let deadline = span(wanted.time_left)
             .map(|left| SystemClock.steady().saturating_add(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)));
         Ok(Order {
-            route,
-            request,
             body: wanted.body,
             timeouts,
             deadline,
@@ -195,6 +193,7 @@ impl WireOrders {
             is_repeatable: wanted.repeatable,
             is_whole: wanted.whole,
             keeps_coded: true,
+            ..Order::new(route, request)
         })
     }
 

@@ -1,16 +1,8 @@
 //! Finding out how a proxy is spoken to: each protocol in turn, until a page comes.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-
-use super::dial::{Way, fetch};
-use super::http::{Answer, Meter};
+use super::ask::Way;
+use super::plan::Rule;
 use super::report::Failure;
-use super::run::Shared;
-use super::stages::{connect, since};
 use crate::net::address::{Address, Protocol};
 use crate::net::target::Target;
 
@@ -37,53 +29,74 @@ fn will_not_forward(status: u16) -> bool {
     matches!(status, 400 | 403 | 404 | 405 | 421 | 426 | 500 | 501)
 }
 
-/// Fetches the page in the first way that works. The time that is left is shared among the ways that are left.
-pub(super) async fn fetch_somehow(
-    shared: &Shared,
-    stream: TcpStream,
-    places: &[SocketAddr],
-    address: &Address,
-    target: &Target,
-    meter: &mut Meter<'_>,
-    begun: u64,
-) -> Result<(Way, Answer), Failure> {
-    let ways: Vec<Way> = ways(address).filter(|way| !(way.tunnel && target.tls)).collect();
-    let mut stream = Some(stream);
-    let mut failed = Failure::Protocol;
-    let mut second_best = None;
-    for (number, way) in ways.iter().enumerate() {
-        let left = shared.plan.timeout.as_secs_f64() - since(begun) / 1e3;
-        let share = Duration::try_from_secs_f64(left / (ways.len() - number) as f64).unwrap_or_default();
-        let attempt = async {
-            let stream = match stream.take() {
-                Some(stream) => stream,
-                None => connect(places).await?,
-            };
-            fetch(shared, stream, address, *way, target, meter).await
-        };
-        match timeout(share, attempt).await {
-            Ok(Ok(answer)) if shared.plan.rule.accepts(answer.status) || !will_not_forward(answer.status) => {
-                return Ok((*way, answer));
-            }
-            // It speaks HTTP; that it forwards is not sure.
-            Ok(Ok(answer)) => second_best = second_best.or(Some((*way, answer))),
-            // It speaks this, and wants a login: no other protocol will do.
-            Ok(Err(Failure::Auth)) => return Err(Failure::Auth),
-            Ok(Err(error @ (Failure::Budget | Failure::Refused))) => return Err(error),
-            Ok(Err(error)) => {
-                // What is known of the first way is more telling than that the others did not fit.
-                if number == 0 {
-                    failed = error;
-                }
-            }
-            Err(_) => {
-                if number == 0 {
-                    failed = Failure::Timeout;
-                }
-            }
+/// What came of a way.
+pub(super) enum Found<T> {
+    /// This is the way, and what came.
+    Way(Way, T),
+    /// The next is to be tried.
+    Next,
+    /// None fits.
+    None(Failure),
+}
+
+/// Ways that are tried one after the other. `T` is an answer.
+pub(super) struct Detection<T> {
+    ways: Vec<Way>,
+    number: usize,
+    failed: Failure,
+    second_best: Option<(Way, T)>,
+}
+
+impl<T> Detection<T> {
+    pub(super) fn new(address: &Address, target: &Target) -> Self {
+        let ways = ways(address).filter(|way| !(way.tunnel && target.tls)).collect();
+        Self { ways, number: 0, failed: Failure::Protocol, second_best: None }
+    }
+
+    /// The way to be tried now.
+    pub(super) fn way(&self) -> Way {
+        self.ways[self.number]
+    }
+
+    /// When it must be over: the time that is left is shared among the ways that are left.
+    pub(super) fn until(&self, now: u64, deadline: u64) -> u64 {
+        now + deadline.saturating_sub(now) / (self.ways.len() - self.number) as u64
+    }
+
+    /// An answer came, with that status.
+    pub(super) fn answered(&mut self, rule: &Rule, status: u16, answer: T) -> Found<T> {
+        let way = self.way();
+        if rule.accepts(status) || !will_not_forward(status) {
+            return Found::Way(way, answer);
+        }
+        // It speaks HTTP; that it forwards is not sure.
+        self.second_best.get_or_insert((way, answer));
+        self.next()
+    }
+
+    /// No answer came.
+    pub(super) fn failed(&mut self, failure: Failure) -> Found<T> {
+        // With Auth it speaks this, and wants a login: no other protocol will do.
+        if let Failure::Auth | Failure::Budget | Failure::Refused = failure {
+            return Found::None(failure);
+        }
+        // What is known of the first way is more telling than that the others did not fit.
+        if self.number == 0 {
+            self.failed = failure;
+        }
+        self.next()
+    }
+
+    fn next(&mut self) -> Found<T> {
+        self.number += 1;
+        if self.number < self.ways.len() {
+            return Found::Next;
+        }
+        match self.second_best.take() {
+            Some((way, answer)) => Found::Way(way, answer),
+            None => Found::None(self.failed),
         }
     }
-    second_best.ok_or(failed)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod faults;
 mod identities;
 mod idle;
 mod looped;
+mod opening;
 mod replies;
 mod reuse;
 mod streams;

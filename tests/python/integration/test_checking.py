@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -106,6 +107,11 @@ def test_results_stream_without_a_loop(fleet: ProxyFleet) -> None:
     all_of_them = Checks([proxy.url for proxy in fleet], **options).collect()
     assert [result.index for result in all_of_them] == list(range(6))
     assert [result.error for result in all_of_them] == [None, None, None, "refused", "timeout", "status"]
+    for result in all_of_them[:3]:
+        assert 0 < result.connect_ms <= result.connect_ms + result.response_time_ms <= result.total_ms
+        assert not result.tunnels_only
+    assert all_of_them[3].connect_ms is None
+    assert all_of_them[4].total_ms >= 3000
     login = all_of_them[2]
     assert "us%20er" in login.url
     assert "us%20er" not in repr(all_of_them)
@@ -155,6 +161,27 @@ async def test_a_cancelled_task_leaves_no_socket(fleet: ProxyFleet) -> None:
             break
         await asyncio.sleep(0.02)
     assert sockets_to(fleet) == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs /proc")
+def test_what_checks_have_taken_is_given_back(fleet: ProxyFleet) -> None:
+    urls = [fleet["http"].url, fleet["dead"].url, fleet["login"].url] * 100
+    runs = []
+
+    def polls() -> int:
+        """Descriptors of this process by which a thread waits for sockets, or is woken."""
+        runs.append(Checks(urls, targets=[fleet.site_url("shop.test", "whoami")], timeout=20))
+        assert len(runs[-1].collect()) == len(urls)
+        count = 0
+        for name in os.listdir("/proc/self/fd"):
+            # The fleet closes its own meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                count += "event" in os.readlink(f"/proc/self/fd/{name}")
+        return count
+
+    # Each run is kept: it has its results still, and nothing else.
+    counts = [polls() for _ in range(4)]
+    assert counts == counts[:1] * 4
 
 
 def test_interrupts_keep_what_is_done(fleet: ProxyFleet) -> None:
