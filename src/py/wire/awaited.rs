@@ -34,7 +34,7 @@ impl Awaited {
         }
         let result = match begun {
             None => result_of(py, route.as_ref(), reply),
-            Some(begun) => finished(py, route.as_ref(), begun, reply),
+            Some(begun) => finished(py, route.as_ref(), *begun, reply),
         };
         match result {
             Ok(result) => future.call_method1(intern!(py, "set_result"), (result,)),
@@ -60,12 +60,7 @@ fn result_of<'py>(py: Python<'py>, route: Option<&Route>, reply: Reply) -> PyRes
 }
 
 /// What a request that came the short way comes to.
-fn finished<'py>(
-    py: Python<'py>,
-    route: Option<&Route>,
-    begun: Box<Begun>,
-    reply: Reply,
-) -> PyResult<Bound<'py, PyAny>> {
+fn finished<'py>(py: Python<'py>, route: Option<&Route>, begun: Begun, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
     match reply {
         Reply::Answer(answer) => begun.finish(py, Ok(WireAnswer::looped(py, *answer))),
         Reply::Failed(error) => begun.finish(py, Err(WireFailure::new(py, &error, route)?)),

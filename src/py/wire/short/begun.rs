@@ -38,11 +38,7 @@ pub(crate) struct Begun {
 
 impl Begun {
     /// The response, or a `HandedOver`.
-    pub(crate) fn finish(
-        self: Box<Self>,
-        py: Python<'_>,
-        reply: Result<WireAnswer, WireFailure>,
-    ) -> PyResult<Bound<'_, PyAny>> {
+    pub(crate) fn finish(self, py: Python<'_>, reply: Result<WireAnswer, WireFailure>) -> PyResult<Bound<'_, PyAny>> {
         let reply = match reply {
             Ok(answer) => match self.delivered(py, &answer) {
                 Ok(Some(response)) => return Ok(response),
@@ -112,9 +108,9 @@ impl Begun {
     }
 
     /// The layers above go on.
-    pub(super) fn handed_over(self: Box<Self>, step: Py<PyString>, reply: Option<Py<PyAny>>) -> HandedOver {
+    pub(super) fn handed_over(self, step: Py<PyString>, reply: Option<Py<PyAny>>) -> HandedOver {
         let age = self.age();
-        let Self { request, rotation, taking, policy, judge, proxy_url, .. } = *self;
+        let Self { request, rotation, taking, policy, judge, proxy_url, .. } = self;
         HandedOver { request, rotation, taking, policy, judge, proxy_url, step, reply, age }
     }
 
