@@ -31,8 +31,7 @@ pub struct Order {
     /// Whether a coded body that is read whole is kept as it came, too.
     pub keeps_coded: bool,
     /// Bytes of a body that is read whole, as it is on the wire, that are enough: what comes behind them is not read, which is
-    /// no error and costs the connection. Such a body is not
-    /// decoded; a limit of bodies would count for its whole length.
+    /// no error and costs the connection. Such a body is not decoded; a limit of bodies counts for the length that it announces.
     pub enough: Option<usize>,
     /// The addresses of the first hop, where they are known: then no name is looked up.
     pub addresses: Option<Arc<[SocketAddr]>>,
