@@ -2,11 +2,13 @@
 //! constructors.
 //!
 //! [`order`] reads what is to be sent, for the blocking driver and for the one of event loops; [`blocking`] sends it on the
-//! caller's thread, [`looped`] on that of an event loop; [`answer`] and [`failure`] are what comes back. [`objects`] makes the objects of httpx, [`asked`] reads what
-//! is said of a request by keyword; [`short`] does all of it in one call, where nothing else has a say.
+//! caller's thread, [`looped`] on that of an event loop; [`answer`] and [`failure`] are what comes back. [`objects`] makes the
+//! objects of httpx, [`asked`] reads what is said of a request by keyword; [`short`] does all of it in one call, where nothing
+//! else has a say.
 
 pub(crate) mod answer;
 mod asked;
+#[cfg(unix)]
 mod awaited;
 pub(crate) mod blocking;
 mod bounds;

@@ -97,7 +97,7 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
 
     def short_way(self, client: Any, upkeep: tuple[Any, Any, Any]) -> _core.ShortWay | None:
         """What sends requests of a client by one call; ``None`` if its objects cannot be filled."""
-        return self._short_way(client, upkeep, None)
+        return self._short_way(client, upkeep, None) if hasattr(_core, "LoopedWire") else None
 
     async def _received(self, reply: Any, parcel: Parcel, scope: _Scope | None, key: int) -> Answer | Failure:
         if type(reply) is _core.WireFailure:

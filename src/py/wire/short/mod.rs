@@ -9,6 +9,8 @@
 mod begun;
 pub(crate) mod handed_over;
 mod settings;
+#[cfg(unix)]
+mod submit;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -21,7 +23,6 @@ use self::handed_over::HandedOver;
 use self::settings::{Settings, Upkeep};
 use super::asked::{Asked, Composed};
 use super::blocking::PyWire;
-use super::looped::LoopedWire;
 use super::objects::HttpObjects;
 use super::order::{Wanted, WireOrders, body_of};
 use super::read::headers_in;
@@ -29,13 +30,11 @@ use super::tls::WireTls;
 use crate::clock::{Clock, SystemClock};
 use crate::drive::order::Order;
 use crate::py::chooser::acquirer::PyAcquirer;
-use crate::py::convert::Lazy;
 use crate::py::log::Level;
 use crate::py::rotation::PyRotation;
 use crate::wire::error::Error;
 
 static HTTPX: Level = Level::new("httpx", 20);
-static RUNNING_LOOP: Lazy = Lazy::new("asyncio", "_get_running_loop");
 static HTTPX2: Level = Level::new("httpx2", 20);
 
 /// Sends requests of a rotator, as long as nothing special is asked of them. Thread-safe.
@@ -132,43 +131,6 @@ impl ShortWay {
                 Err(error)
             }
         }
-    }
-
-    /// Send a request in the running event loop.
-    ///
-    /// Args:
-    ///     method: As that of `send`, as the rest.
-    ///     url: See there.
-    ///     given: See there.
-    ///
-    /// Returns:
-    ///     What the loop has its connections in, a future that gets the response or a `HandedOver`, and the key of the request;
-    ///     a `HandedOver`; or `None`, as from `send`.
-    ///
-    /// Raises:
-    ///     Exception: As of `send`.
-    fn submit<'py>(
-        slf: &Bound<'py, Self>,
-        method: &Bound<'py, PyAny>,
-        url: &Bound<'py, PyAny>,
-        given: &Bound<'py, PyDict>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = slf.py();
-        let event_loop = RUNNING_LOOP.get(py)?.call0()?;
-        let scopes = slf.get().settings.carrier.bind(py).getattr(intern!(py, "_scopes"))?;
-        let Some(scope) = scopes.cast::<PyDict>()?.get_item(&event_loop)? else { return Ok(None) };
-        let wire = scope.getattr(intern!(py, "wire"))?.cast_into::<LoopedWire>()?;
-        if wire.get().is_closed() {
-            return Ok(None);
-        }
-        let (begun, order) = match Self::begin(slf, method, url, given)? {
-            Some(Ok(begun)) => begun,
-            Some(Err(other)) => return Ok(Some(other.into_any())),
-            None => return Ok(None),
-        };
-        let future = event_loop.call_method0(intern!(py, "create_future"))?;
-        let key = LoopedWire::begin(&wire, order, future.clone().unbind(), begun)?;
-        Ok(Some((scope, future, key).into_pyobject(py)?.into_any()))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
