@@ -80,7 +80,7 @@ demo: $(DONE)/module-release ## Build, start proxies on loopback, fetch pages th
 	PYTHONPATH=examples $(BIN)/python -m demo $(ARGS)
 
 .PHONY: bench
-bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md (twelve minutes)
+bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md (a quarter of an hour)
 	$(BIN)/python benches/python/report.py $(ARGS)
 
 .PHONY: resilience

@@ -294,7 +294,7 @@ def tables(quick: bool) -> list[Table]:
         for client in CLIENTS:
             if client.startswith("pyreqwest") and not _is_there("pyreqwest"):
                 continue
-            seconds = 1 if quick else 5
+            seconds = 1 if quick else 2
             found = [in_process(__file__, "--one", way, client, size, "--seconds", seconds) for size in SIZES]
             wanted = target if client.endswith("native") else None
             name = f"{client}: {way}"
@@ -314,7 +314,7 @@ def main() -> None:
     command = parser(__doc__)
     command.add_argument("--serve", type=int, metavar="SIZE", help="be the fleet")
     command.add_argument("--one", nargs=3, metavar=("WAY", "CLIENT", "SIZE"), help="print one result as JSON")
-    command.add_argument("--seconds", type=float, default=5.0, help="with --one: how long")
+    command.add_argument("--seconds", type=float, default=2.0, help="with --one: how long")
     options = command.parse_args()
     if options.serve is not None:
         serve(options.serve)

@@ -35,6 +35,7 @@ SCRIPTS = {
     "memory": "Memory",
     "imports": "Importing",
     "rotator": "Requests through a rotator",
+    "engines": "The native engine beside other clients",
     "churn": "Pools that change",
     "threads": "Threads",
     "supply": "Lists and checks",
