@@ -66,7 +66,7 @@ $(DONE)/module-release: $(SOURCES) $(DONE)/build
 build: $(DONE)/module-release ## Build the module, optimised, into $(VENV)
 
 .PHONY: wheel
-wheel: $(DONE)/build ## Build a wheel for this interpreter into dist/, at most 4 MB
+wheel: $(DONE)/build ## Build a wheel for this interpreter into dist/, and print its size
 	rm -f dist/*.whl
 	$(MATURIN) build --locked --release --out dist
 	$(BIN)/python scripts/wheel_size.py dist
