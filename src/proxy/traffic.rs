@@ -11,6 +11,8 @@ pub const TYPICAL: f64 = 100_000.0;
 const MOVE: f64 = 0.1;
 
 /// See the module. The prices are those of the cold part, where a lease reads them without its lock.
+///
+/// All orderings are relaxed: each number is right by itself, and nothing else is published by it.
 pub(crate) struct Traffic {
     sent: AtomicU64,
     received: AtomicU64,

@@ -8,6 +8,9 @@ use crate::sync::{AtomicU64, Ordering};
 const NONE: u64 = u64::MAX;
 
 /// What a pool has spent, in atomics alone: no lease waits for another.
+///
+/// All orderings are relaxed: each number is right by itself, and nothing else is published by it. The budget holds because
+/// `reserve` compares and adds in one step on one number.
 pub struct Spending {
     budget: AtomicU64,
     // Bytes and requests that are over.

@@ -16,7 +16,7 @@ pub struct Bill {
     pub spent: Money,
 }
 
-/// The counters of a lease: all, and what was reported of it.
+/// The counters of a lease: all, and what was reported of it. Relaxed throughout: each number is right by itself.
 #[derive(Default)]
 pub(super) struct Meter {
     sent: AtomicU64,
