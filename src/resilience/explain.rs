@@ -32,6 +32,8 @@ pub enum Why {
     AtCapacity,
     /// Out of tokens.
     NoTokens,
+    /// The budget has no room for its price.
+    OverBudget,
     /// It does not meet the filters of this request.
     Filtered,
     /// This request excludes it.
@@ -40,7 +42,7 @@ pub enum Why {
 
 impl Why {
     /// Every group, in the order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Unhealthy,
         Self::Resting,
         Self::Expired,
@@ -50,6 +52,7 @@ impl Why {
         Self::RestingHere,
         Self::AtCapacity,
         Self::NoTokens,
+        Self::OverBudget,
         Self::Filtered,
         Self::Excluded,
     ];
@@ -67,6 +70,7 @@ impl Why {
             Self::RestingHere => "resting_here",
             Self::AtCapacity => "at_capacity",
             Self::NoTokens => "no_tokens",
+            Self::OverBudget => "over_budget",
             Self::Filtered => "filtered",
             Self::Excluded => "excluded",
         }
@@ -82,6 +86,7 @@ impl Why {
             Self::RestingHere => "resting at this site",
             Self::AtCapacity => "at capacity",
             Self::NoTokens => "out of tokens",
+            Self::OverBudget => "over the budget",
             Self::Filtered => "not matching the request's filters",
             Self::Excluded => "excluded by the request",
             Self::Unhealthy | Self::Resting | Self::Expired => self.as_str(),

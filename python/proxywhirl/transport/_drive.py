@@ -109,9 +109,19 @@ class _Steps(BypassWarning, Settings):
 
     def _taken_over(self, handed: HandedOver) -> Begun:
         """A request that the short way has begun."""
-        kind = flavour_of(handed.request)
+        request = handed.request
+        kind = flavour_of(request)
+        selection = request.extensions.get("proxywhirl")
+        deadline = store = wearing = None
+        if selection is not None:
+            deadline, store, wearing = selection.deadline, selection.cookies, selection.wearing
+            if store is not None and wearing is None:
+                # No proxy was free at once.
+                wearing = Wearing(store, request, kind, merges=selection.completes_cookies())
         return Begun(
-            kind, None, handed.rotation, handed.judge, handed.policy, True, None, handed.taking, None, None, None
+            *(kind, selection, handed.rotation, handed.judge, handed.policy, True, deadline, handed.taking, None),
+            store,
+            wearing,
         )
 
     def _terms(self, lease: Any, begun: Begun) -> SendOptions:
