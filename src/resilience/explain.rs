@@ -171,7 +171,9 @@ fn reasons_for(query: &Query<'_>, proxy: &Proxy) -> SmallVec<[Reason; 2]> {
     let context = query.context();
     let matches = context.required.as_ref().is_none_or(|filter| filter.matches(proxy))
         && (!context.thresholds.any() || context.thresholds.admit(proxy));
-    if !matches {
+    if context.is_unpaid && proxy.is_paid() {
+        found.push(Reason::new(Why::OverBudget, None));
+    } else if !matches {
         found.push(Reason::new(Why::Filtered, None));
     }
     if context.excluded.contains(proxy) {
@@ -231,7 +233,7 @@ impl Tally {
 
     /// Counts one proxy with what speaks against it.
     pub fn count(&mut self, reasons: &[Reason]) {
-        if !reasons.iter().any(|reason| matches!(reason.why, Why::Filtered | Why::Excluded)) {
+        if !reasons.iter().any(|reason| matches!(reason.why, Why::OverBudget | Why::Filtered | Why::Excluded)) {
             let shut = reasons.iter().any(|reason| reason.why == Why::BreakerOpen);
             *(if shut { &mut self.shut } else { &mut self.otherwise }) += 1;
         }

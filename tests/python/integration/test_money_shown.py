@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from counting_relay import CountingRelay
 
-from proxywhirl import AsyncProxyRotator, Proxy, ProxyRotator, RetryPolicy
+from proxywhirl import AsyncProxyRotator, Proxy, ProxyPoolEmptyError, ProxyRotator, RetryPolicy
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 ENGINES = ("native", "httpx")
@@ -74,7 +74,7 @@ def test_statistics_have_bytes_and_money(engine: str) -> None:
                 assert stats["bytes_received"] > 4000
 
 
-def prometheus(rotator: Any) -> tuple[Any, Any]:
+def prometheus(rotator: Any) -> Any:
     client = pytest.importorskip("prometheus_client")
     from proxywhirl.metrics_collector import MetricsCollector
 
@@ -89,7 +89,7 @@ def prometheus(rotator: Any) -> tuple[Any, Any]:
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
-    return read, registry
+    return read
 
 
 def test_prometheus_counts_what_is_given_back() -> None:
@@ -97,7 +97,7 @@ def test_prometheus_counts_what_is_given_back() -> None:
     with ProxyRotator(proxies=[proxy]) as rotator:
         seen: list[Any] = []
         rotator.on("request_released", seen.append)
-        read, _ = prometheus(rotator)
+        read = prometheus(rotator)
         rotator.lease("http://shop.test/").release()
         lease = rotator.lease("http://shop.test/")
         lease._count(10, 200)
@@ -113,10 +113,12 @@ def test_prometheus_counts_what_is_given_back() -> None:
         ]
 
 
-async def test_prometheus_counts_the_bytes_of_cancelled_requests() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_prometheus_counts_the_bytes_of_cancelled_requests(engine: str) -> None:
     with ProxyFleet([ProxySpec(name="slow", latency=60_000)]) as fleet, CountingRelay(fleet.urls[0]) as relay:
-        async with AsyncProxyRotator(proxies=[relay.url], retry_policy=RetryPolicy(max_attempts=1)) as rotator:
-            read, _ = prometheus(rotator)
+        once = RetryPolicy(max_attempts=1)
+        async with AsyncProxyRotator(proxies=[relay.url], engine=engine, retry_policy=once) as rotator:
+            read = prometheus(rotator)
             task = asyncio.ensure_future(rotator.get(fleet.site_url("shop.test", "/whoami")))
             # Until it is on the wire.
             await asyncio.get_running_loop().run_in_executor(None, relay.wait)
@@ -127,3 +129,21 @@ async def test_prometheus_counts_the_bytes_of_cancelled_requests() -> None:
             assert read("proxywhirl_bytes_total", direction="sent") == counted[0] == rotator.bytes_sent
             assert read("proxywhirl_bytes_total", direction="received") == counted[1]
             assert read("proxywhirl_requests_total") == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refusal_tells_of_the_budget(kind: str) -> None:
+    paid = [Proxy(url=f"http://10.0.0.{n}:1", cost_per_request=2.0) for n in (1, 2)]
+    free = Proxy(url="http://10.0.0.3:1")
+    rotator = make(kind, proxies=[*paid, free], budget=1.0)
+    free.health_status = "dead"
+
+    async def lease() -> None:
+        taken = rotator.lease("http://shop.test/")
+        if kind == "async":
+            await taken
+
+    with pytest.raises(ProxyPoolEmptyError) as caught:
+        asyncio.run(lease())
+    assert caught.value.reasons == {"unhealthy": 1, "over_budget": 2}
+    assert "2 over the budget" in str(caught.value)
