@@ -9,7 +9,6 @@
 mod begun;
 pub(crate) mod handed_over;
 mod settings;
-#[cfg(unix)]
 mod submit;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
