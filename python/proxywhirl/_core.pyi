@@ -3787,6 +3787,10 @@ class Wishes:
         **_others: Any,
     ) -> Self: ...
     @property
+    def stale(self, /) -> bool:
+        """Whether a connection that had been idle was found closed, which is its other side's right."""
+
+    @property
     def context(self) -> Any:
         """The context that the others are laid over."""
 

@@ -314,7 +314,7 @@ impl Reactor {
             return self.begin(key, true);
         }
         let Some(task) = self.task(key) else { return };
-        task.fail(error);
+        task.fail(error.with_stale(is_stale));
         self.reply(key);
         self.admit_waiting();
     }

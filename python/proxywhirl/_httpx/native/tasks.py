@@ -1,7 +1,7 @@
 """The native engine in event loops, on their own threads: no executor, one look at all sockets per turn.
 
-The inner interface is that of :mod:`proxywhirl._httpx.carrier`. A loop that cannot watch descriptors, as the proactor of
-Windows, is woken by a thread that can; trio, where no loop of asyncio runs, has the packages of httpx instead.
+The inner interface is that of :mod:`proxywhirl._httpx.carrier`. A loop that cannot watch descriptors, as the proactor
+of Windows, is woken by a thread that can; trio, where no loop of asyncio runs, has the packages of httpx instead.
 """
 
 from __future__ import annotations
