@@ -3685,6 +3685,10 @@ class WireFailure:
     def sent(self, /) -> bool:
         """Whether some of the request can have left."""
 
+    @property
+    def stale(self, /) -> bool:
+        """Whether a connection that had been idle was found closed, which is its other side's right."""
+
 @final
 class WireOrder:
     """What is to be sent, with the iterator that its body is pulled from."""
@@ -3786,10 +3790,6 @@ class Wishes:
         context: Any = None,
         **_others: Any,
     ) -> Self: ...
-    @property
-    def stale(self, /) -> bool:
-        """Whether a connection that had been idle was found closed, which is its other side's right."""
-
     @property
     def context(self) -> Any:
         """The context that the others are laid over."""
