@@ -32,8 +32,8 @@ def failure_of(
 ) -> Failure | None:
     """What the failure of a transfer means; ``None`` if this is no exception of a transfer.
 
-    ``stale``: a connection that had been idle was found closed, which is the proxy's right (RFC 9112, 9.3.1). The request
-    is tried again where it may reach the site twice, and counts against no proxy.
+    ``stale``: a connection that had been idle was found closed, which is the proxy's right (RFC 9112, 9.3.1). The
+    request is tried again where it may reach the site twice, and counts against no proxy.
     """
     meaning = meaning_of(error, tunnel=tunnel) if isinstance(error, Exception) else None
     if meaning is None:
