@@ -10,6 +10,7 @@ pub(crate) mod answer;
 mod asked;
 mod awaited;
 pub(crate) mod blocking;
+mod body;
 mod bounds;
 mod compose;
 pub(crate) mod decoder;
