@@ -148,7 +148,6 @@ mod _core {
         literal_address, parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
-    #[cfg(unix)]
     #[pymodule_export]
     use super::wire::looped::LoopedWire;
     #[pymodule_export]

@@ -1,6 +1,5 @@
 //! A request that is under way, and what becomes of it when something has come back.
 
-#[cfg(unix)]
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -107,7 +106,6 @@ impl Begun {
         SystemClock.steady().saturating_sub(self.began) as f64 / 1e9
     }
 
-    #[cfg(unix)]
     pub(crate) fn lease(&self, py: Python<'_>) -> Option<Py<PyLease>> {
         self.lease.as_ref().map(|lease| lease.clone_ref(py))
     }
@@ -124,7 +122,6 @@ impl Begun {
         self.rotation.bind(py).borrow_mut().end()
     }
 
-    #[cfg(unix)]
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.way)?;
         visit.call(&self.request)?;

@@ -10,7 +10,6 @@ mod begun;
 pub(crate) mod handed_over;
 mod sessions;
 mod settings;
-#[cfg(unix)]
 mod submit;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
