@@ -1,8 +1,8 @@
 //! A request that is under way, and what becomes of it when something has come back.
 
+use crate::py::once::intern;
 #[cfg(unix)]
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
