@@ -11,6 +11,7 @@ mod asked;
 #[cfg(unix)]
 mod awaited;
 pub(crate) mod blocking;
+mod body;
 mod bounds;
 mod compose;
 pub(crate) mod decoder;
