@@ -23,6 +23,7 @@ mod lease;
 mod limiter;
 mod log;
 mod metadata;
+mod once;
 mod policy;
 mod pool;
 mod proxy;

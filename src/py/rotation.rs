@@ -70,7 +70,7 @@ impl PyRotation {
                     Ok(Some(event)) => step = self.core.next(event)?,
                     Ok(None) => {
                         (self.exclude, self.seconds) = (exclude, seconds);
-                        break pyo3::intern!(py, "admit");
+                        break crate::py::once::intern!(py, "admit");
                     }
                     Err(error) => {
                         // The first error counts.
@@ -80,24 +80,24 @@ impl PyRotation {
                 },
                 Step::Send { time_left } => {
                     self.seconds = time_left;
-                    break pyo3::intern!(py, "send");
+                    break crate::py::once::intern!(py, "send");
                 }
                 Step::Wait(seconds) => {
                     self.seconds = Some(seconds);
-                    break pyo3::intern!(py, "wait");
+                    break crate::py::once::intern!(py, "wait");
                 }
-                Step::Discard => break pyo3::intern!(py, "discard"),
+                Step::Discard => break crate::py::once::intern!(py, "discard"),
                 Step::Renew if self.core.lease().is_some_and(|lease| lease.pooled().is_none()) => {
                     step = self.core.next(Event::Done)?;
                 }
-                Step::Renew => break pyo3::intern!(py, "renew"),
+                Step::Renew => break crate::py::once::intern!(py, "renew"),
                 Step::Deliver { outcome, is_open } => {
                     (self.outcome, self.is_open) = (Some(outcome), is_open);
-                    break pyo3::intern!(py, "deliver");
+                    break crate::py::once::intern!(py, "deliver");
                 }
                 Step::Fail(failure) => {
                     self.failure = Some(failure);
-                    break pyo3::intern!(py, "fail");
+                    break crate::py::once::intern!(py, "fail");
                 }
             }
         };

@@ -83,7 +83,7 @@ impl PyChooser {
     }
 
     fn keep_window(&self, py: Python<'_>, strategy: &Bound<'_, PyAny>) -> PyResult<()> {
-        strategy.call_method1(pyo3::intern!(py, "_keep_window"), (self.pool.bind(py),)).map(drop)
+        strategy.call_method1(crate::py::once::intern!(py, "_keep_window"), (self.pool.bind(py),)).map(drop)
     }
 
     /// Whether nothing watches the leases: no listener, no metrics of the caller's, no profile.

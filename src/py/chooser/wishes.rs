@@ -41,7 +41,7 @@ impl PyWishes {
             return Ok(Some(session_id.bind(py).clone().into_any()));
         }
         let Some(context) = &self.context else { return Ok(None) };
-        let named = context.bind(py).getattr(pyo3::intern!(py, "session_id"))?;
+        let named = context.bind(py).getattr(crate::py::once::intern!(py, "session_id"))?;
         Ok((!named.is_none()).then_some(named))
     }
 

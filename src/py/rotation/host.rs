@@ -29,8 +29,8 @@ pub(super) fn is_told(py: Python<'_>, outcome: Judgement, elapsed_ms: Option<f64
         return WARNING.is_on(py);
     }
     // The bound is read where it is kept: it can be set.
-    let module = || TELL.get(py)?.getattr(pyo3::intern!(py, "__globals__"));
-    let slow_ms = || module()?.get_item(pyo3::intern!(py, "SLOW_MS"))?.extract::<f64>();
+    let module = || TELL.get(py)?.getattr(crate::py::once::intern!(py, "__globals__"));
+    let slow_ms = || module()?.get_item(crate::py::once::intern!(py, "SLOW_MS"))?.extract::<f64>();
     Ok(INFO.is_on(py)? || elapsed_ms.unwrap_or(0.0) > slow_ms()?)
 }
 

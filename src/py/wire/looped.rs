@@ -2,10 +2,10 @@
 
 use std::io;
 
+use crate::py::once::intern;
 use ahash::AHashMap;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 

@@ -1,7 +1,6 @@
 //! A request that is under way, and what becomes of it when something has come back.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
@@ -14,6 +13,7 @@ use crate::py::chooser::acquirer::PyAcquirer;
 use crate::py::convert;
 use crate::py::judge::PyStatusJudge;
 use crate::py::lease::PyLease;
+use crate::py::once::intern;
 use crate::py::rotation::PyRotation;
 use crate::py::wire::answer::WireAnswer;
 use crate::py::wire::failure::WireFailure;

@@ -1,7 +1,7 @@
 //! The settings at the moment of a request: read anew each time, so that a change holds at once.
 
+use crate::py::once::intern;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
