@@ -10,6 +10,7 @@ pub(crate) mod answer;
 mod asked;
 #[cfg(unix)]
 mod awaited;
+mod bare;
 pub(crate) mod blocking;
 mod bounds;
 mod compose;
