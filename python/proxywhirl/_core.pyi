@@ -1053,6 +1053,7 @@ class HttpObjects:
         params: The class of queries.
         timeout: The class of timeouts.
         unset: What stands for the timeout of the client.
+        encode: What makes a body of `content`, `data` and `json`, and names its headers; `None` where that is not known.
     """
 
     def __new__(
@@ -1068,6 +1069,7 @@ class HttpObjects:
         params: Any,
         timeout: Any,
         unset: Any,
+        encode: Any | None,
     ) -> Self: ...
     def answer(
         self, /, answer: WireAnswer, extensions: dict[Any, Any], request: Any, elapsed: SupportsFloat | SupportsIndex
@@ -3297,6 +3299,8 @@ class ShortWay:
         orders: Reads what is to be sent.
         wire: Sends on the caller's thread; `None` in event loops.
         tls: The certificates that are accepted.
+        identities: What sessions own, by their ids.
+        owner_of: Numbers the owners of connections.
         upkeep: What is looked after before requests: what keeps the proxies, what reads lists, what logs in.
         engine: The module that knows of mocks.
         reasons: The reason phrases of the standard by status.
@@ -3314,6 +3318,8 @@ class ShortWay:
         orders: WireOrders,
         wire: Wire | None,
         tls: Any,
+        identities: Any,
+        owner_of: Any,
         upkeep: tuple[Any, Any, Any],
         engine: Any,
         reasons: dict[Any, Any],

@@ -3,8 +3,8 @@
 use crate::net::address::{Address, Credentials, Protocol, escape};
 use crate::net::client::{Client, Unfit};
 use crate::net::redact::MASKED_LOGIN;
-use crate::proxy::{Inner, Proxy};
 use crate::proxy::health::mark;
+use crate::proxy::{Inner, Proxy};
 
 impl Proxy {
     /// How it is spoken to.

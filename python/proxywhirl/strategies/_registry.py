@@ -7,7 +7,6 @@ what is built in, then what installed packages offer under the entry point group
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import logging
@@ -234,6 +233,8 @@ def _known_names() -> list[str]:
 
 
 def _unknown(name: str) -> str:
+    import difflib  # of use to a name that is wrong, and to no other
+
     names = _known_names()
     near = difflib.get_close_matches(_normalise(name), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""

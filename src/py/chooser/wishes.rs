@@ -36,7 +36,7 @@ pub(crate) struct PyWishes {
 
 impl PyWishes {
     /// The session's id, which the context may name.
-    pub(super) fn session_of<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub(crate) fn session_of<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         if let Some(session_id) = &self.session_id {
             return Ok(Some(session_id.bind(py).clone().into_any()));
         }

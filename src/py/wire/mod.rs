@@ -12,6 +12,7 @@ mod asked;
 mod awaited;
 mod bare;
 pub(crate) mod blocking;
+mod body;
 mod bounds;
 mod compose;
 pub(crate) mod decoder;

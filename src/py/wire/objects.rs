@@ -28,6 +28,7 @@ use super::url::{PlainUrl, plain};
 ///     params: The class of queries.
 ///     timeout: The class of timeouts.
 ///     unset: What stands for the timeout of the client.
+///     encode: What makes a body of `content`, `data` and `json`, and names its headers; `None` where that is not known.
 #[pyclass(name = "HttpObjects", module = "proxywhirl._core", frozen)]
 pub(crate) struct HttpObjects {
     response: Py<PyAny>,
@@ -35,10 +36,11 @@ pub(crate) struct HttpObjects {
     url: Py<PyAny>,
     headers: Py<PyAny>,
     parts: Py<PyAny>,
-    stream: Py<PyAny>,
+    pub(super) stream: Py<PyAny>,
     pub(super) params: Py<PyAny>,
     pub(super) timeout: Py<PyAny>,
     pub(super) unset: Py<PyAny>,
+    pub(super) encode: Option<Py<PyAny>>,
     /// The arguments of those that are made without any.
     nothing: Py<PyTuple>,
 }
@@ -47,7 +49,7 @@ pub(crate) struct HttpObjects {
 #[pymethods]
 impl HttpObjects {
     #[new]
-    #[pyo3(signature = (*, response, request, url, headers, parts, stream, params, timeout, unset))]
+    #[pyo3(signature = (*, response, request, url, headers, parts, stream, params, timeout, unset, encode))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -60,13 +62,14 @@ impl HttpObjects {
         params: Py<PyAny>,
         timeout: Py<PyAny>,
         unset: Py<PyAny>,
+        encode: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         for class in [&response, &request, &url, &headers, &stream] {
             bare::check_object(class.bind(py))?;
         }
         bare::check_tuple(parts.bind(py))?;
         let nothing = PyTuple::empty(py).unbind();
-        Ok(Self { response, request, url, headers, parts, stream, params, timeout, unset, nothing })
+        Ok(Self { response, request, url, headers, parts, stream, params, timeout, unset, encode, nothing })
     }
 
     /// A response whose body is still to be read.
@@ -208,7 +211,7 @@ impl HttpObjects {
         url: &Bound<'py, PyAny>,
         given: &Bound<'py, PyDict>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(asked) = Asked::of(given, true)? else { return Ok(None) };
+        let Some(asked) = Asked::of(given, false)? else { return Ok(None) };
         Ok(self.compose(client, method, url, asked)?.map(|composed| composed.request))
     }
 
@@ -219,6 +222,7 @@ impl HttpObjects {
         for held in [&self.params, &self.timeout, &self.unset] {
             visit.call(held)?;
         }
+        visit.call(&self.encode)?;
         visit.call(&self.nothing)
     }
 }
@@ -244,11 +248,11 @@ impl HttpObjects {
         let Some(query) = asked.query(&self.params)? else { return Ok(None) };
         let query = query.as_ref().map(|query| query.to_str()).transpose()?;
         let method = upper(method)?;
-        let content = asked.content(py);
+        let Some(body) = asked.body(self, py)? else { return Ok(None) };
         let defaults = past(client, intern!(py, "_headers"), intern!(py, "headers"))?.getattr(intern!(py, "_list"))?;
-        let length = content.as_bytes().len();
-        let list = headers(defaults.cast()?, asked.headers.as_ref(), method.to_str()?, &found, length)?;
+        let list = headers(defaults.cast()?, asked.headers.as_ref(), method.to_str()?, &found, &body)?;
         let Some(list) = list else { return Ok(None) };
+        let content = body.content;
         let (extensions, timeouts) = asked.extensions(client, self)?;
         let made = (self.url_of(py, &found, query)?, self.headers_with(py, &list)?);
         let request = self.request_with(py, &method, &made.0, &made.1, &content, &extensions)?;

@@ -21,7 +21,8 @@ _WREQ = r"wreq::Error \{ kind: Request, uri: \S+, source: Error \{ kind: "
 _IMPIT = r"Failed to connect to the server\.\s+Reason:\s+hyper_util::client::legacy::Error\(\s+Connect,\s+"
 _BROWSER = r"(?:net::ERR_|NS_ERROR_)(?P<browser>[A-Z0-9_]+)\b"
 
-# By package and class; several patterns for one class are tried in order.
+# By package and class; several patterns for one class are tried in order. They are compiled when one is first needed:
+# most programs have one client, and a program without errors needs none.
 _PHRASES: dict[tuple[str, str], tuple[str, ...]] = {
     # http.client has no class for it, so that urllib, requests and urllib3 have none either.
     ("builtins", "OSError"): (r"Tunnel connection failed: (?P<connect>\d{3})(?: (?P<reason>.*))?\Z",),
@@ -109,20 +110,16 @@ _SAME = {
     "patchright": "playwright",
 }
 # Every client whose failures of the network are one class with a list of causes gives the same list: hyper's.
-_CAUSES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"tunnel error: (?P<LOGIN>proxy authorization required)\Z",
-        r"tunnel error: (?P<UNREACHED>unsuccessful)\Z",
-        r"SOCKS error: (?P<RULESET>connection not allowed)\Z",
-        r"SOCKS error: (?P<LOGIN>server does not support user/pass authentication|credentials not accepted)\Z",
-        r"SOCKS error: (?P<UNREACHED>general server failure|network unreachable|host unreachable|connection refused|"
-        r"ttl expired)\Z",
-        r"(?P<PROXY>tcp connect error|dns error|error connecting to socks proxy|"
-        r"tunnel error: (?:failed to create underlying connection|unexpected end of file))\Z",
-    )
+_CAUSES = (
+    r"tunnel error: (?P<LOGIN>proxy authorization required)\Z",
+    r"tunnel error: (?P<UNREACHED>unsuccessful)\Z",
+    r"SOCKS error: (?P<RULESET>connection not allowed)\Z",
+    r"SOCKS error: (?P<LOGIN>server does not support user/pass authentication|credentials not accepted)\Z",
+    r"SOCKS error: (?P<UNREACHED>general server failure|network unreachable|host unreachable|connection refused|"
+    r"ttl expired)\Z",
+    r"(?P<PROXY>tcp connect error|dns error|error connecting to socks proxy|"
+    r"tunnel error: (?:failed to create underlying connection|unexpected end of file))\Z",
 )
-_COMPILED = {key: tuple(re.compile(pattern) for pattern in patterns) for key, patterns in _PHRASES.items()}
 # A text is looked at up to here.
 _LONGEST = 4096
 
@@ -134,10 +131,10 @@ def finding_of(package: str, error: BaseException, name: str | None = None) -> F
         return _of_causes(error)
     text: str | None = None
     for own in (name,) if name is not None else [cls.__name__ for cls in type(error).__mro__]:
-        for pattern in _COMPILED.get((package, own), ()):
+        for pattern in _PHRASES.get((package, own), ()):
             if text is None:
                 text = str(error)[:_LONGEST]
-            match = pattern.match(text)
+            match = re.match(pattern, text)
             if match is not None:
                 return _meaning(match, error)
     return None
@@ -150,7 +147,7 @@ def _of_causes(error: Any) -> Finding | None:
     messages = [cause.get("message") for cause in causes or () if isinstance(cause, dict)]
     for pattern in _CAUSES:
         for message in messages:
-            match = pattern.match(message) if isinstance(message, str) else None
+            match = re.match(pattern, message) if isinstance(message, str) else None
             if match is not None:
                 return _meaning(match, error)
     return None

@@ -73,7 +73,7 @@ class Orders:
             repeatable=terms.repeatable,
             whole=terms.read,
             most=None if most is None or most >= 2**63 else int(most),
-            owner=None if terms.identity is None else self._owner(terms.identity),
+            owner=None if terms.identity is None else self.owner_of(terms.identity),
             authorization=terms.authorization,
             target_tls=self.tls.native_target() if secure else None,
             proxy_tls=self.tls.native_proxy() if proxy_url.startswith("https:") else None,
@@ -95,7 +95,7 @@ class Orders:
         with self._lock:
             return self._owners.pop(identity, None)
 
-    def _owner(self, identity: Hashable) -> int:
+    def owner_of(self, identity: Hashable) -> int:
         """The number of a session."""
         with self._lock:
             owners = self._owners

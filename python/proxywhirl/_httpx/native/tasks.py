@@ -95,9 +95,9 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
         # Its body was read, so that nothing is done in a loop any more.
         return await self._received(handed.reply, self._orders.parcel_of(handed, terms), None, 0)
 
-    def short_way(self, client: Any, upkeep: tuple[Any, Any, Any]) -> _core.ShortWay | None:
+    def short_way(self, client: Any, identities: Any, upkeep: tuple[Any, Any, Any]) -> _core.ShortWay | None:
         """What sends requests of a client by one call; ``None`` if its objects cannot be filled."""
-        return self._short_way(client, upkeep, None) if hasattr(_core, "LoopedWire") else None
+        return self._short_way(client, identities, upkeep, None) if hasattr(_core, "LoopedWire") else None
 
     async def _received(self, reply: Any, parcel: Parcel, scope: _Scope | None, key: int) -> Answer | Failure:
         if type(reply) is _core.WireFailure:

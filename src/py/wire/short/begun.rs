@@ -32,6 +32,8 @@ pub(crate) struct Begun {
     /// The policy as it was given.
     pub(super) policy: Py<PyAny>,
     pub(super) judge: Py<PyStatusJudge>,
+    /// Whether cookies that are set belong to a session.
+    pub(super) keeps_cookies: bool,
     /// The proxy, credentials included, once one is taken.
     pub(super) proxy_url: Option<Arc<str>>,
     pub(super) is_tunnel: bool,
@@ -64,7 +66,8 @@ impl Begun {
         // A redirect or a refused login goes on; and a proxy that had the login may repeat it in what it says.
         let goes_on = (300..400).contains(&code) || matches!(code, 401 | 407);
         let may_repeat = !self.is_tunnel && self.proxy_url.as_ref().is_some_and(|url| url.contains('@'));
-        if goes_on || (may_repeat && way.says_something(py, code, reason)?) || way.package.is_on(py)? {
+        let is_kept = || self.keeps_cookies && answer.head().headers().any(|(name, _)| is_set_cookie(name));
+        if goes_on || is_kept() || (may_repeat && way.says_something(py, code, reason)?) || way.package.is_on(py)? {
             return Ok(None);
         }
         let retry_after = answer.pause(py)?;
@@ -134,4 +137,8 @@ impl Begun {
         visit.call(&self.policy)?;
         visit.call(&self.judge)
     }
+}
+
+fn is_set_cookie(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"set-cookie")
 }

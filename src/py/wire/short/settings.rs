@@ -182,7 +182,7 @@ impl Settings {
         if !is_plain {
             return Ok(None);
         }
-        Ok(kept_policy(given)?.filter(|policy| policy.get().core.timeout.is_none()))
+        kept_policy(given)
     }
 
     /// Whether a method of httpx may have been replaced by a mock. The module itself says for certain.
