@@ -160,7 +160,7 @@ mod _core {
         objects::HttpObjects,
         order::{WireOrder, WireOrders, must_be_public},
         read::request_facts,
-        short::{ShortWay, handed_over::HandedOver},
+        short::{ShortWay, changes::Changes, handed_over::HandedOver},
         tls::WireTls,
     };
 

@@ -9,6 +9,7 @@
 pub(crate) mod answer;
 mod asked;
 mod awaited;
+mod bare;
 pub(crate) mod blocking;
 mod body;
 mod bounds;
