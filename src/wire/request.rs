@@ -20,6 +20,12 @@ impl Headers {
         Self::default()
     }
 
+    /// None, with room for so many, and for so many bytes of theirs.
+    #[must_use]
+    pub fn with_capacity(count: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(count) }
+    }
+
     /// Adds one at the end.
     ///
     /// # Panics

@@ -12,6 +12,7 @@ use pyo3::types::{PyBytes, PyDelta, PyDict, PyList, PyString, PyTuple};
 
 use super::answer::WireAnswer;
 use super::asked::{Asked, Composed, past};
+use super::bare;
 use super::compose::{headers, lowered};
 use super::url::{PlainUrl, plain};
 
@@ -40,9 +41,8 @@ pub(crate) struct HttpObjects {
     pub(super) timeout: Py<PyAny>,
     pub(super) unset: Py<PyAny>,
     pub(super) encode: Option<Py<PyAny>>,
-    /// `object.__new__` and `tuple.__new__`.
-    new: Py<PyAny>,
-    new_tuple: Py<PyAny>,
+    /// The arguments of those that are made without any.
+    nothing: Py<PyTuple>,
 }
 
 #[proxywhirl_macros::border]
@@ -64,10 +64,12 @@ impl HttpObjects {
         unset: Py<PyAny>,
         encode: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let builtins = py.import("builtins")?;
-        let of = |name| builtins.getattr(name)?.getattr("__new__").map(Bound::unbind);
-        let (new, new_tuple) = (of("object")?, of("tuple")?);
-        Ok(Self { response, request, url, headers, parts, stream, params, timeout, unset, encode, new, new_tuple })
+        for class in [&response, &request, &url, &headers, &stream] {
+            bare::check_object(class.bind(py))?;
+        }
+        bare::check_tuple(parts.bind(py))?;
+        let nothing = PyTuple::empty(py).unbind();
+        Ok(Self { response, request, url, headers, parts, stream, params, timeout, unset, encode, nothing })
     }
 
     /// A response whose body is still to be read.
@@ -146,7 +148,11 @@ impl HttpObjects {
         };
         let list = PyList::empty(py);
         for (name, value) in answer.head().headers() {
-            list.append((PyBytes::new(py, name), lowered(py, name), PyBytes::new(py, value)))?;
+            let written = PyBytes::new(py, name);
+            // Some servers write them so.
+            let is_lower = !name.iter().any(u8::is_ascii_uppercase);
+            let lower = if is_lower { written.clone() } else { lowered(py, name) };
+            list.append((written, lower, PyBytes::new(py, value)))?;
         }
         let made = self.head(py, answer.head().status, self.headers_with(py, &list)?, extensions, request, true)?;
         self.read(&made, body.bind(py), content.bind(py), elapsed)?;
@@ -217,8 +223,7 @@ impl HttpObjects {
             visit.call(held)?;
         }
         visit.call(&self.encode)?;
-        visit.call(&self.new)?;
-        visit.call(&self.new_tuple)
+        visit.call(&self.nothing)
     }
 }
 
@@ -237,7 +242,7 @@ impl HttpObjects {
         };
         // Without a scheme it may be the part of a base, or nothing.
         let Some(found) = plain(text.to_str()?) else { return Ok(None) };
-        if past(client, intern!(py, "_params"), intern!(py, "params"))?.is_truthy()? {
+        if has_params(&past(client, intern!(py, "_params"), intern!(py, "params"))?)? {
             return Ok(None);
         }
         let Some(query) = asked.query(&self.params)? else { return Ok(None) };
@@ -257,7 +262,7 @@ impl HttpObjects {
     }
 
     fn empty<'py>(&self, py: Python<'py>, class: &Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.new.bind(py).call1((class,))
+        bare::object(class.bind(py), self.nothing.bind(py))
     }
 
     /// What a response has before its body, in the order in which the constructor sets it.
@@ -320,8 +325,13 @@ impl HttpObjects {
     fn url_of<'py>(&self, py: Python<'py>, found: &PlainUrl<'_>, query: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
         let scheme = if found.scheme == "https" { intern!(py, "https") } else { intern!(py, "http") };
         let query = query.or(found.query);
-        let parts = (scheme, intern!(py, ""), found.host, found.port, found.path, query, py.None());
-        let parts = self.new_tuple.bind(py).call1((&self.parts, parts))?;
+        let port = found.port.into_pyobject(py)?;
+        let (host, path) = (PyString::new(py, found.host), PyString::new(py, found.path));
+        let query = query.map_or_else(|| py.None().into_bound(py), |query| PyString::new(py, query).into_any());
+        let none = py.None().into_bound(py);
+        let (scheme, user) = (scheme.clone().into_any(), intern!(py, "").clone().into_any());
+        let parts = [scheme, user, host.into_any(), port, path.into_any(), query, none];
+        let parts = bare::tuple(self.parts.bind(py), parts)?;
         let made = self.empty(py, &self.url)?;
         made.setattr(intern!(py, "_uri_reference"), parts)?;
         Ok(made)
@@ -353,6 +363,14 @@ impl HttpObjects {
         made.setattr(intern!(py, "_list"), list)?;
         made.setattr(intern!(py, "_encoding"), py.None())?;
         Ok(made)
+    }
+}
+
+/// Whether there are parameters of the client's; the question that `bool` asks is one of Python's.
+fn has_params(params: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match params.getattr_opt(intern!(params.py(), "_dict"))? {
+        Some(kept) if kept.is_exact_instance_of::<PyDict>() => kept.is_truthy(),
+        _ => params.is_truthy(),
     }
 }
 

@@ -156,8 +156,12 @@ pub(super) fn headers_in(list: &Bound<'_, PyList>) -> PyResult<Headers> {
     in_order(&Listed(list.clone()))
 }
 
+/// Bytes of a header that there is room for at once.
+const USUAL: usize = 48;
+
 fn in_order(listed: &Listed<'_>) -> PyResult<Headers> {
-    let mut headers = Headers::new();
+    let count = listed.0.len();
+    let mut headers = Headers::with_capacity(count, count * USUAL);
     for is_host in [true, false] {
         listed.each(|name, value| {
             if name.as_bytes().eq_ignore_ascii_case(b"host") == is_host {

@@ -7,10 +7,10 @@
 //! is decided here.
 
 mod begun;
+pub(crate) mod changes;
 pub(crate) mod handed_over;
 mod sessions;
 mod settings;
-#[cfg(unix)]
 mod submit;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -84,7 +84,7 @@ impl ShortWay {
         client: Py<PyAny>,
         objects: Py<HttpObjects>,
         package: &str,
-        transport: Bound<'_, PyAny>,
+        transport: &Bound<'_, PyAny>,
         orders: Py<WireOrders>,
         wire: Option<Py<PyWire>>,
         tls: Py<PyAny>,
@@ -95,11 +95,10 @@ impl ShortWay {
         reasons: Py<PyDict>,
         most_body: f64,
     ) -> PyResult<Self> {
-        let carrier = transport.getattr(intern!(py, "carrier"))?.unbind();
         let (keeping, lists, limits) = upkeep;
         let upkeep = Upkeep { keeping, lists, limits };
         let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
-        let settings = Settings { transport: transport.unbind(), carrier, upkeep, engine, modules };
+        let settings = Settings::new(client.bind(py), transport, upkeep, engine, modules)?;
         let package = if package == "httpx" { &HTTPX } else { &HTTPX2 };
         let (target_tls, proxy_tls) = (Once::new(), Once::new());
         let sessions = Sessions { identities, owner_of };
@@ -220,7 +219,7 @@ impl ShortWay {
             policy: now.given_policy.unbind(),
             judge: now.judge.unbind(),
             keeps_cookies: session.is_some(),
-            proxy_url: String::new(),
+            proxy_url: None,
             is_tunnel: false,
             began,
         });
@@ -232,10 +231,10 @@ impl ShortWay {
             Some(session) => session.wear(&begun.request, lease).map(|(headers, owner)| (headers, Some(owner)))?,
             None => (headers, None),
         };
-        let proxy_url = lease.get().core().proxy().client_url();
+        let (proxy, proxy_url) = this.orders.get().leased(lease.get())?;
         let most = now.max_body.unwrap_or(this.most_body);
         let order = this.orders.get().make(Wanted {
-            proxy: this.orders.get().proxy_of(lease.as_any(), &proxy_url)?,
+            proxy: Some(proxy),
             method: method.to_str()?,
             target,
             secure: is_secure,
@@ -264,7 +263,7 @@ impl ShortWay {
             },
         });
         begun.is_tunnel = is_secure || !proxy_url.starts_with("http");
-        begun.proxy_url = proxy_url;
+        begun.proxy_url = Some(proxy_url);
         Ok(Some(Ok((begun, order))))
     }
 
