@@ -168,6 +168,7 @@ _prepare(
         "seldom": "proxywhirl.events.log",
         "tell_attempt": "proxywhirl.events.log",
         "tell_unknown": "proxywhirl._httpx.judge",
+        "wished": "proxywhirl._httpx.wishes",
     },
 )
 

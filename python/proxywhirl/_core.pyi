@@ -38,6 +38,7 @@ __all__ = [
     "BanRules",
     "BanTable",
     "BodyDecoder",
+    "Changes",
     "CheckResult",
     "CheckRun",
     "Chooser",
@@ -450,6 +451,14 @@ class BodyDecoder:
     @property
     def is_needed(self, /) -> bool:
         """Whether there is a coding to take off."""
+
+@final
+class Changes:
+    """Counts the changes of settings. Thread-safe."""
+
+    def __new__(cls, /) -> Self: ...
+    def note(self, /) -> None:
+        """A setting was changed."""
 
 @final
 class CheckResult:
@@ -1053,6 +1062,7 @@ class HttpObjects:
         params: The class of queries.
         timeout: The class of timeouts.
         unset: What stands for the timeout of the client.
+        encode: What makes a body of `content`, `data` and `json`, and names its headers; `None` where that is not known.
     """
 
     def __new__(
@@ -1068,6 +1078,7 @@ class HttpObjects:
         params: Any,
         timeout: Any,
         unset: Any,
+        encode: Any | None,
     ) -> Self: ...
     def answer(
         self, /, answer: WireAnswer, extensions: dict[Any, Any], request: Any, elapsed: SupportsFloat | SupportsIndex
@@ -1514,7 +1525,7 @@ class LoginSecrets:
 class LoopedWire:
     """The connections of one transport in one event loop, and what sends requests over them. To be used by the loop's thread.
 
-    The caller has the loop watch `fileno()` for reading, with `turn` as the callback.
+    The caller has the loop watch `fileno()` for reading, with `turn` as the callback; or calls `watch()`, where it cannot.
 
     Args:
         loop: The event loop.
@@ -1556,8 +1567,8 @@ class LoopedWire:
             key: The proxy's identifier; any other object closes nothing.
         """
 
-    def fileno(self, /) -> int:
-        """The descriptor that is readable when `turn` has something to do.
+    def fileno(self, /) -> int | None:
+        """The descriptor that is readable when `turn` has something to do; `None` where the system or `watch` has another way.
 
         Raises:
             RuntimeError: It is shut.
@@ -1615,6 +1626,15 @@ class LoopedWire:
 
         Raises:
             OSError: The system does not say what is ready.
+        """
+
+    def watch(self, /) -> None:
+        """Have a thread watch the connections, and the loop call `turn` when there is something to do: one `call_soon_threadsafe`
+        for all that has come. The thread ends when this is shut, collected, or its loop closed.
+
+        Raises:
+            RuntimeError: It is shut.
+            OSError: The system has no descriptors or threads left.
         """
 
 @final
@@ -3297,6 +3317,8 @@ class ShortWay:
         orders: Reads what is to be sent.
         wire: Sends on the caller's thread; `None` in event loops.
         tls: The certificates that are accepted.
+        identities: What sessions own, by their ids.
+        owner_of: Numbers the owners of connections.
         upkeep: What is looked after before requests: what keeps the proxies, what reads lists, what logs in.
         engine: The module that knows of mocks.
         reasons: The reason phrases of the standard by status.
@@ -3314,6 +3336,8 @@ class ShortWay:
         orders: WireOrders,
         wire: Wire | None,
         tls: Any,
+        identities: Any,
+        owner_of: Any,
         upkeep: tuple[Any, Any, Any],
         engine: Any,
         reasons: dict[Any, Any],
@@ -3675,6 +3699,10 @@ class WireFailure:
     @property
     def sent(self, /) -> bool:
         """Whether some of the request can have left."""
+
+    @property
+    def stale(self, /) -> bool:
+        """Whether a connection that had been idle was found closed, which is its other side's right."""
 
 @final
 class WireOrder:

@@ -214,10 +214,7 @@ class MetricsCollector:
         of_rotator = weakref.ref(rotator)
         next_count = 0.0
 
-        def completed(event: ProxyEvent, proxy_id: Any) -> None:
-            nonlocal next_count
-            seconds = None if event.duration_ms is None else event.duration_ms / 1000.0
-            self.record_request(str(event.metadata.get("outcome", "unknown")), seconds, proxy_id)
+        def moved(event: ProxyEvent, proxy_id: Any) -> None:
             facts = event.metadata
             self.record_traffic(
                 facts.get("bytes_sent", 0),
@@ -226,6 +223,12 @@ class MetricsCollector:
                 proxy_id,
                 is_page=bool(event.success),
             )
+
+        def completed(event: ProxyEvent, proxy_id: Any) -> None:
+            nonlocal next_count
+            seconds = None if event.duration_ms is None else event.duration_ms / 1000.0
+            self.record_request(str(event.metadata.get("outcome", "unknown")), seconds, proxy_id)
+            moved(event, proxy_id)
             now = time.monotonic()
             if now >= next_count:
                 next_count = now + _COUNT_AGAIN
@@ -235,6 +238,8 @@ class MetricsCollector:
 
         updates: dict[str, Callable[[ProxyEvent, Any], None]] = {
             "request_complete": completed,
+            # What was given back counts as no attempt; its bytes are paid all the same.
+            "request_released": moved,
             "proxy_health_check": lambda event, proxy_id: self.update_proxy_health(proxy_id, bool(event.success)),
             "proxy_rested": lambda _, proxy_id: self.update_proxy_health(proxy_id, False),
             "proxy_revived": lambda _, proxy_id: self.update_proxy_health(proxy_id, True),

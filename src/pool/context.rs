@@ -125,6 +125,8 @@ pub struct Context {
     /// Whether this selection serves a request of a rotator: what is an error when a strategy is used by hand is then
     /// served by its fallback.
     pub in_rotation: bool,
+    /// Whether the budget has no room for paid proxies, which `required` then leaves out.
+    pub is_unpaid: bool,
 }
 
 impl Context {
@@ -166,7 +168,7 @@ impl Context {
         let free = Filter::max_cost(0.0);
         // Demands on the cost are the least of both, so that they never exclude each other.
         let required = self.required.as_ref().and_then(|required| required.and(&free)).unwrap_or(free);
-        Self { required: Some(required), ..self.clone() }
+        Self { required: Some(required), is_unpaid: true, ..self.clone() }
     }
 
     /// Nothing in particular, for a selection of a rotator or one by hand.
@@ -181,6 +183,7 @@ impl Context {
             excluded: Excluded::Empty,
             required: None,
             in_rotation,
+            is_unpaid: false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Pool;
 use crate::proxy::health::Health;
+use crate::proxy::money::Money;
 
 /// Proxies by health, and the results of all requests through them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,6 +21,12 @@ pub struct Stats {
     pub failures: u64,
     /// Mean success rate over the proxies that have results; 0 where none has.
     pub mean_success_rate: f64,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes received.
+    pub received: u64,
+    /// What it has cost.
+    pub spent: Money,
 }
 
 impl Pool {
@@ -40,6 +47,10 @@ impl Pool {
             stats.requests += requests;
             stats.successes += successes;
             stats.failures += failures;
+            let (sent, received) = proxy.bytes();
+            stats.sent = stats.sent.saturating_add(sent);
+            stats.received = stats.received.saturating_add(received);
+            stats.spent = stats.spent + proxy.spent();
             if requests > 0 {
                 tried += 1;
                 stats.mean_success_rate += proxy.success_rate();

@@ -3,8 +3,8 @@
 use crate::net::address::{Address, Credentials, Protocol, escape};
 use crate::net::client::{Client, Unfit};
 use crate::net::redact::MASKED_LOGIN;
-use crate::proxy::Proxy;
 use crate::proxy::health::mark;
+use crate::proxy::{Inner, Proxy};
 
 impl Proxy {
     /// How it is spoken to.
@@ -79,6 +79,24 @@ impl Proxy {
     #[must_use]
     pub fn client_url(&self) -> String {
         self.url_with(self.scheme())
+    }
+
+    /// Whether that is what it is, which is found out without writing it, but for a login.
+    #[must_use]
+    pub fn is_client_url(&self, url: &str) -> bool {
+        let bare = |inner: &Inner| {
+            let raw = inner.cold.as_ref().and_then(|cold| cold.raw_url.as_deref());
+            let scheme = raw.map_or(inner.protocol.as_str(), |raw| inner.protocol.scheme_of(raw));
+            let rest = url.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://"));
+            rest == Some(inner.authority.as_str())
+        };
+        {
+            let inner = self.inner.lock();
+            if inner.cold.as_ref().is_none_or(|cold| cold.credentials.is_none()) {
+                return bare(&inner);
+            }
+        }
+        self.client_url() == url
     }
 
     /// The same with a scheme that the client knows.

@@ -321,6 +321,10 @@ pub(crate) fn explain<'py>(
         // Out until the last of the reasons is gone, if all of them go by themselves.
         let until = reasons.iter().map(|reason| reason.until).collect::<Option<Vec<u64>>>();
         let mut until = until.and_then(|moments| moments.into_iter().max());
+        if table.proxy(slot).is_some_and(|proxy| !core.spending().has_room_for(proxy)) {
+            names.push(Why::OverBudget.as_str());
+            until = None;
+        }
         if passed_over.contains(&slot) {
             names.push(Why::Filtered.as_str());
             until = None;

@@ -23,6 +23,7 @@ mod lease;
 mod limiter;
 mod log;
 mod metadata;
+mod once;
 mod policy;
 mod pool;
 mod proxy;
@@ -148,7 +149,6 @@ mod _core {
         literal_address, parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
-    #[cfg(unix)]
     #[pymodule_export]
     use super::wire::looped::LoopedWire;
     #[pymodule_export]
@@ -160,7 +160,7 @@ mod _core {
         objects::HttpObjects,
         order::{WireOrder, WireOrders, must_be_public},
         read::request_facts,
-        short::{ShortWay, handed_over::HandedOver},
+        short::{ShortWay, changes::Changes, handed_over::HandedOver},
         tls::WireTls,
     };
 

@@ -32,6 +32,8 @@ pub enum Why {
     AtCapacity,
     /// Out of tokens.
     NoTokens,
+    /// The budget has no room for its price.
+    OverBudget,
     /// It does not meet the filters of this request.
     Filtered,
     /// This request excludes it.
@@ -40,7 +42,7 @@ pub enum Why {
 
 impl Why {
     /// Every group, in the order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Unhealthy,
         Self::Resting,
         Self::Expired,
@@ -50,6 +52,7 @@ impl Why {
         Self::RestingHere,
         Self::AtCapacity,
         Self::NoTokens,
+        Self::OverBudget,
         Self::Filtered,
         Self::Excluded,
     ];
@@ -67,6 +70,7 @@ impl Why {
             Self::RestingHere => "resting_here",
             Self::AtCapacity => "at_capacity",
             Self::NoTokens => "no_tokens",
+            Self::OverBudget => "over_budget",
             Self::Filtered => "filtered",
             Self::Excluded => "excluded",
         }
@@ -82,6 +86,7 @@ impl Why {
             Self::RestingHere => "resting at this site",
             Self::AtCapacity => "at capacity",
             Self::NoTokens => "out of tokens",
+            Self::OverBudget => "over the budget",
             Self::Filtered => "not matching the request's filters",
             Self::Excluded => "excluded by the request",
             Self::Unhealthy | Self::Resting | Self::Expired => self.as_str(),
@@ -166,7 +171,9 @@ fn reasons_for(query: &Query<'_>, proxy: &Proxy) -> SmallVec<[Reason; 2]> {
     let context = query.context();
     let matches = context.required.as_ref().is_none_or(|filter| filter.matches(proxy))
         && (!context.thresholds.any() || context.thresholds.admit(proxy));
-    if !matches {
+    if context.is_unpaid && proxy.is_paid() {
+        found.push(Reason::new(Why::OverBudget, None));
+    } else if !matches {
         found.push(Reason::new(Why::Filtered, None));
     }
     if context.excluded.contains(proxy) {
@@ -226,7 +233,7 @@ impl Tally {
 
     /// Counts one proxy with what speaks against it.
     pub fn count(&mut self, reasons: &[Reason]) {
-        if !reasons.iter().any(|reason| matches!(reason.why, Why::Filtered | Why::Excluded)) {
+        if !reasons.iter().any(|reason| matches!(reason.why, Why::OverBudget | Why::Filtered | Why::Excluded)) {
             let shut = reasons.iter().any(|reason| reason.why == Why::BreakerOpen);
             *(if shut { &mut self.shut } else { &mut self.otherwise }) += 1;
         }

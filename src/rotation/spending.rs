@@ -67,19 +67,26 @@ impl Spending {
         self.committed.load(Ordering::Relaxed) >= self.budget.load(Ordering::Relaxed)
     }
 
-    /// Commits the price of a request that begins; `None` where the budget has no room for it.
-    #[inline]
-    pub(super) fn reserve(&self, proxy: &Proxy) -> Option<Money> {
-        if !proxy.is_paid() {
-            return Some(Money::ZERO);
-        }
-        let price = proxy.price();
+    /// Whether a request through that proxy may begin now.
+    #[must_use]
+    pub fn has_room_for(&self, proxy: &Proxy) -> bool {
+        !proxy.is_paid() || self.after(proxy.price(), self.committed.load(Ordering::Relaxed)).is_some()
+    }
+
+    /// What is committed once a request of that price has begun; `None` where the budget has no room for it.
+    fn after(&self, price: Money, committed: u64) -> Option<u64> {
         let budget = self.budget.load(Ordering::Relaxed);
+        let after = committed.saturating_add(price.0);
+        (after <= budget && committed < budget).then_some(after)
+    }
+
+    /// Commits the price of a request that begins on a paid proxy; `None` where the budget has no room for it.
+    // Not inlined: most proxies are free.
+    #[inline(never)]
+    pub(super) fn reserve(&self, proxy: &Proxy) -> Option<Money> {
+        let price = proxy.price();
         // One step, so that of requests at the same moment as many pass as there is money for.
-        let fits = |committed: u64| {
-            let after = committed.saturating_add(price.0);
-            (after <= budget && committed < budget).then_some(after)
-        };
+        let fits = |committed| self.after(price, committed);
         self.committed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok().map(|_| price)
     }
 

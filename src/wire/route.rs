@@ -1,7 +1,8 @@
 //! The way of a request: to the site itself, by a proxy that forwards it, or through a tunnel; and which connections are
 //! fit for it.
 
-use std::fmt;
+use std::fmt::{self, Write};
+use std::hash::{Hash, Hasher};
 
 use crate::net::credentials::Credentials;
 use crate::net::protocol::Protocol;
@@ -80,12 +81,21 @@ pub struct Route {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Identity(Arc<Inner>);
 
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 struct Inner {
     party: Party,
     profiles: (u64, u64),
     way: Way,
     origin: Option<Origin>,
+}
+
+impl Hash for Inner {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // A proxy by its number: two of one number, as before and after a change, are told apart by the comparison.
+        self.party.proxy.as_ref().map(|proxy| proxy.id).hash(state);
+        self.party.owner.hash(state);
+        self.origin.hash(state);
+    }
 }
 
 /// A proxy, and the session that has its connections to itself.
@@ -224,11 +234,14 @@ impl Route {
         let Origin { tls, host, port } = &self.origin;
         let (scheme, default) = if *tls { ("https", 443) } else { ("http", 80) };
         let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
-        if *port == default {
-            format!("{scheme}://{open}{host}{close}")
-        } else {
-            format!("{scheme}://{open}{host}{close}:{port}")
+        let mut onward = String::with_capacity(host.len() + 16);
+        for part in [scheme, "://", open, host, close] {
+            onward.push_str(part);
         }
+        if *port != default {
+            let _ = write!(onward, ":{port}");
+        }
+        onward
     }
 
     /// Where the connection is opened to.

@@ -74,6 +74,8 @@ def _make(kind: HttpLibrary) -> _core.HttpObjects:
         params=module.QueryParams,
         timeout=module.Timeout,
         unset=module.USE_CLIENT_DEFAULT,
+        # Without it the package makes all requests with a body that is to be encoded.
+        encode=getattr(getattr(module, "_content", None), "encode_request", None),
     )
 
 

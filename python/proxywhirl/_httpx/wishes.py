@@ -7,6 +7,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
+from proxywhirl._httpx.cookies import Wearing
+from proxywhirl._httpx.library import flavour_of
 from proxywhirl._native.redact import shown
 from proxywhirl.bans import BanPolicy
 
@@ -51,6 +53,7 @@ class Selection(_core.Wishes):
         "raise_on_ban",
         "read_body",
         "retry_policy",
+        "wearing",
     )
 
     def __init__(
@@ -83,6 +86,8 @@ class Selection(_core.Wishes):
         """Where the cookies of this request come from and go to; ``None`` where the client keeps them."""
         self.merges_cookies = False
         """Whether those that the request brought along are completed by them."""
+        self.wearing: Wearing | None = None
+        """What puts them on the attempts of the request that the short way has begun."""
         self._hop_of = 0
         self._hop_status = 0
 
@@ -116,6 +121,13 @@ class Selection(_core.Wishes):
         if self._hop_of == id(request):
             return self._hop_status == 401
         return 300 <= self._hop_status < 400
+
+    def wear(self, request: Any, proxy_id: UUID) -> None:
+        """Put the cookies on a request for its first attempt, which goes through that proxy."""
+        cookies = self.cookies
+        if cookies is not None:
+            self.wearing = Wearing(cookies, request, flavour_of(request), merges=self.completes_cookies())
+            self.wearing.put_on(proxy_id)
 
     def owner(self) -> Hashable | None:
         """Names the session that has its connections to itself; ``None`` without a session."""

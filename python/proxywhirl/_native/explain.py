@@ -23,8 +23,8 @@ class Verdict:
     Attributes:
         proxy: The proxy.
         reasons: Why it may not be chosen: ``unhealthy``, ``resting``, ``expired``, ``breaker_open``, ``banned_here``,
-            ``rate_limited_here``, ``resting_here``, ``at_capacity``, ``no_tokens``, ``filtered``, ``excluded``; empty
-            if it may.
+            ``rate_limited_here``, ``resting_here``, ``at_capacity``, ``no_tokens``, ``over_budget``, ``filtered``,
+            ``excluded``; empty if it may.
         until: When the last of the reasons is gone by itself, in UTC; ``None`` if that is not known.
     """
 

@@ -16,6 +16,7 @@ EVENTS = (
     "request_success",
     "request_failure",
     "request_complete",
+    "request_released",
     "proxy_health_check",
     "proxy_removed",
     "fetch_complete",

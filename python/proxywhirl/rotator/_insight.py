@@ -27,12 +27,14 @@ _KINDS = {
     "breaker_open": "resting",
     "at_capacity": "busy",
     "no_tokens": "busy",
+    "over_budget": "unpaid",
 }
 _WORDS = {
     "unhealthy": "unhealthy",
     "resting": "resting after failures",
     "busy": "busy",
     "expired": "expired",
+    "unpaid": "over the budget",
     "benched": "benched at a site",
 }
 _HEALTHY_SHARE = 0.8
@@ -253,7 +255,7 @@ def status_of(good: int, size: int) -> str:
 
 def _counted(verdicts: Explanation) -> dict[str, int]:
     """How many proxies can be chosen now, and how many are out for which kind of reason; their sum is the pool."""
-    counts = dict.fromkeys(("healthy", "unhealthy", "resting", "busy", "expired"), 0)
+    counts = dict.fromkeys(("healthy", "unhealthy", "resting", "busy", "expired", "unpaid"), 0)
     for verdict in verdicts:
         counts[next((kind for reason, kind in _KINDS.items() if reason in verdict.reasons), "healthy")] += 1
     return counts

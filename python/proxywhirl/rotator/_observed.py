@@ -101,7 +101,8 @@ class ObservedFace(ChosenFace):
             ``status`` (``healthy`` with four fifths of the proxies in service, ``unhealthy`` with none, else
             ``degraded``; in service are those that can be chosen and those that are only busy), ``pool_size``,
             ``healthy_proxies`` (can be chosen now), ``resting_proxies`` (out of service for a time after failures, or
-            with an open breaker), ``busy_proxies`` (at capacity or out of tokens), ``expired_proxies``,
+            with an open breaker), ``busy_proxies`` (at capacity or out of tokens), ``unpaid_proxies`` (the budget has
+            no room for them), ``expired_proxies``,
             ``unhealthy_proxies`` (unhealthy or dead, without a time of rest), ``benched_proxies`` (banned at one site
             or more, counted besides: elsewhere they may be chosen), ``overall_success_rate`` (0 to 1),
             ``average_response_time_ms`` (mean over the proxies that have one), ``last_health_check`` (ISO 8601, or
@@ -170,7 +171,9 @@ class ObservedFace(ChosenFace):
         Returns:
             ``total_proxies``, ``healthy_proxies`` (healthy, unknown and degraded), ``unhealthy_proxies``,
             ``dead_proxies``, ``total_requests``, ``total_successes``, ``total_failures``, ``average_success_rate``
-            (mean over the proxies with requests, 0 to 1).
+            (mean over the proxies with requests, 0 to 1), ``bytes_sent``, ``bytes_received``, ``spent``,
+            ``cost_per_page`` (what was spent for each success; ``None`` before the first). All by the counters of the
+            proxies that are in the pool, those of earlier runs included.
         """
         return self.pool._stats()
 

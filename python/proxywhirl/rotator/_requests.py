@@ -105,7 +105,11 @@ class RequestsFace:
     def _short_way(self, client: Any) -> _core.ShortWay | None:
         """What sends the simple requests of a client by one call, where the engine is the native one."""
         make = getattr(self._transport.carrier, "short_way", None)
-        return None if make is None else make(client, (self._keeping, self._lists, self._limits))
+        return (
+            None
+            if make is None
+            else make(client, self._sessions.identities, (self._keeping, self._lists, self._limits))
+        )
 
     def _client_options(self) -> dict[str, Any]:
         config = self._config

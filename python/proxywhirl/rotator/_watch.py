@@ -155,16 +155,24 @@ class Watch:
             "status_code": status,
             "strategy": attempt.strategy,
             "attempt": attempt.number,
-            "metadata": {
-                "outcome": outcome.value,
-                "site": lease.site,
-                "bytes_sent": lease.bytes_sent,
-                "bytes_received": lease.bytes_received,
-                "spent": lease.spent,
-            },
+            "metadata": {"outcome": outcome.value, **_bill(lease)},
         }
         events.emit(result, **fields)
         events.emit("request_complete", **fields)
+
+    def given_back(self, attempt: Attempt, lease: _core.Lease, elapsed_ms: float | None) -> None:
+        """Tell that a lease ended without a verdict."""
+        if self.events.wants("request_released"):
+            self.events.emit(
+                "request_released",
+                proxy=lease.proxy,
+                duration_ms=elapsed_ms,
+                url=attempt.url,
+                method=attempt.method,
+                strategy=attempt.strategy,
+                attempt=attempt.number,
+                metadata=_bill(lease),
+            )
 
     def _tell_if_given_up(self, proxy: _core.Proxy) -> None:
         """Tell that the pool has removed a dead proxy by itself, as `auto_remove_dead` has it do."""
@@ -224,6 +232,18 @@ class Attempt:
         error: Any = None,
         status: int | None = None,
     ) -> None:
-        # Given back without a verdict: as if it had never been taken.
-        if outcome is not None:
+        # Given back without a verdict: as if it had never been taken, but for the bytes that it has moved.
+        if outcome is None:
+            self._watch.given_back(self, lease, elapsed_ms)
+        else:
             self._watch.settled(self, lease, outcome, elapsed_ms, error, status)
+
+
+def _bill(lease: _core.Lease) -> dict[str, Any]:
+    """What an attempt has moved and cost, and where."""
+    return {
+        "site": lease.site,
+        "bytes_sent": lease.bytes_sent,
+        "bytes_received": lease.bytes_received,
+        "spent": lease.spent,
+    }

@@ -107,13 +107,6 @@ class _Steps(BypassWarning, Settings):
             judge = self._judge_of(request, kind, selection)
         return Begun(kind, selection, rotation, judge, policy, read, deadline, taking, authorization, store, wearing)
 
-    def _taken_over(self, handed: HandedOver) -> Begun:
-        """A request that the short way has begun."""
-        kind = flavour_of(handed.request)
-        return Begun(
-            kind, None, handed.rotation, handed.judge, handed.policy, True, None, handed.taking, None, None, None
-        )
-
     def _terms(self, lease: Any, begun: Begun) -> SendOptions:
         selection, rotation = begun.selection, begun.rotation
         if begun.wearing is not None:
@@ -214,7 +207,7 @@ class Driver(_Steps):
         return self._carry(request, now if handed is None else now - handed.age, handed)
 
     def _carry(self, request: Any, started: float | None, handed: HandedOver | None = None) -> Any:
-        begun = self._begin(request) if handed is None else self._taken_over(handed)
+        begun = self._begin(request) if handed is None else Begun.of(handed)
         rotation = begun.rotation
         current: Answer | None = None
         try:
@@ -297,7 +290,7 @@ class AsyncDriver(_Steps):
         return await self._carry(request, now if handed is None else now - handed.age, handed)
 
     async def _carry(self, request: Any, started: float | None, handed: HandedOver | None = None) -> Any:
-        begun = self._begin(request) if handed is None else self._taken_over(handed)
+        begun = self._begin(request) if handed is None else Begun.of(handed)
         rotation = begun.rotation
         current: Answer | None = None
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
-from proxywhirl._core import ConnectionsLimit, ReportJudge, RuleJudge, StatusJudge
+from proxywhirl._core import Changes, ConnectionsLimit, ReportJudge, RuleJudge, StatusJudge
 from proxywhirl._httpx.cookies import CookieStore
 from proxywhirl._httpx.limits import Limits, most_routes
 from proxywhirl._httpx.look import response_of
@@ -33,6 +33,22 @@ class Settings:
     """Cookies of every request without a session, where that is `None`."""
     keeps_hops = False
     """Whether cookies set by a redirect are kept for the rest of the redirects, as the client has no jar."""
+    changes: Changes
+    """Counts the changes of these attributes: a request on the short way reads them anew after one."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        del args, kwargs
+        made = super().__new__(cls)
+        object.__setattr__(made, "changes", Changes())
+        return made
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        self.changes.note()
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        self.changes.note()
 
     def __init__(
         self,

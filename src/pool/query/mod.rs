@@ -127,13 +127,6 @@ impl<'a> Query<'a> {
         Self { mask, ..self }
     }
 
-    /// The same under another context.
-    #[cold]
-    #[must_use]
-    pub fn under(self, context: &'a Context) -> Self {
-        Self { context, ..self }
-    }
-
     /// Whether the part of the pool asked about has any proxy, eligible or not.
     #[must_use]
     pub fn has_members(&self) -> bool {

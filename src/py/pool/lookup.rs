@@ -57,6 +57,11 @@ impl PyPool {
         shown.set_item("total_successes", stats.successes)?;
         shown.set_item("total_failures", stats.failures)?;
         shown.set_item("average_success_rate", stats.mean_success_rate)?;
+        shown.set_item("bytes_sent", stats.sent)?;
+        shown.set_item("bytes_received", stats.received)?;
+        shown.set_item("spent", stats.spent.amount())?;
+        let pages = (stats.successes > 0).then_some(stats.successes);
+        shown.set_item("cost_per_page", pages.map(|pages| stats.spent.amount() / pages as f64))?;
         Ok(shown)
     }
 

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 use crate::clock::{Clock, SystemClock};
 use crate::judge::outcome::{Judgement, Outcome};
@@ -11,12 +11,15 @@ use crate::py::border;
 use crate::py::convert;
 use crate::py::lease::PyLease;
 use crate::py::log::Level;
+use crate::py::once::{Once, intern};
 use crate::rotation::policy::Policy;
 use crate::rotation::step::{Attempt, Host};
 
 static INFO: Level = Level::new("proxywhirl.rotation", 20);
 static WARNING: Level = Level::new("proxywhirl.rotation", 30);
 static TELL: convert::Lazy = convert::Lazy::upper("tell_attempt");
+/// What the module of that function has at its top.
+static MODULE: Once<Py<PyDict>> = Once::new();
 
 /// Calls Python. The driver of a rotation is attached, so that this fails only while the interpreter ends.
 fn attached<R>(call: impl FnOnce(Python<'_>) -> PyResult<R>) -> PyResult<R> {
@@ -28,10 +31,19 @@ pub(super) fn is_told(py: Python<'_>, outcome: Judgement, elapsed_ms: Option<f64
     if outcome != Outcome::Success.into() {
         return WARNING.is_on(py);
     }
-    // The bound is read where it is kept: it can be set.
-    let module = || TELL.get(py)?.getattr(pyo3::intern!(py, "__globals__"));
-    let slow_ms = || module()?.get_item(pyo3::intern!(py, "SLOW_MS"))?.extract::<f64>();
-    Ok(INFO.is_on(py)? || elapsed_ms.unwrap_or(0.0) > slow_ms()?)
+    Ok(INFO.is_on(py)? || elapsed_ms.unwrap_or(0.0) > slow_ms(py)?)
+}
+
+/// The bound is read where it is kept: it can be set.
+fn slow_ms(py: Python<'_>) -> PyResult<f64> {
+    let module = MODULE.get_or_make(py, || {
+        let module = TELL.get(py)?.getattr("__globals__")?;
+        Ok::<_, PyErr>(module.cast_into::<PyDict>()?.unbind())
+    })?;
+    match module.bind(py).get_item(intern!(py, "SLOW_MS"))? {
+        Some(bound) => bound.extract(),
+        None => Err(PyRuntimeError::new_err("the bound of slow requests is gone")),
+    }
 }
 
 /// A lease of the pool, or the way without a proxy.

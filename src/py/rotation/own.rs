@@ -10,7 +10,7 @@ use crate::py::policy::PyRetryPolicy;
 use crate::rotation::step::{Answer, Event, Job, is_idempotent};
 
 impl PyRotation {
-    /// A rotation of a request whose answer is read whole, whose body can be sent again, and that has all the time it wants.
+    /// A rotation of a request whose answer is read whole, whose body can be sent again, and that has the time that its policy gives.
     pub(crate) fn plain(
         policy: &PyRetryPolicy,
         take: Py<PyAny>,
@@ -33,6 +33,11 @@ impl PyRotation {
         let lease = if self.core.is_sent() { self.core.open_lease().and_then(|lease| lease.pooled()) } else { None };
         let lease = lease.map(|lease| lease.clone_ref(py));
         Ok((step, lease))
+    }
+
+    /// Seconds that are left for everything, as of the attempt; `None` without a bound.
+    pub(crate) fn time_left(&self) -> Option<f64> {
+        self.seconds
     }
 
     /// Whether the request may reach the site twice.

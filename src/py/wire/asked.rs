@@ -1,12 +1,17 @@
 //! What is said of a request by keyword, as `request` of a client of httpx takes it.
 
-use pyo3::intern;
+use crate::py::once::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
 
+use super::body::Body;
 use super::objects::HttpObjects;
 use super::read::Target;
-use crate::py::convert::Names;
+use crate::py::chooser::wishes::PyWishes;
+use crate::py::convert::{Lazy, Names};
+
+static MONOTONIC: Lazy = Lazy::new("time", "monotonic");
+static SELECTION: Lazy = Lazy::upper("wished");
 
 /// The phases of a request that httpx has timeouts for, in its order.
 static PHASES: Names<4> = Names::new(["connect", "read", "write", "pool"]);
@@ -17,6 +22,10 @@ pub(super) struct Asked<'py> {
     pub(super) headers: Option<Bound<'py, PyAny>>,
     params: Option<Bound<'py, PyAny>>,
     content: Option<Bound<'py, PyBytes>>,
+    /// `content`, `data` and `json`, where one of them has to be encoded.
+    encoded: Option<Bound<'py, PyDict>>,
+    /// What is demanded of the proxy.
+    wishes: Option<Bound<'py, PyDict>>,
     timeout: Option<Bound<'py, PyAny>>,
     extensions: Option<Bound<'py, PyDict>>,
 }
@@ -36,8 +45,9 @@ pub(super) struct Composed<'py> {
 }
 
 impl<'py> Asked<'py> {
-    /// `None` where something is said that the package has to see to; extensions may be that, too.
-    pub(super) fn of(given: &Bound<'py, PyDict>, takes_extensions: bool) -> PyResult<Option<Self>> {
+    /// `None` where something is said that the package has to see to. Of a rotator's request wishes are understood, and
+    /// extensions are left to the package; of a client's it is the other way round.
+    pub(super) fn of(given: &Bound<'py, PyDict>, is_of_rotator: bool) -> PyResult<Option<Self>> {
         let mut asked = Self::default();
         for (name, value) in given {
             let name = name.cast::<PyString>()?;
@@ -45,14 +55,20 @@ impl<'py> Asked<'py> {
                 // That no timeout is wanted is something said.
                 "timeout" => asked.timeout = Some(value),
                 "follow_redirects" => {}
-                "extensions" if !takes_extensions => return Ok(None),
-                "headers" | "params" | "content" | "extensions" if value.is_none() => {}
+                "session_id" | "country" | "region" | "tags" | "protocol" if is_of_rotator => {
+                    note(&mut asked.wishes, name, &value)?;
+                }
+                "extensions" if is_of_rotator => return Ok(None),
+                "headers" | "params" | "content" | "data" | "json" | "extensions" if value.is_none() => {}
                 "headers" => asked.headers = Some(value),
                 "params" => asked.params = Some(value),
-                "content" => match value.cast_into_exact::<PyBytes>() {
-                    Ok(bytes) => asked.content = Some(bytes),
+                "content" => match value.cast_exact::<PyBytes>() {
+                    Ok(bytes) => asked.content = Some(bytes.clone()),
+                    Err(_) if value.is_exact_instance_of::<PyString>() => note(&mut asked.encoded, name, &value)?,
                     Err(_) => return Ok(None),
                 },
+                "data" if value.is_exact_instance_of::<PyDict>() => note(&mut asked.encoded, name, &value)?,
+                "json" => note(&mut asked.encoded, name, &value)?,
                 "extensions" => match value.cast::<PyDict>() {
                     Ok(extensions) => asked.extensions = Some(extensions.copy()?),
                     Err(_) => return Ok(None),
@@ -70,8 +86,36 @@ impl<'py> Asked<'py> {
         Ok(if query.is_empty()? { None } else { Some(Some(query)) })
     }
 
-    pub(super) fn content(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        self.content.clone().unwrap_or_else(|| PyBytes::new(py, b""))
+    /// The body, as the package encodes it; `None` if that is not one of bytes.
+    pub(super) fn body(&self, objects: &HttpObjects, py: Python<'py>) -> PyResult<Option<Body<'py>>> {
+        let content = match (&self.content, &self.encoded) {
+            (content, None) => return Ok(Some(Body::of(py, content.clone()))),
+            (Some(content), Some(given)) => {
+                given.set_item(intern!(py, "content"), content)?;
+                given
+            }
+            (None, Some(given)) => given,
+        };
+        objects.encoded(content)
+    }
+
+    /// What is demanded of the proxy, and of the time (`time_left` in seconds), as the layers above read it off the extensions of
+    /// the request; `None` without demands.
+    pub(super) fn select(&mut self, py: Python<'py>, time_left: Option<f64>) -> PyResult<Option<Bound<'py, PyWishes>>> {
+        if self.wishes.is_none() && time_left.is_none() {
+            return Ok(None);
+        }
+        let wishes = self.wishes.get_or_insert_with(|| PyDict::new(py));
+        if let Some(seconds) = time_left {
+            let now: f64 = MONOTONIC.get(py)?.call0()?.extract()?;
+            wishes.set_item(intern!(py, "deadline"), now + seconds)?;
+        }
+        wishes.set_item(intern!(py, "read_body"), true)?;
+        wishes.set_item(intern!(py, "fixed_timeout"), self.timeout.is_some())?;
+        let selection = SELECTION.get(py)?.call((), Some(wishes))?;
+        let extensions = self.extensions.get_or_insert_with(|| PyDict::new(py));
+        extensions.set_item(intern!(py, "proxywhirl"), &selection)?;
+        Ok(Some(selection.cast_into()?))
     }
 
     /// The extensions of the request, and among them the timeouts.
@@ -93,6 +137,15 @@ impl<'py> Asked<'py> {
         extensions.set_item(name, &timeouts)?;
         Ok((extensions, timeouts.into_any()))
     }
+}
+
+/// Keeps what is said by keyword for what understands it.
+fn note<'py>(
+    kept: &mut Option<Bound<'py, PyDict>>,
+    name: &Bound<'py, PyString>,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    kept.get_or_insert_with(|| PyDict::new(name.py())).set_item(name, value)
 }
 
 /// An attribute of a client, past the property that gives it, where it is kept as is known; that costs a call of Python.

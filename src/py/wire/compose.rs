@@ -3,7 +3,9 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use smallvec::SmallVec;
 
+use super::body::Body;
 use super::url::PlainUrl;
 
 /// A header as httpx keeps it: as it is written, in lower case, and its value.
@@ -22,35 +24,44 @@ pub(super) fn headers<'py>(
     given: Option<&Bound<'py, PyAny>>,
     method: &str,
     url: &PlainUrl<'_>,
-    length: usize,
+    body: &Body<'py>,
 ) -> PyResult<Option<Bound<'py, PyList>>> {
     let py = defaults.py();
     let Some(own) = own_headers(given)? else { return Ok(None) };
-    let is_own = |lower: &[u8]| own.iter().any(|(_, name, _)| name.as_bytes() == lower);
-    let has_length = is_own(b"content-length");
+    let has = |headers: &[Header<'_>], lower: &[u8]| headers.iter().any(|(_, name, _)| name.as_bytes() == lower);
+    let has_length = has(&own, b"content-length") || has(&body.headers, b"content-length");
+    if !has_length && method == "QUERY" {
+        // Which of the packages gives that a length is theirs to say.
+        return Ok(None);
+    }
     let all = PyList::empty(py);
     all.append((PyBytes::new(py, b"Host"), PyBytes::new(py, b"host"), netloc(py, url)))?;
-    if length == 0 && WITH_LENGTH.contains(&method) && !has_length {
-        all.append((PyBytes::new(py, b"Content-Length"), PyBytes::new(py, b"content-length"), PyBytes::new(py, b"0")))?;
+    if !has_length && WITH_LENGTH.contains(&method) {
+        all.append(header(py, b"Content-Length", b"0"))?;
     }
+    // Most bodies have one header, many have none.
+    let mut told: SmallVec<[&Header<'py>; 2]> = body.headers.iter().collect();
     for default in defaults {
         let lower = default.cast::<PyTuple>()?.get_item(1)?;
         let lower = lower.cast::<PyBytes>()?.as_bytes();
         if LEFT_TO_HTTPX.contains(&lower) || lower == b"content-length" {
             return Ok(None);
         }
-        if !is_own(lower) {
+        if !has(&own, lower) {
+            told.retain(|(_, name, _)| name.as_bytes() != lower);
             all.append(default)?;
         }
     }
-    for header in own {
+    told.retain(|(_, name, _)| !has(&own, name.as_bytes()));
+    for header in own.iter().chain(told) {
         all.append(header)?;
     }
-    if length > 0 && !has_length {
-        let value = PyBytes::new(py, length.to_string().as_bytes());
-        all.append((PyBytes::new(py, b"Content-Length"), PyBytes::new(py, b"content-length"), value))?;
-    }
     Ok(Some(all))
+}
+
+/// A header as httpx keeps it.
+pub(super) fn header<'py>(py: Python<'py>, name: &[u8], value: &[u8]) -> Header<'py> {
+    (PyBytes::new(py, name), lowered(py, name), PyBytes::new(py, value))
 }
 
 /// What the caller gave: a dictionary or pairs, of text or bytes.

@@ -4,14 +4,15 @@
 //! attributes costs. Which attributes there are is compared with an object of the public constructors before the first use
 //! (`proxywhirl._httpx.objects`).
 
+use crate::py::once::intern;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDelta, PyDict, PyList, PyString, PyTuple};
 
 use super::answer::WireAnswer;
 use super::asked::{Asked, Composed, past};
+use super::bare;
 use super::compose::{headers, lowered};
 use super::url::{PlainUrl, plain};
 
@@ -27,6 +28,7 @@ use super::url::{PlainUrl, plain};
 ///     params: The class of queries.
 ///     timeout: The class of timeouts.
 ///     unset: What stands for the timeout of the client.
+///     encode: What makes a body of `content`, `data` and `json`, and names its headers; `None` where that is not known.
 #[pyclass(name = "HttpObjects", module = "proxywhirl._core", frozen)]
 pub(crate) struct HttpObjects {
     response: Py<PyAny>,
@@ -34,20 +36,20 @@ pub(crate) struct HttpObjects {
     url: Py<PyAny>,
     headers: Py<PyAny>,
     parts: Py<PyAny>,
-    stream: Py<PyAny>,
+    pub(super) stream: Py<PyAny>,
     pub(super) params: Py<PyAny>,
     pub(super) timeout: Py<PyAny>,
     pub(super) unset: Py<PyAny>,
-    /// `object.__new__` and `tuple.__new__`.
-    new: Py<PyAny>,
-    new_tuple: Py<PyAny>,
+    pub(super) encode: Option<Py<PyAny>>,
+    /// The arguments of those that are made without any.
+    nothing: Py<PyTuple>,
 }
 
 #[proxywhirl_macros::border]
 #[pymethods]
 impl HttpObjects {
     #[new]
-    #[pyo3(signature = (*, response, request, url, headers, parts, stream, params, timeout, unset))]
+    #[pyo3(signature = (*, response, request, url, headers, parts, stream, params, timeout, unset, encode))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -60,11 +62,14 @@ impl HttpObjects {
         params: Py<PyAny>,
         timeout: Py<PyAny>,
         unset: Py<PyAny>,
+        encode: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let builtins = py.import("builtins")?;
-        let of = |name| builtins.getattr(name)?.getattr("__new__").map(Bound::unbind);
-        let (new, new_tuple) = (of("object")?, of("tuple")?);
-        Ok(Self { response, request, url, headers, parts, stream, params, timeout, unset, new, new_tuple })
+        for class in [&response, &request, &url, &headers, &stream] {
+            bare::check_object(class.bind(py))?;
+        }
+        bare::check_tuple(parts.bind(py))?;
+        let nothing = PyTuple::empty(py).unbind();
+        Ok(Self { response, request, url, headers, parts, stream, params, timeout, unset, encode, nothing })
     }
 
     /// A response whose body is still to be read.
@@ -143,7 +148,11 @@ impl HttpObjects {
         };
         let list = PyList::empty(py);
         for (name, value) in answer.head().headers() {
-            list.append((PyBytes::new(py, name), lowered(py, name), PyBytes::new(py, value)))?;
+            let written = PyBytes::new(py, name);
+            // Some servers write them so.
+            let is_lower = !name.iter().any(u8::is_ascii_uppercase);
+            let lower = if is_lower { written.clone() } else { lowered(py, name) };
+            list.append((written, lower, PyBytes::new(py, value)))?;
         }
         let made = self.head(py, answer.head().status, self.headers_with(py, &list)?, extensions, request, true)?;
         self.read(&made, body.bind(py), content.bind(py), elapsed)?;
@@ -202,7 +211,7 @@ impl HttpObjects {
         url: &Bound<'py, PyAny>,
         given: &Bound<'py, PyDict>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(asked) = Asked::of(given, true)? else { return Ok(None) };
+        let Some(asked) = Asked::of(given, false)? else { return Ok(None) };
         Ok(self.compose(client, method, url, asked)?.map(|composed| composed.request))
     }
 
@@ -213,8 +222,8 @@ impl HttpObjects {
         for held in [&self.params, &self.timeout, &self.unset] {
             visit.call(held)?;
         }
-        visit.call(&self.new)?;
-        visit.call(&self.new_tuple)
+        visit.call(&self.encode)?;
+        visit.call(&self.nothing)
     }
 }
 
@@ -233,17 +242,17 @@ impl HttpObjects {
         };
         // Without a scheme it may be the part of a base, or nothing.
         let Some(found) = plain(text.to_str()?) else { return Ok(None) };
-        if past(client, intern!(py, "_params"), intern!(py, "params"))?.is_truthy()? {
+        if has_params(&past(client, intern!(py, "_params"), intern!(py, "params"))?)? {
             return Ok(None);
         }
         let Some(query) = asked.query(&self.params)? else { return Ok(None) };
         let query = query.as_ref().map(|query| query.to_str()).transpose()?;
         let method = upper(method)?;
-        let content = asked.content(py);
+        let Some(body) = asked.body(self, py)? else { return Ok(None) };
         let defaults = past(client, intern!(py, "_headers"), intern!(py, "headers"))?.getattr(intern!(py, "_list"))?;
-        let length = content.as_bytes().len();
-        let list = headers(defaults.cast()?, asked.headers.as_ref(), method.to_str()?, &found, length)?;
+        let list = headers(defaults.cast()?, asked.headers.as_ref(), method.to_str()?, &found, &body)?;
         let Some(list) = list else { return Ok(None) };
+        let content = body.content;
         let (extensions, timeouts) = asked.extensions(client, self)?;
         let made = (self.url_of(py, &found, query)?, self.headers_with(py, &list)?);
         let request = self.request_with(py, &method, &made.0, &made.1, &content, &extensions)?;
@@ -253,7 +262,7 @@ impl HttpObjects {
     }
 
     fn empty<'py>(&self, py: Python<'py>, class: &Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.new.bind(py).call1((class,))
+        bare::object(class.bind(py), self.nothing.bind(py))
     }
 
     /// What a response has before its body, in the order in which the constructor sets it.
@@ -316,8 +325,13 @@ impl HttpObjects {
     fn url_of<'py>(&self, py: Python<'py>, found: &PlainUrl<'_>, query: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
         let scheme = if found.scheme == "https" { intern!(py, "https") } else { intern!(py, "http") };
         let query = query.or(found.query);
-        let parts = (scheme, intern!(py, ""), found.host, found.port, found.path, query, py.None());
-        let parts = self.new_tuple.bind(py).call1((&self.parts, parts))?;
+        let port = found.port.into_pyobject(py)?;
+        let (host, path) = (PyString::new(py, found.host), PyString::new(py, found.path));
+        let query = query.map_or_else(|| py.None().into_bound(py), |query| PyString::new(py, query).into_any());
+        let none = py.None().into_bound(py);
+        let (scheme, user) = (scheme.clone().into_any(), intern!(py, "").clone().into_any());
+        let parts = [scheme, user, host.into_any(), port, path.into_any(), query, none];
+        let parts = bare::tuple(self.parts.bind(py), parts)?;
         let made = self.empty(py, &self.url)?;
         made.setattr(intern!(py, "_uri_reference"), parts)?;
         Ok(made)
@@ -349,6 +363,14 @@ impl HttpObjects {
         made.setattr(intern!(py, "_list"), list)?;
         made.setattr(intern!(py, "_encoding"), py.None())?;
         Ok(made)
+    }
+}
+
+/// Whether there are parameters of the client's; the question that `bool` asks is one of Python's.
+fn has_params(params: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match params.getattr_opt(intern!(params.py(), "_dict"))? {
+        Some(kept) if kept.is_exact_instance_of::<PyDict>() => kept.is_truthy(),
+        _ => params.is_truthy(),
     }
 }
 

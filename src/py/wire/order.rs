@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::py::once::intern;
 use lru::LruCache;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyString};
@@ -17,6 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::drive::order::{Order, OrderBody};
 use crate::net::address::Address;
 use crate::net::tls::Verification;
+use crate::proxy::Id;
 use crate::py::convert;
 use crate::py::errors;
 use crate::py::lease::PyLease;
@@ -41,7 +42,7 @@ pub(crate) struct WireOrders {
 }
 
 struct Known {
-    url: Box<str>,
+    url: Arc<str>,
     proxy: Arc<Proxy>,
 }
 
@@ -207,24 +208,39 @@ impl WireOrders {
             Err(_) => convert::id_of(&lease.getattr(intern!(lease.py(), "id"))?)
                 .ok_or_else(|| PyTypeError::new_err("a lease must have an id"))?,
         };
-        let id = id.as_u128();
-        if let Some(known) = self.known.lock().get(&id)
+        if let Some(known) = self.known.lock().get(&id.as_u128())
             && *known.url == *url
         {
             return Ok(Some(Arc::clone(&known.proxy)));
         }
-        let address = Address::parse(url).map_err(errors::address)?;
+        self.know(id, url.into(), must_be_public(lease)?).map(Some)
+    }
+
+    /// The proxy of a lease of the pool, and its URL with the credentials.
+    pub(super) fn leased(&self, lease: &PyLease) -> PyResult<(Arc<Proxy>, Arc<str>)> {
+        let proxy = lease.core().proxy();
+        if let Some(known) = self.known.lock().get(&proxy.id().as_u128())
+            && proxy.is_client_url(&known.url)
+        {
+            return Ok((Arc::clone(&known.proxy), Arc::clone(&known.url)));
+        }
+        let url: Arc<str> = proxy.client_url().into();
+        Ok((self.know(proxy.id(), Arc::clone(&url), proxy.must_be_public())?, url))
+    }
+
+    fn know(&self, id: Id, url: Arc<str>, public_only: bool) -> PyResult<Arc<Proxy>> {
+        let address = Address::parse(&url).map_err(errors::address)?;
+        let id = id.as_u128();
         let proxy = Arc::new(Proxy {
             id,
             protocol: address.protocol,
             port: address.effective_port(),
             host: address.host,
             credentials: address.credentials,
-            public_only: must_be_public(lease)?,
+            public_only,
         });
-        let known = Known { url: url.into(), proxy: Arc::clone(&proxy) };
-        self.known.lock().put(id, known);
-        Ok(Some(proxy))
+        self.known.lock().put(id, Known { url, proxy: Arc::clone(&proxy) });
+        Ok(proxy)
     }
 }
 

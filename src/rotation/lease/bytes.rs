@@ -1,5 +1,6 @@
 //! Bytes that went through a lease, and what they cost.
 
+use crate::proxy::OncePointer;
 use crate::proxy::money::Money;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -16,16 +17,33 @@ pub struct Bill {
     pub spent: Money,
 }
 
-/// The counters of a lease: all, and what was reported of it. Relaxed throughout: each number is right by itself.
+/// The counters of a lease. A lease is copied a few times until it is where it stays, and many move no bytes that are counted,
+/// so that they are made with the first. Relaxed throughout: each number is right by itself.
 #[derive(Default)]
-pub(super) struct Meter {
+struct Counts {
     sent: AtomicU64,
     received: AtomicU64,
     spent: AtomicU64,
     reported: [AtomicU64; 3],
 }
 
+/// See [`Counts`].
+pub(super) struct Meter(OncePointer<Counts>);
+
+impl Default for Meter {
+    #[inline]
+    fn default() -> Self {
+        Self(OncePointer::empty())
+    }
+}
+
 impl Meter {
+    fn counts(&self) -> &Counts {
+        self.0.get_or_init(Counts::default)
+    }
+}
+
+impl Counts {
     fn bill(&self) -> Bill {
         Bill {
             sent: self.sent.load(Ordering::Relaxed),
@@ -44,45 +62,56 @@ impl<P: References> Lease<P> {
         }
         let cost = self.proxy().count_bytes(sent, received);
         self.pool().spending().count(sent, received, cost);
-        self.meter.sent.fetch_add(sent, Ordering::Relaxed);
-        self.meter.received.fetch_add(received, Ordering::Relaxed);
-        self.meter.spent.fetch_add(cost.0, Ordering::Relaxed);
+        let counts = self.meter.counts();
+        counts.sent.fetch_add(sent, Ordering::Relaxed);
+        counts.received.fetch_add(received, Ordering::Relaxed);
+        counts.spent.fetch_add(cost.0, Ordering::Relaxed);
     }
 
     /// What went through it so far, and what that cost; the price of the request once it is over.
     #[must_use]
     pub fn bill(&self) -> Bill {
-        self.meter.bill()
+        self.meter.0.get().map_or_else(Bill::default, Counts::bill)
     }
 
     /// The part of the bill that was not taken before, for those that keep sums.
     #[must_use]
     pub fn take_bill(&self) -> Bill {
-        let bill = self.bill();
+        let Some(counts) = self.meter.0.get() else { return Bill::default() };
+        let bill = counts.bill();
         let rest = |now: u64, place: usize| {
             // Threads that take at once take different parts.
-            now.saturating_sub(self.meter.reported[place].fetch_max(now, Ordering::Relaxed))
+            now.saturating_sub(counts.reported[place].fetch_max(now, Ordering::Relaxed))
         };
         Bill { sent: rest(bill.sent, 0), received: rest(bill.received, 1), spent: Money(rest(bill.spent.0, 2)) }
     }
 
     /// The request was made: its price is spent.
+    #[inline]
     pub(super) fn charge(&self) {
-        let price = self.taken.price;
-        if price != Money::ZERO {
-            self.proxy().charge(price);
-            self.pool().spending().spend(price, !self.is_inherited());
-            self.meter.spent.fetch_add(price.0, Ordering::Relaxed);
+        if self.taken.price != Money::ZERO {
+            self.charge_price(self.taken.price);
         }
+    }
+
+    #[inline(never)]
+    fn charge_price(&self, price: Money) {
+        self.proxy().charge(price);
+        self.pool().spending().spend(price, !self.is_inherited());
+        self.meter.counts().spent.fetch_add(price.0, Ordering::Relaxed);
     }
 
     /// The request was given up: it has cost its price if anything went out.
     pub(super) fn charge_if_used(&self) {
+        let price = self.taken.price;
+        if price == Money::ZERO {
+            return;
+        }
         let Bill { sent, received, .. } = self.bill();
         if sent > 0 || received > 0 {
             self.charge();
         } else if !self.is_inherited() {
-            self.pool().spending().free(self.taken.price);
+            self.pool().spending().free(price);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::pool::filter::Filter;
 use crate::pool::mask::SiteMask;
 use crate::pool::query::{Notes, Query};
 use crate::pool::{Member, Pool, Table};
+use crate::proxy::money::Money;
 use crate::resilience::site::Site;
 use crate::rotation::Domain;
 use crate::strategy::{Refusal, Shared, choose};
@@ -35,11 +36,17 @@ pub struct LeaseRequest<'a> {
 
 impl<'a> LeaseRequest<'a> {
     #[inline]
-    fn query<'b>(&self, pool: &'b Pool, table: &'b Arc<Table>, mask: Option<&'b SiteMask<'b>>) -> Query<'b>
+    fn query<'b>(
+        &self,
+        pool: &'b Pool,
+        table: &'b Arc<Table>,
+        context: &'b Context,
+        mask: Option<&'b SiteMask<'b>>,
+    ) -> Query<'b>
     where
         'a: 'b,
     {
-        Query::asked(pool, table, self.context, mask, self.clock, self.foreign)
+        Query::asked(pool, table, context, mask, self.clock, self.foreign)
     }
 }
 
@@ -78,7 +85,7 @@ impl Lease {
         let guard = pool.guard();
         let mut tries = 0;
         // Once the budget has no room for the proxy chosen, the request goes on as if no proxy were paid for.
-        let mut unpaid: Option<Context> = None;
+        let mut unpaid: Option<Box<Context>> = None;
         // A session keeps its proxy, proven or not.
         let mut spares_untried =
             request.connects && request.context.session_id.is_none() && guard.is_in_trouble(clock.steady_coarse());
@@ -87,10 +94,8 @@ impl Lease {
             guard.catch_up(clock);
             let table = pool.table();
             let mask = request.site.and_then(|site| pool.mask_of(&table, site, clock));
-            let mut query = request.query(pool, &table, mask.as_ref());
-            if let Some(context) = &unpaid {
-                query = query.under(context);
-            }
+            let context = unpaid.as_deref().unwrap_or(request.context);
+            let mut query = request.query(pool, &table, context, mask.as_ref());
             if request.connects {
                 query = query.connecting(spares_untried);
             }
@@ -127,17 +132,20 @@ impl Lease {
             // A strategy written in Python takes its time, which is not the lease's.
             let slow = request.foreign.is_some_and(|(_, notes)| notes.asked_python.get());
             let began = if slow { clock.steady_now() } else { clock.steady() };
-            let price = pool.spending().reserve(proxy);
             let taken_in = fork::generation() as u32;
-            let taken = Taken { admitted, at_site, began, price: price.unwrap_or_default(), taken_in };
-            if price.is_none() {
-                taken.give_back(pool, proxy, clock);
-                if unpaid.is_none() {
-                    unpaid = Some(request.context.unpaid());
-                    tries = 0;
-                }
-                continue;
+            let mut price = Money::ZERO;
+            if proxy.is_paid() {
+                let Some(reserved) = pool.spending().reserve(proxy) else {
+                    Taken { admitted, at_site, began, price, taken_in }.undo(pool, proxy, clock);
+                    if unpaid.is_none() {
+                        unpaid = Some(Box::new(request.context.unpaid()));
+                        tries = 0;
+                    }
+                    continue;
+                };
+                price = reserved;
             }
+            let taken = Taken { admitted, at_site, began, price, taken_in };
             return made(member, taken);
         }
     }

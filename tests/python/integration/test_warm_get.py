@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import proxywhirl
-from proxywhirl import AsyncProxyRotator, Outcome, ProxyRotator, RateLimiter, RetryPolicy
+from proxywhirl import AsyncProxyRotator, Outcome, Proxy, ProxyRotator, RateLimiter, RetryPolicy
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 from proxywhirl.rate_limiting import RateLimit
 from proxywhirl.retry.policy import rotation_of
@@ -73,6 +73,49 @@ def test_a_warm_get_runs_through_little_of_this_package(
     assert len(found.files) <= files, shown
     assert found.hops <= hops, shown
     assert len(found.calls) <= calls, shown
+
+
+@pytest.mark.parametrize(
+    ("given", "calls"),
+    [
+        ({"json": {"a": [1, None], "ü": 2.5}}, 2),
+        ({"data": {"a": ["1", "2"], "b": 3}}, 2),
+        ({"content": "text"}, 2),
+        ({"params": [("a", "1"), ("a", "2")]}, 2),
+        ({"timeout": 5.0}, 2),
+        ({"country": "DE"}, 4),
+        ({"tags": ["fast"], "json": {}}, 4),
+        # Selection, identity, cookies.
+        ({"session_id": "a"}, 15),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_warm_post_runs_through_little_of_this_package(kind: str, given: dict[str, Any], calls: int) -> None:
+    loop = asyncio.new_event_loop()
+    with ProxyFleet(2) as fleet:
+        made: Any = ProxyRotator if kind == "sync" else AsyncProxyRotator
+        proxies = [Proxy(url=url, country_code="DE", tags={"fast"}) for url in fleet.urls]
+        rotator = made(proxies=proxies, engine="native")
+        url = fleet.site_url("shop.test", "/whoami")
+
+        def post() -> Any:
+            answer = rotator.post(url, **given)
+            return answer if kind == "sync" else loop.run_until_complete(answer)
+
+        for _ in range(6):
+            assert post().status_code == 200
+        found = trace(post)
+        if kind == "sync":
+            rotator.close()
+        else:
+            loop.run_until_complete(rotator.aclose())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+    # By function: to go on after the wait in an event loop counts as another call.
+    shown = "\n".join(dict.fromkeys(found.calls))
+    print(shown)
+    assert len(shown.splitlines()) <= calls, shown
 
 
 def test_a_warm_get_in_an_event_loop_runs_through_as_little() -> None:

@@ -21,6 +21,7 @@ class CountingRelay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
+        self._begun = threading.Event()
         self.upward = 0
         """Bytes that came from clients."""
         self.downward = 0
@@ -32,6 +33,10 @@ class CountingRelay:
         """Its own address, with the scheme and the login of the proxy."""
         login, at, _ = self._target.netloc.rpartition("@")
         return f"{self._target.scheme}://{login}{at}127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def wait(self) -> None:
+        """Return once something has come from a client."""
+        assert self._begun.wait(30)
 
     def settled(self) -> tuple[int, int]:
         """The counts, once nothing more moves."""
@@ -71,6 +76,7 @@ class CountingRelay:
                 with self._lock:
                     if up:
                         self.upward += len(data)
+                        self._begun.set()
                     else:
                         self.downward += len(data)
                 sink.sendall(data)

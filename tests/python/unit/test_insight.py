@@ -312,6 +312,7 @@ class TestHealthStatus:
             "resting_proxies": 0,
             "busy_proxies": 0,
             "expired_proxies": 0,
+            "unpaid_proxies": 0,
             "benched_proxies": 0,
             "overall_success_rate": 0.0,
             "average_response_time_ms": 0.0,

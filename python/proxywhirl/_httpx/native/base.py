@@ -47,7 +47,9 @@ class NativeBase(Generic[ByHttpx]):
         if self._other is not None:
             self._other.profile = profile
 
-    def _short_way(self, client: Any, upkeep: tuple[Any, Any, Any], wire: _core.Wire | None) -> _core.ShortWay | None:
+    def _short_way(
+        self, client: Any, identities: Any, upkeep: tuple[Any, Any, Any], wire: _core.Wire | None
+    ) -> _core.ShortWay | None:
         kind = client._kind
         objects = objects_of(kind)
         if objects is None:
@@ -60,6 +62,8 @@ class NativeBase(Generic[ByHttpx]):
             orders=self._orders.native,
             wire=wire,
             tls=self.tls,
+            identities=identities,
+            owner_of=self._orders.owner_of,
             upkeep=upkeep,
             engine=engine,
             reasons=REASONS,

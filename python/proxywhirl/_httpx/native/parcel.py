@@ -73,7 +73,7 @@ class Orders:
             repeatable=terms.repeatable,
             whole=terms.read,
             most=None if most is None or most >= 2**63 else int(most),
-            owner=None if terms.identity is None else self._owner(terms.identity),
+            owner=None if terms.identity is None else self.owner_of(terms.identity),
             authorization=terms.authorization,
             target_tls=self.tls.native_target() if secure else None,
             proxy_tls=self.tls.native_proxy() if proxy_url.startswith("https:") else None,
@@ -95,7 +95,7 @@ class Orders:
         with self._lock:
             return self._owners.pop(identity, None)
 
-    def _owner(self, identity: Hashable) -> int:
+    def owner_of(self, identity: Hashable) -> int:
         """The number of a session."""
         with self._lock:
             owners = self._owners
@@ -162,7 +162,7 @@ class Parcel:
         error = error_of_wire(
             failure, self.terms.flavour, self._most, has_proxy=bool(self.proxy_url), tunnel=self.tunnel
         )
-        return self._meaning(error)
+        return self._meaning(error, stale=failure.stale)
 
     def answered(self, reply: _core.WireAnswer, payload: NativePayload) -> Answer | Failure:
         """An answer as the rotation takes it; a failure if it must not be handed on, and is to be closed then.
@@ -186,8 +186,10 @@ class Parcel:
             return Secrets.of_authorization(self.terms.authorization)
         return own
 
-    def _meaning(self, error: Exception) -> Failure:
-        failure = failure_of(error, self._request, self.terms.flavour, self.secrets(), self.tunnel, self._started)
+    def _meaning(self, error: Exception, *, stale: bool = False) -> Failure:
+        failure = failure_of(
+            error, self._request, self.terms.flavour, self.secrets(), self.tunnel, self._started, stale=stale
+        )
         if failure is None:
             raise error
         return failure

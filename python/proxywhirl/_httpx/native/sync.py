@@ -57,9 +57,9 @@ class NativeCarrier(NativeBase["Carrier"]):
         """As :meth:`send`, of a request that the short way has sent."""
         return self._received(handed.reply, self._orders.parcel_of(handed, terms))
 
-    def short_way(self, client: Any, upkeep: tuple[Any, Any, Any]) -> _core.ShortWay | None:
+    def short_way(self, client: Any, identities: Any, upkeep: tuple[Any, Any, Any]) -> _core.ShortWay | None:
         """What sends requests of a client by one call; ``None`` if its objects cannot be filled."""
-        return self._short_way(client, upkeep, self._wire)
+        return self._short_way(client, identities, upkeep, self._wire)
 
     def _received(self, reply: Any, parcel: Parcel) -> Answer | Failure:
         if type(reply) is _core.WireFailure:

@@ -1,8 +1,6 @@
 //! A request that is under way, and what becomes of it when something has come back.
 
-#[cfg(unix)]
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
@@ -15,10 +13,12 @@ use crate::py::chooser::acquirer::PyAcquirer;
 use crate::py::convert;
 use crate::py::judge::PyStatusJudge;
 use crate::py::lease::PyLease;
+use crate::py::once::intern;
 use crate::py::rotation::PyRotation;
 use crate::py::wire::answer::WireAnswer;
 use crate::py::wire::failure::WireFailure;
 use crate::rotation::step::Answer;
+use crate::sync::Arc;
 
 /// See the module.
 pub(crate) struct Begun {
@@ -31,7 +31,10 @@ pub(crate) struct Begun {
     /// The policy as it was given.
     pub(super) policy: Py<PyAny>,
     pub(super) judge: Py<PyStatusJudge>,
-    pub(super) proxy_url: String,
+    /// Whether cookies that are set belong to a session.
+    pub(super) keeps_cookies: bool,
+    /// The proxy, credentials included, once one is taken.
+    pub(super) proxy_url: Option<Arc<str>>,
     pub(super) is_tunnel: bool,
     /// On the steady clock.
     pub(super) began: u64,
@@ -61,8 +64,9 @@ impl Begun {
         let (code, reason) = (answer.head().status, answer.head().reason());
         // A redirect or a refused login goes on; and a proxy that had the login may repeat it in what it says.
         let goes_on = (300..400).contains(&code) || matches!(code, 401 | 407);
-        let may_repeat = !self.is_tunnel && self.proxy_url.contains('@');
-        if goes_on || (may_repeat && way.says_something(py, code, reason)?) || way.package.is_on(py)? {
+        let may_repeat = !self.is_tunnel && self.proxy_url.as_ref().is_some_and(|url| url.contains('@'));
+        let is_kept = || self.keeps_cookies && answer.head().headers().any(|(name, _)| is_set_cookie(name));
+        if goes_on || is_kept() || (may_repeat && way.says_something(py, code, reason)?) || way.package.is_on(py)? {
             return Ok(None);
         }
         let retry_after = answer.pause(py)?;
@@ -104,7 +108,6 @@ impl Begun {
         SystemClock.steady().saturating_sub(self.began) as f64 / 1e9
     }
 
-    #[cfg(unix)]
     pub(crate) fn lease(&self, py: Python<'_>) -> Option<Py<PyLease>> {
         self.lease.as_ref().map(|lease| lease.clone_ref(py))
     }
@@ -113,6 +116,7 @@ impl Begun {
     pub(super) fn handed_over(self, step: Py<PyString>, reply: Option<Py<PyAny>>) -> HandedOver {
         let age = self.age();
         let Self { request, rotation, taking, policy, judge, proxy_url, .. } = self;
+        let proxy_url = proxy_url.as_deref().unwrap_or_default().to_owned();
         HandedOver { request, rotation, taking, policy, judge, proxy_url, step, reply, age }
     }
 
@@ -121,7 +125,6 @@ impl Begun {
         self.rotation.bind(py).borrow_mut().end()
     }
 
-    #[cfg(unix)]
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.way)?;
         visit.call(&self.request)?;
@@ -131,4 +134,8 @@ impl Begun {
         visit.call(&self.policy)?;
         visit.call(&self.judge)
     }
+}
+
+fn is_set_cookie(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"set-cookie")
 }

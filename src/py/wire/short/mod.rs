@@ -7,19 +7,19 @@
 //! is decided here.
 
 mod begun;
+pub(crate) mod changes;
 pub(crate) mod handed_over;
+mod sessions;
 mod settings;
-#[cfg(unix)]
 mod submit;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 pub(super) use self::begun::Begun;
 use self::handed_over::HandedOver;
+use self::sessions::Sessions;
 use self::settings::{Settings, Upkeep};
 use super::asked::{Asked, Composed};
 use super::blocking::PyWire;
@@ -31,6 +31,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::drive::order::Order;
 use crate::py::chooser::acquirer::PyAcquirer;
 use crate::py::log::Level;
+use crate::py::once::{Once, intern};
 use crate::py::rotation::PyRotation;
 use crate::wire::error::Error;
 
@@ -47,6 +48,8 @@ static HTTPX2: Level = Level::new("httpx2", 20);
 ///     orders: Reads what is to be sent.
 ///     wire: Sends on the caller's thread; `None` in event loops.
 ///     tls: The certificates that are accepted.
+///     identities: What sessions own, by their ids.
+///     owner_of: Numbers the owners of connections.
 ///     upkeep: What is looked after before requests: what keeps the proxies, what reads lists, what logs in.
 ///     engine: The module that knows of mocks.
 ///     reasons: The reason phrases of the standard by status.
@@ -57,11 +60,12 @@ pub(crate) struct ShortWay {
     objects: Py<HttpObjects>,
     package: &'static Level,
     settings: Settings,
+    sessions: Sessions,
     orders: Py<WireOrders>,
     wire: Option<Py<PyWire>>,
     tls: Py<PyAny>,
-    target_tls: PyOnceLock<Py<WireTls>>,
-    proxy_tls: PyOnceLock<Py<WireTls>>,
+    target_tls: Once<Py<WireTls>>,
+    proxy_tls: Once<Py<WireTls>>,
     reasons: Py<PyDict>,
     most_body: f64,
 }
@@ -73,30 +77,45 @@ type Start<'py> = Result<(Box<Begun>, Result<Order, Error>), Bound<'py, HandedOv
 #[pymethods]
 impl ShortWay {
     #[new]
-    #[pyo3(signature = (*, client, objects, package, transport, orders, wire, tls, upkeep, engine, reasons, most_body))]
+    #[pyo3(signature = (*, client, objects, package, transport, orders, wire, tls, identities, owner_of, upkeep, engine, reasons, most_body))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         client: Py<PyAny>,
         objects: Py<HttpObjects>,
         package: &str,
-        transport: Bound<'_, PyAny>,
+        transport: &Bound<'_, PyAny>,
         orders: Py<WireOrders>,
         wire: Option<Py<PyWire>>,
         tls: Py<PyAny>,
+        identities: Py<PyAny>,
+        owner_of: Py<PyAny>,
         upkeep: (Py<PyAny>, Py<PyAny>, Py<PyAny>),
         engine: Py<PyAny>,
         reasons: Py<PyDict>,
         most_body: f64,
     ) -> PyResult<Self> {
-        let carrier = transport.getattr(intern!(py, "carrier"))?.unbind();
         let (keeping, lists, limits) = upkeep;
         let upkeep = Upkeep { keeping, lists, limits };
         let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
-        let settings = Settings { transport: transport.unbind(), carrier, upkeep, engine, modules };
+        let settings = Settings::new(client.bind(py), transport, upkeep, engine, modules)?;
         let package = if package == "httpx" { &HTTPX } else { &HTTPX2 };
-        let (target_tls, proxy_tls) = (PyOnceLock::new(), PyOnceLock::new());
-        Ok(Self { client, objects, package, settings, orders, wire, tls, target_tls, proxy_tls, reasons, most_body })
+        let (target_tls, proxy_tls) = (Once::new(), Once::new());
+        let sessions = Sessions { identities, owner_of };
+        Ok(Self {
+            client,
+            objects,
+            package,
+            settings,
+            sessions,
+            orders,
+            wire,
+            tls,
+            target_tls,
+            proxy_tls,
+            reasons,
+            most_body,
+        })
     }
 
     /// Send a request on the caller's thread.
@@ -137,6 +156,7 @@ impl ShortWay {
         visit.call(&self.client)?;
         visit.call(&self.objects)?;
         self.settings.traverse(&visit)?;
+        self.sessions.traverse(&visit)?;
         visit.call(&self.orders)?;
         visit.call(&self.wire)?;
         visit.call(&self.tls)?;
@@ -156,7 +176,13 @@ impl ShortWay {
         let began = SystemClock.steady();
         let client = this.client.bind(py);
         let Some(now) = this.settings.now(py, client)? else { return Ok(None) };
-        let Some(asked) = Asked::of(given, false)? else { return Ok(None) };
+        let Some(mut asked) = Asked::of(given, true)? else { return Ok(None) };
+        let time_left = now.policy.get().core.timeout;
+        let wishes = asked.select(py, time_left)?;
+        let session = match &wishes {
+            Some(wishes) => this.sessions.of(wishes, &mut asked)?,
+            None => None,
+        };
         let Some(composed) = this.objects.get().compose(client, method, url, asked)? else { return Ok(None) };
         let headers = headers_in(&composed.headers)?;
         if headers.values("proxy-authorization").next().is_some() {
@@ -167,7 +193,17 @@ impl ShortWay {
         let name = method.clone().into_any().unbind();
         let (text, phases) = (url.clone().into_any().unbind(), timeouts.clone().unbind());
         let chooser = now.chooser.clone().unbind();
-        let taking = PyAcquirer::new(py, chooser, Some(text), None, Some(name), true, None, Some(phases), None)?;
+        let taking = PyAcquirer::new(
+            py,
+            chooser,
+            Some(text),
+            wishes.map(Bound::unbind),
+            Some(name),
+            true,
+            None,
+            Some(phases),
+            time_left,
+        )?;
         let taking = Bound::new(py, taking)?;
         let patience = seconds(&timeouts, intern!(py, "pool"))?;
         let take = taking.clone().into_any().unbind();
@@ -182,7 +218,8 @@ impl ShortWay {
             taking: taking.unbind(),
             policy: now.given_policy.unbind(),
             judge: now.judge.unbind(),
-            proxy_url: String::new(),
+            keeps_cookies: session.is_some(),
+            proxy_url: None,
             is_tunnel: false,
             began,
         });
@@ -190,10 +227,14 @@ impl ShortWay {
             return Ok(Some(Err(Bound::new(py, begun.handed_over(step.unbind(), None))?)));
         };
         let lease = lease.bind(py);
-        let proxy_url = lease.get().core().proxy().client_url();
+        let (headers, owner) = match &session {
+            Some(session) => session.wear(&begun.request, lease).map(|(headers, owner)| (headers, Some(owner)))?,
+            None => (headers, None),
+        };
+        let (proxy, proxy_url) = this.orders.get().leased(lease.get())?;
         let most = now.max_body.unwrap_or(this.most_body);
         let order = this.orders.get().make(Wanted {
-            proxy: this.orders.get().proxy_of(lease.as_any(), &proxy_url)?,
+            proxy: Some(proxy),
             method: method.to_str()?,
             target,
             secure: is_secure,
@@ -204,11 +245,11 @@ impl ShortWay {
                 seconds(&timeouts, intern!(py, "read"))?,
                 seconds(&timeouts, intern!(py, "write"))?,
             ),
-            time_left: None,
+            time_left: rotation.borrow().time_left(),
             repeatable: rotation.borrow().repeats(),
             whole: true,
             most: (most < 2_f64.powi(63)).then_some(most as u64),
-            owner: None,
+            owner,
             authorization: None,
             target_tls: if is_secure {
                 Some(this.tls(py, &this.target_tls, intern!(py, "native_target"))?)
@@ -222,7 +263,7 @@ impl ShortWay {
             },
         });
         begun.is_tunnel = is_secure || !proxy_url.starts_with("http");
-        begun.proxy_url = proxy_url;
+        begun.proxy_url = Some(proxy_url);
         Ok(Some(Ok((begun, order))))
     }
 
@@ -230,15 +271,11 @@ impl ShortWay {
     fn tls<'a>(
         &'a self,
         py: Python<'_>,
-        kept: &'a PyOnceLock<Py<WireTls>>,
+        kept: &'a Once<Py<WireTls>>,
         name: &Bound<'_, PyString>,
     ) -> PyResult<&'a WireTls> {
-        if kept.get(py).is_none() {
-            let made = self.tls.call_method0(py, name)?.cast_bound::<WireTls>(py)?.clone().unbind();
-            // Of two threads at once, the first has the word; both have made the same.
-            let _ = kept.set(py, made);
-        }
-        Ok(kept.get(py).expect("set above").get())
+        let made = || Ok::<_, PyErr>(self.tls.call_method0(py, name)?.cast_bound::<WireTls>(py)?.clone().unbind());
+        Ok(kept.get_or_make(py, made)?.get())
     }
 
     /// Whether a reason phrase may say something: nearly all are those of the standard, or empty.

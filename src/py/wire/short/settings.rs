@@ -1,24 +1,44 @@
-//! The settings at the moment of a request: read anew each time, so that a change holds at once.
+//! The settings at the moment of a request. Those of the transport are read anew after each change of one; those of others
+//! each time. So a change holds at once.
 
+use crate::py::once::intern;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use super::changes::Changes;
 use super::is_empty;
 use crate::py::chooser::PyChooser;
 use crate::py::judge::PyStatusJudge;
 use crate::py::policy::{PyRetryPolicy, kept_policy};
 use crate::py::wire::asked::past;
+use crate::sync::Mutex;
 
 /// Where the settings are.
 pub(super) struct Settings {
-    pub(super) transport: Py<PyAny>,
+    transport: Py<PyAny>,
     /// What carried the requests of the transport when this was made.
     pub(super) carrier: Py<PyAny>,
-    pub(super) upkeep: Upkeep,
-    pub(super) engine: Py<PyAny>,
-    pub(super) modules: Py<PyDict>,
+    upkeep: Upkeep,
+    engine: Py<PyAny>,
+    modules: Py<PyDict>,
+    /// The state of a closed client; `None` where its package keeps that in another way.
+    closed: Option<Py<PyAny>>,
+    /// Counts the changes of the transport; `None` where it does not tell of them.
+    changes: Option<Py<Changes>>,
+    /// What the transport said last, and at which count.
+    read: Mutex<Option<(u64, Said)>>,
+}
+
+/// What the transport says.
+struct Said {
+    /// Whether it leaves all that it could be asked to do besides.
+    is_of_all: bool,
+    chooser: Option<Py<PyChooser>>,
+    judge: Option<Py<PyStatusJudge>>,
+    policy: Py<PyAny>,
+    raise_on_ban: bool,
+    max_body: Option<f64>,
 }
 
 /// What is looked after before requests, where there is something.
@@ -39,30 +59,113 @@ pub(super) struct Now<'py> {
 }
 
 impl Settings {
+    pub(super) fn new(
+        client: &Bound<'_, PyAny>,
+        transport: &Bound<'_, PyAny>,
+        upkeep: Upkeep,
+        engine: Py<PyAny>,
+        modules: Py<PyDict>,
+    ) -> PyResult<Self> {
+        let py = transport.py();
+        // A class of the user's may have properties, which tell of no change.
+        let is_known =
+            transport.get_type().getattr(intern!(py, "__module__"))?.eq(intern!(py, "proxywhirl.transport"))?;
+        let changes = if is_known { transport.getattr_opt(intern!(py, "changes"))? } else { None };
+        let closed = match client.getattr_opt(intern!(py, "_state"))? {
+            Some(state) => state.get_type().getattr_opt(intern!(py, "CLOSED"))?.map(Bound::unbind),
+            None => None,
+        };
+        Ok(Self {
+            transport: transport.clone().unbind(),
+            carrier: transport.getattr(intern!(py, "carrier"))?.unbind(),
+            upkeep,
+            engine,
+            modules,
+            closed,
+            changes: changes.map(|changes| changes.cast_into()).transpose()?.map(Bound::unbind),
+            read: Mutex::new(None),
+        })
+    }
+
     /// `None` where something is to be looked after, asked or told by the layers above.
     pub(super) fn now<'py>(&self, py: Python<'py>, client: &Bound<'py, PyAny>) -> PyResult<Option<Now<'py>>> {
+        if !self.upkeep.is_nothing(py)? || !self.adds_nothing(client)? || self.is_mocked(py)? {
+            return Ok(None);
+        }
+        let said = self.said(py)?;
+        let (true, Some(chooser), Some(judge)) = (said.is_of_all, said.chooser, said.judge) else { return Ok(None) };
+        if !chooser.get().is_unwatched() {
+            return Ok(None);
+        }
+        let given_policy = said.policy.into_bound(py);
+        let Some(policy) = self.policy(&given_policy)? else { return Ok(None) };
+        let (chooser, judge) = (chooser.into_bound(py), judge.into_bound(py));
+        let (raise_on_ban, max_body) = (said.raise_on_ban, said.max_body);
+        Ok(Some(Now { chooser, judge, given_policy, policy, raise_on_ban, max_body }))
+    }
+
+    /// What the transport says now.
+    fn said(&self, py: Python<'_>) -> PyResult<Said> {
+        let Some(changes) = &self.changes else { return self.read(py) };
+        let count = changes.get().count();
+        if let Some((at, said)) = &*self.read.lock()
+            && *at == count
+        {
+            return Ok(said.clone_ref(py));
+        }
+        let said = self.read(py)?;
+        let before = self.read.lock().replace((count, said.clone_ref(py)));
+        drop(before);
+        Ok(said)
+    }
+
+    fn read(&self, py: Python<'_>) -> PyResult<Said> {
         let transport = self.transport.bind(py);
+        let first_cookies = transport.getattr(intern!(py, "first_cookies"))?;
         let is_of_all = transport.getattr(intern!(py, "carrier"))?.is(&self.carrier)
             && transport.getattr(intern!(py, "cookies"))?.is_none()
             && transport.getattr(intern!(py, "timeout_for"))?.is_none()
             && !transport.getattr(intern!(py, "allow_direct"))?.is_truthy()?
             && transport.getattr(intern!(py, "read_bodies"))?.is_truthy()?
             && transport.getattr(intern!(py, "_judges_alike"))?.is_truthy()?
-            && transport.getattr(intern!(py, "first_cookies"))?.is_empty()?;
-        if !is_of_all || !self.upkeep.is_nothing(py)? || !adds_nothing(client)? || self.is_mocked(py)? {
-            return Ok(None);
+            // Anything but a tuple can change in its place.
+            && first_cookies.cast_exact::<PyTuple>().is_ok_and(|cookies| cookies.is_empty());
+        Ok(Said {
+            is_of_all,
+            chooser: transport.getattr(intern!(py, "chooser"))?.cast_into().ok().map(Bound::unbind),
+            judge: transport.getattr(intern!(py, "_judge"))?.cast_into().ok().map(Bound::unbind),
+            policy: transport.getattr(intern!(py, "retry_policy"))?.unbind(),
+            raise_on_ban: transport.getattr(intern!(py, "raise_on_ban"))?.is_truthy()?,
+            max_body: transport.getattr(intern!(py, "max_body"))?.extract()?,
+        })
+    }
+
+    /// Whether a client only makes the request: it is open, nothing authenticates, and no hook listens.
+    fn adds_nothing(&self, client: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = client.py();
+        let auth = past(client, intern!(py, "_auth"), intern!(py, "auth"))?;
+        if self.is_closed(client)? || !auth.is_none() {
+            return Ok(false);
         }
-        let chooser = transport.getattr(intern!(py, "chooser"))?;
-        let Ok(chooser) = chooser.cast_into::<PyChooser>() else { return Ok(None) };
-        let judge = transport.getattr(intern!(py, "_judge"))?;
-        let (true, Ok(judge)) = (chooser.get().is_unwatched(), judge.cast_into::<PyStatusJudge>()) else {
-            return Ok(None);
-        };
-        let given_policy = transport.getattr(intern!(py, "retry_policy"))?;
-        let Some(policy) = self.policy(&given_policy)? else { return Ok(None) };
-        let raise_on_ban = transport.getattr(intern!(py, "raise_on_ban"))?.is_truthy()?;
-        let max_body = transport.getattr(intern!(py, "max_body"))?.extract()?;
-        Ok(Some(Now { chooser, judge, given_policy, policy, raise_on_ban, max_body }))
+        let hooks = past(client, intern!(py, "_event_hooks"), intern!(py, "event_hooks"))?;
+        let hooks = hooks.cast::<PyDict>()?;
+        for name in [intern!(py, "request"), intern!(py, "response")] {
+            if !hooks.get_item(name)?.is_none_or(|hooks| is_empty(&hooks).unwrap_or(false)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the client is closed, past its property where that looks at nothing but its state.
+    fn is_closed(&self, client: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = client.py();
+        if let Some(closed) = &self.closed
+            && let Some(state) = client.getattr_opt(intern!(py, "_state"))?
+        {
+            return Ok(state.is(closed));
+        }
+        client.getattr(intern!(py, "is_closed"))?.is_truthy()
     }
 
     /// The policy of the core, where that is all there is to it.
@@ -79,7 +182,7 @@ impl Settings {
         if !is_plain {
             return Ok(None);
         }
-        Ok(kept_policy(given)?.filter(|policy| policy.get().core.timeout.is_none()))
+        kept_policy(given)
     }
 
     /// Whether a method of httpx may have been replaced by a mock. The module itself says for certain.
@@ -107,7 +210,27 @@ impl Settings {
         for held in [&self.transport, &self.carrier, keeping, lists, limits, &self.engine] {
             visit.call(held)?;
         }
-        visit.call(&self.modules)
+        visit.call(&self.modules)?;
+        visit.call(&self.closed)?;
+        visit.call(&self.changes)?;
+        let read = self.read.lock();
+        let Some((_, said)) = &*read else { return Ok(()) };
+        visit.call(&said.chooser)?;
+        visit.call(&said.judge)?;
+        visit.call(&said.policy)
+    }
+}
+
+impl Said {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            is_of_all: self.is_of_all,
+            chooser: self.chooser.as_ref().map(|chooser| chooser.clone_ref(py)),
+            judge: self.judge.as_ref().map(|judge| judge.clone_ref(py)),
+            policy: self.policy.clone_ref(py),
+            raise_on_ban: self.raise_on_ban,
+            max_body: self.max_body,
+        }
     }
 }
 
@@ -118,21 +241,4 @@ impl Upkeep {
             && self.lists.bind(py).getattr(intern!(py, "supply"))?.is_none()
             && self.limits.bind(py).getattr(intern!(py, "_credentials"))?.is_none())
     }
-}
-
-/// Whether a client only makes the request: it is open, nothing authenticates, and no hook listens.
-fn adds_nothing(client: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = client.py();
-    let auth = past(client, intern!(py, "_auth"), intern!(py, "auth"))?;
-    if client.getattr(intern!(py, "is_closed"))?.is_truthy()? || !auth.is_none() {
-        return Ok(false);
-    }
-    let hooks = past(client, intern!(py, "_event_hooks"), intern!(py, "event_hooks"))?;
-    let hooks = hooks.cast::<PyDict>()?;
-    for name in [intern!(py, "request"), intern!(py, "response")] {
-        if !hooks.get_item(name)?.is_none_or(|hooks| is_empty(&hooks).unwrap_or(false)) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
