@@ -38,6 +38,7 @@ __all__ = [
     "BanRules",
     "BanTable",
     "BodyDecoder",
+    "Changes",
     "CheckResult",
     "CheckRun",
     "Chooser",
@@ -450,6 +451,14 @@ class BodyDecoder:
     @property
     def is_needed(self, /) -> bool:
         """Whether there is a coding to take off."""
+
+@final
+class Changes:
+    """Counts the changes of settings. Thread-safe."""
+
+    def __new__(cls, /) -> Self: ...
+    def note(self, /) -> None:
+        """A setting was changed."""
 
 @final
 class CheckResult:
