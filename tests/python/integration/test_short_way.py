@@ -279,9 +279,10 @@ def test_a_mock_is_noticed_at_once(rotator: Rotator, monkeypatch: pytest.MonkeyP
         ("_judge", object()),
         ("retry_policy", object()),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_changed_setting_of_the_transport_is_seen_at_once(rotator: Rotator, name: str, value: Any) -> None:
+    assert rotator.is_short()
     before = getattr(rotator.own._transport, name)
     setattr(rotator.own._transport, name, value)
     assert not rotator.is_short()
@@ -308,6 +309,7 @@ def test_another_bound_of_bodies_holds_at_once(rotator: Rotator, fleet: ProxyFle
 
 
 def test_raising_on_bans_holds_at_once(rotator: Rotator, fleet: ProxyFleet) -> None:
+    assert rotator.is_short()
     rotator.own._transport.raise_on_ban = True
     with pytest.raises(ProxyBannedError):
         rotator.get(fleet.site_url("shop.test", "/status/403"))
