@@ -36,6 +36,7 @@ SCRIPTS = {
     "imports": "Importing",
     "rotator": "Requests through a rotator",
     "engines": "The native engine beside other clients",
+    "streaming": "Bodies that are streamed",
     "churn": "Pools that change",
     "threads": "Threads",
     "supply": "Lists and checks",

@@ -1525,7 +1525,7 @@ class LoginSecrets:
 class LoopedWire:
     """The connections of one transport in one event loop, and what sends requests over them. To be used by the loop's thread.
 
-    The caller has the loop watch `fileno()` for reading, with `turn` as the callback.
+    The caller has the loop watch `fileno()` for reading, with `turn` as the callback; or calls `watch()`, where it cannot.
 
     Args:
         loop: The event loop.
@@ -1567,8 +1567,8 @@ class LoopedWire:
             key: The proxy's identifier; any other object closes nothing.
         """
 
-    def fileno(self, /) -> int:
-        """The descriptor that is readable when `turn` has something to do.
+    def fileno(self, /) -> int | None:
+        """The descriptor that is readable when `turn` has something to do; `None` where the system or `watch` has another way.
 
         Raises:
             RuntimeError: It is shut.
@@ -1626,6 +1626,15 @@ class LoopedWire:
 
         Raises:
             OSError: The system does not say what is ready.
+        """
+
+    def watch(self, /) -> None:
+        """Have a thread watch the connections, and the loop call `turn` when there is something to do: one `call_soon_threadsafe`
+        for all that has come. The thread ends when this is shut, collected, or its loop closed.
+
+        Raises:
+            RuntimeError: It is shut.
+            OSError: The system has no descriptors or threads left.
         """
 
 @final
@@ -3690,6 +3699,10 @@ class WireFailure:
     @property
     def sent(self, /) -> bool:
         """Whether some of the request can have left."""
+
+    @property
+    def stale(self, /) -> bool:
+        """Whether a connection that had been idle was found closed, which is its other side's right."""
 
 @final
 class WireOrder:

@@ -75,7 +75,7 @@ impl Wire {
                 {
                     is_first = false;
                 }
-                Err(failure) => return Err(failure.error),
+                Err(Failure { error, is_stale }) => return Err(error.with_stale(is_stale)),
             }
         }
     }

@@ -88,10 +88,13 @@ pub(crate) fn wait<R: Send>(py: Python<'_>, until: impl FnOnce() -> R + Send) ->
 /// Before a fork: waits, without the interpreter, until no detached thread is inside the core.
 #[proxywhirl_macros::border]
 #[pyfunction]
-pub(super) fn before_fork(py: Python<'_>) {
+pub(super) fn before_fork(py: Python<'_>) -> PyResult<()> {
+    // Their cells are pyo3's; see `once`.
+    let found = super::errors::find_classes(py);
     if fork::shut() {
         wait(py, fork::wait_for_others);
     }
+    found
 }
 
 #[proxywhirl_macros::border]

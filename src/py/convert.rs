@@ -1,8 +1,9 @@
 //! Values across the border: times, identifiers, enumerations.
 
+use std::convert::Infallible;
+
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDateTime, PyFloat, PyInt, PyString, PyTzInfo};
 
 use crate::clock::Micros;
@@ -10,6 +11,7 @@ use crate::judge::outcome::{Judgement, Outcome};
 use crate::proxy::Id;
 use crate::proxy::health::{Health, Source};
 use crate::proxy::liveness::Phase;
+use crate::py::once::Once;
 
 /// A class or function of Python, imported on first use.
 ///
@@ -17,12 +19,12 @@ use crate::proxy::liveness::Phase;
 pub(crate) struct Lazy {
     module: &'static str,
     name: &'static str,
-    cell: PyOnceLock<Py<PyAny>>,
+    cell: Once<Py<PyAny>>,
 }
 
 impl Lazy {
     pub(crate) const fn new(module: &'static str, name: &'static str) -> Self {
-        Self { module, name, cell: PyOnceLock::new() }
+        Self { module, name, cell: Once::new() }
     }
 
     /// A member of a Python package above the core; `proxywhirl/__init__.py` says which.
@@ -31,7 +33,7 @@ impl Lazy {
     }
 
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let value = self.cell.get_or_try_init(py, || {
+        let value = self.cell.get_or_make(py, || {
             let found = if self.module.is_empty() {
                 py.import("proxywhirl._native.upper")?.call_method1("find", (self.name,))?
             } else {
@@ -46,19 +48,20 @@ impl Lazy {
 /// Names of attributes or keys, made once.
 pub(crate) struct Names<const N: usize> {
     texts: [&'static str; N],
-    cell: PyOnceLock<[Py<PyString>; N]>,
+    cell: Once<[Py<PyString>; N]>,
 }
 
 impl<const N: usize> Names<N> {
     pub(crate) const fn new(texts: [&'static str; N]) -> Self {
-        Self { texts, cell: PyOnceLock::new() }
+        Self { texts, cell: Once::new() }
     }
 
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> [&Bound<'py, PyString>; N] {
-        self.cell
-            .get_or_init(py, || self.texts.map(|text| PyString::intern(py, text).unbind()))
-            .each_ref()
-            .map(|name| name.bind(py))
+        let made = || Ok::<_, Infallible>(self.texts.map(|text| PyString::intern(py, text).unbind()));
+        match self.cell.get_or_make(py, made) {
+            Ok(names) => names.each_ref().map(|name| name.bind(py)),
+            Err(never) => match never {},
+        }
     }
 }
 
@@ -208,12 +211,12 @@ pub(crate) fn secret<'py>(py: Python<'py>, value: &str) -> PyResult<Bound<'py, P
 /// Members of a Python enumeration, in the core's order.
 struct Members {
     class: &'static str,
-    cell: PyOnceLock<Vec<Py<PyAny>>>,
+    cell: Once<Vec<Py<PyAny>>>,
 }
 
 impl Members {
     const fn new(class: &'static str) -> Self {
-        Self { class, cell: PyOnceLock::new() }
+        Self { class, cell: Once::new() }
     }
 
     fn get<'py>(
@@ -222,7 +225,7 @@ impl Members {
         values: impl Iterator<Item = &'static str>,
         index: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let members = self.cell.get_or_try_init(py, || {
+        let members = self.cell.get_or_make(py, || {
             let class = py.import("proxywhirl._native.enums")?.getattr(self.class)?;
             values.map(|value| Ok::<_, PyErr>(class.call1((value,))?.unbind())).collect::<PyResult<Vec<_>>>()
         })?;

@@ -20,6 +20,23 @@ pyo3::import_exception!(proxywhirl.exceptions, ProxyConnectionError);
 pyo3::import_exception!(proxywhirl.exceptions, ProxyPoolEmptyError);
 pyo3::import_exception!(proxywhirl.exceptions, StrategyMetadataError);
 
+/// Before a fork: finds the classes, so that no other thread is about to while it happens; see [`super::once`].
+pub(super) fn find_classes(py: Python<'_>) -> PyResult<()> {
+    // A module that is being imported, or was not yet, has none of them in use.
+    let modules = py.import("sys")?.getattr("modules")?;
+    let Ok(module) = modules.get_item("proxywhirl.exceptions") else { return Ok(()) };
+    let is_there = |class: &str| module.hasattr(class);
+    if is_there("ProxyBudgetExceededError")? && is_there("ProxyConnectionError")? && is_there("ProxyPoolEmptyError")? {
+        py.get_type::<ProxyBudgetExceededError>();
+        py.get_type::<ProxyConnectionError>();
+        py.get_type::<ProxyPoolEmptyError>();
+    }
+    if is_there("StrategyMetadataError")? {
+        py.get_type::<StrategyMetadataError>();
+    }
+    Ok(())
+}
+
 /// The exception for a strategy without a proxy to offer.
 pub(crate) fn refusal(py: Python<'_>, refusal: Refusal) -> PyErr {
     let message = refusal.to_string();

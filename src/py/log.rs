@@ -1,11 +1,11 @@
 //! Logging of selections through the standard library, at no measurable cost without a listener.
 
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
 use crate::pool::query::Notes;
 use crate::proxy::Proxy;
+use crate::py::once::Once;
 
 const DEBUG: u8 = 10;
 
@@ -17,7 +17,7 @@ struct Listener {
     enabled: std::sync::atomic::AtomicBool,
 }
 
-static LISTENER: PyOnceLock<Listener> = PyOnceLock::new();
+static LISTENER: Once<Listener> = Once::new();
 
 impl Listener {
     fn of(py: Python<'_>, name: &str) -> PyResult<Self> {
@@ -29,7 +29,7 @@ impl Listener {
 }
 
 fn listener(py: Python<'_>) -> PyResult<&Listener> {
-    LISTENER.get_or_try_init(py, || Listener::of(py, "proxywhirl.strategies"))
+    LISTENER.get_or_make(py, || Listener::of(py, "proxywhirl.strategies"))
 }
 
 /// Whether the log has a listener for selections. Relaxed atomics: a change of level may be seen one selection late by
@@ -51,17 +51,17 @@ pub(crate) fn is_on(py: Python<'_>) -> bool {
 pub(crate) struct Level {
     logger: &'static str,
     level: u8,
-    cell: PyOnceLock<Listener>,
+    cell: Once<Listener>,
 }
 
 impl Level {
     pub(crate) const fn new(logger: &'static str, level: u8) -> Self {
-        Self { logger, level, cell: PyOnceLock::new() }
+        Self { logger, level, cell: Once::new() }
     }
 
     /// Whether records of this level are handled: read from the logger's memory where it has the answer.
     pub(crate) fn is_on(&self, py: Python<'_>) -> PyResult<bool> {
-        let listener = self.cell.get_or_try_init(py, || Listener::of(py, self.logger))?;
+        let listener = self.cell.get_or_make(py, || Listener::of(py, self.logger))?;
         if let Some(memory) = &listener.memory
             && let Some(known) = memory.bind(py).get_item(self.level)?
         {

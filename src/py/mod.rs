@@ -23,6 +23,7 @@ mod lease;
 mod limiter;
 mod log;
 mod metadata;
+mod once;
 mod policy;
 mod pool;
 mod proxy;
@@ -148,7 +149,6 @@ mod _core {
         literal_address, parse_proxies, parse_proxy_file,
         parsed::{ParsedIterator, PyParsed, RejectedLine},
     };
-    #[cfg(unix)]
     #[pymodule_export]
     use super::wire::looped::LoopedWire;
     #[pymodule_export]

@@ -1,7 +1,7 @@
 //! `_RetryPolicy`: a retry policy as the core has it, made once per policy object.
 
+use crate::py::once::intern;
 use pyo3::exceptions::PyValueError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 

@@ -15,6 +15,7 @@ use crate::py::chooser::acquirer::PyAcquirer;
 use crate::py::convert;
 use crate::py::convert::judgement_of;
 use crate::py::errors::{ProxyBudgetExceededError, ProxyConnectionError, ProxyPoolEmptyError};
+use crate::py::once::intern;
 use crate::py::policy::PyRetryPolicy;
 use crate::py::rotation::host::{PyHost, Taken};
 use crate::rotation::retry::Rotation;
@@ -70,7 +71,7 @@ impl PyRotation {
                     Ok(Some(event)) => step = self.core.next(event)?,
                     Ok(None) => {
                         (self.exclude, self.seconds) = (exclude, seconds);
-                        break pyo3::intern!(py, "admit");
+                        break intern!(py, "admit");
                     }
                     Err(error) => {
                         // The first error counts.
@@ -80,24 +81,24 @@ impl PyRotation {
                 },
                 Step::Send { time_left } => {
                     self.seconds = time_left;
-                    break pyo3::intern!(py, "send");
+                    break intern!(py, "send");
                 }
                 Step::Wait(seconds) => {
                     self.seconds = Some(seconds);
-                    break pyo3::intern!(py, "wait");
+                    break intern!(py, "wait");
                 }
-                Step::Discard => break pyo3::intern!(py, "discard"),
+                Step::Discard => break intern!(py, "discard"),
                 Step::Renew if self.core.lease().is_some_and(|lease| lease.pooled().is_none()) => {
                     step = self.core.next(Event::Done)?;
                 }
-                Step::Renew => break pyo3::intern!(py, "renew"),
+                Step::Renew => break intern!(py, "renew"),
                 Step::Deliver { outcome, is_open } => {
                     (self.outcome, self.is_open) = (Some(outcome), is_open);
-                    break pyo3::intern!(py, "deliver");
+                    break intern!(py, "deliver");
                 }
                 Step::Fail(failure) => {
                     self.failure = Some(failure);
-                    break pyo3::intern!(py, "fail");
+                    break intern!(py, "fail");
                 }
             }
         };

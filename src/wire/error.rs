@@ -91,6 +91,8 @@ pub struct Error {
     pub stage: Stage,
     /// Whether a byte of the request may have reached the site.
     pub sent: bool,
+    /// Whether a connection that had been idle was found closed, which is its other side's right.
+    pub stale: bool,
     /// The number of the system's error, where it was one.
     pub errno: Option<i32>,
     /// Where the other side closed the connection before the end: how much had come.
@@ -102,7 +104,7 @@ impl Error {
     /// An error before a byte of the request was sent.
     #[must_use]
     pub fn new(kind: Kind, stage: Stage, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, stage, sent: false, errno: None, cut: None, text: text.into() }
+        Self { kind, stage, sent: false, stale: false, errno: None, cut: None, text: text.into() }
     }
 
     /// An error of the system.
@@ -121,6 +123,12 @@ impl Error {
     #[must_use]
     pub fn with_sent(self, sent: bool) -> Self {
         Self { sent, ..self }
+    }
+
+    /// The same, where a connection that had been idle may have been found closed.
+    #[must_use]
+    pub fn with_stale(self, stale: bool) -> Self {
+        Self { stale, ..self }
     }
 
     /// What it says.

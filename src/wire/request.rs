@@ -105,9 +105,15 @@ impl Request {
     /// `target` is in origin form, `/path?query`. The headers say how the body is framed.
     ///
     /// # Errors
-    /// [`Kind::LocalProtocol`]: the headers contradict each other about the body.
-    pub fn new(method: impl Into<String>, target: impl Into<String>, headers: Headers) -> Result<Self, Error> {
+    /// [`Kind::LocalProtocol`]: the headers contradict each other about the body, or name several hosts.
+    pub fn new(method: impl Into<String>, target: impl Into<String>, mut headers: Headers) -> Result<Self, Error> {
+        if headers.values("host").nth(1).is_some() {
+            return Err(local("Found multiple Host: headers"));
+        }
         let framing = framing(&headers)?;
+        if headers.values("content-length").nth(1).is_some() {
+            headers = once(&headers, "content-length");
+        }
         Ok(Self { method: method.into(), target: target.into(), headers, framing })
     }
 
@@ -169,6 +175,14 @@ fn refused(bad: BadRequest) -> Error {
 
 pub(super) fn local(text: &'static str) -> Error {
     Error::new(Kind::LocalProtocol, Stage::Write, text)
+}
+
+/// The headers, with only the first of a name: a length that is said twice is one to a reader, and an attack to another.
+fn once(headers: &Headers, name: &str) -> Headers {
+    let mut seen = false;
+    let mut is_kept =
+        |found: &[u8]| !found.eq_ignore_ascii_case(name.as_bytes()) || !std::mem::replace(&mut seen, true);
+    headers.iter().filter(|(found, _)| is_kept(found)).collect()
 }
 
 fn framing(headers: &Headers) -> Result<Framing, Error> {

@@ -86,7 +86,7 @@ class Carrier(_ForMocks):
             try:
                 response = line.pool.handle_request(message)
             except Exception as error:
-                if not _is_stale(error, terms):
+                if not (terms.repeatable and _is_stale(error)):
                     raise
                 allowance.restart()
                 line, leaving = routes.exchange(route, line)
@@ -106,7 +106,9 @@ class Carrier(_ForMocks):
             else:
                 for old in routes.check_in(route, line, interrupted=True):
                     old.close()
-            failure = _failure(error, request, terms, route, tunnel, started)
+            failure = _failure(
+                error, request, terms, route, tunnel, started, stale=payload is None and _is_stale(error)
+            )
             if failure is None:
                 raise
             return failure
@@ -168,7 +170,7 @@ class AsyncCarrier(_ForMocks):
             try:
                 response = await line.pool.handle_async_request(message)
             except Exception as error:
-                if not _is_stale(error, terms):
+                if not (terms.repeatable and _is_stale(error)):
                     raise
                 allowance.restart()
                 line, leaving = routes.exchange(route, line)
@@ -184,7 +186,9 @@ class AsyncCarrier(_ForMocks):
                 await payload.read()
         except BaseException as error:
             await _abandon(payload, routes, route, line)
-            failure = _failure(error, request, terms, route, tunnel, started)
+            failure = _failure(
+                error, request, terms, route, tunnel, started, stale=payload is None and _is_stale(error)
+            )
             if failure is None:
                 raise
             return failure
@@ -344,12 +348,12 @@ def _note_dialling(profile: Profile) -> None:
         profile.add("connection_establish", took)
 
 
-def _is_stale(error: Exception, terms: SendOptions) -> bool:
+def _is_stale(error: BaseException) -> bool:
     """Whether a connection that had been waiting was found closed: the proxy's right, and no reason to blame it.
 
     The request is then sent once more through a new connection (RFC 9112, 9.3.1), if it may be sent twice at all.
     """
-    if dialled.get() or not terms.repeatable:
+    if dialled.get():
         return False
     package = core()
     return isinstance(as_closed(error), (package.RemoteProtocolError, package.ReadError, package.WriteError))
@@ -369,7 +373,7 @@ def _answer(payload: Any, elapsed: float) -> Answer:
 
 
 def _failure(
-    error: BaseException, request: Any, terms: SendOptions, route: Route, tunnel: bool, started: float
+    error: BaseException, request: Any, terms: SendOptions, route: Route, tunnel: bool, started: float, *, stale: bool
 ) -> Failure | None:
     secrets = secrets_of(route, terms.authorization)
-    return failure_of(as_closed(error), request, terms.flavour, secrets, tunnel, started)
+    return failure_of(as_closed(error), request, terms.flavour, secrets, tunnel, started, stale=stale)

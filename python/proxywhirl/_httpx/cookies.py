@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 MOST_JARS = 10_000
 """Proxies, or sessions, whose cookies are kept; those not used for longest go first."""
 
-_COOKIE = "cookie"
+# The case in which it is written; all look-ups ignore it.
+_COOKIE = "Cookie"
 
 
 class CookieStore:

@@ -1,8 +1,8 @@
 """Which engine carries requests: the native one, or the packages of httpx.
 
 The native engine has its own HTTP and TLS. What cannot pass through it stays with httpx: HTTP/2, an ``ssl.SSLContext``,
-whose settings cannot be read back, and mocks that have replaced the methods by which httpx opens connections. An event
-loop that cannot watch descriptors is noticed by :mod:`proxywhirl._httpx.native.tasks`.
+whose settings cannot be read back, and mocks that have replaced the methods by which httpx opens connections. That no
+loop of asyncio runs is noticed by :mod:`proxywhirl._httpx.native.tasks`.
 """
 
 from __future__ import annotations

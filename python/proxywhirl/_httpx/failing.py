@@ -28,8 +28,13 @@ def failure_of(
     started: float,
     *,
     sent: bool | None = None,
+    stale: bool = False,
 ) -> Failure | None:
-    """What the failure of a transfer means; ``None`` if this is no exception of a transfer."""
+    """What the failure of a transfer means; ``None`` if this is no exception of a transfer.
+
+    ``stale``: a connection that had been idle was found closed, which is the proxy's right (RFC 9112, 9.3.1). The
+    request is tried again where it may reach the site twice, and counts against no proxy.
+    """
     meaning = meaning_of(error, tunnel=tunnel) if isinstance(error, Exception) else None
     if meaning is None:
         return None
@@ -40,7 +45,7 @@ def failure_of(
     shown.__cause__ = error
     elapsed = None if meaning.outcome is Outcome.CLIENT_FAULT else (time.perf_counter() - started) * 1000.0
     return Failure(
-        meaning.outcome,
+        Outcome.TARGET_FAULT if stale else meaning.outcome,
         shown,
         sent=meaning.sent if sent is None else meaning.sent and sent,
         elapsed_ms=elapsed,

@@ -80,7 +80,7 @@ class RotatingTransport(Driver, _SyncBase):
             cannot be read: the request goes on through another proxy, or the reader gets ``RemoteProtocolError``.
         engine: What carries the requests: ``"native"``, the core's own HTTP and TLS, or ``"httpx"``; by default what
             ``PROXYWHIRL_ENGINE`` says, or else the native one. With ``verify=`` an ``ssl.SSLContext``, while httpx is
-            mocked, and in event loops that cannot watch descriptors (trio's), it is httpx.
+            mocked, and under trio, it is httpx.
         http2: Whether sites with TLS are offered HTTP/2 (extra ``http2``); it is httpx that carries the requests then.
 
     Warns:

@@ -118,7 +118,7 @@ impl Reactor {
                 Err(error) => return self.fail(key, error),
             };
             let entry = self.lines.vacant_entry();
-            match Line::connect(address, self.poll.registry(), Token(entry.key()), key) {
+            match Line::connect(address, self.watch.registry(), Token(entry.key()), key) {
                 Ok(line) => {
                     task.line = Some(entry.key());
                     self.timers.set(key.number, task.ends());

@@ -3,11 +3,11 @@
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 
-use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::Key;
+use super::watch::Ready;
 use crate::wire::channel::Channel;
 use crate::wire::connections::Place;
 
@@ -34,11 +34,10 @@ impl Line {
     }
 
     /// Keeps what the poll reports.
-    pub(super) fn note(&mut self, event: &Event) {
-        let is_broken = event.is_error();
-        self.has_ended |= event.is_read_closed() || is_broken;
-        self.is_readable |= event.is_readable() || self.has_ended;
-        self.is_writable |= event.is_writable() || is_broken;
+    pub(super) fn note(&mut self, ready: Ready) {
+        self.has_ended |= ready.is_read_closed || ready.is_broken;
+        self.is_readable |= ready.is_readable || self.has_ended;
+        self.is_writable |= ready.is_writable || ready.is_broken;
     }
 
     /// How connecting went; `None` while it goes on.

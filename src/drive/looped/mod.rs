@@ -3,7 +3,7 @@
 //!
 //! A [`Reactor`] belongs to one event loop. The loop watches [`Reactor::descriptor`], and calls [`Reactor::turn`] when it is
 //! readable and when [`Reactor::next_alarm`] has come; what came of the requests meanwhile is taken by [`Reactor::replies`],
-//! all at once. Each call ([`Reactor::send`], [`Reactor::give`], [`Reactor::pull`]) has one reply, with the key of
+//! all at once. Where a loop cannot watch a descriptor, a [`Watcher`] says when. Each call ([`Reactor::send`], [`Reactor::give`], [`Reactor::pull`]) has one reply, with the key of
 //! its request.
 //!
 //! Dropped in the child of a fork a reactor closes the child's copies of its sockets, and says nothing on them.
@@ -17,6 +17,7 @@ mod request;
 pub(crate) mod timers;
 mod transfer;
 mod turning;
+mod watch;
 
 use std::collections::VecDeque;
 use std::io;
@@ -34,6 +35,8 @@ use self::reply::SERIAL;
 pub use self::reply::{Answer, Key, Moved, Reply};
 use self::request::{Phase, Task};
 use self::timers::Timers;
+use self::watch::Watch;
+pub use self::watch::{Found, Watcher};
 use super::order::Order;
 use super::{is_login_refused, now};
 use crate::wire::channel::Channel;
@@ -48,7 +51,7 @@ struct Idle {
 
 /// Sends requests for one event loop.
 pub struct Reactor {
-    poll: Poll,
+    watch: Watch,
     events: Option<Events>,
     names: Names,
     lines: Slab<Line>,
@@ -83,7 +86,7 @@ impl Reactor {
         let poll = Poll::new()?;
         let names = Names::new(Waker::new(poll.registry(), WAKER)?);
         Ok(Self {
-            poll,
+            watch: Watch::Own(poll),
             events: Some(Events::with_capacity(EVENTS)),
             names,
             lines: Slab::new(),
@@ -99,11 +102,14 @@ impl Reactor {
         })
     }
 
-    /// Readable when there is something to be done.
+    /// Readable when there is something to be done; `None` where a [`Watcher`] says so.
     #[cfg(unix)]
     #[must_use]
-    pub fn descriptor(&self) -> RawFd {
-        self.poll.as_raw_fd()
+    pub fn descriptor(&self) -> Option<RawFd> {
+        match &self.watch {
+            Watch::Own(poll) => Some(poll.as_raw_fd()),
+            Watch::Apart(..) => None,
+        }
     }
 
     /// Sends a request. The reply is an answer, a wish for its body, or a failure.
@@ -308,7 +314,7 @@ impl Reactor {
             return self.begin(key, true);
         }
         let Some(task) = self.task(key) else { return };
-        task.fail(error);
+        task.fail(error.with_stale(is_stale));
         self.reply(key);
         self.admit_waiting();
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mio::Events;
 
 use super::request::Late;
+use super::watch::Ready;
 use super::{Key, Reactor, WAKER, Wake};
 use crate::drive::now;
 use crate::wire::connections::Leaving;
@@ -47,21 +48,22 @@ impl Reactor {
 
     fn turn_with(&mut self, events: &mut Events, most: Duration) -> io::Result<()> {
         let unfinished = std::mem::take(&mut self.unfinished);
-        while let Err(error) = self.poll.poll(events, Some(most)) {
-            if error.kind() != io::ErrorKind::Interrupted {
+        let told = match self.watch.poll(events, most) {
+            Ok(told) => told,
+            Err(error) => {
                 self.unfinished = unfinished;
                 return Err(error);
             }
-        }
+        };
         let mut leaving = Leaving::new();
         // Events beyond these keep the descriptor readable: the loop has its turn in between.
-        for event in events.iter() {
-            if event.token() == WAKER {
+        for ready in events.iter().map(Ready::from).chain(told) {
+            if ready.token == WAKER {
                 for (key, found) in self.names.take() {
                     self.found(key, found);
                 }
-            } else if let Some(line) = self.lines.get_mut(event.token().0) {
-                line.note(event);
+            } else if let Some(line) = self.lines.get_mut(ready.token.0) {
+                line.note(ready);
                 if let Some(key) = line.user {
                     self.go_on(key);
                 } else if let Some(place) = line.place.take_if(|_| line.has_ended) {

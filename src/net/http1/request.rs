@@ -66,7 +66,12 @@ fn write<'a>(
         if !is_token(name) {
             return Err(BadRequest::HeaderName);
         }
-        if value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        let is_blank = |end: Option<&u8>| matches!(end, Some(b' ' | b'\t'));
+        // Blanks at the ends are no part of a value: another reader drops them. h11 refuses all of these, too.
+        if is_blank(value.first())
+            || is_blank(value.last())
+            || value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | b'\x0b' | b'\x0c' | 0))
+        {
             return Err(BadRequest::HeaderValue);
         }
         for part in [name, b": ", value, b"\r\n"] {

@@ -18,6 +18,7 @@ use crate::py::attempts::{AttemptBook, AttemptLog};
 use crate::py::convert::Lazy;
 use crate::py::guard;
 use crate::py::lease::{LeaseOptions, PyLease};
+use crate::py::once::intern;
 use crate::py::pool::PyPool;
 use crate::py::queue::WaitingLine;
 use crate::py::session::PySessionManager;
@@ -83,7 +84,7 @@ impl PyChooser {
     }
 
     fn keep_window(&self, py: Python<'_>, strategy: &Bound<'_, PyAny>) -> PyResult<()> {
-        strategy.call_method1(pyo3::intern!(py, "_keep_window"), (self.pool.bind(py),)).map(drop)
+        strategy.call_method1(intern!(py, "_keep_window"), (self.pool.bind(py),)).map(drop)
     }
 
     /// Whether nothing watches the leases: no listener, no metrics of the caller's, no profile.

@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use crate::proxy::Id;
 use crate::py::convert;
 use crate::py::lease::Demands;
+use crate::py::once::intern;
 use crate::rotation::chooser::{Stay, Wishes};
 use crate::sync::Mutex;
 
@@ -41,7 +42,7 @@ impl PyWishes {
             return Ok(Some(session_id.bind(py).clone().into_any()));
         }
         let Some(context) = &self.context else { return Ok(None) };
-        let named = context.bind(py).getattr(pyo3::intern!(py, "session_id"))?;
+        let named = context.bind(py).getattr(intern!(py, "session_id"))?;
         Ok((!named.is_none()).then_some(named))
     }
 

@@ -1,8 +1,8 @@
 //! `BanRules`, `BanTable`, `AnswerView`: the compiled half of `proxywhirl.bans`.
 
+use crate::py::once::intern;
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::ffi::CString;
 
+use crate::py::once::intern;
 use pyo3::exceptions::{PyLookupError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PySlice, PyString};
 

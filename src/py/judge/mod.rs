@@ -6,8 +6,8 @@ pub(crate) mod ban;
 pub(crate) mod headers;
 pub(crate) mod report;
 
+use crate::py::once::intern;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use self::ban::{Entry, PyAnswerView};

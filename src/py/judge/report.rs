@@ -1,9 +1,9 @@
 //! `ReportJudge`: what a client of the user's got, for `Lease.report` and for a block that an exception leaves.
 
+use crate::py::once::intern;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyBaseException, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyString};
 

@@ -2,7 +2,6 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 
 use crate::clock::{Clock, SystemClock};
@@ -12,6 +11,7 @@ use crate::py::border;
 use crate::py::convert;
 use crate::py::lease::PyLease;
 use crate::py::log::Level;
+use crate::py::once::{Once, intern};
 use crate::rotation::policy::Policy;
 use crate::rotation::step::{Attempt, Host};
 
@@ -19,7 +19,7 @@ static INFO: Level = Level::new("proxywhirl.rotation", 20);
 static WARNING: Level = Level::new("proxywhirl.rotation", 30);
 static TELL: convert::Lazy = convert::Lazy::upper("tell_attempt");
 /// What the module of that function has at its top.
-static MODULE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+static MODULE: Once<Py<PyDict>> = Once::new();
 
 /// Calls Python. The driver of a rotation is attached, so that this fails only while the interpreter ends.
 fn attached<R>(call: impl FnOnce(Python<'_>) -> PyResult<R>) -> PyResult<R> {
@@ -36,11 +36,11 @@ pub(super) fn is_told(py: Python<'_>, outcome: Judgement, elapsed_ms: Option<f64
 
 /// The bound is read where it is kept: it can be set.
 fn slow_ms(py: Python<'_>) -> PyResult<f64> {
-    let module = MODULE.get_or_try_init(py, || {
+    let module = MODULE.get_or_make(py, || {
         let module = TELL.get(py)?.getattr("__globals__")?;
         Ok::<_, PyErr>(module.cast_into::<PyDict>()?.unbind())
     })?;
-    match module.bind(py).get_item(pyo3::intern!(py, "SLOW_MS"))? {
+    match module.bind(py).get_item(intern!(py, "SLOW_MS"))? {
         Some(bound) => bound.extract(),
         None => Err(PyRuntimeError::new_err("the bound of slow requests is gone")),
     }

@@ -8,7 +8,6 @@ use pyo3::types::{PyBytes, PyList};
 use super::blocking::{Interruption, interrupted};
 use super::failure::WireFailure;
 use crate::drive::answer::{Answer, Cost};
-#[cfg(unix)]
 use crate::drive::looped;
 use crate::drive::stream::Stream;
 use crate::judge::status::may_ask_for_a_pause;
@@ -189,7 +188,6 @@ impl WireAnswer {
     }
 
     /// An answer of the driver of event loops, which has the rest of the body itself.
-    #[cfg(unix)]
     pub(super) fn looped(py: Python<'_>, answer: looped::Answer) -> Self {
         let looped::Answer { head, body, cost } = answer;
         match body {

@@ -1,6 +1,6 @@
 //! What is said of a request by keyword, as `request` of a client of httpx takes it.
 
-use pyo3::intern;
+use crate::py::once::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
 

@@ -1,8 +1,8 @@
 //! What a call of `LoopedWire` waits for, and the result that its future gets.
 
+use crate::py::once::intern;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 

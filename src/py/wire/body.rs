@@ -1,7 +1,7 @@
 //! The body of a request, and the headers that tell of it. What is not bytes is encoded by the package itself, so that there is
 //! one set of rules, and one set of errors.
 
-use pyo3::intern;
+use crate::py::once::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 

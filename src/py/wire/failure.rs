@@ -23,6 +23,8 @@ pub(crate) struct WireFailure {
     phase: Option<&'static str>,
     /// Whether some of the request can have left.
     sent: bool,
+    /// Whether a connection that had been idle was found closed, which is its other side's right.
+    stale: bool,
     /// The bound of a body that was passed: "body" or "decoded".
     excess: Option<&'static str>,
     /// What a proxy's refusal says of it: an `Outcome`, or `AMBIGUOUS`.
@@ -50,6 +52,7 @@ impl WireFailure {
             errno: error.errno,
             phase: phase(error.stage),
             sent: error.sent,
+            stale: error.stale,
             excess: match error.kind {
                 Kind::TooLarge(Excess::Body) => Some("body"),
                 Kind::TooLarge(Excess::Decoded) => Some("decoded"),

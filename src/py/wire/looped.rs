@@ -1,12 +1,11 @@
 //! `LoopedWire`: requests on the thread of an event loop, each with a future of the loop's.
 
 use std::io;
-use std::os::fd::RawFd;
 
+use crate::py::once::intern;
 use ahash::AHashMap;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -14,6 +13,7 @@ use super::awaited::Awaited;
 use super::bounds::bounds;
 use super::order::WireOrder;
 use super::short::Begun;
+use super::watching;
 use crate::clock::{Clock, SystemClock};
 use crate::drive::looped::{Key, Reactor, Reply};
 use crate::drive::order::Order;
@@ -24,7 +24,7 @@ use crate::wire::error::Error;
 
 /// The connections of one transport in one event loop, and what sends requests over them. To be used by the loop's thread.
 ///
-/// The caller has the loop watch `fileno()` for reading, with `turn` as the callback.
+/// The caller has the loop watch `fileno()` for reading, with `turn` as the callback; or calls `watch()`, where it cannot.
 ///
 /// Args:
 ///     loop: The event loop.
@@ -71,12 +71,31 @@ impl LoopedWire {
         Ok(Self { event_loop: r#loop, state: Mutex::new(state) })
     }
 
-    /// The descriptor that is readable when `turn` has something to do.
+    /// The descriptor that is readable when `turn` has something to do; `None` where the system or `watch` has another way.
     ///
     /// Raises:
     ///     RuntimeError: It is shut.
-    fn fileno(&self) -> PyResult<RawFd> {
-        self.state.lock().reactor.as_ref().map(Reactor::descriptor).ok_or_else(is_shut)
+    fn fileno(&self) -> PyResult<Option<i32>> {
+        let state = self.state.lock();
+        let reactor = state.reactor.as_ref().ok_or_else(is_shut)?;
+        #[cfg(unix)]
+        return Ok(reactor.descriptor());
+        #[cfg(not(unix))]
+        return Ok(Some(reactor).and(None));
+    }
+
+    /// Have a thread watch the connections, and the loop call `turn` when there is something to do: one `call_soon_threadsafe`
+    /// for all that has come. The thread ends when this is shut, collected, or its loop closed.
+    ///
+    /// Raises:
+    ///     RuntimeError: It is shut.
+    ///     OSError: The system has no descriptors or threads left.
+    fn watch(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let watcher = {
+            let state = &mut *slf.get().state.lock();
+            state.reactor.as_mut().ok_or_else(is_shut)?.watch_apart().map_err(os_error)?
+        };
+        watcher.map_or(Ok(()), |watcher| watching::start(slf, watcher))
     }
 
     /// Send a request.
@@ -173,7 +192,7 @@ impl LoopedWire {
     }
 
     /// Close everything at once, requests under way included: what is awaited of them never comes.
-    fn shut(&self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn shut(&self, py: Python<'_>) -> PyResult<()> {
         match self.empty() {
             Some(timer) => timer.call_method0(py, intern!(py, "cancel")).map(drop),
             None => Ok(()),
@@ -218,6 +237,18 @@ impl LoopedWire {
 impl LoopedWire {
     pub(super) fn is_closed(&self) -> bool {
         self.state.lock().reactor.is_none()
+    }
+
+    /// Has the loop call `turn`; from any thread.
+    pub(super) fn call_turn_soon(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let turn = slf.getattr(intern!(py, "turn"))?;
+        slf.get().event_loop.call_method1(py, intern!(py, "call_soon_threadsafe"), (turn,)).map(drop)
+    }
+
+    pub(super) fn loop_is_closed(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let py = slf.py();
+        slf.get().event_loop.bind(py).call_method0(intern!(py, "is_closed"))?.is_truthy()
     }
 
     /// Sends a request that came the short way; its key.
@@ -350,7 +381,7 @@ impl LoopedWire {
     }
 }
 
-fn os_error(error: io::Error) -> PyErr {
+pub(super) fn os_error(error: io::Error) -> PyErr {
     PyOSError::new_err((error.raw_os_error(), error.to_string()))
 }
 

@@ -4,9 +4,9 @@
 //! attributes costs. Which attributes there are is compared with an object of the public constructors before the first use
 //! (`proxywhirl._httpx.objects`).
 
+use crate::py::once::intern;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDelta, PyDict, PyList, PyString, PyTuple};
 

@@ -1,8 +1,9 @@
 //! What a request of httpx consists of. Its properties make new objects of what it keeps, so the attributes behind them are
 //! read where they are as known; else the properties are.
 
+use crate::py::once::intern;
+use pyo3::exceptions::PyOverflowError;
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
@@ -25,8 +26,9 @@ impl<'py> Parts<'py> {
         if part.is_none() { Ok(None) } else { Ok(Some(part.cast_into()?)) }
     }
 
-    fn port(&self) -> PyResult<Option<u64>> {
-        self.0.get_borrowed_item(3)?.extract()
+    fn port(&self) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let port = self.0.get_item(3)?;
+        Ok((!port.is_none()).then_some(port))
     }
 
     /// Path and query, as they are sent.
@@ -56,7 +58,8 @@ impl<'py> Parts<'py> {
         }
         let mut url = format!("{scheme}://{host}");
         if let Some(port) = self.port()? {
-            url.push_str(&format!(":{port}"));
+            url.push(':');
+            url.push_str(port.str()?.to_str()?);
         }
         if let Some(path) = self.text(4)? {
             url.push_str(path.to_str()?);
@@ -72,7 +75,8 @@ impl<'py> Parts<'py> {
 /// Where a request goes to.
 pub(super) struct Target {
     pub(super) host: String,
-    pub(super) port: Option<u64>,
+    /// As it was written: httpx takes any number.
+    pub(super) port: Option<i64>,
     /// Path and query.
     pub(super) path: String,
 }
@@ -85,12 +89,25 @@ impl Target {
             && let (Some(host), Some(path)) = (parts.text(2)?, parts.target()?)
             && host.to_str()?.is_ascii()
         {
-            return Ok(Self { host: host.to_str()?.to_owned(), port: parts.port()?, path });
+            return Ok(Self {
+                host: host.to_str()?.to_owned(),
+                port: parts.port()?.as_ref().map(number).transpose()?,
+                path,
+            });
         }
         let host = url.getattr(intern!(py, "raw_host"))?;
         let path = url.getattr(intern!(py, "raw_path"))?;
-        let port = url.getattr(intern!(py, "port"))?.extract()?;
+        let port = url.getattr(intern!(py, "port"))?;
+        let port = if port.is_none() { None } else { Some(number(&port)?) };
         Ok(Self { host: ascii(&host)?, port, path: ascii(&path)? })
+    }
+}
+
+/// A port; one that is beyond all numbers is as good as the highest.
+fn number(port: &Bound<'_, PyAny>) -> PyResult<i64> {
+    match port.extract::<i64>() {
+        Err(error) if error.is_instance_of::<PyOverflowError>(port.py()) => Ok(i64::MAX),
+        found => found,
     }
 }
 

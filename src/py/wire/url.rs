@@ -40,7 +40,7 @@ impl PlainUrl<'_> {
     pub(super) fn target(&self, query: Option<&str>) -> Target {
         let mut path = String::from(if self.path.is_empty() { "/" } else { self.path });
         self.add_query(&mut path, query);
-        Target { host: self.host.to_owned(), port: self.port.map(u64::from), path }
+        Target { host: self.host.to_owned(), port: self.port.map(i64::from), path }
     }
 
     fn add_query(&self, text: &mut String, query: Option<&str>) {

@@ -125,3 +125,19 @@ fn what_was_written_in_part_goes_on_where_it_stopped() {
     exchange.push(b"abc").unwrap();
     assert_eq!(exchange.outgoing(), [&head[7..], b"abc"].concat());
 }
+
+#[test]
+fn a_head_says_one_thing_to_every_reader() {
+    let error = request(&[("Host", "a.test"), ("host", "b.test")]).unwrap_err();
+    assert_eq!((error.kind, error.stage), (Kind::LocalProtocol, Stage::Write));
+    let twice = request(&[("Content-Length", "3"), ("X-A", "1"), ("content-length", "3"), ("Zed", "2")]).unwrap();
+    assert_eq!(
+        twice.headers().iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        [&b"Content-Length"[..], b"X-A", b"Zed"]
+    );
+    assert_eq!(twice.framing(), Framing::Length(3));
+    for value in [" a", "a ", "\ta", "a\t", " ", "a\u{b}b", "a\u{c}b"] {
+        let request = request(&[("X-A", value)]).unwrap();
+        assert!(request.write_head(&mut Vec::new(), "", &Headers::new()).is_err(), "{value:?}");
+    }
+}

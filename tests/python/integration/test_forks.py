@@ -355,3 +355,41 @@ def test_the_metrics_of_attempts_are_free_in_the_child() -> None:
         """)
         == "done\n"
     )
+
+
+@pytest.mark.parametrize("engine", ["native", "httpx"])
+def test_a_fork_while_other_threads_send_their_first_requests(engine: str) -> None:
+    # What is made on first use is being made in other threads just then, by a thread that the child does not have.
+    run(
+        f"engine, rounds = {engine!r}, {sized(8, 30)}\n"
+        + textwrap.dedent("""
+        from proxywhirl.testing import ProxyFleet, ProxySpec
+        with ProxyFleet([ProxySpec()]) as fleet:
+            page, stop, faults = fleet.site_url("shop.test", "/whoami"), threading.Event(), []
+            rotator = ProxyRotator(proxies=fleet.urls, engine=engine)
+            if engine == "httpx":
+                # Its modules are imported by its first request; an import in another thread is Python's own matter.
+                rotator.get(page)
+
+            def ask():
+                while not stop.is_set():
+                    if rotator.get(page).status_code != 200:
+                        faults.append("status")
+
+            threads = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            children = []
+            for _ in range(rounds):
+                child = os.fork()
+                if child == 0:
+                    signal.alarm(40)
+                    os._exit(0 if rotator.get(page).status_code == 200 else 1)
+                children.append(child)
+            codes = {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children}
+            stop.set()
+            for thread in threads:
+                thread.join(30)
+            assert (codes, faults) == ({0}, []), (codes, faults)
+        """)
+    )

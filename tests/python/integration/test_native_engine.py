@@ -17,7 +17,7 @@ import pytest
 from hostile_servers import HostileServer, says
 from scripted_site import ScriptedSite
 
-from proxywhirl import AsyncProxyRotator, AsyncRotatingTransport, ProxyRotator, RetryPolicy, RotatingTransport, _core
+from proxywhirl import AsyncProxyRotator, AsyncRotatingTransport, ProxyRotator, RetryPolicy, RotatingTransport
 from proxywhirl.exceptions import ProxyConnectionError, ProxyFetchError
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
@@ -156,15 +156,6 @@ async def test_idle_connections_that_the_other_side_closes_are_closed() -> None:
                     break
                 await asyncio.sleep(0.01)
             assert scope.wire.counts() == (0, 0)
-
-
-async def test_a_system_without_the_driver_of_event_loops_has_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(_core, "LoopedWire")
-    with ProxyFleet(1) as fleet:
-        async with AsyncProxyRotator(proxies=fleet.urls, engine="native") as rotator:
-            assert (await rotator.get(fleet.site_url("shop.test", "/whoami"))).status_code == 200
-            carrier = rotator._transport.carrier
-            assert (len(carrier._scopes), carrier._other is None) == (0, False)
 
 
 def test_connections_of_removed_proxies_are_closed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import enum
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -141,6 +142,20 @@ def test_the_bytes_are_those_of_httpx(make: Make, site: ScriptedSite, method: st
     assert (made.content, made.extensions.get("timeout")) == (as_long.content, as_long.extensions.get("timeout"))
 
 
+@pytest.mark.parametrize("method", ["POST", "QUERY"])
+@pytest.mark.parametrize("given", BODIES, ids=str)
+def test_the_bytes_are_those_of_httpx2(make: Make, site: ScriptedSite, method: str, given: dict[str, Any]) -> None:
+    httpx2 = pytest.importorskip("httpx2")
+    headers = {"User-Agent": "test", "Accept": "*/*", "Accept-Encoding": "gzip", "Connection": "keep-alive"}
+    with httpx2.Client(proxy=site.url, trust_env=False, headers=headers) as client:
+        client.request(method, URL, **given)
+    caller = make([site.url], headers=headers, http="httpx2")
+    caller.request("GET", OPEN)
+    assert type(caller.request(method, URL, **given)) is httpx2.Response
+    oracle, found = [asked for asked in site.asked if b"/open" not in asked]
+    assert found == oracle
+
+
 @pytest.mark.parametrize("given", [{"json": float("nan")}, {"json": [float("inf")]}, {"json": object()}])
 def test_what_cannot_be_encoded_is_the_error_of_httpx(make: Make, site: ScriptedSite, given: dict[str, Any]) -> None:
     def failed(call: Callable[[], object]) -> tuple[type, str]:
@@ -274,15 +289,41 @@ def test_a_session_goes_on_after_a_failure(make: Make) -> None:
         assert all(b"Cookie: seen=1\r\n" in asked for asked in gone)
 
 
+def test_a_session_that_waits_for_its_proxy_has_its_cookies(make: Make) -> None:
+    with ScriptedSite({**ANSWERS, "/cookie": COOKIE}) as site:
+        caller = make([site.url], max_in_flight=1)
+        caller.request("GET", URL)
+        caller.request("GET", "http://shop.test/cookie", session_id="a")
+        (proxy,) = caller.own.pool
+        lease = caller.own.pool.lease(caller.own.strategy, URL, connects=True)
+        assert proxy.requests_active == 1
+        timer = threading.Timer(0.2, lease.release)
+        timer.start()
+        response = caller.request("GET", URL, session_id="a", json={"a": 1})
+        timer.join()
+        assert response.status_code == 200
+        assert b"\r\nCookie: seen=1\r\n" in site.asked[-1]
+        assert site.asked[-1].endswith(b'{"a":1}')
+
+
 def test_a_deadline_takes_one_call_and_holds(make: Make) -> None:
-    with ProxyFleet([ProxySpec(name="slow", latency=20_000), ProxySpec(name="quick")]) as fleet:
-        slow, quick = fleet.urls
-        caller = make(
-            [Proxy(url=slow, tags={"slow"}), Proxy(url=quick, tags={"quick"})], retry_policy=RetryPolicy(timeout=1.0)
-        )
-        url = fleet.site_url("shop.test", "/whoami")
-        began = time.monotonic()
-        with pytest.raises(ProxyConnectionError):
-            caller.request("GET", url, tags=["slow"])
-        assert time.monotonic() - began < 15
-        assert caller.is_short("GET", url, tags=["quick"])
+    def failed(is_short: bool) -> str:
+        with ProxyFleet([ProxySpec(name="slow", latency=60_000), ProxySpec(name="quick")]) as fleet:
+            slow, quick = (Proxy(url=url) for url in fleet.urls)
+            slow.tags, quick.tags = {"slow"}, {"quick"}
+            caller = make([slow, quick], retry_policy=RetryPolicy(timeout=1.0))
+            url = fleet.site_url("shop.test", "/whoami")
+            caller.request("GET", url, tags=["quick"])
+            if is_short:
+                assert caller.is_short("GET", url, tags=["quick"])
+            else:
+                caller.own._short = None
+            began = time.monotonic()
+            with pytest.raises(ProxyConnectionError) as caught:
+                caller.request("GET", url, tags=["slow"])
+            # Far from the timeouts of its phases, and from the answer.
+            assert 0.9 < time.monotonic() - began < 20
+            assert caught.value.attempt_count == 1
+            return str(caught.value)
+
+    assert failed(True) == failed(False)

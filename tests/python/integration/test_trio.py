@@ -51,7 +51,7 @@ def test_requests_streams_and_sessions(caplog: pytest.LogCaptureFixture) -> None
 
     with ProxyFleet(specs) as fleet, caplog.at_level(logging.INFO, logger="proxywhirl.rotation"):
         run(work)
-    assert caplog.text.count("cannot watch descriptors") == 1
+    assert caplog.text.count("no event loop of asyncio runs") == 1
 
 
 def test_waiting_for_a_place_and_between_attempts() -> None:

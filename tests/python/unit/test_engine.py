@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import ssl
 from typing import Any
@@ -11,7 +10,7 @@ import httpcore
 import httpx
 import pytest
 
-from proxywhirl import AsyncProxyRotator, AsyncRotatingTransport, ProxyRotator, RotatingTransport
+from proxywhirl import AsyncRotatingTransport, ProxyRotator, RotatingTransport
 from proxywhirl._httpx import engine
 from proxywhirl._httpx.carrier import Carrier
 from proxywhirl._httpx.native.sync import NativeCarrier
@@ -72,27 +71,6 @@ def test_a_context_is_for_httpx_which_is_said_once(name: str, caplog: pytest.Log
     assert [record.getMessage() for record in caplog.records if "SSLContext" in record.getMessage()] == [
         "verify= is an ssl.SSLContext, whose settings cannot be read: httpx carries the requests"
     ]
-
-
-class Unwatching(asyncio.SelectorEventLoop):
-    """A loop that refuses to watch descriptors, as the proactor of Windows does."""
-
-    def add_reader(self, *arguments: Any) -> None:
-        raise NotImplementedError
-
-
-def test_a_loop_that_watches_nothing_is_for_httpx_which_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    async def statuses(fleet: ProxyFleet) -> list[int]:
-        url = fleet.site_url("shop.test", "/whoami")
-        async with AsyncProxyRotator(proxies=fleet.urls, engine="native") as rotator:
-            return [(await rotator.get(url)).status_code for _ in range(2)]
-
-    loop = Unwatching()
-    with ProxyFleet(1) as fleet, caplog.at_level(logging.INFO, logger="proxywhirl.rotation"):
-        assert loop.run_until_complete(statuses(fleet)) == [200, 200]
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-    assert caplog.text.count("cannot watch descriptors") == 1
 
 
 def test_mocks_of_httpcore_are_heeded_as_long_as_they_are_there(

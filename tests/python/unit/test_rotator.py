@@ -337,6 +337,10 @@ def test_statistics(kind: Any) -> None:
         "total_successes": 1,
         "total_failures": 2,
         "average_success_rate": 0.5,
+        "bytes_sent": 0,
+        "bytes_received": 0,
+        "spent": 0.0,
+        "cost_per_page": 0.0,
     }
     assert rotator.get_statistics()["source_breakdown"] == {"user": 3}
 

@@ -162,7 +162,7 @@ class Parcel:
         error = error_of_wire(
             failure, self.terms.flavour, self._most, has_proxy=bool(self.proxy_url), tunnel=self.tunnel
         )
-        return self._meaning(error)
+        return self._meaning(error, stale=failure.stale)
 
     def answered(self, reply: _core.WireAnswer, payload: NativePayload) -> Answer | Failure:
         """An answer as the rotation takes it; a failure if it must not be handed on, and is to be closed then.
@@ -186,8 +186,10 @@ class Parcel:
             return Secrets.of_authorization(self.terms.authorization)
         return own
 
-    def _meaning(self, error: Exception) -> Failure:
-        failure = failure_of(error, self._request, self.terms.flavour, self.secrets(), self.tunnel, self._started)
+    def _meaning(self, error: Exception, *, stale: bool = False) -> Failure:
+        failure = failure_of(
+            error, self._request, self.terms.flavour, self.secrets(), self.tunnel, self._started, stale=stale
+        )
         if failure is None:
             raise error
         return failure

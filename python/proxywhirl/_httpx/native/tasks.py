@@ -1,7 +1,7 @@
-"""The native engine in event loops, on their own threads: no thread, no executor, one look at all sockets per turn.
+"""The native engine in event loops, on their own threads: no executor, one look at all sockets per turn.
 
-The inner interface is that of :mod:`proxywhirl._httpx.carrier`. A loop that cannot watch descriptors (trio's, and the
-proactor of Windows) has the packages of httpx instead.
+The inner interface is that of :mod:`proxywhirl._httpx.carrier`. A loop that cannot watch descriptors, as the proactor
+of Windows, is woken by a thread that can; trio, where no loop of asyncio runs, has the packages of httpx instead.
 """
 
 from __future__ import annotations
@@ -71,12 +71,11 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
         if is_mocked():
             return await self._by_httpx().send(lease, request, terms)
         if loop is None:
-            return await self._unwatched().send(lease, request, terms)
+            tell_once("no event loop of asyncio runs: httpx carries the requests")
+            return await self._by_httpx().send(lease, request, terms)
         scope = self._scopes.get(loop)
         if scope is None or scope.wire.is_shut:
             scope = await self._enter(loop)
-            if scope is None:
-                return await self._unwatched().send(lease, request, terms)
         parcel = self._orders.parcel(lease, request, terms)
         assert parcel.order is not None
         future = loop.create_future()
@@ -97,7 +96,7 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
 
     def short_way(self, client: Any, identities: Any, upkeep: tuple[Any, Any, Any]) -> _core.ShortWay | None:
         """What sends requests of a client by one call; ``None`` if its objects cannot be filled."""
-        return self._short_way(client, identities, upkeep, None) if hasattr(_core, "LoopedWire") else None
+        return self._short_way(client, identities, upkeep, None)
 
     async def _received(self, reply: Any, parcel: Parcel, scope: _Scope | None, key: int) -> Answer | Failure:
         if type(reply) is _core.WireFailure:
@@ -164,11 +163,8 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
                 # The loop has ended, and has taken its connections along.
                 continue
 
-    async def _enter(self, loop: asyncio.AbstractEventLoop) -> _Scope | None:
-        """The connections of the running loop; ``None`` if it cannot watch descriptors."""
-        if not hasattr(_core, "LoopedWire"):
-            # On Windows.
-            return None
+    async def _enter(self, loop: asyncio.AbstractEventLoop) -> _Scope:
+        """The connections of the running loop."""
         self.forget_closed()
         limits = self._limits
         wire = _core.LoopedWire(
@@ -176,11 +172,7 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
         )
         _wires.add(wire)
         scope = _Scope(loop, wire)
-        try:
-            await scope.open()
-        except NotImplementedError:
-            wire.shut()
-            return None
+        await scope.open()
         with self._lock:
             before = self._scopes.get(loop)
             if before is None or before.wire.is_shut:
@@ -188,11 +180,6 @@ class AsyncNativeCarrier(NativeBase["AsyncCarrier"]):
                 return scope
         await scope.aclose()
         return before
-
-    def _unwatched(self) -> AsyncCarrier:
-        """What carries requests in a loop that cannot watch descriptors."""
-        tell_once("the event loop cannot watch descriptors: httpx carries the requests")
-        return self._by_httpx()
 
     def _by_httpx(self) -> AsyncCarrier:
         """What carries requests where the native engine cannot."""
@@ -235,11 +222,18 @@ class _Scope:
 
 async def _watched(loop: asyncio.AbstractEventLoop, wire: _core.LoopedWire) -> AsyncGenerator[None, None]:
     descriptor = wire.fileno()
-    loop.add_reader(descriptor, wire.turn)
+    if descriptor is not None:
+        try:
+            loop.add_reader(descriptor, wire.turn)
+        except NotImplementedError:
+            descriptor = None
+    if descriptor is None:
+        wire.watch()
     try:
         yield
     finally:
-        loop.remove_reader(descriptor)
+        if descriptor is not None:
+            loop.remove_reader(descriptor)
         wire.shut()
 
 

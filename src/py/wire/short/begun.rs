@@ -1,8 +1,6 @@
 //! A request that is under way, and what becomes of it when something has come back.
 
-#[cfg(unix)]
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
@@ -15,6 +13,7 @@ use crate::py::chooser::acquirer::PyAcquirer;
 use crate::py::convert;
 use crate::py::judge::PyStatusJudge;
 use crate::py::lease::PyLease;
+use crate::py::once::intern;
 use crate::py::rotation::PyRotation;
 use crate::py::wire::answer::WireAnswer;
 use crate::py::wire::failure::WireFailure;
@@ -109,7 +108,6 @@ impl Begun {
         SystemClock.steady().saturating_sub(self.began) as f64 / 1e9
     }
 
-    #[cfg(unix)]
     pub(crate) fn lease(&self, py: Python<'_>) -> Option<Py<PyLease>> {
         self.lease.as_ref().map(|lease| lease.clone_ref(py))
     }
@@ -127,7 +125,6 @@ impl Begun {
         self.rotation.bind(py).borrow_mut().end()
     }
 
-    #[cfg(unix)]
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.way)?;
         visit.call(&self.request)?;

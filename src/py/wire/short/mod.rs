@@ -12,13 +12,10 @@ mod classes;
 pub(crate) mod handed_over;
 mod sessions;
 mod settings;
-#[cfg(unix)]
 mod submit;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 pub(super) use self::begun::Begun;
@@ -35,6 +32,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::drive::order::Order;
 use crate::py::chooser::acquirer::PyAcquirer;
 use crate::py::log::Level;
+use crate::py::once::{Once, intern};
 use crate::py::rotation::PyRotation;
 use crate::wire::error::Error;
 
@@ -67,8 +65,8 @@ pub(crate) struct ShortWay {
     orders: Py<WireOrders>,
     wire: Option<Py<PyWire>>,
     tls: Py<PyAny>,
-    target_tls: PyOnceLock<Py<WireTls>>,
-    proxy_tls: PyOnceLock<Py<WireTls>>,
+    target_tls: Once<Py<WireTls>>,
+    proxy_tls: Once<Py<WireTls>>,
     reasons: Py<PyDict>,
     most_body: f64,
 }
@@ -103,7 +101,7 @@ impl ShortWay {
         let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind();
         let settings = Settings::new(client.bind(py), transport, upkeep, engine, modules)?;
         let package = if package == "httpx" { &HTTPX } else { &HTTPX2 };
-        let (target_tls, proxy_tls) = (PyOnceLock::new(), PyOnceLock::new());
+        let (target_tls, proxy_tls) = (Once::new(), Once::new());
         let sessions = Sessions { identities, owner_of };
         Ok(Self {
             client,
@@ -274,15 +272,11 @@ impl ShortWay {
     fn tls<'a>(
         &'a self,
         py: Python<'_>,
-        kept: &'a PyOnceLock<Py<WireTls>>,
+        kept: &'a Once<Py<WireTls>>,
         name: &Bound<'_, PyString>,
     ) -> PyResult<&'a WireTls> {
-        if kept.get(py).is_none() {
-            let made = self.tls.call_method0(py, name)?.cast_bound::<WireTls>(py)?.clone().unbind();
-            // Of two threads at once, the first has the word; both have made the same.
-            let _ = kept.set(py, made);
-        }
-        Ok(kept.get(py).expect("set above").get())
+        let made = || Ok::<_, PyErr>(self.tls.call_method0(py, name)?.cast_bound::<WireTls>(py)?.clone().unbind());
+        Ok(kept.get_or_make(py, made)?.get())
     }
 
     /// Whether a reason phrase may say something: nearly all are those of the standard, or empty.

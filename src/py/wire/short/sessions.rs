@@ -1,7 +1,7 @@
 //! Requests of sessions: headers and cookies that a session has, and its number, by which its connections are its own.
 
+use crate::py::once::intern;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::py::chooser::wishes::PyWishes;

@@ -1,8 +1,8 @@
 //! The settings at the moment of a request. Those of the transport are read anew after each change of one; those of others
 //! each time. So a change holds at once.
 
+use crate::py::once::intern;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 

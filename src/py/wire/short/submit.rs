@@ -1,6 +1,6 @@
 //! The short way in event loops.
 
-use pyo3::intern;
+use crate::py::once::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
