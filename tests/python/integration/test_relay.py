@@ -67,19 +67,18 @@ def test_every_page_by_requests(https: bool) -> None:
     import requests
 
     with client_fleet() as crawl, ProxyRotator(proxies=crawl.urls) as rotator, Relay(rotator, **QUICK) as relay:
-        with requests.Session() as session:
-            session.trust_env = False
-            session.verify = crawl.ca_file
-            proxies = {"http": relay.url, "https": relay.url}
-            for _ in range(60):
-                # A tunnel that is kept is one proxy's: the ban inside of it is for the client to see.
-                answer = session.get(crawl.page(https=https), proxies=proxies, timeout=20)
+        proxies = {"http": relay.url, "https": relay.url}
+        for _ in range(30):
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.get(crawl.page(https=https), proxies=proxies, timeout=20, verify=crawl.ca_file)
+                # What a site says inside of a tunnel is not for the relay to see.
                 if https and answer.status_code == 403:
                     continue
                 crawl.arrived(answer.json())
-        assert len(crawl.pages) >= (1 if https else 60)
+        assert len(crawl.pages) == 30 or (https and len(crawl.pages) >= 20)
         assert relay.stats()["failed"] == 0
-        assert relay.stats()["tunnels" if https else "answers"] > 0
+        assert relay.stats()["tunnels" if https else "answers"] == 30
     assert _settled(rotator.pool)
 
 
@@ -134,19 +133,14 @@ def _trusting(ca_file: str) -> Any:
     return ssl.create_default_context(cafile=ca_file)
 
 
-@pytest.mark.parametrize("scheme", ["http", "socks5h", "socks5"])
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
 @pytest.mark.parametrize("https", [False, True])
 def test_curl(scheme: str, https: bool) -> None:
     with ProxyFleet([ProxySpec.dead(), ProxySpec(auth=LOGIN), ProxySpec(scheme="socks5", auth=LOGIN)]) as fleet:
         with ProxyRotator(proxies=fleet.urls) as rotator, Relay(rotator, **QUICK) as relay:
             url = relay.url_for(scheme=scheme)
             page = fleet.site_url("shop.test", "/whoami", https=https)
-            resolve = () if scheme != "socks5" else ("--resolve", "shop.test:*:203.0.113.1")
-            done = _curl("-x", url, "--cacert", fleet.ca_file(), *resolve, page)
-            if scheme == "socks5":
-                # The client has looked the name up itself; the fleet refuses addresses.
-                assert relay.stats()["failed"] == 1
-                return
+            done = _curl("-x", url, "--cacert", fleet.ca_file(), page)
             assert done.returncode == 0, done.stderr
             assert '"site": "shop.test"' in done.stdout or '"site":"shop.test"' in done.stdout
             assert relay.stats()["tunnels"] == (0 if scheme == "http" and not https else 1)
@@ -230,7 +224,9 @@ def test_words_of_the_user_name() -> None:
             with pytest.raises(ValueError, match="hyphen"):
                 relay.url_for(session_id="a-b")
             refused = _curl(
-                "-i", "-x", relay.url.replace(relay.username, relay.username + "-city-rome"),
+                "-i",
+                "-x",
+                relay.url.replace(relay.username, relay.username + "-city-rome"),
                 fleet.site_url("shop.test", "/whoami"),
             )
             assert "407 " in refused.stdout and "a word that is not known" in refused.stdout
@@ -335,7 +331,11 @@ def test_a_request_that_may_not_be_repeated_is_sent_once() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x00\x05hello\r\n\r\n", b"GET http://x/ HTTP/1.1\r\n" + b"a" * 70_000],
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x16\x03\x01\x00\x05hello\r\n\r\n",
+        b"GET http://x/ HTTP/1.1\r\n" + b"a" * 70_000,
+    ],
 )
 def test_what_is_no_request_is_answered(said: bytes) -> None:
     with Relay([]) as relay, _open(relay) as client:
@@ -447,7 +447,7 @@ def test_a_tunnel_holds_its_lease_and_counts_its_bytes() -> None:
             assert proxy.requests_active == 1
             client.close()
             assert _settled(rotator.pool)
-        assert (proxy.bytes_sent, proxy.bytes_received, proxy.total_successes) == (5, 5, 1)
+        assert (proxy.bytes_sent, proxy.bytes_received, proxy.total_successes) == (5, len(b"12345bye 5"), 1)
 
 
 # -- life
@@ -462,6 +462,7 @@ def test_closing_drains() -> None:
         closing = threading.Thread(target=relay.close, args=(20.0,))
         closing.start()
         assert _all(idle) == b""
+        idle.close()
         client.sendall(b"still")
         assert client.recv(5, socket.MSG_WAITALL) == b"still"
         with pytest.raises(ConnectionRefusedError):
@@ -482,7 +483,8 @@ def test_closing_ends_what_does_not_end() -> None:
         pool.add_proxy(f"http://127.0.0.1:{port}")
         with Relay(pool) as relay:
             client = _tunnel(relay, 80)
-        assert _all(client) == b""
+        with client:
+            assert _all(client) == b""
         assert _settled(pool)
 
 
@@ -521,7 +523,7 @@ def test_the_command(tmp_path: Path) -> None:
     with ProxyFleet(2) as fleet:
         listed = tmp_path / "proxies.txt"
         listed.write_text("\n".join(fleet.urls))
-        command = [sys.executable, "-m", "proxywhirl", "relay", "--proxies", str(listed), "--drain", "0"]
+        command = [sys.executable, "-m", "proxywhirl", "relay", "--proxies", str(listed), "--drain", "0.1"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None and process.stderr is not None
             url = process.stdout.readline().strip()
