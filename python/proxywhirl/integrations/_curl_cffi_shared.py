@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from http.cookiejar import CookieJar
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Callable
 from urllib.parse import urljoin
 
 import curl_cffi
 from curl_cffi.requests.exceptions import RequestException
 
+from proxywhirl._base.fork import new_lock
 from proxywhirl._native.enums import Outcome
 from proxywhirl._native.redact import scrub_text
 from proxywhirl.integrations import _lender
@@ -40,7 +40,7 @@ class Shared:
         cookies = curl_cffi.Cookies(options.pop("cookies", None))
         self._options = options
         self._jars: OrderedDict[str | None, CookieJar] = OrderedDict({None: cookies.jar})
-        self._jars_lock = Lock()
+        self._jars_lock = new_lock()
 
     @property
     def pool(self) -> _core.ProxyPool:

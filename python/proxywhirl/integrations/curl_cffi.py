@@ -14,12 +14,13 @@ sessions of its own, so that no site can tell by them that two proxies are one v
 from __future__ import annotations
 
 import asyncio
-import threading
+import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl._base.fork import new_lock
 from proxywhirl.integrations import _lender
 from proxywhirl.integrations._body import Body
 from proxywhirl.integrations._kept import Kept
@@ -77,7 +78,10 @@ class ProxyWhirlSession(Shared):
         self._most = max_sessions
         # Idle sessions, the least recently used first. Those in use belong to their requests.
         self._idle: OrderedDict[curl_cffi.Session[Any], _Place] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
+        # In a child of a fork they are the parent's: neither used nor closed there.
+        self._pid = os.getpid()
+        self._of_parent: list[Any] = []
 
     def request(self, method: str, url: str, **arguments: Any) -> curl_cffi.Response:
         """Send a request; as ``curl_cffi.Session.request``."""
@@ -113,7 +117,7 @@ class ProxyWhirlSession(Shared):
     @contextmanager
     def stream(self, method: str, url: str, **arguments: Any) -> Iterator[curl_cffi.Response]:
         """Send a request and leave the body to the caller; as ``curl_cffi.Session.stream``."""
-        response = self.request(method, url, **{**arguments, "stream": True})
+        response: Any = self.request(method, url, **{**arguments, "stream": True})
         try:
             yield response
         except BaseException as error:
@@ -136,6 +140,10 @@ class ProxyWhirlSession(Shared):
 
     def _take(self, place: _Place) -> curl_cffi.Session[Any]:
         with self._lock:
+            if self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._of_parent += self._idle
+                self._idle.clear()
             found = next((session for session in reversed(self._idle) if self._idle[session] == place), None)
             if found is not None:
                 del self._idle[found]
@@ -220,7 +228,7 @@ class AsyncProxyWhirlSession(Shared):
     @asynccontextmanager
     async def stream(self, method: str, url: str, **arguments: Any) -> AsyncIterator[curl_cffi.Response]:
         """Send a request and leave the body to the caller; as ``curl_cffi.AsyncSession.stream``."""
-        response = await self.request(method, url, **{**arguments, "stream": True})
+        response: Any = await self.request(method, url, **{**arguments, "stream": True})
         try:
             yield response
         except BaseException as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -281,6 +282,23 @@ def test_close_closes_what_other_threads_opened() -> None:
         session.close()
         with pytest.raises(exceptions.SessionClosed):
             opened.get("http://shop.test/")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_of_a_fork_leaves_the_connections_to_its_parent() -> None:
+    with ProxyFleet(1) as fleet, ProxyWhirlSession(fleet.urls) as session:
+        page = fleet.site_url("shop.test", "/whoami")
+        session.get(page)
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if session.get(page).status_code == 200 else 1)
+            finally:
+                os._exit(2)
+        assert os.waitpid(child, 0)[1] == 0
+        session.get(page)
+        assert fleet.proxies[0].counters()["connections"] == 2
 
 
 def test_what_is_the_rotations_to_say() -> None:
