@@ -19,6 +19,8 @@ BIN  := $(VENV)/bin
 # Written once each step is done; what it depends on being newer, it is done again.
 DONE := $(VENV)/.done
 
+comma := ,
+
 export VIRTUAL_ENV := $(abspath $(VENV))
 # The interpreter that Rust builds for.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
@@ -49,7 +51,7 @@ $(DONE)/build: pyproject.toml
 	$(PIP) --group build
 	@mkdir -p $(DONE) && touch $@
 
-$(DONE)/test $(DONE)/check $(DONE)/bench: $(DONE)/%: pyproject.toml $(DONE)/build
+$(DONE)/test $(DONE)/check $(DONE)/bench $(DONE)/wheel: $(DONE)/%: pyproject.toml $(DONE)/build
 	$(PIP) --group $*
 	@touch $@
 
@@ -65,10 +67,15 @@ $(DONE)/module-release: $(SOURCES) $(DONE)/build
 .PHONY: build
 build: $(DONE)/module-release ## Build the module, optimised, into $(VENV)
 
+# Trained: what benches/python/training.py calls is made fast and laid side by side, the rest small. It is compiled twice.
+# What else only a linker of ELF can do: the first puts the trained code together, the second keeps one of equal functions.
+LINKED := $(if $(filter Linux,$(shell uname -s)),-- -Clink-arg=-Wl$(comma)-z$(comma)keep-text-section-prefix -Clink-arg=-Wl$(comma)--icf=all)
 .PHONY: wheel
-wheel: $(DONE)/build ## Build a wheel for this interpreter into dist/, and print its size
+wheel: $(DONE)/wheel ## Build the wheel of a release for this interpreter into dist/, and print its size (a quarter of an hour)
 	rm -f dist/*.whl
-	$(MATURIN) build --locked --release --out dist
+	@ls "$$(rustc --print sysroot)"/lib/rustlib/*/bin/llvm-profdata* >/dev/null 2>&1 || rustup component add llvm-tools
+	$(MATURIN) build --locked --profile wheel --pgo --out dist $(LINKED)
+	$(BIN)/python scripts/repack.py dist
 	$(BIN)/python scripts/wheel_size.py dist
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use crate::sync::OnceLock;
 use crate::sync::global::{AtomicU64, AtomicUsize, Ordering};
 
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
@@ -83,12 +84,26 @@ impl Drop for Pass {
     }
 }
 
+/// Whether the calling thread is attached to the interpreter, as the face says it; no thread is without one.
+static IS_ATTACHED: OnceLock<fn() -> bool> = OnceLock::new();
+
+/// Says how to find out whether the calling thread is attached to the interpreter.
+pub(crate) fn ask_for_attached(is_attached: fn() -> bool) {
+    // The module may be initialised again; it says the same.
+    let _ = IS_ATTACHED.set(is_attached);
+}
+
 fn enter() {
     loop {
         // Sequentially consistent, as in Dekker's algorithm: of a thread that enters and one that shuts the gate, at least one
         // sees the other.
         INSIDE.fetch_add(1, Ordering::SeqCst);
         if SHUT.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        // It comes to an end before the forking thread, which has hooks of others to run, gets the interpreter again. To
+        // wait with the interpreter held would be for ever.
+        if IS_ATTACHED.get().is_some_and(|is_attached| is_attached()) {
             return;
         }
         INSIDE.fetch_sub(1, Ordering::SeqCst);

@@ -85,6 +85,12 @@ pub(crate) fn wait<R: Send>(py: Python<'_>, until: impl FnOnce() -> R + Send) ->
     py.detach(until)
 }
 
+/// Lets forks know of threads that hold the interpreter, and must not wait with it.
+pub(super) fn tell_who_is_attached() {
+    // SAFETY: it may be called by any thread.
+    fork::ask_for_attached(|| unsafe { pyo3::ffi::PyGILState_Check() } == 1);
+}
+
 /// Before a fork: waits, without the interpreter, until no detached thread is inside the core.
 #[proxywhirl_macros::border]
 #[pyfunction]

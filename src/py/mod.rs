@@ -170,6 +170,7 @@ mod _core {
     fn init(py: Python<'_>) -> PyResult<()> {
         super::border::_refuse_subinterpreters()?;
         super::border::keep_panics_quiet();
+        super::border::tell_who_is_attached();
         #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
         super::exit::hang_threads_at_exit();
         let os = py.import("os")?;

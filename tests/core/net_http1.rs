@@ -26,11 +26,11 @@ fn framing(headers: &str) -> Result<Framing, BadResponse> {
 fn requests_are_written_as_they_are_given() {
     let mut out = b"before".to_vec();
     let headers: [(&[u8], &[u8]); 4] =
-        [(b"X-CustomId", b"1"), (b"accept", b"*/*"), (b"Zed", b"\xff \t"), (b"accept", b"")];
+        [(b"X-CustomId", b"1"), (b"accept", b"*/*"), (b"Zed", b"\xff \t\xff"), (b"accept", b"")];
     write_request(&mut out, "GET", "http://shop.test/a?b", headers).unwrap();
     assert_eq!(
         out,
-        b"beforeGET http://shop.test/a?b HTTP/1.1\r\nX-CustomId: 1\r\naccept: */*\r\nZed: \xff \t\r\naccept: \r\n\r\n"
+        b"beforeGET http://shop.test/a?b HTTP/1.1\r\nX-CustomId: 1\r\naccept: */*\r\nZed: \xff \t\xff\r\naccept: \r\n\r\n"
     );
 }
 
@@ -51,7 +51,7 @@ fn requests_that_would_be_read_as_another_are_not_written() {
     for name in [&b""[..], b"a b", b"a:", b"a\r\n", b"\xff"] {
         assert_eq!(written("GET", "/", name, b"b"), BadRequest::HeaderName);
     }
-    for value in [&b"a\r\nX: y"[..], b"\n", b"\r", b"\0"] {
+    for value in [&b"a\r\nX: y"[..], b"\n", b"\r", b"\0", b" a", b"a\t", b"a\x0bb"] {
         assert_eq!(written("GET", "/", b"a", value), BadRequest::HeaderValue);
     }
 }

@@ -31,6 +31,8 @@ LAYERS = (
     {"fetchers", "storage", "utils"},
     {"parsers", "sources"},
     {"rotator"},
+    {"relay"},
+    {"integrations"},
     {"proxywhirl"},
     {"cli"},
     {"__main__"},
@@ -40,8 +42,8 @@ MOST_LINES = 400
 # Files that are longer, and how long they may be at most. The list shrinks: a file that has become shorter leaves it.
 LONGER = {}
 
-# Five of them are older paths that users import by, of three lines each.
-MOST_ENTRIES = 38
+# Six of them are paths that users import by, of three lines each.
+MOST_ENTRIES = 41
 PRIVATE_ENTRIES = {"_base", "_core.pyi", "_httpx", "_native"}
 
 

@@ -13,8 +13,10 @@ import httpx
 import pytest
 
 from proxywhirl import AsyncProxyRotator, BanPolicy, Outcome, ProxyRotator, RetryPolicy, _core
+from proxywhirl._core import StatusJudge
 from proxywhirl._httpx import engine as engines
-from proxywhirl.exceptions import ProxyConnectionError
+from proxywhirl._httpx.cookies import OneJar
+from proxywhirl.exceptions import ProxyBannedError, ProxyConnectionError
 from proxywhirl.testing import ProxyFleet
 
 KINDS = ("sync", "async")
@@ -260,6 +262,104 @@ def test_a_mock_is_noticed_at_once(rotator: Rotator, monkeypatch: pytest.MonkeyP
         patch.setattr(cls, method, lambda *arguments: None)
         assert not rotator.is_short()
     assert rotator.is_short()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cookies", OneJar()),
+        ("first_cookies", [1]),
+        ("first_cookies", []),
+        ("timeout_for", lambda proxy: None),
+        ("allow_direct", True),
+        ("read_bodies", False),
+        ("_judges_alike", False),
+        ("carrier", object()),
+        ("chooser", object()),
+        ("_judge", object()),
+        ("retry_policy", object()),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_changed_setting_of_the_transport_is_seen_at_once(rotator: Rotator, name: str, value: Any) -> None:
+    assert rotator.is_short()
+    before = getattr(rotator.own._transport, name)
+    setattr(rotator.own._transport, name, value)
+    assert not rotator.is_short()
+    setattr(rotator.own._transport, name, before)
+    assert rotator.is_short()
+
+
+def test_a_deleted_setting_of_the_transport_is_seen_at_once(rotator: Rotator) -> None:
+    rotator.own._transport.cookies = OneJar()
+    assert not rotator.is_short()
+    # What is left is the one of the class.
+    del rotator.own._transport.cookies
+    assert rotator.is_short()
+
+
+def test_another_bound_of_bodies_holds_at_once(rotator: Rotator, fleet: ProxyFleet) -> None:
+    url = fleet.site_url("shop.test", "/bytes/1000")
+    assert rotator.get(url).status_code == 200
+    rotator.own._transport.max_body = 999
+    with pytest.raises(ProxyConnectionError):
+        rotator.get(url)
+    rotator.own._transport.max_body = None
+    assert rotator.get(url).status_code == 200
+
+
+def test_raising_on_bans_holds_at_once(rotator: Rotator, fleet: ProxyFleet) -> None:
+    assert rotator.is_short()
+    rotator.own._transport.raise_on_ban = True
+    with pytest.raises(ProxyBannedError):
+        rotator.get(fleet.site_url("shop.test", "/status/403"))
+
+
+def test_another_chooser_and_judge_are_used_at_once(make: Make) -> None:
+    rotator, other = make(), make()
+    rotator.own._transport.chooser = other.own._transport.chooser
+    counted = [sum(proxy.requests_started for proxy in made.own.pool) for made in (rotator, other)]
+    assert rotator.is_short()
+    counts = [sum(proxy.requests_started for proxy in made.own.pool) for made in (rotator, other)]
+    assert [after - before for before, after in zip(counted, counts)] == [0, 1]
+    # By these rules, a page that was found is a ban.
+    rotator.own._transport._judge = StatusJudge(BanPolicy(statuses=(200,)), None)
+    assert not rotator.is_short()
+
+
+def test_a_policy_whose_class_was_changed_is_asked_at_once(rotator: Rotator, monkeypatch: pytest.MonkeyPatch) -> None:
+    rotator.own._transport.retry_policy = RetryPolicy()
+    # With the first request, the core has the policy.
+    rotator.get()
+    assert rotator.is_short()
+    with monkeypatch.context() as patch:
+        patch.setattr(RetryPolicy, "calculate_delay", lambda *arguments: 0.0)
+        assert not rotator.is_short()
+    assert rotator.is_short()
+
+
+def test_a_method_that_a_subclass_inherits_is_noticed_at_once(
+    rotator: Rotator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Base:
+        def handle(self) -> None: ...
+
+    class Derived(Base): ...
+
+    monkeypatch.setattr(engines, "methods", [*engines.methods, ("httpx", Derived, "handle", Base.handle)])
+    assert rotator.is_short()
+    assert rotator.is_short()
+    monkeypatch.setattr(Base, "handle", lambda self: None)
+    assert not rotator.is_short()
+
+
+def test_a_closed_client_is_noticed_at_once(rotator: Rotator) -> None:
+    client = rotator.own._client
+    if rotator.is_sync:
+        client.close()
+    else:
+        rotator.loop.run_until_complete(client.aclose())
+    assert not rotator.is_short()
 
 
 def test_a_closed_rotator_opens_again(rotator: Rotator) -> None:

@@ -8,6 +8,7 @@
 
 mod begun;
 pub(crate) mod changes;
+mod classes;
 pub(crate) mod handed_over;
 mod sessions;
 mod settings;

@@ -4,9 +4,10 @@
 use crate::py::once::intern;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 
 use super::changes::Changes;
+use super::classes::SeenClass;
 use super::is_empty;
 use crate::py::chooser::PyChooser;
 use crate::py::judge::PyStatusJudge;
@@ -28,6 +29,10 @@ pub(super) struct Settings {
     changes: Option<Py<Changes>>,
     /// What the transport said last, and at which count.
     read: Mutex<Option<(u64, Said)>>,
+    /// A class of policies of which the core has all.
+    plain: Mutex<Option<SeenClass>>,
+    /// The methods of httpx that mocks replace, and the classes of all of them, where none was replaced.
+    genuine: Mutex<Option<(Py<PyList>, Vec<SeenClass>)>>,
 }
 
 /// What the transport says.
@@ -84,6 +89,8 @@ impl Settings {
             closed,
             changes: changes.map(|changes| changes.cast_into()).transpose()?.map(Bound::unbind),
             read: Mutex::new(None),
+            plain: Mutex::new(None),
+            genuine: Mutex::new(None),
         })
     }
 
@@ -170,19 +177,28 @@ impl Settings {
 
     /// The policy of the core, where that is all there is to it.
     fn policy<'py>(&self, given: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyRetryPolicy>>> {
-        let py = given.py();
-        // A policy of that class cannot be there before its module; the one that stands for none is plain, too.
         let class = given.get_type();
-        let is_plain = match self.modules.bind(py).get_item(intern!(py, "proxywhirl.retry.policy"))? {
-            Some(module) if class.is(&module.getattr(intern!(py, "RetryPolicy"))?) => {
-                class.getattr(intern!(py, "calculate_delay"))?.is(&module.getattr(intern!(py, "_OWN_DELAY"))?)
+        if !self.plain.lock().as_ref().is_some_and(|plain| plain.is(&class)) {
+            let seen = SeenClass::of(&class);
+            if !self.is_plain(&class)? {
+                return Ok(None);
             }
-            _ => class.getattr(intern!(py, "__module__"))?.eq(intern!(py, "proxywhirl.retry._unset"))?,
-        };
-        if !is_plain {
-            return Ok(None);
+            let before = std::mem::replace(&mut *self.plain.lock(), seen);
+            drop(before);
         }
         kept_policy(given)
+    }
+
+    /// Whether a class of policies has no more to say than its attributes.
+    fn is_plain(&self, class: &Bound<'_, PyType>) -> PyResult<bool> {
+        let py = class.py();
+        // A policy of that class cannot be there before its module; the one that stands for none is plain, too.
+        match self.modules.bind(py).get_item(intern!(py, "proxywhirl.retry.policy"))? {
+            Some(module) if class.is(&module.getattr(intern!(py, "RetryPolicy"))?) => {
+                Ok(class.getattr(intern!(py, "calculate_delay"))?.is(&module.getattr(intern!(py, "_OWN_DELAY"))?))
+            }
+            _ => class.getattr(intern!(py, "__module__"))?.eq(intern!(py, "proxywhirl.retry._unset")),
+        }
     }
 
     /// Whether a method of httpx may have been replaced by a mock. The module itself says for certain.
@@ -195,13 +211,24 @@ impl Settings {
                 return Ok(true);
             }
         }
-        for method in engine.getattr(intern!(py, "methods"))?.cast_into::<PyList>()? {
+        let methods = engine.getattr(intern!(py, "methods"))?.cast_into::<PyList>()?;
+        let is_same = |seen: &(Py<PyList>, Vec<SeenClass>)| {
+            methods.is(&seen.0) && methods.len() == seen.1.len() && seen.1.iter().all(|class| class.is_unchanged(py))
+        };
+        if self.genuine.lock().as_ref().is_some_and(is_same) {
+            return Ok(false);
+        }
+        let mut seen = Vec::new();
+        for method in &methods {
             let method = method.cast_into::<PyTuple>()?;
             let (class, name, own) = (method.get_item(1)?, method.get_item(2)?, method.get_item(3)?);
+            seen.extend(class.cast::<PyType>().ok().and_then(SeenClass::of));
             if !class.getattr(name.cast::<PyString>()?)?.is(&own) {
                 return Ok(true);
             }
         }
+        let before = self.genuine.lock().replace((methods.unbind(), seen));
+        drop(before);
         Ok(false)
     }
 
@@ -213,6 +240,13 @@ impl Settings {
         visit.call(&self.modules)?;
         visit.call(&self.closed)?;
         visit.call(&self.changes)?;
+        if let Some(plain) = &*self.plain.lock() {
+            plain.traverse(visit)?;
+        }
+        if let Some((methods, classes)) = &*self.genuine.lock() {
+            visit.call(methods)?;
+            classes.iter().try_for_each(|class| class.traverse(visit))?;
+        }
         let read = self.read.lock();
         let Some((_, said)) = &*read else { return Ok(()) };
         visit.call(&said.chooser)?;
