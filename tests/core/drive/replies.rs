@@ -18,7 +18,11 @@ pub fn replies(reactor: &mut Reactor, count: usize) -> Vec<(Key, Reply)> {
         if all.len() >= count {
             return all;
         }
-        let mut poll = libc::pollfd { fd: reactor.descriptor(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: reactor.descriptor().expect("nothing watches it apart"),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         // SAFETY: one entry is passed, and lives across the call.
         unsafe { libc::poll(&raw mut poll, 1, 1) };
         reactor.turn().unwrap();

@@ -71,7 +71,11 @@ fn an_answer_while_the_caller_makes_the_body_is_told_with_the_next_piece() {
 /// Turns as an event loop makes them: only when the descriptor says so. The first reply, and how many turns it took.
 fn by_descriptor(reactor: &mut Reactor) -> (Reply, usize) {
     for turns in 1.. {
-        let mut poll = libc::pollfd { fd: reactor.descriptor(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: reactor.descriptor().expect("nothing watches it apart"),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         // SAFETY: one entry is passed, and lives across the call.
         let ready = unsafe { libc::poll(&raw mut poll, 1, 30_000) };
         assert_eq!(ready, 1, "nothing for half a minute, after {turns} turns");
