@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from scrapy.core.downloader.handlers import DownloadHandlers
 from scrapy.downloadermiddlewares.httpproxy import HttpProxyMiddleware
-from scrapy.utils.defer import maybe_deferred_to_future
+from scrapy.utils.defer import deferred_f_from_coro_f, maybe_deferred_to_future
 from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.misc import load_object
 
@@ -71,6 +72,12 @@ class LateHandler:
             make = getattr(kind, "from_crawler", None)
             found = self._inner[scheme] = kind(self._crawler.settings) if make is None else make(self._crawler)
         return found
+
+
+if not hasattr(DownloadHandlers, "download_request_async"):
+    # Scrapy awaits no coroutines of handlers before 2.14.
+    LateHandler.download_request = deferred_f_from_coro_f(LateHandler.download_request)  # type: ignore[assignment,method-assign]
+    LateHandler.close = deferred_f_from_coro_f(LateHandler.close)  # type: ignore[assignment,method-assign]
 
 
 def _takes_no_spider(function: Any) -> bool:

@@ -18,6 +18,8 @@ from proxywhirl.retry import RetryPolicy
 _log = logging.getLogger("proxywhirl.scrapy")
 # As scrapy-rotating-proxies has it: so many other proxies after the first.
 PAGE_RETRY_TIMES = 5
+# Seconds: a rotator waits for some time in any case.
+_LEAST_PATIENCE = 0.001
 # The most attempts that a policy takes.
 _MOST_ATTEMPTS = 10
 
@@ -138,7 +140,7 @@ def _rotator_of(settings: Any, *, in_loop: bool, closes: bool) -> tuple[Any, boo
     # To be closed at once is to wait for no proxy to come back.
     patience = settings.get("PROXYWHIRL_POOL_TIMEOUT", 0 if closes else None)
     if patience is not None:
-        options["config"] = {**(options.get("config") or {}), "pool_timeout": float(patience)}
+        options["config"] = {**(options.get("config") or {}), "pool_timeout": max(_LEAST_PATIENCE, float(patience))}
     return kind(proxies=_proxies_of(settings), **options), True
 
 

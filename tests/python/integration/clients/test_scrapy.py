@@ -140,9 +140,9 @@ def test_a_policy_and_a_spider_say_what_a_ban_is() -> None:
         by_spider = run(settings, [captcha], hooks="captcha")
     assert "bans/status/200" not in unasked.stats
     for found in (by_policy, by_spider):
-        # All three are tried, and the last answer is what the spider gets.
-        assert found.stats["bans/status/200"] == 3
-        assert [(page["status"], page["tried"]) for page in found.pages] == [(200, 2)]
+        # All three are tried, and the last answer is what the spider gets: there is no fourth.
+        assert found.stats["bans/status/200"] == found.stats["downloader/request_count"] == 3
+        assert [(page["status"], page["tried"]) for page in found.pages] == [(200, 3)]
         assert all((proxy.total_failures, proxy.requests_active) == (0, 0) for proxy in found.pool)
 
 
@@ -208,10 +208,11 @@ def test_sessions_keep_their_proxy_and_their_cookies() -> None:
 
 
 def test_each_proxy_has_a_slot_at_each_site() -> None:
-    with ProxyFleet(2) as fleet:
-        urls = [fleet.site_url(host, "/whoami") for host in ("a.test", "b.test")] * 6
+    # Three: Scrapy takes turns between the sites, and the rotation between the proxies.
+    with ProxyFleet(3) as fleet:
+        urls = [fleet.site_url(host, "/whoami") for host in ("a.test", "b.test")] * 9
         found = run({"PROXYWHIRL_PROXIES": fleet.urls, **ONE_AT_A_TIME}, [{"url": url} for url in urls])
-        assert len({page["slot"] for page in found.pages}) == 4
+        assert len({page["slot"] for page in found.pages}) == 6
         late = run({"PROXYWHIRL_PROXIES": fleet.urls, "PROXYWHIRL_LATE": True}, [{"url": url} for url in urls])
         assert {page["slot"] for page in late.pages} == {"a.test", "b.test"}
 
@@ -289,3 +290,11 @@ def test_without_proxies_the_reason_is_said() -> None:
     found = run({}, [])
     assert "no proxies are set: PROXYWHIRL_PROXIES" in found.log
     assert "PROXYWHIRL_ENABLED is off" in run({"PROXYWHIRL_ENABLED": False, "PROXYWHIRL_PROXIES": ["a.test:1"]}, []).log
+
+
+def test_the_program_on_the_page_runs() -> None:
+    root = Path(__file__).parents[4]
+    program = root / "examples" / "clients" / "scrapy_spider.py"
+    assert program.read_text() in (root / "docs" / "clients" / "scrapy.md").read_text()
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stdout) == (0, "25 of 25 pages, through a, b\n"), done.stderr
