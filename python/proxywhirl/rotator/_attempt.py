@@ -78,6 +78,32 @@ class Attempt:
         """Whether the attempt has ended."""
         return not self._loop.is_open(self)
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the loop ends with this attempt, its answer standing: known once it has been reported."""
+        return self._loop.is_delivered(self)
+
+    @property
+    def renews(self) -> bool:
+        """Whether connections through the proxy are to be closed: a gateway may give the next one another exit.
+
+        Known once the attempt has been reported, until the next one.
+        """
+        return self._loop.renews
+
+    def outcome_of(self, answer: Any, headers: Any = None, body: Any = None) -> Outcome | None:
+        """What an answer means, without reporting it: a body that is yet to be read may come to another end.
+
+        Args:
+            answer: As :meth:`report` takes it.
+            headers: As :meth:`report` takes them.
+            body: As :meth:`report` takes it.
+
+        Returns:
+            The outcome; ``None`` for an exception of which nothing is known.
+        """
+        return self._loop.outcome_of(answer, headers, body)
+
     def report(
         self,
         answer: Any = None,

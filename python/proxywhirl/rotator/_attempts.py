@@ -55,6 +55,8 @@ class _Loop:
         # Number of the attempt without an outcome; 0 for none. Not the attempt: the two would keep each other alive.
         self._open = 0
         self._answer: Any = None
+        # Whether connections through the proxy of the last attempt have to be closed.
+        self.renews = False
         # The last exception of a client that a block was left with. Where no further attempt can be had it is raised
         # after all: it stands for the answer that a rotator would return.
         self._left_with: BaseException | None = None
@@ -132,6 +134,7 @@ class _Loop:
 
     def _attempt(self, rotation: _core._Rotation) -> Attempt:
         self._answer = self._left_with = None
+        self.renews = False
         self._open = rotation.attempts
         return Attempt(self, rotation.lease, rotation.attempts, rotation.seconds)
 
@@ -154,6 +157,14 @@ class _Loop:
 
     def is_open(self, attempt: Attempt) -> bool:
         return self._open == attempt.number
+
+    def is_delivered(self, attempt: Attempt) -> bool:
+        rotation = self._rotation
+        return self._step == "deliver" and rotation is not None and rotation.attempts == attempt.number
+
+    def outcome_of(self, answer: Any, headers: Any, body: Any) -> Outcome | None:
+        outcome = self._judge(self._url, answer, headers, body, None).outcome
+        return Outcome.TARGET_FAULT if outcome is AMBIGUOUS else outcome
 
     def report(
         self, attempt: Attempt, answer: Any, headers: Any, body: Any, error: BaseException | None, elapsed_ms: Any
@@ -230,8 +241,9 @@ class _Loop:
                     any("timeout" in cls.__name__.casefold() for cls in type(error).__mro__),
                     judged.hold,
                 )
-            # No connections are held here, and no answer is to be freed.
+            # Connections are the caller's to close, and so is an answer that does not stand.
             while step in ("renew", "discard"):
+                self.renews = self.renews or step == "renew"
                 step = rotation.done()
         except BaseException:
             # A report that is refused leaves the attempt as it was; one that fails on the way ends the loop.
