@@ -76,7 +76,10 @@ def present(entries: list[Any], pages: Path) -> list[Any]:
         if isinstance(entry, str):
             if entry == "reference/*":
                 names = sorted(path.name for path in (pages / "reference").glob("*.md") if path.name != "index.md")
-                kept += [{f"proxywhirl.{name[:-3]}" if name != "proxywhirl.md" else "proxywhirl": f"reference/{name}"} for name in names]
+                kept += [
+                    {f"proxywhirl.{name[:-3]}" if name != "proxywhirl.md" else "proxywhirl": f"reference/{name}"}
+                    for name in names
+                ]
             elif (pages / entry).exists():
                 kept.append(entry)
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -28,7 +28,7 @@ class _Page(HTMLParser):
 def faults(site: Path) -> list[str]:
     """What is wrong, one line each."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def read(file: Path) -> _Page:
         page = _Page()
         page.feed(file.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import griffe
-from docstrings import Link, markdown, summary
+from docstrings import markdown, summary
 from public import Page, integrations, pages
 
 PACKAGE = Path(__file__).parents[2] / "python"
@@ -105,7 +105,12 @@ class Reference:
         attributes, methods = [], []
         for member in sorted(dir(thing)):
             owner = next((base for base in thing.__mro__ if member in vars(base)), None)
-            if member.startswith("_") or member == "model_validate_json" or owner is None or not owner.__module__.startswith("proxywhirl"):
+            if (
+                member.startswith("_")
+                or member == "model_validate_json"
+                or owner is None
+                or not owner.__module__.startswith("proxywhirl")
+            ):
                 continue
             value = inspect.getattr_static(thing, member)
             doc = inspect.getdoc(getattr(value, "__func__", value))

@@ -76,30 +76,38 @@ _VARIABLES = """## Environment variables besides
 
 def page() -> str:
     """The text of the page."""
-    return "".join(
-        [
-            _HEAD,
-            _configuration(),
-            _VARIABLES,
-            "## Arguments of a rotator\n\nOf `ProxyRotator` and `AsyncProxyRotator`.\n\n",
-            _arguments(ProxyRotatorBase),
-            "## Arguments of a transport\n\nOf `RotatingTransport` and `AsyncRotatingTransport`; those of a rotator that are not here belong to your "
-            "`httpx.Client`.\n\n",
-            _arguments(RotatingTransport),
-            "## Settings of the command line\n\nIn the file that `--config` names, `[tool.proxywhirl]` of `./pyproject.toml`, or `config.toml` of the user's folder; "
-            "as a variable with `PROXYWHIRL_` in front and in capitals, `proxies` and `data_storage` aside. "
-            "[The command line](command-line.md) says which command goes by which.\n\n",
-            _model(CLIConfig),
-            "Of `data_storage`:\n\n",
-            _model(DataStorageConfig),
-            *(f"## {kind.__name__}\n\n{_own(kind)}" for kind in (RetryPolicy, BanPolicy, ResilienceConfig, StrategyConfig, CircuitBreakerConfig)),
-        ]
-    ).rstrip("\n") + "\n"
+    return (
+        "".join(
+            [
+                _HEAD,
+                _configuration(),
+                _VARIABLES,
+                "## Arguments of a rotator\n\nOf `ProxyRotator` and `AsyncProxyRotator`.\n\n",
+                _arguments(ProxyRotatorBase),
+                "## Arguments of a transport\n\nOf `RotatingTransport` and `AsyncRotatingTransport`; those of a rotator that are not here belong to your "
+                "`httpx.Client`.\n\n",
+                _arguments(RotatingTransport),
+                "## Settings of the command line\n\nIn the file that `--config` names, `[tool.proxywhirl]` of `./pyproject.toml`, or `config.toml` of the user's folder; "
+                "as a variable with `PROXYWHIRL_` in front and in capitals, `proxies` and `data_storage` aside. "
+                "[The command line](command-line.md) says which command goes by which.\n\n",
+                _model(CLIConfig),
+                "Of `data_storage`:\n\n",
+                _model(DataStorageConfig),
+                *(
+                    f"## {kind.__name__}\n\n{_own(kind)}"
+                    for kind in (RetryPolicy, BanPolicy, ResilienceConfig, StrategyConfig, CircuitBreakerConfig)
+                ),
+            ]
+        ).rstrip("\n")
+        + "\n"
+    )
 
 
 def _configuration() -> str:
     told = _told(ProxyConfiguration)
-    rows = ["| Setting | Environment | Argument of a rotator | Setting of the command line | Default | |\n|---|---|---|---|---|---|\n"]
+    rows = [
+        "| Setting | Environment | Argument of a rotator | Setting of the command line | Default | |\n|---|---|---|---|---|---|\n"
+    ]
     for name, field in ProxyConfiguration.model_fields.items():
         argument = f"`{_ARGUMENTS[name]}`" if name in _ARGUMENTS else ""
         shell = _ON_THE_COMMAND_LINE.get(name, name)
