@@ -51,7 +51,7 @@ $(DONE)/build: pyproject.toml
 	$(PIP) --group build
 	@mkdir -p $(DONE) && touch $@
 
-$(DONE)/test $(DONE)/check $(DONE)/bench $(DONE)/wheel: $(DONE)/%: pyproject.toml $(DONE)/build
+$(DONE)/test $(DONE)/check $(DONE)/bench $(DONE)/docs $(DONE)/wheel: $(DONE)/%: pyproject.toml $(DONE)/build
 	$(PIP) --group $*
 	@touch $@
 
@@ -85,6 +85,14 @@ wheel: $(DONE)/wheel ## Build the wheel of a release for this interpreter into d
 .PHONY: demo
 demo: $(DONE)/module-release ## Build, start proxies on loopback, fetch pages through them
 	PYTHONPATH=examples $(BIN)/python -m demo $(ARGS)
+
+# The package is imported for its public names; scripts/site/build.py brings the pages together in target/site.
+.PHONY: docs
+docs: $(DONE)/module-dev $(DONE)/docs ## Build the documentation site into site/; a link that leads nowhere is an error
+	$(BIN)/python scripts/site/build.py
+	cd target/site && $(abspath $(BIN))/zensical build --strict
+	@rm -rf site && cp -r target/site/html site
+	$(BIN)/python scripts/site/links.py site
 
 .PHONY: bench
 bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md (a quarter of an hour)
@@ -130,7 +138,7 @@ smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
 	$(BIN)/python tests/smoke/run.py $(if $(WITHIN),--within $(WITHIN)) $(PYTHONS)
 
 .PHONY: check
-check: check-format check-clippy check-doc check-python check-stubs check-types check-targets check-tree ## Formatting, lints, types, stubs, documentation, layers, the way of a request
+check: check-format check-clippy check-doc check-python check-stubs check-types check-targets check-tree docs ## Formatting, lints, types, stubs, documentation, layers, the way of a request
 
 .PHONY: check-format
 check-format:
@@ -193,6 +201,6 @@ format: $(DONE)/check ## Format everything
 
 .PHONY: clean
 clean: ## Remove what was built, $(VENV) included
-	rm -rf target dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf target dist site $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	rm -f python/proxywhirl/_core.*.so python/proxywhirl/_core.*.pyd
 	find python tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
