@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from proxywhirl.models import ProxySourceConfig as ProxySourceConfig
     from proxywhirl.models import SourceStats as SourceStats
     from proxywhirl.rate_limiting import RateLimiter as RateLimiter
+    from proxywhirl.relay import Relay as Relay
     from proxywhirl.resilience import ResilienceConfig as ResilienceConfig
     from proxywhirl.retry import CircuitBreakerEvent as CircuitBreakerEvent
     from proxywhirl.retry import HourlyAggregate as HourlyAggregate
@@ -209,6 +210,7 @@ _HOMES = {
         "ProxySession ProxySourceConfig SourceStats"
     ),
     "proxywhirl.rate_limiting": "RateLimiter",
+    "proxywhirl.relay": "Relay",
     "proxywhirl.resilience": "ResilienceConfig",
     "proxywhirl.retry": "CircuitBreakerEvent HourlyAggregate RetryAttempt RetryExecutor RetryMetrics RetryPolicy",
     "proxywhirl.rotator": "AsyncProxyRotator AsyncProxyWhirl ProxyRotator ProxyWhirl",
