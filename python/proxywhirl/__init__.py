@@ -185,13 +185,13 @@ _prepare(
 
 # Where each name lives. The imports above say the same to type checkers; a test compares the three.
 _HOMES = {
-    "proxywhirl._native.installation": "InstallationWarning",
     "proxywhirl.bans": "BanPolicy",
     "proxywhirl._core": "Lease Proxy ProxyPool SelectionContext Session SessionManager",
     "proxywhirl._native.enums": (
         "BackoffStrategy CircuitBreakerState HealthStatus Outcome ProxyFormat ProxySource RenderMode RetryOutcome "
         "ValidationLevel"
     ),
+    "proxywhirl._native.installation": "InstallationWarning",
     "proxywhirl.browser": "BrowserRenderer",
     "proxywhirl.circuit_breaker": "AsyncCircuitBreaker CircuitBreaker",
     "proxywhirl.config": "DataStorageConfig ProxyConfiguration StrategyConfig",
