@@ -151,6 +151,14 @@ class _Loop:
         if error is not None:
             raise error
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether another attempt is called for: not after a final answer, nor where the loop raises next.
+
+        A client with a queue of its own puts the request there first, and asks for the attempt when its turn comes.
+        """
+        return not self._open and self._step not in ("deliver", "fail")
+
     def is_open(self, attempt: Attempt) -> bool:
         return self._open == attempt.number
 
