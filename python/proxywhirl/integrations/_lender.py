@@ -11,7 +11,7 @@ from proxywhirl.exceptions import ProxyWhirlError
 if TYPE_CHECKING:
     from proxywhirl._core import ProxyPool
 
-__all__ = ["WISHES", "AsyncLender", "Lender", "is_repeatable", "own_error", "shown_of", "split_wishes"]
+__all__ = ["WISHES", "AsyncLender", "Lender", "own_error", "shown_of", "split_wishes"]
 
 WISHES = (
     "session_id",
@@ -126,15 +126,6 @@ def own_error(error: BaseException, kinds: tuple[type[BaseException], ...]) -> B
     while isinstance(found, ProxyWhirlError):
         found = found.__cause__
     return found if isinstance(found, kinds) else None
-
-
-def is_repeatable(body: Any) -> bool:
-    """Whether a body can be sent any number of times: bytes, texts, numbers, and mappings and lists of them."""
-    if body is None or isinstance(body, (bytes, bytearray, memoryview, str, int, float)):
-        return True
-    if isinstance(body, Mapping):
-        return all(map(is_repeatable, body.values()))
-    return isinstance(body, (list, tuple)) and all(map(is_repeatable, body))
 
 
 def _pools_and_rotators() -> tuple[type, ...]:

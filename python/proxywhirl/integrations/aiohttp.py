@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxywhirl._native.enums import Outcome
 from proxywhirl.integrations import _lender
+from proxywhirl.integrations._body import Body
 from proxywhirl.integrations._kept import Kept
 
 try:
@@ -32,7 +33,6 @@ try:
 except ImportError as error:
     raise ImportError("proxywhirl.integrations.aiohttp needs aiohttp: pip install aiohttp") from error
 
-from proxywhirl.integrations._aiohttp_body import Body
 from proxywhirl.integrations._aiohttp_response import ProxyWhirlRequest, ProxyWhirlResponse
 from proxywhirl.integrations._aiohttp_shown import hide_login, hide_login_in_response, hide_logins_in_logs
 
@@ -66,15 +66,6 @@ class ProxyWhirlSession:
 
     Args:
         source: A rotator, a ``ProxyPool``, proxies, gateways, or the path of a list.
-        session_id: Of all requests that name no other; so with the seven after it, as ``rotator.attempts`` takes them.
-        country: Country of the proxies.
-        region: Region of the proxies.
-        tags: Tags they must have.
-        protocol: What they must speak. By default what this machine can: without aiohttp-socks HTTP and HTTPS.
-        context: A ``SelectionContext``, or its fields.
-        retry_policy: How often to try.
-        ban_policy: Ban rules.
-        raise_on_ban: Whether a final ban is raised.
         read_bodies: Whether to read a body before the response is returned, so that one cut short, or with the text of
             a ban, is asked for again through another proxy. Nothing is left to ``response.content`` then.
         max_connectors: Most connectors that are kept, one for each proxy and ``session_id``. The least recently used
@@ -82,8 +73,9 @@ class ProxyWhirlSession:
         connector_options: Arguments of each connector, such as ``limit`` or ``keepalive_timeout``.
         raise_for_status: As in aiohttp.
         cookie_jar: The cookies of requests without a ``session_id``.
-        options: Arguments of ``aiohttp.ClientSession``, such as ``headers`` and ``timeout``. ``timeout`` counts for
-            each attempt, and aiohttp's own is five minutes: name one.
+        options: Wishes for all requests, by the names above, and arguments of ``aiohttp.ClientSession``, such as
+            ``headers`` and ``timeout``. ``timeout`` counts for each attempt, and aiohttp's own is five minutes: name
+            one. Without aiohttp-socks, ``protocol`` is HTTP and HTTPS unless named.
 
     Raises:
         TypeError: ``source`` is none of these, or an option is unknown, or is the rotation's to say (``connector``,
@@ -94,15 +86,6 @@ class ProxyWhirlSession:
         self,
         source: Any,
         *,
-        session_id: str | None = None,
-        country: str | None = None,
-        region: str | None = None,
-        tags: Any = None,
-        protocol: Any = None,
-        context: Any = None,
-        retry_policy: Any = None,
-        ban_policy: Any = None,
-        raise_on_ban: bool | None = None,
         read_bodies: bool = False,
         max_connectors: int = 100,
         connector_options: Mapping[str, Any] | None = None,
@@ -113,8 +96,7 @@ class ProxyWhirlSession:
         refused = {"connector", "proxy", "proxy_auth", "trust_env", "response_class"} & set(options)
         if refused:
             raise TypeError(f"{', '.join(sorted(refused))}: not an option here, proxies are the rotation's")
-        given = locals()
-        self._lender = _lender.AsyncLender(source, {name: given[name] for name in _lender.WISHES})
+        self._lender = _lender.AsyncLender(source, _lender.split_wishes(options))
         self._read_bodies = read_bodies
         self._kept: Kept[aiohttp.ClientSession] = Kept(max_connectors)
         self._connector_options = dict(connector_options or {})
@@ -192,7 +174,7 @@ class ProxyWhirlSession:
         if not self._lender.has_protocol(wishes):
             wishes["protocol"] = self._spoken(url)
         raises = arguments.pop("raise_for_status", self._raise_for_status)
-        response = await self._rotate(method, url, wishes, Body(arguments))
+        response = await self._rotate(method, url, wishes, Body(arguments, ["data"], (aiohttp.FormData,)))
         if raises is True:
             response.raise_for_status()
         elif callable(raises):
