@@ -79,6 +79,13 @@ class LeasedProxyInfo(ProxyInfo):
         else:
             self.lease.release()
 
+    def succeeded(self) -> None:
+        """Report the answer; a browser's page that was handled is a success."""
+        if self._answer:
+            self.settle()
+        elif not self.lease.closed:
+            self.lease.success()
+
     def ended_by(self, error: BaseException | None) -> None:
         """Report an error, unless an answer had come: then it is of what was done with it."""
         if self._answer or error is None:
@@ -111,7 +118,7 @@ class ProxyWhirlSession(Session):
         """Mark the session as good."""
         page = self._current()
         if page is not None:
-            page.settle()
+            page.succeeded()
         super().mark_good()
 
     def mark_bad(self) -> None:

@@ -23,7 +23,7 @@ from crawlee.configuration import Configuration
 from crawlee.crawlers import HttpCrawler
 from crawlee.errors import SessionError
 from crawlee.events import LocalEventManager
-from crawlee.http_clients import HttpxHttpClient
+from crawlee.http_clients import HttpxHttpClient, ImpitHttpClient
 from crawlee.storage_clients import MemoryStorageClient
 
 from proxywhirl.integrations.crawlee import LeasedProxyInfo, ProxyWhirlConfiguration
@@ -46,7 +46,7 @@ def crawler_of(
         configuration=Configuration(),
         event_manager=LocalEventManager(),
         storage_client=MemoryStorageClient(),
-        navigation_timeout=timedelta(seconds=PATIENCE),
+        navigation_timeout=timedelta(seconds=PATIENCE if at_once == 1 else 3 * PATIENCE),
         configure_logging=False,
     )
 
@@ -150,6 +150,19 @@ async def test_without_sessions_the_answers_tell() -> None:
         assert len(crawl.pages) == 39
         assert all(1 <= number <= 1 for number in crawl.tries(proxies.pool).values())
         assert sum(proxy.total_successes for proxy in proxies.pool) == 39
+
+
+async def test_sessions_tell_where_no_client_does() -> None:
+    """As in a browser's crawler, which takes no HTTP client."""
+
+    async def handler(context: Any) -> None:
+        crawl.arrived(json.loads(await context.http_response.read()))
+
+    with client_fleet() as crawl:
+        proxies = ProxyWhirlConfiguration(crawl.urls)
+        crawler = crawler_of(proxies, http_client=ImpitHttpClient())
+        await crawl_with(crawler, handler, [crawl.page(f"/whoami?{number}") for number in range(40)])
+        crawl.check(proxies.pool, pages=40)
 
 
 async def test_tiers_follow_the_sessions_that_were_retired() -> None:
