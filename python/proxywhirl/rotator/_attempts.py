@@ -61,6 +61,17 @@ class _Loop:
         # after all: it stands for the answer that a rotator would return.
         self._left_with: BaseException | None = None
 
+    def stay_on(self, proxy_id: Any) -> None:
+        """Begin with this proxy, as the next hop of a redirect does. Has to be called before the first attempt."""
+        self._selection.proxy_id = proxy_id
+
+    def outcome_of(self, answer: Any) -> Outcome:
+        """What a report of this answer would count; nothing is counted."""
+        outcome = self._judge(self._url, answer, None, None, None).outcome
+        if outcome is None:
+            return Outcome.CLIENT_FAULT
+        return outcome if isinstance(outcome, Outcome) else Outcome.TARGET_FAULT
+
     def _start(self, deadline: float | None) -> None:
         from proxywhirl.retry._unset import rotation_of
 
@@ -146,6 +157,14 @@ class _Loop:
         error, self._left_with = self._left_with, None
         if error is not None:
             raise error
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another attempt is called for: not after a final answer, nor where the loop raises next.
+
+        A client with a queue of its own puts the request there first, and asks for the attempt when its turn comes.
+        """
+        return not self._open and self._step not in ("deliver", "fail")
 
     def is_open(self, attempt: Attempt) -> bool:
         return self._open == attempt.number
