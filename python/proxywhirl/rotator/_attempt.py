@@ -131,21 +131,6 @@ class Attempt:
         """
         return self._loop.report(self, answer, headers, body, error, elapsed_ms)
 
-    def outcome_of(self, answer: Any) -> Outcome:
-        """Judge an answer as :meth:`report` would, and count nothing: to see by the head whether a body is to be read.
-
-        Args:
-            answer: The answer as any client gives it, or just the HTTP status.
-
-        Returns:
-            The outcome.
-
-        Raises:
-            TypeError: The object has no status.
-            ValueError: There is no such status.
-        """
-        return self._loop.outcome_of(answer)
-
     def release(self) -> None:
         """Give the proxy back as if it had never been chosen, and end the loop. Does nothing after the attempt."""
         self._loop.release(self)
