@@ -55,7 +55,7 @@ class Reference:
             "# API reference\n\nWritten from the docstrings, for every public name. What is not here may change "
             "without notice.\n\n"
             f"## Modules\n\n| Module | |\n|---|---|\n{listed}\n"
-            "| [`proxywhirl.integrations`](integrations.md) | Clients of other libraries; each module wants its client. |\n\n"
+            "| [`proxywhirl.integrations`](integrations.md) | One module for each client. |\n\n"
             "## Names of `proxywhirl`\n\n| Name | |\n|---|---|\n" + "\n".join(rows) + "\n"
         )
 
@@ -165,7 +165,7 @@ class Reference:
     def _integrations(self) -> str:
         parts = [
             "# proxywhirl.integrations",
-            "One module for each client, imported when it is asked for. [Clients](../clients.md) says how each is used.",
+            "One module for each client, imported on demand. [Clients](../clients.md) says how each is used.",
         ]
         for name in integrations():
             short = name.removeprefix("proxywhirl.")

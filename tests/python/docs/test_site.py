@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -117,7 +117,7 @@ def test_questions_have_answers_with_links() -> None:
 
 @pytest.mark.parametrize("picture", sorted(DOCS.rglob("*.svg")), ids=lambda path: path.name)
 def test_pictures_stand_by_themselves(picture: Path) -> None:
-    root = ElementTree.fromstring(picture.read_text(encoding="utf-8"))
+    root = ET.fromstring(picture.read_text(encoding="utf-8"))
     space = "{http://www.w3.org/2000/svg}"
     assert root.findtext(f"{space}title")
     assert root.findtext(f"{space}desc"), "for readers who do not see it"
