@@ -6,6 +6,8 @@ Every public name can be had from here. A name is imported from its module when 
 
 from __future__ import annotations
 
+import os as _os
+
 from proxywhirl import _core
 from proxywhirl._base.exports import names_in, on_first_use
 from proxywhirl._native.on_first_use import prepare as _prepare
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from proxywhirl.models import ProxySourceConfig as ProxySourceConfig
     from proxywhirl.models import SourceStats as SourceStats
     from proxywhirl.rate_limiting import RateLimiter as RateLimiter
+    from proxywhirl.relay import Relay as Relay
     from proxywhirl.resilience import ResilienceConfig as ResilienceConfig
     from proxywhirl.retry import CircuitBreakerEvent as CircuitBreakerEvent
     from proxywhirl.retry import HourlyAggregate as HourlyAggregate
@@ -143,6 +146,13 @@ if TYPE_CHECKING:
 
 __version__: str = _core.__version__
 
+# Only the published distribution has these. Two looks take microseconds, a list of all distributions milliseconds.
+for _name in ("tui.py", "mcp"):
+    if _os.path.exists(_os.path.join(__path__[0], _name)):
+        from proxywhirl._base.installation import warn_if_both as _warn_if_both
+
+        _warn_if_both(__path__[0])
+        break
 # The module is made once for a process; another interpreter is refused before anything of it is used.
 _core._refuse_subinterpreters()
 # The native classes answer to Pydantic's protocol, whichever module they are imported from. What that takes is imported
@@ -200,6 +210,7 @@ _HOMES = {
         "ProxySession ProxySourceConfig SourceStats"
     ),
     "proxywhirl.rate_limiting": "RateLimiter",
+    "proxywhirl.relay": "Relay",
     "proxywhirl.resilience": "ResilienceConfig",
     "proxywhirl.retry": "CircuitBreakerEvent HourlyAggregate RetryAttempt RetryExecutor RetryMetrics RetryPolicy",
     "proxywhirl.rotator": "AsyncProxyRotator AsyncProxyWhirl ProxyRotator ProxyWhirl",

@@ -78,6 +78,32 @@ class Attempt:
         """Whether the attempt has ended."""
         return not self._loop.is_open(self)
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the loop ends with this attempt, its answer standing: known once it has been reported."""
+        return self._loop.is_delivered(self)
+
+    @property
+    def renews(self) -> bool:
+        """Whether connections through the proxy are to be closed: a gateway may give the next one another exit.
+
+        Known once the attempt has been reported, until the next one.
+        """
+        return self._loop.renews
+
+    def outcome_of(self, answer: Any, headers: Any = None, body: Any = None) -> Outcome | None:
+        """What an answer means, without reporting it: a body that is yet to be read may come to another end.
+
+        Args:
+            answer: As :meth:`report` takes it.
+            headers: As :meth:`report` takes them.
+            body: As :meth:`report` takes it.
+
+        Returns:
+            The outcome; ``None`` for an exception of which nothing is known.
+        """
+        return self._loop.outcome_of(answer, headers, body)
+
     def report(
         self,
         answer: Any = None,
@@ -104,6 +130,21 @@ class Attempt:
             ValueError: There is no such status, or the time is negative.
         """
         return self._loop.report(self, answer, headers, body, error, elapsed_ms)
+
+    def outcome_of(self, answer: Any) -> Outcome:
+        """Judge an answer as :meth:`report` would, and count nothing: to see by the head whether a body is to be read.
+
+        Args:
+            answer: The answer as any client gives it, or just the HTTP status.
+
+        Returns:
+            The outcome.
+
+        Raises:
+            TypeError: The object has no status.
+            ValueError: There is no such status.
+        """
+        return self._loop.outcome_of(answer)
 
     def release(self) -> None:
         """Give the proxy back as if it had never been chosen, and end the loop. Does nothing after the attempt."""
