@@ -102,6 +102,12 @@ def test_every_public_name_is_in_the_reference(site_scripts: None) -> None:
             assert f"#{anchor} }}" in files[file] or f'id="{anchor}"' in files[file], (module.__name__, name)
     for name in proxywhirl.__all__:
         assert f"`{name}`" in files["index.md"]
+    for client in importlib.import_module("public").integrations():
+        short = client.partition(".")[2]
+        names = importlib.import_module("reference").exported(reference.tree[short])
+        assert names, f"{client} has no __all__"
+        for name in names:
+            assert f"#{short}.{name} }}" in files["integrations.md"], (client, name)
     assert not re.search(r":(?:class|meth|func|mod):`", "".join(files.values())), "a role of Sphinx is left"
 
 
