@@ -65,13 +65,6 @@ class _Loop:
         """Begin with this proxy, as the next hop of a redirect does. Has to be called before the first attempt."""
         self._selection.proxy_id = proxy_id
 
-    def outcome_of(self, answer: Any) -> Outcome:
-        """What a report of this answer would count; nothing is counted."""
-        outcome = self._judge(self._url, answer, None, None, None).outcome
-        if outcome is None:
-            return Outcome.CLIENT_FAULT
-        return outcome if isinstance(outcome, Outcome) else Outcome.TARGET_FAULT
-
     def _start(self, deadline: float | None) -> None:
         from proxywhirl.retry._unset import rotation_of
 
@@ -173,9 +166,12 @@ class _Loop:
         rotation = self._rotation
         return self._step == "deliver" and rotation is not None and rotation.attempts == attempt.number
 
-    def outcome_of(self, answer: Any, headers: Any, body: Any) -> Outcome | None:
+    def outcome_of(self, answer: Any, headers: Any, body: Any) -> Outcome:
+        """What a report of this answer would count; nothing is counted."""
         outcome = self._judge(self._url, answer, headers, body, None).outcome
-        return Outcome.TARGET_FAULT if outcome is AMBIGUOUS else outcome
+        if outcome is None:
+            return Outcome.CLIENT_FAULT
+        return outcome if isinstance(outcome, Outcome) else Outcome.TARGET_FAULT
 
     def report(
         self, attempt: Attempt, answer: Any, headers: Any, body: Any, error: BaseException | None, elapsed_ms: Any
