@@ -66,6 +66,27 @@ def locate(proxies: ProxyPool | Iterable[Proxy], database: str | os.PathLike[str
     return located
 
 
+def described(database: str | os.PathLike[str]) -> str:
+    """What a database is: its type and the day it was made.
+
+    Args:
+        database: A file in MaxMind's format.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such database, or not one of countries or cities.
+        ImportError: The extra ``geo`` is not installed.
+    """
+    from datetime import datetime, timezone
+
+    facts = _reader(database).metadata()
+    kind = str(facts.database_type)
+    if not any(word in kind.casefold() for word in ("country", "city", "location", "enterprise", "insights")):
+        raise ValueError(f"{os.fspath(database)} is a database of another kind: {kind}")
+    made = datetime.fromtimestamp(facts.build_epoch, timezone.utc)
+    return f"{kind}, made on {made:%Y-%m-%d}"
+
+
 def _reader(database: str | os.PathLike[str]) -> Any:
     try:
         import maxminddb

@@ -1,5 +1,6 @@
 //! The Python face of the crate: conversion and documentation, no decisions.
 
+mod attached;
 mod attempts;
 mod border;
 mod breaker;

@@ -49,15 +49,25 @@ class CLILock:
                 code 4; the reason is printed to standard error.
             OSError: The folder cannot be written.
         """
-        if self._lock.held:
-            return
-        make_folder(self.path.parent)
-        if not self._lock.try_acquire():
+        if not self.try_acquire():
             holder = self._lock.read() or "unknown"
             message = f"another proxywhirl command is running (process {holder}); wait for it, or use --no-lock"
             print(message, file=sys.stderr)
             raise CLILockHeldError(message)
+
+    def try_acquire(self) -> bool:
+        """Take the lock if nothing holds it; whether it is held now. Nothing is printed.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        if self._lock.held:
+            return True
+        make_folder(self.path.parent)
+        if not self._lock.try_acquire():
+            return False
         self._lock.write(str(os.getpid()))
+        return True
 
     def release(self) -> None:
         """Let go of the lock; the file stays, because removing it would race with the next process."""

@@ -68,6 +68,25 @@ def _profile(verify: Verify, trust_env: bool) -> _core.WireTls:
     return found
 
 
+def authorities() -> tuple[str, str | None]:
+    """By which authorities certificates are judged where nothing else is said.
+
+    Returns:
+        The file, and its text; ``"the system"`` and ``None`` where those of the system are taken.
+
+    Raises:
+        ImportError: The package that has them is missing.
+        OSError: They cannot be read.
+    """
+    from proxywhirl._httpx.library import default_name
+
+    if default_name() != "httpx":
+        return "the system", None
+    import certifi
+
+    return certifi.where(), _authorities(True, False)
+
+
 def _authorities(verify: Verify, trust_env: bool) -> str | None:
     """Certificates of the authorities that httpx would accept, as text; ``None`` for the system's own, or for all."""
     if verify is False:

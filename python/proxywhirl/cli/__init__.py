@@ -20,7 +20,7 @@ _READER_LEFT = 1
 # These tell by themselves what they do.
 _TALKATIVE = ("get", "request")
 # These write rows, in the format that the user likes best.
-_WITH_ROWS = ("check", "fetch", "pool", "sources", "health", "stats")
+_WITH_ROWS = ("check", "fetch", "pool", "sources", "health", "stats", "top", "cleanup", "db-stats")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

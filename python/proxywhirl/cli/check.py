@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
+from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli import argument_types as types
 from proxywhirl.cli.checking import check, rows_of_checks, show_into, tell
 from proxywhirl.cli.errors import CommandError
+from proxywhirl.cli.fetching import fetch_lists
 from proxywhirl.cli.options import add_format, add_verbose
-from proxywhirl.cli.proxy_list import read_proxies
+from proxywhirl.cli.proxy_list import is_proxy, proxy_of, read_proxies
 from proxywhirl.cli.proxy_writer import write_proxies
+from proxywhirl.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from proxywhirl import ProxyPool
 
 HELP = "check which proxies of a list work"
 DESCRIPTION = "Checks every proxy of a list, many at a time, and shows results as they come."
 EPILOG = """\
-LIST is a file or - for standard input, in any form that `proxywhirl fetch` reads: lines, CSV, JSON, HTML tables, gzip.
+LIST is a file, - for standard input, or the http(s) address of a list, in any form that `proxywhirl fetch` reads:
+lines, CSV, JSON, HTML tables, gzip. A proxy's own URL, such as socks5://host:1080, is checked by itself.
 Without --url a proxy is good if it accepts connections and speaks its protocol; with it, if it brings that page.
 An interrupted check keeps what it has found.
 
@@ -22,6 +30,7 @@ examples:
   proxywhirl check proxies.txt -o alive.txt
   proxywhirl check proxies.txt --url https://example.com/ --status 200 --contains 'Example Domain'
   proxywhirl check proxies.txt.gz --concurrency 2000 --timeout 3 --format json | jq 'select(.ok)'
+  proxywhirl check https://provider.example/list.txt -o alive.txt
   proxywhirl check proxies.csv --url http://judge.example/headers --level full
 
 exit status:
@@ -34,7 +43,7 @@ exit status:
 
 def describe(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("list", metavar="LIST", help="the list; - reads standard input")
+    parser.add_argument("list", metavar="LIST", help="the list: file, address, or - for standard input")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the good ones to FILE, one URL per line")
     parser.add_argument("--good", action="store_true", help="show the good ones only")
 
@@ -68,6 +77,25 @@ def describe(parser: argparse.ArgumentParser) -> None:
 _ROOM = 2**31 - 1
 
 
+def _fill(pool: ProxyPool, arguments: argparse.Namespace) -> None:
+    text: str = arguments.list
+    if is_proxy(text):
+        pool.add_proxy(proxy_of(text))
+        return
+    if text.lower().startswith(("http://", "https://")):
+        fields = {"url": text} if arguments.protocol is None else {"url": text, "protocol": arguments.protocol}
+        for proxy in fetch_lists([fields], arguments)[0]:
+            pool.add_proxy(proxy)
+        name = printable(scrub_text(text))
+    else:
+        report = read_proxies(pool, text, protocol=arguments.protocol)
+        for complaint in report.complaints:
+            tell(complaint, arguments)
+        name = report.name
+    if not len(pool):
+        raise CommandError(f"{name} has no proxy that can be used")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Check the list, show what is found, and write the good ones; the exit status.
 
@@ -78,11 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     from proxywhirl import ProxyPool
 
     pool = ProxyPool(max_pool_size=_ROOM)
-    report = read_proxies(pool, arguments.list, protocol=arguments.protocol)
-    for complaint in report.complaints:
-        tell(complaint, arguments)
-    if not report.added:
-        raise CommandError(f"{report.name} has no proxy that can be used")
+    _fill(pool, arguments)
     with rows_of_checks(arguments) as rows:
         tally = check(pool.get_all_proxies(), arguments, show_into(rows, good_only=arguments.good))
     summary = tally.summary()

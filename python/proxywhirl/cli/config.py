@@ -89,12 +89,25 @@ def _get(arguments: argparse.Namespace) -> int:
 
 
 def _set(arguments: argparse.Namespace) -> int:
-    from proxywhirl.config import CLIConfig, config_folder, save_config
+    from proxywhirl.config import CLIConfig
 
     key, value = arguments.key, arguments.value
     if key not in _flat(CLIConfig().model_dump()):
         _unknown(key, _flat(CLIConfig().model_dump()))
     given: Any = re.split(r"[\s,]+", value.strip()) if key == "proxies" else value
+    path, settings = remember(arguments, key, given)
+    print(f"{key} = {_shown(_flat(_plain(settings))[key])} in {path}", file=sys.stderr)
+    return 0
+
+
+def remember(arguments: argparse.Namespace, key: str, given: Any) -> tuple[Path, CLIConfig]:
+    """Write one setting into the file; the file, and all its settings.
+
+    Raises ``UsageError`` (the setting is wrong, or the file cannot be read), ``CommandError`` (it cannot be written),
+    ``SystemExit`` (another process holds the lock).
+    """
+    from proxywhirl.config import CLIConfig, config_folder, save_config
+
     with _locked(arguments):
         path = Path(arguments.config) if arguments.config is not None else _found(arguments)
         path = config_folder() / "config.toml" if path is None else path
@@ -113,8 +126,7 @@ def _set(arguments: argparse.Namespace) -> int:
             raise CommandError(f"{path} cannot be written: {error.strerror or error}") from error
         except (ImportError, ValueError) as error:
             raise CommandError(reason_of(error)) from error
-    print(f"{key} = {_shown(_flat(_plain(settings))[key])} in {path}", file=sys.stderr)
-    return 0
+    return path, settings
 
 
 def _init(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,12 @@ from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli import argument_types as types
 from proxywhirl.cli.checking import check, tell
 from proxywhirl.cli.errors import UsageError
+from proxywhirl.cli.fetching import fetch_lists
 from proxywhirl.cli.options import add_format, add_verbose
 from proxywhirl.cli.output import Rows
 from proxywhirl.cli.proxy_list import read_proxies
 from proxywhirl.cli.proxy_writer import write_proxies
-from proxywhirl.cli.stored_pool import row_of
+from proxywhirl.cli.stored_pool import locate, row_of
 from proxywhirl.cli.terminal import counted, printable
 
 if TYPE_CHECKING:
@@ -126,8 +126,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _read(arguments: argparse.Namespace) -> tuple[list[Proxy], int]:
     """The proxies of all sources, each once, and how many sources have failed."""
-    import asyncio
-
     from proxywhirl import ProxyPool
 
     files, addresses = _sources(arguments)
@@ -135,35 +133,11 @@ def _read(arguments: argparse.Namespace) -> tuple[list[Proxy], int]:
     for name in files:
         for complaint in read_proxies(pool, name, protocol=arguments.protocol).complaints:
             tell(complaint, arguments)
-    fetched, failed = asyncio.run(_fetch(addresses, arguments)) if addresses else ([], 0)
+    fetched, failed = fetch_lists(addresses, arguments) if addresses else ([], 0)
     for proxy in fetched:
         pool.add_proxy(proxy)
+    locate(pool, arguments)
     return list(pool), failed
-
-
-async def _fetch(addresses: list[Any], arguments: argparse.Namespace) -> tuple[list[Proxy], int]:
-    """The proxies of the sources on the web, and how many sources have failed."""
-    from proxywhirl.fetchers import ProxyFetcher
-
-    fetcher = ProxyFetcher(
-        addresses,
-        validate_before_add=False,
-        allow_local=arguments.allow_local,
-        timeout=arguments.timeout,
-        progress=False if arguments.quiet else None,
-        max_attempts=3,
-    )
-    async with fetcher:
-        proxies = await fetcher.fetch()
-    failed = 0
-    for stats in fetcher.get_source_stats():
-        if stats.last_error:
-            failed += 1
-            print(printable(scrub_text(stats.last_error)), file=sys.stderr)
-        elif stats.invalid_count:
-            lines = counted(stats.invalid_count, "entry", "entries")
-            tell(printable(scrub_text(f"{stats.source_url}: {lines} cannot be read")), arguments)
-    return proxies, failed
 
 
 def _sources(arguments: argparse.Namespace) -> tuple[list[str], list[Any]]:

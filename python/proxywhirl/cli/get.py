@@ -15,10 +15,11 @@ from proxywhirl._native.urls import masked_url
 from proxywhirl.cli import argument_types as types
 from proxywhirl.cli.answer import Answer, write_answer, write_error, write_summary
 from proxywhirl.cli.errors import CommandError, UsageError
+from proxywhirl.cli.learning import Learned
 from proxywhirl.cli.options import add_config, add_verbose
-from proxywhirl.cli.proxy_list import ListReport, read_proxies
+from proxywhirl.cli.proxy_list import ListReport, is_pool, read_proxies
 from proxywhirl.cli.settings import configured, settings_of
-from proxywhirl.cli.stored_pool import pool_path
+from proxywhirl.cli.stored_pool import locate, pool_path
 from proxywhirl.cli.terminal import counted, printable
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ socks5://user:password@host:port, host:port, user:password@host:port or host:por
 be read are skipped and reported by line. A file whose name ends in .json may be a pool, with the country and the tags
 of each proxy. Without --proxies the proxies are those of the configuration, else those of the stored pool
 (`proxywhirl pool add`). Of the configuration count: proxies, proxy_file, storage_path, rotation_strategy, timeout,
-max_retries, follow_redirects, verify_ssl.
+max_retries, follow_redirects, verify_ssl, geo_database. What a request learns about proxies of the stored pool is kept
+there: which work, and which the site has banned.
 
 exit status:
   0    the site answered with 2xx or 3xx
@@ -101,12 +103,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("a page cannot be written as csv; use --format text or json")
     options = _request_options(arguments)
     with _rotator(arguments) as rotator:
-        _fill(rotator, arguments)
+        learned = _fill(rotator, arguments)
         started = time.perf_counter()
         response, error = _send(rotator, arguments, options)
         elapsed_ms = (time.perf_counter() - started) * 1000.0
         if arguments.verbose:
             _tell_attempts(rotator)
+        complaint = None if learned is None else learned.keep(lock=not arguments.no_lock)
+        if complaint is not None:
+            print(f"proxywhirl get: {printable(scrub_text(complaint))}", file=sys.stderr)
         if response is None:
             assert error is not None  # one of both is there
             write_error(error, elapsed_ms, arguments)
@@ -185,8 +190,10 @@ def _strategy(arguments: argparse.Namespace) -> Any:
     return {"name": "random", "seed": int.from_bytes(digest[:8], "big")}
 
 
-def _fill(rotator: ProxyRotator, arguments: argparse.Namespace) -> None:
-    report = _read_configured(rotator.pool, arguments)
+def _fill(rotator: ProxyRotator, arguments: argparse.Namespace) -> Optional[Learned]:
+    """Fill the rotator; what keeps the things that it learns, if its proxies are those of the stored pool."""
+    report, learned = _read_configured(rotator.pool, arguments)
+    locate(rotator.pool, arguments)
     for complaint in report.complaints:
         print(complaint, file=sys.stderr)
     if arguments.verbose:
@@ -195,12 +202,13 @@ def _fill(rotator: ProxyRotator, arguments: argparse.Namespace) -> None:
         )
     if not report.added:
         raise CommandError(f"{report.name} has no proxy that can be used")
+    return learned
 
 
-def _read_configured(pool: ProxyPool, arguments: argparse.Namespace) -> ListReport:
+def _read_configured(pool: ProxyPool, arguments: argparse.Namespace) -> tuple[ListReport, Optional[Learned]]:
     """Read the proxies of ``--proxies``; without it those of the configuration, else those of the stored pool."""
     if arguments.proxies is not None:
-        return read_proxies(pool, arguments.proxies)
+        return read_proxies(pool, arguments.proxies), None
     settings = settings_of(arguments)
     if settings.proxies:
         from proxywhirl import Proxy
@@ -208,13 +216,22 @@ def _read_configured(pool: ProxyPool, arguments: argparse.Namespace) -> ListRepo
         for entry in settings.proxies:
             pool.add_proxy(Proxy(url=entry.url, username=entry.username, password=entry.password))
         more = None if settings.proxy_file is None else read_proxies(pool, str(settings.proxy_file.expanduser()))
-        return ListReport("the configuration", len(pool), 0, [] if more is None else more.complaints)
+        return ListReport("the configuration", len(pool), 0, [] if more is None else more.complaints), None
     if settings.proxy_file is not None:
-        return read_proxies(pool, str(settings.proxy_file.expanduser()))
+        return read_proxies(pool, str(settings.proxy_file.expanduser())), None
     path = pool_path(arguments)
     if not path.exists():
         raise UsageError("there is no stored pool; name a list with --proxies FILE, or make one: proxywhirl pool add")
-    return read_proxies(pool, str(path))
+    if not path.is_file() or not is_pool(path.name):
+        # A list that is kept by hand: what is learned has no place in it.
+        return read_proxies(pool, str(path)), None
+    try:
+        learned = Learned(path, pool)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError:
+        return read_proxies(pool, str(path)), None
+    return ListReport(str(path), learned.added, 0, []), learned
 
 
 def _send(

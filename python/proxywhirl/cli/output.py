@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, TextIO
+from unicodedata import east_asian_width
 
 from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli.terminal import is_terminal, printable
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "csv")
 """What ``--format`` takes."""
+_ANY = 10**9
+# What the last column, which is of any width, must have room for.
+_LAST = 8
 
 
 def chosen_format(given: Optional[str], stream: Optional[TextIO] = None) -> str:
@@ -54,6 +60,8 @@ class Rows:
         self._revealed = frozenset(revealed)
         self._kept: list[list[str]] = []
         self._begun = False
+        # Where lines are cut by others, as in a pipe, they may be of any length.
+        self._room = shutil.get_terminal_size().columns if sys.stdout.isatty() else _ANY
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write one row."""
@@ -70,10 +78,12 @@ class Rows:
             writer.writerow(cells)
         elif self._widths is None:
             self._kept.append([printable(cell) for cell in cells])
+        elif sum(self._widths) + 2 * len(self._widths) + _LAST > self._room:
+            _print_entry(self._heads, [printable(cell) for cell in cells], self._room)
         else:
             if not self._begun:
-                _print_line(self._heads, self._widths)
-            _print_line([printable(cell) for cell in cells], self._widths)
+                _print_line(self._heads, self._widths, self._room)
+            _print_line([printable(cell) for cell in cells], self._widths, self._room)
         self._begun = True
 
     def extend(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -85,12 +95,16 @@ class Rows:
         """Write the table, if it is one."""
         if not self._kept:
             return
+        lines = [self._heads, *self._kept]
+        widths = [max(map(_width, column)) for column in zip(*lines)]
+        if sum(widths) + 2 * (len(widths) - 1) > self._room:
+            for row in self._kept:
+                _print_entry(self._heads, row, self._room)
+            return
         if is_terminal(sys.stdout) and _draw(self._heads, self._kept, self._title):
             return
-        lines = [self._heads, *self._kept]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(self._columns))]
         for line in lines:
-            _print_line(line, widths)
+            _print_line(line, widths, self._room)
 
     @property
     def _heads(self) -> list[str]:
@@ -110,8 +124,26 @@ class Rows:
             self.close()
 
 
-def _print_line(cells: Sequence[str], widths: Sequence[int]) -> None:
-    print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip(), flush=True)
+def _print_line(cells: Sequence[str], widths: Sequence[int], room: int) -> None:
+    line = "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths)).rstrip()
+    if _width(line) > room:
+        line = "\n".join(textwrap.wrap(line, room, subsequent_indent="    ", break_on_hyphens=False))
+    print(line, flush=True)
+
+
+def _print_entry(heads: Sequence[str], cells: Sequence[str], room: int) -> None:
+    """A row whose table is wider than the terminal: what it is about, and below that the rest, named."""
+    facts = ", ".join(f"{head} {cell}" for head, cell in zip(heads[1:], cells[1:]) if cell)
+    for text, indent in ((cells[0] or "-", ""), (facts, "  ")):
+        for line in textwrap.wrap(
+            text, room, initial_indent=indent, subsequent_indent=indent or "    ", break_on_hyphens=False
+        ):
+            print(line, flush=True)
+
+
+def _width(text: str) -> int:
+    """Columns of the terminal."""
+    return sum(2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def _draw(heads: Sequence[str], rows: Sequence[Sequence[str]], title: Optional[str]) -> bool:

@@ -27,7 +27,13 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
     "sources": (),
     "health": (),
     "stats": (),
+    "top": (),
+    "export": (),
+    "cleanup": (),
+    "db-stats": (),
+    "setup-geoip": (),
     "config": (),
+    "doctor": (),
     "completion": (),
 }
 
@@ -59,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_everywhere(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, others in _COMMANDS.items():
-        module = import_module(f"proxywhirl.cli.{name}")
+        module = import_module(f"proxywhirl.cli.{name.replace('-', '_')}")
         command = commands.add_parser(
             name,
             aliases=list(others),

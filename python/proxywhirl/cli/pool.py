@@ -7,14 +7,14 @@ import getpass
 import sys
 from typing import TYPE_CHECKING
 
-from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli.checking import check, rows_of_checks, show_into, tell
 from proxywhirl.cli.errors import CommandError, UsageError
 from proxywhirl.cli.options import add_checks, add_format, add_pool
 from proxywhirl.cli.output import Rows
-from proxywhirl.cli.proxy_list import read_proxies
-from proxywhirl.cli.stored_pool import COLUMNS, StoredPool, found, open_pool, row_of
-from proxywhirl.cli.terminal import counted, printable
+from proxywhirl.cli.proxy_list import proxy_of, read_proxies
+from proxywhirl.cli.settings import reason_of
+from proxywhirl.cli.stored_pool import COLUMNS, StoredPool, found, locate, open_pool, row_of
+from proxywhirl.cli.terminal import counted
 
 if TYPE_CHECKING:
     from proxywhirl import Proxy
@@ -87,13 +87,14 @@ def _add(stored: StoredPool, arguments: argparse.Namespace) -> int:
             for complaint in report.complaints:
                 print(complaint, file=sys.stderr)
             continue
-        try:
-            proxy = Proxy(url=text if "://" in text else f"http://{text}")
-            if arguments.username is not None and proxy.username is None:
+        proxy = proxy_of(text)
+        if arguments.username is not None and proxy.username is None:
+            try:
                 proxy = Proxy(url=proxy.url, username=arguments.username, password=password)
-        except ValueError as error:
-            raise UsageError(printable(scrub_text(f"{text} is no proxy: {error}".splitlines()[0]))) from error
+            except ValueError as error:
+                raise UsageError(f"--username and --password: {reason_of(error)}") from error
         stored.pool.add_proxy(proxy)
+    locate(stored.pool, arguments)
     stored.save()
     added = len(stored.pool) - before
     print(f"{counted(added, 'proxy', 'proxies')} added, {len(stored.pool):,} in {stored.path}", file=sys.stderr)

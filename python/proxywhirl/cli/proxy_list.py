@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Optional
+from urllib.parse import urlsplit
 
 from proxywhirl._native.redact import scrub_text
 from proxywhirl.cli.errors import UsageError
 from proxywhirl.cli.terminal import printable
 
 if TYPE_CHECKING:
-    from proxywhirl import ProxyPool
+    from proxywhirl import Proxy, ProxyPool
     from proxywhirl._core import ParsedProxies
 
 _STANDARD_INPUT = "-"
@@ -48,7 +50,7 @@ def read_proxies(pool: ProxyPool, name: str, *, protocol: Optional[str] = None) 
     try:
         if name == _STANDARD_INPUT:
             return _add_list(pool, shown, _core.parse_proxies(sys.stdin.buffer.read(), protocol=protocol))
-        found = open_file(name, vault, strict=_is_pool(name))
+        found = open_file(name, vault, strict=is_pool(name))
         if isinstance(found, _core.PoolImage):
             scratch = _core.ProxyPool(max_pool_size=max(1, len(found)))
             try:
@@ -86,8 +88,62 @@ def _add_pool(pool: ProxyPool, name: str, found: ProxyPool) -> ListReport:
     return ListReport(name, added, len(found) - added, [])
 
 
-def _is_pool(name: str) -> bool:
+def is_pool(name: str) -> bool:
+    """Whether a file is one that pools are saved as, by its name."""
     suffixes = [suffix.lower() for suffix in Path(name).suffixes]
     if suffixes[-1:] == [".gz"]:
         suffixes.pop()
     return bool(suffixes) and suffixes[-1] in _POOLS
+
+
+def is_proxy(text: str) -> bool:
+    """Whether an argument that may be a list names one proxy: a URL with a port and no path, or not of the web."""
+    if "://" not in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        bare = parts.path in ("", "/") and not parts.query and parts.port is not None
+    except ValueError:
+        return False
+    return bare or parts.scheme.lower() not in ("http", "https")
+
+
+def proxy_of(text: str) -> Proxy:
+    """The proxy that an argument names.
+
+    Raises ``UsageError`` (it is none, or it is a file: the message has the remedy; of a bad port it says which).
+    """
+    from proxywhirl import Proxy
+    from proxywhirl._native.model.errors import findings_of
+
+    if _is_file(text):
+        raise UsageError(f"{printable(text)} is a file; for what is in it write: @{printable(text)}")
+    try:
+        return Proxy(url=text if "://" in text else f"http://{text}")
+    except ValueError as error:
+        reason = findings_of(error)[0][1].replace("Value error, ", "").replace("Invalid proxy URL: ", "")
+        port = _port_of(text) if "Port must be" in reason else None
+        if port is not None:
+            reason = f"port {port} is none: it must be between 1 and 65535"
+        raise UsageError(printable(scrub_text(f"{text} is no proxy: {reason}".splitlines()[0]))) from error
+
+
+_LISTS = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".html", ".htm", ".gz", ".lst", ".list")
+
+
+def _is_file(text: str) -> bool:
+    if "://" in text:
+        return False
+    # Names of hosts have no slash, and no domain ends as names of lists do.
+    looks = ":" not in text and (text.lower().endswith(_LISTS) or "/" in text or "\\" in text)
+    try:
+        return looks or Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _port_of(text: str) -> Optional[str]:
+    """What stands where the port belongs, if that is a number: anything else may be a password."""
+    place = re.split(r"[/?#]", text.split("://", 1)[-1].rpartition("@")[2], maxsplit=1)[0]
+    port = place.rpartition(":")[2]
+    return port if re.fullmatch(r"[+-]?[0-9]{1,9}", port) else None

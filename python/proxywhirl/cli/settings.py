@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._native.model.errors import findings_of
@@ -33,8 +34,22 @@ def settings_of(arguments: argparse.Namespace) -> CLIConfig:
         except (OSError, ValueError) as error:
             raise UsageError(reason_of(error)) from error
         arguments.settings = known
+        _tell_unknown(known)
     found: CLIConfig = known
     return found
+
+
+def _tell_unknown(settings: CLIConfig) -> None:
+    """Say which names were probably meant to be settings; what is like none of them may belong to others."""
+    from proxywhirl.config._unknown import unknown_settings, unknown_variables
+
+    names = [
+        *(settings.model_extra or ()),
+        *(f"data_storage.{name}" for name in settings.data_storage.model_extra or ()),
+    ]
+    for found in (*unknown_variables(also=[settings.encryption_key_env]), *unknown_settings(names)):
+        if found.nearest is not None:
+            print(f"proxywhirl: {printable(scrub_text(str(found)))}", file=sys.stderr)
 
 
 def configured(arguments: argparse.Namespace, name: str) -> Any:

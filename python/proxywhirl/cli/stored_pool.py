@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -88,6 +89,20 @@ def found(pool: ProxyPool, text: str) -> Proxy:
     if matches:
         raise CommandError(f"{shown} are {len(matches)} proxies; name its id")
     raise CommandError(f"{shown} is not in the pool")
+
+
+def locate(proxies: ProxyPool, arguments: argparse.Namespace) -> None:
+    """Set the countries of proxies that have none, if the settings name a database of them."""
+    database = configured(arguments, "geo_database")
+    if database is None:
+        return
+    from proxywhirl import geo
+
+    try:
+        geo.locate(proxies, Path(database).expanduser())
+    except (ImportError, OSError, ValueError) as error:
+        # Countries are a help, and no reason to do without proxies.
+        print(f"proxywhirl: geo_database: {printable(scrub_text(str(error)))}", file=sys.stderr)
 
 
 def row_of(proxy: Proxy) -> dict[str, Any]:

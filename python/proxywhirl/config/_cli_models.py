@@ -116,6 +116,7 @@ class CLIConfig(QuietModel):
         verbose: Whether more is said.
         storage_backend: Where proxies are kept.
         storage_path: File they are kept in.
+        geo_database: Database of countries in MaxMind's format.
         encrypt_credentials: Whether credentials are encrypted when settings are saved.
         encryption_key_env: Environment variable with the key.
         rate_limit_by_key: Whether limits are per key.
@@ -139,6 +140,7 @@ class CLIConfig(QuietModel):
     verbose: bool = False
     storage_backend: Literal["memory", "file", "sqlite"] = "file"
     storage_path: Optional[Path] = None
+    geo_database: Optional[Path] = None
     encrypt_credentials: bool = True
     encryption_key_env: str = "PROXYWHIRL_KEY"
     rate_limit_by_key: bool = True

@@ -227,7 +227,8 @@ def _entry_points() -> list[EntryPoint]:
     return list(points.get(ENTRY_POINT_GROUP, ()))  # Python 3.9
 
 
-def _known_names() -> list[str]:
+def known_names() -> list[str]:
+    """The names of all strategies: built-in, registered, and of installed packages."""
     names = {*_BUILTIN_CLASSES, *StrategyRegistry().list_strategies(), *(point.name for point in _entry_points())}
     return sorted(names)
 
@@ -235,11 +236,11 @@ def _known_names() -> list[str]:
 def _unknown(name: str) -> str:
     import difflib  # of use to a name that is wrong, and to no other
 
-    names = _known_names()
+    names = known_names()
     near = difflib.get_close_matches(_normalise(name), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"Unknown strategy {shown(name)}. Valid names: {', '.join(names)}.{hint}"
 
 
 def _not_found(name: str) -> str:
-    return f"Strategy {shown(name)} not found in registry; known: {', '.join(_known_names())}"
+    return f"Strategy {shown(name)} not found in registry; known: {', '.join(known_names())}"

@@ -145,12 +145,19 @@ fn book(proxy: &Proxy, report: &Report) {
         }
         // Our own fault.
         Some(Failure::Budget | Failure::Cancelled | Failure::Internal) => return,
+        Some(failure) if is_of_the_site(failure) => {}
         Some(_) => proxy.record(Verdict::Failure(report.total_ms), None, &ExactClock),
     }
     proxy.set_cold(|cold| {
         cold.last_health_check = Some(now);
         cold.total_checks += 1;
-        cold.total_health_failures += u64::from(report.failure.is_some());
+        cold.total_health_failures += u64::from(report.failure.is_some_and(|failure| !is_of_the_site(failure)));
         cold.last_health_error = report.failure.map(|failure| failure.to_string().into());
     });
+}
+
+/// Whether the proxy brought an answer by which the site refuses the request: it says nothing against the proxy as such.
+const fn is_of_the_site(failure: Failure) -> bool {
+    // 407 is said by proxies only.
+    matches!(failure, Failure::Status(400..=406 | 408..=499))
 }
