@@ -93,7 +93,7 @@ class Relay:
             raise ValueError("max_connections must be at least 1")
         self.username = username
         self.password = (secrets.token_urlsafe(16) if password is None else password) if auth else None
-        """The password; ``None`` where everybody may come in."""
+        """The password; ``None`` where every client may come in."""
         self._port = port
         lent = Source.of(_read(source), strategy)
         self._chooser = lent.chooser
@@ -143,7 +143,7 @@ class Relay:
         return self
 
     def close(self, drain: float = 0.0) -> None:
-        """Let nobody in any more, and end. Does nothing if it is not running.
+        """Accept no client any more, and end. Does nothing if it is not running.
 
         Args:
             drain: Seconds for requests and tunnels that are under way; idle connections are closed at once.

@@ -105,7 +105,7 @@ impl Handle {
         self.generation == fork::generation()
     }
 
-    /// Lets nobody in any more, and closes every connection after so long; idle ones at once.
+    /// Accepts no client any more, and closes every connection after so long; idle ones at once.
     pub fn close(&self, drain: Duration) {
         let at = now().saturating_add(nanos(drain)).max(1);
         self.closing.store(at, Ordering::Release);

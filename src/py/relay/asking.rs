@@ -284,7 +284,7 @@ fn meaning(error: &Error) -> (Judgement, Option<f64>) {
 impl Director for Asking {
     fn tell(&mut self, news: Vec<News>) -> Vec<(Ticket, Verdict)> {
         let mut verdicts = Vec::with_capacity(news.len());
-        // While the interpreter ends nobody waits for an answer.
+        // While the interpreter ends no client waits for an answer.
         border::attach(|py| {
             for one in news {
                 self.take(py, one, &mut verdicts);
@@ -298,7 +298,7 @@ impl Drop for Asking {
     fn drop(&mut self) {
         border::attach(|py| {
             for (_, entry) in self.open.drain() {
-                // Its lease is released; an error of that has nobody to go to.
+                // Its lease is released; an error of that cannot be raised here.
                 let _ = entry.rotation.call_method0(py, intern!(py, "close"));
             }
         });
