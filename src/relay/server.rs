@@ -181,7 +181,7 @@ impl Server {
     fn note(&mut self, token: usize, ready: Ready) {
         let number = token / 2;
         let Some(conn) = self.conns.get_mut(number) else { return };
-        if token % 2 == 0 {
+        if token.is_multiple_of(2) {
             conn.sock.note(ready);
         } else {
             match &mut conn.state {

@@ -266,6 +266,11 @@ fn is_timeout(error: &Error) -> bool {
     matches!(error.kind, Kind::ConnectTimeout | Kind::ReadTimeout | Kind::WriteTimeout | Kind::Deadline)
 }
 
+fn is_shortage(error: &Error) -> bool {
+    let ours = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
+    error.errno.is_some_and(|number| ours.contains(&number))
+}
+
 /// What a failure says of the proxy, and for how many seconds it asks to be left alone.
 fn meaning(error: &Error) -> (Judgement, Option<f64>) {
     if let Kind::Proxy(Some(refusal)) = &error.kind {
@@ -274,6 +279,8 @@ fn meaning(error: &Error) -> (Judgement, Option<f64>) {
     }
     let judgement = match (&error.kind, error.stage) {
         (Kind::LocalProtocol | Kind::Unsupported, _) => Outcome::ClientFault.into(),
+        // This machine has no descriptors or ports left, which is no proxy's doing.
+        _ if is_shortage(error) => Outcome::ClientFault.into(),
         // The way through the proxy was not open yet.
         (_, Stage::Resolve | Stage::Tcp | Stage::ProxyTls | Stage::Handshake) => Outcome::ProxyDown.into(),
         _ => Judgement::Ambiguous,
