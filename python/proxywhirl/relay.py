@@ -126,8 +126,11 @@ class Relay:
 
         Raises:
             OSError: The address cannot be listened on, or descriptors or threads have run out.
+            RuntimeError: This system is no Unix.
         """
         if self._server is None:
+            if not hasattr(_core, "RelayServer"):
+                raise RuntimeError("the relay needs Unix")
             # The threads must not keep the relay alive, which closes them.
             this: weakref.ref[Relay] = weakref.ref(self)
             self._server = _core.RelayServer(

@@ -25,6 +25,7 @@ impl Sock {
     }
 
     /// Takes a connection that was accepted.
+    #[cfg_attr(not(unix), allow(dead_code))]
     pub(crate) fn accepted(stream: TcpStream, registry: &Registry, token: Token) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Self::watched(stream, registry, token)
@@ -37,6 +38,7 @@ impl Sock {
 
     /// Says to the other side that no more comes, or that nothing more is read either. A socket that is broken already has no
     /// use for it.
+    #[cfg_attr(not(unix), allow(dead_code))]
     pub(crate) fn shut(&self, how: Shutdown) {
         let _ = self.stream.shutdown(how);
     }
