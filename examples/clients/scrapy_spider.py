@@ -1,9 +1,13 @@
 """A Scrapy project with the add-on: proxies fail, refuse and hang, and every page arrives."""
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import scrapy
 from scrapy.crawler import CrawlerProcess
+from scrapy.http import TextResponse
 
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
@@ -14,18 +18,18 @@ seen: Counter[str] = Counter()
 class Pages(scrapy.Spider):
     name = "pages"
 
-    def __init__(self, url, **arguments):
-        super().__init__(**arguments)
+    def __init__(self, url: str) -> None:
+        super().__init__()
         self.url = url
 
-    async def start(self):
+    async def start(self) -> AsyncIterator[scrapy.Request]:
         for number in range(20):
             yield scrapy.Request(f"{self.url}?page={number}")
         # One proxy, and cookies of its own, for all requests of a session.
         for _ in range(5):
             yield scrapy.Request(self.url, meta={"proxywhirl": {"session_id": "basket"}}, dont_filter=True)
 
-    def parse(self, response):
+    def parse(self, response: TextResponse) -> None:
         seen[response.json()["proxy"]] += 1
 
 

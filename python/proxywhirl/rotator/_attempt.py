@@ -91,8 +91,8 @@ class Attempt:
         """
         return self._loop.renews
 
-    def outcome_of(self, answer: Any, headers: Any = None, body: Any = None) -> Outcome | None:
-        """What an answer means, without reporting it: a body that is yet to be read may come to another end.
+    def outcome_of(self, answer: Any, headers: Any = None, body: Any = None) -> Outcome:
+        """Judge an answer as :meth:`report` would, and count nothing: to see by the head whether a body is to be read.
 
         Args:
             answer: As :meth:`report` takes it.
@@ -100,7 +100,11 @@ class Attempt:
             body: As :meth:`report` takes it.
 
         Returns:
-            The outcome; ``None`` for an exception of which nothing is known.
+            The outcome.
+
+        Raises:
+            TypeError: The object has no status.
+            ValueError: There is no such status.
         """
         return self._loop.outcome_of(answer, headers, body)
 

@@ -166,9 +166,12 @@ class _Loop:
         rotation = self._rotation
         return self._step == "deliver" and rotation is not None and rotation.attempts == attempt.number
 
-    def outcome_of(self, answer: Any, headers: Any, body: Any) -> Outcome | None:
+    def outcome_of(self, answer: Any, headers: Any, body: Any) -> Outcome:
+        """What a report of this answer would count; nothing is counted."""
         outcome = self._judge(self._url, answer, headers, body, None).outcome
-        return Outcome.TARGET_FAULT if outcome is AMBIGUOUS else outcome
+        if outcome is None:
+            return Outcome.CLIENT_FAULT
+        return outcome if isinstance(outcome, Outcome) else Outcome.TARGET_FAULT
 
     def report(
         self, attempt: Attempt, answer: Any, headers: Any, body: Any, error: BaseException | None, elapsed_ms: Any

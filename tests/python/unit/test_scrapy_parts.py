@@ -214,7 +214,7 @@ def test_settings_of_either_name(tmp_path: Path) -> None:
         ),
         in_loop=False,
     )
-    with options.rotator as rotator:
+    with options.own as rotator:
         assert sorted(proxy.host for proxy in rotator.pool) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
         assert (options.retry_policy.max_attempts, options.closes_spider, options.interval) == (3, True, 7.0)
     own = _options.read_options(
@@ -228,21 +228,19 @@ def test_settings_of_either_name(tmp_path: Path) -> None:
         ),
         in_loop=False,
     )
-    with own.rotator as rotator:
+    with own.own as rotator:
         assert type(rotator.strategy).__name__ == "RandomStrategy"
         assert own.retry_policy.max_attempts == 10
         assert own.ban_policy.statuses == {418}
 
 
-def rotator_of_the_project() -> ProxyRotator:
-    return ProxyRotator(proxies=PROXIES)
-
-
-def test_a_rotator_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_options, "load_object", lambda path: {"project.make": rotator_of_the_project}[path])
-    found = _options.read_options(crawler_of(PROXYWHIRL_ROTATOR="project.make"), in_loop=False)
-    assert not found.is_own
-    found.rotator.close()
+@pytest.mark.parametrize("in_loop", [True, False])
+def test_a_rotator_of_the_project(monkeypatch: pytest.MonkeyPatch, in_loop: bool) -> None:
+    with ProxyRotator(proxies=PROXIES) as rotator:
+        for named in (rotator, lambda: rotator, rotator.pool):
+            monkeypatch.setattr(_options, "load_object", {"project.made": named}.__getitem__)
+            found = _options.read_options(crawler_of(PROXYWHIRL_ROTATOR="project.made"), in_loop=in_loop)
+            assert (found.own, found.lender.pool) == (None, rotator.pool)
 
 
 def test_the_add_on_takes_the_place_of_scrapy_rotating_proxies() -> None:

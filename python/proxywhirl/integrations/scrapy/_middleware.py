@@ -66,7 +66,6 @@ class RotatingProxyMiddleware:
     def __init__(self, crawler: Any, options: Options) -> None:
         self._crawler = crawler
         self._options = options
-        self._rotator = options.rotator
         self._stats = crawler.stats
         self._abilities = Abilities(crawler.settings)
         self._of_browsers = _playwright.protocols(self.pool)
@@ -98,7 +97,7 @@ class RotatingProxyMiddleware:
     @property
     def pool(self) -> Any:
         """The proxies."""
-        return self._rotator.pool
+        return self._options.lender.pool
 
     async def process_request(self, request: Any, spider: Any = None) -> Any:
         """Take a proxy, unless the request has one of its own or wants none (``meta["proxy"] = None``)."""
@@ -152,7 +151,7 @@ class RotatingProxyMiddleware:
         if session is not None:
             # Cookies of a session are its own, as its proxy is.
             meta.setdefault("cookiejar", session)
-        return self._rotator.attempts(request.url, method=request.method, **options)
+        return self._options.lender.attempts(request.url, request.method, options)
 
     def _put(self, request: Any, course: _Course) -> None:
         meta, attempt = request.meta, course.attempt
@@ -261,9 +260,8 @@ class RotatingProxyMiddleware:
         loop, self._log_loop = self._log_loop, None
         if loop is not None and loop.running:
             loop.stop()
-        if not self._options.is_own:
-            return
-        if hasattr(self._rotator, "aclose"):
-            await self._rotator.aclose()
-        else:
-            self._rotator.close()
+        for made in (self._options.lender, self._options.own):
+            if hasattr(made, "aclose"):
+                await made.aclose()
+            elif made is not None:
+                made.close()

@@ -12,6 +12,7 @@ from scrapy.utils.misc import load_object
 
 from proxywhirl._core import parse_proxies, parse_proxy_file
 from proxywhirl.bans import BanPolicy
+from proxywhirl.integrations._lender import AsyncLender, Lender
 from proxywhirl.resilience import ResilienceConfig
 from proxywhirl.retry import RetryPolicy
 
@@ -28,8 +29,8 @@ class Options(NamedTuple):
     """The settings, read.
 
     Attributes:
-        rotator: The rotator.
-        is_own: Whether it was made here, and is closed with the spider.
+        lender: Where attempts come from.
+        own: The rotator that was made here, and is closed with the spider; ``None`` for one of the project's.
         retry_policy: How often a page is tried.
         ban_policy: The rules beside those of hooks.
         closes_spider: Whether the spider is closed when no proxy is left.
@@ -38,8 +39,8 @@ class Options(NamedTuple):
         interval: Seconds between two lines of statistics in the log.
     """
 
-    rotator: Any
-    is_own: bool
+    lender: AsyncLender | Lender
+    own: Any
     retry_policy: Any
     ban_policy: BanPolicy
     closes_spider: bool
@@ -88,11 +89,11 @@ def read_options(crawler: Any, *, in_loop: bool) -> Options:
         policy = RetryPolicy(max_attempts=attempts_for(retries_of(settings)))
     elif isinstance(policy, Mapping):
         policy = RetryPolicy(**policy)
-    rotator, is_own = _rotator_of(settings, in_loop=in_loop, closes=closes)
+    source, own = _source_of(settings, in_loop=in_loop, closes=closes)
     bans = settings.get("PROXYWHIRL_BAN_POLICY")
     return Options(
-        rotator=rotator,
-        is_own=is_own,
+        lender=(AsyncLender if in_loop else Lender)(source, {}),
+        own=own,
         retry_policy=policy,
         ban_policy=BanPolicy.of(load_object(bans) if isinstance(bans, str) else bans),
         closes_spider=closes,
@@ -118,20 +119,12 @@ def _flag(settings: Any, name: str, *, default: bool) -> bool:
     return default
 
 
-def _rotator_of(settings: Any, *, in_loop: bool, closes: bool) -> tuple[Any, bool]:
-    from proxywhirl.rotator.async_ import AsyncProxyRotator
-    from proxywhirl.rotator.sync import ProxyRotator
-
-    kind: Any = AsyncProxyRotator if in_loop else ProxyRotator
+def _source_of(settings: Any, *, in_loop: bool, closes: bool) -> tuple[Any, Any]:
+    """What to take proxies from, and the rotator among it that is to be closed."""
     named = settings.get("PROXYWHIRL_ROTATOR")
     if named:
         found = load_object(named) if isinstance(named, str) else named
-        rotator = found() if callable(found) else found
-        if not isinstance(rotator, kind):
-            raise TypeError(
-                f"PROXYWHIRL_ROTATOR must name a {kind.__name__} with this reactor, not {type(rotator).__name__}"
-            )
-        return rotator, False
+        return (found() if callable(found) else found), None
     options: dict[str, Any] = dict(settings.getdict("PROXYWHIRL_OPTIONS"))
     options.setdefault("resilience", _resilience_of(settings))
     strategy = settings.get("PROXYWHIRL_STRATEGY")
@@ -141,7 +134,10 @@ def _rotator_of(settings: Any, *, in_loop: bool, closes: bool) -> tuple[Any, boo
     patience = settings.get("PROXYWHIRL_POOL_TIMEOUT", 0 if closes else None)
     if patience is not None:
         options["config"] = {**(options.get("config") or {}), "pool_timeout": max(_LEAST_PATIENCE, float(patience))}
-    return kind(proxies=_proxies_of(settings), **options), True
+    from proxywhirl.rotator import AsyncProxyRotator, ProxyRotator
+
+    rotator: Any = (AsyncProxyRotator if in_loop else ProxyRotator)(proxies=_proxies_of(settings), **options)
+    return rotator, rotator
 
 
 def _resilience_of(settings: Any) -> ResilienceConfig | None:

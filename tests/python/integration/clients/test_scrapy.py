@@ -300,3 +300,14 @@ def test_the_program_on_the_page_runs() -> None:
     assert program.read_text() in (root / "docs" / "clients" / "scrapy.md").read_text()
     done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=200, check=False)
     assert (done.returncode, done.stdout) == (0, "25 of 25 pages, through a, b\n"), done.stderr
+
+
+def test_socks_proxies_behind_a_relay() -> None:
+    from proxywhirl import Relay
+
+    with ProxyFleet([ProxySpec(scheme="socks5", auth=LOGIN), ProxySpec(scheme="socks5")]) as fleet:
+        with Relay(fleet.urls) as relay:
+            urls = [fleet.site_url(SITE, "/whoami", https=https) for https in (False, True)] * 4
+            found = run({"PROXYWHIRL_PROXIES": [relay.url]}, [{"url": url} for url in urls])
+        assert [page["status"] for page in found.pages] == [200] * 8
+        assert all(member.counters()["socks_handshakes"] for member in fleet)
