@@ -17,6 +17,9 @@ SECOND_PATHS = {
     "strategies.core",
 }  # fmt: skip
 
+# Commands, and modules that want a client: these are read and not imported.
+_NOT_IMPORTED = {"cli", "integrations", "scrapy"}
+
 
 @dataclass
 class Page:
@@ -39,7 +42,7 @@ def modules() -> list[ModuleType]:
     found = [proxywhirl]
     for module in pkgutil.walk_packages(proxywhirl.__path__, "proxywhirl."):
         short = module.name.partition(".")[2]
-        if any(part.startswith("_") for part in short.split(".")) or short.split(".")[0] in ("cli", "integrations"):
+        if any(part.startswith("_") for part in short.split(".")) or short.split(".")[0] in _NOT_IMPORTED:
             continue
         imported = importlib.import_module(module.name)
         if getattr(imported, "__all__", None):
@@ -48,10 +51,10 @@ def modules() -> list[ModuleType]:
 
 
 def integrations() -> list[str]:
-    """The modules of :mod:`proxywhirl.integrations`, which are not imported: each wants its client."""
+    """The modules of :mod:`proxywhirl.integrations`; their packages have files of their own, which are not public."""
     package = importlib.import_module("proxywhirl.integrations")
-    found = pkgutil.walk_packages(package.__path__, "proxywhirl.integrations.")
-    return [module.name for module in found if not any(part.startswith("_") for part in module.name.split("."))]
+    found = pkgutil.iter_modules(package.__path__, "proxywhirl.integrations.")
+    return [module.name for module in found if not module.name.rpartition(".")[2].startswith("_")]
 
 
 def pages() -> tuple[list[Page], dict[str, str]]:

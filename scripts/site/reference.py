@@ -55,7 +55,7 @@ class Reference:
             "# API reference\n\nWritten from the docstrings, for every public name. What is not here may change "
             "without notice.\n\n"
             f"## Modules\n\n| Module | |\n|---|---|\n{listed}\n"
-            "| [`proxywhirl.integrations`](integrations.md) | Clients of other libraries; each module wants its client. |\n\n"
+            "| [`proxywhirl.integrations`](integrations.md) | One module for each client. |\n\n"
             "## Names of `proxywhirl`\n\n| Name | |\n|---|---|\n" + "\n".join(rows) + "\n"
         )
 
@@ -165,23 +165,37 @@ class Reference:
     def _integrations(self) -> str:
         parts = [
             "# proxywhirl.integrations",
-            "One module for each client, imported when it is asked for. [Clients](../clients.md) says how each is used.",
+            "One module for each client, imported on demand. [Clients](../clients.md) says how each is used.",
         ]
         for name in integrations():
             short = name.removeprefix("proxywhirl.")
             module = self.tree[short]
             parts.append(f"## {short}\n\n{markdown(module.docstring.value if module.docstring else '', self.link)}")
-            exported = {str(item).strip("'\"") for item in module.exports or ()}
-            for member in exported or [key for key in module.members if not key.startswith("_")]:
-                if member not in module.members:
-                    continue
-                item = module.members[member]
-                if item.is_alias or not (item.is_class or item.is_function):
-                    continue
-                maker = f"{name}.{member}.__init__" if item.is_class else f"{name}.{member}"
-                text = markdown(item.docstring.value if item.docstring else "", self.link)
-                parts.append(f"### {member} {{ #{short}.{member} }}\n\n{self._signature(maker, member)}\n\n{text}")
+            parts += [self._of_client(module, short, member) for member in exported(module)]
         return "\n\n".join(parts) + "\n"
+
+    def _of_client(self, module: griffe.Module, short: str, name: str) -> str:
+        item = module.members[name]
+        item = item.final_target if item.is_alias else item
+        text = markdown(item.docstring.value if item.docstring else "", self.link)
+        parts = [f"### {name} {{ #{short}.{name} }}"]
+        if item.is_function or item.is_class:
+            maker = f"{item.path}.__init__" if item.is_class else item.path
+            parts.append(self._signature(maker, name))
+        parts.append(text)
+        if item.is_class:
+            methods = (member for key, member in item.members.items() if member.is_function and not key.startswith("_"))
+            parts += [
+                f"- `{member.name}`: {summary(member.docstring.value, self.link)}"
+                for member in methods
+                if member.docstring
+            ]
+        return "\n\n".join(part for part in parts if part)
+
+
+def exported(module: griffe.Module) -> list[str]:
+    """The names in the `__all__` of a module that is not imported."""
+    return sorted(str(name).strip("'\"") for name in module.exports or ())
 
 
 _PACKAGE_TEXT = "What lives in no module of its own. The [overview](index.md) lists every name that `proxywhirl` has."

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from proxywhirl import _core
 from proxywhirl.config._defaults import Defaults
 from proxywhirl.exceptions import ProxyWhirlError
 
 if TYPE_CHECKING:
     from proxywhirl._core import ProxyPool
 
-__all__ = ["WISHES", "AsyncLender", "Lender", "own_error", "shown_of", "split_wishes"]
+__all__ = ["WISHES", "AsyncLender", "Lender", "bounded", "own_error", "shown_of", "split_wishes"]
 
 WISHES = (
     "session_id",
@@ -31,32 +33,63 @@ class _Lender:
     """Attempts over a rotator, a pool, or proxies of which a rotator is made.
 
     Args:
-        source: What a :class:`~proxywhirl.RotatingTransport` takes, or the path of a list.
+        source: What a :class:`~proxywhirl.RotatingTransport` takes, or the path of a list or a saved pool.
         wishes: Wishes of all requests; those of a request go before.
+        strategy: How to choose; not for a rotator, which has its own.
+
+    Raises:
+        TypeError: ``source`` is none of these, or a rotator with a strategy beside it.
     """
 
     pool: ProxyPool
     _is_async = False
 
-    def __init__(self, source: Any, wishes: Mapping[str, Any]) -> None:
+    def __init__(self, source: Any, wishes: Mapping[str, Any], *, strategy: Any = None) -> None:
         self.wishes = {name: wish for name, wish in wishes.items() if wish is not None}
+        self._strategy = strategy
+        self._given = source
+        self._open()
+
+    def _open(self) -> None:
+        source, strategy = self._given, self._strategy
         self._owned: Any = None
         self._lent: Any = None
+        if strategy is not None and not isinstance(source, _core.ProxyPool) and hasattr(source, "attempts"):
+            raise TypeError("strategy: a rotator has its own")
         if isinstance(source, self._rotator_class()):
             self._attempts = source.attempts
             self.pool = source.pool
         elif isinstance(source, _pools_and_rotators()):
-            self._lend(source)
+            self._lend(source, strategy)
         else:
-            self._owned = self._rotator_class()(proxies=source)
+            made: Any = self._rotator_class()
+            if isinstance(source, (str, os.PathLike)):
+                self._owned = made.from_file(source, **({} if strategy is None else {"strategy": strategy}))
+            elif isinstance(source, Iterable):
+                self._owned = made(proxies=source, strategy=strategy)
+            else:
+                raise TypeError(f"source must be a rotator, a pool, proxies or a path, not {type(source).__name__}")
             self._attempts = self._owned.attempts
             self.pool = self._owned.pool
 
-    def _lend(self, source: Any) -> None:
+    def __getstate__(self) -> dict[str, Any]:
+        given = self._given
+        if self._owned is not None and not isinstance(given, (str, os.PathLike)):
+            given = self.pool
+        elif not isinstance(given, (_core.ProxyPool, str, os.PathLike)):
+            raise TypeError("what rotates over a rotator cannot be pickled: give it a pool, proxies or a path instead")
+        return {"wishes": self.wishes, "_strategy": self._strategy, "_given": given}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+    def _lend(self, source: Any, strategy: Any) -> None:
         """Attempts of a pool, or of a rotator of the other kind: those of a transport that shares it."""
         from proxywhirl import transport
 
-        lent = transport.AsyncRotatingTransport(source) if self._is_async else transport.RotatingTransport(source)
+        make: Any = transport.AsyncRotatingTransport if self._is_async else transport.RotatingTransport
+        lent = make(source, strategy=strategy)
         self._lent = lent
         self.pool = lent.chooser.pool
         config = getattr(source, "config", None)
@@ -73,9 +106,12 @@ class _Lender:
 
         self._attempts = attempts
 
-    def attempts(self, url: Any, method: str, wishes: Mapping[str, Any]) -> Any:
-        """The attempts of one request."""
-        return self._attempts(str(url), method=method, **{**self.wishes, **wishes})
+    def attempts(self, url: Any, method: str, wishes: Mapping[str, Any], *, proxy_id: Any = None) -> Any:
+        """The attempts of one request; the first through the proxy of this id, if one is named and can be had."""
+        loop = self._attempts(str(url), method=method, **{**self.wishes, **wishes})
+        if proxy_id is not None:
+            loop.stay_on(proxy_id)
+        return loop
 
     def session_of(self, wishes: Mapping[str, Any]) -> str | None:
         """Identifier of the sticky session that a request belongs to."""
@@ -128,11 +164,23 @@ def own_error(error: BaseException, kinds: tuple[type[BaseException], ...]) -> B
     return found if isinstance(found, kinds) else None
 
 
+def bounded(timeout: Any, most: float | None) -> Any:
+    """A timeout in seconds, or several of them, none of which is longer than that; other forms are left alone."""
+    if most is None:
+        return timeout
+    if timeout is None:
+        return most
+    if isinstance(timeout, (int, float)):
+        return min(timeout, most)
+    if isinstance(timeout, tuple):
+        return tuple(bounded(one, most) for one in timeout)
+    return timeout
+
+
 def _pools_and_rotators() -> tuple[type, ...]:
-    from proxywhirl._core import ProxyPool
     from proxywhirl.rotator.base import ProxyRotatorBase
 
-    return ProxyPool, ProxyRotatorBase
+    return _core.ProxyPool, ProxyRotatorBase
 
 
 def _nothing(deadline: float | None) -> None:

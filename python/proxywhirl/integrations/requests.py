@@ -24,14 +24,14 @@ try:
 except ImportError as error:
     raise ImportError("requests is not installed: pip install 'requests[socks]'") from error
 from requests.adapters import DEFAULT_POOLBLOCK, DEFAULT_POOLSIZE, DEFAULT_RETRIES, HTTPAdapter
-from requests.utils import rewind_body
+from requests.utils import prepend_scheme_if_needed, rewind_body
 
 from proxywhirl._base.fork import new_lock
 from proxywhirl._httpx.limits import most_routes
 from proxywhirl._native.enums import Outcome
 from proxywhirl.exceptions import ProxyWhirlError
+from proxywhirl.integrations._lender import Lender, bounded, own_error, shown_of
 from proxywhirl.integrations._requests_parts import Hooks, Once, ProxyWhirlResponse, are_of_the_user, hold
-from proxywhirl.integrations._rotating import Rotating, bounded, own_error, used
 
 if TYPE_CHECKING:
     from proxywhirl import _core
@@ -64,7 +64,7 @@ class ProxyWhirlAdapter(HTTPAdapter):
         TypeError: ``source`` is none of these, or another argument has the wrong type.
     """
 
-    __attrs__ = [*HTTPAdapter.__attrs__, "_rotating", "_max_proxies"]  # noqa: RUF012
+    __attrs__ = [*HTTPAdapter.__attrs__, "_lender", "_max_proxies"]  # noqa: RUF012
 
     def __init__(
         self,
@@ -88,25 +88,24 @@ class ProxyWhirlAdapter(HTTPAdapter):
     ) -> None:
         self._lock = new_lock()
         self._max_proxies = most_routes() if max_proxies is None else max_proxies
-        self._rotating = Rotating(
-            source,
-            strategy=strategy,
-            session_id=session_id,
-            country=country,
-            region=region,
-            tags=None if tags is None else frozenset(tags),
-            protocol=protocol if protocol is None or isinstance(protocol, str) else tuple(protocol),
-            context=context,
-            retry_policy=retry_policy,
-            ban_policy=ban_policy,
-            raise_on_ban=raise_on_ban,
-        )
+        wishes = {
+            "session_id": session_id,
+            "country": country,
+            "region": region,
+            "tags": None if tags is None else frozenset(tags),
+            "protocol": protocol if protocol is None or isinstance(protocol, str) else tuple(protocol),
+            "context": context,
+            "retry_policy": retry_policy,
+            "ban_policy": ban_policy,
+            "raise_on_ban": raise_on_ban,
+        }
+        self._lender = Lender(source, wishes, strategy=strategy)
         super().__init__(pool_connections, pool_maxsize, max_retries, pool_block)
 
     @property
     def pool(self) -> _core.ProxyPool:
         """The proxies."""
-        return self._rotating.pool
+        return self._lender.pool
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._lock = new_lock()
@@ -120,6 +119,14 @@ class ProxyWhirlAdapter(HTTPAdapter):
             while len(self.proxy_manager) > self._max_proxies:
                 self.proxy_manager.pop(next(iter(self.proxy_manager))).clear()
         return manager
+
+    def _renew(self, proxy: str) -> None:
+        """Close what is open to a gateway, so that the next connection may have another exit."""
+        with self._lock:
+            key = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
+            manager = self.proxy_manager.pop(key, None)
+        if manager is not None:
+            manager.clear()
 
     def close(self) -> None:
         """Close all connections. The adapter can be used again; it then opens new ones."""
@@ -166,15 +173,15 @@ class ProxyWhirlAdapter(HTTPAdapter):
         try:
             return self._rotate(request, once, stream=stream, timeout=timeout, verify=verify, cert=cert)
         except ProxyWhirlError as error:
-            found = own_error(error, requests.RequestException)
-            if found is error:
+            found = own_error(error, (requests.RequestException,))
+            if found is None:
                 raise
         finally:
             request.body = body
         raise found
 
     def _rotate(self, request: Any, once: Once | None, *, stream: bool, timeout: Any, **how: Any) -> requests.Response:
-        attempts = self._rotating.attempts(request.url, request.method, proxy_id=Hooks.proxy_of(request))
+        attempts = self._lender.attempts(request.url, request.method, {}, proxy_id=Hooks.proxy_of(request))
         response: requests.Response | None = None
         for attempt in attempts:
             if response is not None:
@@ -205,6 +212,9 @@ class ProxyWhirlAdapter(HTTPAdapter):
                     attempts.close()
                     raise
                 response = None
+            finally:
+                if attempt.renews:
+                    self._renew(attempt.requests_proxies["http"])
             if once is not None and once.begun:
                 attempts.close()
         assert response is not None, "the loop ends with an answer, or raises"
@@ -233,7 +243,7 @@ class ProxyWhirlSession(requests.Session):
 
 
 def _told(response: requests.Response, attempt: Attempt, outcome: Outcome) -> requests.Response:
-    response.proxywhirl = used(attempt, outcome)  # type: ignore[attr-defined]
+    response.proxywhirl = shown_of(attempt, outcome)  # type: ignore[attr-defined]
     if response.is_redirect:
         Hooks.note(response.request, attempt.id)
     return response

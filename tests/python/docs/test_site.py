@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -102,6 +102,12 @@ def test_every_public_name_is_in_the_reference(site_scripts: None) -> None:
             assert f"#{anchor} }}" in files[file] or f'id="{anchor}"' in files[file], (module.__name__, name)
     for name in proxywhirl.__all__:
         assert f"`{name}`" in files["index.md"]
+    for client in importlib.import_module("public").integrations():
+        short = client.partition(".")[2]
+        names = importlib.import_module("reference").exported(reference.tree[short])
+        assert names, f"{client} has no __all__"
+        for name in names:
+            assert f"#{short}.{name} }}" in files["integrations.md"], (client, name)
     assert not re.search(r":(?:class|meth|func|mod):`", "".join(files.values())), "a role of Sphinx is left"
 
 
@@ -117,7 +123,7 @@ def test_questions_have_answers_with_links() -> None:
 
 @pytest.mark.parametrize("picture", sorted(DOCS.rglob("*.svg")), ids=lambda path: path.name)
 def test_pictures_stand_by_themselves(picture: Path) -> None:
-    root = ElementTree.fromstring(picture.read_text(encoding="utf-8"))
+    root = ET.fromstring(picture.read_text(encoding="utf-8"))
     space = "{http://www.w3.org/2000/svg}"
     assert root.findtext(f"{space}title")
     assert root.findtext(f"{space}desc"), "for readers who do not see it"

@@ -52,7 +52,7 @@ async def test_every_page(https: bool) -> None:
 
 async def test_every_page_side_by_side() -> None:
     with client_fleet() as crawl:
-        async with ProxyWhirlSession(crawl.urls, timeout=LIMIT) as session:
+        async with ProxyWhirlSession(crawl.urls, timeout=aiohttp.ClientTimeout(total=3 * PATIENCE)) as session:
             free = asyncio.Semaphore(10)
 
             async def fetch() -> None:

@@ -71,7 +71,7 @@ def test_every_page(kind: Any, https: bool) -> None:
 
 
 def test_every_page_by_threads() -> None:
-    with client_fleet() as crawl, ProxyWhirlSession(crawl.urls, timeout=PATIENCE) as session:
+    with client_fleet() as crawl, ProxyWhirlSession(crawl.urls, timeout=3 * PATIENCE) as session:
         with ThreadPoolExecutor(8) as threads:
             for page in threads.map(lambda _: session.get(crawl.page()).json(), range(PAGES)):
                 crawl.arrived(page)
@@ -80,7 +80,7 @@ def test_every_page_by_threads() -> None:
 
 async def test_every_page_side_by_side() -> None:
     with client_fleet() as crawl:
-        async with AsyncProxyWhirlSession(crawl.urls, timeout=PATIENCE) as session:
+        async with AsyncProxyWhirlSession(crawl.urls, timeout=3 * PATIENCE) as session:
             free = asyncio.Semaphore(8)
 
             async def fetch() -> None:

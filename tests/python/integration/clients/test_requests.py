@@ -455,3 +455,16 @@ def test_proxies_with_tls(fleet: ProxyFleet) -> None:
         for https in (False, True):
             page = session.get(secure.site_url(SITE, "/whoami", https=https), verify=secure.ca_file())
             assert page.json()["site"] == SITE
+
+
+def test_a_rotating_gateway_gets_a_new_connection_after_a_ban() -> None:
+    from proxywhirl.gateways import Gateway
+
+    with ProxyFleet([ProxySpec(name="gw", ban_after=3, ban_for=0.05)]) as fleet:
+        with ProxyWhirlSession([Gateway(fleet["gw"].url)], retry_policy=QUICK) as session:
+            for _ in range(3):
+                session.get(fleet.site_url(SITE, "/whoami"))
+            assert fleet["gw"].counters()["connections"] == 1
+            session.get(fleet.site_url(SITE, "/whoami"))
+            session.get(fleet.site_url("other.test", "/whoami"))
+        assert fleet["gw"].counters()["connections"] >= 3
