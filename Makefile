@@ -19,8 +19,6 @@ BIN  := $(VENV)/bin
 # Written once each step is done; what it depends on being newer, it is done again.
 DONE := $(VENV)/.done
 
-comma := ,
-
 export VIRTUAL_ENV := $(abspath $(VENV))
 # The interpreter that Rust builds for.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
@@ -51,7 +49,7 @@ $(DONE)/build: pyproject.toml
 	$(PIP) --group build
 	@mkdir -p $(DONE) && touch $@
 
-$(DONE)/test $(DONE)/check $(DONE)/bench $(DONE)/wheel: $(DONE)/%: pyproject.toml $(DONE)/build
+$(DONE)/test $(DONE)/check $(DONE)/bench $(DONE)/docs $(DONE)/wheel: $(DONE)/%: pyproject.toml $(DONE)/build
 	$(PIP) --group $*
 	@touch $@
 
@@ -68,15 +66,27 @@ $(DONE)/module-release: $(SOURCES) $(DONE)/build
 build: $(DONE)/module-release ## Build the module, optimised, into $(VENV)
 
 # Trained: what benches/python/training.py calls is made fast and laid side by side, the rest small. It is compiled twice.
-# What else only a linker of ELF can do: the first puts the trained code together, the second keeps one of equal functions.
-LINKED := $(if $(filter Linux,$(shell uname -s)),-- -Clink-arg=-Wl$(comma)-z$(comma)keep-text-section-prefix -Clink-arg=-Wl$(comma)--icf=all)
+# PORTABLE=1 links by zig against the oldest glibc that is promised, instead of by what is here against the glibc that is here.
+PORTABLE ?=
+FLOOR := manylinux_2_17
 .PHONY: wheel
 wheel: $(DONE)/wheel ## Build the wheel of a release for this interpreter into dist/, and print its size (a quarter of an hour)
 	rm -f dist/*.whl
 	@ls "$$(rustc --print sysroot)"/lib/rustlib/*/bin/llvm-profdata* >/dev/null 2>&1 || rustup component add llvm-tools
-	$(MATURIN) build --locked --profile wheel --pgo --out dist $(LINKED)
+	$(if $(PORTABLE),$(PIP) ziglang)
+	$(MATURIN) build --locked --profile wheel --pgo --out dist $(if $(PORTABLE),--zig --compatibility $(FLOOR),$$(bash scripts/linker.sh))
 	$(BIN)/python scripts/repack.py dist
 	$(BIN)/python scripts/wheel_size.py dist
+	$(BIN)/python scripts/glibc_floor.py dist
+
+# What pip builds there is used once, so it need not be fast.
+ONCE := CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+.PHONY: sdist
+sdist: $(DONE)/build ## Build the source distribution into dist/, look into it, install and try what it builds
+	rm -f dist/*.tar.gz
+	$(MATURIN) sdist --out dist
+	$(BIN)/python scripts/sdist.py dist
+	env $(ONCE) $(BIN)/python tests/smoke/run.py --sdist dist $(BIN)/python
 
 # ----------------------------------------------------------------------------------------------------------------------
 # What it does
@@ -85,6 +95,14 @@ wheel: $(DONE)/wheel ## Build the wheel of a release for this interpreter into d
 .PHONY: demo
 demo: $(DONE)/module-release ## Build, start proxies on loopback, fetch pages through them
 	PYTHONPATH=examples $(BIN)/python -m demo $(ARGS)
+
+# The package is imported for its public names; scripts/site/build.py brings the pages together in target/site.
+.PHONY: docs
+docs: $(DONE)/module-dev $(DONE)/docs ## Build the documentation site into site/; a link that leads nowhere is an error
+	$(BIN)/python scripts/site/build.py
+	cd target/site && $(abspath $(BIN))/zensical build --strict
+	@rm -rf site && cp -r target/site/html site
+	$(BIN)/python scripts/site/links.py site
 
 .PHONY: bench
 bench: $(DONE)/module-release $(DONE)/bench ## Measure, print the tables, write docs/benchmarks.md (a quarter of an hour)
@@ -130,22 +148,27 @@ smoke: $(DONE)/build ## Build a wheel for every Python found, install and try it
 	$(BIN)/python tests/smoke/run.py $(if $(WITHIN),--within $(WITHIN)) $(PYTHONS)
 
 .PHONY: check
-check: check-format check-clippy check-doc check-python check-stubs check-types check-targets check-tree ## Formatting, lints, types, stubs, documentation, layers, the way of a request
+check: check-format check-clippy check-doc check-python check-stubs check-types check-targets check-workflows check-tree docs ## Formatting, lints, types, stubs, documentation, layers, the way of a request
 
 .PHONY: check-format
 check-format:
 	$(CARGO) fmt --check
 
-# Tests, benches and examples may look at the clock.
+# Tests, benches and examples may look at the clock. The module of all versions from 3.10 on has lines of its own.
 .PHONY: check-clippy
 check-clippy: $(DONE)/build
 	$(CARGO) clippy --locked --features $(FEATURES) -- -D warnings
 	$(CARGO) clippy --locked --all-targets --features $(FEATURES) -- -D warnings -A clippy::disallowed-methods
+	$(CARGO) clippy --locked --features $(FEATURES),abi3 -- -D warnings
 
 # Windows and macOS, where their targets are installed.
 .PHONY: check-targets
 check-targets:
 	bash scripts/check_targets.sh $(FEATURES)
+
+.PHONY: check-workflows
+check-workflows: $(DONE)/check
+	$(BIN)/zizmor --offline --quiet .github
 
 .PHONY: check-doc
 check-doc: $(DONE)/build
@@ -193,6 +216,6 @@ format: $(DONE)/check ## Format everything
 
 .PHONY: clean
 clean: ## Remove what was built, $(VENV) included
-	rm -rf target dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf target dist site $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	rm -f python/proxywhirl/_core.*.so python/proxywhirl/_core.*.pyd
 	find python tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

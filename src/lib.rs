@@ -22,6 +22,8 @@ pub mod proxy;
 #[cfg(feature = "python")]
 mod py;
 mod random;
+#[cfg(all(feature = "wire", unix))]
+pub mod relay;
 pub mod resilience;
 pub mod rotation;
 pub mod session;

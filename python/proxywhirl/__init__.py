@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from proxywhirl._native.enums import RenderMode as RenderMode
     from proxywhirl._native.enums import RetryOutcome as RetryOutcome
     from proxywhirl._native.enums import ValidationLevel as ValidationLevel
+    from proxywhirl._native.installation import InstallationWarning as InstallationWarning
     from proxywhirl.bans import BanPolicy as BanPolicy
     from proxywhirl.browser import BrowserRenderer as BrowserRenderer
     from proxywhirl.circuit_breaker import AsyncCircuitBreaker as AsyncCircuitBreaker
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from proxywhirl.models import ProxySourceConfig as ProxySourceConfig
     from proxywhirl.models import SourceStats as SourceStats
     from proxywhirl.rate_limiting import RateLimiter as RateLimiter
+    from proxywhirl.relay import Relay as Relay
     from proxywhirl.resilience import ResilienceConfig as ResilienceConfig
     from proxywhirl.retry import CircuitBreakerEvent as CircuitBreakerEvent
     from proxywhirl.retry import HourlyAggregate as HourlyAggregate
@@ -148,7 +150,7 @@ __version__: str = _core.__version__
 # Only the published distribution has these. Two looks take microseconds, a list of all distributions milliseconds.
 for _name in ("tui.py", "mcp"):
     if _os.path.exists(_os.path.join(__path__[0], _name)):
-        from proxywhirl._base.installation import warn_if_both as _warn_if_both
+        from proxywhirl._native.installation import warn_if_both as _warn_if_both
 
         _warn_if_both(__path__[0])
         break
@@ -189,6 +191,7 @@ _HOMES = {
         "BackoffStrategy CircuitBreakerState HealthStatus Outcome ProxyFormat ProxySource RenderMode RetryOutcome "
         "ValidationLevel"
     ),
+    "proxywhirl._native.installation": "InstallationWarning",
     "proxywhirl.browser": "BrowserRenderer",
     "proxywhirl.circuit_breaker": "AsyncCircuitBreaker CircuitBreaker",
     "proxywhirl.config": "DataStorageConfig ProxyConfiguration StrategyConfig",
@@ -209,6 +212,7 @@ _HOMES = {
         "ProxySession ProxySourceConfig SourceStats"
     ),
     "proxywhirl.rate_limiting": "RateLimiter",
+    "proxywhirl.relay": "Relay",
     "proxywhirl.resilience": "ResilienceConfig",
     "proxywhirl.retry": "CircuitBreakerEvent HourlyAggregate RetryAttempt RetryExecutor RetryMetrics RetryPolicy",
     "proxywhirl.rotator": "AsyncProxyRotator AsyncProxyWhirl ProxyRotator ProxyWhirl",

@@ -72,6 +72,7 @@ __all__ = [
     "RateBuckets",
     "RateGate",
     "RejectedLine",
+    "RelayServer",
     "ReportJudge",
     "RoundRobinStrategy",
     "RuleJudge",
@@ -2902,6 +2903,67 @@ class RejectedLine:
     @property
     def reason(self, /) -> str:
         """Why."""
+
+@final
+class RelayServer:
+    """A local proxy server that is running. Thread-safe.
+
+    Args:
+        begin: Begins a request; called with the method, the URL, session, country, region, tags and whether it can be sent
+            twice. Returns the rotation, what takes its leases, and what judges its answers.
+        refuse: Says why a request has failed; called with the rotation, the method and the URL. Returns status and text.
+        host: The address to listen on.
+        port: The port; 0 for a free one.
+        username: The user name before the words of the grammar.
+        password: The password; `None` lets everybody in.
+        most: Connections of clients at the same time.
+        connect: Seconds for opening the way through one proxy.
+        read: Seconds for one read of a forwarded request.
+        idle: Seconds after which a silent tunnel or client is closed.
+        greeting: Seconds for what a client says before it has asked for something.
+
+    Raises:
+        OSError: The address cannot be listened on, or descriptors or threads have run out.
+        ValueError: The host is no address, or a number of seconds is negative.
+    """
+
+    def __new__(
+        cls,
+        /,
+        begin: Any,
+        refuse: Any,
+        host: str,
+        port: SupportsIndex,
+        *,
+        username: str,
+        password: str | None,
+        most: SupportsIndex,
+        connect: SupportsFloat | SupportsIndex,
+        read: SupportsFloat | SupportsIndex,
+        idle: SupportsFloat | SupportsIndex,
+        greeting: SupportsFloat | SupportsIndex,
+    ) -> Self: ...
+    def _abandon(self, /) -> None:
+        """To be called in the child of a fork: closes its copy of the port."""
+
+    def close(self, /, drain: SupportsFloat | SupportsIndex) -> None:
+        """Let nobody in any more, close idle connections now and the others after so many seconds, and wait for that.
+
+        Raises:
+            RuntimeError: This process does not run it.
+            ValueError: The number is negative.
+        """
+
+    def counts(self, /) -> dict[Any, Any]:
+        """What it has done so far, by name."""
+
+    @property
+    def is_here(self, /) -> bool:
+        """Whether this process runs it: the child of a fork does not."""
+
+    @property
+    def port(self, /) -> int:
+        """The port that it listens on."""
 
 @final
 class ReportJudge:

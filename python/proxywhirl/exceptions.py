@@ -23,7 +23,6 @@
       NonRetryableError
       RegexTimeoutError
       RegexComplexityError
-    InstallationWarning                 a UserWarning: two distributions share the package's folder
 
 Credentials never show: URLs given as ``proxy_url``, found in the message or in the metadata are redacted when the
 exception is made. Every class can be pickled and copied.
@@ -36,12 +35,10 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, ClassVar
 
-from proxywhirl._base.installation import InstallationWarning
 from proxywhirl._native.redact import redact_url, scrub_credentials_from_dict, scrub_text
 
 __all__ = [
-    "CacheCorruptionError", "CacheStorageError", "CacheValidationError", "InstallationWarning", "InternalError",
-    "NonRetryableError",
+    "CacheCorruptionError", "CacheStorageError", "CacheValidationError", "InternalError", "NonRetryableError",
     "ProxyAuthenticationError", "ProxyBannedError", "ProxyBudgetExceededError", "ProxyConnectionError", "ProxyError",
     "ProxyErrorCode", "ProxyFetchError", "ProxyPoolEmptyError", "ProxyStorageError", "ProxyValidationError",
     "ProxyWhirlError", "RegexComplexityError", "RegexTimeoutError", "RequestQueueFullError", "RetryableError",

@@ -87,8 +87,9 @@ pub(crate) fn wait<R: Send>(py: Python<'_>, until: impl FnOnce() -> R + Send) ->
 
 /// Lets forks know of threads that hold the interpreter, and must not wait with it.
 pub(super) fn tell_who_is_attached() {
-    // SAFETY: it may be called by any thread.
-    fork::ask_for_attached(|| unsafe { pyo3::ffi::PyGILState_Check() } == 1);
+    // The first answer may be looked up, which is not for the moment of a fork.
+    super::attached::is_attached();
+    fork::ask_for_attached(super::attached::is_attached);
 }
 
 /// Before a fork: waits, without the interpreter, until no detached thread is inside the core.

@@ -1,5 +1,6 @@
 //! The Python face of the crate: conversion and documentation, no decisions.
 
+mod attached;
 mod attempts;
 mod border;
 mod breaker;
@@ -29,6 +30,8 @@ mod pool;
 mod proxy;
 mod queue;
 mod redact;
+#[cfg(unix)]
+mod relay;
 mod rotation;
 mod session;
 mod site;
@@ -109,6 +112,9 @@ mod _core {
     use super::queue::{Place, WaitingLine};
     #[pymodule_export]
     use super::redact::{PyLoginSecrets, is_plain_name, is_secret_key, mask_url, redact_url, scrub_text, shown_url};
+    #[cfg(unix)]
+    #[pymodule_export]
+    use super::relay::PyRelay;
     #[pymodule_export]
     use super::rotation::{PyRotation, may_call_again};
     #[pymodule_export]

@@ -85,6 +85,13 @@ impl Channel {
         }
     }
 
+    /// Says that no more plaintext comes, where there is a layer that can.
+    pub(super) fn end_writing(&mut self) {
+        if let Some(layer) = self.layers.last_mut() {
+            layer.send_close_notify();
+        }
+    }
+
     /// Whether something is to be transmitted.
     pub(super) fn has_outgoing(&self) -> bool {
         self.taken < self.outgoing.len() || self.layers.iter().any(|layer| layer.wants_write())

@@ -7,7 +7,7 @@
 //!
 //! [`route`] says where a connection leads and which requests may share it, [`tls`] how TLS is spoken, [`channel`] what the
 //! bytes on the socket are, `opening` how the way through a proxy is opened; [`allowance`] bounds times. [`flight`] puts all
-//! of it together: one request over one socket. [`connections`] are those that wait for another request.
+//! of it together: one request over one socket, and [`tunnel`] is the same for bytes of any kind. [`connections`] are those that wait for another request.
 
 pub mod allowance;
 pub mod body;
@@ -24,3 +24,4 @@ mod opening;
 pub mod request;
 pub mod route;
 pub mod tls;
+pub mod tunnel;

@@ -21,12 +21,28 @@ pub(super) struct Opening {
     step: Option<Step>,
     /// Whether a byte of the proxy's reply has come.
     is_replied: bool,
+    /// In a tunnel for bytes of any kind: what the target has said behind the proxy's reply.
+    early: Option<Vec<u8>>,
 }
 
 impl Opening {
     /// Begins; `None` if nothing has to be opened.
     pub(super) fn begin(route: &Route, channel: &mut Channel) -> Result<Option<Self>, Error> {
-        let mut opening = Self { route: route.clone(), step: None, is_replied: false };
+        Self::begin_with(route, channel, None)
+    }
+
+    /// The same for a tunnel in which the target may speak first.
+    pub(super) fn begin_any(route: &Route, channel: &mut Channel) -> Result<Option<Self>, Error> {
+        Self::begin_with(route, channel, Some(Vec::new()))
+    }
+
+    /// What the target has said already.
+    pub(super) fn take_early(&mut self) -> Vec<u8> {
+        self.early.take().unwrap_or_default()
+    }
+
+    fn begin_with(route: &Route, channel: &mut Channel, early: Option<Vec<u8>>) -> Result<Option<Self>, Error> {
+        let mut opening = Self { route: route.clone(), step: None, is_replied: false, early };
         let proxy = route.proxy().filter(|proxy| proxy.protocol == Protocol::Https);
         match proxy {
             Some(proxy) => {
@@ -56,13 +72,17 @@ impl Opening {
                 return Ok(false);
             }
             self.is_replied = true;
-            match handshake.feed(plain).client_speaks_first() {
+            let progress = handshake.feed(plain);
+            match if self.early.is_some() { progress } else { progress.client_speaks_first() } {
                 Progress::NeedMore(_) => return Ok(false),
                 Progress::Write(message) => {
                     channel.write(&message);
                     return Ok(false);
                 }
-                Progress::Done { .. } => self.begin_target_tls(channel)?,
+                Progress::Done { leftover } => {
+                    self.early = self.early.as_ref().map(|_| leftover);
+                    self.begin_target_tls(channel)?;
+                }
                 Progress::Refused(refusal) => return Err(refused(refusal)),
                 Progress::Malformed(malformed) => {
                     return Err(Error::new(Kind::Proxy(None), Stage::Handshake, malformed.to_string()));

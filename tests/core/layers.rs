@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("session", &["ground", "net", "proxy", "pool"]),
     ("strategy", &["ground", "net", "proxy", "pool", "session"]),
     ("rotation", &["ground", "net", "proxy", "pool", "resilience", "judge", "session", "strategy"]),
+    ("relay", &["ground", "net", "wire", "drive", "rotation"]),
     ("storage", &["ground", "net", "proxy", "pool", "resilience"]),
     ("supply", &["ground", "net", "wire", "drive", "proxy", "judge"]),
     ("fleet", &["ground", "net"]),

@@ -10,6 +10,7 @@ import copy
 import os
 import pickle
 import sys
+import sysconfig
 import threading
 import warnings
 
@@ -49,6 +50,13 @@ def every_name_is_there() -> None:
     for name in proxywhirl.__all__:
         getattr(proxywhirl, name)
     assert set(proxywhirl.__all__) <= set(dir(proxywhirl))
+
+
+def the_lock_stays_off() -> None:
+    # An interpreter without the lock takes it again for a module that does not declare that it needs none.
+    is_enabled = getattr(sys, "_is_gil_enabled", lambda: None)
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        assert is_enabled() is False
 
 
 def every_strategy_selects() -> None:
@@ -153,6 +161,7 @@ def requests_arrive() -> None:
 def main() -> None:
     checks = [
         every_name_is_there,
+        the_lock_stays_off,
         every_strategy_selects,
         threads_count_right,
         models_and_copies_hold,

@@ -76,9 +76,9 @@ class _Sending:
         package = self.terms.flavour.module
         if not self._url:
             return make(verify=tls.target())
-        if not self._url.startswith("http"):
+        if self._url.startswith("socks4"):
             made = make(verify=tls.target())
-            # Never without its proxy: httpx cannot do all of SOCKS.
+            # Never without its proxy: httpx does not speak SOCKS4.
             made._pool = _Refusing(package)
             return made
         authorization = self.terms.authorization
@@ -112,7 +112,9 @@ class _Refusing:
     """Takes the place of the connections of a transport that must make none."""
 
     def __init__(self, package: Any) -> None:
-        self._error = package.UnsupportedProtocol("a request that a mock lets pass goes through HTTP proxies only")
+        self._error = package.UnsupportedProtocol(
+            "a request that a mock lets pass goes through HTTP and SOCKS5 proxies only"
+        )
 
     def handle_request(self, request: Any) -> Any:
         raise self._error

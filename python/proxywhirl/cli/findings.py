@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from proxywhirl._base.installation import OTHER, OWN, describe, other_version
+from proxywhirl._native.installation import OTHER, OWN, describe, other_version
 from proxywhirl._native.redact import mask_proxy_url, scrub_text
 
 GOOD, NOTE, WRONG = "ok", "note", "wrong"

@@ -20,6 +20,7 @@ examples:
 # package is imported when the command runs, so that --help is there at once.
 _COMMANDS: dict[str, tuple[str, ...]] = {
     "get": ("request",),
+    "relay": (),
     "check": (),
     "fetch": (),
     "pool": (),

@@ -89,7 +89,7 @@ class ProxyConfiguration(QuietModel, BaseSettings):
         max_retries: Attempts after the first.
         verify_ssl: Whether certificates are checked.
         follow_redirects: Whether redirects are followed.
-        pool_connections: Connections per proxy.
+        pool_connections: Connections per proxy; a rotator whose settings do not give it has room for 100.
         pool_max_keepalive: Idle connections kept per proxy.
         pool_timeout: Seconds to wait for a connection or a proxy to become free.
         keepalive_timeout: Seconds an idle connection is kept.

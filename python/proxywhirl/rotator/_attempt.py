@@ -78,6 +78,36 @@ class Attempt:
         """Whether the attempt has ended."""
         return not self._loop.is_open(self)
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the loop ends with this attempt, its answer standing: known once it has been reported."""
+        return self._loop.is_delivered(self)
+
+    @property
+    def renews(self) -> bool:
+        """Whether connections through the proxy are to be closed: a gateway may give the next one another exit.
+
+        Known once the attempt has been reported, until the next one.
+        """
+        return self._loop.renews
+
+    def outcome_of(self, answer: Any, headers: Any = None, body: Any = None) -> Outcome:
+        """Judge an answer as :meth:`report` would, and count nothing: to see by the head whether a body is to be read.
+
+        Args:
+            answer: As :meth:`report` takes it.
+            headers: As :meth:`report` takes them.
+            body: As :meth:`report` takes it.
+
+        Returns:
+            The outcome.
+
+        Raises:
+            TypeError: The object has no status.
+            ValueError: There is no such status.
+        """
+        return self._loop.outcome_of(answer, headers, body)
+
     def report(
         self,
         answer: Any = None,

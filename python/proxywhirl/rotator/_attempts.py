@@ -55,9 +55,15 @@ class _Loop:
         # Number of the attempt without an outcome; 0 for none. Not the attempt: the two would keep each other alive.
         self._open = 0
         self._answer: Any = None
+        # Whether connections through the proxy of the last attempt have to be closed.
+        self.renews = False
         # The last exception of a client that a block was left with. Where no further attempt can be had it is raised
         # after all: it stands for the answer that a rotator would return.
         self._left_with: BaseException | None = None
+
+    def stay_on(self, proxy_id: Any) -> None:
+        """Begin with this proxy, as the next hop of a redirect does. Has to be called before the first attempt."""
+        self._selection.proxy_id = proxy_id
 
     def _start(self, deadline: float | None) -> None:
         from proxywhirl.retry._unset import rotation_of
@@ -132,6 +138,7 @@ class _Loop:
 
     def _attempt(self, rotation: _core._Rotation) -> Attempt:
         self._answer = self._left_with = None
+        self.renews = False
         self._open = rotation.attempts
         return Attempt(self, rotation.lease, rotation.attempts, rotation.seconds)
 
@@ -144,8 +151,27 @@ class _Loop:
         if error is not None:
             raise error
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether another attempt is called for: not after a final answer, nor where the loop raises next.
+
+        A client with a queue of its own puts the request there first, and asks for the attempt when its turn comes.
+        """
+        return not self._open and self._step not in ("deliver", "fail")
+
     def is_open(self, attempt: Attempt) -> bool:
         return self._open == attempt.number
+
+    def is_delivered(self, attempt: Attempt) -> bool:
+        rotation = self._rotation
+        return self._step == "deliver" and rotation is not None and rotation.attempts == attempt.number
+
+    def outcome_of(self, answer: Any, headers: Any, body: Any) -> Outcome:
+        """What a report of this answer would count; nothing is counted."""
+        outcome = self._judge(self._url, answer, headers, body, None).outcome
+        if outcome is None:
+            return Outcome.CLIENT_FAULT
+        return outcome if isinstance(outcome, Outcome) else Outcome.TARGET_FAULT
 
     def report(
         self, attempt: Attempt, answer: Any, headers: Any, body: Any, error: BaseException | None, elapsed_ms: Any
@@ -222,8 +248,9 @@ class _Loop:
                     any("timeout" in cls.__name__.casefold() for cls in type(error).__mro__),
                     judged.hold,
                 )
-            # No connections are held here, and no answer is to be freed.
+            # Connections are the caller's to close, and so is an answer that does not stand.
             while step in ("renew", "discard"):
+                self.renews = self.renews or step == "renew"
                 step = rotation.done()
         except BaseException:
             # A report that is refused leaves the attempt as it was; one that fails on the way ends the loop.

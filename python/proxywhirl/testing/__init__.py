@@ -26,19 +26,26 @@ What a fault does depends on how the proxy is used:
 
 from __future__ import annotations
 
-from proxywhirl.testing._fleet import ProxyFleet
-from proxywhirl.testing._load_test import LoadTest, LoadTestResult
-from proxywhirl.testing._parts import FleetOrigin, FleetProxy
-from proxywhirl.testing._spec import Drift, Flap, LogNormal, ProxySpec
+from proxywhirl._base.exports import names_in, on_first_use
 
-__all__ = [
-    "Drift",
-    "Flap",
-    "FleetOrigin",
-    "FleetProxy",
-    "LoadTest",
-    "LoadTestResult",
-    "LogNormal",
-    "ProxyFleet",
-    "ProxySpec",
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from proxywhirl.testing._fleet import ProxyFleet as ProxyFleet
+    from proxywhirl.testing._load_test import LoadTest as LoadTest
+    from proxywhirl.testing._load_test import LoadTestResult as LoadTestResult
+    from proxywhirl.testing._parts import FleetOrigin as FleetOrigin
+    from proxywhirl.testing._parts import FleetProxy as FleetProxy
+    from proxywhirl.testing._spec import Drift as Drift
+    from proxywhirl.testing._spec import Flap as Flap
+    from proxywhirl.testing._spec import LogNormal as LogNormal
+    from proxywhirl.testing._spec import ProxySpec as ProxySpec
+
+# pytest imports the plugin that lies here in every project.
+_HOMES = {
+    "proxywhirl.testing._fleet": "ProxyFleet",
+    "proxywhirl.testing._load_test": "LoadTest LoadTestResult",
+    "proxywhirl.testing._parts": "FleetOrigin FleetProxy",
+    "proxywhirl.testing._spec": "Drift Flap LogNormal ProxySpec",
+}
+__getattr__, __dir__ = on_first_use(__name__, _HOMES)
+__all__ = names_in(_HOMES)

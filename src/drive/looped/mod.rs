@@ -14,10 +14,11 @@ mod line;
 mod names;
 mod reply;
 mod request;
+pub(crate) mod sock;
 pub(crate) mod timers;
 mod transfer;
 mod turning;
-mod watch;
+pub(crate) mod watch;
 
 use std::collections::VecDeque;
 use std::io;

@@ -66,7 +66,9 @@ impl Reactor {
                 line.note(ready);
                 if let Some(key) = line.user {
                     self.go_on(key);
-                } else if let Some(place) = line.place.take_if(|_| line.has_ended) {
+                } else if line.has_ended
+                    && let Some(place) = line.place.take()
+                {
                     // An idle connection that the other side has closed.
                     self.connections.close_idle(place, &mut leaving);
                 }

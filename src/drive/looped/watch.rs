@@ -15,12 +15,12 @@ use crate::sync::{Arc, Mutex};
 /// What one socket is ready for.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_excessive_bools, reason = "as the system reports them")]
-pub(super) struct Ready {
-    pub(super) token: Token,
-    pub(super) is_readable: bool,
-    pub(super) is_writable: bool,
-    pub(super) is_read_closed: bool,
-    pub(super) is_broken: bool,
+pub(crate) struct Ready {
+    pub(crate) token: Token,
+    pub(crate) is_readable: bool,
+    pub(crate) is_writable: bool,
+    pub(crate) is_read_closed: bool,
+    pub(crate) is_broken: bool,
 }
 
 impl From<&Event> for Ready {

@@ -21,6 +21,7 @@ pub(crate) mod objects;
 pub(crate) mod order;
 pub(crate) mod read;
 pub(crate) mod short;
+mod slots;
 pub(crate) mod tls;
 mod url;
 mod watching;

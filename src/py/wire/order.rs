@@ -69,7 +69,7 @@ impl WireOrder {
 #[pymethods]
 impl WireOrders {
     #[new]
-    fn new() -> PyResult<Self> {
+    pub(crate) fn new() -> PyResult<Self> {
         let plain = Profile::new(&Verification::Nothing, None);
         let plain = plain.map_err(|_| PyValueError::new_err("TLS is not to be had"))?;
         Ok(Self { known: Mutex::new(LruCache::new(KNOWN)), plain: Arc::new(plain) })
@@ -217,7 +217,7 @@ impl WireOrders {
     }
 
     /// The proxy of a lease of the pool, and its URL with the credentials.
-    pub(super) fn leased(&self, lease: &PyLease) -> PyResult<(Arc<Proxy>, Arc<str>)> {
+    pub(crate) fn leased(&self, lease: &PyLease) -> PyResult<(Arc<Proxy>, Arc<str>)> {
         let proxy = lease.core().proxy();
         if let Some(known) = self.known.lock().get(&proxy.id().as_u128())
             && proxy.is_client_url(&known.url)

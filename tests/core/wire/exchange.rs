@@ -102,7 +102,7 @@ fn another_protocol_only_where_one_was_asked_for() {
     let switched = upgrading(answer);
     assert!(switched.end.is_ok());
     assert_eq!((switched.head.unwrap().status, switched.left, switched.is_reusable), (101, 3, false));
-    for exchange in [sent("GET", Limits::default()), written(post(&[("Upgrade", " ")]))] {
+    for exchange in [sent("GET", Limits::default()), written(post(&[("Upgrade", "")]))] {
         let refused = play(exchange, [&answer[..]]);
         assert_eq!(
             (refused.kind(), refused.text()),

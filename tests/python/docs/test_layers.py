@@ -33,7 +33,7 @@ LAYERS = (
     {"rotator"},
     {"relay"},
     {"integrations"},
-    {"proxywhirl"},
+    {"proxywhirl", "scrapy"},
     {"cli"},
     {"__main__"},
 )

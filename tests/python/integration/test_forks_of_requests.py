@@ -66,6 +66,8 @@ with ProxyFleet([ProxySpec(scheme=scheme) for scheme in ("http", "https", "socks
 """
 
 
+# The program ends itself, with the stacks of its threads, before.
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("course", ["first", "kept", "handshakes"])
 @pytest.mark.parametrize("engine", ["native", "httpx"])
 @pytest.mark.parametrize("kind", ["sync", "async"])

@@ -1,9 +1,11 @@
-"""Rotators under the mocks of httpx that people use: pytest-httpx and respx, with both engines."""
+"""Rotators under the mocks of httpx that people use: pytest-httpx, respx and vcrpy, with both engines."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
@@ -11,7 +13,7 @@ import httpx
 import pytest
 
 from proxywhirl import AsyncProxyRotator, ProxyConnectionError, ProxyRotator, RetryPolicy
-from proxywhirl.testing import ProxyFleet
+from proxywhirl.testing import ProxyFleet, ProxySpec
 
 INSTALLED = importlib.util.find_spec("pytest_httpx") is not None
 needs_pytest_httpx = pytest.mark.skipif(not INSTALLED, reason="pytest-httpx is not installed")
@@ -127,8 +129,8 @@ def test_what_pytest_httpx_lets_pass_goes_through_the_proxy(make: Maker, httpx_m
 @needs_pytest_httpx
 @of_mock(should_mock=lambda request: False)
 def test_what_is_let_pass_never_goes_without_its_proxy(make: Maker, httpx_mock: Any) -> None:
-    with ProxyFleet(1) as fleet, pytest.raises(httpx.UnsupportedProtocol, match="HTTP proxies only"):
-        make.run(make.rotator(["socks5://127.0.0.1:9"]).get(f"http://127.0.0.1:{fleet.origin.http_address[1]}/"))
+    with ProxyFleet(1) as fleet, pytest.raises(httpx.UnsupportedProtocol, match="HTTP and SOCKS5"):
+        make.run(make.rotator(["socks4://127.0.0.1:9"]).get(f"http://127.0.0.1:{fleet.origin.http_address[1]}/"))
 
 
 @pytest.mark.parametrize("url", [PAGE, "https://shop.test/page"])
@@ -141,3 +143,66 @@ def test_respx_answers(make: Maker, url: str, proxy: str) -> None:
         assert make.run(rotator.get(url)).text == "page"
         assert make.stream(rotator, url) == b"page"
         assert route.call_count == 2
+
+
+LOGIN = ("us@er", "p:w/%")
+
+
+@pytest.mark.parametrize("https", [False, True])
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_vcrpy_records_and_plays_back(make: Maker, tmp_path: Any, https: bool, scheme: str) -> None:
+    vcr = pytest.importorskip("vcr")
+    cassette = str(tmp_path / "pages.yaml")
+    with ProxyFleet([ProxySpec(scheme=scheme, auth=LOGIN)]) as fleet:
+        page = fleet.site_url("shop.test", "/whoami", https=https)
+        moved = fleet.site_url("shop.test", "/redirect/1", https=https)
+        rotator = make.rotator(fleet.urls, verify=fleet.ca_file())
+        with vcr.use_cassette(cassette) as recording:
+            recorded = make.run(rotator.get(page))
+            after = make.run(rotator.get(moved))
+            assert len(make.stream(rotator, fleet.site_url("shop.test", "/bytes/5000", https=https))) == 5000
+            assert len(recording) == 4
+        assert recorded.json()["site"] == "shop.test"
+        counted = fleet.origin.counters()["requests"]
+        assert counted == 4
+        # Nothing is replaced any more.
+        make.run(rotator.get(page))
+        assert fleet.origin.counters()["requests"] == counted + 1
+    text = (tmp_path / "pages.yaml").read_text()
+    assert not any(secret in text for secret in ("p:w/%", "p%3Aw", "us@er", "us%40er", "Proxy-Authorization"))
+    other = make.rotator(PROXIES)
+    with vcr.use_cassette(cassette, record_mode="none"):
+        again = make.run(other.get(page))
+        assert (again.json(), again.status_code) == (recorded.json(), 200)
+        assert again.extensions["proxywhirl"]["attempts"] == 1
+        assert make.run(other.get(moved)).text == after.text
+    assert sum(proxy.total_successes for proxy in other.pool.proxies) >= 2
+
+
+def test_what_vcrpy_has_not_recorded(make: Maker, tmp_path: Any) -> None:
+    errors = pytest.importorskip("vcr.errors")
+    import vcr
+
+    rotator = make.rotator()
+    with vcr.use_cassette(str(tmp_path / "empty.yaml"), record_mode="none"):
+        # As under httpx: no answer, and no fault of a proxy.
+        with pytest.raises(errors.CannotOverwriteExistingCassetteException):
+            make.run(rotator.get(PAGE))
+    assert all((proxy.total_failures, proxy.requests_active) == (0, 0) for proxy in rotator.pool)
+
+
+def test_vcrpy_that_was_there_first() -> None:
+    # It wraps the methods before proxywhirl has seen them.
+    pytest.importorskip("vcr")
+    code = """
+import tempfile, httpx, vcr
+from proxywhirl.testing import ProxyFleet, ProxySpec
+with ProxyFleet(1) as fleet, tempfile.TemporaryDirectory() as folder:
+    with vcr.use_cassette(folder + "/page.yaml") as cassette:
+        from proxywhirl import ProxyRotator
+        with ProxyRotator(proxies=fleet.urls) as rotator:
+            rotator.get(fleet.site_url("shop.test", "/whoami"))
+        print(len(cassette))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=True)
+    assert done.stdout.strip() == "1"

@@ -428,3 +428,37 @@ def test_the_collector_sees_each_lease_once() -> None:
     leases.append(next(attempts)._lease)
     assert [gc.get_referents(attempts._rotation).count(lease) for lease in leases] == [1, 1]
     attempts.close()
+
+
+def test_what_an_answer_means_can_be_asked_without_reporting_it() -> None:
+    with rotator_of(2) as rotator:
+        attempt = next(rotator.attempts(PAGE))
+        assert attempt.outcome_of(answer(200)) is Outcome.SUCCESS
+        assert attempt.outcome_of(answer(403)) is Outcome.BANNED
+        assert attempt.outcome_of(Refused()) is Outcome.PROXY_DOWN
+        assert not attempt.closed
+        assert sum(proxy.requests_active for proxy in rotator.pool) == 1
+        attempt.release()
+        assert at_rest(rotator)
+
+
+def test_the_last_attempt_is_known_once_it_is_reported() -> None:
+    last: list[bool] = []
+    with rotator_of(3) as rotator:
+        for attempt in rotator.attempts(PAGE):
+            assert not attempt.is_last
+            attempt.report(403 if attempt.number == 1 else 200)
+            last.append(attempt.is_last)
+    assert last == [False, True]
+
+
+def test_a_ban_ends_the_connections_that_it_came_by() -> None:
+    from proxywhirl.gateways import Gateway
+
+    renews: list[bool] = []
+    with ProxyRotator([Gateway("http://user:word@10.0.0.1:80")], retry_policy=QUICK) as rotator:
+        for attempt in rotator.attempts(PAGE):
+            assert not attempt.renews
+            attempt.report(403 if attempt.number == 1 else 200)
+            renews.append(attempt.renews)
+    assert renews == [True, False]

@@ -9,9 +9,6 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-/// The flag of a class whose number holds.
-const HOLDS: std::ffi::c_ulong = 1 << 19;
-
 /// A class, and its number when it was looked at.
 pub(super) struct SeenClass {
     class: Py<PyType>,
@@ -40,9 +37,19 @@ impl SeenClass {
 }
 
 /// The number of a class; `None` where it has none that holds: the interpreter gives one at the next look-up.
+#[cfg(not(feature = "abi3"))]
 fn number(class: &Bound<'_, PyType>) -> Option<NonZeroU32> {
+    /// The flag of a class whose number holds.
+    const HOLDS: std::ffi::c_ulong = 1 << 19;
+
     let class = class.as_type_ptr();
     // SAFETY: a class that is alive, and a thread that is attached.
     let (flags, number) = unsafe { ((*class).tp_flags, (*class).tp_version_tag) };
     if flags & HOLDS == 0 { None } else { NonZeroU32::new(number) }
+}
+
+/// The stable interface shows no numbers: every class is looked at each time.
+#[cfg(feature = "abi3")]
+fn number(_: &Bound<'_, PyType>) -> Option<NonZeroU32> {
+    None
 }

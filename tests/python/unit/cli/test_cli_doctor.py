@@ -13,9 +13,9 @@ from typing import Any, Callable
 import pytest
 
 import proxywhirl
-from proxywhirl._base.installation import other_version, warn_if_both
+from proxywhirl import InstallationWarning
+from proxywhirl._native.installation import other_version, warn_if_both
 from proxywhirl.config._unknown import unknown_settings, unknown_variables
-from proxywhirl.exceptions import InstallationWarning
 
 SECRET = "s3cr3t-w0rd"
 Run = Callable[..., Any]
