@@ -10,8 +10,10 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, Callable
 
@@ -76,6 +78,29 @@ class TestSlips:
         assert gone.status == 1
         assert "has no proxy that can be used" in gone.err
         assert "Traceback" not in gone.err
+
+    def test_a_list_on_the_web(self, run: Run, fleet: ProxyFleet) -> None:
+        text = f"http://127.0.0.1:{fleet['plain'].port}\nhttp://127.0.0.1:{fleet['dead'].port}\n".encode()
+
+        class Listed(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        with HTTPServer(("127.0.0.1", 0), Listed) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            try:
+                address = f"http://127.0.0.1:{server.server_port}/list.txt"
+                assert sorted(row["ok"] for row in run("check", address, "--allow-local").rows) == [False, True]
+                dropped = run("check", address)
+                assert (dropped.status, dropped.rows) == (1, [])
+            finally:
+                server.shutdown()
 
     def test_misspelled_names(self, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("PROXYWHIRL_STORAGE_PTAH", SECRET)
