@@ -37,6 +37,7 @@ SCRIPTS = {
     "rotator": "Requests through a rotator",
     "engines": "The native engine beside other clients",
     "streaming": "Bodies that are streamed",
+    "relay": "The local relay",
     "churn": "Pools that change",
     "threads": "Threads",
     "supply": "Lists and checks",

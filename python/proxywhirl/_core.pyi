@@ -2915,7 +2915,7 @@ class RelayServer:
         host: The address to listen on.
         port: The port; 0 for a free one.
         username: The user name before the words of the grammar.
-        password: The password; `None` lets everybody in.
+        password: The password; `None` lets every client in.
         most: Connections of clients at the same time.
         connect: Seconds for opening the way through one proxy.
         read: Seconds for one read of a forwarded request.
@@ -2947,7 +2947,7 @@ class RelayServer:
         """To be called in the child of a fork: closes its copy of the port."""
 
     def close(self, /, drain: SupportsFloat | SupportsIndex) -> None:
-        """Let nobody in any more, close idle connections now and the others after so many seconds, and wait for that.
+        """Accept no client any more, close idle connections now and the others after so many seconds, and wait for that.
 
         Raises:
             RuntimeError: This process does not run it.

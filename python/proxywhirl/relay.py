@@ -1,7 +1,7 @@
 """A local proxy server for programs that cannot be changed: :class:`Relay`.
 
 HTTP forward, ``CONNECT`` and SOCKS on one port of this machine, told apart by the first byte; behind it the rotation
-chooses a proxy for each request and tunnel, moves on from those that fail, and learns. It runs on two threads of its own.
+chooses a proxy for each request and tunnel, moves on from those that fail, and learns. It has two threads of its own.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Relay:
             raise ValueError("max_connections must be at least 1")
         self.username = username
         self.password = (secrets.token_urlsafe(16) if password is None else password) if auth else None
-        """The password; ``None`` where everybody may come in."""
+        """The password; ``None`` where every client may come in."""
         self._port = port
         lent = Source.of(_read(source), strategy)
         self._chooser = lent.chooser
@@ -108,7 +108,7 @@ class Relay:
         self._judge = _core.ReportJudge() if bans is None else _core.ReportJudge(bans)
         self._raise_on_ban = raise_on_ban
         self._patience = patience
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "connect": connect_timeout,
             "read": read_timeout,
             "idle": idle_timeout,
@@ -129,7 +129,7 @@ class Relay:
         """
         if self._server is None:
             # The threads must not keep the relay alive, which closes them.
-            this = weakref.ref(self)
+            this: weakref.ref[Relay] = weakref.ref(self)
             self._server = _core.RelayServer(
                 _bound(this, "_begin"),
                 _bound(this, "_refuse"),
@@ -143,7 +143,7 @@ class Relay:
         return self
 
     def close(self, drain: float = 0.0) -> None:
-        """Let nobody in any more, and end. Does nothing if it is not running.
+        """Accept no client any more, and end. Does nothing if it is not running.
 
         Args:
             drain: Seconds for requests and tunnels that are under way; idle connections are closed at once.

@@ -4,16 +4,20 @@ use std::sync::mpsc::Receiver;
 
 use mio::Waker;
 
+use super::dial::Found;
 use super::{Director, News, Ticket, Verdict};
 use crate::sync::{Arc, Mutex};
 
 /// News that are told at a time.
 const BATCH: usize = 256;
 
+type Verdicts = Vec<(Ticket, Verdict)>;
+type Names = Vec<(Ticket, Found)>;
+
 /// What comes back to the server's thread.
 pub(super) struct Back {
-    verdicts: Mutex<Vec<(Ticket, Verdict)>>,
-    names: Mutex<Vec<(Ticket, super::dial::Found)>>,
+    verdicts: Mutex<Verdicts>,
+    names: Mutex<Names>,
     waker: Waker,
 }
 
@@ -27,12 +31,12 @@ impl Back {
         let _ = self.waker.wake();
     }
 
-    pub(super) fn found(&self, ticket: Ticket, found: super::dial::Found) {
+    pub(super) fn found(&self, ticket: Ticket, found: Found) {
         self.names.lock().push((ticket, found));
         self.wake();
     }
 
-    pub(super) fn take(&self) -> (Vec<(Ticket, Verdict)>, Vec<(Ticket, super::dial::Found)>) {
+    pub(super) fn take(&self) -> (Verdicts, Names) {
         (std::mem::take(&mut *self.verdicts.lock()), std::mem::take(&mut *self.names.lock()))
     }
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 pub struct Login {
     /// The name before the words.
     pub username: Box<str>,
-    /// The password; `None` lets everybody in.
+    /// The password; `None` lets every client in.
     pub password: Option<Box<str>>,
 }
 
@@ -73,7 +73,7 @@ impl Login {
         let name = self.username.as_bytes();
         let words = match user.split_at_checked(name.len()) {
             Some((start, words)) if is_same(name, start) && (words.is_empty() || words[0] == b'-') => words,
-            // Where everybody may come in, the name does not matter.
+            // Without a password the name does not matter.
             _ if self.password.is_none() => {
                 user.iter().position(|byte| *byte == b'-').map_or(&[][..], |at| &user[at..])
             }

@@ -123,7 +123,7 @@ impl Server {
         Duration::from_nanos(at.saturating_sub(now()))
     }
 
-    /// Whether it has to end: it was told to, and nobody is left, or time is up.
+    /// Whether it has to end: it was told to, and no client is left, or time is up.
     fn is_over(&mut self) -> bool {
         let at = self.closing.load(Ordering::Acquire);
         if at == 0 {
@@ -181,7 +181,7 @@ impl Server {
     fn note(&mut self, token: usize, ready: Ready) {
         let number = token / 2;
         let Some(conn) = self.conns.get_mut(number) else { return };
-        if token % 2 == 0 {
+        if token.is_multiple_of(2) {
             conn.sock.note(ready);
         } else {
             match &mut conn.state {
@@ -364,7 +364,7 @@ impl Server {
     }
 
     pub(super) fn tell(&self, ticket: Ticket, told: Told, (sent, received): (u64, u64)) {
-        // Nobody is told once the other thread has ended, which it does after this one only.
+        // Sending fails once the other thread has ended, which it does after this one only.
         let _ = self.news.send(News { ticket, told, sent, received });
     }
 }

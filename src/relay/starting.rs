@@ -28,6 +28,8 @@ const IDLE_PER_PROXY: usize = 32;
 /// How long they are kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const STACK: usize = 1 << 20;
+/// Descriptors that are left to the program.
+const OWN: usize = 128;
 
 /// A relay that was started. Dropped it is closed at once, without waiting.
 pub struct Handle {
@@ -44,7 +46,8 @@ pub struct Handle {
 ///
 /// # Errors
 /// The address cannot be listened on, or the system has no descriptors or threads left.
-pub fn start(address: SocketAddr, settings: Settings, director: Box<dyn Director>) -> io::Result<Handle> {
+pub fn start(address: SocketAddr, mut settings: Settings, director: Box<dyn Director>) -> io::Result<Handle> {
+    settings.most = settings.most.min(room());
     let mut listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
     let descriptor = listener.as_raw_fd();
@@ -86,6 +89,15 @@ pub fn start(address: SocketAddr, settings: Settings, director: Box<dyn Director
     Ok(Handle { address, counts, closing, back, threads, listener: descriptor, generation: fork::generation() })
 }
 
+/// For how many clients there are descriptors, each of which needs two, beside those that the program has for itself.
+fn room() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is written to a place that lives across the call.
+    let asked = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    let most = if asked == 0 { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { usize::MAX };
+    (most.saturating_sub(OWN) / 2).max(1)
+}
+
 impl Handle {
     /// Where it listens.
     #[must_use]
@@ -105,7 +117,7 @@ impl Handle {
         self.generation == fork::generation()
     }
 
-    /// Lets nobody in any more, and closes every connection after so long; idle ones at once.
+    /// Accepts no client any more, and closes every connection after so long; idle ones at once.
     pub fn close(&self, drain: Duration) {
         let at = now().saturating_add(nanos(drain)).max(1);
         self.closing.store(at, Ordering::Release);

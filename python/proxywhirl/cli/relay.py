@@ -17,8 +17,8 @@ from proxywhirl.cli.terminal import counted, printable
 
 HELP = "run a local proxy that rotates through a list"
 DESCRIPTION = (
-    "Listens on one port of this machine for HTTP, CONNECT and SOCKS5, and sends every request through a proxy of a list, "
-    "through others where that fails. Prints the URL that clients take. Ctrl-C or SIGTERM ends it."
+    "Listens on one port of this machine for HTTP, CONNECT and SOCKS5, and sends every request through a proxy of a "
+    "list, through others where that fails. Prints the URL that clients take. Ctrl-C or SIGTERM ends it."
 )
 EPILOG = """\
 examples:

@@ -266,6 +266,11 @@ fn is_timeout(error: &Error) -> bool {
     matches!(error.kind, Kind::ConnectTimeout | Kind::ReadTimeout | Kind::WriteTimeout | Kind::Deadline)
 }
 
+fn is_shortage(error: &Error) -> bool {
+    let ours = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
+    error.errno.is_some_and(|number| ours.contains(&number))
+}
+
 /// What a failure says of the proxy, and for how many seconds it asks to be left alone.
 fn meaning(error: &Error) -> (Judgement, Option<f64>) {
     if let Kind::Proxy(Some(refusal)) = &error.kind {
@@ -274,6 +279,8 @@ fn meaning(error: &Error) -> (Judgement, Option<f64>) {
     }
     let judgement = match (&error.kind, error.stage) {
         (Kind::LocalProtocol | Kind::Unsupported, _) => Outcome::ClientFault.into(),
+        // This machine has no descriptors or ports left, which is no proxy's doing.
+        _ if is_shortage(error) => Outcome::ClientFault.into(),
         // The way through the proxy was not open yet.
         (_, Stage::Resolve | Stage::Tcp | Stage::ProxyTls | Stage::Handshake) => Outcome::ProxyDown.into(),
         _ => Judgement::Ambiguous,
@@ -284,7 +291,7 @@ fn meaning(error: &Error) -> (Judgement, Option<f64>) {
 impl Director for Asking {
     fn tell(&mut self, news: Vec<News>) -> Vec<(Ticket, Verdict)> {
         let mut verdicts = Vec::with_capacity(news.len());
-        // While the interpreter ends nobody waits for an answer.
+        // While the interpreter ends no client waits for an answer.
         border::attach(|py| {
             for one in news {
                 self.take(py, one, &mut verdicts);
@@ -298,7 +305,7 @@ impl Drop for Asking {
     fn drop(&mut self) {
         border::attach(|py| {
             for (_, entry) in self.open.drain() {
-                // Its lease is released; an error of that has nobody to go to.
+                // Its lease is released; an error of that cannot be raised here.
                 let _ = entry.rotation.call_method0(py, intern!(py, "close"));
             }
         });

@@ -23,7 +23,7 @@ use crate::sync::Ordering;
 ///     host: The address to listen on.
 ///     port: The port; 0 for a free one.
 ///     username: The user name before the words of the grammar.
-///     password: The password; `None` lets everybody in.
+///     password: The password; `None` lets every client in.
 ///     most: Connections of clients at the same time.
 ///     connect: Seconds for opening the way through one proxy.
 ///     read: Seconds for one read of a forwarded request.
@@ -108,7 +108,7 @@ impl PyRelay {
         Ok(dict)
     }
 
-    /// Let nobody in any more, close idle connections now and the others after so many seconds, and wait for that.
+    /// Accept no client any more, close idle connections now and the others after so many seconds, and wait for that.
     ///
     /// Raises:
     ///     RuntimeError: This process does not run it.

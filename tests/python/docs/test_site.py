@@ -24,7 +24,7 @@ DOCS = ROOT / "docs"
 # What scripts/site/build.py adds to the pages of docs/.
 ADDED = {"index.md", "changes.md", "licence.md", "reference/index.md", "reference/*"}
 # Pages that have a place in the navigation before they are written.
-COMING = re.compile(r"clients/\w+\.md|relay\.md|testing\.md|moving/scrapy-rotating-proxies\.md")
+COMING = re.compile(r"clients/[\w-]+\.md|relay\.md|testing\.md|moving/scrapy-rotating-proxies\.md")
 
 
 @pytest.fixture

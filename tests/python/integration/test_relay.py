@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.python.support.client_fleet import LOGIN, client_fleet
 
 from proxywhirl import Proxy, ProxyPool, ProxyRotator, Relay, RetryPolicy
 from proxywhirl.testing import ProxyFleet, ProxySpec
-from tests.python.support.client_fleet import LOGIN, client_fleet
 
 CURL = shutil.which("curl")
 QUICK = {"connect_timeout": 1.0, "read_timeout": 1.0}
@@ -167,7 +167,7 @@ def test_an_upload_and_a_large_answer() -> None:
 def test_only_with_the_password() -> None:
     with ProxyFleet(1) as fleet, Relay(fleet.urls) as relay:
         page = fleet.site_url("shop.test", "/whoami")
-        assert relay.password is not None and len(relay.password) >= 20
+        assert len(relay.password or "") >= 20
         base = f"http://{relay.host}:{relay.port}"
         assert _curl("-o", os.devnull, "-w", "%{http_code}", "-x", base, page).stdout == "407"
         wrong = f"http://{relay.username}:wrong@{relay.host}:{relay.port}"
@@ -229,7 +229,8 @@ def test_words_of_the_user_name() -> None:
                 relay.url.replace(relay.username, relay.username + "-city-rome"),
                 fleet.site_url("shop.test", "/whoami"),
             )
-            assert "407 " in refused.stdout and "a word that is not known" in refused.stdout
+            assert "407 " in refused.stdout
+            assert "a word that is not known" in refused.stdout
             nowhere = httpx.get(
                 fleet.site_url("shop.test", "/whoami"), proxy=relay.url_for(country="fr"), trust_env=False
             )
@@ -525,10 +526,54 @@ def test_the_command(tmp_path: Path) -> None:
         listed.write_text("\n".join(fleet.urls))
         command = [sys.executable, "-m", "proxywhirl", "relay", "--proxies", str(listed), "--drain", "0.1"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None and process.stderr is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
             url = process.stdout.readline().strip()
             assert url.startswith("http://proxywhirl:"), process.stderr.read()
             assert _curl("-x", url, fleet.site_url("shop.test", "/whoami")).returncode == 0
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
             assert "1 answer" in process.stderr.read()
+
+
+# -- programs of others
+
+
+def test_chromium() -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    with ProxyFleet([ProxySpec.dead(), ProxySpec(scheme="socks5", auth=LOGIN)]) as fleet:
+        # On the command line a browser takes no login.
+        with Relay(fleet.urls, auth=False, **QUICK) as relay:
+            page = fleet.site_url("shop.test", "/whoami")
+            command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--proxy-server={relay.url}"]
+            done = subprocess.run([*command, "--dump-dom", page], capture_output=True, text=True, timeout=60)
+            assert "shop.test" in done.stdout, done.stderr
+
+
+_NODE = """
+const http = require("http");
+const [host, port, login, page] = process.argv.slice(1);
+const headers = {"Proxy-Authorization": "Basic " + Buffer.from(login).toString("base64")};
+http.get({host, port, path: page, headers: {...headers, Host: "shop.test"}}, (answer) => {
+  answer.resume().on("end", () => {
+    http.request({host, port, method: "CONNECT", path: "shop.test:80", headers}).on("connect", (reply, tunnel) => {
+      console.log(answer.statusCode, reply.statusCode);
+      tunnel.destroy();
+    }).end();
+  });
+});
+"""
+
+
+def test_node() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node is not installed")
+    with ProxyFleet([ProxySpec.dead(), ProxySpec()]) as fleet, Relay(fleet.urls, **QUICK) as relay:
+        page = fleet.site_url("shop.test", "/whoami")
+        login = f"{relay.username}:{relay.password}"
+        command = [node, "-e", _NODE, relay.host, str(relay.port), login, page]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.stdout.strip() == "200 200", done.stderr
