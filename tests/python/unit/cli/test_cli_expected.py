@@ -358,7 +358,7 @@ class TestHelp:
         (commands,) = [action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)]
         for name in commands.choices:
             assert any(f" -a '{name}' -d " in line for line in lines), name
-        (strategy,) = [line for line in lines if " -l strategy " in line]
+        (strategy,) = [line for line in lines if " -l strategy " in line and "seen get" in line]
         assert "__proxywhirl_seen get request" in strategy
         for name in ("round-robin", "least-used", "performance-based", "weighted"):
             assert name in strategy
