@@ -80,7 +80,7 @@ wheel: $(DONE)/wheel ## Build the wheel of a release for this interpreter into d
 	$(BIN)/python scripts/glibc_floor.py dist
 
 # What pip builds there is used once, so it need not be fast.
-ONCE := CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+ONCE := MATURIN_PEP517_ARGS='--profile dev' CARGO_TARGET_DIR=$(abspath target)
 .PHONY: sdist
 sdist: $(DONE)/build ## Build the source distribution into dist/, look into it, install and try what it builds
 	rm -f dist/*.tar.gz

@@ -72,7 +72,7 @@ def floor_of(elf: bytes) -> Version:
         if match := re.fullmatch(r"GLIBC_([0-9.]+)", name):
             found.append(tuple(map(int, match[1].split("."))))
         elif name.startswith("GLIBC_"):
-            # An unknown name is a demand that nobody has looked at: no promise is kept then.
+            # An unknown name is a demand that this script knows nothing of: no promise is kept then.
             found.append(NAMED.get(name, (999,)))
     return max(found)
 

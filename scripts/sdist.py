@@ -28,7 +28,7 @@ FOREIGN = re.compile(
     r"(^|/)(\.git|\.env[^/]*|\.venvs?|target|dist|__pycache__|\.[a-z]+_cache|\.hypothesis|\.netrc|\.pypirc|id_[a-z0-9]+)(/|$)"
     r"|\.(so|pyd|dll|dylib|pyc|pem|key|p12|whl|profraw|profdata|sqlite3?|db)$"
 )
-#: What secrets look like, and the home of whoever built it.
+#: What secrets look like, and the home folder of the machine that built it.
 SECRET = re.compile(
     rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\s+[A-Za-z0-9+/]{40}"
     rb"|\bpypi-AgEI[A-Za-z0-9_-]{20}|\bgh[opsu]_[A-Za-z0-9]{36}\b|\bAKIA[A-Z0-9]{16}\b"

@@ -81,7 +81,7 @@ def described(database: str | os.PathLike[str]) -> str:
 
     facts = _reader(database).metadata()
     kind = str(facts.database_type)
-    if not any(word in kind.casefold() for word in ("country", "city", "location", "enterprise", "insights")):
+    if any(word in kind.casefold() for word in ("asn", "isp", "domain", "connection", "anonymous")):
         raise ValueError(f"{os.fspath(database)} is a database of another kind: {kind}")
     made = datetime.fromtimestamp(facts.build_epoch, timezone.utc)
     return f"{kind}, made on {made:%Y-%m-%d}"

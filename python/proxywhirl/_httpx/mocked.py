@@ -84,7 +84,9 @@ class _Sending:
         authorization = self.terms.authorization
         headers = {} if authorization is None else {"Proxy-Authorization": authorization.decode("latin-1")}
         context = tls.proxy() if self._url.startswith("https:") else None
-        return make(verify=tls.target(), proxy=package.Proxy(self._url, headers=headers, ssl_context=context))
+        # In SOCKS5 the proxy resolves names under either spelling; older versions of httpx know only this one.
+        url = self._url.replace("socks5h:", "socks5:", 1)
+        return make(verify=tls.target(), proxy=package.Proxy(url, headers=headers, ssl_context=context))
 
     def received(self, response: Any) -> Any:
         """A response of httpx in the form of httpcore's."""

@@ -47,6 +47,8 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="write the good ones to FILE, one URL per line")
     parser.add_argument("--good", action="store_true", help="show the good ones only")
 
+    parser.add_argument("--allow-local", action="store_true", help="keep local addresses of a list from the web")
+
     rule = parser.add_argument_group("what is good")
     rule.add_argument(
         "--level",

@@ -51,10 +51,10 @@ def describe(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="show all settings")
     add_format(show)
     get = actions.add_parser("get", help="show one setting")
-    get.add_argument("key", metavar="KEY")
+    get.add_argument("key", metavar="KEY", help="name of the setting, see config show")
     put = actions.add_parser("set", help="change one setting in the file")
-    put.add_argument("key", metavar="KEY")
-    put.add_argument("value", metavar="VALUE")
+    put.add_argument("key", metavar="KEY", help="name of the setting, see config show")
+    put.add_argument("value", metavar="VALUE", help="what it is to be")
     actions.add_parser("init", help="write a file with the defaults, if there is none")
 
 

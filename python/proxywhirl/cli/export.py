@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from proxywhirl._native.urls import masked_url
+from proxywhirl._native.urls import client_url, masked_url
 from proxywhirl.cli import argument_types as types
 from proxywhirl.cli.checking import tell
 from proxywhirl.cli.errors import CommandError
@@ -116,7 +116,7 @@ def _format(arguments: argparse.Namespace) -> str:
 
 def _written(proxies: Sequence[Proxy], format: str, reveal: bool) -> str:
     if format == "lines":
-        return "".join(f"{proxy.url if reveal else masked_url(proxy)}\n" for proxy in proxies)
+        return "".join(f"{client_url(proxy) if reveal else masked_url(proxy)}\n" for proxy in proxies)
     rows = [_row(proxy, reveal) for proxy in proxies]
     if format == "json":
         return json.dumps(rows, indent=1) + "\n"

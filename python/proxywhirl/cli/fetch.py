@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl._native.redact import scrub_text
+from proxywhirl._native.urls import client_url
 from proxywhirl.cli import argument_types as types
 from proxywhirl.cli.checking import check, tell
 from proxywhirl.cli.errors import UsageError
@@ -117,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         # The user's own list, on the way into another program: with what is needed to use it.
         with Rows(_CHECKED if arguments.check else _COLUMNS, arguments.format, revealed=["url"]) as rows:
             for proxy in proxies:
-                rows.add({**row_of(proxy), "url": proxy.url})
+                rows.add({**row_of(proxy), "url": client_url(proxy)})
     tell(", ".join(steps), arguments)
     if interrupted:
         raise KeyboardInterrupt

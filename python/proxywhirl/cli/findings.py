@@ -195,8 +195,8 @@ def limit_findings() -> Iterator[Finding]:
 
 def configuration_findings(named: Optional[str]) -> Iterator[Finding]:
     """The file of settings."""
-    from proxywhirl.cli.settings import reason_of
-    from proxywhirl.config import discover_config, load_config, load_config_file
+    from proxywhirl.cli.settings import names_in_file, reason_of
+    from proxywhirl.config import discover_config, load_config
     from proxywhirl.config._unknown import unknown_settings
 
     try:
@@ -204,7 +204,7 @@ def configuration_findings(named: Optional[str]) -> Iterator[Finding]:
         if path is None:
             yield Finding("settings", "file", "none: defaults are in force")
         config = load_config(named)
-        names = [] if path is None else load_config_file(path)
+        names = names_in_file(named)
     except ImportError as error:
         yield Finding("settings", "file", scrub_text(str(error)), WRONG, "install the extra, or use .json")
         return

@@ -122,9 +122,13 @@ def proxy_of(text: str) -> Proxy:
         return Proxy(url=text if "://" in text else f"http://{text}")
     except ValueError as error:
         reason = findings_of(error)[0][1].replace("Value error, ", "").replace("Invalid proxy URL: ", "")
-        port = _port_of(text) if "Port must be" in reason else None
-        if port is not None:
-            reason = f"port {port} is none: it must be between 1 and 65535"
+        if "Port must be" in reason:
+            head, colon, port = text.rpartition(":")
+            if re.fullmatch(r"[+-]?[0-9]{1,9}/?", port):
+                reason = f"port {port.rstrip('/')} is none: it must be between 1 and 65535"
+            else:
+                # It may be a password.
+                text = f"{head}{colon}***"
         raise UsageError(printable(scrub_text(f"{text} is no proxy: {reason}".splitlines()[0]))) from error
 
 
@@ -140,10 +144,3 @@ def _is_file(text: str) -> bool:
         return looks or Path(text).is_file()
     except (OSError, ValueError):
         return False
-
-
-def _port_of(text: str) -> Optional[str]:
-    """What stands where the port belongs, if that is a number: anything else may be a password."""
-    place = re.split(r"[/?#]", text.split("://", 1)[-1].rpartition("@")[2], maxsplit=1)[0]
-    port = place.rpartition(":")[2]
-    return port if re.fullmatch(r"[+-]?[0-9]{1,9}", port) else None

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
+from proxywhirl._native.urls import client_url
 from proxywhirl.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def write_proxies(proxies: Iterable[Proxy], name: str) -> None:
         if not {".json", ".jsonl", ".ndjson"}.isdisjoint(suffixes[-2:]):
             save_pool(path, list(proxies))
             return
-        text = "".join(f"{proxy.url}\n" for proxy in proxies).encode()
+        text = "".join(f"{client_url(proxy)}\n" for proxy in proxies).encode()
         atomic_write(path, gzip.compress(text) if suffixes[-1:] == [".gz"] else text, mode=0o600)
     except OSError as error:
         raise CommandError(f"{name} cannot be written: {error.strerror or error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from proxywhirl._native.model.errors import findings_of
 from proxywhirl._native.redact import scrub_text
@@ -33,23 +33,35 @@ def settings_of(arguments: argparse.Namespace) -> CLIConfig:
             known = CLIConfig()
         except (OSError, ValueError) as error:
             raise UsageError(reason_of(error)) from error
+        else:
+            _tell_unknown(arguments, known)
         arguments.settings = known
-        _tell_unknown(known)
     found: CLIConfig = known
     return found
 
 
-def _tell_unknown(settings: CLIConfig) -> None:
+def _tell_unknown(arguments: argparse.Namespace, settings: CLIConfig) -> None:
     """Say which names were probably meant to be settings; what is like none of them may belong to others."""
     from proxywhirl.config._unknown import unknown_settings, unknown_variables
 
-    names = [
-        *(settings.model_extra or ()),
-        *(f"data_storage.{name}" for name in settings.data_storage.model_extra or ()),
-    ]
+    names = names_in_file(arguments.config)
     for found in (*unknown_variables(also=[settings.encryption_key_env]), *unknown_settings(names)):
         if found.nearest is not None:
             print(f"proxywhirl: {printable(scrub_text(str(found)))}", file=sys.stderr)
+
+
+def names_in_file(named: Optional[str]) -> list[str]:
+    """The names of all settings in the file that is found, those of tables with a dot; empty without a file.
+
+    Raises what ``discover_config`` and ``load_config_file`` do.
+    """
+    from proxywhirl.config import discover_config, load_config_file
+
+    path = discover_config(named)
+    names: list[str] = []
+    for name, value in ({} if path is None else load_config_file(path)).items():
+        names += [f"{name}.{inner}" for inner in value] if isinstance(value, dict) else [name]
+    return names
 
 
 def configured(arguments: argparse.Namespace, name: str) -> Any:

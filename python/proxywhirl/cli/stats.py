@@ -78,7 +78,7 @@ def _retries(stored: StoredPool, arguments: argparse.Namespace) -> int:
     used = []
     for proxy in stored.pool:
         last = max(filter(None, (proxy.last_success_at, proxy.last_failure_at)), default=None)
-        if proxy.requests_started and (since is None or (last is not None and last >= since)):
+        if (proxy.requests_started or proxy.total_requests) and (since is None or (last is not None and last >= since)):
             used.append((proxy, last))
     used.sort(key=lambda pair: (-pair[0].total_failures, pair[0].total_requests))
     with Rows(columns, arguments.format, title=str(stored.path)) as rows:
@@ -87,7 +87,7 @@ def _retries(stored: StoredPool, arguments: argparse.Namespace) -> int:
             rows.add(
                 {
                     "proxy": masked_url(proxy),
-                    "attempts": proxy.requests_started,
+                    "attempts": max(proxy.requests_started, proxy.total_requests),
                     "failures": proxy.total_failures,
                     "failure_rate": proxy.total_failures / proxy.total_requests if proxy.total_requests else None,
                     "in_a_row": proxy.consecutive_failures,

@@ -124,7 +124,7 @@ def _watch(origin: Origin, view: _View, interval: float) -> None:
             key = key_within(interval)
             if key is None:
                 snapshot = origin.take()
-            elif not view.press(key):
+            elif not all(map(view.press, key)):
                 return
 
 
@@ -160,9 +160,9 @@ def _keys() -> Iterator[Callable[[float], Optional[str]]]:
     def key_within(seconds: float) -> Optional[str]:
         if not select.select([descriptor], [], [], seconds)[0]:
             return None
-        # Of a key that sends several bytes, as arrows do, none is of use.
         read = os.read(descriptor, 16).decode("ascii", "replace")
-        return read if len(read) == 1 else "" if read else "q"
+        # Keys that send several bytes, as arrows do, are of no use. Nothing at all comes from a terminal that is gone.
+        return "" if len(read) > 1 and read.startswith("\x1b") else read or "q"
 
     try:
         tty.setcbreak(descriptor)

@@ -43,7 +43,7 @@ def unknown_variables(environ: Optional[Mapping[str, str]] = None, also: Iterabl
     known |= set(CLIConfig.model_fields) - set(_NOT_IN_ENVIRONMENT)
     variables = {ENV_PREFIX + name.upper() for name in (*known, *_VARIABLES)} | set(also)
     strange = [name for name in names if name.upper().startswith(ENV_PREFIX) and name.upper() not in variables]
-    return [UnknownName(name, _nearest(name.upper(), variables)) for name in sorted(strange)]
+    return [UnknownName(name, _nearest_variable(name, variables)) for name in sorted(strange)]
 
 
 def unknown_settings(names: Iterable[str]) -> list[UnknownName]:
@@ -59,6 +59,13 @@ def unknown_settings(names: Iterable[str]) -> list[UnknownName]:
     passed = {name for name in vars(Defaults) if not name.startswith("_")}
     strange = [name for name in names if name not in known and name not in passed]
     return [UnknownName(name, _nearest(name, known | passed)) for name in sorted(strange)]
+
+
+def _nearest_variable(name: str, variables: Iterable[str]) -> Optional[str]:
+    # Without what all begin with, by which any two are alike.
+    rest = [known[len(ENV_PREFIX) :] for known in variables if known.startswith(ENV_PREFIX)]
+    near = _nearest(name[len(ENV_PREFIX) :].upper(), rest)
+    return None if near is None else ENV_PREFIX + near
 
 
 def _nearest(name: str, known: Iterable[str]) -> Optional[str]:

@@ -21,12 +21,20 @@ class ProxyWhirlResponse(aiohttp.ClientResponse):
     """
 
     proxywhirl: Mapping[str, Any] = {}
-    _settle: Callable[[ProxyWhirlResponse, BaseException | None], None] | None = None
+    # Not given the response: one that it held would keep itself alive.
+    _settle: Callable[[int, Any, bytes | None, BaseException | None], None] | None = None
 
     def _settled(self, error: BaseException | None = None) -> None:
         settle, self._settle = self._settle, None
         if settle is not None:
-            settle(self, error)
+            settle(self.status, self.headers, self._body, error)
+
+    def __del__(self, *arguments: Any) -> None:
+        settle, self._settle = self._settle, None
+        if settle is not None and self._loop is not None and not self._loop.is_closed():
+            # Read in pieces and never closed. The collector may run in any thread.
+            self._loop.call_soon_threadsafe(settle, self.status, self.headers, self._body, self._broken())
+        super().__del__(*arguments)
 
     async def read(self) -> bytes:
         """Read the whole body."""

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any, Callable, NoReturn
 from proxywhirl._native.enums import Outcome
 from proxywhirl.exceptions import ProxyWhirlError
 from proxywhirl.integrations import _lender
+from proxywhirl.integrations._socks_logins import SocksLogins
 
 if TYPE_CHECKING:
     from proxywhirl import _core
     from proxywhirl.rotator._attempt import Attempt
 
-__all__ = ["NOTHING", "PROTOCOLS", "Book", "Held", "PageAttemptBase", "Shared", "known", "raise_own"]
+__all__ = ["NOTHING", "Book", "Held", "PageAttemptBase", "Shared", "known", "raise_own"]
 
-# What browsers can log in to by themselves. To a SOCKS proxy they cannot.
-PROTOCOLS = ("http", "https")
 NOTHING: dict[str, list[Any]] = {"cookies": [], "origins": []}
 """The storage of a context that has been nowhere."""
 
@@ -113,14 +112,6 @@ class Book:
         return [held.context]
 
 
-def new_context_options(
-    attempt: Attempt, options: Mapping[str, Any], options_for: Callable[[_core.Proxy], Mapping[str, Any]] | None
-) -> dict[str, Any]:
-    """What a browser is asked for a context with."""
-    of_proxy = {} if options_for is None else dict(options_for(attempt.proxy))
-    return {**options, **of_proxy, "proxy": attempt.playwright_proxy}
-
-
 class PageAttemptBase:
     """What the attempts of both kinds share: an attempt, and the word that was said of it."""
 
@@ -185,9 +176,10 @@ class Shared:
     ) -> None:
         if "proxy" in options:
             raise TypeError("proxy: not an option here, proxies are the rotation's")
-        wishes = {"protocol": PROTOCOLS, **known(wishes or {})}
+        wishes = known(wishes or {})
         self._book = Book(max_contexts)
         self._lender = self._lender_class(source, wishes)
+        self._logins = SocksLogins()
         self._browser = browser
         self._reuse = reuse
         self._options_for = options_for
@@ -199,10 +191,12 @@ class Shared:
         return self._lender.pool  # type: ignore[no-any-return]
 
     def _options_of(self, attempt: Any) -> dict[str, Any]:
-        return new_context_options(attempt, self._options, self._options_for)
+        of_proxy = {} if self._options_for is None else dict(self._options_for(attempt.proxy))
+        return {**self._options, **of_proxy, "proxy": self._logins.playwright_proxy(attempt)}
 
 
 def known(wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """The wishes; ``TypeError`` if one of them is none."""
     unknown = sorted(set(wishes) - set(_lender.WISHES))
     if unknown:
         raise TypeError(f"{', '.join(unknown)}: not known as a wish")

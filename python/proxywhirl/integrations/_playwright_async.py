@@ -150,6 +150,7 @@ class AsyncProxyWhirlBrowser(Shared):
         """Close the contexts, and what was made for the source; the browser stays."""
         for context in self._book.clear():
             await context.close()
+        self._logins.close()
         await self._lender.aclose()
 
     async def __aenter__(self) -> Self:

@@ -235,13 +235,12 @@ class ProxyWhirlSession:
         told: dict[str, Any] = _lender.shown_of(attempt, None)
         response.proxywhirl = told
 
-        # It is given the response: one that it held would keep itself alive.
-        def settle(response: ProxyWhirlResponse, error: BaseException | None) -> None:
+        def settle(status: int, headers: Any, body: bytes | None, error: BaseException | None) -> None:
             self._retire(self._kept.give_back(entry))
             if attempt.closed:
                 return
             if error is None:
-                told["outcome"] = attempt.report(response, body=response._body, elapsed_ms=elapsed_ms).value
+                told["outcome"] = attempt.report(status, headers, body, elapsed_ms=elapsed_ms).value
             else:
                 attempt.__exit__(type(error), error, None)
             self._after(attempt, place)

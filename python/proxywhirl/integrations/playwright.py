@@ -110,7 +110,7 @@ class ProxyWhirlBrowser(Shared):
         options_for: Further options of a new context by its proxy: time zone and locale of its country, for instance.
         wishes: Of all pages that name no other: ``session_id``, ``country``, ``region``, ``tags``, ``protocol``,
             ``context``, ``retry_policy``, ``ban_policy``, ``raise_on_ban``, as ``rotator.attempts()`` takes them.
-            ``protocol`` is HTTP and HTTPS by default: browsers cannot log in to a SOCKS proxy.
+            SOCKS proxies with a login are reached through a relay on this machine: browsers cannot log in to them.
         options: Options of all contexts, as ``browser.new_context()`` takes them; not ``proxy``.
 
     Raises:
@@ -219,6 +219,7 @@ class ProxyWhirlBrowser(Shared):
         """Close the contexts, and what was made for the source; the browser stays."""
         for context in self._book.clear():
             context.close()
+        self._logins.close()
         self._lender.close()
 
     def __enter__(self) -> Self:

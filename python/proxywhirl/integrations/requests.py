@@ -15,6 +15,7 @@ Where all attempts fail, the exception is requests' own, that of the last attemp
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -52,9 +53,7 @@ class ProxyWhirlAdapter(HTTPAdapter):
         strategy: How to choose; round-robin by default. Not for a rotator.
         session_id: Requests have the same proxy as all others of the same id.
         country, region, tags, protocol, context: Wishes, as those of ``rotator.attempts()``.
-        retry_policy: How often to try; ``RetryPolicy()`` by default, or the rotator's.
-        ban_policy: By which answers a site refuses a proxy, in place of the rotator's rules.
-        raise_on_ban: Whether a final ban or rate limit is raised; by default as the rotator does, or not.
+        retry_policy, ban_policy, raise_on_ban: In place of the rotator's; as those of ``rotator.attempts()``.
         max_proxies: Most proxies with kept connections; the least recently used goes first. By default a quarter of the
             file descriptors allowed, from 100 to 2,000.
         pool_connections: Most sites with kept connections, of each proxy; as in ``HTTPAdapter``.
@@ -86,7 +85,7 @@ class ProxyWhirlAdapter(HTTPAdapter):
         max_retries: Any = DEFAULT_RETRIES,
         pool_block: bool = DEFAULT_POOLBLOCK,
     ) -> None:
-        self._lock = new_lock()
+        self._lock, self._process = new_lock(), os.getpid()
         self._max_proxies = most_routes() if max_proxies is None else max_proxies
         wishes = {
             "session_id": session_id,
@@ -108,12 +107,16 @@ class ProxyWhirlAdapter(HTTPAdapter):
         return self._lender.pool
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._lock = new_lock()
+        self._lock, self._process = new_lock(), os.getpid()
         super().__setstate__(state)  # type: ignore[misc]
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         """The connections of a proxy; requests calls this."""
         with self._lock:
+            if self._process != os.getpid():
+                # In the child of a fork, what is open is the parent's.
+                super().close()
+                self._process = os.getpid()
             manager = super().proxy_manager_for(proxy, **proxy_kwargs)
             self.proxy_manager[proxy] = self.proxy_manager.pop(proxy)
             while len(self.proxy_manager) > self._max_proxies:
@@ -222,10 +225,9 @@ class ProxyWhirlAdapter(HTTPAdapter):
 
 
 class ProxyWhirlSession(requests.Session):
-    """A session of requests whose every request goes through a proxy chosen for it; retries are inside.
+    """A session of requests that has a :class:`ProxyWhirlAdapter` mounted, of which it has the arguments.
 
-    Its cookies are one jar, as in every session: for visitors that must not be taken for one another make a session
-    each, with a ``session_id`` of its own. Arguments are those of :class:`ProxyWhirlAdapter`.
+    Its cookies are one jar: make a session, with a ``session_id``, for each visitor that is to be one.
     """
 
     def __init__(self, source: Any, **options: Any) -> None:
@@ -238,8 +240,7 @@ class ProxyWhirlSession(requests.Session):
     def pool(self) -> _core.ProxyPool:
         """The proxies."""
         adapter = self.get_adapter("https://")
-        assert isinstance(adapter, ProxyWhirlAdapter), "another adapter was mounted"
-        return adapter.pool
+        return adapter.pool  # type: ignore[attr-defined, no-any-return]
 
 
 def _told(response: requests.Response, attempt: Attempt, outcome: Outcome) -> requests.Response:

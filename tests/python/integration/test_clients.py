@@ -52,6 +52,16 @@ def by_requests(page: Page, lease: Lease) -> int:
     return response.status_code
 
 
+def by_niquests(page: Page, lease: Lease) -> int:
+    import niquests
+
+    with niquests.Session() as session:
+        proxies = lease.requests_proxies
+        response = session.get(page.url, proxies=proxies, timeout=PATIENCE, verify=page.ca or True)
+        response.raise_for_status()
+        return int(response.status_code or 0)
+
+
 def by_urllib3(page: Page, lease: Lease) -> int:
     import urllib3
     from urllib3.contrib.socks import SOCKSProxyManager
@@ -437,21 +447,25 @@ def socks_that_answers(reply: int) -> Iterator[str]:
     """A SOCKS5 proxy that refuses every request with this reply."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
+        def refuse(peer: socket.socket) -> None:
+            with peer, contextlib.suppress(OSError):
+                peer.settimeout(5)
+                peer.recv(262)
+                peer.sendall(b"\x05\x00")
+                peer.recv(262)
+                peer.sendall(bytes([5, reply, 0, 1, 0, 0, 0, 0, 0, 0]))
+                # Some clients keep what failed as long as its error is there.
+                peer.settimeout(0.5)
+                peer.recv(1)
+
         def serve() -> None:
             while True:
                 try:
                     peer, _ = server.accept()
                 except OSError:
                     return
-                with peer, contextlib.suppress(OSError):
-                    peer.settimeout(5)
-                    peer.recv(262)
-                    peer.sendall(b"\x05\x00")
-                    peer.recv(262)
-                    peer.sendall(bytes([5, reply, 0, 1, 0, 0, 0, 0, 0, 0]))
-                    # Some clients keep what failed as long as its error is there.
-                    peer.settimeout(0.5)
-                    peer.recv(1)
+                # urllib3-future opens a second connection before it closes the first.
+                threading.Thread(target=refuse, args=(peer,), daemon=True).start()
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

@@ -149,7 +149,7 @@ LOGIN = ("us@er", "p:w/%")
 
 
 @pytest.mark.parametrize("https", [False, True])
-@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
 def test_vcrpy_records_and_plays_back(make: Maker, tmp_path: Any, https: bool, scheme: str) -> None:
     vcr = pytest.importorskip("vcr")
     cassette = str(tmp_path / "pages.yaml")

@@ -135,6 +135,14 @@ async def test_copies_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     assert stranger.meta["proxy"]
 
 
+async def test_slots_of_the_project_stay() -> None:
+    middleware = await middleware_of(PROXYWHIRL_DOWNLOAD_SLOTS=False)
+    request = scrapy.Request(URL, meta={"download_slot": "mine"})
+    await middleware.process_request(request)
+    again = await middleware.process_response(request, answer(403))
+    assert (request.meta["download_slot"], again.meta["download_slot"]) == ("mine", "mine")
+
+
 async def test_wishes_of_a_request() -> None:
     middleware = await middleware_of()
     seen = set()
@@ -174,6 +182,7 @@ async def test_a_browser_context_for_each_identity() -> None:
     again = await middleware.process_response(first, answer(403))
     assert isinstance(again, scrapy.Request)
     assert "playwright_context" not in again.meta
+    assert again.meta["playwright_context_kwargs"] == {}
 
 
 def test_browsers_are_not_given_what_they_cannot_log_in_to() -> None:
@@ -286,6 +295,7 @@ def test_what_handlers_can_do(caplog: pytest.LogCaptureFixture) -> None:
         (f"{package}http11.HTTP11DownloadHandler", ("http",)),
         (f"{package}_httpx.HttpxDownloadHandler", ("http", "https", "socks5")),
         ("scrapy_impersonate.ImpersonateDownloadHandler", None),
+        ("scrapy_playwright.handler.ScrapyPlaywrightDownloadHandler", ("http",)),
         ("project.Handler", None),
     ):
         settings = BaseSettings({"DOWNLOAD_HANDLERS": {"https": path}, "DOWNLOAD_HANDLERS_BASE": {}})

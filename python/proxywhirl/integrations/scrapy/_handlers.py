@@ -21,12 +21,13 @@ class Ability(NamedTuple):
 
 
 _TWISTED = {"http": Ability("scrapy", ("http", "https")), "https": Ability("scrapy", ("http",))}
+_BROWSER = "ScrapyPlaywrightDownloadHandler"
 _ALIKE = {
     # Twisted's agents know no SOCKS, and open no tunnel through a proxy that is spoken to over TLS.
     "HTTP11DownloadHandler": _TWISTED,
     "HTTPDownloadHandler": _TWISTED,
     # Takes those requests that are not for the browser.
-    "ScrapyPlaywrightDownloadHandler": _TWISTED,
+    _BROWSER: _TWISTED,
     "HttpxDownloadHandler": dict.fromkeys(("http", "https"), Ability("httpx", ("http", "https", "socks5"))),
     "AiohttpDownloadHandler": dict.fromkeys(("http", "https"), Ability("aiohttp", ("http", "https"))),
     "ImpersonateDownloadHandler": dict.fromkeys(("http", "https"), Ability("curl_cffi", None)),
@@ -46,11 +47,13 @@ class Abilities:
 
     def __init__(self, settings: Any) -> None:
         self._found: dict[str, Ability] = {}
+        self._has_browser = False
         for scheme in ("http", "https"):
             named = handler_named(settings, scheme)
             name = (named if isinstance(named, str) else getattr(named, "__name__", "")).rpartition(".")[2]
             if name == WITHOUT_PROXIES:
                 _log.warning("%s takes no proxies: requests of %s:// will fail; name another handler", name, scheme)
+            self._has_browser |= name == _BROWSER
             self._found[scheme] = _ALIKE.get(name, {}).get(scheme, _ANY)
 
     def of(self, scheme: str) -> Ability:
@@ -61,7 +64,7 @@ class Abilities:
         """Say which proxies cannot be used at all; how many can."""
         each = [ability.protocols for ability in self._found.values()]
         proxies = list(pool)
-        if None in each:
+        if None in each or self._has_browser:
             return len(proxies)
         usable = {protocol for protocols in each for protocol in protocols or ()}
         protocols = [str(getattr(proxy.protocol, "value", proxy.protocol)) for proxy in proxies]

@@ -76,8 +76,8 @@ class LateHandler:
 
 if not hasattr(DownloadHandlers, "download_request_async"):
     # Scrapy awaits no coroutines of handlers before 2.14.
-    LateHandler.download_request = deferred_f_from_coro_f(LateHandler.download_request)  # type: ignore[assignment,method-assign]
-    LateHandler.close = deferred_f_from_coro_f(LateHandler.close)  # type: ignore[assignment,method-assign]
+    for _method in ("download_request", "close"):
+        setattr(LateHandler, _method, deferred_f_from_coro_f(getattr(LateHandler, _method)))
 
 
 def _takes_no_spider(function: Any) -> bool:

@@ -68,6 +68,7 @@ class RotatingProxyMiddleware:
         self._options = options
         self._stats = crawler.stats
         self._abilities = Abilities(crawler.settings)
+        self._sets_slots = options.slots and not options.is_late
         self._of_browsers = _playwright.protocols(self.pool)
         self._bans, self._rule = hooked(options.ban_policy)
         # By the request itself: the lease of one that never comes back is released when that is collected.
@@ -161,7 +162,7 @@ class RotatingProxyMiddleware:
             return
         # With the login: HttpProxyMiddleware, at 750, makes a header of it and takes it out.
         meta["proxy"] = attempt.url_for(self._abilities.of(urlparse_cached(request).scheme).client)
-        if self._options.slots and not self._options.is_late:
+        if self._sets_slots:
             # Concurrency, delays and AutoThrottle act on each proxy at each site.
             meta[_SLOT] = f"{attempt.id}@{attempt.site}"
 
@@ -224,9 +225,10 @@ class RotatingProxyMiddleware:
             stats_base_key="proxywhirl/retry",
         )
         meta = retry.meta
-        for key in ("retry_times", LEASE, "proxy", _SLOT, BAN, *_playwright.KEYS):
-            if key not in _playwright.KEYS or meta.get("playwright"):
-                meta.pop(key, None)
+        for key in ("retry_times", LEASE, "proxy", BAN, *([_SLOT] if self._sets_slots else ())):
+            meta.pop(key, None)
+        if meta.get("playwright"):
+            _playwright.take_off(meta)
         if before is not None:
             meta["retry_times"] = before
         meta["proxy_retry_times"] = course.attempt.number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-KEYS = ("playwright_context", "playwright_context_kwargs")
+_CONTEXT, _ARGUMENTS = "playwright_context", "playwright_context_kwargs"
 _SESSION = "proxywhirl"
 
 
@@ -21,8 +21,14 @@ def put(meta: dict[str, Any], attempt: Any) -> None:
     """Give a request the context of its proxy; one of its own to a session, since cookies live in contexts."""
     session = (meta.get(_SESSION) or {}).get("session_id")
     meta["proxy"] = None
-    meta["playwright_context"] = f"proxywhirl-{attempt.id}" + ("" if session is None else f"-{session}")
-    meta["playwright_context_kwargs"] = {
-        **(meta.get("playwright_context_kwargs") or {}),
+    meta[_CONTEXT] = f"proxywhirl-{attempt.id}" + ("" if session is None else f"-{session}")
+    meta[_ARGUMENTS] = {
+        **(meta.get(_ARGUMENTS) or {}),
         "proxy": attempt.playwright_proxy,
     }
+
+
+def take_off(meta: dict[str, Any]) -> None:
+    """Take the context off the copy of a request; the other arguments of the context stay."""
+    meta.pop(_CONTEXT, None)
+    meta[_ARGUMENTS] = {name: value for name, value in meta.pop(_ARGUMENTS, {}).items() if name != "proxy"}

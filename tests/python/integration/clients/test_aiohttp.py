@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import logging
 import sys
@@ -100,6 +101,22 @@ async def test_the_lease_ends_with_the_response() -> None:
             response.release()
             assert active(session) == 0
             assert session.pool.get_all_proxies()[0].total_successes == 3
+
+
+async def test_a_response_that_is_read_in_pieces_and_never_closed() -> None:
+    with ProxyFleet(1) as fleet:
+        async with ProxyWhirlSession(fleet.urls) as session:
+            response = await session.get(fleet.site_url("shop.test", "/bytes/2000"))
+            async for _ in response.content.iter_chunked(100):
+                pass
+            assert active(session) == 1
+            del response
+            gc.collect()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            (proxy,) = session.pool
+            assert (proxy.requests_active, proxy.total_successes) == (0, 1)
+            assert [entry.users for entry in session._kept._entries.values()] == [0]
 
 
 async def test_cancellation_settles_the_lease() -> None:

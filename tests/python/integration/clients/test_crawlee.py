@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from client_fleet import PAGES, PATIENCE, ClientFleet, client_fleet
 
-from proxywhirl import AsyncProxyRotator, Proxy, ProxyPool, ProxyRotator
+from proxywhirl import AsyncProxyRotator, Proxy, ProxyPool, ProxyRotator, ResilienceConfig
 from proxywhirl.testing import ProxyFleet, ProxySpec
 
 if sys.version_info < (3, 10):
@@ -56,6 +56,12 @@ async def crawl_with(crawler: HttpCrawler, handler: Callable[[Any], Any], pages:
     return await crawler.run(pages)
 
 
+def patient(crawl: ClientFleet) -> AsyncProxyRotator:
+    """A rotator in which bad proxies rest for longer than a crawl takes on a busy machine."""
+    resilience = ResilienceConfig(rest_base=600, rest_cap=600, bench_base=600, bench_cap=600)
+    return AsyncProxyRotator(proxies=crawl.urls, resilience=resilience)
+
+
 def collecting(crawl: ClientFleet) -> Callable[[Any], Any]:
     async def handler(context: Any) -> None:
         crawl.arrived(json.loads(await context.http_response.read()))
@@ -66,17 +72,16 @@ def collecting(crawl: ClientFleet) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("client", [None, HttpxHttpClient])
 async def test_every_page(client: Any) -> None:
     with client_fleet() as crawl:
-        proxies = ProxyWhirlConfiguration(crawl.urls)
+        proxies = ProxyWhirlConfiguration(patient(crawl))
         crawler = crawler_of(proxies, client=None if client is None else client())
         await crawl_with(crawler, collecting(crawl), [crawl.page(f"/whoami?{number}") for number in range(PAGES)])
         # Bans are learned: crawlee alone meets one in every tenth page.
         crawl.check(proxies.pool)
-        await proxies.aclose()
 
 
 async def test_every_page_side_by_side() -> None:
     with client_fleet() as crawl:
-        proxies = ProxyWhirlConfiguration(crawl.urls)
+        proxies = ProxyWhirlConfiguration(patient(crawl))
         pages = [crawl.page(f"/whoami?{number}") for number in range(PAGES)]
         await crawl_with(crawler_of(proxies, at_once=8), collecting(crawl), pages)
         crawl.check(proxies.pool, tries=8, connections=10)
@@ -142,7 +147,7 @@ async def test_an_error_of_the_handler_blames_no_proxy() -> None:
 
 async def test_without_sessions_the_answers_tell() -> None:
     with client_fleet() as crawl:
-        proxies = ProxyWhirlConfiguration(crawl.urls)
+        proxies = ProxyWhirlConfiguration(patient(crawl))
         crawler = crawler_of(proxies, use_session_pool=False)
         pages = [crawl.page(f"/whoami?{number}") for number in range(40)]
         await crawl_with(crawler, collecting(crawl), pages)
@@ -159,7 +164,7 @@ async def test_sessions_tell_where_no_client_does() -> None:
         crawl.arrived(json.loads(await context.http_response.read()))
 
     with client_fleet() as crawl:
-        proxies = ProxyWhirlConfiguration(crawl.urls)
+        proxies = ProxyWhirlConfiguration(patient(crawl))
         crawler = crawler_of(proxies, http_client=ImpitHttpClient())
         await crawl_with(crawler, handler, [crawl.page(f"/whoami?{number}") for number in range(40)])
         crawl.check(proxies.pool, pages=40)

@@ -78,7 +78,7 @@ def fetched(browser: ProxyWhirlBrowser, url: str, **wishes: Any) -> Any:
 
 
 def test_every_page() -> None:
-    with client_fleet(socks=False) as crawl, chromium() as browser:
+    with client_fleet() as crawl, chromium() as browser:
         with ProxyWhirlBrowser(crawl.urls, browser) as rotating:
             began = time.monotonic()
             for _ in range(PAGES):
@@ -91,7 +91,7 @@ def test_every_page() -> None:
 
 
 async def test_every_page_side_by_side() -> None:
-    with client_fleet(socks=False) as crawl:
+    with client_fleet() as crawl:
         async with async_chromium() as browser, AsyncProxyWhirlBrowser(crawl.urls, browser) as rotating:
 
             async def fetch() -> None:
@@ -222,6 +222,6 @@ def test_what_is_refused() -> None:
             ProxyWhirlBrowser(["http://127.0.0.1:9"], browser, wishes={"contry": "DE"})
         with pytest.raises(ValueError, match="max_contexts"):
             ProxyWhirlBrowser(["http://127.0.0.1:9"], browser, max_contexts=0)
-        rotator = ProxyRotator(proxies=["socks5://127.0.0.1:9"], config=ProxyConfiguration(pool_timeout=0.05))
+        rotator = ProxyRotator(config=ProxyConfiguration(pool_timeout=0.05))
         with rotator, ProxyWhirlBrowser(rotator, browser) as rotating, pytest.raises(ProxyPoolEmptyError):
             fetched(rotating, "http://shop.test/")

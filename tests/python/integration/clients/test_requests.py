@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import threading
 from collections.abc import Iterator
@@ -468,3 +469,21 @@ def test_a_rotating_gateway_gets_a_new_connection_after_a_ban() -> None:
             session.get(fleet.site_url(SITE, "/whoami"))
             session.get(fleet.site_url("other.test", "/whoami"))
         assert fleet["gw"].counters()["connections"] >= 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_has_connections_of_its_own(fleet: ProxyFleet) -> None:
+    with ProxyWhirlSession(fleet.urls[:1]) as session:
+        page = fleet.site_url(SITE, "/whoami")
+        assert session.get(page).status_code == 200
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                status = 0 if session.get(page, timeout=5).status_code == 200 else 2
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        assert session.get(page).status_code == 200
+        assert fleet["a"].counters()["connections"] == 2

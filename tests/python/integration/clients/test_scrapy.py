@@ -294,14 +294,6 @@ def test_without_proxies_the_reason_is_said() -> None:
     assert "PROXYWHIRL_ENABLED is off" in run({"PROXYWHIRL_ENABLED": False, "PROXYWHIRL_PROXIES": ["a.test:1"]}, []).log
 
 
-def test_the_program_on_the_page_runs() -> None:
-    root = Path(__file__).parents[4]
-    program = root / "examples" / "clients" / "scrapy_spider.py"
-    assert program.read_text() in (root / "docs" / "clients" / "scrapy.md").read_text()
-    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=200, check=False)
-    assert (done.returncode, done.stdout) == (0, "25 of 25 pages, through a, b\n"), done.stderr
-
-
 def test_socks_proxies_behind_a_relay() -> None:
     from proxywhirl import Relay
 

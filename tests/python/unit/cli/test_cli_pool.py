@@ -63,7 +63,8 @@ def test_life_of_a_pool(run: Run, fleet: ProxyFleet, stored: Path, tmp_path: Pat
 
     counted = {row["country"]: row for row in run("stats", "--by", "country").rows}
     assert counted["all"]["proxies"] == 3
-    assert counted["DE"]["successes"] == 1
+    # Two by the tests of the pool, and one by `get`, which keeps what it learns.
+    assert counted["all"]["successes"] == 3
     assert (counted["all"]["spent"], counted["all"]["cost_per_page"]) == (0, 0)
 
     assert run("pool", "remove", rows[1]["id"], fleet["login"].url).err == f"1 left in {stored}\n"

@@ -1,0 +1,41 @@
+"""Twenty pages by primp: three proxies are no good, one wants a login, one speaks SOCKS5, and every page arrives."""
+
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+import primp
+
+from proxywhirl import ProxyRotator
+from proxywhirl.testing import ProxyFleet, ProxySpec
+
+SPECS = [
+    ProxySpec.dead(),
+    ProxySpec.hanging(),
+    ProxySpec(ban_after=0),
+    ProxySpec(name="login", auth=("us@er", "p:ss/w%rd")),
+    ProxySpec(name="socks", scheme="socks5"),
+]
+
+
+@lru_cache(maxsize=100)
+def client(proxy: str) -> primp.Client:
+    """Keeps the connections through a proxy, and the cookies."""
+    return primp.Client(proxy=proxy, timeout=1, impersonate="random")
+
+
+def fetch(rotator: ProxyRotator, url: str) -> Any:
+    page: Any = None
+    for attempt in rotator.attempts(url):
+        with attempt:
+            page = client(attempt.url_for("primp")).get(url)
+            # Ban rules see a body that they are given.
+            attempt.report(page, body=page.content)
+    return page.json()
+
+
+if __name__ == "__main__":
+    with ProxyFleet(SPECS) as fleet, ProxyRotator(proxies=fleet.urls) as rotator:
+        page = fleet.site_url("shop.test", "/whoami")
+        seen = Counter(fetch(rotator, page)["proxy"] for _ in range(20))
+        print(sum(seen.values()), "of 20 pages, through", ", ".join(sorted(seen)))
