@@ -119,8 +119,7 @@ impl PyRelay {
         }
         self.handle.close(span(drain)?);
         // The director's thread needs the interpreter; a fork may happen meanwhile.
-        crate::sync::assert_no_lock_held("the end of a relay is waited for");
-        py.detach(|| self.handle.join());
+        border::wait(py, || self.handle.join());
         Ok(())
     }
 
