@@ -17,6 +17,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from proxywhirl import _core
+from proxywhirl._base.files import local_path
 from proxywhirl._httpx.rotation import error_of
 from proxywhirl._httpx.selection import LeaseAcquirer, Selection
 from proxywhirl.bans import BanPolicies
@@ -58,7 +59,8 @@ class Relay:
         max_connections: Clients at the same time; others wait in the system's queue.
 
     Raises:
-        ValueError: The host is no address, is not a loopback one without a login, or a number is out of range.
+        ValueError: The host is no address, is not a loopback one without a login, a number is out of range, or the path
+            is a URL: one proxy is a list of one.
         TypeError: The source is none of those.
         OSError: The list cannot be read.
     """
@@ -319,7 +321,7 @@ def _read(source: Any) -> Any:
     if not isinstance(source, (str, os.PathLike)):
         return source
     pool = _core.ProxyPool(name="relay", max_pool_size=2**31 - 1)
-    pool.load_file(source, allow_local=True)
+    pool.load_file(local_path(source), allow_local=True)
     return pool
 
 

@@ -236,17 +236,17 @@ def test_follow_redirects(make: Maker, site: ScriptedSite) -> None:
     ("options", "bounds"),
     [
         ({}, {"connect": 30, "read": 30, "write": 30, "pool": 30}),
-        ({"config": {"timeout": 7}}, {"connect": 7, "read": 7, "write": 7, "pool": 30}),
-        ({"config": {"timeout": 7}, "timeout": 2.5}, dict.fromkeys(("connect", "read", "write", "pool"), 2.5)),
+        ({"config": {"timeout": 17}}, {"connect": 17, "read": 17, "write": 17, "pool": 30}),
+        ({"config": {"timeout": 7}, "timeout": 22.5}, dict.fromkeys(("connect", "read", "write", "pool"), 22.5)),
         ({"timeout": None}, dict.fromkeys(("connect", "read", "write", "pool"))),
-        ({"timeout": httpx.Timeout(9, read=1)}, {"connect": 9, "read": 1, "write": 9, "pool": 9}),
+        ({"timeout": httpx.Timeout(29, read=21)}, {"connect": 29, "read": 21, "write": 29, "pool": 29}),
     ],
 )
 def test_timeouts(make: Maker, site: ScriptedSite, options: dict[str, Any], bounds: dict[str, Any]) -> None:
     rotator = make.rotator([site.url], **options)
     response = make.run(rotator.get(f"{SITE}/"))
     assert response.request.extensions["timeout"] == bounds
-    assert make.run(rotator.get(f"{SITE}/", timeout=3)).request.extensions["timeout"]["read"] == 3
+    assert make.run(rotator.get(f"{SITE}/", timeout=23)).request.extensions["timeout"]["read"] == 23
 
 
 def test_a_timeout_of_the_rotator_ends_a_request(make: Maker) -> None:
