@@ -1,6 +1,6 @@
 //! A local proxy server: HTTP forward, CONNECT and SOCKS in front on one port, proxies that a rotation chooses behind.
 //!
-//! One thread ([`server`]) moves all bytes, and is never held up: what has to be decided goes to another thread, which asks
+//! One thread (`server`) moves all bytes, and is never held up: what has to be decided goes to another thread, which asks
 //! the [`Director`]. A request fails over to another proxy while nothing of it was sent to a site; a forwarded one as the
 //! director's rotation says.
 

@@ -9,14 +9,14 @@ use pyo3::types::{PyTuple, PyType};
 
 use super::slots;
 
-/// Whether [`object`] can make those of a class: `object.__new__` refuses what has memory that only its own class fills.
+/// Whether [`object()`] can make those of a class: `object.__new__` refuses what has memory that only its own class fills.
 pub(super) fn check_object(class: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = class.py();
     class.cast::<PyType>()?;
     py.import("builtins")?.getattr("object")?.call_method1("__new__", (class,)).map(drop)
 }
 
-/// Whether [`tuple`] can make those of a class: tuples with nothing besides.
+/// Whether [`tuple()`] can make those of a class: tuples with nothing besides.
 pub(super) fn check_tuple(class: &Bound<'_, PyAny>) -> PyResult<()> {
     let class = class.cast::<PyType>()?;
     if !class.is_subclass_of::<PyTuple>()? {
