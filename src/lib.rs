@@ -3,7 +3,8 @@
 //! # Layers
 //! [`proxy`] is one proxy, [`pool`] is many; [`resilience`] keeps the ineligible out, [`judge`] says what an answer means,
 //! [`strategy`] chooses, [`session`] keeps sessions on one proxy; [`rotation`] ties all of it into leases and requests,
-//! without I/O. Beside them `wire` is HTTP without I/O, and `drive` its sockets (feature `wire`). [`net`] serves both. Only
+//! without I/O. Beside them `wire` is HTTP without I/O, `drive` its sockets, and `relay` a local proxy server over all of it
+//! (feature `wire`). [`net`] serves them. Only
 //! the binding layer names Python.
 
 pub mod clock;
