@@ -26,7 +26,7 @@ _LONGEST_WAIT = 60.0
 _MOST_EXPANSION = 100
 _FREE_BYTES = 16 * 1024 * 1024
 # Some hosts of public lists refuse clients that do not name themselves.
-_AGENT = "proxywhirl (+https://pypi.org/project/proxywhirl-rs/)"
+_AGENT = f"proxywhirl/{_core.__version__}"
 
 
 @dataclass(frozen=True)
