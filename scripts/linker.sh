@@ -7,7 +7,7 @@ trap 'rm -rf "$work"' EXIT
 taken=()
 for argument in -Wl,-z,keep-text-section-prefix -Wl,--icf=all; do
     # A linker that only warns of what it does not know has not taken it.
-    if said=$(echo 'fn main() {}' | ${RUSTC:-rustc} --crate-name empty --out-dir "$work" "-Clink-arg=$argument" - 2>&1) &&
+    if said=$(${RUSTC:-rustc} --crate-name empty --out-dir "$work" "-Clink-arg=$argument" - 2>&1 <<<'fn main() {}') &&
         ! grep -qiE 'unknown|unrecognized|ignored' <<<"$said"; then
         taken+=("-Clink-arg=$argument")
     else

@@ -72,6 +72,8 @@ with ProxyFleet([ProxySpec(scheme=scheme) for scheme in ("http", "https", "socks
 @pytest.mark.parametrize("engine", ["native", "httpx"])
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_forks_while_threads_send_requests(kind: str, engine: str, course: str) -> None:
+    if (engine, course) == ("httpx", "handshakes"):
+        pytest.skip("OpenSSL is not made to be forked in the middle of another thread's handshake")
     command = [sys.executable, "-c", PROGRAM, kind, engine, course, str(sized(10, 40))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert (done.returncode, done.stdout) == (0, "{0} []\n"), done.stderr[-4000:]
